@@ -1,0 +1,3 @@
+"""pattoo_mp: reports an operating system's performance to a pattoo server."""
+
+__version__ = "0.1.0"

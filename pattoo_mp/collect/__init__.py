@@ -1,0 +1,1 @@
+"""Polls the host with psutil, tick by tick."""

@@ -1,0 +1,1 @@
+"""Starts the workers, watches them, restarts them, stops them, tells their status."""

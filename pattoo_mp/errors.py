@@ -1,0 +1,54 @@
+"""The errors of pattoo_mp.
+
+    PattooError                 one line for a person: what, where, what was expected
+    ├── ConfigError             a setting or a configuration file is wrong (exit status 2)
+    ├── AlreadyRunningError     another agent holds the lock (exit status 1)
+    ├── StartError              the agent could not be brought up (exit status 1)
+    ├── IdentityError           the agent's identity file cannot be used
+    ├── SpoolError              the spool cannot be opened or used
+    ├── SupervisorError         supervisord refused or could not be reached
+    └── WireError               a layout or a poll that must not be sent
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class PattooError(Exception):
+    """Base of all errors that are told to a person in one line."""
+
+
+class ConfigError(PattooError):
+    """One or more settings are wrong; `problems` holds a line for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class AlreadyRunningError(PattooError):
+    """Another agent with the same directories runs already."""
+
+
+class StartError(PattooError):
+    """The agent did not come up; the message says why."""
+
+
+class IdentityError(PattooError):
+    """The agent's identity file is unusable."""
+
+
+class SpoolError(PattooError):
+    """The spool cannot be used."""
+
+
+class SupervisorError(PattooError):
+    """supervisord could not do what was asked."""
+
+
+class WireError(PattooError):
+    """Data that a pattoo server cannot survive and so must never be sent."""

@@ -1,0 +1,1 @@
+"""A small pattoo-compatible receiver, for a first run and for tests."""

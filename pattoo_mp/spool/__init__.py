@@ -1,0 +1,1 @@
+"""Keeps polls on disk until the server has taken them."""

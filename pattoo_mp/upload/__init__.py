@@ -1,0 +1,1 @@
+"""Takes polls off the channel into the spool, and the spool to the server."""
