@@ -1,13 +1,13 @@
 """The errors of pattoo_mp.
 
-    PattooError                 one line for a person: what, where, what was expected
-    ├── ConfigError             a setting or a configuration file is wrong (exit status 2)
-    ├── AlreadyRunningError     another agent holds the lock (exit status 1)
-    ├── StartError              the agent could not be brought up (exit status 1)
-    ├── IdentityError           the agent's identity file cannot be used
-    ├── SpoolError              the spool cannot be opened or used
-    ├── SupervisorError         supervisord refused or could not be reached
-    └── WireError               a layout or a poll that must not be sent
+PattooError                 one line for a person: what, where, what was expected
+├── ConfigError             a setting or a configuration file is wrong (exit status 2)
+├── AlreadyRunningError     another agent holds the lock (exit status 1)
+├── StartError              the agent could not be brought up (exit status 1)
+├── IdentityError           the agent's identity file cannot be used
+├── SpoolError              the spool cannot be opened or used
+├── SupervisorError         supervisord refused or could not be reached
+└── WireError               a layout or a poll that must not be sent
 """
 
 from __future__ import annotations

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Run the pattoo_mp agent: from an installed package, or from a checkout beside this file."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+
+
+def main() -> int:
+    """Find the package and do what the command line asks."""
+    if (ROOT / "pattoo_mp").is_dir():
+        python = ENVIRONMENT / "bin" / "python"
+        # `make` puts a checkout's dependencies into its own environment.
+        if python.exists() and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
+            os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - this file again
+        sys.path.insert(0, str(ROOT))
+    from pattoo_mp.cli import main as cli  # noqa: PLC0415 - the path is known only now
+
+    return cli()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

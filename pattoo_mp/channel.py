@@ -1,0 +1,96 @@
+"""The queue between the collector and the uploader. It lives in the control process.
+
+The collector puts, the uploader leases and acknowledges. A lease removes nothing; only the
+acknowledgement does, and it comes after the spool's commit. So whichever worker is killed, at
+whatever moment, no poll is lost with it and none is kept twice (each has a sequence number).
+The queue is bounded by count and by bytes: when it is full the oldest goes, and is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pattoo_mp.model import Poll
+
+#: Ten minutes at 10 Hz with the uploader dead, an hour and a half at 1 Hz.
+MAX_POLLS: Final = 6_000
+MAX_BYTES: Final = 16 << 20
+#: What a poll costs in memory beside its packed values: the object, its text, its place.
+_OVERHEAD_BYTES: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Polls given out, each with its sequence number, and the layouts they need."""
+
+    polls: tuple[tuple[int, Poll], ...]
+    layouts: dict[str, bytes]
+
+
+class Channel:
+    """The queue itself: no I/O, no clock, no locks."""
+
+    def __init__(self, max_polls: int = MAX_POLLS, max_bytes: int = MAX_BYTES) -> None:
+        self._max_polls = max_polls
+        self._max_bytes = max_bytes
+        self._waiting: deque[tuple[int, Poll]] = deque()
+        self._leased: deque[tuple[int, Poll]] = deque()
+        self._layouts: dict[str, bytes] = {}
+        self._bytes = 0
+        self._leased_bytes = 0
+        self._sequence = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        """How many polls are here: leased ones too, until they are acknowledged."""
+        return len(self._waiting) + len(self._leased)
+
+    def add_layout(self, identifier: str, packed: bytes) -> None:
+        """Keep a layout for the polls that will refer to it."""
+        needed = {poll.layout_id for _, poll in (*self._leased, *self._waiting)}
+        self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
+        self._layouts[identifier] = packed
+
+    def put(self, poll: Poll) -> None:
+        """Append a poll; while there is no room, drop the oldest that nobody has leased."""
+        self._sequence += 1
+        self._waiting.append((self._sequence, poll))
+        self._bytes += _size(poll)
+        while self._is_full() and len(self._waiting) > 1:
+            _, oldest = self._waiting.popleft()
+            self._bytes -= _size(oldest)
+            self.dropped += 1
+
+    def lease(self, max_bytes: int) -> Lease:
+        """Give out the oldest polls that are not leased, up to `max_bytes` out at a time."""
+        polls: list[tuple[int, Poll]] = []
+        while self._waiting and (not self._leased or self._leased_bytes < max_bytes):
+            item = self._waiting.popleft()
+            self._leased.append(item)
+            self._leased_bytes += _size(item[1])
+            polls.append(item)
+        needed = {poll.layout_id for _, poll in polls}
+        return Lease(tuple(polls), {i: self._layouts[i] for i in needed if i in self._layouts})
+
+    def acknowledge(self, sequence: int) -> None:
+        """Remove what is safe in the spool: what was leased up to and including `sequence`."""
+        while self._leased and self._leased[0][0] <= sequence:
+            _, poll = self._leased.popleft()
+            self._leased_bytes -= _size(poll)
+            self._bytes -= _size(poll)
+
+    def release(self) -> None:
+        """Take all leases back: who held them is gone."""
+        self._waiting.extendleft(reversed(self._leased))
+        self._leased.clear()
+        self._leased_bytes = 0
+
+    def _is_full(self) -> bool:
+        return len(self) > self._max_polls or self._bytes > self._max_bytes
+
+
+def _size(poll: Poll) -> int:
+    return len(poll.packed) + _OVERHEAD_BYTES

@@ -1,0 +1,69 @@
+"""Asks every source and makes a `Poll` of the answers. A source that fails is left out."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from pattoo_mp.collect import host
+from pattoo_mp.model import Layout, Poll, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pattoo_mp.collect.source import Shape, Source
+    from pattoo_mp.model import Origin, Value
+
+_LOG = logging.getLogger(__name__)
+
+
+class Poller:
+    """Polls `sources` for `origin`. `left_out` is what the host did not give last time, and why."""
+
+    def __init__(self, sources: Sequence[Source], origin: Origin, interval_ms: int) -> None:
+        self._sources = sources
+        self._origin = origin
+        self._interval_ms = interval_ms
+        self._shapes: list[Shape | None] = []
+        self._cpus: int | None = None
+        self._layout = Layout(origin, interval_ms, ())
+        self.left_out: dict[str, str] = {}
+
+    def poll(self, timestamp_ms: int) -> tuple[Layout, Poll]:
+        """Look at the host now; the poll carries `timestamp_ms`."""
+        shapes: list[Shape | None] = []
+        values: list[Value] = []
+        left_out: dict[str, str] = {}
+        for source in self._sources:
+            try:
+                sample = source.read()
+            except Exception as error:  # noqa: BLE001 - whatever a source does, the others go on
+                left_out[source.name] = f"{type(error).__name__}: {error}"
+                shapes.append(None)
+                continue
+            shapes.append(sample.shape)
+            values += sample.values
+            left_out |= sample.left_out
+        self._tell(left_out)
+        cpus = host.cpus()
+        if shapes != self._shapes or cpus != self._cpus:
+            self._shapes, self._cpus = shapes, cpus
+            self._layout = self._new_layout()
+        return self._layout, Poll.of(self._layout, timestamp_ms, values)
+
+    def _new_layout(self) -> Layout:
+        about = host.metadata(self._origin.hostname, self._cpus)
+        series: list[Series] = []
+        for source, shape in zip(self._sources, self._shapes, strict=True):
+            if shape is not None:
+                series += source.series(shape, about)
+        _LOG.info("A poll has %d datapoints.", len(series))
+        return Layout(self._origin, self._interval_ms, tuple(series))
+
+    def _tell(self, left_out: dict[str, str]) -> None:
+        """Log each thing that is left out once, and once more when it is there again."""
+        for name in left_out.keys() - self.left_out.keys():
+            _LOG.warning("%s is left out of the polls: %s", name, left_out[name])
+        for name in self.left_out.keys() - left_out.keys():
+            _LOG.info("%s is no longer left out.", name)
+        self.left_out = left_out

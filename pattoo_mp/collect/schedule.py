@@ -1,0 +1,103 @@
+"""When to poll: at whole multiples of the interval on the wall clock.
+
+So hosts and restarts line up. The waiting itself is done on the monotonic clock, and the time of
+day is the monotonic clock plus an offset, looked at anew at each tick:
+
+- A clock set forward is followed at once; the ticks that never were are counted.
+- A clock set back by less than half an interval is followed: the next tick comes a little later.
+- A clock set back by more is not followed. Following it would stall polling until the time had
+  come again, or send ticks that the server, which keeps nothing older than its newest, would drop
+  without a word. The schedule goes on in its own time until the wall clock has caught up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NS_PER_MS: Final = 1_000_000
+
+
+class Reason(StrEnum):
+    """Why ticks were missed."""
+
+    LATE = "late"
+    CLOCK = "clock set forward or host suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A time to poll, and the ticks that were missed just before it."""
+
+    timestamp_ms: int
+    missed: int = 0
+    reason: Reason | None = None
+
+
+class Schedule:
+    """The ticks of one interval. Clocks (in ns) are handed in: `time.time_ns`, `time.monotonic_ns`.
+
+    `after_ms` is the last tick that was polled before, if any: none at or before it comes again.
+    """
+
+    def __init__(
+        self,
+        interval_ms: int,
+        wall_ns: Callable[[], int],
+        monotonic_ns: Callable[[], int],
+        after_ms: int = 0,
+    ) -> None:
+        self._interval = interval_ms * _NS_PER_MS
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self._offset = max(wall_ns(), after_ms * _NS_PER_MS) - monotonic_ns()
+        self._stepped = 0
+        self._due = self._next_after(self._now())
+
+    def wait_s(self) -> float:
+        """Seconds until the next tick; 0 if it is due."""
+        return max(0, self._due - self._now()) / 1e9
+
+    def ahead_ms(self) -> int:
+        """How far this schedule's time runs ahead of a wall clock that was set back."""
+        ahead = self._now() - self._wall_ns()
+        return ahead // _NS_PER_MS if ahead > self._interval // 2 else 0
+
+    def now_ms(self) -> int:
+        """The time of day as this schedule has it."""
+        return self._now() // _NS_PER_MS
+
+    def skip_until(self, seconds: float) -> None:
+        """Put the first tick off until `seconds` from now have passed."""
+        self._due = max(self._due, self._next_after(self._now() + int(seconds * 1e9) - 1))
+
+    def take(self) -> Tick | None:
+        """The tick that is due, or None if there is time yet. A tick is given once."""
+        now = self._now()
+        if now < self._due:
+            return None
+        current = now // self._interval * self._interval
+        missed = (current - self._due) // self._interval
+        reason = None
+        if missed:
+            reason = Reason.CLOCK if self._stepped >= self._interval else Reason.LATE
+        self._stepped = 0
+        self._due = current + self._interval
+        return Tick(current // _NS_PER_MS, missed, reason)
+
+    def _now(self) -> int:
+        monotonic = self._monotonic_ns()
+        offset = self._wall_ns() - monotonic
+        if offset > self._offset:
+            self._stepped += offset - self._offset
+            self._offset = offset
+        elif offset >= self._offset - self._interval // 2:
+            self._offset = offset
+        return monotonic + self._offset
+
+    def _next_after(self, moment: int) -> int:
+        return (moment // self._interval + 1) * self._interval

@@ -1,0 +1,232 @@
+"""The control process: starts the workers, watches them, restarts them, stops them in order.
+
+One thread and one loop. Signals only wake the loop. Nothing in it blocks, so control is never
+what a poll waits for; and since it has no threads, a fork of it is safe at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.control.status import snapshot
+from pattoo_mp.control.worker import Worker
+from pattoo_mp.errors import StartError
+from pattoo_mp.link import LinkClosedError
+from pattoo_mp.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import FileDescriptorLike
+
+    from pattoo_mp.control.door import Door
+    from pattoo_mp.control.relay import Relay
+    from pattoo_mp.control.worker import Role
+
+_LOG = logging.getLogger(__name__)
+
+#: A stop takes no longer, whatever hangs. supervisord's stopwaitsecs must be above it.
+STOP_S: Final = 10.0
+#: A worker that should have said something and has not for this long is replaced.
+_SILENCE_S: Final = 60.0
+#: Control itself was stopped or starved: what it did not hear is not the workers' silence.
+_OVERSLEPT_S: Final = 5.0
+_KILL_S: Final = 1.0
+_NEVER: Final = float("inf")
+_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+class Arbiter:
+    """Runs the two workers until a signal asks for the end.
+
+    `on_ready` is called once: when the first poll is safe in the spool.
+    """
+
+    def __init__(
+        self,
+        collector: Role,
+        uploader: Role,
+        relay: Relay,
+        door: Door,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._collector = Worker(collector)
+        self._uploader = Worker(uploader)
+        self._workers = (self._collector, self._uploader)
+        self._relay = relay
+        self._door = door
+        self._on_ready = on_ready
+        self._ready = False
+        self._stop_by: float | None = None
+        self._gave_up = False
+        self._heard = dict.fromkeys(self._workers, time.monotonic())
+        self._started_ms = time.time_ns() // 1_000_000
+        self._wakeup = Wakeup((*_STOPPING, signal.SIGCHLD))
+
+    def run(self) -> None:
+        """Run until the workers have ended after a stop.
+
+        Raises `StartError` if a worker says, before the first poll is safe, that no start can
+        succeed.
+        """
+        try:
+            while not self._finished():
+                self._start_what_is_due()
+                self._wait()
+                self._take_signals()
+                for worker in self._workers:
+                    self._listen(worker)
+                    self._bury(worker)
+                    self._replace_if_silent(worker)
+                self._relay.lease_to(self._uploader)
+                self._advance_stop()
+                self._tell_ready()
+        finally:
+            self._end()
+
+    def in_child(self) -> None:
+        """Give up, in a fork, what belongs to control alone."""
+        self._wakeup.close()
+        self._door.close(remove=False)
+        for worker in self._workers:
+            worker.close_link()
+
+    # --- waiting
+
+    def _wait(self) -> None:
+        links = [worker.link for worker in self._workers if worker.link is not None]
+        reading: list[FileDescriptorLike] = [self._wakeup, self._door, *links]
+        writing = [link for link in links if link.unsent_bytes]
+        step = self._next_step_s()
+        began = time.monotonic()
+        readable, writable, _ = select.select(reading, writing, [], step)
+        self._forgive_silence(0.0 if step is None else began + step)
+        if self._door in readable:
+            self._door.answer(snapshot(self._started_ms, self._workers, self._relay))
+        for link in writable:
+            # If nobody is there any more, that is noticed when it is listened to.
+            with contextlib.suppress(LinkClosedError):
+                link.flush()
+
+    def _forgive_silence(self, planned: float) -> None:
+        """Begin to count silence anew where nothing could be said, or nothing could be heard."""
+        now = time.monotonic()
+        if not len(self._relay.channel):
+            self._heard[self._uploader] = now
+        if planned and now - planned > _OVERSLEPT_S:
+            self._heard = dict.fromkeys(self._workers, now)
+
+    def _next_step_s(self) -> float | None:
+        now = time.monotonic()
+        moments = [worker.start_at for worker in self._workers if self._is_wanted(worker)]
+        moments += [self._silent_at(worker) for worker in self._workers if worker.alive]
+        if self._stop_by is not None:
+            moments.append(self._stop_by)
+        first = min(moments)
+        return None if first == _NEVER else max(0.0, first - now)
+
+    def _silent_at(self, worker: Worker) -> float:
+        """When the silence of a worker becomes strange; never if it has nothing to say."""
+        heard = self._heard[worker]
+        if worker is self._collector:
+            return heard + self._relay.ledger.interval_ms / 1000 + _SILENCE_S
+        return heard + _SILENCE_S if len(self._relay.channel) else _NEVER
+
+    # --- workers
+
+    def _is_wanted(self, worker: Worker) -> bool:
+        """Whether a worker that is not there should be."""
+        if worker.alive:
+            return False
+        # An uploader lost in a stop left polls behind that only another one can keep.
+        is_needed = worker is self._uploader and len(self._relay.channel) > 0
+        return self._stop_by is None or (is_needed and not self._gave_up)
+
+    def _start_what_is_due(self) -> None:
+        for worker in self._workers:
+            if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
+                if worker is self._collector:
+                    self._relay.collector_started()
+                worker.start(self.in_child)
+                self._heard[worker] = time.monotonic()
+
+    def _listen(self, worker: Worker) -> bool:
+        """Take what a worker has said; whether it was anything."""
+        if worker.link is None:
+            return False
+        try:
+            messages = worker.link.receive()
+        except LinkClosedError:
+            # It ends, or has ended; SIGCHLD tells which. To listen on would be to spin.
+            worker.close_link()
+            return False
+        if messages:
+            self._heard[worker] = time.monotonic()
+        for message in messages:
+            self._relay.handle(worker, message)
+        return bool(messages)
+
+    def _bury(self, worker: Worker) -> None:
+        """Note the end of a process, after its last words."""
+        how = worker.reap()
+        if not how:
+            return
+        while self._listen(worker):
+            pass
+        worker.note_death(how)
+        if worker is self._uploader:
+            # One that was not killed had its chance to keep what it was given.
+            self._gave_up = self._stop_by is not None and how.startswith("exit")
+            self._relay.uploader_gone()
+        if self._stop_by is None:
+            _LOG.warning("The %s ended (%s).", worker.role.name, worker.last_death)
+            if worker.fatal and not self._ready:
+                raise StartError(worker.fatal)
+
+    def _replace_if_silent(self, worker: Worker) -> None:
+        if worker.alive and time.monotonic() >= self._silent_at(worker):
+            _LOG.error("The %s says nothing any more; it is replaced.", worker.role.name)
+            worker.signal(signal.SIGKILL)
+            self._heard[worker] = time.monotonic()
+
+    # --- start and stop
+
+    def _tell_ready(self) -> None:
+        if not self._ready and self._relay.any_kept:
+            self._ready = True
+            self._on_ready()
+
+    def _take_signals(self) -> None:
+        if self._wakeup.take() & _STOPPING and self._stop_by is None:
+            _LOG.info("Stopping.")
+            self._stop_by = time.monotonic() + STOP_S
+            self._collector.signal(signal.SIGTERM)
+
+    def _advance_stop(self) -> None:
+        """Stop the collector first; then, with all that it polled, the uploader."""
+        asked = self._relay.leaving if self._stop_by is None else not self._collector.alive
+        if asked:
+            self._relay.close_to(self._uploader)
+
+    def _finished(self) -> bool:
+        if self._stop_by is None:
+            return False
+        if time.monotonic() >= self._stop_by:
+            _LOG.error("The workers did not end within %g s; they are killed.", STOP_S)
+            return True
+        return not any(worker.alive or self._is_wanted(worker) for worker in self._workers)
+
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.kill(_KILL_S)
+            worker.close_link()
+        left = len(self._relay.channel)
+        if left:
+            _LOG.error("%d polls could not be kept; they are lost.", left)
+        self._door.close(remove=True)
+        self._wakeup.close()

@@ -1,0 +1,81 @@
+"""Where control answers for its status: a Unix socket that gives a JSON text to whoever connects.
+
+Asked for and answered, rather than a file that is written again and again: it costs nothing while
+nobody looks, it is never stale, and it answers with a full disk too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ANSWER_S: Final = 5.0
+_ANSWER_BYTES: Final = 1 << 20
+
+
+class Door:
+    """Listens at `path`; only the user that runs the agent, and root, may knock."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        path.unlink(missing_ok=True)  # of a control process that was killed
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        with _short(path) as name:
+            umask = os.umask(0o177)
+            try:
+                self._socket.bind(name)
+            finally:
+                os.umask(umask)
+        self._socket.listen(16)
+
+    def fileno(self) -> int:
+        """Give the descriptor, for `select`."""
+        return self._socket.fileno()
+
+    def answer(self, status: dict[str, Any]) -> None:
+        """Answer one who waits. A caller that does not read gets what fits, and no more time."""
+        with contextlib.suppress(OSError):
+            caller, _ = self._socket.accept()
+            with caller:
+                caller.setblocking(False)
+                caller.send(json.dumps(status).encode())
+
+    def close(self, *, remove: bool) -> None:
+        """Stop listening. A worker closes its copy and leaves the file (`remove` false)."""
+        self._socket.close()
+        if remove:
+            self._path.unlink(missing_ok=True)
+
+
+def ask(path: Path) -> dict[str, Any]:
+    """The status of the control process at `path`. Raises `OSError` if it does not answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, _short(path) as name:
+        caller.settimeout(_ANSWER_S)
+        caller.connect(name)
+        answer = bytearray()
+        while len(answer) < _ANSWER_BYTES and (content := caller.recv(1 << 16)):
+            answer += content
+    try:
+        status = json.loads(answer)
+    except ValueError as error:
+        raise OSError(f"{path}: half an answer") from error
+    if not isinstance(status, dict):
+        raise OSError(f"{path}: not an answer of this agent")
+    return status
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Any:  # noqa: ANN401 - an iterator of str
+    """A name for `path` that fits into a socket address (108 bytes), however long the path is."""
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)

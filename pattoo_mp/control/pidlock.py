@@ -1,0 +1,71 @@
+"""Whether the agent runs: the kernel's answer to 'who holds the lock', never a file's content.
+
+Control holds a POSIX record lock on its PID file for as long as it lives. The kernel drops the
+lock with the process, however that ends, and names the holder to whoever asks (fcntl(2),
+F_GETLK). So a file left by a crash or a reboot, or one that names a process of somebody else,
+means nothing; the number in it is for people and their scripts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: struct flock of Linux: type, whence, start, length, process.
+_FLOCK: Final = "hhqqi4x"
+
+
+class PidLock:
+    """The lock of a running control process, given up when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock and write our process id. Raises `AlreadyRunningError`, `StartError`."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(path, flags, 0o644)
+        except OSError as error:
+            raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyRunningError(
+                f"the agent runs already, as process {holder(path) or 'unknown'}"
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Empty the file and give the lock up."""
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds the lock on `path`; None if nobody does.
+
+    Not for the holder itself: a process that closes any descriptor of the file drops its lock.
+    Raises `PattooError` if we may not look.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise PattooError(
+            f"{path}: {error.strerror}; expected a PID file that we may read"
+        ) from error
+    try:
+        question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, question)
+    finally:
+        os.close(descriptor)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
+    return None if kind == fcntl.F_UNLCK else int(pid)

@@ -1,0 +1,109 @@
+"""What the workers say, and what control does about it: polls into the channel and out of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.link import LinkClosedError
+from pattoo_mp.messages import Kind, UploadState
+from pattoo_mp.model import Poll
+
+if TYPE_CHECKING:
+    from pattoo_mp.channel import Channel
+    from pattoo_mp.control.ledger import Ledger
+    from pattoo_mp.control.worker import Worker
+    from pattoo_mp.link import Message
+
+_LOG = logging.getLogger(__name__)
+
+#: What the uploader may hold that is not in the spool yet.
+_LEASED_BYTES: Final = 1 << 20
+_COLLECTOR_WAS_DOWN: Final = "the collector was down"
+
+
+class Relay:
+    """Carries polls from the collector to the uploader by way of the channel."""
+
+    def __init__(self, channel: Channel, ledger: Ledger) -> None:
+        self.channel = channel
+        self.ledger = ledger
+        self.upload = UploadState()
+        self.delivered = 0
+        self.posts = 0
+        self.leaving = False
+        self.closed = False
+        self.any_kept = False
+        self._delivered_before = 0
+        self._posts_before = 0
+        self._uploader_has: set[str] = set()
+        self._new_collector = False
+
+    def handle(self, worker: Worker, message: Message) -> None:
+        """Act on one message of a worker."""
+        match message:
+            case [Kind.POLL, layout_id, timestamp_ms, packed, reason]:
+                self._polled(Poll(layout_id, timestamp_ms, packed), reason)
+            case [Kind.LAYOUT, identifier, packed]:
+                self.channel.add_layout(identifier, packed)
+            case [Kind.KEPT, sequence]:
+                self.any_kept = self.any_kept or sequence > 0
+                self.channel.acknowledge(sequence)
+            case [Kind.UPLOAD, fields]:
+                self._uploaded(UploadState(*fields))
+            case [Kind.NOTE, troubles]:
+                worker.troubles = troubles
+            case [Kind.LEAVING]:
+                self.leaving = True
+            case [Kind.FATAL, reason]:
+                worker.fatal = reason
+            case _:
+                _LOG.error("The %s says what nobody understands: %.80r", worker.role.name, message)
+
+    def collector_started(self) -> None:
+        """A new collector: what is missing before its first poll was missed by its absence."""
+        self._new_collector = True
+
+    def uploader_gone(self) -> None:
+        """Take back what the uploader had; the next one gets it."""
+        self.channel.release()
+        self.leaving = self.closed = False
+        self._uploader_has.clear()
+        self._delivered_before, self._posts_before = self.delivered, self.posts
+
+    def lease_to(self, uploader: Worker) -> None:
+        """Give the uploader what waits, as far as it may hold more."""
+        if uploader.link is None or self.closed:
+            return
+        lease = self.channel.lease(_LEASED_BYTES)
+        try:
+            for identifier in lease.layouts.keys() - self._uploader_has:
+                uploader.link.send(Kind.LAYOUT, identifier, lease.layouts[identifier])
+                self._uploader_has.add(identifier)
+            for sequence, poll in lease.polls:
+                uploader.link.send(
+                    Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed
+                )
+        except LinkClosedError:
+            _LOG.debug("The uploader is gone; its successor gets the polls.")
+
+    def close_to(self, uploader: Worker) -> None:
+        """Tell the uploader that no more will come; it keeps what it has and ends."""
+        if uploader.link is None or self.closed:
+            return
+        self.closed = True
+        try:
+            uploader.link.send(Kind.CLOSE)
+        except LinkClosedError:
+            _LOG.debug("The uploader is gone already.")
+
+    def _polled(self, poll: Poll, reason: str) -> None:
+        if self._new_collector:
+            self._new_collector, reason = False, _COLLECTOR_WAS_DOWN
+        self.ledger.poll(poll.timestamp_ms, reason)
+        self.channel.put(poll)
+
+    def _uploaded(self, state: UploadState) -> None:
+        self.upload = state
+        self.delivered = self._delivered_before + state.delivered
+        self.posts = self._posts_before + state.posts

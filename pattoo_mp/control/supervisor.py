@@ -1,0 +1,110 @@
+"""supervisord, where it runs the agent: start and stop go through it, or it would undo them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import xmlrpc.client
+from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp.errors import SupervisorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+#: Above the time that supervisord may take to stop or to start the agent.
+_ANSWER_S: Final = 60.0
+_MAY_RUN: Final = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
+_BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
+
+
+def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
+    """Note who runs this control process, for a later `--start` or `--stop`."""
+    url = environment.get("SUPERVISOR_SERVER_URL")
+    process = environment.get("SUPERVISOR_PROCESS_NAME")
+    if not url or not process:
+        path.unlink(missing_ok=True)
+        return
+    group = environment.get("SUPERVISOR_GROUP_NAME", process)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps({"url": url, "name": f"{group}:{process}"}), encoding="utf-8")
+    aside.replace(path)
+
+
+def without_supervisor(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a process that is not supervisord's, whoever started us."""
+    return {k: v for k, v in environment.items() if not k.startswith("SUPERVISOR_")}
+
+
+class Supervisor:
+    """The supervisord that the agent's last control process was started by."""
+
+    def __init__(self, url: str, name: str) -> None:
+        # An import of this package's costs memory, and only a person's command needs it.
+        from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415
+
+        self.url = url
+        self.name = name
+        self._proxy = xmlrpc.client.ServerProxy(
+            "http://127.0.0.1", transport=SupervisorTransport(serverurl=url)
+        ).supervisor
+
+    @classmethod
+    def of(cls, path: Path, pid: int | None) -> Supervisor | None:
+        """The supervisord noted in `path`, if it is there and still manages the agent.
+
+        `pid` is the agent's control process, if one runs: one that is not supervisord's
+        own was started by hand.
+        """
+        try:
+            noted = json.loads(path.read_text(encoding="utf-8"))
+            supervisor = cls(str(noted["url"]), str(noted["name"]))
+            info = supervisor.info()
+        except (OSError, ValueError, KeyError, TypeError, SupervisorError):
+            return None
+        return supervisor if pid in {None, info["pid"]} else None
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the agent runs, or would be started again by itself."""
+        return self.info()["statename"] in _MAY_RUN
+
+    def info(self) -> dict[str, Any]:
+        """What supervisord knows of the agent."""
+        answer: dict[str, Any] = self._ask(lambda: self._proxy.getProcessInfo(self.name))
+        return answer
+
+    def start(self) -> None:
+        """Start the agent and wait until supervisord calls it running."""
+        self._ask(lambda: self._proxy.startProcess(self.name))
+
+    def stop(self) -> None:
+        """Stop the agent, in order, and wait until it is stopped."""
+        self._ask(lambda: self._proxy.stopProcess(self.name))
+
+    def begin_stop(self) -> None:
+        """Tell supervisord that the agent is to be stopped, so that it lets a kill be final."""
+        self._ask(lambda: self._proxy.stopProcess(self.name, False))
+
+    def _ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - XML-RPC is untyped
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(_ANSWER_S)
+        try:
+            return question()
+        except xmlrpc.client.Fault as error:
+            if error.faultCode == _BAD_NAME:
+                reason = f"knows no program {self.name}"
+            else:
+                reason = f"{error.faultString}"
+            raise SupervisorError(f"supervisord at {self.url}: {reason}") from error
+        except xmlrpc.client.ProtocolError as error:
+            raise SupervisorError(
+                f"supervisord at {self.url}: {error.errmsg}; use supervisorctl"
+            ) from error
+        except (OSError, xmlrpc.client.Error) as error:
+            raise SupervisorError(f"supervisord at {self.url}: {error}") from error
+        finally:
+            socket.setdefaulttimeout(before)

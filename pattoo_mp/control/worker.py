@@ -1,0 +1,160 @@
+"""One worker process of control: started by fork, restarted ever more slowly if it keeps dying."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from setproctitle import setproctitle
+
+from pattoo_mp.control.parent import die_with
+from pattoo_mp.errors import PattooError
+from pattoo_mp.link import Link, LinkClosedError
+from pattoo_mp.messages import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOG = logging.getLogger(__name__)
+
+#: Exit status of a worker that says that no restart can help.
+FATAL_STATUS: Final = 3
+#: A worker that lived this long was well; its next death is the first again.
+_HEALTHY_S: Final = 5.0
+#: The signals for which control has handlers.
+_HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+_FIRST_DELAY_S: Final = 0.25
+_LARGEST_DELAY_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a worker is: its name, what it runs, and the signal that tells it of control's death.
+
+    `main` is given the worker's end of the link and runs until the work is done.
+    """
+
+    name: str
+    title: str
+    main: Callable[[Link], None]
+    on_orphaned: signal.Signals
+
+
+class Worker:
+    """The process that plays a role, or the plan to start one."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.pid = 0
+        self.link: Link | None = None
+        self.started_ms = 0
+        self.restarts = 0
+        self.last_death = ""
+        self.start_at = 0.0
+        self.troubles: dict[str, str] = {}
+        self.fatal = ""
+        self._started = 0.0
+        self._deaths = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process that was not reaped yet."""
+        return self.pid != 0
+
+    def start(self, in_child: Callable[[], None]) -> None:
+        """Fork. `in_child` gives up what belongs to control alone."""
+        ours, theirs = Link.pair()
+        parent = os.getpid()
+        # A signal must meet either control's handlers or the child's own, never a mix of both.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _run(self.role, theirs, parent, in_child)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        theirs.close()
+        self.pid, self.link = pid, ours
+        self.started_ms = time.time_ns() // 1_000_000
+        self._started = time.monotonic()
+        self.fatal = ""
+        _LOG.info("The %s is started as process %d.", self.role.name, pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if there is a process. It is our child and not reaped, so it is the one."""
+        if self.alive:
+            os.kill(self.pid, number)
+
+    def reap(self) -> str:
+        """How the process has ended, in words; empty as long as it has not."""
+        if not self.alive:
+            return ""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid == 0:
+            return ""
+        self.pid = 0
+        code = os.waitstatus_to_exitcode(status)
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+    def note_death(self, how: str) -> None:
+        """Keep why the process ended, and plan when to start the next one."""
+        self.last_death = f"{how}: {self.fatal}" if self.fatal else how
+        self.close_link()
+        now = time.monotonic()
+        self._deaths = 0 if now - self._started >= _HEALTHY_S else self._deaths + 1
+        # The first quick death may be an accident; from the second on there is a reason for it.
+        delay = 0.0 if self._deaths <= 1 else _FIRST_DELAY_S * 2 ** min(self._deaths - 2, 16)
+        self.start_at = now + min(delay, _LARGEST_DELAY_S)
+        self.restarts += 1
+
+    def kill(self, wait_s: float) -> None:
+        """SIGKILL, and wait for the end, but not for ever: a dead disk may hold a process."""
+        if not self.alive:
+            return
+        self.signal(signal.SIGKILL)
+        descriptor = os.pidfd_open(self.pid)
+        select.select([descriptor], [], [], wait_s)
+        os.close(descriptor)
+        self.reap()
+
+    def close_link(self) -> None:
+        """Forget the link of a process that is gone."""
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+        self.troubles = {}
+
+
+def _run(role: Role, link: Link, parent: int, in_child: Callable[[], None]) -> None:
+    """Be the worker, and never return: the rest of this process's stack is control's."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        die_with(parent, role.on_orphaned)
+        setproctitle(role.title)
+        in_child()
+        role.main(link)
+        status = 0
+    except PattooError as error:
+        _LOG.error("%s", error)
+        _tell(link, str(error))
+        status = FATAL_STATUS
+    except BaseException:  # noqa: BLE001 - the outermost loop of a worker: logged, and its status tells
+        _LOG.exception("The %s ends by an error.", role.name)
+    finally:
+        logging.shutdown()
+        os._exit(status)
+
+
+def _tell(link: Link, reason: str) -> None:
+    try:
+        link.send(Kind.FATAL, reason)
+    except LinkClosedError:
+        _LOG.error("Control is gone and cannot be told.")

@@ -1,0 +1,59 @@
+"""Who this agent is to the server. An identity once made is kept: it names all of its series."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.errors import IdentityError
+from pattoo_mp.model import Origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_AGENT_ID: Final = re.compile(r"[0-9a-f]{64}")
+_EXPECTED: Final = "64 hexadecimal digits"
+
+
+def origin(identity_file: Path) -> Origin:
+    """Read the agent's identity, or make one on the first start. Raises `IdentityError`."""
+    return Origin(_agent_id(identity_file), socket.getfqdn())
+
+
+def _agent_id(path: Path) -> str:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
+        line = path.read_text(encoding="ascii").split("\n", 1)[0].strip()
+    except UnicodeDecodeError as error:
+        raise IdentityError(f"{path}: is not text; expected {_EXPECTED}") from error
+    except OSError as error:
+        raise IdentityError(
+            f"{path}: cannot be used ({error.strerror}); expected a file with {_EXPECTED}"
+        ) from error
+    if not _AGENT_ID.fullmatch(line):
+        raise IdentityError(
+            f"{path}: the identity is {line[:80]!r}; expected {_EXPECTED}. Mend the file, or "
+            f"remove it to begin as a new agent with new charts"
+        )
+    return line
+
+
+def _create(path: Path) -> None:
+    """Write a new identity so that no crash can leave half of one, nor a race two."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass  # another process was quicker: its identity counts
+    finally:
+        aside.unlink()

@@ -1,0 +1,53 @@
+"""What control and its workers say to each other over their links: a kind, then its fields.
+
+collector → control     LAYOUT identifier packed
+POLL layout_id timestamp_ms packed reason   (of ticks missed before it)
+control → uploader      LAYOUT identifier packed
+POLL sequence layout_id timestamp_ms packed
+CLOSE                                       (no more will come)
+uploader → control      KEPT sequence                               (in the spool up to here)
+UPLOAD state                                (`UploadState`, as a list)
+LEAVING                                     (asked to end; may it?)
+worker → control        NOTE troubles                               ({what: why}, all there are)
+FATAL reason                                (this start cannot succeed)
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The first field of each message."""
+
+    LAYOUT = "layout"
+    POLL = "poll"
+    NOTE = "note"
+    CLOSE = "close"
+    KEPT = "kept"
+    UPLOAD = "upload"
+    LEAVING = "leaving"
+    FATAL = "fatal"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadState:
+    """How the uploader stands, for the status.
+
+    Counts are since this uploader started, but for `waiting` and `quarantined`, which count what
+    is in the spool. Times are in ms since the epoch, 0 where it has not happened yet.
+    """
+
+    waiting: int = 0
+    delivered: int = 0
+    posts: int = 0
+    quarantined: int = 0
+    last_post_ms: int = 0
+    last_error: str = ""
+    last_error_ms: int = 0
+    failing_since_ms: int = 0
+
+    def fields(self) -> list[int | str]:
+        """The state as a message carries it; `UploadState(*fields)` reads it."""
+        return list(astuple(self))

@@ -1,0 +1,145 @@
+"""What flows from the collector to the server: `Series`, `Layout`, `Poll`.
+
+A layout holds all that stays the same from poll to poll; a poll holds a time and values. So the
+text and the checksums of a series are worked out once for each layout, and a poll is a few
+hundred bytes on the channel and in the spool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+
+from pattoo_mp.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM: Final = "pattoo_agent_os_autonomousd"
+
+#: Data types as the pattoo server numbers them.
+INTEGER: Final = 99
+FLOAT: Final = 101
+COUNTER64: Final = 64
+
+#: None stands for a value that the host did not give in this poll; it is not sent.
+Value = int | float | None
+Pair = tuple[str, str]
+
+_LAYOUT_ID_BYTES = 8
+_UINT64_MAX = 2**64 - 1
+_INT64_MIN = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose datapoints these are: the agent's identity, its host and its program."""
+
+    agent_id: str
+    hostname: str
+    program: str = PROGRAM
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the server calls a datapoint, without its value.
+
+    `metadata` is in the order that the checksum follows; a key given twice keeps its first value.
+    """
+
+    key: str
+    data_type: int
+    metadata: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The series of a poll, in order. Two layouts are equal if their identifiers are."""
+
+    origin: Origin
+    interval_ms: int
+    series: tuple[Series, ...]
+
+    @cached_property
+    def identifier(self) -> str:
+        """16 hex digits: a hash of everything in the layout."""
+        return blake2b(self.packed, digest_size=_LAYOUT_ID_BYTES).hexdigest()
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The layout as bytes for the channel and the spool; `unpack` reads them."""
+        origin = (self.origin.agent_id, self.origin.hostname, self.origin.program)
+        series = [(s.key, s.data_type, s.metadata) for s in self.series]
+        # A mount point may hold bytes that are not UTF-8; they must survive until the encoder.
+        return _pack((origin, self.interval_ms, series), unicode_errors="surrogateescape")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and other.identifier == self.identifier
+
+    def __hash__(self) -> int:
+        return hash(self.identifier)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Layout:
+        """Read what `packed` made. Raises `WireError` where that is not what it is."""
+        try:
+            origin, interval_ms, rows = msgpack.unpackb(packed, unicode_errors="surrogateescape")
+            series = tuple(
+                Series(str(key), int(data_type), tuple((str(k), str(v)) for k, v in metadata))
+                for key, data_type, metadata in rows
+            )
+            return cls(Origin(*map(str, origin)), int(interval_ms), series)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise WireError(f"a layout that cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One look at the host: a layout's values at one time.
+
+    The values travel packed: nobody between the collector and the encoder looks at them.
+    """
+
+    layout_id: str
+    timestamp_ms: int
+    packed: bytes
+
+    @classmethod
+    def of(cls, layout: Layout, timestamp_ms: int, values: Sequence[Value]) -> Poll:
+        """Pack `values`, one for each series of `layout`, in its order."""
+        if len(values) != len(layout.series):
+            raise WireError(
+                f"a poll of {len(values)} values for a layout of {len(layout.series)} series"
+            )
+        return cls(layout.identifier, timestamp_ms, _pack_values(values))
+
+    def values(self) -> list[Value]:
+        """Unpack the values. Raises `WireError` where the bytes are damaged."""
+        try:
+            values = msgpack.unpackb(self.packed)
+        except (ValueError, msgpack.UnpackException) as error:
+            raise WireError(f"a poll that cannot be read: {error}") from error
+        if not isinstance(values, list):
+            raise WireError(f"a poll of a {type(values).__name__}, expected a list of values")
+        return values
+
+
+def _pack(content: object, unicode_errors: str = "strict") -> bytes:
+    packed: bytes = msgpack.packb(content, unicode_errors=unicode_errors)
+    return packed
+
+
+def _pack_values(values: Sequence[Value]) -> bytes:
+    try:
+        return _pack(values)
+    except OverflowError:
+        # MessagePack ends at 64 bits; the server keeps a float in any case.
+        return _pack([v if _fits(v) else float(v or 0) for v in values])
+
+
+def _fits(value: Value) -> bool:
+    return not isinstance(value, int) or _INT64_MIN <= value <= _UINT64_MAX

@@ -1,0 +1,167 @@
+"""Every setting, declared once: file, section, check, default and help.
+
+The parser, the `Config` and the sample configuration derive from these declarations.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHARED_FILE: Final = "pattoo.yaml"
+LATER_SHARED_FILE: Final = "pattoo_agent.yaml"
+AGENT_FILE: Final = f"{PROGRAM}.yaml"
+
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+_MIN_INTERVAL_S: Final = 0.01
+_MAX_INTERVAL_S: Final = 86_400
+_HOST_NAME: Final = re.compile(
+    r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?"
+)
+_MAX_HOST_NAME: Final = 253
+
+
+class Missing(Enum):
+    """The default of a setting that has none."""
+
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    `check` returns the value to use, or raises `ValueError`; `expected` says what it wants, in
+    words that end the sentence "expected …".
+    """
+
+    name: str
+    section: str
+    file: str
+    check: Callable[[object], object]
+    expected: str
+    help: str
+    default: object = Missing.REQUIRED
+
+
+def _directory(value: object) -> Path:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError
+    try:
+        path = Path(value.strip()).expanduser()
+    except RuntimeError as error:  # there is no such user or home
+        raise ValueError from error
+    if not path.is_absolute():
+        raise ValueError
+    return path
+
+
+def _optional_directory(value: object) -> Path | None:
+    return None if value is None else _directory(value)
+
+
+def _log_level(value: object) -> str:
+    if not isinstance(value, str) or value.strip().lower() not in _LOG_LEVELS:
+        raise ValueError
+    return value.strip().lower()
+
+
+def _language(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(
+        r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*", value
+    ):
+        raise ValueError
+    return value
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+    host = value.strip()
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        # All digits and dots, but no address: a mistyped one, not a name.
+        if len(host) > _MAX_HOST_NAME or re.fullmatch(r"[0-9.]*", host):
+            raise
+    if not _HOST_NAME.fullmatch(host):
+        raise ValueError
+    return host
+
+
+def _port(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+        raise ValueError
+    return value
+
+
+def _interval_ms(value: object) -> int:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError
+    if not _MIN_INTERVAL_S <= value <= _MAX_INTERVAL_S:
+        raise ValueError
+    milliseconds = round(value * 1000)
+    # The server takes an interval as a whole number of milliseconds.
+    if not math.isclose(milliseconds, value * 1000, abs_tol=1e-6):
+        raise ValueError
+    return milliseconds
+
+
+_A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
+
+SETTINGS: Final = (
+    Setting(
+        "log_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
+        "Where pattoo.log is written.",
+    ),
+    Setting(
+        "cache_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
+        "Where polls wait for the server.",
+    ),
+    Setting(
+        "daemon_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
+        "Where the agent's identity is kept.",
+    ),
+    Setting(
+        "system_daemon_directory", "pattoo", SHARED_FILE, _optional_directory, _A_DIRECTORY,
+        "Where the PID file and the status socket are kept. The default is daemon_directory.",
+        default=None,
+    ),
+    Setting(
+        "log_level", "pattoo", SHARED_FILE, _log_level, f"one of {', '.join(_LOG_LEVELS)}",
+        "What is worth a line in the log.",
+        default="info",
+    ),
+    Setting(
+        "language", "pattoo", SHARED_FILE, _language, "a language code such as en",
+        "The language of other pattoo programs; this agent only checks it.",
+        default="en",
+    ),
+    Setting(
+        "ip_address", "pattoo_agent_api", SHARED_FILE, _host,
+        "a host name or an IPv4 or IPv6 address",
+        "The pattoo server.",
+        default="localhost",
+    ),
+    Setting(
+        "ip_bind_port", "pattoo_agent_api", SHARED_FILE, _port, "a whole number from 1 to 65535",
+        "The pattoo server's port.",
+        default=20201,
+    ),
+    Setting(
+        "polling_interval", PROGRAM, AGENT_FILE, _interval_ms,
+        f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds",
+        "Seconds from one poll to the next.",
+        default=300_000,
+    ),
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""The spool's tables. They keep layouts and polls, not posts: a later release can send them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+
+#: `auto_vacuum` must stand before the first table: the file shrinks again after an outage.
+CREATE: Final = f"""
+PRAGMA auto_vacuum = INCREMENTAL;
+BEGIN;
+CREATE TABLE layouts (
+    id INTEGER PRIMARY KEY,
+    identifier TEXT NOT NULL UNIQUE,
+    packed BLOB NOT NULL
+);
+-- AUTOINCREMENT: an id is never given again, so the order of the ids is the order of the polls.
+CREATE TABLE polls (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    layout INTEGER NOT NULL REFERENCES layouts (id),
+    timestamp_ms INTEGER NOT NULL,
+    packed BLOB NOT NULL
+);
+-- What no server took, kept for a person to look at.
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY,
+    layout INTEGER NOT NULL REFERENCES layouts (id),
+    timestamp_ms INTEGER NOT NULL,
+    packed BLOB NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value NOT NULL
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+#: A commit is on the disk when it returns, once for each batch. The file is this process's alone.
+CONNECTION: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA journal_size_limit = 4194304;
+PRAGMA cache_size = -512;
+"""

@@ -1,0 +1,40 @@
+"""Which polls go into the next post: the oldest, as many as one post may hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pattoo_mp.model import Layout
+    from pattoo_mp.spool.store import Spooled
+
+#: About 1 MB of JSON: a large enough bite to catch up with, and small enough to hold in memory.
+DATAPOINTS: Final = 10_000
+#: More polls than this never fit, for a poll has at least a few datapoints.
+POLLS: Final = 1_000
+
+
+def first_post(
+    polls: Sequence[Spooled],
+    layout: Callable[[str], Layout],
+    datapoints: int = DATAPOINTS,
+) -> list[Spooled]:
+    """The polls of the next post, in order: at least one, if there are any.
+
+    All are of one agent and one interval, since a post says both once. A poll that is larger
+    than a post may be goes alone.
+    """
+    chosen: list[Spooled] = []
+    room = datapoints
+    for spooled in polls:
+        this = layout(spooled.poll.layout_id)
+        room -= len(this.series)
+        if chosen:
+            first = layout(chosen[0].poll.layout_id)
+            same = (first.origin, first.interval_ms) == (this.origin, this.interval_ms)
+            if not same or room < 0:
+                break
+        chosen.append(spooled)
+    return chosen

@@ -1,0 +1,157 @@
+"""The uploader process: takes polls off the channel into the spool, and drains the spool.
+
+Two threads: this one takes and keeps, the other posts. So a hung post never stops the taking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import signal
+import time
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.link import LinkClosedError
+from pattoo_mp.messages import Kind
+from pattoo_mp.model import Poll
+from pattoo_mp.spool.store import Spool, StorageError
+from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.transport import Transport
+from pattoo_mp.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.link import Link, Message
+    from pattoo_mp.messages import UploadState
+
+_LOG = logging.getLogger(__name__)
+
+#: One commit, and one fsync, a second at most: polls that come faster share theirs.
+_COMMIT_S: Final = 1.0
+#: How long to leave a disk alone that did not take a commit.
+_RETRY_S: Final = 1.0
+#: How long an uploader that was asked to end waits for control's leave to do so.
+_LEAVE_S: Final = 2.0
+
+
+class Uploader:
+    """Runs until control closes the channel or is gone, or a signal asks it to end."""
+
+    def __init__(self, link: Link, config: Config, spool: Spool, channel: str) -> None:
+        self._link = link
+        self._spool = spool
+        self._channel = channel
+        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT))
+        self._drain = Drain(
+            spool,
+            Transport(config.host, config.port),
+            config.interval_ms,
+            self._report,
+        )
+        self._held: list[tuple[int, Poll]] = []
+        self._layouts: dict[str, bytes] = {}
+        self._commit_at = 0.0
+        self._ends_at: float | None = None
+        self._closed = False
+        self._storage_error = ""
+
+    def run(self) -> None:
+        """Take and post."""
+        posting = Thread(target=self._drain.run, name="drain", daemon=True)
+        posting.start()
+        try:
+            self._drain.tell()
+            while not self._closed and not self._overstayed():
+                self._wait()
+                self._take()
+                self._commit_if_due()
+        except LinkClosedError:
+            _LOG.error("Control is gone; the uploader keeps what it has and ends.")
+        self._drain.stop()
+        self._commit_now()
+        posting.join(timeout=_LEAVE_S)
+        if not posting.is_alive():
+            self._spool.close()
+
+    def _wait(self) -> None:
+        reading: list[FileDescriptorLike] = [self._wakeup, self._link]
+        writing = [self._link] if self._link.unsent_bytes else []
+        readable, writable, _ = select.select(reading, writing, [], self._next_step_s())
+        if writable:
+            self._link.flush()
+        if self._wakeup in readable and self._wakeup.take() and self._ends_at is None:
+            self._ends_at = time.monotonic() + _LEAVE_S
+            self._drain.stop()
+            self._send(Kind.LEAVING)
+
+    def _next_step_s(self) -> float | None:
+        moments = [self._commit_at] if self._held else []
+        if self._ends_at is not None:
+            moments.append(self._ends_at)
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _overstayed(self) -> bool:
+        return self._ends_at is not None and time.monotonic() >= self._ends_at
+
+    def _take(self) -> None:
+        for message in self._link.receive():
+            self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case [Kind.LAYOUT, identifier, packed]:
+                self._layouts[identifier] = packed
+            case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
+                self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
+            case [Kind.CLOSE]:
+                self._closed = True
+            case _:
+                _LOG.error("A message that is not understood: %.80r", message)
+
+    def _commit_if_due(self) -> None:
+        if self._held and time.monotonic() >= self._commit_at:
+            self._commit_at = time.monotonic() + _COMMIT_S
+            self._commit()
+
+    def _commit_now(self) -> None:
+        if self._held:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Keep what is held; if the disk does not take it, hold it until it does."""
+        try:
+            self._spool.append(self._held, self._layouts, self._channel)
+        except StorageError as error:
+            self._commit_at = time.monotonic() + _RETRY_S
+            self._tell_storage(str(error))
+            return
+        self._tell_storage("")
+        last = self._held[-1][0]
+        used = {poll.layout_id for _, poll in self._held}
+        self._held = []
+        self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
+        self._drain.wake()
+        self._send(Kind.KEPT, last)
+        self._drain.tell()
+
+    def _tell_storage(self, error: str) -> None:
+        if error == self._storage_error:
+            return
+        if error:
+            _LOG.error("The spool takes nothing: %s. Trying again until it does.", error)
+        else:
+            _LOG.info("The spool takes polls again.")
+        self._storage_error = error
+        self._send(Kind.NOTE, {"spool": error} if error else {})
+
+    def _report(self, state: UploadState) -> None:
+        self._send(Kind.UPLOAD, state.fields())
+
+    def _send(self, *message: object) -> None:
+        # If control is gone, the loop learns it as it receives; there is nobody to tell.
+        with contextlib.suppress(LinkClosedError):
+            self._link.send(*message)

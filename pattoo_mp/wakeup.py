@@ -1,0 +1,54 @@
+"""Signals that only wake a loop, which then acts on them in its own time."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+
+class Wakeup:
+    """Readable as soon as one of `signals` has come, or `wake` was called from any thread.
+
+    Python's own handler notes the signal; the byte that it writes ends a `select` that waits.
+    """
+
+    def __init__(self, signals: Iterable[signal.Signals]) -> None:
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
+        self._seen: set[signal.Signals] = set()
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        for number in signals:
+            signal.signal(number, self._note)
+
+    def fileno(self) -> int:
+        """Give the descriptor, for `select`."""
+        return self._read.fileno()
+
+    def wake(self) -> None:
+        """End the wait of the loop, from another thread."""
+        with contextlib.suppress(OSError):  # full: it is awake already
+            self._write.send(b"\0")
+
+    def take(self) -> set[signal.Signals]:
+        """The signals that came since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            while self._read.recv(4096):
+                pass
+        seen, self._seen = self._seen, set()
+        return seen
+
+    def close(self) -> None:
+        """Stop listening."""
+        signal.set_wakeup_fd(-1)
+        self._read.close()
+        self._write.close()
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._seen.add(signal.Signals(number))

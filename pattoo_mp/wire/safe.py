@@ -1,0 +1,65 @@
+"""What may go out: text and values that a pattoo server survives.
+
+The server answers 200 to everything here, and then its ingester hangs, loses the batch, or stops
+for every agent until a person removes the file. So it is taken out before it leaves.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pattoo_mp.model import Pair
+
+#: The server's columns hold 512 bytes.
+TEXT_BYTES = 512
+#: From here on the server's DECIMAL(40,10) overflows.
+VALUE_LIMIT = 1e30
+_DIGEST_DIGITS = 16
+
+
+def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
+    r"""Return `text` as UTF-8 can carry it, in at most `limit` bytes.
+
+    A byte that was not UTF-8 becomes `\xNN`, and a text that is cut ends in a hash of the whole:
+    stable from poll to poll, and different from its neighbours.
+    """
+    encoded = (
+        text.encode("utf-8", "surrogateescape")
+        if _has_escapes(text)
+        else text.encode("utf-8", "backslashreplace")
+    )
+    readable = encoded.decode("utf-8", "backslashreplace")
+    as_bytes = readable.encode()
+    if len(as_bytes) <= limit:
+        return readable
+    digest = sha256(as_bytes).hexdigest()[:_DIGEST_DIGITS]
+    kept = as_bytes[: limit - _DIGEST_DIGITS - 1].decode("utf-8", "ignore")
+    return f"{kept}~{digest}"
+
+
+def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Metadata as the server's own library would make it: keys in lower case, stripped, each once."""
+    kept: dict[str, str] = {}
+    for key, value in pairs:
+        kept.setdefault(safe_text(key.lower().strip()), safe_text(value.strip()))
+    return tuple(kept.items())
+
+
+def sendable(value: object) -> TypeGuard[int | float]:
+    """Say whether the server can store `value` as a number."""
+    # A NaN compares false with everything; a bool is an int to Python and a fault to the server.
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and -VALUE_LIMIT < value < VALUE_LIMIT
+    )
+
+
+def _has_escapes(text: str) -> bool:
+    """Whether each lone surrogate in `text` stands for a byte that was not UTF-8."""
+    surrogates = [c for c in text if "\ud800" <= c <= "\udfff"]
+    return bool(surrogates) and all("\udc80" <= c <= "\udcff" for c in surrogates)

@@ -1,0 +1,105 @@
+"""Who talks to whom: the control process, put together.
+
+The workers' rooms are imported in the workers only: control knows neither psutil nor requests,
+so it stays small, and what it never loaded is in no fork of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from setproctitle import setproctitle
+
+from pattoo_mp import __version__, identity, log, paths
+from pattoo_mp.channel import Channel
+from pattoo_mp.control.arbiter import Arbiter
+from pattoo_mp.control.door import Door
+from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.pidlock import PidLock
+from pattoo_mp.control.relay import Relay
+from pattoo_mp.control.supervisor import note_supervisor
+from pattoo_mp.control.worker import Role
+from pattoo_mp.errors import StartError
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.link import Link
+    from pattoo_mp.model import Origin
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> None:
+    """Be the control process until a signal asks for the end.
+
+    Raises `AlreadyRunningError`, `StartError` or `IdentityError` if the agent cannot run.
+    """
+    os.umask(0o077)
+    set_up_log = partial(log.set_up, paths.log_file(config), config.log_level, to_stderr=to_stderr)
+    with contextlib.suppress(PermissionError):  # a session's leader leads a group already
+        os.setpgid(0, 0)
+    lock = PidLock(paths.pid_file(config.system_daemon_directory))
+    try:
+        set_up_log("control")
+        setproctitle(f"{PROGRAM}: control")
+        note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
+        origin = identity.origin(paths.identity_file(config))
+        _LOG.info("pattoo_mp %s polls every %g s.", __version__, config.interval_ms / 1000)
+        _arbiter(config, origin, set_up_log, on_ready).run()
+        _LOG.info("Stopped.")
+    except OSError as error:
+        raise StartError(f"{error.filename or 'system'}: {error.strerror}") from error
+    finally:
+        lock.release()
+
+
+def _arbiter(
+    config: Config,
+    origin: Origin,
+    set_up_log: Callable[[str], None],
+    on_ready: Callable[[], None],
+) -> Arbiter:
+    ledger = Ledger(config.interval_ms)
+    channel_name = secrets.token_hex(8)
+
+    def collect(link: Link) -> None:
+        set_up_log("collector")
+        from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
+
+        Collector(link, origin, config.interval_ms, ledger.last_poll_ms).run()
+
+    def upload(link: Link) -> None:
+        set_up_log("uploader")
+        from pattoo_mp.spool.store import Spool  # noqa: PLC0415
+        from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
+
+        Uploader(link, config, Spool(paths.spool_file(config)), channel_name).run()
+
+    return Arbiter(
+        Role(
+            "collector",
+            f"{PROGRAM}: collector every {config.interval_ms / 1000:g} s",
+            collect,
+            # It has nothing to lose; what is stopped, too, dies by this one.
+            on_orphaned=signal.SIGKILL,
+        ),
+        Role(
+            "uploader",
+            f"{PROGRAM}: uploader to {config.host} port {config.port}",
+            upload,
+            # It sees its link end and keeps what it holds first; if stopped, this lets it go on.
+            on_orphaned=signal.SIGCONT,
+        ),
+        Relay(Channel(), ledger),
+        Door(paths.status_socket(config.system_daemon_directory)),
+        on_ready,
+    )

@@ -1,0 +1,85 @@
+"""Reads one YAML file of settings: a mapping of sections, no tags, no key twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from pattoo_mp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Sections = dict[str, dict[str, object]]
+
+#: A configuration is a page of text; a larger file is some other file.
+_MAX_BYTES: Final = 1 << 20
+
+
+def read_sections(path: Path) -> Sections:
+    """Read `path`. Raises `ConfigError`, or `FileNotFoundError` if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _problem(path, f"cannot be read ({error.strerror})") from error
+    if len(content) > _MAX_BYTES:
+        raise _problem(path, f"is larger than {_MAX_BYTES} bytes")
+    return _sections(path, _load(path, content))
+
+
+def _load(path: Path, content: bytes) -> object:
+    try:
+        for event in yaml.parse(content, Loader=yaml.SafeLoader):
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
+                raise _problem(path, f"{where}has a tag ({tag})", "plain values")
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise _problem(path, f"{where}{error.problem or error.context}", "YAML") from error
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _problem(path, f"malformed: {reason}", "YAML") from error
+
+
+def _sections(path: Path, content: object) -> Sections:
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise _problem(path, f"is a {_kind(content)}", "sections of settings")
+    sections: Sections = {}
+    for name, section in content.items():
+        if section is not None and not isinstance(section, dict):
+            # Other programs keep what they like beside the sections that are ours.
+            sections[str(name)] = {"": section}
+        else:
+            sections[str(name)] = {str(key): value for key, value in (section or {}).items()}
+    return sections
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: the second would win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        mapping: dict[object, object] = super().construct_mapping(node, deep)
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and names.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} stands twice", key.start_mark
+                )
+        return mapping
+
+
+def _kind(content: object) -> str:
+    return {"list": "list", "str": "text"}.get(type(content).__name__, type(content).__name__)
+
+
+def _problem(path: Path, what: str, expected: str = "a readable configuration file") -> ConfigError:
+    return ConfigError([f"{path}: {what}; expected {expected}"])
