@@ -5,7 +5,7 @@ POLL layout_id timestamp_ms packed reason   (of ticks missed before it)
 control → uploader      LAYOUT identifier packed
 POLL sequence layout_id timestamp_ms packed
 CLOSE                                       (no more will come)
-uploader → control      KEPT sequence                               (in the spool up to here)
+uploader → control      KEPT sequence                               (in the spool up to here; 0: none)
 UPLOAD state                                (`UploadState`, as a list)
 LEAVING                                     (asked to end; may it?)
 worker → control        NOTE troubles                               ({what: why}, all there are)

@@ -43,11 +43,13 @@ class Relay:
         """Act on one message of a worker."""
         match message:
             case [Kind.POLL, layout_id, timestamp_ms, packed, reason]:
+                worker.fruitful = True
                 self._polled(Poll(layout_id, timestamp_ms, packed), reason)
             case [Kind.LAYOUT, identifier, packed]:
                 self.channel.add_layout(identifier, packed)
             case [Kind.KEPT, sequence]:
-                self.any_kept = self.any_kept or sequence > 0
+                if sequence:
+                    worker.fruitful = self.any_kept = True
                 self.channel.acknowledge(sequence)
             case [Kind.UPLOAD, fields]:
                 self._uploaded(UploadState(*fields))

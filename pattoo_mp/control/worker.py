@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from setproctitle import setproctitle
 
 from pattoo_mp.control.parent import die_with
+from pattoo_mp.control.restarts import Restarts
 from pattoo_mp.errors import PattooError
 from pattoo_mp.link import Link, LinkClosedError
 from pattoo_mp.messages import Kind
@@ -24,12 +25,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Exit status of a worker that says that no restart can help.
 FATAL_STATUS: Final = 3
-#: A worker that lived this long was well; its next death is the first again.
-_HEALTHY_S: Final = 5.0
 #: The signals for which control has handlers.
 _HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-_FIRST_DELAY_S: Final = 0.25
-_LARGEST_DELAY_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,8 @@ class Worker:
         self.start_at = 0.0
         self.troubles: dict[str, str] = {}
         self.fatal = ""
-        self._started = 0.0
-        self._deaths = 0
+        self.fruitful = False
+        self._pace = Restarts()
 
     @property
     def alive(self) -> bool:
@@ -80,8 +77,7 @@ class Worker:
         theirs.close()
         self.pid, self.link = pid, ours
         self.started_ms = time.time_ns() // 1_000_000
-        self._started = time.monotonic()
-        self.fatal = ""
+        self.fatal, self.fruitful = "", False
         _LOG.info("The %s is started as process %d.", self.role.name, pid)
 
     def signal(self, number: signal.Signals) -> None:
@@ -105,10 +101,7 @@ class Worker:
         self.last_death = f"{how}: {self.fatal}" if self.fatal else how
         self.close_link()
         now = time.monotonic()
-        self._deaths = 0 if now - self._started >= _HEALTHY_S else self._deaths + 1
-        # The first quick death may be an accident; from the second on there is a reason for it.
-        delay = 0.0 if self._deaths <= 1 else _FIRST_DELAY_S * 2 ** min(self._deaths - 2, 16)
-        self.start_at = now + min(delay, _LARGEST_DELAY_S)
+        self.start_at = now + self._pace.delay_s(now, fruitful=self.fruitful)
         self.restarts += 1
 
     def kill(self, wait_s: float) -> None:

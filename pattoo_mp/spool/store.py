@@ -236,11 +236,16 @@ def _hold(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SpoolError(f"{path}: {error.strerror}; expected a file of this agent") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise SpoolError(
-            f"{path}: another agent uses this spool; expected one of our own"
-        ) from error
-    return descriptor
+    until = time.monotonic() + _PREDECESSOR_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                os.close(descriptor)
+                raise SpoolError(
+                    f"{path}: another agent uses this spool; expected one of our own"
+                ) from error
+            time.sleep(_LOOK_S)
+        else:
+            return descriptor

@@ -128,6 +128,7 @@ class Uploader:
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._tell_storage(str(error))
+            self._send(Kind.KEPT, 0)  # nothing is kept, but this loop lives
             return
         self._tell_storage("")
         last = self._held[-1][0]

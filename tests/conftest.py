@@ -1,0 +1,47 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import Agent
+from tests.support.server import PattooServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A directory with a short name (a Unix socket's path has 108 bytes), gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="pmp-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def server() -> Iterator[PattooServer]:
+    """A pattoo server that listens."""
+    running = PattooServer()
+    yield running
+    running.down()
+
+
+@pytest.fixture
+def make_agent(home: Path) -> Iterator[Callable[..., Agent]]:
+    """Make agents; whatever they left running is ended afterwards."""
+    made: list[Agent] = []
+
+    def make(**settings: object) -> Agent:
+        agent = Agent(home, **settings)  # type: ignore[arg-type]
+        made.append(agent)
+        return agent
+
+    yield make
+    for agent in made:
+        agent.end()

@@ -1,0 +1,75 @@
+"""Faults of the server and of the processes, tried on the real agent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.server import PattooServer, answering, hanging, slow, well
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.agent import Agent
+
+    MakeAgent = Callable[..., Agent]
+
+
+def assert_unbroken(timestamps: list[int], interval_ms: int) -> None:
+    """Assert that no tick is missing, none came twice, and the oldest came first."""
+    steps = {later - earlier for earlier, later in zip(timestamps, timestamps[1:], strict=False)}
+    assert steps == {interval_ms}
+    assert all(timestamp % interval_ms == 0 for timestamp in timestamps)
+
+
+@pytest.mark.timeout(150)
+def test_no_tick_is_missed_while_the_server_is_slow_then_hangs_then_is_gone(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Every poll arrives, oldest first, exactly 500 ms apart, whatever the server did."""
+    server.behaviour = slow(2)
+    agent = make_agent(port=server.port, interval=0.5)
+    agent.start()
+    started = time.monotonic()
+    wait_for(lambda: time.monotonic() > started + 10, what="ten seconds of a slow server")
+    over = threading.Event()
+    server.behaviour = hanging(over)
+    wait_for(lambda: time.monotonic() > started + 20, what="ten seconds of a server that hangs")
+    over.set()
+    server.down()
+    wait_for(lambda: time.monotonic() > started + 30, what="ten seconds without a server")
+    server.behaviour = well
+    server.up()
+    polled = agent.status()["polls"]["polled"]
+    assert polled >= 60
+    wait_for(lambda: len(server.timestamps()) > polled, 45, "the arrival of all polls")
+    assert_unbroken(server.timestamps(), 500)
+    assert agent.status()["missed"] == {}
+
+
+@pytest.mark.timeout(120)
+def test_killing_the_uploader_costs_no_tick_and_no_poll(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """18 SIGKILLs of the uploader in 20 s at 10 Hz: each poll arrives once, in order."""
+    agent = make_agent(port=server.port, interval=0.1)
+    agent.start()
+    started = time.monotonic()
+    for number in range(18):
+        wait_for(lambda at=started + number * 1.1: time.monotonic() > at)  # type: ignore[misc]
+        os.kill(agent.worker("uploader"), signal.SIGKILL)
+    wait_for(lambda: time.monotonic() > started + 20)
+    polled = agent.status()["polls"]["polled"]
+    assert polled >= 200
+    wait_for(lambda: len(server.timestamps()) > polled, 60, "the arrival of all polls")
+    assert_unbroken(sorted(set(server.timestamps())), 100)
+    status = agent.status()
+    assert status["missed"] == {}
+    assert status["polls"]["dropped"] == 0
+    assert status["workers"]["uploader"]["restarts"] == 18

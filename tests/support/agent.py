@@ -1,0 +1,120 @@
+"""The real agent in directories of its own, run by its command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pattoo_mp.control.door import ask
+from pattoo_mp.control.pidlock import holder
+from tests.support.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIM = ROOT / "bin" / "pattoo_agent_os_autonomousd.py"
+NAME = "pattoo_agent_os_autonomousd"
+
+
+@dataclass
+class Agent:
+    """One agent below `home`; `settings` go into its configuration."""
+
+    home: Path
+    port: int = 9
+    interval: float | str = 0.1
+    command: list[str] = field(default_factory=lambda: [sys.executable, str(SHIM)])
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Write the configuration."""
+        self.configuration.mkdir(parents=True, exist_ok=True)
+        self.write(
+            "pattoo.yaml",
+            f"pattoo:\n  log_directory: {self.home}/log\n  cache_directory: {self.home}/cache\n"
+            f"  daemon_directory: {self.home}/daemon\n"
+            f"pattoo_agent_api:\n  ip_address: 127.0.0.1\n  ip_bind_port: {self.port}\n",
+        )
+        self.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: {self.interval}\n")
+
+    @property
+    def configuration(self) -> Path:
+        """What PATTOO_CONFIGDIR names."""
+        return self.home / "etc"
+
+    @property
+    def log(self) -> str:
+        """The whole log."""
+        path = self.home / "log" / "pattoo.log"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def spool(self) -> Path:
+        """The spool's file."""
+        return self.home / "cache" / f"{NAME}.spool.sqlite"
+
+    @property
+    def pid(self) -> int | None:
+        """The control process."""
+        return holder(self.home / "daemon" / "pid" / f"{NAME}.pid")
+
+    def write(self, name: str, text: str) -> None:
+        """Write one configuration file."""
+        (self.configuration / name).write_text(text)
+
+    def env(self) -> dict[str, str]:
+        """The environment of its commands."""
+        return {**os.environ, "PATTOO_CONFIGDIR": str(self.configuration), **self.environment}
+
+    def run(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run the command line to its end."""
+        return subprocess.run(
+            [*self.command, *arguments],
+            env=self.env(), capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start it, in the background; fails the test if it does not come up."""
+        done = self.run("--start")
+        assert done.returncode == 0, done.stderr + self.log
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        done = self.run("--stop")
+        assert done.returncode == 0, done.stderr + self.log
+
+    def status(self) -> dict[str, Any]:
+        """What control says of itself."""
+        return ask(self.home / "daemon" / "run" / f"{NAME}.sock")
+
+    def worker(self, name: str) -> int:
+        """The process of a worker that runs."""
+        return wait_for(lambda: int(self.status()["workers"][name]["pid"]), what=f"a {name}")
+
+    def processes(self) -> list[int]:
+        """All processes with this agent's configuration in their environment, but zombies."""
+        return processes_of(self.configuration)
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever a test did."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not self.processes(), what="the end of all processes")
+
+
+def processes_of(configuration: Path) -> list[int]:
+    """All processes that carry a PATTOO_CONFIGDIR, but for ourselves and for zombies."""
+    wanted = f"PATTOO_CONFIGDIR={configuration}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found

@@ -1,0 +1,151 @@
+"""A pattoo server of the tests' own: takes posts as wire.md says, or misbehaves as it is told.
+
+It keeps every post that it answered with 200 and OK, in order, decoded with nothing of the agent's.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Behaviour = Callable[["Handler"], bool]
+
+PREFIX = "/pattoo/api/v1/agent/"
+
+
+@dataclass
+class Post:
+    """One post as it came."""
+
+    agent_id: str
+    body: bytes
+    arrived: float = field(default_factory=time.time)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body, decoded."""
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+    def datapoints(self) -> list[dict[str, Any]]:
+        """Each datapoint with its pairs put in."""
+        points = self.content["pattoo_datapoints"]
+        pairs = points["key_value_pairs"]
+        return [dict(pairs[str(i)] for i in ids) for ids in points["datapoint_pairs"]]
+
+    def timestamps(self) -> list[int]:
+        """The polls in this post, in order, each once."""
+        return list(dict.fromkeys(point["pattoo_timestamp"] for point in self.datapoints()))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+        """The status page."""
+        self.answer(200, b"The Pattoo Agent API is Operational.")
+
+    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+        """Take a post, unless the server is told to do otherwise."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        owner = self.server.owner
+        owner.attempts += 1
+        if owner.behaviour(self):
+            owner.posts.append(Post(self.path.removeprefix(PREFIX + "receive/"), body))
+            self.answer(200, b"OK")
+
+    def answer(self, status: int, body: bytes) -> None:
+        """Send a whole answer."""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """http.server with a way back to its owner."""
+
+    daemon_threads = True
+    owner: PattooServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is what many tests are about."""
+
+
+class PattooServer:
+    """Listens on a free port of 127.0.0.1 while it is up. `port` stays the same when it is down."""
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self.attempts = 0
+        self.behaviour: Behaviour = well
+        self._server: Server | None = None
+        self.port = 0
+        self.up()
+
+    def up(self) -> None:
+        """Begin, or begin again, to listen."""
+        self._server = Server(("127.0.0.1", self.port), Handler)
+        self._server.owner = self
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def down(self) -> None:
+        """Refuse connections."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def timestamps(self) -> list[int]:
+        """All polls that arrived, in the order in which they did."""
+        return [t for post in list(self.posts) for t in post.timestamps()]
+
+
+def well(_: Handler) -> bool:
+    """Take the post."""
+    return True
+
+
+def slow(seconds: float) -> Behaviour:
+    """Take the post after a while."""
+
+    def behave(_: Handler) -> bool:
+        time.sleep(seconds)
+        return True
+
+    return behave
+
+
+def hanging(until: threading.Event) -> Behaviour:
+    """Give no answer before `until` is set, and then none either."""
+
+    def behave(handler: Handler) -> bool:
+        until.wait(60)
+        handler.close_connection = True
+        return False
+
+    return behave
+
+
+def answering(status: int, body: bytes = b"no") -> Behaviour:
+    """Answer with a status and a body, and take nothing."""
+
+    def behave(handler: Handler) -> bool:
+        handler.answer(status, body)
+        return False
+
+    return behave

@@ -1,0 +1,23 @@
+"""Waits for a condition, with a deadline: tests never sleep and hope."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
+    """The first true answer of `condition`; fails the test if there is none in time."""
+    until = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() >= until:
+            raise AssertionError(f"{what or 'the condition'} did not come within {seconds} s")
+        time.sleep(0.01)
