@@ -52,6 +52,8 @@ setup(
             "hypothesis",
             "import-linter",
             "mypy",
+            # The original library, for the contract tests.
+            "PattooShared==0.0.98",
             "pytest",
             "pytest-timeout",
             "ruff",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind, UploadState
@@ -42,21 +42,13 @@ class Relay:
     def handle(self, worker: Worker, message: Message) -> None:
         """Act on one message of a worker."""
         match message:
-            case [Kind.POLL, layout_id, timestamp_ms, packed, reason]:
+            case [Kind.LAYOUT | Kind.POLL as kind, *fields]:
                 worker.fruitful = True
-                self._polled(Poll(layout_id, timestamp_ms, packed), reason)
-            case [Kind.LAYOUT, identifier, packed]:
-                self.channel.add_layout(identifier, packed)
-            case [Kind.KEPT, sequence]:
-                if sequence:
-                    worker.fruitful = self.any_kept = True
-                self.channel.acknowledge(sequence)
-            case [Kind.UPLOAD, fields]:
-                self._uploaded(UploadState(*fields))
+                self._collected(kind, fields)
+            case [Kind.KEPT | Kind.UPLOAD | Kind.LEAVING as kind, *fields]:
+                self._uploader_said(worker, kind, fields)
             case [Kind.NOTE, troubles]:
                 worker.troubles = troubles
-            case [Kind.LEAVING]:
-                self.leaving = True
             case [Kind.FATAL, reason]:
                 worker.fatal = reason
             case _:
@@ -99,13 +91,23 @@ class Relay:
         except LinkClosedError:
             _LOG.debug("The uploader is gone already.")
 
-    def _polled(self, poll: Poll, reason: str) -> None:
+    def _collected(self, kind: Kind, fields: list[Any]) -> None:
+        if kind == Kind.LAYOUT:
+            self.channel.add_layout(*fields)
+            return
+        *poll, reason = fields
         if self._new_collector:
             self._new_collector, reason = False, _COLLECTOR_WAS_DOWN
-        self.ledger.poll(poll.timestamp_ms, reason)
-        self.channel.put(poll)
+        self.channel.put(Poll(*poll))
+        self.ledger.poll(poll[1], reason)
 
-    def _uploaded(self, state: UploadState) -> None:
-        self.upload = state
-        self.delivered = self._delivered_before + state.delivered
-        self.posts = self._posts_before + state.posts
+    def _uploader_said(self, uploader: Worker, kind: Kind, fields: list[Any]) -> None:
+        if kind == Kind.LEAVING:
+            self.leaving = True
+        elif kind == Kind.UPLOAD:
+            self.upload = UploadState(*fields[0])
+            self.delivered = self._delivered_before + self.upload.delivered
+            self.posts = self._posts_before + self.upload.posts
+        elif fields[0]:
+            uploader.fruitful = self.any_kept = True
+            self.channel.acknowledge(fields[0])

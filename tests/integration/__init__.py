@@ -1,0 +1,1 @@
+"""The real agent as a whole: processes, signals, sockets, supervisord."""

@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.server import PattooServer, answering, hanging, slow, well
+from tests.support.server import PattooServer, hanging, slow, well
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def assert_unbroken(timestamps: list[int], interval_ms: int) -> None:
     """Assert that no tick is missing, none came twice, and the oldest came first."""
-    steps = {later - earlier for earlier, later in zip(timestamps, timestamps[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(timestamps)}
     assert steps == {interval_ms}
     assert all(timestamp % interval_ms == 0 for timestamp in timestamps)
 

@@ -1,0 +1,1 @@
+"""What tests need: a faulty server, the real agent, and waiting with a deadline."""

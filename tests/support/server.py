@@ -51,11 +51,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         """The status page."""
         self.answer(200, b"The Pattoo Agent API is Operational.")
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         """Take a post, unless the server is told to do otherwise."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         owner = self.server.owner

@@ -1,0 +1,38 @@
+# Each target does all of its own set-up in .venv, on a machine with Python 3.11 or later.
+
+PYTHON ?= python3
+PORT ?= 20201
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run stop test check format clean
+
+run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
+	@$(BIN)/python -m tools.first_run start --port $(PORT)
+
+stop: $(STAMP)  ## End what `make run` began.
+	@$(BIN)/python -m tools.first_run stop
+
+test: $(STAMP)  ## The whole suite.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .run build dist *.egg-info
+
+$(STAMP): setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "pattoo_mp needs Python 3.11 or later; name one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,166 @@
+"""The first run: a receiver and the agent under supervisord, all below `.run` in the checkout.
+
+It uses the supervisord configuration that the project ships; only the receiver is added to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".run"
+CONFIGURATION = HOME / "etc"
+DATABASE = HOME / "receiver.sqlite"
+SUPERVISOR = ROOT / "conf" / "supervisord.conf"
+BIN = Path(sys.executable).parent
+POLLING_INTERVAL_S = 1
+PATIENCE_S = 60
+SHOWN = 8
+
+
+def main() -> int:
+    """Start or stop; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=("start", "stop"))
+    parser.add_argument("--port", type=int, default=20201, help="the receiver's port")
+    arguments = parser.parse_args()
+    return start(arguments.port) if arguments.verb == "start" else stop()
+
+
+def start(port: int) -> int:
+    """Bring everything up and show the first datapoints."""
+    if is_up():
+        return fail("it runs already; 'make stop' ends it")
+    if not is_free(port):
+        return fail(
+            f"port {port} of 127.0.0.1 is in use; choose another: make run PORT={port + 100}"
+        )
+    configure(port)
+    before = count()
+    subprocess.run([BIN / "supervisord", "-c", SUPERVISOR], check=True, env=environment())
+    if not wait_for(lambda: count() > before):
+        stop()
+        return fail(
+            f"no datapoint arrived within {PATIENCE_S} s; see {HOME}/log and {CONFIGURATION}"
+        )
+    show(port)
+    return 0
+
+
+def stop() -> int:
+    """End everything."""
+    if not is_up():
+        print("It does not run.")
+        return 0
+    supervisorctl("shutdown")
+    if not wait_for(lambda: not is_up()):
+        return fail("supervisord does not end")
+    print(f"Stopped. What it left is in {HOME}; 'make clean' removes it.")
+    return 0
+
+
+def configure(port: int) -> None:
+    """Write the configuration of the agent, and of the receiver as one more program."""
+    (CONFIGURATION / "supervisor.d").mkdir(parents=True, exist_ok=True)
+    (CONFIGURATION / "pattoo.yaml").write_text(
+        "pattoo:\n"
+        f"  log_directory: {HOME}/log\n"
+        f"  cache_directory: {HOME}/cache\n"
+        f"  daemon_directory: {HOME}/daemon\n"
+        "pattoo_agent_api:\n"
+        "  ip_address: 127.0.0.1\n"
+        f"  ip_bind_port: {port}\n"
+    )
+    (CONFIGURATION / "pattoo_agent_os_autonomousd.yaml").write_text(
+        f"pattoo_agent_os_autonomousd:\n  polling_interval: {POLLING_INTERVAL_S}\n"
+    )
+    (CONFIGURATION / "supervisor.d" / "receiver.conf").write_text(
+        "[program:receiver]\n"
+        f'command="{BIN}/pattoo_mp_receiver" --port {port} --database "{DATABASE}"\n'
+        "redirect_stderr=true\n"
+    )
+
+
+def show(port: int) -> None:
+    """Show a few datapoints, and where to look on."""
+    print(f"This host's metrics arrive at http://127.0.0.1:{port}/pattoo/api/v1/agent:\n")
+    sys.stdout.flush()
+    receiver = BIN / "pattoo_mp_receiver"
+    subprocess.run([receiver, "--database", DATABASE, "--show", str(SHOWN)], check=True)
+    environ = f"PATTOO_CONFIGDIR={CONFIGURATION}"
+    print(
+        f"\nstatus    {environ} bin/pattoo_agent_os_autonomousd.py --status"
+        f"\nlog       {HOME}/log/pattoo.log"
+        f"\nreceived  {BIN}/pattoo_mp_receiver --database {DATABASE} --show 100"
+        f"\nprocesses {environ} {BIN}/supervisorctl -c conf/supervisord.conf status"
+        f"\nstop      make stop"
+    )
+
+
+def is_up() -> bool:
+    """Whether supervisord answers."""
+    return supervisorctl("pid").returncode == 0
+
+
+def supervisorctl(*words: str) -> subprocess.CompletedProcess[bytes]:
+    """Ask our supervisord."""
+    CONFIGURATION.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = [BIN / "supervisorctl", "-c", SUPERVISOR, *words]
+    return subprocess.run(command, capture_output=True, check=False, env=environment())
+
+
+def environment() -> dict[str, str]:
+    """Our environment, with the first run's configuration."""
+    return {**os.environ, "PATTOO_CONFIGDIR": str(CONFIGURATION)}
+
+
+def count() -> int:
+    """How many datapoints the receiver has stored."""
+    try:
+        with sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True) as connection:
+            (number,) = connection.execute("SELECT count(*) FROM datapoints").fetchone()
+    except sqlite3.Error:
+        return 0
+    return int(number)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Wait until the condition holds; False if it does not in time."""
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def fail(reason: str) -> int:
+    """Say why not."""
+    print(f"first run: {reason}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
