@@ -54,6 +54,8 @@ class Spool:
             self._connection = self._open()
             self._waiting = self._count("polls")
             self._quarantined = self._count("quarantine")
+        except OSError as error:
+            raise SpoolError(f"{path}: {error.strerror}; expected a spool of this agent") from error
         except sqlite3.Error as error:
             raise SpoolError(f"{path}: {error}; expected a spool of this agent") from error
 

@@ -96,8 +96,8 @@ class Agent:
         return wait_for(lambda: int(self.status()["workers"][name]["pid"]), what=f"a {name}")
 
     def processes(self) -> list[int]:
-        """All processes with this agent's configuration in their environment, but zombies."""
-        return processes_of(self.configuration)
+        """All processes of this agent that run: those with a file of its home open."""
+        return processes_of(self.home)
 
     def end(self) -> None:
         """Leave nothing behind, whatever a test did."""
@@ -107,14 +107,21 @@ class Agent:
         wait_for(lambda: not self.processes(), what="the end of all processes")
 
 
-def processes_of(configuration: Path) -> list[int]:
-    """All processes that carry a PATTOO_CONFIGDIR, but for ourselves and for zombies."""
-    wanted = f"PATTOO_CONFIGDIR={configuration}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+def processes_of(home: Path) -> list[int]:
+    """All processes but ourselves with a file below `home` open, or started to use it.
+
+    A process title overwrites the environment that /proc shows, so that alone is not enough.
+    """
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _uses(entry, home)
+    ]
+
+
+def _uses(process: Path, home: Path) -> bool:
+    with contextlib.suppress(OSError):
+        if f"{home}/".encode() in (process / "environ").read_bytes():
+            return True
+        return any(str(fd.readlink()).startswith(f"{home}/") for fd in (process / "fd").iterdir())
+    return False

@@ -1,0 +1,146 @@
+"""The agent under a real supervisord, with the configuration that the project ships."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import NAME, ROOT, Agent
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.server import PattooServer
+
+BIN = Path(sys.executable).parent
+CONFIGURATION = ROOT / "conf" / "supervisord.conf"
+
+
+class Supervised(Agent):
+    """An agent with a supervisord of its own."""
+
+    def supervisord(self) -> None:
+        """Start supervisord; it detaches itself."""
+        command: list[str | Path] = [BIN / "supervisord", "-c", CONFIGURATION]
+        subprocess.run(command, env=self.env(), check=True, capture_output=True, timeout=30)
+        wait_for(lambda: self.state() == "RUNNING", what="the agent")
+
+    def ctl(self, *words: str) -> str:
+        """What supervisorctl answers."""
+        command: list[str | Path] = [BIN / "supervisorctl", "-c", CONFIGURATION, *words]
+        done = subprocess.run(
+            command, env=self.env(), capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.stdout
+
+    def state(self) -> str:
+        """Give supervisord's word for the agent's state."""
+        words = self.ctl("status", NAME).split()
+        return words[1] if len(words) > 1 else ""
+
+
+@pytest.fixture
+def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
+    """An agent under supervisord, polling at 10 Hz."""
+    supervised = Supervised(home, port=server.port, environment={"PATH": os.environ["PATH"]})
+    supervised.supervisord()
+    yield supervised
+    supervised.ctl("shutdown")
+    supervised.end()
+
+
+def running(agent: Supervised) -> Callable[[], bool]:
+    """Whether supervisord and the lock agree that the agent runs."""
+    return lambda: agent.state() == "RUNNING" and agent.pid is not None
+
+
+def test_supervisorctl_runs_the_agent(agent: Supervised, server: PattooServer) -> None:
+    """status, stop, start and restart of supervisorctl do what they say."""
+    wait_for(server.timestamps, what="a post")
+    first = agent.pid
+    agent.ctl("stop", NAME)
+    assert agent.state() == "STOPPED"
+    assert agent.pid is None
+    agent.ctl("start", NAME)
+    wait_for(running(agent))
+    assert agent.pid != first
+    second = agent.pid
+    agent.ctl("restart", NAME)
+    wait_for(running(agent))
+    assert agent.pid != second
+
+
+def test_supervisord_brings_control_back_after_a_sigkill(
+    agent: Supervised, server: PattooServer
+) -> None:
+    """SIGKILL of control: it is back, no worker of the old one is left, and polls arrive again."""
+    old = [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
+    os.kill(old[0], signal.SIGKILL)
+    wait_for(lambda: agent.pid not in {None, old[0]}, what="another control process")
+    wait_for(lambda: not set(old) & set(agent.processes()), what="the end of the old workers")
+    arrived = len(server.timestamps())
+    wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls")
+    assert agent.run("--status").returncode == 0
+
+
+def test_stop_by_the_command_line_stays_stopped(agent: Supervised) -> None:
+    """--stop goes through supervisord, which does not start the agent again; --start likewise."""
+    done = agent.run("--stop")
+    assert done.returncode == 0, done.stderr
+    assert agent.state() == "STOPPED"
+    assert agent.run("--status").returncode == 3
+    done = agent.run("--start")
+    assert done.returncode == 0, done.stderr
+    assert agent.state() == "RUNNING"
+    assert f"pid {agent.pid}," in agent.ctl("status", NAME)
+
+
+def test_a_forced_stop_stays_stopped(agent: Supervised) -> None:
+    """--stop --force kills at once, also a hung agent, and supervisord leaves it at that."""
+    old = [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    done = agent.run("--stop", "--force")
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: agent.state() == "STOPPED", what="supervisord's word for it")
+    assert agent.pid is None
+    assert not set(old) & set(agent.processes())
+
+
+def test_restart_by_the_command_line_stays_supervised(agent: Supervised) -> None:
+    """--restart, forced or not, gives another control process that supervisord calls its own."""
+    for words in (("--restart",), ("--restart", "--force")):
+        before = agent.pid
+        done = agent.run(*words)
+        assert done.returncode == 0, done.stderr
+        assert agent.pid not in {None, before}
+        assert f"pid {agent.pid}," in agent.ctl("status", NAME)
+
+
+def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
+    """A bad configuration is given up; supervisord's log has the line that says why."""
+    agent.run("--stop")
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
+    agent.ctl("start", NAME)
+    assert agent.state() in {"BACKOFF", "FATAL"}
+    assert "polling_interval: 'never'; expected a number of seconds" in agent.ctl("tail", NAME)
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here"
+)
+def test_the_systemd_unit_is_clean() -> None:
+    """systemd-analyze verify has nothing to say about the unit."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", ROOT / "conf" / f"{NAME}.service"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

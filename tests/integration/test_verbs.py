@@ -1,0 +1,268 @@
+"""The command line's verbs, tried as an operator would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import NAME
+from tests.support.server import PattooServer, hanging
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.agent import Agent
+
+    MakeAgent = Callable[..., Agent]
+
+RUNNING = f"Daemon is running - {NAME}"
+STOPPED = f"Daemon is stopped - {NAME}"
+
+
+def titles(agent: Agent) -> list[str]:
+    """What `ps` shows of the agent's processes."""
+    return sorted(
+        Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0") for pid in agent.processes()
+    )
+
+
+def test_start_returns_once_polls_flow_and_stop_leaves_nothing(make_agent: MakeAgent) -> None:
+    """--start exits 0 with polls in the spool; --stop exits 0 and no process is left."""
+    agent = make_agent(interval=300)
+    done = agent.run("--start")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert agent.status()["polls"]["polled"] >= 1
+    assert agent.status()["polls"]["in_channel"] == 0
+    assert len(agent.processes()) == 3
+    done = agent.run("--stop")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{STOPPED}\n", "")
+    assert agent.processes() == []
+
+
+def test_status_says_what_a_person_wants_to_know(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """--status begins with the known line, goes on with the rest, and exits 0 or 3."""
+    agent = make_agent(port=server.port)
+    done = agent.run("--status")
+    assert (done.returncode, done.stdout) == (3, f"{STOPPED}\n")
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    done = agent.run("--status")
+    first, *rest = done.stdout.splitlines()
+    assert (done.returncode, first) == (0, RUNNING)
+    for label in (
+        "Control",
+        "Collector",
+        "Uploader",
+        "Last poll",
+        "Last post",
+        "Waiting",
+        "Dropped",
+    ):
+        assert any(line.strip().startswith(label) for line in rest), label
+    agent.stop()
+    assert agent.run("--status").returncode == 3
+
+
+def test_a_second_start_refuses(make_agent: MakeAgent) -> None:
+    """--start of a running agent exits 1, names its process, and leaves it alone."""
+    agent = make_agent()
+    agent.start()
+    pid = agent.pid
+    done = agent.run("--start")
+    assert done.returncode == 1
+    assert f"runs already, as process {pid}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert agent.pid == pid
+    done = agent.run("--foreground")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+
+
+def test_restart_replaces_every_process(make_agent: MakeAgent) -> None:
+    """--restart ends the old processes and brings up new ones; of a stopped agent it starts it."""
+    agent = make_agent()
+    assert agent.run("--restart").returncode == 0
+    before = set(agent.processes())
+    assert agent.run("--restart").returncode == 0
+    after = set(agent.processes())
+    assert len(after) == 3
+    assert not before & after
+
+
+def test_force_kills_the_group_even_if_it_is_stopped(make_agent: MakeAgent) -> None:
+    """--stop --force ends an agent all of whose processes hang; --restart --force brings it back."""
+    agent = make_agent()
+    agent.start()
+    for pid in agent.processes():
+        os.kill(pid, signal.SIGSTOP)
+    done = agent.run("--restart", "--force")
+    assert done.returncode == 0, done.stderr
+    for pid in agent.processes():
+        os.kill(pid, signal.SIGSTOP)
+    done = agent.run("--stop", "--force")
+    assert (done.returncode, done.stdout) == (0, f"{STOPPED}\n")
+    assert agent.processes() == []
+    assert agent.run("--status").returncode == 3
+
+
+def test_stop_is_bounded_while_the_server_hangs(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """--stop in the middle of a post that gets no answer ends in order, and keeps every poll."""
+    over = threading.Event()
+    server.behaviour = hanging(over)
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(lambda: server.attempts, what="a post")
+    done = agent.run("--stop", timeout=20)
+    over.set()
+    assert done.returncode == 0
+    assert agent.processes() == []
+    assert "killed" not in agent.log
+    assert "lost" not in agent.log
+
+
+def test_stop_of_a_stopped_agent_is_no_error(make_agent: MakeAgent) -> None:
+    """--stop exits 0 when nothing runs: what was asked for is so."""
+    done = make_agent().run("--stop")
+    assert (done.returncode, done.stdout) == (0, f"{STOPPED}\n")
+
+
+def test_a_stale_pid_file_neither_lies_nor_harms(make_agent: MakeAgent) -> None:
+    """A PID file that names another's process is not a running agent, and is not signalled."""
+    agent = make_agent()
+    agent.start()
+    agent.stop()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        pid_file = agent.home / "daemon" / "pid" / f"{NAME}.pid"
+        pid_file.write_text(f"{other.pid}\n")
+        assert agent.run("--status").returncode == 3
+        assert agent.run("--stop").returncode == 0
+        assert agent.run("--stop", "--force").returncode == 0
+        assert other.poll() is None
+        agent.start()
+        assert agent.pid != other.pid
+        assert pid_file.read_text() == f"{agent.pid}\n"
+        other.kill()
+
+
+def test_status_tells_the_truth_after_a_sigkill(make_agent: MakeAgent) -> None:
+    """After SIGKILL of control the agent is stopped, no worker outlives it, and it starts again."""
+    agent = make_agent()
+    agent.start()
+    os.kill(agent.pid or 0, signal.SIGKILL)
+    wait_for(lambda: not agent.processes(), what="the end of the workers")
+    assert agent.run("--status").returncode == 3
+    agent.start()
+    assert agent.run("--status").returncode == 0
+
+
+def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent) -> None:
+    """--status of a stopped control process says that it runs and does not answer."""
+    agent = make_agent()
+    agent.start()
+    os.kill(agent.pid or 0, signal.SIGSTOP)
+    done = agent.run("--status", timeout=20)
+    assert done.returncode == 0
+    assert done.stdout.startswith(RUNNING)
+    assert "does not answer" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--force",), ("--start", "--stop"), ("--start", "--force"), ("--status", "--force"),
+     ("--sta",), ("--start", "more"), ("--foreground", "--force")],
+)  # fmt: skip
+def test_bad_usage_exits_2_with_usage_on_stderr(
+    make_agent: MakeAgent, words: tuple[str, ...]
+) -> None:
+    """Exactly one verb is wanted, and --force only with --stop or --restart."""
+    done = make_agent().run(*words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage:")
+    assert done.stdout == ""
+
+
+def test_help_is_as_documented(make_agent: MakeAgent) -> None:
+    """--help holds the sentences that users of pattoo agents know."""
+    text = " ".join(make_agent().run("--help").stdout.split())
+    for sentence in (
+        "--start Start the agent daemon.",
+        "--stop Stop the agent daemon.",
+        "--status Get daemon status.",
+        "--restart Restart the agent daemon.",
+        "--force Stops or restarts the agent daemon ungracefully when used with --stop or --restart.",
+    ):
+        assert sentence in text
+
+
+def test_processes_are_titled_and_of_one_group(make_agent: MakeAgent) -> None:
+    """`ps` shows who is who, and one signal to the group reaches all."""
+    agent = make_agent()
+    agent.start()
+    assert [title.split(" every")[0].split(" to ")[0] for title in titles(agent)] == [
+        f"{NAME}: collector",
+        f"{NAME}: control",
+        f"{NAME}: uploader",
+    ]
+    assert {os.getpgid(pid) for pid in agent.processes()} == {agent.pid}
+
+
+def test_a_start_that_cannot_succeed_says_why(make_agent: MakeAgent) -> None:
+    """--start exits 1 with one line and leaves nothing running if the spool cannot be used."""
+    agent = make_agent()
+    agent.spool.parent.mkdir(parents=True)
+    agent.spool.mkdir()
+    done = agent.run("--start")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert str(agent.spool) in done.stderr
+    assert agent.processes() == []
+
+
+def test_the_collector_is_replaced_when_it_is_killed(make_agent: MakeAgent) -> None:
+    """SIGKILL of the collector costs a few ticks, which are counted, and nothing else."""
+    agent = make_agent()
+    agent.start()
+    before = agent.worker("collector")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: agent.worker("collector") != before, what="another collector")
+    polled = agent.status()["polls"]["polled"]
+    wait_for(lambda: agent.status()["polls"]["polled"] > polled, what="the next poll")
+    status = agent.status()
+    assert set(status["missed"]) <= {"the collector was down"}
+    assert status["workers"]["collector"]["last_death"] == "signal SIGKILL"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_group_ends_it_in_order(make_agent: MakeAgent, number: int) -> None:
+    """SIGTERM or SIGINT to all processes at once loses no poll."""
+    agent = make_agent()
+    agent.start()
+    os.killpg(agent.pid or 0, number)
+    wait_for(lambda: not agent.processes(), what="the end")
+    assert "Stopped." in agent.log
+    assert "lost" not in agent.log
+    assert agent.run("--status").returncode == 3
+
+
+@pytest.mark.parametrize("name", ["collector", "uploader"])
+def test_a_worker_that_is_asked_to_end_ends_and_is_replaced(
+    make_agent: MakeAgent, name: str
+) -> None:
+    """SIGTERM to one worker ends it in order; control starts another."""
+    agent = make_agent()
+    agent.start()
+    before = agent.worker(name)
+    os.kill(before, signal.SIGTERM)
+    wait_for(lambda: agent.worker(name) != before, what="another worker")
+    assert agent.status()["workers"][name]["last_death"] == "exit status 0"
+    assert agent.status()["polls"]["dropped"] == 0
