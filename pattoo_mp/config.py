@@ -153,13 +153,13 @@ def _unknown(path: Path, sections: Sections) -> list[str]:
     section_names = {setting.section for setting in ours}
     known = {setting.name for setting in ours} | {""}
     problems = [
-        f"{path}: {name}: unknown section; expected {' or '.join(sorted(section_names))}"
+        f"{path}: {_shown_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
         for name in sections
         if name not in section_names
     ]
     for section in section_names:
         problems += [
-            f"{path}: {section}: {key}: unknown setting; "
+            f"{path}: {section}: {_shown_name(key)}: unknown setting; "
             f"expected {' or '.join(setting.name for setting in ours)}"
             for key in sections.get(section, {})
             if key not in known
@@ -176,6 +176,10 @@ def _unusable(path: Path) -> list[str]:
     if not os.access(path, os.W_OK | os.X_OK):
         return [f"{_shown(str(path))} cannot be written to"]
     return []
+
+
+def _shown_name(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _VALUE_IN_MESSAGE else _shown(name)
 
 
 def _shown(value: object) -> str:

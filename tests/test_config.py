@@ -1,0 +1,355 @@
+"""Reading the configuration."""
+
+from __future__ import annotations
+
+import os
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pattoo_mp import config
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "pattoo_agent_os_autonomousd"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Files:
+    """Configuration files of a test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.shared: dict[str, Any] = {
+            "pattoo": {
+                "log_directory": f"{directory}/log",
+                "cache_directory": f"{directory}/cache",
+                "daemon_directory": f"{directory}/daemon",
+            }
+        }
+        self.agent: dict[str, Any] = {NAME: {"polling_interval": 1}}
+
+    def write(self) -> None:
+        """Write both files."""
+        (self.directory / "pattoo.yaml").write_text(yaml.safe_dump(self.shared))
+        (self.directory / f"{NAME}.yaml").write_text(yaml.safe_dump(self.agent))
+
+    def load(self) -> config.Config:
+        """Write and read them."""
+        self.write()
+        return config.load(self.directory)
+
+    def problems(self) -> tuple[str, ...]:
+        """Write and read them; they must be refused."""
+        self.write()
+        return refused(self.directory)
+
+
+def refused(directory: Path) -> tuple[str, ...]:
+    """The problems of a configuration that must be refused, each one line."""
+    with pytest.raises(ConfigError) as caught:
+        config.load(directory)
+    assert caught.value.problems
+    assert all("\n" not in problem for problem in caught.value.problems)
+    return caught.value.problems
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """A configuration that is good."""
+    return Files(tmp_path)
+
+
+def test_defaults_stand_for_what_is_left_out(files: Files) -> None:
+    """Only the three directories are required."""
+    files.agent = {}
+    loaded = files.load()
+    assert (loaded.host, loaded.port) == ("localhost", 20201)
+    assert loaded.interval_ms == 300_000
+    assert loaded.log_level == "info"
+    assert loaded.system_daemon_directory == loaded.daemon_directory
+
+
+def test_directories_are_created_for_the_user_alone(files: Files) -> None:
+    """What a setting names is made, with its parents, readable by nobody else."""
+    files.shared["pattoo"]["cache_directory"] = f"{files.directory}/a/b/c"
+    loaded = files.load()
+    assert loaded.cache_directory.is_dir()
+    assert loaded.cache_directory.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("required", ["log_directory", "cache_directory", "daemon_directory"])
+def test_a_missing_directory_setting_is_named(files: Files, required: str) -> None:
+    """The line names file, section and key, and says what is expected."""
+    del files.shared["pattoo"][required]
+    (problem,) = files.problems()
+    assert problem == (
+        f"{files.directory}/pattoo.yaml: pattoo: {required} is not set; "
+        "expected the absolute path of a directory that the agent can write to"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"),
+    [(0.01, 10), (0.1, 100), (0.25, 250), (1, 1000), (1.5, 1500), (300, 300_000), (86400, 86_400_000)],
+)  # fmt: skip
+def test_an_interval_may_be_a_fraction(files: Files, seconds: float, milliseconds: int) -> None:
+    """Seconds down to 0.01, in whole milliseconds."""
+    files.agent[NAME]["polling_interval"] = seconds
+    assert files.load().interval_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, 0.009, 86401, 1e300, float("inf"), float("nan"), "1", True, [1], {"a": 1}, 0.0125,
+     10**400],
+)  # fmt: skip
+def test_a_bad_interval_is_refused(files: Files, value: object) -> None:
+    """The line holds the value and what is expected."""
+    files.agent[NAME]["polling_interval"] = value
+    (problem,) = files.problems()
+    assert problem.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: polling_interval: ")
+    assert repr(value)[:40] in problem
+    assert "expected a number of seconds from 0.01 to 86400, in whole milliseconds" in problem
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "pattoo.example.org", "192.0.2.1", "2001:db8::1", "::1", "fe80::1%eth0", "a_b", "x."],
+)  # fmt: skip
+def test_host_names_and_addresses_work(files: Files, host: str) -> None:
+    """IPv4, IPv6 and names."""
+    files.shared["pattoo_agent_api"] = {"ip_address": host}
+    assert files.load().host == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", " ", "a b", "http://x", "x:80", "[::1]", "-a", "1.2.3", "1.2.3.4.5", "256.1.1.1", "x" * 254,
+     7, ["::1"], "ü", "a/b", "a\nb"],
+)  # fmt: skip
+def test_a_bad_host_is_refused(files: Files, host: object) -> None:
+    """A URL, a port or a slip is not a host; an empty one neither."""
+    files.shared["pattoo_agent_api"] = {"ip_address": host}
+    (problem,) = files.problems()
+    assert "ip_address" in problem
+    assert "expected a host name or an IPv4 or IPv6 address" in problem
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, "80", 1.5, True, [1]])
+def test_a_bad_port_is_refused(files: Files, port: object) -> None:
+    """From 1 to 65535, a whole number."""
+    files.shared["pattoo_agent_api"] = {"ip_bind_port": port}
+    (problem,) = files.problems()
+    assert f"ip_bind_port: {port!r}; expected a whole number from 1 to 65535" in problem
+
+
+def test_every_problem_is_told_at_once(files: Files) -> None:
+    """Several errors in several files: a line each."""
+    files.shared["pattoo"]["log_level"] = "loud"
+    files.shared["pattoo"]["cache_directory"] = "relative"
+    files.shared["pattoo_agent_api"] = {"ip_bind_port": 0}
+    files.agent[NAME] = {"polling_interval": -1, "poling_interval": 1}
+    problems = files.problems()
+    assert len(problems) == 5
+    for word in ("log_level", "cache_directory", "ip_bind_port", "polling_interval: -1", "poling_"):
+        assert any(word in problem for problem in problems), word
+
+
+def test_unknown_keys_are_refused_only_in_the_agents_own_file(files: Files) -> None:
+    """The shared file holds settings of other programs, which are left alone."""
+    files.shared["pattoo"]["of_another_program"] = 1
+    files.shared["pattoo_db"] = {"password": "x"}
+    files.shared["a list of somebody's"] = [1, 2]
+    files.load()
+    files.agent["pattoo_agent_os_spoked"] = {}
+    (problem,) = files.problems()
+    assert f"pattoo_agent_os_spoked: unknown section; expected {NAME}" in problem
+
+
+def test_the_later_shared_file_wins(files: Files) -> None:
+    """pattoo_agent.yaml, where later releases keep the section, wins if it has it."""
+    files.shared["pattoo_agent_api"] = {"ip_address": "old", "ip_bind_port": 1}
+    later = files.directory / "pattoo_agent.yaml"
+    later.write_text("pattoo_agent_api:\n  ip_address: new\nother: 1\n")
+    loaded = files.load()
+    assert (loaded.host, loaded.port) == ("new", 20201)
+    later.write_text("something_else:\n  a: 1\n")
+    assert files.load().host == "old"
+    later.write_text("pattoo_agent_api:\n  ip_bind_port: 0\n")
+    (problem,) = files.problems()
+    assert problem.startswith(str(later))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pattoo: [", "line 1"),
+        ("pattoo:\n\tlog: 1", "line 2"),
+        ("- a\n- b", "is a list; expected sections of settings"),
+        ("just text", "is a text; expected sections"),
+        ("pattoo: 5", "pattoo: is 5; expected settings below it"),
+        ("pattoo: !!python/object/apply:os.system ['true']", "has a tag"),
+        ("pattoo: !!map {}", "has a tag"),
+        ("pattoo:\n  a: 1\n  a: 2", "the key a stands twice"),
+        ("a: 1\n---\nb: 2", "expected YAML"),
+        ("\x00", "expected YAML"),
+        ("a: " + "[" * 3000, "expected YAML"),
+        ("a: " + "9" * 5000, "expected YAML"),
+        ("a: 2020-99-99", "expected YAML"),
+        ("? [a]\n: 1", "expected"),
+        ("x" * (1 << 20) + "x", "is larger than"),
+    ],
+)  # fmt: skip
+def test_a_malformed_file_is_refused_in_one_line(files: Files, text: str, words: str) -> None:
+    """Whatever stands in the file: file, place, and what was expected; no traceback."""
+    files.write()
+    (files.directory / "pattoo.yaml").write_text(text)
+    problems = refused(files.directory)
+    assert words in problems[0]
+    assert problems[0].startswith(f"{files.directory}/pattoo.yaml: ")
+
+
+def test_a_file_that_is_not_utf8_is_refused(files: Files) -> None:
+    """Bytes that are no text."""
+    files.write()
+    (files.directory / "pattoo.yaml").write_bytes(b"pattoo: \xff\xfe\x00")
+    assert refused(files.directory)
+
+
+@pytest.mark.parametrize("name", ["pattoo.yaml", f"{NAME}.yaml"])
+def test_a_file_that_is_not_there_is_named(files: Files, name: str) -> None:
+    """Both files must be there; so must the directory."""
+    files.write()
+    (files.directory / name).unlink()
+    assert f"{files.directory}/{name}: no such file" in refused(files.directory)[0]
+    assert "no such directory" in refused(files.directory / "nowhere")[0]
+
+
+def test_a_file_that_is_a_directory_is_refused(files: Files) -> None:
+    """It cannot be read, and that is said."""
+    files.write()
+    (files.directory / "pattoo.yaml").unlink()
+    (files.directory / "pattoo.yaml").mkdir()
+    assert "cannot be read (Is a directory)" in refused(files.directory)[0]
+
+
+@pytest.mark.parametrize("value", ["relative/path", "", " ", 5, ["/x"], True, "/a\0b"])
+def test_a_bad_directory_is_refused(files: Files, value: object) -> None:
+    """An absolute path is wanted: a daemon has no directory of its own to start from."""
+    files.shared["pattoo"]["log_directory"] = value
+    (problem,) = files.problems()
+    assert "log_directory" in problem
+
+
+def test_a_directory_that_cannot_be_made_is_refused(files: Files) -> None:
+    """A file in its place, or a place where nothing can be made, is named."""
+    (files.directory / "file").write_text("")
+    files.shared["pattoo"]["log_directory"] = f"{files.directory}/file"
+    files.shared["pattoo"]["cache_directory"] = "/proc/nowhere"
+    problems = files.problems()
+    assert len(problems) == 2
+    assert "log_directory: " in problems[0]
+    assert "cannot be made" in problems[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every directory")
+def test_a_directory_that_cannot_be_written_to_is_refused(files: Files) -> None:
+    """It is there, but not ours."""
+    files.shared["pattoo"]["log_directory"] = "/usr"
+    (problem,) = files.problems()
+    assert "cannot be written to" in problem
+
+
+def test_home_directories_work(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leading ~ is the user's home, as for the original."""
+    monkeypatch.setenv("HOME", str(files.directory))
+    files.shared["pattoo"]["log_directory"] = "~/logs"
+    assert files.load().log_directory == files.directory / "logs"
+
+
+def test_a_broken_setting_does_not_hide_a_running_agent(files: Files) -> None:
+    """--stop and --status need one directory, and find it though all else be wrong."""
+    files.shared["pattoo"]["log_level"] = "loud"
+    files.agent[NAME]["polling_interval"] = "never"
+    files.write()
+    assert config.running_directory(files.directory) == files.directory / "daemon"
+
+
+def test_the_environment_names_the_directory() -> None:
+    """PATTOO_CONFIGDIR, or /etc/pattoo where it is unset or empty."""
+    assert config.config_directory({"PATTOO_CONFIGDIR": "/x"}) == Path("/x")
+    assert config.config_directory({"PATTOO_CONFIGDIR": ""}) == Path("/etc/pattoo")
+    assert config.config_directory({}) == Path("/etc/pattoo")
+
+
+def test_the_shipped_sample_is_good_and_complete(tmp_path: Path) -> None:
+    """conf/ holds a configuration that is accepted and names every setting."""
+    text = ""
+    for name in ("pattoo.yaml", f"{NAME}.yaml"):
+        content = (ROOT / "conf" / name).read_text()
+        (tmp_path / name).write_text(content)
+        text += content
+    checked = config.check(tmp_path)
+    assert checked.interval_ms == 300_000
+    assert all(setting.name in text for setting in SETTINGS)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+names = st.sampled_from([setting.name for setting in SETTINGS]) | st.text(
+    string.ascii_lowercase, min_size=1, max_size=8
+)
+sections = st.dictionaries(
+    st.sampled_from(["pattoo", "pattoo_agent_api", NAME, "other"]) | st.text(max_size=5),
+    values | st.dictionaries(names, values, max_size=4),
+    max_size=4,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(shared=sections, agent=sections)
+def test_whatever_is_configured_is_read_or_refused(
+    tmp_path: Path, shared: dict[str, Any], agent: dict[str, Any]
+) -> None:
+    """No content of the files makes anything but a `Config` or a `ConfigError` with lines."""
+    outcome(tmp_path, yaml.safe_dump(shared, allow_unicode=True), yaml.safe_dump(agent))
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(alphabet="pato:_- \n\t\"'[]{}!&*#|>%@,?0123.eE+~") | st.binary())
+def test_whatever_text_is_there_is_read_or_refused(tmp_path: Path, text: str | bytes) -> None:
+    """The same for texts that are hardly YAML."""
+    outcome(tmp_path, text, f"{NAME}:\n")
+
+
+def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
+    """Check files; the outcome must be one of two."""
+    as_bytes = shared.encode("utf-8", "surrogatepass") if isinstance(shared, str) else shared
+    (directory / "pattoo.yaml").write_bytes(as_bytes)
+    (directory / f"{NAME}.yaml").write_text(agent)
+    check: Callable[[Path], config.Config] = config.check
+    try:
+        loaded = check(directory)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        assert loaded.interval_ms >= 10
+        return
+    assert problems
+    assert all(len(problem.splitlines()) == 1 for problem in problems)
