@@ -1,0 +1,243 @@
+"""The queue between the collector and the uploader."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from pattoo_mp.channel import Channel, Lease
+from pattoo_mp.model import Poll
+
+EVERYTHING = 1 << 30
+#: What a poll of no values counts for.
+OVERHEAD = 300
+
+
+def poll(number: int, layout: str = "a", size: int = 1) -> Poll:
+    """The poll of the time `number`."""
+    return Poll(layout, number, b"\0" * size)
+
+
+def filled(count: int, max_polls: int = 100) -> Channel:
+    """A channel that was given the polls 1 to `count`."""
+    channel = Channel(max_polls=max_polls)
+    for number in range(1, count + 1):
+        channel.put(poll(number))
+    return channel
+
+
+def numbers(lease: Lease) -> list[int]:
+    """The polls of a lease, by their times."""
+    return [p.timestamp_ms for _, p in lease.polls]
+
+
+def test_polls_come_out_in_the_order_in_which_they_went_in() -> None:
+    """A lease gives the oldest first, numbered from 1."""
+    lease = filled(3).lease(EVERYTHING)
+    assert [(sequence, p.timestamp_ms) for sequence, p in lease.polls] == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_a_lease_removes_nothing() -> None:
+    """What is leased still counts as here."""
+    channel = filled(3)
+    channel.lease(EVERYTHING)
+    assert len(channel) == 3
+
+
+def test_a_poll_is_leased_to_one_only() -> None:
+    """A second lease has what came after the first, and nothing twice."""
+    channel = filled(2)
+    channel.lease(EVERYTHING)
+    channel.put(poll(3))
+    assert numbers(channel.lease(EVERYTHING)) == [3]
+    assert numbers(channel.lease(EVERYTHING)) == []
+
+
+def test_a_lease_is_bounded_in_bytes_and_gives_one_poll_at_least() -> None:
+    """A poll larger than the bound goes alone; nothing follows while that much is out."""
+    channel = filled(3)
+    assert numbers(channel.lease(1)) == [1]
+    assert numbers(channel.lease(1)) == []
+    channel.acknowledge(1)
+    assert numbers(channel.lease(1)) == [2]
+
+
+def test_acknowledge_removes_up_to_the_sequence() -> None:
+    """What is safe goes, what came after it stays."""
+    channel = filled(3)
+    channel.lease(EVERYTHING)
+    channel.acknowledge(2)
+    assert len(channel) == 1
+    channel.release()
+    assert numbers(channel.lease(EVERYTHING)) == [3]
+
+
+def test_acknowledge_removes_only_what_was_leased() -> None:
+    """A sequence beyond the lease touches nothing that nobody had."""
+    channel = filled(1)
+    channel.lease(EVERYTHING)
+    channel.put(poll(2))
+    channel.acknowledge(99)
+    assert numbers(channel.lease(EVERYTHING)) == [2]
+
+
+def test_release_gives_the_same_polls_again_in_order() -> None:
+    """The next holder gets the same polls under the same sequence numbers."""
+    channel = filled(3)
+    before = channel.lease(EVERYTHING)
+    channel.put(poll(4))
+    channel.release()
+    after = channel.lease(EVERYTHING)
+    assert after.polls[:3] == before.polls
+    assert numbers(after) == [1, 2, 3, 4]
+
+
+def test_the_oldest_goes_when_the_channel_is_full_by_count() -> None:
+    """The newest are kept, and the lost are counted."""
+    channel = filled(5, max_polls=3)
+    assert (len(channel), channel.dropped) == (3, 2)
+    assert numbers(channel.lease(EVERYTHING)) == [3, 4, 5]
+
+
+def test_the_oldest_goes_when_the_channel_is_full_by_bytes() -> None:
+    """A large poll pushes out as many small ones as it needs room for."""
+    channel = Channel(max_bytes=4 * (OVERHEAD + 100))
+    for number in range(1, 5):
+        channel.put(poll(number, size=100))
+    assert channel.dropped == 0
+    channel.put(poll(5, size=500))
+    assert channel.dropped == 2
+    assert numbers(channel.lease(EVERYTHING)) == [3, 4, 5]
+
+
+def test_the_newest_poll_is_kept_however_large_it_is() -> None:
+    """A poll larger than the channel empties it, and is in it."""
+    channel = Channel(max_bytes=1000)
+    channel.put(poll(1))
+    channel.put(poll(2, size=5000))
+    assert numbers(channel.lease(EVERYTHING)) == [2]
+    assert channel.dropped == 1
+
+
+def test_a_leased_poll_is_never_dropped() -> None:
+    """A full channel drops the oldest that nobody has leased."""
+    channel = filled(2, max_polls=3)
+    channel.lease(EVERYTHING)
+    for number in range(3, 10):
+        channel.put(poll(number))
+    channel.release()
+    assert numbers(channel.lease(EVERYTHING)) == [1, 2, 9]
+    assert channel.dropped == 6
+
+
+def test_bytes_are_free_again_after_the_acknowledgement() -> None:
+    """What left the channel takes no room in it."""
+    channel = Channel(max_bytes=2 * (OVERHEAD + 1))
+    for number in range(1, 50):
+        channel.put(poll(number))
+        channel.lease(EVERYTHING)
+        channel.acknowledge(number)
+    assert (len(channel), channel.dropped) == (0, 0)
+
+
+def test_a_lease_brings_the_layouts_of_its_polls() -> None:
+    """Each layout that is referred to, and no other."""
+    channel = Channel()
+    channel.add_layout("a", b"A")
+    channel.put(poll(1, "a"))
+    channel.add_layout("b", b"B")
+    channel.put(poll(2, "b"))
+    assert channel.lease(1).layouts == {"a": b"A"}
+    channel.acknowledge(1)
+    assert channel.lease(1).layouts == {"b": b"B"}
+
+
+def test_a_layout_is_given_with_each_lease() -> None:
+    """A new holder that was told nothing yet gets it too."""
+    channel = Channel()
+    channel.add_layout("a", b"A")
+    channel.put(poll(1, "a"))
+    assert channel.lease(EVERYTHING).layouts == {"a": b"A"}
+    channel.release()
+    assert channel.lease(EVERYTHING).layouts == {"a": b"A"}
+
+
+def test_a_layout_without_polls_is_forgotten_when_the_next_one_comes() -> None:
+    """A host that changes for years does not fill the memory."""
+    channel = Channel()
+    for number in range(100):
+        channel.add_layout(str(number), b"x")
+        channel.put(poll(number, str(number)))
+        channel.lease(EVERYTHING)
+        channel.acknowledge(number + 1)
+    assert len(channel._layouts) <= 2
+
+
+class ChannelAgainstList(RuleBasedStateMachine):
+    """Whatever is done in whatever order, the channel does what two plain lists would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channel = Channel(max_polls=6, max_bytes=6 * (OVERHEAD + 50))
+        self.waiting: list[tuple[int, Poll]] = []
+        self.leased: list[tuple[int, Poll]] = []
+        self.put = 0
+        self.acknowledged = 0
+        self.dropped = 0
+
+    @rule(size=st.integers(0, 400))
+    def put_one(self, size: int) -> None:
+        """Put a poll; drop as the channel says it does."""
+        self.put += 1
+        self.waiting.append((self.put, poll(self.put, size=size)))
+        self.channel.put(self.waiting[-1][1])
+        while len(self.waiting) > 1 and (
+            len(self.all) > 6 or sum(map(_bytes, self.all)) > 6 * (OVERHEAD + 50)
+        ):
+            self.waiting.pop(0)
+            self.dropped += 1
+
+    @rule(max_bytes=st.integers(1, 2000))
+    def lease(self, max_bytes: int) -> None:
+        """Lease some."""
+        expected = []
+        while self.waiting and (not self.leased or sum(map(_bytes, self.leased)) < max_bytes):
+            expected.append(self.waiting.pop(0))
+            self.leased.append(expected[-1])
+        assert list(self.channel.lease(max_bytes).polls) == expected
+
+    @rule(back=st.integers(-1, 8))
+    def acknowledge(self, back: int) -> None:
+        """Acknowledge some of what was ever put, leased or not."""
+        sequence = self.put - back
+        self.channel.acknowledge(sequence)
+        kept = [item for item in self.leased if item[0] > sequence]
+        self.acknowledged += len(self.leased) - len(kept)
+        self.leased = kept
+
+    @rule()
+    def release(self) -> None:
+        """Lose the holder."""
+        self.channel.release()
+        self.waiting, self.leased = self.leased + self.waiting, []
+
+    @invariant()
+    def ledger_closes(self) -> None:
+        """Every poll ever put is acknowledged, here, or counted as dropped."""
+        assert len(self.channel) == len(self.all)
+        assert self.channel.dropped == self.dropped
+        assert self.put == self.acknowledged + len(self.channel) + self.channel.dropped
+
+    @property
+    def all(self) -> list[tuple[int, Poll]]:
+        """Everything that is here."""
+        return self.leased + self.waiting
+
+
+def _bytes(item: tuple[int, Poll]) -> int:
+    return len(item[1].packed) + OVERHEAD
+
+
+TestChannelAgainstList = ChannelAgainstList.TestCase
+TestChannelAgainstList.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

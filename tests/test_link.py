@@ -1,0 +1,173 @@
+"""Messages between two processes, one of which may be killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pattoo_mp.link import Link, LinkClosedError
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pattoo_mp.link import Message
+
+Ends = tuple[Link, Link]
+LARGE = b"x" * (4 << 20)
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """Two ends that talk to each other."""
+    pair = Link.pair()
+    yield pair
+    for end in pair:
+        end.close()
+
+
+def forked(act: Callable[[], None]) -> int:
+    """A process that only does `act`."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+        finally:
+            os._exit(1)
+    return child
+
+
+def everything(link: Link) -> list[Message]:
+    """All messages until the other side is gone."""
+    messages: list[Message] = []
+    while True:
+        assert select.select([link], [], [], 20)[0], "nothing came, and no end"
+        try:
+            messages += link.receive()
+        except LinkClosedError:
+            return messages
+
+
+def test_a_message_arrives_as_it_was_sent(ends: Ends) -> None:
+    """Texts, numbers, bytes and nested fields come out as lists of the same."""
+    ends[0].send("poll", 1, 2.5, b"\x00\xff", None, {"what": ["why"]})
+    assert ends[1].receive() == [["poll", 1, 2.5, b"\x00\xff", None, {"what": ["why"]}]]
+
+
+def test_both_ends_talk(ends: Ends) -> None:
+    """What goes one way does not mix with what goes the other."""
+    ends[0].send("there")
+    ends[1].send("back")
+    assert (ends[1].receive(), ends[0].receive()) == ([["there"]], [["back"]])
+
+
+def test_receive_without_a_message_is_empty(ends: Ends) -> None:
+    """Nothing there is no error, and no wait."""
+    assert ends[0].receive() == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    messages=st.lists(st.lists(st.integers(0, 2**40) | st.binary(max_size=60) | st.text()), max_size=8),
+    pieces=st.lists(st.integers(1, 50), min_size=1),
+)  # fmt: skip
+def test_messages_survive_any_fragmentation(messages: list[Message], pieces: list[int]) -> None:
+    """However the bytes are cut, the same messages come out, in order."""
+    sender, receiver = socket.socketpair()
+    link = Link(receiver)
+    content = b"".join(msgpack.packb(message) for message in messages)
+    got: list[Message] = []
+    with sender:
+        while content:
+            for size in pieces:
+                sender.sendall(content[:size])
+                content = content[size:]
+                got += link.receive()
+    assert got == messages
+    link.close()
+
+
+def test_send_never_blocks_and_flush_delivers_later(ends: Ends) -> None:
+    """With a peer that does not read, bytes wait here; once it reads, all arrive in order."""
+    sender, receiver = ends
+    waited = []
+    for number in range(4):
+        sender.send(number, LARGE)
+        waited.append(sender.unsent_bytes)
+    assert waited == sorted(set(waited))
+    assert waited[-1] > 3 * len(LARGE)
+    got: list[Message] = []
+
+    def all_arrived() -> bool:
+        sender.flush()
+        got.extend(receiver.receive())
+        return len(got) == 4
+
+    wait_for(all_arrived, what="the rest of the messages")
+    assert got == [[number, LARGE] for number in range(4)]
+    assert sender.unsent_bytes == 0
+
+
+def test_half_a_message_of_a_killed_process_is_discarded(ends: Ends) -> None:
+    """Whole messages are given out, half of one is not, then the link says that it is closed."""
+    ours, theirs = ends
+
+    def talk() -> None:
+        theirs.send("whole", 1)
+        theirs.send("whole", 2)
+        theirs.send("half", LARGE)  # far more than the socket takes
+        signal.pause()
+
+    child = forked(talk)
+    theirs.close()
+    messages: list[Message] = []
+
+    def two_came() -> bool:
+        messages.extend(ours.receive())
+        return len(messages) == 2
+
+    wait_for(two_came, what="the two whole messages")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert everything(ours) == []
+    assert messages == [["whole", 1], ["whole", 2]]
+    with pytest.raises(LinkClosedError):
+        ours.receive()
+
+
+def test_last_words_of_a_killed_process_are_heard(ends: Ends) -> None:
+    """What was sent whole before the end is given out after it."""
+    ours, theirs = ends
+
+    def talk() -> None:
+        for number in range(100):
+            theirs.send(number)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = forked(talk)
+    theirs.close()
+    os.waitpid(child, 0)
+    assert everything(ours) == [[number] for number in range(100)]
+
+
+def test_sending_to_a_closed_peer_raises(ends: Ends) -> None:
+    """Nobody there is an error of its own, not SIGPIPE and not an OSError."""
+    ends[1].close()
+    with pytest.raises(LinkClosedError):
+        ends[0].send("anyone?")
+
+
+def test_flushing_to_a_closed_peer_raises(ends: Ends) -> None:
+    """What still waits when the peer goes cannot be delivered, and that is said."""
+    ends[0].send(LARGE)
+    ends[1].close()
+    with pytest.raises(LinkClosedError):
+        ends[0].flush()

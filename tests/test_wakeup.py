@@ -1,0 +1,71 @@
+"""Signals that only wake a loop."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
+
+
+@pytest.fixture
+def wakeup() -> Iterator[Wakeup]:
+    """One that listens to two signals; the handlers before it are put back."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    listening = Wakeup(SIGNALS)
+    yield listening
+    listening.close()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def is_awake(wakeup: Wakeup, seconds: float = 0) -> bool:
+    """Whether a `select` ends before `seconds` are over."""
+    return bool(select.select([wakeup], [], [], seconds)[0])
+
+
+def test_a_signal_ends_a_wait(wakeup: Wakeup) -> None:
+    """A select that waits returns as soon as the signal comes."""
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    assert is_awake(wakeup, 20)
+    timer.join()
+    assert wakeup.take() == {signal.SIGUSR1}
+
+
+def test_signals_are_taken_once(wakeup: Wakeup) -> None:
+    """After they were taken there is nothing to read and nothing to act on."""
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert is_awake(wakeup, 20)
+    assert wakeup.take() == set(SIGNALS)
+    assert not is_awake(wakeup)
+    assert wakeup.take() == set()
+
+
+def test_wake_ends_a_wait_without_a_signal(wakeup: Wakeup) -> None:
+    """Another thread may end the wait; there is no signal in it."""
+    timer = threading.Timer(0.05, wakeup.wake)
+    timer.start()
+    assert is_awake(wakeup, 20)
+    timer.join()
+    assert wakeup.take() == set()
+
+
+def test_waking_without_end_never_blocks(wakeup: Wakeup) -> None:
+    """A loop that does not look fills the socket, and nobody waits for it."""
+    for _ in range(10_000):
+        wakeup.wake()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert wakeup.take() == {signal.SIGUSR1}
+    assert not is_awake(wakeup)
