@@ -1,0 +1,182 @@
+"""The command `pattoo_mp_receiver`: the receiver's process, and a look at its database.
+
+Exit status: 0 ended in order, 1 could not be done, 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import signal
+import socket
+import sqlite3
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from setproctitle import setproctitle
+
+from pattoo_mp import __version__
+from pattoo_mp.errors import PattooError, StartError
+from pattoo_mp.receiver.protocol import MAX_BODY_BYTES, PREFIX
+from pattoo_mp.receiver.store import Store
+from pattoo_mp.receiver.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PROGRAM: Final = "pattoo_mp_receiver"
+DONE: Final = 0
+FAILED: Final = 1
+
+#: A body that is a little too long is read to its end, to a file: so its sender hears the 413,
+#: where a connection that is closed in its face would give it a reset.
+_READ_BEYOND_BYTES: Final = 64 * 2**20
+
+#: Bodies are read in one thread as they come, so a client that drips holds no other up; the
+#: threads decode and store. A connection that is silent for the timeout (s) is closed.
+_WAITRESS: Final[dict[str, Any]] = {
+    "threads": 4,
+    "channel_timeout": 30,
+    "cleanup_interval": 5,
+    "connection_limit": 500,
+    "asyncore_use_poll": True,
+    "recv_bytes": 65_536,
+    "inbuf_overflow": 2**20,
+    "log_socket_errors": False,
+    "ident": PROGRAM,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.show is not None:
+            return _show(arguments.database, arguments.show)
+        return _serve(arguments)
+    except PattooError as error:
+        return _failed(str(error))
+    except sqlite3.Error as error:
+        return _failed(f"{arguments.database}: {error}")
+
+
+def _show(database: Path, limit: int) -> int:
+    with Store(database, create=False) as store:
+        sys.stdout.write(f"{table(store.latest(limit))}\n")
+    return DONE
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    create_app, create_server = _http()
+    setproctitle("pattoo_mp receiver")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    max_body_bytes: int = arguments.max_body_bytes
+    with listen(arguments.host, arguments.port) as listening, Store(arguments.database) as store:
+        app = create_app(store, max_body_bytes=max_body_bytes)
+        server = create_server(
+            app,
+            sockets=[listening],
+            max_request_body_size=max_body_bytes + _READ_BEYOND_BYTES,
+            **_WAITRESS,
+        )
+        logging.info("posts are stored in %s", arguments.database)
+        sys.stdout.write(f"Listening on {_url(listening)}\n")
+        sys.stdout.flush()
+        server.run()
+    return DONE
+
+
+def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What needs the optional packages; all else works without them."""
+    try:
+        from waitress import create_server  # noqa: PLC0415 - optional
+
+        from pattoo_mp.receiver.app import create_app  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise StartError(
+            f'{error.name} is not installed; expected after: pip install "pattoo_mp[receiver]"'
+        ) from error
+    return create_app, create_server
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on the first address of `host`; port 0 takes a free one.
+
+    Raises `StartError` that names both, and what to do.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # "localhost" has an IPv6 address even where IPv6 is switched off.
+        family, *_, address = min(found, key=lambda entry: entry[0] is not socket.AF_INET)
+        return socket.create_server(address, family=family)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            cause = "it is in use; end what uses it, or choose another with --port (0: a free one)"
+        else:
+            cause = f"{error}; choose another with --host and --port"
+        raise StartError(f"cannot listen on {host} port {port}: {cause}") from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown_host = f"[{host}]" if ":" in host else host
+    return f"http://{shown_host}:{port}{PREFIX}"
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    # waitress ends its loop on this; the threads finish the posts that they have.
+    raise SystemExit(DONE)
+
+
+def _failed(problem: str) -> int:
+    sys.stderr.write(f"{PROGRAM}: error: {problem}\n")
+    return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Receives the posts of pattoo agents and keeps them in an SQLite database.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=_integer(0, 65_535),
+        default=20201,
+        help="port (%(default)s); 0 takes a free one",
+    )
+    parser.add_argument(
+        "--database",
+        type=Path,
+        default=Path("pattoo_mp_receiver.sqlite"),
+        help="file of the database (%(default)s), made if it is not there",
+    )
+    parser.add_argument(
+        "--max-body-bytes",
+        type=_integer(1, sys.maxsize),
+        default=MAX_BODY_BYTES,
+        help="greater posts are refused with 413 (%(default)s)",
+    )
+    parser.add_argument(
+        "--show",
+        type=_integer(1, sys.maxsize),
+        metavar="N",
+        help="print the newest N datapoints and exit",
+    )
+    parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
+    return parser
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text}: expected {least} to {most}")
+        return number
+
+    return integer

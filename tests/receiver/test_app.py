@@ -1,0 +1,50 @@
+"""The application's answer when the database fails."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from pattoo_mp.receiver.app import create_app
+from pattoo_mp.receiver.store import Store
+from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, body, point
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from flask.testing import FlaskClient
+
+
+def post(client: FlaskClient, agent_id: str, sent: bytes) -> tuple[int, str]:
+    """Send a post; return the answer's status and text."""
+    path = f"/pattoo/api/v1/agent/receive/{agent_id}"
+    answer = client.post(path, data=sent, content_type="application/json")
+    return answer.status_code, answer.text
+
+
+def test_a_full_disk_is_answered_with_500_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer and the log name the cause, nothing is half stored, and later posts go on."""
+    with Store(tmp_path / "db.sqlite") as store:
+        client = create_app(store).test_client()
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        with caplog.at_level(logging.ERROR):
+            assert post(client, GOLDEN_AGENT, GOLDEN) == (
+                500,
+                "not stored: database or disk is full",
+            )
+        assert "not stored: database or disk is full" in caplog.text
+        assert store.totals().posts == 0
+        store._connection.execute("PRAGMA max_page_count = 100000")
+        assert post(client, AGENT, body(point())) == (200, "OK")
+
+
+def test_the_clock_is_the_one_handed_in(tmp_path: Path) -> None:
+    """A post's time of arrival is the clock's."""
+    with Store(tmp_path / "db.sqlite") as store:
+        client = create_app(store, clock_ms=lambda: 77).test_client()
+        post(client, AGENT, body(point()))
+        assert store.posts()[0].received_ms == 77

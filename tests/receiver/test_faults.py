@@ -1,0 +1,118 @@
+"""Clients that misbehave and a process that is killed: others are served, data stays whole."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import socket
+import struct
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.receiver.store import Store
+from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from tests.receiver.process import Receiver
+
+
+def assert_serves(receiver: Receiver, posts: int) -> None:
+    """Assert that a good post is stored, as the only one but for `posts` before it."""
+    assert receiver.post(GOLDEN_AGENT, GOLDEN).text == "OK"
+    with receiver.store() as store:
+        assert store.totals().posts == posts + 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\0\xff\x16\x03\x01" * 100, b"GET\r\n\r\n", b"\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n"],
+)
+def test_garbage_on_the_socket_does_no_harm(receiver: Receiver, garbage: bytes) -> None:
+    """Bytes that are not HTTP end at most their own connection."""
+    with receiver.connect() as client:
+        client.sendall(garbage)
+        # A reset, where the receiver closed before it had read all, is an end as well.
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(4096):
+                pass
+    assert_serves(receiver, posts=0)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_half_a_post_is_not_stored(receiver: Receiver, *, reset: bool) -> None:
+    """A client that closes, or resets, in the middle of a body leaves nothing behind."""
+    whole = body(point())
+    client = receiver.connect()
+    client.sendall(receiver.head(AGENT, len(whole)) + whole[: len(whole) // 2])
+    if reset:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert_serves(receiver, posts=0)
+
+
+def test_a_whole_post_whose_sender_left_is_stored(receiver: Receiver) -> None:
+    """A client that does not wait for the answer had its post delivered."""
+    whole = body(point())
+    with receiver.connect() as client:
+        client.sendall(receiver.head(AGENT, len(whole)) + whole)
+    with receiver.store() as store:
+        wait_for(lambda: store.totals().posts == 1, what="the post")
+    assert_serves(receiver, posts=1)
+
+
+def test_clients_that_drip_hold_nobody_up(receiver: Receiver) -> None:
+    """Many slow clients wait in the middle of a body while others are served; then they, too."""
+    whole = body(point())
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(receiver.connect()) for _ in range(20)]
+        for client in slow:
+            client.sendall(receiver.head(AGENT, len(whole)))
+        for number in range(20):
+            for client in slow:
+                client.sendall(whole[number : number + 1])
+            sent = body(point(timestamp=TICK + number), envelope_ms=TICK + number)
+            assert receiver.post(AGENT, sent).status == 200
+        for client in slow:
+            client.sendall(whole[20:])
+            assert client.recv(12) == b"HTTP/1.1 200"
+    assert_serves(receiver, posts=40)
+
+
+def send_until_refused(receiver: Receiver, agent_id: str) -> None:
+    """Post after post, until the receiver is gone."""
+    envelope_ms = TICK
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while True:
+            envelope_ms += 1
+            points = [
+                point(agent_id=AGENT, timestamp=envelope_ms, checksum=f"{n:064x}")
+                for n in range(50)
+            ]
+            receiver.post(agent_id, body(*points, envelope_ms=envelope_ms))
+
+
+def test_a_kill_in_the_middle_of_posts_leaves_a_readable_database(receiver: Receiver) -> None:
+    """After `kill -9` under load every post is there whole or not at all."""
+    senders = [
+        threading.Thread(target=send_until_refused, args=(receiver, AGENT)) for _ in range(3)
+    ]
+    for sender in senders:
+        sender.start()
+    with receiver.store() as store:
+        wait_for(lambda: store.totals().posts >= 20, what="twenty posts")
+    receiver.process.send_signal(signal.SIGKILL)
+    receiver.process.wait(20)
+    for sender in senders:
+        sender.join(20)
+        assert not sender.is_alive()
+    with Store(receiver.database, create=False) as store:
+        assert store._rows("PRAGMA integrity_check") == [("ok",)]
+        (counted,) = store._rows("SELECT count(*) FROM datapoints")[0]
+        posts = store.posts()
+    assert counted == sum(post.stored for post in posts)
+    assert all(post.stored + post.duplicates + post.late == 50 for post in posts)
