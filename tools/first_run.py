@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import socket
 import sqlite3
 import subprocess
@@ -63,8 +64,11 @@ def stop() -> int:
     if not is_up():
         print("It does not run.")
         return 0
+    # supervisord stops answering before it ends; the descriptor is readable once it has ended.
+    process = os.pidfd_open(int(supervisorctl("pid").stdout))
     supervisorctl("shutdown")
-    if not wait_for(lambda: not is_up()):
+    ended, _, _ = select.select([process], [], [], PATIENCE_S)
+    if not ended:
         return fail("supervisord does not end")
     print(f"Stopped. What it left is in {HOME}; 'make clean' removes it.")
     return 0

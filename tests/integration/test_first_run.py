@@ -1,0 +1,85 @@
+"""`make run` and `make stop`, as a newcomer types them, in a copy of the checkout."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import ROOT, processes_of
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARTS = ("pattoo_mp", "bin", "conf", "tools", "Makefile", "setup.py", "pyproject.toml")
+
+
+@pytest.fixture
+def checkout(home: Path) -> Iterator[Path]:
+    """A copy of the checkout with our environment, so that only the run itself is tried."""
+    for part in PARTS:
+        source, target = ROOT / part, home / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    (home / ".venv").symlink_to(Path(sys.prefix))
+    yield home
+    make(home, "stop")
+    wait_for(lambda: not processes_of(home / ".run"), what="the end of all processes")
+
+
+def make(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type `make …`; the environment counts as installed."""
+    command = ["make", "--old-file", ".venv/.installed", "--assume-old", "setup.py", *words]
+    return subprocess.run(
+        command, cwd=checkout, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_make_run_shows_datapoints_and_where_to_look(checkout: Path) -> None:
+    """One command: real metrics arrive, a few are printed, and the commands it names work."""
+    port = free_port()
+    done = make(checkout, "run", f"PORT={port}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"http://127.0.0.1:{port}/" in done.stdout
+    assert re.search(r"cpu_stats_ctx_switches +\d+", done.stdout)
+    for line in done.stdout.splitlines():
+        word, _, command = line.partition(" ")
+        if word in {"status", "received", "processes"}:
+            tried = subprocess.run(
+                ["sh", "-c", command], cwd=checkout, capture_output=True, timeout=30, check=False
+            )
+            assert tried.returncode == 0, line
+    again = make(checkout, "run", f"PORT={port}")
+    assert again.returncode != 0
+    assert "it runs already; 'make stop' ends it" in again.stderr
+    assert make(checkout, "stop").returncode == 0
+    assert processes_of(checkout / ".run") == []
+
+
+def test_a_busy_port_is_named(checkout: Path) -> None:
+    """A port in use: one line that says which, and what to type instead."""
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        done = make(checkout, "run", f"PORT={port}")
+    assert done.returncode != 0
+    assert f"port {port} of 127.0.0.1 is in use; choose another: make run PORT=" in done.stderr
+    assert processes_of(checkout / ".run") == []

@@ -1,0 +1,101 @@
+"""The built wheel, installed into an empty environment, as a person does it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import NAME, ROOT, Agent
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.server import PattooServer
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
+    """Run a command that must succeed; what it printed."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=False,
+        env=environment, cwd="/",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel, made from the sdist, and nothing of the checkout."""
+    work = tmp_path_factory.mktemp("wheel")
+    # `build` makes the sdist, unpacks it, and makes the wheel of that: both hold all they need.
+    run(sys.executable, "-m", "build", "--outdir", work, ROOT)
+    (wheel,) = work.glob("*.whl")
+    environment = work / "venv"
+    venv.create(environment, with_pip=True)
+    run(environment / "bin" / "pip", "install", "--quiet", wheel)
+    return environment
+
+
+@pytest.fixture
+def agent(home: Path, installed: Path, server: PattooServer) -> Iterator[Agent]:
+    """An agent run from the wheel."""
+    command = [str(installed / "bin" / NAME)]
+    made = Agent(home, port=server.port, command=command)
+    yield made
+    made.end()
+
+
+def test_the_console_script_runs_the_agent(agent: Agent, server: PattooServer) -> None:
+    """Start, status and stop by the script that pip made; polls arrive."""
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    assert agent.run("--status").returncode == 0
+    agent.stop()
+    agent.command[0] += ".py"
+    agent.start()
+    agent.stop()
+
+
+def test_the_shipped_supervisord_configuration_runs_where_pip_put_it(
+    agent: Agent, server: PattooServer, installed: Path
+) -> None:
+    """Share/pattoo_mp/conf/supervisord.conf finds the program of its own installation."""
+    configuration = installed / "share" / "pattoo_mp" / "conf" / "supervisord.conf"
+    environment = {"PATH": "/usr/bin:/bin", "PATTOO_CONFIGDIR": str(agent.configuration)}
+    run(installed / "bin" / "supervisord", "-c", configuration, environment=environment)
+    try:
+        wait_for(server.timestamps, what="a post")
+    finally:
+        ctl = installed / "bin" / "supervisorctl"
+        run(ctl, "-c", configuration, "shutdown", environment=environment)
+        wait_for(lambda: not agent.processes(), what="the end of supervisord")
+
+
+def test_the_wheel_holds_all_of_conf(installed: Path) -> None:
+    """Every file of conf/ is installed, byte for byte."""
+    shipped = installed / "share" / "pattoo_mp" / "conf"
+    assert {p.name: p.read_bytes() for p in shipped.iterdir()} == {
+        p.name: p.read_bytes() for p in (ROOT / "conf").iterdir()
+    }
+
+
+def test_the_agent_needs_no_extra(installed: Path) -> None:
+    """Flask and waitress are the receiver's; without them it says what to install."""
+    listing = run(installed / "bin" / "pip", "list")
+    assert "Flask" not in listing
+    done = subprocess.run(
+        [installed / "bin" / "pattoo_mp_receiver"],
+        capture_output=True, text=True, timeout=30, check=False, env=dict(os.environ), cwd="/",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert 'pip install "pattoo_mp[receiver]"' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
