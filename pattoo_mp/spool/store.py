@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
@@ -77,21 +77,22 @@ class Spool:
         Polls of that channel that are kept already are passed over: a worker that died between
         its commit and its acknowledgement is given them again. Returns how many were new.
         """
-        with self._transaction() as cursor:
-            last = self._fact("channel"), self._fact("sequence")
-            done = int(last[1] or 0) if last[0] == channel else 0
-            new = [(sequence, poll) for sequence, poll in polls if sequence > done]
-            cursor.executemany(
-                "INSERT INTO polls (layout, timestamp_ms, packed) VALUES (?, ?, ?)",
-                [
-                    (self._layout_row(cursor, p.layout_id, layouts), p.timestamp_ms, p.packed)
-                    for _, p in new
-                ],
-            )
-            if new:
-                self._set_facts(cursor, channel=channel, sequence=new[-1][0])
-                self._forget_names({poll.layout_id for _, poll in new})
-        self._waiting += len(new)
+        with self._lock:
+            with self._transaction() as cursor:
+                last = self._fact("channel"), self._fact("sequence")
+                done = int(last[1] or 0) if last[0] == channel else 0
+                new = [(sequence, poll) for sequence, poll in polls if sequence > done]
+                cursor.executemany(
+                    "INSERT INTO polls (layout, timestamp_ms, packed) VALUES (?, ?, ?)",
+                    [
+                        (self._layout_row(cursor, p.layout_id, layouts), p.timestamp_ms, p.packed)
+                        for _, p in new
+                    ],
+                )
+                if new:
+                    self._set_facts(cursor, channel=channel, sequence=new[-1][0])
+                    self._forget_names({poll.layout_id for _, poll in new})
+            self._waiting += len(new)
         return len(new)
 
     def oldest(self, limit: int) -> list[Spooled]:
@@ -106,36 +107,37 @@ class Spool:
 
     def layout(self, identifier: str) -> Layout:
         """A layout of a poll that is kept here. Raises `WireError` if it cannot be read."""
-        if identifier not in self._layouts:
-            with self._lock:
+        with self._lock:
+            if identifier not in self._layouts:
                 (packed,) = self._connection.execute(
                     "SELECT packed FROM layouts WHERE identifier = ?", (identifier,)
                 ).fetchone()
-            self._layouts[identifier] = Layout.unpack(packed)
-        return self._layouts[identifier]
+                self._layouts[identifier] = Layout.unpack(packed)
+            return self._layouts[identifier]
 
     def acknowledge(self, last_id: int) -> int:
         """Remove what the server has: all polls up to `last_id`. Returns how many."""
-        with self._transaction() as cursor:
-            removed = cursor.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
-            if removed >= self._waiting:
-                self._forget_layouts(cursor)
-        self._waiting -= removed
         with self._lock:
-            self._connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+            with self._transaction() as cursor:
+                removed = cursor.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
+                if removed >= self._waiting:
+                    self._forget_layouts(cursor)
+            self._waiting -= removed
+            self._give_back_pages()
         return removed
 
     def set_aside(self, poll_id: int, reason: str) -> None:
         """Move one poll into quarantine; the others go on."""
-        with self._transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
-                "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
-                (reason, poll_id),
-            )
-            cursor.execute("DELETE FROM polls WHERE id = ?", (poll_id,))
-        self._waiting -= 1
-        self._quarantined += 1
+        with self._lock:
+            with self._transaction() as cursor:
+                cursor.execute(
+                    "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
+                    "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
+                    (reason, poll_id),
+                )
+                cursor.execute("DELETE FROM polls WHERE id = ?", (poll_id,))
+            self._waiting -= 1
+            self._quarantined += 1
 
     def next_envelope_ms(self, now_ms: int) -> int:
         """A timestamp for a post: now, or later if one of now was given out before.
@@ -197,6 +199,11 @@ class Spool:
             query = "SELECT id FROM layouts WHERE identifier = ?"
             (self._rows[identifier],) = cursor.execute(query, (identifier,)).fetchone()
         return self._rows[identifier]
+
+    def _give_back_pages(self) -> None:
+        """Shrink the file a little. Only `executescript` runs this PRAGMA for more than a page."""
+        with suppress(StorageError):  # the polls are removed; the pages go with the next ones
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
 
     def _forget_layouts(self, cursor: sqlite3.Cursor) -> None:
         """With no poll left, drop all layouts but those of the quarantine and those in use."""
