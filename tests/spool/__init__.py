@@ -1,0 +1,1 @@
+"""The spool, on real SQLite files."""

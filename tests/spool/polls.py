@@ -1,0 +1,35 @@
+"""Polls with numbers for times, to tell them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
+
+if TYPE_CHECKING:
+    from pattoo_mp.spool.store import Spool
+
+LAYOUT = Layout(Origin("f" * 64, "host"), 1000, (Series("load", INTEGER),))
+OTHER = Layout(Origin("f" * 64, "host"), 1000, (Series("load", INTEGER), Series("n", INTEGER)))
+LAYOUTS = {layout.identifier: layout.packed for layout in (LAYOUT, OTHER)}
+EVERYTHING = 1_000_000
+
+
+def poll(number: int, layout: Layout = LAYOUT) -> Poll:
+    """The poll of the time `number`."""
+    return Poll.of(layout, number, [number] * len(layout.series))
+
+
+def polls(first: int, last: int) -> list[tuple[int, Poll]]:
+    """Polls numbered from `first` to `last`, their numbers being their times too."""
+    return [(number, poll(number)) for number in range(first, last + 1)]
+
+
+def fill(spool: Spool, first: int, last: int, channel: str = "c") -> int:
+    """Append the polls `first` to `last`."""
+    return spool.append(polls(first, last), LAYOUTS, channel)
+
+
+def times(spool: Spool) -> list[int]:
+    """The polls in the spool, by their times."""
+    return [spooled.poll.timestamp_ms for spooled in spool.oldest(EVERYTHING)]

@@ -1,0 +1,371 @@
+"""The spool's promises, on real files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.errors import SpoolError, WireError
+from pattoo_mp.model import Layout, Poll
+from pattoo_mp.spool.store import Spool, StorageError
+from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, polls, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """Where a spool may be made."""
+    return home / "spool.sqlite"
+
+
+@pytest.fixture
+def spool(path: Path) -> Iterator[Spool]:
+    """A new spool."""
+    opened = Spool(path)
+    yield opened
+    opened.close()
+
+
+def quarantine(path: Path) -> list[tuple[int, str]]:
+    """What was set aside: times and reasons, read past the spool."""
+    with sqlite3.connect(path) as connection:
+        return connection.execute("SELECT timestamp_ms, reason FROM quarantine").fetchall()
+
+
+# --- polls in and out
+
+
+def test_polls_come_out_as_they_went_in_oldest_first(spool: Spool) -> None:
+    """Order, times and values are kept; `oldest` removes nothing."""
+    assert fill(spool, 1, 3) == 3
+    for _ in range(2):
+        assert [s.poll for s in spool.oldest(2)] == [poll(1), poll(2)]
+    assert spool.waiting == 3
+
+
+def test_order_is_that_of_coming_not_of_time(spool: Spool) -> None:
+    """A clock that went back does not change who is first."""
+    spool.append([(1, poll(100)), (2, poll(50))], LAYOUTS, "c")
+    assert times(spool) == [100, 50]
+
+
+def test_acknowledge_removes_up_to_the_id(spool: Spool) -> None:
+    """What the server has goes, and how many that were is told."""
+    fill(spool, 1, 5)
+    third = spool.oldest(3)[-1]
+    assert spool.acknowledge(third.id) == 3
+    assert (times(spool), spool.waiting) == ([4, 5], 2)
+    assert spool.acknowledge(third.id) == 0
+    assert spool.waiting == 2
+
+
+def test_an_id_is_never_given_again(path: Path) -> None:
+    """Polls that come after the spool was emptied and reopened have greater ids."""
+    spool = Spool(path)
+    fill(spool, 1, 3)
+    last = spool.oldest(3)[-1].id
+    spool.acknowledge(last)
+    spool.close()
+    spool = Spool(path)
+    fill(spool, 4, 4)
+    assert spool.oldest(1)[0].id > last
+    spool.close()
+
+
+def test_nothing_to_append_is_no_error(spool: Spool) -> None:
+    """An empty batch keeps nothing and spoils nothing."""
+    assert spool.append([], {}, "c") == 0
+    assert spool.oldest(10) == []
+
+
+def test_the_count_is_right_while_two_threads_use_the_spool(spool: Spool) -> None:
+    """One thread keeps and another delivers, as in the uploader; no update is lost."""
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    keeping = threading.Thread(target=lambda: [fill(spool, n, n) for n in range(1, 301)])
+    keeping.start()
+    try:
+        delivered = 0
+        while keeping.is_alive():
+            delivered += spool.acknowledge(max((s.id for s in spool.oldest(2)), default=0))
+    finally:
+        keeping.join()
+        sys.setswitchinterval(switching)
+    assert spool.waiting == len(times(spool)) == 300 - delivered
+
+
+# --- polls given twice
+
+
+def test_a_sequence_that_is_kept_already_is_passed_over(spool: Spool) -> None:
+    """A batch given again after a crash is kept once, and its new part is kept."""
+    assert fill(spool, 1, 3) == 3
+    assert fill(spool, 2, 5) == 2
+    assert fill(spool, 1, 5) == 0
+    assert (times(spool), spool.waiting) == ([1, 2, 3, 4, 5], 5)
+
+
+def test_a_sequence_is_passed_over_after_a_delivery_too(spool: Spool) -> None:
+    """What was kept, sent and removed is not kept again."""
+    fill(spool, 1, 3)
+    spool.acknowledge(spool.oldest(3)[-1].id)
+    assert fill(spool, 1, 4) == 1
+    assert times(spool) == [4]
+
+
+def test_a_sequence_is_passed_over_after_reopening(path: Path) -> None:
+    """The successor of an uploader that died before its acknowledgement keeps nothing twice."""
+    spool = Spool(path)
+    fill(spool, 1, 3)
+    spool.close()
+    spool = Spool(path)
+    assert fill(spool, 1, 4) == 1
+    assert times(spool) == [1, 2, 3, 4]
+    spool.close()
+
+
+def test_another_channels_first_sequence_is_new(spool: Spool) -> None:
+    """A new control process counts from 1 again, and its polls are kept."""
+    fill(spool, 1, 3, "old")
+    assert fill(spool, 1, 2, "new") == 2
+    assert times(spool) == [1, 2, 3, 1, 2]
+
+
+# --- layouts
+
+
+def test_layouts_come_back(path: Path) -> None:
+    """A poll of an earlier run can be read: its layout was kept with it."""
+    spool = Spool(path)
+    spool.append([(1, poll(1)), (2, poll(2, OTHER))], LAYOUTS, "c")
+    spool.close()
+    spool = Spool(path)
+    read = [spool.layout(s.poll.layout_id) for s in spool.oldest(2)]
+    assert read == [LAYOUT, OTHER]
+    assert [layout.series for layout in read] == [LAYOUT.series, OTHER.series]
+    spool.close()
+
+
+def test_a_layout_need_be_given_once(spool: Spool) -> None:
+    """Later polls of the same layout come without it, also after the spool ran empty."""
+    fill(spool, 1, 1)
+    spool.acknowledge(spool.oldest(1)[-1].id)
+    assert spool.append(polls(2, 2), {}, "c") == 1
+    assert spool.layout(spool.oldest(1)[0].poll.layout_id) == LAYOUT
+
+
+def test_layouts_nobody_needs_are_forgotten(spool: Spool, path: Path) -> None:
+    """A host that changes for years does not fill the disk with its past."""
+    for number in range(1, 30):
+        layout = Layout(LAYOUT.origin, 1000 + number, LAYOUT.series)
+        packed = {layout.identifier: layout.packed}
+        spool.append([(number, poll(number, layout))], packed, "c")
+        spool.acknowledge(spool.oldest(1)[-1].id)
+    with sqlite3.connect(path) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM layouts").fetchone()
+    assert count <= 2
+
+
+def test_the_layout_of_a_poll_in_quarantine_is_kept(spool: Spool, path: Path) -> None:
+    """Without it nobody could ever read what was set aside."""
+    spool.append([(1, poll(1, OTHER))], LAYOUTS, "c")
+    spool.set_aside(spool.oldest(1)[0].id, "why")
+    fill(spool, 2, 2)
+    spool.acknowledge(spool.oldest(1)[0].id)
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute(
+            "SELECT identifier FROM quarantine JOIN layouts ON layouts.id = quarantine.layout"
+        ).fetchall()
+    assert rows == [(OTHER.identifier,)]
+
+
+def test_a_damaged_layout_is_a_wire_error(spool: Spool) -> None:
+    """It is told apart from a disk that fails: no other attempt will read it."""
+    spool.append([(1, Poll("damaged", 1, b""))], {"damaged": b"\xc1"}, "c")
+    with pytest.raises(WireError):
+        spool.layout("damaged")
+
+
+# --- envelopes
+
+
+def test_envelope_times_are_unique_and_grow(spool: Spool) -> None:
+    """The clock's time where it can be, one more than the last where it cannot."""
+    assert [spool.next_envelope_ms(now) for now in (100, 100, 50, 102, 200)] == [
+        100, 101, 102, 103, 200,
+    ]  # fmt: skip
+
+
+def test_envelope_times_grow_across_reopening(path: Path) -> None:
+    """A clock that was set back while the agent was down gives no time twice."""
+    spool = Spool(path)
+    assert spool.next_envelope_ms(1000) == 1000
+    spool.close()
+    spool = Spool(path)
+    assert spool.next_envelope_ms(10) == 1001
+    spool.close()
+
+
+# --- quarantine
+
+
+def test_set_aside_moves_one_poll_into_quarantine(spool: Spool, path: Path) -> None:
+    """It waits no more, is counted, and stays on the disk with its reason; the others go on."""
+    fill(spool, 1, 3)
+    spool.set_aside(spool.oldest(2)[1].id, "cannot be read")
+    assert (times(spool), spool.waiting, spool.quarantined) == ([1, 3], 2, 1)
+    assert quarantine(path) == [(2, "cannot be read")]
+
+
+# --- the file
+
+
+def test_reopening_keeps_everything(path: Path) -> None:
+    """Polls, counts and quarantine are the same after a close."""
+    spool = Spool(path)
+    fill(spool, 1, 4)
+    spool.set_aside(spool.oldest(1)[0].id, "why")
+    spool.close()
+    spool = Spool(path)
+    assert (times(spool), spool.waiting, spool.quarantined) == ([2, 3, 4], 3, 1)
+    spool.close()
+
+
+def test_files_are_for_their_owner_only(home: Path, path: Path) -> None:
+    """The spool, its journal and its lock have mode 0600, whatever the umask is."""
+    umask = os.umask(0)
+    try:
+        spool = Spool(path)
+        fill(spool, 1, 3)
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()}
+        spool.close()
+    finally:
+        os.umask(umask)
+    assert set(modes) >= {path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}.lock"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
+    """A second process gets one line that says so, after it gave a predecessor time to end."""
+    del spool
+    code = (
+        "import sys; from pathlib import Path; from pattoo_mp.spool.store import Spool\n"
+        "from pattoo_mp.errors import SpoolError\n"
+        "try: Spool(Path(sys.argv[1]))\n"
+        "except SpoolError as error: sys.exit(str(error))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"{path}.lock: another agent uses this spool; expected one of our own"
+    )
+
+
+def test_another_schema_version_is_refused(path: Path) -> None:
+    """A spool of a later release is left alone, and the message says what is expected."""
+    Spool(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    before = path.read_bytes()
+    with pytest.raises(SpoolError, match="has schema 7; expected 1"):
+        Spool(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"no database " * 1000, bytes(range(256)) * 32])
+def test_what_is_no_spool_is_refused(path: Path, content: bytes) -> None:
+    """Any other content is a SpoolError, and stays as it is."""
+    path.write_bytes(content)
+    with pytest.raises(SpoolError):
+        Spool(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["spool.sqlite", "spool.sqlite.lock"])
+def test_a_symbolic_link_is_not_followed(home: Path, path: Path, name: str) -> None:
+    """A link in the place of a file must not make the agent write somewhere else."""
+    (home / name).symlink_to(home / "elsewhere")
+    with pytest.raises(SpoolError):
+        Spool(path)
+    assert not (home / "elsewhere").exists()
+
+
+def test_a_directory_that_is_not_there_is_an_error(home: Path) -> None:
+    """It is a SpoolError that names the file."""
+    with pytest.raises(SpoolError, match=str(home / "none")):
+        Spool(home / "none" / "spool.sqlite")
+
+
+def test_the_file_shrinks_after_an_outage(path: Path) -> None:
+    """What the deliveries freed goes back to the file system."""
+    spool = Spool(path)
+    large = [(number, Poll(LAYOUT.identifier, number, b"x" * 4096)) for number in range(1, 201)]
+    spool.append(large, LAYOUTS, "c")
+    spool.close()
+    full = path.stat().st_size
+    spool = Spool(path)
+    while spool.waiting:
+        spool.acknowledge(spool.oldest(20)[-1].id)
+    spool.close()
+    assert path.stat().st_size < full / 10
+
+
+# --- a disk that takes no more
+
+
+def test_nothing_of_a_batch_is_kept_when_the_disk_is_full(path: Path) -> None:
+    """The batch fails as a whole with StorageError; once there is room, it is kept as a whole."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            _fill_the_disk(path)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    spool = Spool(path)
+    assert times(spool) == [1, 2, 3, 4, 5, 6]
+    spool.close()
+
+
+def _fill_the_disk(path: Path) -> None:
+    """Meet a full disk and get over it, in a process that may write 256 kB a file."""
+    spool = Spool(path)
+    fill(spool, 1, 3)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 10, hard))
+    large = [(n, Poll(LAYOUT.identifier, n, b"x" * 100_000)) for n in (4, 5, 6)]
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            spool.append(large, LAYOUTS, "c")
+        assert (times(spool), spool.waiting) == ([1, 2, 3], 3)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert spool.append(large, LAYOUTS, "c") == 3
+    spool.close()
+
+
+def test_a_failed_batch_does_not_leave_its_layouts_behind(spool: Spool) -> None:
+    """After a batch that was rolled back, its layout is kept when it is given again."""
+    bad: list[tuple[int, Poll]] = [(1, poll(1)), (2, Poll(LAYOUT.identifier, 2, None))]  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        spool.append(bad, LAYOUTS, "c")
+    assert fill(spool, 1, 2) == 2
+    assert spool.layout(spool.oldest(1)[0].poll.layout_id) == LAYOUT

@@ -1,0 +1,107 @@
+"""The spool against a plain model: whatever is done in whatever order, they agree."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pattoo_mp.spool.store import Spool
+from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, OTHER, poll
+
+if TYPE_CHECKING:
+    from pattoo_mp.model import Poll
+
+
+class SpoolAgainstList(RuleBasedStateMachine):
+    """A list of the polls that wait, a list of those set aside, and the last envelope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="pmp-"))
+        self.spool = Spool(self.home / "spool.sqlite")
+        self.waiting: list[Poll] = []
+        self.quarantined = 0
+        self.given: list[tuple[int, Poll]] = []
+        self.channel = 1
+        self.kept = self.removed = self.made = 0
+        self.envelope_ms = 0
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        self.spool.close()
+        shutil.rmtree(self.home)
+
+    @rule(count=st.integers(0, 5), layout=st.sampled_from([LAYOUT, OTHER]))
+    def append(self, count: int, layout: object) -> None:
+        """Append new polls of the channel of now."""
+        for _ in range(count):
+            self.made += 1
+            chosen = OTHER if layout is OTHER else LAYOUT
+            self.given.append((len(self.given) + 1, poll(self.made, chosen)))
+        new = self.given[len(self.given) - count :]
+        assert self.spool.append(new, LAYOUTS, str(self.channel)) == count
+        self.waiting += [p for _, p in new]
+        self.kept += count
+
+    @rule(back=st.integers(1, 10))
+    def append_again(self, back: int) -> None:
+        """Give again what was kept already."""
+        assert self.spool.append(self.given[-back:], LAYOUTS, str(self.channel)) == 0
+
+    @rule()
+    def another_channel(self) -> None:
+        """Begin a new control process, which counts from 1."""
+        self.channel += 1
+        self.given = []
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        """Deliver some of the oldest."""
+        count = data.draw(st.integers(1, len(self.waiting)))
+        last = self.spool.oldest(count)[-1]
+        assert self.spool.acknowledge(last.id) == count
+        del self.waiting[:count]
+        self.removed += count
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def set_aside(self, data: st.DataObject) -> None:
+        """Set any one aside."""
+        place = data.draw(st.integers(0, len(self.waiting) - 1))
+        self.spool.set_aside(self.spool.oldest(EVERYTHING)[place].id, "why")
+        del self.waiting[place]
+        self.quarantined += 1
+
+    @rule(now_ms=st.integers(1, 1000))
+    def envelope(self, now_ms: int) -> None:
+        """Take the time of a post."""
+        self.envelope_ms = max(now_ms, self.envelope_ms + 1)
+        assert self.spool.next_envelope_ms(now_ms) == self.envelope_ms
+
+    @rule()
+    def reopen(self) -> None:
+        """Begin a new uploader."""
+        self.spool.close()
+        self.spool = Spool(self.home / "spool.sqlite")
+
+    @invariant()
+    def agrees(self) -> None:
+        """The same polls in the same order, each with its layout; and the account closes."""
+        spooled = self.spool.oldest(EVERYTHING)
+        assert [s.poll for s in spooled] == self.waiting
+        assert all(
+            len(self.spool.layout(p.layout_id).series) == len(p.values()) for p in self.waiting
+        )
+        assert (self.spool.waiting, self.spool.quarantined) == (len(self.waiting), self.quarantined)
+        assert self.kept == self.removed + self.quarantined + self.spool.waiting
+
+
+TestSpoolAgainstList = SpoolAgainstList.TestCase
+TestSpoolAgainstList.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
