@@ -51,12 +51,14 @@ def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 def sendable(value: object) -> TypeGuard[int | float]:
     """Say whether the server can store `value` as a number."""
-    # A NaN compares false with everything; a bool is an int to Python and a fault to the server.
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and -VALUE_LIMIT < value < VALUE_LIMIT
-    )
+    # A bool is an int to Python and a fault to the server.
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        # The server makes a float of it. A NaN compares false with everything.
+        return abs(float(value)) < VALUE_LIMIT
+    except OverflowError:
+        return False
 
 
 def _has_escapes(text: str) -> bool:
