@@ -96,16 +96,29 @@ class Transport:
 
 
 def _judge(response: Response) -> Outcome:
-    answer: bytes = response.raw.read(_ANSWER_BYTES + 1, decode_content=False)
+    answer = _read(response)
     if len(answer) > _ANSWER_BYTES:
         return Outcome(f"status {response.status_code} with a page; expected OK from pattoo")
     text = answer.decode("ascii", "backslashreplace").strip()[:_QUOTED]
     if response.status_code != requests.codes.ok:
-        return Outcome(f"status {response.status_code} {response.reason}: {text!r}")
+        reason = _one_line(response.reason or "")[:_QUOTED]
+        return Outcome(f"status {response.status_code} {reason}: {text!r}")
     # A captive portal, too, answers 200.
     if answer.strip() != _TAKEN:
         return Outcome(f"status 200 with {text!r}; expected OK from pattoo")
     return Outcome()
+
+
+def _read(response: Response) -> bytes:
+    """The answer, or enough of it to tell that it is not pattoo's."""
+    answer = b""
+    # Only a read that finds nothing more tells whether all that was announced has come.
+    while len(answer) <= _ANSWER_BYTES:
+        piece = response.raw.read(_ANSWER_BYTES + 1, decode_content=False)
+        if not piece:
+            break
+        answer += piece
+    return answer
 
 
 def _reason(error: Exception) -> str:
@@ -118,7 +131,12 @@ def _reason(error: Exception) -> str:
         seen = inner
     if isinstance(seen, OSError) and seen.strerror:
         return seen.strerror
-    return f"{type(seen).__name__}: {seen}"[:200]
+    return _one_line(f"{type(seen).__name__}: {seen}")[:200]
+
+
+def _one_line(text: str) -> str:
+    """Words of a server's, fit for a log and a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def _in_url(host: str) -> str:
