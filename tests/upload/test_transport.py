@@ -1,0 +1,438 @@
+"""One post against servers of all kinds, on real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.upload.transport import Outcome, Transport
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Talk = Callable[[socket.socket, bytes], None]
+    Serve = Callable[..., "RawServer"]
+
+AGENT_ID = "a" * 64
+BODY = b'{"some": "json"}'
+TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+#: The limit of an exchange in tests of it, and what an exchange may take at the most.
+SHORT_S = 0.5
+DEADLINE_S = 20.0
+
+
+class RawServer:
+    """Reads requests and lets `talk` do what it wants with each; keeps what it read."""
+
+    def __init__(self, talk: Talk, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listening = socket.create_server((host, 0), family=family)
+        self._talk = talk
+        self._open: list[socket.socket] = []
+        self.port: int = self._listening.getsockname()[1]
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        """End everything."""
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(DEADLINE_S)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while request := _read_request(connection):
+                self.requests.append(request)
+                self._talk(connection, request)
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    content = b""
+    while b"\r\n\r\n" not in content:
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        content += piece
+    head, _, body = content.partition(b"\r\n\r\n")
+    length = next(int(v) for k, v in _headers(head) if k == b"content-length")
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def _headers(head: bytes) -> list[tuple[bytes, bytes]]:
+    lines = (line.split(b":", 1) for line in head.split(b"\r\n")[1:])
+    return [(name.lower(), value.strip()) for name, value in lines]
+
+
+def headers(request: bytes) -> dict[bytes, bytes]:
+    """The headers of a request, their names in small letters."""
+    return dict(_headers(request.partition(b"\r\n\r\n")[0]))
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start raw servers; all end with the test."""
+    running: list[RawServer] = []
+
+    def start(talk: Talk, host: str = "127.0.0.1") -> RawServer:
+        running.append(RawServer(talk, host))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.close()
+
+
+def saying(answer: bytes, *, close: bool = True) -> Talk:
+    """Answer each request with these bytes, and close the connection unless told otherwise."""
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(answer)
+        if close:
+            connection.shutdown(socket.SHUT_RDWR)
+
+    return talk
+
+
+def answer(status: str, body: bytes = b"", *more: str) -> bytes:
+    """A whole answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *more, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def post(server: RawServer, exchange_s: float = DEADLINE_S) -> Outcome:
+    """Post once."""
+    return Transport("127.0.0.1", server.port, exchange_s).post(AGENT_ID, BODY)
+
+
+# --- taken
+
+
+def test_200_and_ok_is_delivered(serve: Serve) -> None:
+    """The one answer of a pattoo server that took a post."""
+    outcome = post(serve(saying(TAKEN)))
+    assert outcome == Outcome("")
+    assert outcome.delivered
+
+
+@pytest.mark.parametrize("body", [b"OK\n", b" OK "])
+def test_space_around_ok_does_not_matter(serve: Serve, body: bytes) -> None:
+    """A proxy may add a line end."""
+    assert post(serve(saying(answer("200 OK", body)))).delivered
+
+
+def test_an_answer_without_a_length_is_taken(serve: Serve) -> None:
+    """Its end is the end of the connection."""
+    assert post(serve(saying(b"HTTP/1.0 200 OK\r\n\r\nOK"))).delivered
+
+
+def test_an_answer_in_chunks_is_taken(serve: Serve) -> None:
+    """A proxy may cut the answer into chunks."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nO\r\n1\r\nK\r\n0\r\n\r\n"
+    assert post(serve(saying(chunked))).delivered
+
+
+def test_the_request_is_what_a_pattoo_server_reads(serve: Serve) -> None:
+    """POST, the agent's id in the URL, JSON by its type, the body as it was given."""
+    server = serve(saying(TAKEN))
+    assert post(server).delivered
+    (request,) = server.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0] == (
+        b"POST /pattoo/api/v1/agent/receive/" + AGENT_ID.encode() + b" HTTP/1.1"
+    )
+    assert headers(request)[b"content-type"] == b"application/json"
+    assert headers(request)[b"content-length"] == str(len(BODY)).encode()
+    assert body == BODY
+
+
+def test_a_large_body_arrives_whole(serve: Serve) -> None:
+    """More than any buffer between holds."""
+    server = serve(saying(TAKEN))
+    body = bytes(range(256)) * 20_000
+    assert Transport("127.0.0.1", server.port).post(AGENT_ID, body).delivered
+    assert server.requests[0].endswith(body)
+
+
+def test_a_cookie_is_sent_back(serve: Serve) -> None:
+    """A pattoo server that gets its session's cookie back answers three times faster."""
+    server = serve(saying(answer("200 OK", b"OK", "Set-Cookie: session=abc; Path=/")))
+    transport = Transport("127.0.0.1", server.port)
+    assert transport.post(AGENT_ID, BODY).delivered
+    assert transport.post(AGENT_ID, BODY).delivered
+    first, second = map(headers, server.requests)
+    assert b"cookie" not in first
+    assert second[b"cookie"] == b"session=abc"
+
+
+def test_one_connection_serves_several_posts(serve: Serve) -> None:
+    """A server that keeps the connection open is not connected to again."""
+    server = serve(saying(TAKEN, close=False))
+    transport = Transport("127.0.0.1", server.port)
+    for _ in range(3):
+        assert transport.post(AGENT_ID, BODY).delivered
+    assert (len(server.requests), server.connections) == (3, 1)
+
+
+def test_a_server_that_closes_is_connected_to_again(serve: Serve) -> None:
+    """So it is with pattoo, after each answer."""
+    server = serve(saying(TAKEN))
+    transport = Transport("127.0.0.1", server.port)
+    for _ in range(3):
+        assert transport.post(AGENT_ID, BODY).delivered
+    assert server.connections == 3
+
+
+def test_an_ipv6_address_works(serve: Serve) -> None:
+    """The address stands in brackets in the URL."""
+    try:
+        server = serve(saying(TAKEN), "::1")
+    except OSError as error:
+        pytest.skip(f"this host has no IPv6: {error}")
+    transport = Transport("::1", server.port)
+    assert transport.url == f"http://[::1]:{server.port}/pattoo/api/v1/agent/receive/"
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+# --- answered, not taken
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"no", b"OKAY", b"<html>Log in first</html>", b"\xff\xfe", b"O", b"K" * 4096],
+)
+def test_200_with_another_body_is_not_delivered(serve: Serve, body: bytes) -> None:
+    """A captive portal, too, answers 200."""
+    outcome = post(serve(saying(answer("200 OK", body))))
+    assert outcome.error.startswith("status 200 with")
+    assert outcome.error.endswith("expected OK from pattoo")
+    assert len(outcome.error) < 400
+    assert outcome.error.isprintable()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+def test_an_endless_body_is_not_read(serve: Serve, status: str) -> None:
+    """A few kB are enough to tell that this is not pattoo."""
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        while True:
+            connection.sendall(b"OK" * 1000)
+
+    assert post(serve(talk)).error == (f"status {status[:3]} with a page; expected OK from pattoo")
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["404 NOT FOUND", "500 INTERNAL SERVER ERROR", "503 Service Unavailable", "201 Created",
+     "204 No Content", "400 Bad Request", "413 Too Large", "429 Too Many Requests"],
+)  # fmt: skip
+def test_another_status_is_named(serve: Serve, status: str) -> None:
+    """Whatever the body says, only 200 means taken."""
+    body = b"" if status.startswith("204") else b"OK"
+    outcome = post(serve(saying(answer(status, body))))
+    assert outcome.error == f"status {status}: {body.decode()!r}"
+
+
+def test_a_reason_of_the_servers_is_one_short_line(serve: Serve) -> None:
+    """It goes into the log and to a terminal, so no control characters and no page."""
+    outcome = post(serve(saying(answer("500 \x1b[31mred" + "x" * 5000))))
+    assert outcome.error.startswith("status 500 [31mred")
+    assert outcome.error.isprintable()
+    assert len(outcome.error) < 200
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_not_followed(serve: Serve, status: str) -> None:
+    """It is not pattoo that answers so, and the data is not for whoever is named there."""
+    elsewhere = serve(saying(TAKEN))
+    location = f"Location: http://127.0.0.1:{elsewhere.port}/"
+    outcome = post(serve(saying(answer(status, b"", location))))
+    assert outcome.error.startswith(f"status {status}")
+    assert elsewhere.connections == 0
+
+
+# --- not answered
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"\n" * 3, b"HTTP/9 x y\r\n\r\n",
+     b"HTTP/1.1 200 OK\r\nContent-Length: minus\r\n\r\n",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nOK",
+     b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\nNO"],
+)  # fmt: skip
+def test_garbage_is_an_error(serve: Serve, garbage: bytes) -> None:
+    """Something else listens there; the outcome says what, in one line."""
+    outcome = post(serve(saying(garbage)))
+    assert not outcome.delivered
+    assert outcome.error.isprintable()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"", b"HTTP/1.1 2", TAKEN[:-20], TAKEN[:-2], TAKEN[:-1],
+     b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nOK",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n"],
+)  # fmt: skip
+def test_half_an_answer_is_an_error(serve: Serve, part: bytes) -> None:
+    """Even `OK` is not enough where more was announced."""
+    assert not post(serve(saying(part))).delivered
+
+
+def test_a_reset_connection_is_an_error(serve: Serve) -> None:
+    """The outcome gives the system's word for it."""
+
+    def reset(connection: socket.socket, _: bytes) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    assert post(serve(reset)).error == "Connection reset by peer"
+
+
+def test_a_refused_connection_is_an_error() -> None:
+    """Nobody listens: the innermost reason is told, not the library's tale of it."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    assert Transport("127.0.0.1", port).post(AGENT_ID, BODY).error == "Connection refused"
+
+
+def test_a_name_that_is_not_known_is_an_error() -> None:
+    """The outcome gives the resolver's word for it."""
+    with pytest.raises(socket.gaierror) as known:
+        socket.getaddrinfo("no-such-host.invalid", 80)
+    outcome = Transport("no-such-host.invalid", 80).post(AGENT_ID, BODY)
+    assert outcome.error == known.value.strerror
+
+
+def test_a_post_after_an_error_begins_anew(serve: Serve) -> None:
+    """What an exchange left behind does not reach the next one."""
+    answers = iter([TAKEN[:-1], b"garbage\r\n\r\n", answer("500 no", b"x" * 9000), TAKEN])
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(next(answers))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    transport = Transport("127.0.0.1", serve(talk).port)
+    delivered = [transport.post(AGENT_ID, BODY).delivered for _ in range(4)]
+    assert delivered == [False, False, False, True]
+
+
+# --- too slow
+
+
+def dripping(head: bytes, drop: bytes) -> Talk:
+    """Say `head`, then `drop` again and again, faster than any time-out of a single read."""
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(drop)
+            time.sleep(0.02)  # the pace of this server, not a wait of the test
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        pytest.param(dripping(b"", b""), id="silence"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"O"), id="body"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nO", b""), id="last byte"),
+        pytest.param(dripping(b"", b"H"), id="status line"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\nX-A: ", b"b"), id="one header"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), id="headers"),
+        pytest.param(dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="continue"),
+        pytest.param(
+            dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nO\r\n"),
+            id="chunks",
+        ),
+    ],
+)  # fmt: skip
+def test_a_whole_exchange_is_bounded_in_time(serve: Serve, talk: Talk) -> None:
+    """A server that drips, whatever it drips, holds nobody for longer than the limit."""
+    began = time.monotonic()
+    assert post(serve(talk), SHORT_S).error == "no whole answer within 0.5 s"
+    assert time.monotonic() - began < DEADLINE_S
+
+
+def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
+    """The limit holds while sending, too."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        transport = Transport("127.0.0.1", deaf.getsockname()[1], SHORT_S)
+        outcome = transport.post(AGENT_ID, b"x" * (64 << 20))
+    assert outcome.error == "no whole answer within 0.5 s"
+
+
+def test_half_of_ok_is_not_delivered_when_the_time_is_up(serve: Serve) -> None:
+    """A cut connection looks like the end of an answer without a length; it is not one."""
+    talk = dripping(b"HTTP/1.0 200 OK\r\n\r\nOK", b"")
+    assert not post(serve(talk), SHORT_S).delivered
+
+
+def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve) -> None:
+    """The limit of one exchange is not that of the next."""
+    silent = threading.Event()
+    silent.set()
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        if silent.is_set():
+            wait_for(lambda: not silent.is_set())
+        else:
+            connection.sendall(TAKEN)
+
+    transport = Transport("127.0.0.1", serve(talk).port, SHORT_S)
+    assert not transport.post(AGENT_ID, BODY).delivered
+    silent.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+# --- the end
+
+
+def hanging(connection: socket.socket, _: bytes) -> None:
+    """Say nothing until the client goes."""
+    connection.recv(1)
+
+
+def test_close_ends_a_hanging_post(serve: Serve) -> None:
+    """Another thread can end an exchange at once; it is not delivered."""
+    server = serve(hanging)
+    transport = Transport("127.0.0.1", server.port, 600)
+    outcomes: list[Outcome] = []
+    posting = threading.Thread(target=lambda: outcomes.append(transport.post(AGENT_ID, BODY)))
+    posting.start()
+    wait_for(lambda: server.requests, what="the post")
+    transport.close()
+    posting.join(DEADLINE_S)
+    assert not posting.is_alive()
+    assert not outcomes[0].delivered
+
+
+def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
+    """Whoever closes between two posts ends the second too."""
+    transport = Transport("127.0.0.1", serve(saying(TAKEN)).port, 600)
+    transport.close()
+    assert not transport.post(AGENT_ID, BODY).delivered
