@@ -58,6 +58,9 @@ class Drain:
                 self._post()
             except StorageError as error:
                 self._failed(f"the spool: {error}")
+            except Exception as error:  # noqa: BLE001 - this thread's outermost loop: told, and tried again
+                _LOG.exception("A post could not be made.")
+                self._failed(f"{type(error).__name__}: {error}")
             self.tell()
 
     def wake(self) -> None:
