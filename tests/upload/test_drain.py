@@ -1,0 +1,293 @@
+"""The posting loop, with a real spool and a transport that does as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import msgpack
+import pytest
+
+from pattoo_mp.model import Layout, Origin, Poll
+from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.transport import Outcome, Transport
+from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pattoo_mp.messages import UploadState
+
+TAKEN = Outcome()
+
+
+class FakeTransport:
+    """Takes posts, or answers with the outcomes that it was given, each once."""
+
+    url = "http://server/"
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.attempts: list[float] = []
+        self.breaks: list[Exception] = []
+        self.hangs = False
+        self._closed = threading.Event()
+
+    def post(self, agent_id: str, body: bytes) -> Outcome:
+        """Answer; a post that was taken is kept."""
+        self.attempts.append(time.monotonic())
+        if self.breaks:
+            raise self.breaks.pop(0)
+        if self.hangs:
+            self._closed.wait(60)
+            return Outcome("closed")
+        outcome = self.outcomes.pop(0) if self.outcomes else TAKEN
+        if outcome.delivered:
+            self.posts.append((agent_id, json.loads(body)))
+        return outcome
+
+    def close(self) -> None:
+        """End a post that hangs."""
+        self._closed.set()
+
+    def timestamps(self) -> list[list[int]]:
+        """The polls in each post."""
+        return [_timestamps(content) for _, content in self.posts]
+
+
+def _timestamps(content: dict[str, Any]) -> list[int]:
+    points = content["pattoo_datapoints"]
+    pairs = {int(number): pair for number, pair in points["key_value_pairs"].items()}
+    rows = [dict(pairs[number] for number in row) for row in points["datapoint_pairs"]]
+    return list(dict.fromkeys(row["pattoo_timestamp"] for row in rows))
+
+
+class Rig:
+    """A drain with all that it needs, its loop in a thread."""
+
+    def __init__(self, home: Path, interval_ms: int = 1000) -> None:
+        self.spool = Spool(home / "spool.sqlite")
+        self.transport = FakeTransport()
+        self.states: list[UploadState] = []
+        # Only a transport's `post`, `close` and `url` are used.
+        transport = cast("Transport", self.transport)
+        self.drain = Drain(self.spool, transport, interval_ms, self.states.append)
+        self._thread = threading.Thread(target=self.drain.run, daemon=True)
+
+    def start(self) -> None:
+        """Begin to post."""
+        self._thread.start()
+
+    def stop(self) -> float:
+        """End it; return how many seconds that took."""
+        began = time.monotonic()
+        self.drain.stop()
+        if self._thread.ident is not None:
+            self._thread.join(20)
+            assert not self._thread.is_alive()
+        return time.monotonic() - began
+
+    def wait_until_empty(self) -> None:
+        """Wait for the last poll to leave, and for the account of it."""
+        wait_for(lambda: self.states and self.states[-1].waiting == 0, what="an empty spool")
+
+
+@pytest.fixture
+def rig(home: Path) -> Iterator[Rig]:
+    """A drain that is not started yet."""
+    made = Rig(home)
+    yield made
+    made.stop()
+    made.spool.close()
+
+
+def test_polls_are_posted_oldest_first_in_one_post(rig: Rig) -> None:
+    """A backlog goes in order, many polls at once, under the agent's id."""
+    fill(rig.spool, 1, 50)
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [list(range(1, 51))]
+    assert rig.transport.posts[0][0] == LAYOUT.origin.agent_id
+    assert rig.spool.waiting == 0
+
+
+def test_a_poll_that_comes_is_posted_without_delay(rig: Rig) -> None:
+    """`wake` ends the wait for polls."""
+    rig.start()
+    fill(rig.spool, 1, 1)
+    rig.drain.wake()
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[1]]
+
+
+def test_posts_of_a_backlog_go_in_order(rig: Rig) -> None:
+    """What does not fit one post, here for its interval, goes in the next, never before it."""
+    other = Layout(LAYOUT.origin, 2000, LAYOUT.series)
+    rig.spool.append(
+        [(1, poll(1)), (2, poll(2)), (3, poll(3, other))],
+        {**LAYOUTS, other.identifier: other.packed},
+        "c",
+    )
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[1, 2], [3]]
+
+
+def test_posts_keep_their_distance(rig: Rig) -> None:
+    """No server is posted to more often than once a second, however often the host is polled."""
+    rig.start()
+    for number in (1, 2):
+        fill(rig.spool, number, number)
+        rig.drain.wake()
+        wait_for(lambda n=number: len(rig.transport.attempts) == n)  # type: ignore[misc]
+    first, second = rig.transport.attempts
+    assert second - first >= 0.99
+
+
+def test_envelope_times_grow_from_post_to_post(rig: Rig) -> None:
+    """The server names its files by them, and orders them so."""
+    rig.spool.next_envelope_ms(10**15)
+    fill(rig.spool, 1, 1)
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.transport.posts[0][1]["pattoo_agent_timestamp"] == 10**15 + 1
+
+
+def test_a_failed_post_keeps_its_polls(rig: Rig) -> None:
+    """They stay first in the spool and go, all of them, when the server is well again."""
+    rig.transport.outcomes = [Outcome("Connection refused")]
+    fill(rig.spool, 1, 3)
+    rig.start()
+    wait_for(lambda: rig.states and rig.states[-1].last_error, what="a failure")
+    assert rig.states[-1].waiting == 3
+    assert rig.states[-1].failing_since_ms == rig.states[-1].last_error_ms > 0
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[1, 2, 3]]
+
+
+def test_the_state_tells_of_a_recovery(rig: Rig) -> None:
+    """Counts, times and the last error are right after a failure and a success."""
+    rig.transport.outcomes = [Outcome("status 500")]
+    fill(rig.spool, 1, 3)
+    rig.start()
+    rig.wait_until_empty()
+    state = rig.states[-1]
+    assert (state.delivered, state.posts, state.last_error) == (3, 1, "status 500")
+    assert state.failing_since_ms == 0
+    assert state.last_post_ms >= state.last_error_ms > 0
+
+
+def test_failures_begin_with_the_first_of_them(rig: Rig) -> None:
+    """`failing_since` is the first failure's time, also when another error follows."""
+    rig.transport.outcomes = [Outcome("one"), Outcome("another")]
+    fill(rig.spool, 1, 1)
+    rig.start()
+    rig.wait_until_empty()
+    failing = [s for s in rig.states if s.failing_since_ms]
+    assert [s.last_error for s in failing] == ["one", "another"]
+    assert len({s.failing_since_ms for s in failing}) == 1
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"\xc1", b"\xff" * 9, msgpack.packb([1, 2, 3]), msgpack.packb({}), msgpack.packb(1),
+     msgpack.packb([1])[:-1], msgpack.packb([1]) + b"x", b"\xdd\xff\xff\xff\xff"],
+)  # fmt: skip
+def test_a_poll_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed: bytes) -> None:
+    """It is set aside, and all before and after it are posted."""
+    damaged = (2, Poll(LAYOUT.identifier, 2, packed))
+    rig.spool.append([(1, poll(1)), damaged, (3, poll(3))], LAYOUTS, "c")
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[1, 3]]
+    assert (rig.states[-1].quarantined, rig.states[-1].delivered) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"\xc1", b"\x00", msgpack.packb([1, 2, 3]), msgpack.packb([["a"], 1000, []]),
+     msgpack.packb([["a", "b", "c"], 1000, [["k"]]]),
+     msgpack.packb([["a", "b", "c"], 1000, [["k", float("inf"), []]]]),
+     msgpack.packb([["a", "b", "c"], float("inf"), []]), LAYOUT.packed[:-1]],
+)  # fmt: skip
+def test_a_layout_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed: bytes) -> None:
+    """All polls of it are set aside, and those of another layout are posted."""
+    layouts = {**LAYOUTS, "damaged": packed}
+    polls = [
+        (1, Poll("damaged", 1, b"\x90")),
+        (2, poll(2, OTHER)),
+        (3, Poll("damaged", 3, b"\x90")),
+    ]
+    rig.spool.append(polls, layouts, "c")
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[2]]
+    assert rig.states[-1].quarantined == 2
+
+
+def test_another_agents_polls_go_under_their_own_id(rig: Rig) -> None:
+    """After the identity was changed by hand, older polls still are the old agent's."""
+    other = Layout(Origin("b" * 64, "host"), 1000, LAYOUT.series)
+    layouts = {**LAYOUTS, other.identifier: other.packed}
+    rig.spool.append([(1, poll(1)), (2, poll(2, other))], layouts, "c")
+    rig.start()
+    rig.wait_until_empty()
+    assert [agent_id for agent_id, _ in rig.transport.posts] == ["f" * 64, "b" * 64]
+
+
+def test_stop_ends_an_idle_drain_promptly(rig: Rig) -> None:
+    """With nothing to post."""
+    rig.start()
+    assert rig.stop() < 5
+
+
+def test_stop_ends_a_back_off_promptly(rig: Rig) -> None:
+    """While it waits for the next attempt; what was not sent stays."""
+    rig.transport.outcomes = [Outcome("no")] * 1000
+    fill(rig.spool, 1, 2)
+    rig.start()
+    wait_for(lambda: len(rig.transport.attempts) >= 2, what="two attempts")
+    assert rig.stop() < 5
+    assert times(rig.spool) == [1, 2]
+
+
+def test_stop_ends_a_hanging_post_promptly(rig: Rig) -> None:
+    """In the middle of an exchange; that is not an error, and what was not sent stays."""
+    rig.transport.hangs = True
+    fill(rig.spool, 1, 2)
+    rig.start()
+    wait_for(lambda: rig.transport.attempts, what="an attempt")
+    assert rig.stop() < 5
+    assert times(rig.spool) == [1, 2]
+    assert all(not state.last_error for state in rig.states)
+
+
+def test_a_spool_that_fails_is_tried_again(rig: Rig, home: Path) -> None:
+    """An error of the disk is told as the last error; the loop goes on and delivers later."""
+    fill(rig.spool, 1, 2)
+    with contextlib.closing(sqlite3.connect(home / "spool.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # as good as a disk that takes nothing
+        rig.start()
+        wait_for(lambda: rig.states and rig.states[-1].last_error, what="a failure")
+    assert rig.states[-1].last_error.startswith("the spool: ")
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[1, 2]]
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None:
+    """A thread that died would leave an uploader that keeps all and posts nothing, unseen."""
+    fill(rig.spool, 1, 2)
+    rig.transport.breaks = [AttributeError("gone"), KeyError("lost")]
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.transport.timestamps() == [[1, 2]]
+    errors = [state.last_error for state in rig.states if state.failing_since_ms]
+    assert errors == ["AttributeError: gone", "KeyError: 'lost'"]
