@@ -1,0 +1,1 @@
+"""Tests of the form in which polls travel to a pattoo server."""
