@@ -13,10 +13,12 @@ datapoints of a post share is one pair.
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import WireError
+from pattoo_mp.model import Origin
 from pattoo_mp.wire.checksum import origin_pairs, series_checksum
 from pattoo_mp.wire.safe import TEXT_BYTES, normalise, safe_text, sendable
 
@@ -74,12 +76,14 @@ class _Rows:
     """The datapoints of one layout as text, with places for the time and the values."""
 
     def __init__(self, layout: Layout, pairs: _Pairs) -> None:
+        # The checksums are of what is sent: a host's name, too, may hold bytes that are not UTF-8.
+        origin = Origin(*map(safe_text, astuple(layout.origin)))
         common = [
-            *origin_pairs(layout.origin),
+            *origin_pairs(origin),
             ("pattoo_agent_polling_interval", str(layout.interval_ms)),
         ]
-        shared = [pairs.number(_pair(key, safe_text(value))) for key, value in common]
-        self._rows = [_row(layout, series, shared, pairs) for series in layout.series]
+        shared = [pairs.number(_pair(key, value)) for key, value in common]
+        self._rows = [_row(origin, series, shared, pairs) for series in layout.series]
         self._whole = ",".join(self._rows)
 
     def fill(self, poll: Poll, pairs: _Pairs) -> list[str]:
@@ -111,12 +115,12 @@ def _template(layouts: tuple[Layout, ...]) -> _Template:
     return _Template(layouts)
 
 
-def _row(layout: Layout, series: Series, shared: list[int], pairs: _Pairs) -> str:
+def _row(origin: Origin, series: Series, shared: list[int], pairs: _Pairs) -> str:
     # The server stores program and key in one column.
-    room = TEXT_BYTES - len(f"{layout.origin.program}_".encode())
+    room = TEXT_BYTES - len(f"{origin.program}_".encode())
     key = safe_text(series.key.lower().strip(), room)
     metadata = normalise(series.metadata)
-    checksum = series_checksum(key, series.data_type, metadata, layout.origin)
+    checksum = series_checksum(key, series.data_type, metadata, origin)
     numbers = [pairs.number(_pair(name, value)) for name, value in metadata]
     numbers += shared
     numbers.append(pairs.number(_pair("pattoo_data_type", series.data_type)))
