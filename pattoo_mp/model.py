@@ -7,6 +7,7 @@ hundred bytes on the channel and in the spool.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -93,7 +94,7 @@ class Layout:
                 for key, data_type, metadata in rows
             )
             return cls(Origin(*map(str, origin)), int(interval_ms), series)
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
+        except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
             raise WireError(f"a layout that cannot be read: {error}") from error
 
 
@@ -138,8 +139,13 @@ def _pack_values(values: Sequence[Value]) -> bytes:
         return _pack(values)
     except OverflowError:
         # MessagePack ends at 64 bits; the server keeps a float in any case.
-        return _pack([v if _fits(v) else float(v or 0) for v in values])
+        return _pack([_narrow(value) for value in values])
 
 
-def _fits(value: Value) -> bool:
-    return not isinstance(value, int) or _INT64_MIN <= value <= _UINT64_MAX
+def _narrow(value: Value) -> Value:
+    if not isinstance(value, int) or _INT64_MIN <= value <= _UINT64_MAX:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
