@@ -1,0 +1,162 @@
+"""Asking a control process for its status."""
+
+from __future__ import annotations
+
+import select
+import socket
+import stat
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pattoo_mp.control.door import Door, ask
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STATUS = {"polls": {"polled": 7}, "text": "ü"}
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """Where the door is, in a directory that is not there yet."""
+    return home / "run" / "agent.sock"
+
+
+class Porter:
+    """Answers at a door from a thread until it is told to stop."""
+
+    def __init__(self, path: Path, status: dict[str, Any]) -> None:
+        self.door = Door(path)
+        self._status = status
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if select.select([self.door], [], [], 0.01)[0]:
+                self.door.answer(self._status)
+
+    def stop(self) -> None:
+        """End, and leave the door to the caller."""
+        self._stopping.set()
+        self._thread.join(20)
+
+
+@pytest.fixture
+def porter(path: Path) -> Iterator[Porter]:
+    """One that answers with the status."""
+    answering = Porter(path, STATUS)
+    yield answering
+    answering.stop()
+    answering.door.close(remove=True)
+
+
+def test_who_asks_is_answered(porter: Porter, path: Path) -> None:
+    """Each time, with the status as it was given."""
+    del porter
+    assert [ask(path) for _ in range(3)] == [STATUS] * 3
+
+
+def test_only_the_owner_may_ask(porter: Porter, path: Path) -> None:
+    """The socket has mode 0600, its directory 0700."""
+    del porter
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_nobody_there_is_an_error(path: Path) -> None:
+    """No directory, no socket, a socket of a process that was killed."""
+    with pytest.raises(OSError, match="No such file"):
+        ask(path)
+    path.parent.mkdir()
+    with pytest.raises(OSError, match="No such file"):
+        ask(path)
+    Door(path).close(remove=False)
+    with pytest.raises(ConnectionRefusedError):
+        ask(path)
+
+
+def test_a_stale_socket_is_replaced(path: Path) -> None:
+    """A control process that was killed leaves its socket; the next one opens anew."""
+    Door(path).close(remove=False)
+    assert path.is_socket()
+    porter = Porter(path, STATUS)
+    assert ask(path) == STATUS
+    porter.stop()
+    porter.door.close(remove=True)
+    assert not path.exists()
+
+
+def test_a_worker_that_closes_its_copy_leaves_the_door_open(porter: Porter, path: Path) -> None:
+    """Only control removes the file."""
+    copy = Door.__new__(Door)
+    copy._path, copy._socket = path, porter.door._socket.dup()
+    copy.close(remove=False)
+    assert ask(path) == STATUS
+
+
+def test_a_path_of_any_length_works(home: Path) -> None:
+    """A socket address holds 108 bytes; a directory's name may be far longer."""
+    path = home.joinpath(*["d" * 200] * 5) / "agent.sock"
+    porter = Porter(path, STATUS)
+    assert ask(path) == STATUS
+    porter.stop()
+    porter.door.close(remove=True)
+    assert not path.exists()
+
+
+def test_a_large_status_is_answered_whole(path: Path) -> None:
+    """A host with many troubles has a long status."""
+    status = {"troubles": [f"trouble {n}" for n in range(4000)]}
+    porter = Porter(path, status)
+    assert ask(path) == status
+    porter.stop()
+    porter.door.close(remove=True)
+
+
+def test_a_caller_that_never_reads_holds_nobody_up(path: Path) -> None:
+    """It gets what fits; control goes on, and the next caller is answered."""
+    door = Door(path)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+        large = {"x": "y" * (64 << 20)}
+        answered = threading.Thread(target=door.answer, args=(large,), daemon=True)
+        answered.start()
+        answered.join(20)
+        assert not answered.is_alive()
+    door.close(remove=True)
+
+
+def test_a_caller_that_is_gone_holds_nobody_up(path: Path) -> None:
+    """Who connects and leaves at once does no harm."""
+    door = Door(path)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+    door.answer(STATUS)
+    door.answer(STATUS)  # nobody waits at all
+    door.close(remove=True)
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"half": ', b"[1]", b"\xff", b"17"])
+def test_half_an_answer_is_an_error(path: Path, answer: bytes) -> None:
+    """A control process that was killed while it answered has not answered."""
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def serve() -> None:
+            caller, _ = listening.accept()
+            with caller:
+                caller.sendall(answer)
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        with pytest.raises(OSError, match="answer"):
+            ask(path)
+        wait_for(lambda: not serving.is_alive())

@@ -1,0 +1,172 @@
+"""Who holds the lock: asked of the kernel, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.control.pidlock import PidLock, holder
+from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Holder = Callable[[], subprocess.Popen[str]]
+
+ROOT = Path(__file__).resolve().parents[2]
+_HOLD = """
+import sys
+from pathlib import Path
+from pattoo_mp.control.pidlock import PidLock
+lock = PidLock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.readline()
+lock.release()
+print("released", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """Where the PID file is, in a directory that is not there yet."""
+    return home / "pid" / "agent.pid"
+
+
+@pytest.fixture
+def hold(path: Path) -> Iterator[Holder]:
+    """Start processes that hold the lock until they read a line."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _HOLD, str(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+        running.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+def test_the_holder_is_named(path: Path, hold: Holder) -> None:
+    """By the kernel; and the file says it to people."""
+    process = hold()
+    assert holder(path) == process.pid
+    assert path.read_text() == f"{process.pid}\n"
+
+
+def test_a_second_one_is_refused_and_told_who_runs(path: Path, hold: Holder) -> None:
+    """One line, with the number; the file still says who runs."""
+    process = hold()
+    with pytest.raises(AlreadyRunningError, match=f"runs already, as process {process.pid}$"):
+        PidLock(path)
+    assert path.read_text() == f"{process.pid}\n"
+    assert holder(path) == process.pid
+
+
+def test_nobody_holds_it_after_sigkill(path: Path, hold: Holder) -> None:
+    """The file stays with a number in it, and means nothing; the next one starts."""
+    process = hold()
+    process.send_signal(signal.SIGKILL)
+    process.wait(20)
+    assert path.read_text() == f"{process.pid}\n"
+    assert holder(path) is None
+    successor = hold()
+    assert holder(path) == successor.pid
+
+
+def test_a_release_gives_the_lock_up_and_empties_the_file(path: Path, hold: Holder) -> None:
+    """Before the process ends."""
+    process = hold()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "released\n"
+    assert process.poll() is None
+    assert holder(path) is None
+    assert path.read_text() == ""
+
+
+def test_a_file_that_names_another_process_is_nobody_running(path: Path, hold: Holder) -> None:
+    """A number that was given again after a reboot belongs to somebody else."""
+    path.parent.mkdir()
+    path.write_text(f"{os.getppid()}\n")
+    assert holder(path) is None
+    process = hold()
+    assert path.read_text() == f"{process.pid}\n"
+
+
+@pytest.mark.parametrize("content", ["", "garbage", "-1\n", "1" * 100_000])
+def test_what_the_file_says_does_not_matter(path: Path, hold: Holder, content: str) -> None:
+    """It is not read; a start writes it anew."""
+    path.parent.mkdir()
+    path.write_text(content)
+    assert holder(path) is None
+    process = hold()
+    assert path.read_text() == f"{process.pid}\n"
+
+
+def test_no_file_is_nobody_running(path: Path, home: Path) -> None:
+    """Nor is a path that cannot be."""
+    assert holder(path) is None
+    (home / "pid").write_text("a file where a directory should be")
+    assert holder(path) is None
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "absent"])
+def test_a_symbolic_link_is_not_followed(path: Path, home: Path, target: str) -> None:
+    """Neither for the lock, nor to look: what it points to stays as it is."""
+    (home / "elsewhere").write_text("precious")
+    path.parent.mkdir()
+    path.symlink_to(home / target)
+    with pytest.raises(StartError, match="expected a PID file"):
+        PidLock(path)
+    with pytest.raises(PattooError, match="expected a PID file"):
+        holder(path)
+    assert (home / "elsewhere").read_text() == "precious"
+    assert not (home / "absent").exists()
+
+
+def test_a_directory_in_its_place_is_refused(path: Path) -> None:
+    """With one line that says what was expected."""
+    path.mkdir(parents=True)
+    with pytest.raises(StartError, match=f"^{path}: Is a directory; expected a PID file to write$"):
+        PidLock(path)
+
+
+def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
+    """All others are told that it does."""
+    code = _HOLD.replace(
+        "lock = ", "from pattoo_mp.errors import PattooError\ntry: lock = "
+    ).replace(
+        'print("held"',
+        'except PattooError: print("refused", flush=True); sys.exit(1)\nprint("held"',
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        )
+        for _ in range(8)
+    ]  # fmt: skip
+    try:
+        answers = [process.stdout.readline() for process in processes if process.stdout]
+        assert sorted(answers) == ["held\n"] + ["refused\n"] * 7
+        assert holder(path) == processes[answers.index("held\n")].pid
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate(timeout=20)

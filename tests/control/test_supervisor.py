@@ -1,0 +1,109 @@
+"""What a control process notes of the supervisord that runs it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.control.supervisor import Supervisor, note_supervisor, without_supervisor
+from pattoo_mp.errors import SupervisorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENVIRONMENT = {
+    "PATH": "/bin",
+    "SUPERVISOR_ENABLED": "1",
+    "SUPERVISOR_SERVER_URL": "unix:///run/supervisor.sock",
+    "SUPERVISOR_PROCESS_NAME": "agent",
+    "SUPERVISOR_GROUP_NAME": "metrics",
+}
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """Where the note is, in a directory that is not there yet."""
+    return home / "run" / "agent.supervisor"
+
+
+def test_a_note_is_made_under_supervisord(path: Path) -> None:
+    """It says where supervisord listens, and what it calls the agent."""
+    note_supervisor(path, ENVIRONMENT)
+    assert json.loads(path.read_text()) == {
+        "url": "unix:///run/supervisor.sock",
+        "name": "metrics:agent",
+    }
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_process_without_a_group_is_its_own_group(path: Path) -> None:
+    """As supervisord has it."""
+    environment = {k: v for k, v in ENVIRONMENT.items() if k != "SUPERVISOR_GROUP_NAME"}
+    note_supervisor(path, environment)
+    assert json.loads(path.read_text())["name"] == "agent:agent"
+
+
+@pytest.mark.parametrize("missing", ["SUPERVISOR_SERVER_URL", "SUPERVISOR_PROCESS_NAME"])
+def test_an_old_note_goes_when_nobody_supervises(path: Path, missing: str) -> None:
+    """An agent that was started by hand is not supervisord's any more."""
+    note_supervisor(path, ENVIRONMENT)
+    note_supervisor(path, {k: v for k, v in ENVIRONMENT.items() if k != missing})
+    assert not path.exists()
+
+
+def test_no_note_to_remove_is_no_error(path: Path) -> None:
+    """Most agents never had one."""
+    note_supervisor(path, {})
+    assert not path.exists()
+
+
+def test_a_process_of_our_own_has_none_of_supervisords_environment() -> None:
+    """Else it would think itself supervised."""
+    assert without_supervisor(ENVIRONMENT) == {"PATH": "/bin"}
+
+
+def test_without_a_note_there_is_no_supervisord(path: Path) -> None:
+    """Neither a directory nor a file."""
+    assert Supervisor.of(path, None) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'"text"', b"7", b"null", b'{"url": "http://x"}',
+     b'{"url": "nonsense", "name": "a:a"}', b'{"url": 7, "name": null}',
+     b'{"url": "unix://", "name": "a:a"}', b'{"url": "http://[", "name": "a:a"}',
+     b'{"url": "http://127.0.0.1:x/", "name": "a:a"}'],
+)  # fmt: skip
+def test_a_note_that_makes_no_sense_is_no_supervisord(path: Path, content: bytes) -> None:
+    """Whatever stands there, start and stop work as without it."""
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert Supervisor.of(path, None) is None
+
+
+def test_a_directory_in_its_place_is_no_supervisord(path: Path) -> None:
+    """It cannot be read."""
+    path.mkdir(parents=True)
+    assert Supervisor.of(path, None) is None
+
+
+def test_a_supervisord_that_is_gone_is_none(path: Path, home: Path) -> None:
+    """Its socket is not there any more, or nobody listens at it."""
+    for url in (f"unix://{home}/absent.sock", f"http://127.0.0.1:{_unused_port()}"):
+        note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
+        assert Supervisor.of(path, None) is None
+
+
+def test_an_order_to_a_supervisord_that_is_gone_is_an_error_of_one_line(home: Path) -> None:
+    """It names where supervisord was expected."""
+    url = f"unix://{home}/absent.sock"
+    with pytest.raises(SupervisorError, match=f"^supervisord at {url}: [^\n]+$"):
+        Supervisor(url, "agent:agent").stop()
+
+
+def _unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
