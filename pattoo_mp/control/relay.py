@@ -36,7 +36,7 @@ class Relay:
         self.any_kept = False
         self._delivered_before = 0
         self._posts_before = 0
-        self._uploader_has: set[str] = set()
+        self._last_layout_id = ""
         self._new_collector = False
 
     def handle(self, worker: Worker, message: Message) -> None:
@@ -62,7 +62,7 @@ class Relay:
         """Take back what the uploader had; the next one gets it."""
         self.channel.release()
         self.leaving = self.closed = False
-        self._uploader_has.clear()
+        self._last_layout_id = ""
         self._delivered_before, self._posts_before = self.delivered, self.posts
 
     def lease_to(self, uploader: Worker) -> None:
@@ -71,10 +71,12 @@ class Relay:
             return
         lease = self.channel.lease(_LEASED_BYTES)
         try:
-            for identifier in lease.layouts.keys() - self._uploader_has:
-                uploader.link.send(Kind.LAYOUT, identifier, lease.layouts[identifier])
-                self._uploader_has.add(identifier)
             for sequence, poll in lease.polls:
+                # The uploader and the spool remember no more than the layout of the poll before.
+                if poll.layout_id != self._last_layout_id and poll.layout_id in lease.layouts:
+                    packed = lease.layouts[poll.layout_id]
+                    uploader.link.send(Kind.LAYOUT, poll.layout_id, packed)
+                self._last_layout_id = poll.layout_id
                 uploader.link.send(
                     Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed
                 )
