@@ -1,0 +1,170 @@
+"""Polls from the collector through control to the uploader."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.channel import Channel
+from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.relay import Relay
+from pattoo_mp.control.worker import Role, Worker
+from pattoo_mp.link import Link
+from pattoo_mp.messages import Kind, UploadState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pattoo_mp.link import Message
+
+
+class Rig:
+    """A relay between two workers that have links but no processes."""
+
+    def __init__(self) -> None:
+        self.relay = Relay(Channel(), Ledger(1000))
+        self.collector, self.uploader = (
+            Worker(Role(name, name, lambda _: None, signal.SIGKILL)) for name in ("one", "other")
+        )
+        self.uploader.link, self.far = Link.pair()
+
+    def layout(self, identifier: str) -> None:
+        """Hear of a layout from the collector."""
+        self.relay.handle(self.collector, [Kind.LAYOUT, identifier, identifier.encode()])
+
+    def poll(self, second: int, layout: str = "a", reason: str = "") -> None:
+        """Hear of a poll from the collector, and pass it on."""
+        self.relay.handle(self.collector, [Kind.POLL, layout, second * 1000, b"", reason])
+        self.relay.lease_to(self.uploader)
+
+    def kept(self, sequence: int) -> None:
+        """Hear from the uploader that it has kept polls."""
+        self.relay.handle(self.uploader, [Kind.KEPT, sequence])
+
+    def heard(self) -> list[Message]:
+        """What the uploader was told since the last call: layouts by name, polls by number."""
+        return [message[:2] for message in self.far.receive()]
+
+    def new_uploader(self) -> None:
+        """Lose the uploader and have another one."""
+        self.uploader.close_link()
+        self.far.close()
+        self.relay.uploader_gone()
+        self.uploader.link, self.far = Link.pair()
+        self.relay.lease_to(self.uploader)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """One that has heard nothing yet."""
+    made = Rig()
+    yield made
+    made.uploader.close_link()
+    made.far.close()
+
+
+def test_polls_go_to_the_uploader_with_their_layout_first(rig: Rig) -> None:
+    """The layout once, the polls numbered."""
+    rig.layout("a")
+    for second in (1, 2, 3):
+        rig.poll(second)
+    assert rig.heard() == [["layout", "a"], ["poll", 1], ["poll", 2], ["poll", 3]]
+
+
+def test_a_layout_that_comes_back_is_told_again(rig: Rig) -> None:
+    """An uploader forgets a layout that its last polls did not use: a disk that left, and returned."""
+    for number, layout in enumerate(("a", "b", "a"), 1):
+        rig.layout(layout)
+        rig.poll(number, layout)
+        rig.kept(number)
+        assert rig.heard() == [["layout", layout], ["poll", number]]
+
+
+def test_layouts_that_take_turns_in_one_lease_are_all_told(rig: Rig) -> None:
+    """Each poll's layout is known before the poll comes, wherever the uploader commits between."""
+    for number, layout in enumerate(("a", "b", "a"), 1):
+        rig.layout(layout)
+        rig.relay.handle(rig.collector, [Kind.POLL, layout, number * 1000, b"", ""])
+    rig.relay.lease_to(rig.uploader)
+    assert rig.heard() == [
+        ["layout", "a"], ["poll", 1], ["layout", "b"], ["poll", 2], ["layout", "a"], ["poll", 3],
+    ]  # fmt: skip
+
+
+def test_a_new_uploader_gets_what_the_old_one_had_not_kept(rig: Rig) -> None:
+    """Under the same numbers, and with the layout."""
+    rig.layout("a")
+    for second in (1, 2, 3):
+        rig.poll(second)
+    rig.kept(1)
+    rig.new_uploader()
+    assert rig.heard() == [["layout", "a"], ["poll", 2], ["poll", 3]]
+
+
+def test_what_is_kept_leaves_the_channel(rig: Rig) -> None:
+    """And the agent counts as up from the first poll that is safe."""
+    rig.layout("a")
+    rig.poll(1)
+    rig.kept(0)  # a sign of life of an uploader whose disk takes nothing
+    assert (len(rig.relay.channel), rig.relay.any_kept) == (1, False)
+    rig.kept(1)
+    assert (len(rig.relay.channel), rig.relay.any_kept) == (0, True)
+
+
+def test_nothing_goes_to_an_uploader_that_was_told_of_the_end(rig: Rig) -> None:
+    """What comes after is its successor's."""
+    rig.layout("a")
+    rig.relay.close_to(rig.uploader)
+    rig.relay.close_to(rig.uploader)
+    rig.poll(1)
+    assert rig.heard() == [["close"]]
+    rig.new_uploader()
+    assert rig.heard() == [["layout", "a"], ["poll", 1]]
+
+
+def test_a_poll_for_an_uploader_that_is_gone_is_not_lost(rig: Rig) -> None:
+    """Its link broke, and nobody has buried it yet."""
+    rig.layout("a")
+    rig.far.close()
+    rig.poll(1)
+    rig.new_uploader()
+    assert rig.heard() == [["layout", "a"], ["poll", 1]]
+
+
+def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
+    """Whatever the new one says, and for its first poll only."""
+    rig.layout("a")
+    rig.poll(1)
+    rig.relay.collector_started()
+    rig.poll(4, reason="?")
+    rig.poll(6, reason="late")
+    assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
+
+
+def test_deliveries_add_up_over_uploaders(rig: Rig) -> None:
+    """Each uploader counts from nothing; the status counts from the agent's start."""
+    rig.relay.handle(rig.uploader, [Kind.UPLOAD, UploadState(delivered=5, posts=2).fields()])
+    rig.new_uploader()
+    assert (rig.relay.delivered, rig.relay.posts) == (5, 2)
+    rig.relay.handle(rig.uploader, [Kind.UPLOAD, UploadState(delivered=3, posts=1).fields()])
+    assert (rig.relay.delivered, rig.relay.posts) == (8, 3)
+
+
+def test_troubles_and_last_words_are_the_workers(rig: Rig) -> None:
+    """A note replaces the one before it."""
+    rig.relay.handle(rig.collector, [Kind.NOTE, {"a": "b"}])
+    rig.relay.handle(rig.collector, [Kind.NOTE, {"c": "d"}])
+    rig.relay.handle(rig.uploader, [Kind.FATAL, "no such spool"])
+    assert rig.collector.troubles == {"c": "d"}
+    assert rig.uploader.fatal == "no such spool"
+
+
+def test_a_message_that_nobody_understands_does_no_harm(rig: Rig) -> None:
+    """It is logged, and the next one is heard."""
+    rig.relay.handle(rig.collector, ["nonsense", 1])
+    rig.relay.handle(rig.collector, [])
+    rig.layout("a")
+    rig.poll(1)
+    assert rig.heard() == [["layout", "a"], ["poll", 1]]
