@@ -1,0 +1,319 @@
+"""The ticks, on clocks that do as they are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pattoo_mp.collect.schedule import Reason, Schedule, Tick
+from tests.wire.posts import quick
+
+MS = 1_000_000
+INTERVALS_MS = (10, 33, 1000, 300_000)
+#: Not a multiple of any interval above.
+START_MS = 1_800_000_000_007
+HOUR_MS = 3_600_000
+
+
+@dataclass
+class Clock:
+    """A wall clock and a monotonic one. `pause_ns` passes once, after either is read."""
+
+    wall: int = START_MS * MS
+    monotonic: int = 12_345_678_901
+    pause_ns: int = 0
+
+    def wall_ns(self) -> int:
+        """Like `time.time_ns`."""
+        wall = self.wall
+        self._pause()
+        return wall
+
+    def monotonic_ns(self) -> int:
+        """Like `time.monotonic_ns`."""
+        monotonic = self.monotonic
+        self._pause()
+        return monotonic
+
+    def pass_ns(self, duration: int) -> None:
+        """Let time go by."""
+        self.wall += duration
+        self.monotonic += duration
+
+    def pass_ms(self, duration: float) -> None:
+        """Let time go by."""
+        self.pass_ns(int(duration * MS))
+
+    def step_ms(self, step: float) -> None:
+        """Set the wall clock, or suspend the host: the monotonic clock knows nothing of it."""
+        self.wall += int(step * MS)
+
+    def _pause(self) -> None:
+        duration, self.pause_ns = self.pause_ns, 0
+        self.pass_ns(duration)
+
+
+def schedule_of(clock: Clock, interval_ms: int, after_ms: int = 0) -> Schedule:
+    """A schedule on `clock`."""
+    return Schedule(interval_ms, clock.wall_ns, clock.monotonic_ns, after_ms)
+
+
+def waited_tick(schedule: Schedule, clock: Clock) -> Tick:
+    """Wait as long as the schedule says, and take the tick: there must be one."""
+    clock.pass_ns(round(schedule.wait_s() * 1e9))
+    tick = schedule.take()
+    assert tick is not None
+    return tick
+
+
+def waited(schedule: Schedule, clock: Clock, count: int) -> list[int]:
+    """The times of the next ticks, none of which may be late."""
+    ticks = [waited_tick(schedule, clock) for _ in range(count)]
+    assert [tick.missed for tick in ticks] == [0] * count
+    return [tick.timestamp_ms for tick in ticks]
+
+
+def first_after(moment_ms: int, interval_ms: int) -> int:
+    """The first multiple of the interval after a moment."""
+    return (moment_ms // interval_ms + 1) * interval_ms
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_ticks_come_at_multiples_of_the_interval(interval_ms: int) -> None:
+    """Hosts and restarts line up, also where the interval does not divide a second."""
+    clock = Clock()
+    first = first_after(START_MS, interval_ms)
+    expected = [first + n * interval_ms for n in range(5)]
+    assert waited(schedule_of(clock, interval_ms), clock, 5) == expected
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_tick_is_not_given_before_its_time(interval_ms: int) -> None:
+    """A wait that ends a little early gives nothing, and says how long is left."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    clock.pass_ns(round(schedule.wait_s() * 1e9) - 1)
+    assert schedule.take() is None
+    assert schedule.wait_s() == pytest.approx(1e-9)
+    clock.pass_ns(1)
+    assert schedule.take() is not None
+
+
+def test_a_tick_is_given_once() -> None:
+    """The next one is an interval away."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    waited_tick(schedule, clock)
+    assert schedule.take() is None
+    assert schedule.wait_s() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_late_tick_does_not_move_the_next(interval_ms: int) -> None:
+    """Lateness below an interval is nobody's loss, and does not add up."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    first = waited_tick(schedule, clock).timestamp_ms
+    times = []
+    for _ in range(5):
+        clock.pass_ns(round(schedule.wait_s() * 1e9) + interval_ms * MS - 1)
+        tick = schedule.take()
+        assert tick is not None
+        times.append(tick.timestamp_ms)
+        assert tick == Tick(tick.timestamp_ms)
+        assert schedule.wait_s() == pytest.approx(1e-9)
+    assert times == [first + n * interval_ms for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_an_overrun_skips_whole_ticks_and_counts_them(interval_ms: int) -> None:
+    """A poll that takes three intervals and a half: one tick, for now, and three that were missed."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.pass_ms(interval_ms * 4.5)
+    assert schedule.take() == Tick(first + 4 * interval_ms, 3, Reason.LATE)
+    assert schedule.take() is None
+    assert schedule.wait_s() == pytest.approx(interval_ms / 2000)
+    assert waited(schedule, clock, 2) == [first + 5 * interval_ms, first + 6 * interval_ms]
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_clock_set_forward_is_followed_at_once(interval_ms: int) -> None:
+    """An hour forward: one tick for now, all others of the hour counted, and no burst."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.step_ms(HOUR_MS)
+    assert schedule.wait_s() == 0
+    tick = schedule.take()
+    now = (first + HOUR_MS) // interval_ms * interval_ms
+    assert tick == Tick(now, (now - first) // interval_ms - 1, Reason.CLOCK)
+    assert schedule.take() is None
+    assert waited(schedule, clock, 3) == [now + n * interval_ms for n in (1, 2, 3)]
+
+
+def test_a_suspended_host_goes_on_at_once() -> None:
+    """A suspend in the middle of a wait: the wall clock leaps, the monotonic one does not."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.pass_ms(300)
+    clock.step_ms(8 * HOUR_MS)
+    clock.pass_ms(100)
+    assert schedule.take() == Tick(first + 8 * HOUR_MS, 8 * 3600 - 1, Reason.CLOCK)
+    assert schedule.wait_s() == pytest.approx(0.6)
+
+
+def test_a_step_forward_within_the_interval_misses_nothing() -> None:
+    """The next tick comes that much sooner, by the new time."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.step_ms(400)
+    assert schedule.wait_s() == pytest.approx(0.6)
+    assert waited(schedule, clock, 1) == [first + 1000]
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_clock_set_back_far_does_not_stall(interval_ms: int) -> None:
+    """An hour back: the ticks go on an interval apart, and none comes twice."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.step_ms(-HOUR_MS)
+    assert schedule.wait_s() == pytest.approx(interval_ms / 1000)
+    assert waited(schedule, clock, 5) == [first + n * interval_ms for n in range(1, 6)]
+
+
+def test_a_schedule_that_runs_ahead_says_how_far() -> None:
+    """After an hour back it is an hour ahead of the wall clock."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    assert schedule.ahead_ms() == 0
+    clock.step_ms(-HOUR_MS)
+    assert schedule.ahead_ms() == HOUR_MS
+
+
+def test_a_clock_that_catches_up_is_followed_again() -> None:
+    """Back an hour and then forward again: as if nothing had been, and no tick is missed."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.step_ms(-HOUR_MS)
+    assert waited(schedule, clock, 2) == [first + 1000, first + 2000]
+    clock.step_ms(HOUR_MS)
+    assert schedule.ahead_ms() == 0
+    assert waited(schedule, clock, 2) == [first + 3000, first + 4000]
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_small_step_back_is_followed(interval_ms: int) -> None:
+    """The next tick comes that much later, at its time by the new clock."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.step_ms(-interval_ms * 0.4)
+    assert schedule.wait_s() == pytest.approx(interval_ms * 1.4 / 1000)
+    assert waited(schedule, clock, 2) == [first + interval_ms, first + 2 * interval_ms]
+    assert clock.wall == (first + 2 * interval_ms) * MS
+    assert schedule.ahead_ms() == 0
+
+
+def test_small_steps_back_do_not_add_up_to_a_long_wait() -> None:
+    """However often the clock is set back a little, a tick comes within an interval and a half."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    first = waited_tick(schedule, clock).timestamp_ms
+    for _ in range(5):
+        clock.step_ms(-400)
+        assert schedule.wait_s() <= 1.5
+    assert waited(schedule, clock, 1) == [first + 1000]
+
+
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_pause_between_the_two_clocks_shifts_nothing(interval_ms: int) -> None:
+    """A process stopped just after it read one clock goes on by the right time."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    waited_tick(schedule, clock)
+    for pause in (0.3, 0.6, 0.9):
+        clock.pause_ns = int(interval_ms * pause) * MS
+        schedule.wait_s()
+        schedule.take()
+        assert schedule.now_ms() == clock.wall // MS
+        assert schedule.ahead_ms() == 0
+
+
+@pytest.mark.parametrize("lead_ms", [0, 1, 200, 499, 501, 1000, 7000, HOUR_MS])
+def test_a_tick_of_an_earlier_collector_does_not_come_again(lead_ms: int) -> None:
+    """Also where the clock was set back, a little or a lot, while nobody polled."""
+    after_ms = first_after(START_MS, 1000)
+    clock = Clock(wall=(after_ms - lead_ms) * MS)
+    schedule = schedule_of(clock, 1000, after_ms)
+    assert schedule.wait_s() <= 1.5
+    assert waited(schedule, clock, 3) == [after_ms + n * 1000 for n in (1, 2, 3)]
+
+
+def test_a_collector_that_starts_late_begins_with_the_next_tick() -> None:
+    """What was missed while none ran is not made up for."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000, START_MS - HOUR_MS)
+    assert waited(schedule, clock, 1) == [first_after(START_MS, 1000)]
+
+
+def test_a_first_tick_that_is_too_near_is_put_off() -> None:
+    """Until the time to prime has passed, no tick is due."""
+    clock = Clock(wall=(1_800_000_000_950) * MS)
+    schedule = schedule_of(clock, 1000)
+    schedule.skip_until(0.1)
+    assert waited(schedule, clock, 2) == [1_800_000_002_000, 1_800_000_003_000]
+
+
+def test_a_first_tick_that_is_far_enough_is_not_put_off() -> None:
+    """A tick at the very end of the time to prime is kept."""
+    clock = Clock(wall=(1_800_000_000_900) * MS)
+    schedule = schedule_of(clock, 1000)
+    schedule.skip_until(0.1)
+    assert waited(schedule, clock, 1) == [1_800_000_001_000]
+
+
+#: In intervals: how long a wait lasts, and how far the wall clock is set.
+WAITS = st.floats(0, 3) | st.floats(0, 1e-3)
+STEPS = st.floats(-0.6, 0.6) | st.floats(-50, 50) | st.just(0.0)
+
+
+@settings(quick, max_examples=300)
+@given(
+    interval_ms=st.sampled_from(INTERVALS_MS) | st.integers(1, 10**6),
+    start_ms=st.integers(10**12, 2 * 10**12),
+    after=st.floats(-2, 2),
+    actions=st.lists(st.tuples(WAITS, STEPS, st.floats(0, 1)), max_size=30),
+)
+def test_whatever_the_clock_does_ticks_go_up_and_waits_are_short(
+    interval_ms: int, start_ms: int, after: float, actions: list[tuple[float, float, float]]
+) -> None:
+    """Times grow, are multiples of the interval, none is lost uncounted, and no wait passes 1.5 intervals."""
+    clock = Clock(wall=start_ms * MS)
+    after_ms = start_ms + int(after * interval_ms)
+    schedule = schedule_of(clock, interval_ms, after_ms)
+    ticks: list[Tick] = []
+    for wait, step, pause in actions:
+        clock.pass_ms(wait * interval_ms)
+        clock.step_ms(step * interval_ms)
+        clock.pause_ns = int(pause * interval_ms * MS)
+        assert schedule.wait_s() <= 1.5 * interval_ms / 1000
+        clock.pause_ns = 0
+        tick = schedule.take()
+        ticks += [tick] if tick else []
+        assert schedule.wait_s() <= 1.5 * interval_ms / 1000
+    ticks.append(waited_tick(schedule, clock))
+    assert ticks[0].timestamp_ms > after_ms
+    assert all(tick.timestamp_ms % interval_ms == 0 for tick in ticks)
+    assert all((tick.missed > 0) == (tick.reason is not None) for tick in ticks)
+    for before, tick in pairwise(ticks):
+        assert tick.timestamp_ms - before.timestamp_ms == (tick.missed + 1) * interval_ms
