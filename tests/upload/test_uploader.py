@@ -1,0 +1,201 @@
+"""The uploader as a process, between a link and a server."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.config import Config
+from pattoo_mp.link import Link, LinkClosedError
+from pattoo_mp.messages import Kind
+from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.uploader import Uploader
+from tests.spool.polls import LAYOUT, OTHER, poll, times
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pattoo_mp.link import Message
+    from pattoo_mp.model import Layout
+    from tests.support.server import PattooServer
+
+    Start = Callable[[int], "Process"]
+
+
+class Process:
+    """An uploader in a process of its own; we are its control."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.path = home / "spool.sqlite"
+        self.link, theirs = Link.pair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be(theirs, Config(home, home, home, home, "debug", "en", "127.0.0.1", port, 100))
+        theirs.close()
+        self._heard: list[Message] = []
+        self.status: int | None = None
+
+    def _be(self, link: Link, config: Config) -> None:
+        status = 1
+        try:
+            self.link.close()
+            Uploader(link, config, Spool(self.path), "channel").run()
+            status = 0
+        finally:
+            os._exit(status)
+
+    def give(self, number: int, layout: Layout = LAYOUT) -> None:
+        """Give it a poll with its layout."""
+        self.link.send(Kind.LAYOUT, layout.identifier, layout.packed)
+        one = poll(number, layout)
+        self.link.send(Kind.POLL, number, one.layout_id, one.timestamp_ms, one.packed)
+
+    def wait_to_hear(self, *expected: object) -> None:
+        """Wait until it has said this."""
+
+        def said() -> bool:
+            if select.select([self.link], [], [], 0)[0]:
+                self._heard += self.link.receive()
+            return list(expected) in self._heard
+
+        wait_for(said, what=f"{expected}")
+
+    def end(self) -> int:
+        """Wait for its end; its exit status."""
+        if self.status is None:
+            wait_for(self._ended, what="the end of the uploader")
+        assert self.status is not None
+        return self.status
+
+    def _ended(self) -> bool:
+        if select.select([self.link], [], [], 0)[0]:
+            try:
+                self._heard += self.link.receive()
+            except LinkClosedError:
+                _, status = os.waitpid(self.pid, 0)
+                self.status = os.waitstatus_to_exitcode(status)
+        return self.status is not None
+
+    def kept(self) -> list[int]:
+        """The polls in the spool, once the process has ended."""
+        spool = Spool(self.path)
+        try:
+            return times(spool)
+        finally:
+            spool.close()
+
+
+@pytest.fixture
+def start(home: Path) -> Iterator[Start]:
+    """Start uploaders; none outlives the test."""
+    made: list[Process] = []
+
+    def begin(port: int) -> Process:
+        made.append(Process(home, port))
+        return made[-1]
+
+    yield begin
+    for process in made:
+        if process.status is None:
+            os.kill(process.pid, signal.SIGKILL)
+            os.waitpid(process.pid, 0)
+
+
+#: Nobody listens there.
+NOWHERE = 1
+
+
+def test_polls_are_kept_posted_and_acknowledged(start: Start, server: PattooServer) -> None:
+    """KEPT names the last poll that is safe, and all arrive at the server in order."""
+    uploader = start(server.port)
+    for number in range(1, 6):
+        uploader.give(number)
+    uploader.wait_to_hear(Kind.KEPT, 5)
+    wait_for(lambda: server.timestamps() == [1, 2, 3, 4, 5], what="the polls")
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    assert uploader.kept() == []
+
+
+def test_polls_stay_in_the_spool_while_no_server_is_there(start: Start) -> None:
+    """They are acknowledged to control all the same, and the next uploader has them."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.give(2)
+    uploader.wait_to_hear(Kind.KEPT, 2)
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    assert uploader.kept() == [1, 2]
+
+
+def test_what_was_given_before_the_close_is_kept(start: Start) -> None:
+    """The end of the channel comes after its polls."""
+    uploader = start(NOWHERE)
+    for number in range(1, 51):
+        uploader.give(number)
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    assert uploader.kept() == list(range(1, 51))
+
+
+def test_an_uploader_without_its_control_keeps_what_it_holds(start: Start) -> None:
+    """Control was killed: its link ends, and so does the uploader, with nothing lost."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    uploader.give(2)
+    assert uploader.link.unsent_bytes == 0
+    uploader.link._socket.shutdown(
+        socket.SHUT_WR
+    )  # as a process's end does, and we can still listen
+    assert uploader.end() == 0
+    assert uploader.kept() == [1, 2]
+
+
+def test_an_uploader_that_is_asked_to_end_asks_for_leave(start: Start) -> None:
+    """SIGTERM: it says so, and what is given to it until it may go is kept."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    os.kill(uploader.pid, signal.SIGTERM)
+    uploader.wait_to_hear(Kind.LEAVING)
+    uploader.give(2)
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    assert uploader.kept() == [1, 2]
+
+
+def test_an_uploader_without_leave_goes_in_the_end(start: Start) -> None:
+    """A control that does not answer does not hold it for ever."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    os.kill(uploader.pid, signal.SIGTERM)
+    assert uploader.end() == 0
+    assert uploader.kept() == [1]
+
+
+def test_a_layout_that_comes_back_is_kept_again(start: Start, server: PattooServer) -> None:
+    """A disk left and returned, and meanwhile all polls with it were delivered."""
+    uploader = start(server.port)
+    for number, layout in enumerate((LAYOUT, OTHER, LAYOUT), 1):
+        uploader.give(number, layout)
+        wait_for(lambda n=number: n in server.timestamps(), what=f"poll {number}")  # type: ignore[misc]
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    assert server.timestamps() == [1, 2, 3]
+
+
+def test_a_message_that_nobody_understands_does_no_harm(start: Start) -> None:
+    """It is passed over, and the next one is heard."""
+    uploader = start(NOWHERE)
+    uploader.link.send("nonsense", 1)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
