@@ -4,8 +4,8 @@ So hosts and restarts line up. The waiting itself is done on the monotonic clock
 day is the monotonic clock plus an offset, looked at anew at each tick:
 
 - A clock set forward is followed at once; the ticks that never were are counted.
-- A clock set back by less than half an interval is followed: the next tick comes a little later,
-  but never, however often that happens, more than an interval and a half from now.
+- A clock set back by less than half an interval since the last tick is followed: the next tick
+  comes a little later, and at most an interval and a half after the last.
 - A clock set back by more is not followed. Following it would stall polling until the time had
   come again, or send ticks that the server, which keeps nothing older than its newest, would drop
   without a word. The schedule goes on in its own time until the wall clock has caught up.
@@ -57,7 +57,7 @@ class Schedule:
         self._monotonic_ns = monotonic_ns
         self._offset = max(wall_ns(), after_ms * _NS_PER_MS) - monotonic_ns()
         self._stepped = 0
-        self._due = 0
+        self._floor = self._offset - self._interval // 2
         self._due = self._next_after(max(self._now(), after_ms * _NS_PER_MS))
 
     def wait_s(self) -> float:
@@ -88,6 +88,7 @@ class Schedule:
         if missed:
             reason = Reason.CLOCK if self._stepped >= self._interval else Reason.LATE
         self._stepped = 0
+        self._floor = self._offset - self._interval // 2
         self._due = current + self._interval
         return Tick(current // _NS_PER_MS, missed, reason)
 
@@ -97,11 +98,10 @@ class Schedule:
         wall = self._wall_ns()
         monotonic = self._monotonic_ns()
         offset = wall - monotonic
-        half = self._interval // 2
         if offset > self._offset:
             self._stepped += offset - self._offset
             self._offset = offset
-        elif offset >= self._offset - half and wall >= self._due - self._interval - half:
+        elif offset >= self._floor:
             self._offset = offset
         return monotonic + self._offset
 
