@@ -16,20 +16,24 @@ CREATE TABLE layouts (
     packed BLOB NOT NULL
 );
 -- AUTOINCREMENT: an id is never given again, so the order of the ids is the order of the polls.
+-- crc: CRC-32 of time and values, since SQLite does not notice a changed byte in a value.
 CREATE TABLE polls (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     layout INTEGER NOT NULL REFERENCES layouts (id),
     timestamp_ms INTEGER NOT NULL,
-    packed BLOB NOT NULL
+    packed BLOB NOT NULL,
+    crc INTEGER NOT NULL
 );
 -- What no server took, kept for a person to look at.
+-- Not as strict as the others: what is damaged comes here too.
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY,
-    layout INTEGER NOT NULL REFERENCES layouts (id),
-    timestamp_ms INTEGER NOT NULL,
-    packed BLOB NOT NULL,
+    layout,
+    timestamp_ms,
+    packed,
     reason TEXT NOT NULL
 );
+-- Counts and marks that change in one transaction with what they count.
 CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value NOT NULL
@@ -45,4 +49,5 @@ PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA journal_size_limit = 4194304;
 PRAGMA cache_size = -512;
+PRAGMA cell_size_check = ON;
 """

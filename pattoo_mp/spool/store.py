@@ -1,143 +1,167 @@
-"""The spool: polls on disk, from the moment they leave the channel until the server has them."""
+"""The spool: polls on disk, from the moment they leave the channel until the server has them.
+
+It keeps its own account: `kept = delivered + waiting + quarantined + dropped`, in the same
+transactions as the polls, so it closes after any crash.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import json
+import logging
 import os
 import sqlite3
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pattoo_mp.errors import SpoolError
-from pattoo_mp.model import Layout, Poll
-from pattoo_mp.spool import schema
+from pattoo_mp.spool.hold import hold
+from pattoo_mp.spool.limits import Limits
+from pattoo_mp.spool.salvage import (
+    READ_ERRORS,
+    MissingRowsError,
+    copy,
+    is_damage,
+    put_aside,
+    read_facts,
+)
+from pattoo_mp.spool.tables import OtherSchemaError, Spooled, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-#: Pages given back to the file system after each delivery; all at once would take long.
-_VACUUM_PAGES: Final = 256
-#: An uploader whose control was killed may still be keeping what it holds.
-_PREDECESSOR_S: Final = 5.0
-_LOOK_S: Final = 0.05
-_LAYOUTS_IN_MEMORY: Final = 8
-#: Errors that another attempt may not meet: a full or read-only disk, an I/O error.
-StorageError = sqlite3.Error
+    from pattoo_mp.model import Layout, Poll
+
+__all__ = ["Spool", "SpoolState", "Spooled", "StorageError"]
+
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: What another attempt may not meet: a full or read-only disk, an I/O error.
+StorageError = (sqlite3.Error, OSError)
+
+_OLDER: Final = "older than a poll before it"
+_TOO_OLD: Final = "too old"
+_DAMAGED: Final = "the spool was damaged"
+_UNREADABLE: Final = "damaged in the spool"
+_AGE_BATCH: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """A poll in the spool, by the id under which it is acknowledged."""
+@dataclass(slots=True)
+class SpoolState:
+    """The account: all of it since the spool was first made, but for `sequence`.
 
-    id: int
-    poll: Poll
+    `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
+    `newest_ms` is the newest poll ever kept; `book` is what the channel's side asked to be kept.
+    """
+
+    channel: str = ""
+    sequence: int = 0
+    kept_of_channel: int = 0
+    kept: int = 0
+    delivered: int = 0
+    waiting: int = 0
+    quarantined: int = 0
+    newest_ms: int = 0
+    envelope_ms: int = 0
+    book: str = ""
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def facts(self) -> dict[str, str | int]:
+        """What the file keeps of it: rows are counted, not noted."""
+        return {
+            "channel": self.channel,
+            "sequence": self.sequence,
+            "kept_of_channel": self.kept_of_channel,
+            "kept": self.kept,
+            "delivered": self.delivered,
+            "newest_ms": self.newest_ms,
+            "envelope_ms": self.envelope_ms,
+            "book": self.book,
+            "dropped": json.dumps(self.dropped),
+        }
 
 
 class Spool:
     """Polls in the order in which they came. Its methods may be called from any thread.
 
-    Raises `SpoolError` if the file cannot be opened or another process uses it. Every method
-    may raise `StorageError`; then nothing of what was asked has happened.
+    Raises `SpoolError` if the file cannot be had or another process uses it. Every method may
+    raise one of `StorageError`; then nothing of what was asked has happened. A file that turns
+    out to be damaged is put aside, and what can be read goes into a new one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
         self._path = path
+        self._limits = limits or Limits()
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
-        self._rows: dict[str, int] = {}
-        self._held = _hold(path.with_name(f"{path.name}.lock"))
+        self._state = SpoolState()
+        self._held = hold(self._lock_path)
         try:
-            self._connection = self._open()
-            self._waiting = self._count("polls")
-            self._quarantined = self._count("quarantine")
+            self._tables = self._open()
         except OSError as error:
             raise SpoolError(f"{path}: {error.strerror}; expected a spool of this agent") from error
         except sqlite3.Error as error:
             raise SpoolError(f"{path}: {error}; expected a spool of this agent") from error
 
     @property
+    def state(self) -> SpoolState:
+        """The account now."""
+        with self._lock:
+            return SpoolState(
+                **{name: getattr(self._state, name) for name in SpoolState.__slots__[:-1]},
+                dropped=self._state.dropped.copy(),
+            )
+
+    @property
     def waiting(self) -> int:
         """How many polls wait for the server."""
-        return self._waiting
+        return self._state.waiting
 
     @property
     def quarantined(self) -> int:
         """How many polls were set aside."""
-        return self._quarantined
+        return self._state.quarantined
 
     def append(
-        self, polls: Sequence[tuple[int, Poll]], layouts: Mapping[str, bytes], channel: str
+        self,
+        polls: Sequence[tuple[int, Poll]],
+        layouts: Mapping[str, bytes],
+        channel: str,
+        book: str = "",
     ) -> int:
         """Keep polls, each with its sequence number in the channel of the name `channel`.
 
         Polls of that channel that are kept already are passed over: a worker that died between
-        its commit and its acknowledgement is given them again. Returns how many were new.
+        its commit and its acknowledgement is given them again. One that is older than a poll
+        before it is dropped, and counted: the server would drop it without a word. Returns how
+        many were new.
         """
-        with self._lock:
-            with self._transaction() as cursor:
-                last = self._fact("channel"), self._fact("sequence")
-                done = int(last[1] or 0) if last[0] == channel else 0
-                new = [(sequence, poll) for sequence, poll in polls if sequence > done]
-                cursor.executemany(
-                    "INSERT INTO polls (layout, timestamp_ms, packed) VALUES (?, ?, ?)",
-                    [
-                        (self._layout_row(cursor, p.layout_id, layouts), p.timestamp_ms, p.packed)
-                        for _, p in new
-                    ],
-                )
-                if new:
-                    self._set_facts(cursor, channel=channel, sequence=new[-1][0])
-                    self._forget_names({poll.layout_id for _, poll in new})
-            self._waiting += len(new)
-        return len(new)
+        return self._do(lambda: self._append(polls, layouts, channel, book))
 
     def oldest(self, limit: int) -> list[Spooled]:
-        """The oldest polls, at most `limit`, oldest first. They stay until acknowledged."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed FROM polls "
-                "JOIN layouts ON layouts.id = polls.layout ORDER BY polls.id LIMIT ?",
-                (limit,),
-            ).fetchall()
-        return [Spooled(row[0], Poll(*row[1:])) for row in rows]
+        """The oldest polls, at most `limit`, oldest first. They stay until acknowledged.
+
+        A poll whose bytes are not what was kept is set aside first.
+        """
+        return self._do(lambda: self._oldest(limit))
 
     def layout(self, identifier: str) -> Layout:
         """A layout of a poll that is kept here. Raises `WireError` if it cannot be read."""
         with self._lock:
             if identifier not in self._layouts:
-                (packed,) = self._connection.execute(
-                    "SELECT packed FROM layouts WHERE identifier = ?", (identifier,)
-                ).fetchone()
-                self._layouts[identifier] = Layout.unpack(packed)
+                self._layouts[identifier] = self._do(lambda: self._tables.layout(identifier))
             return self._layouts[identifier]
 
     def acknowledge(self, last_id: int) -> int:
         """Remove what the server has: all polls up to `last_id`. Returns how many."""
-        with self._lock:
-            with self._transaction() as cursor:
-                removed = cursor.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
-                if removed >= self._waiting:
-                    self._forget_layouts(cursor)
-            self._waiting -= removed
-            self._give_back_pages()
-        return removed
+        return self._do(lambda: self._acknowledge(last_id))
 
     def set_aside(self, poll_id: int, reason: str) -> None:
         """Move one poll into quarantine; the others go on."""
-        with self._lock:
-            with self._transaction() as cursor:
-                cursor.execute(
-                    "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
-                    "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
-                    (reason, poll_id),
-                )
-                cursor.execute("DELETE FROM polls WHERE id = ?", (poll_id,))
-            self._waiting -= 1
-            self._quarantined += 1
+        self._do(lambda: self._set_aside(poll_id, reason))
 
     def next_envelope_ms(self, now_ms: int) -> int:
         """A timestamp for a post: now, or later if one of now was given out before.
@@ -145,116 +169,218 @@ class Spool:
         It is kept before it is returned, so it grows across restarts and clock steps: the
         server names its files by it, and two of one name are one.
         """
-        with self._transaction() as cursor:
-            envelope_ms: int = max(now_ms, int(self._fact("envelope_ms") or 0) + 1)
-            self._set_facts(cursor, envelope_ms=envelope_ms)
-        return envelope_ms
+        return self._do(lambda: self._next_envelope_ms(now_ms))
 
     def close(self) -> None:
         """Close the file and let another process have it."""
         with self._lock:
-            self._connection.close()
+            self._tables.close()
             os.close(self._held)
 
-    def _open(self) -> sqlite3.Connection:
-        # SQLite gives its journal the mode of the file, so the mode must be right from the start.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=1
-        )
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            connection.executescript(schema.CREATE)
-        elif version != schema.VERSION:
-            raise SpoolError(
-                f"{self._path}: has schema {version}; expected {schema.VERSION}, "
-                f"or a file that is not there"
-            )
-        connection.executescript(schema.CONNECTION)
-        return connection
+    # --- inside the lock
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock:
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                self._rows.clear()
-                if self._connection.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
-
-    def _layout_row(
-        self, cursor: sqlite3.Cursor, identifier: str, layouts: Mapping[str, bytes]
+    def _append(
+        self,
+        polls: Sequence[tuple[int, Poll]],
+        layouts: Mapping[str, bytes],
+        channel: str,
+        book: str,
     ) -> int:
-        if identifier not in self._rows:
-            if identifier in layouts:
-                cursor.execute(
-                    "INSERT OR IGNORE INTO layouts (identifier, packed) VALUES (?, ?)",
-                    (identifier, layouts[identifier]),
-                )
-            query = "SELECT id FROM layouts WHERE identifier = ?"
-            (self._rows[identifier],) = cursor.execute(query, (identifier,)).fetchone()
-        return self._rows[identifier]
+        now = self._new_state()
+        if now.channel != channel:
+            now.channel, now.sequence, now.kept_of_channel = channel, 0, 0
+        new = [(sequence, poll) for sequence, poll in polls if sequence > now.sequence]
+        if not new:
+            return 0
+        timely = [poll for _, poll in new if _is_timely(poll, now)]
+        now.sequence = new[-1][0]
+        now.book = book or now.book
+        now.kept += len(new)
+        now.kept_of_channel += len(new)
+        now.waiting += len(timely)
+        if len(timely) < len(new):
+            now.dropped[_OLDER] += len(new) - len(timely)
+        used_before = self._tables.used_bytes()
+        with self._tables.transaction():
+            self._tables.add(timely, layouts)
+            self._drop_too_old(now)
+            self._drop_too_many(now, used_before)
+            self._tables.set_facts(now.facts())
+        self._state = now
+        return len(new)
 
-    def _give_back_pages(self) -> None:
-        """Shrink the file a little. Only `executescript` runs this PRAGMA for more than a page."""
-        with suppress(StorageError):  # the polls are removed; the pages go with the next ones
-            self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+    def _oldest(self, limit: int) -> list[Spooled]:
+        while True:
+            found = self._tables.oldest(limit)
+            if len(found) < min(limit, self._state.waiting):
+                raise MissingRowsError("polls are missing")
+            damaged = [spooled for spooled in found if not spooled.sound]
+            if not damaged:
+                return found
+            for spooled in damaged:
+                if not self._set_aside(spooled.id, _UNREADABLE):
+                    raise MissingRowsError(f"poll {spooled.id} is there and is not")
 
-    def _forget_layouts(self, cursor: sqlite3.Cursor) -> None:
-        """With no poll left, drop all layouts but those of the quarantine and those in use."""
-        in_use = list(self._rows.values())
-        marks = ",".join("?" * len(in_use))
-        cursor.execute(
-            f"DELETE FROM layouts WHERE id NOT IN ({marks}) "  # noqa: S608 - marks only
-            "AND id NOT IN (SELECT layout FROM quarantine)",
-            in_use,
-        )
+    def _acknowledge(self, last_id: int) -> int:
+        now = self._new_state()
+        with self._tables.transaction():
+            removed = self._tables.remove(last_id)
+            now.delivered += removed
+            now.waiting -= removed
+            if not now.waiting:
+                self._tables.forget_layouts()
+                self._layouts.clear()
+            self._tables.set_facts(now.facts())
+        self._state = now
+        self._tables.give_back_pages()
+        return removed
 
-    def _forget_names(self, in_use: set[str]) -> None:
-        """Keep in memory only what the polls of today need."""
-        self._rows = {name: row for name, row in self._rows.items() if name in in_use}
-        if len(self._layouts) > _LAYOUTS_IN_MEMORY:
-            self._layouts.clear()
+    def _set_aside(self, poll_id: int, reason: str) -> int:
+        now = self._new_state()
+        with self._tables.transaction():
+            moved = self._tables.set_aside(poll_id, reason)
+            now.waiting -= moved
+            now.quarantined += moved
+        self._state = now
+        return moved
 
-    def _fact(self, name: str) -> Any:  # noqa: ANN401 - a text or a number, as it was set
-        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+    def _next_envelope_ms(self, now_ms: int) -> int:
+        now = self._new_state()
+        now.envelope_ms = max(now_ms, now.envelope_ms + 1)
+        with self._tables.transaction():
+            self._tables.set_facts(now.facts())
+        self._state = now
+        return now.envelope_ms
 
-    @staticmethod
-    def _set_facts(cursor: sqlite3.Cursor, **facts: str | int) -> None:
-        cursor.executemany(
-            "INSERT INTO facts (name, value) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            facts.items(),
-        )
+    def _new_state(self) -> SpoolState:
+        """A copy to change; it becomes the state once the transaction is done."""
+        return self.state
 
-    def _count(self, table: str) -> int:
-        query = f"SELECT count(*) FROM {table}"  # noqa: S608 - two names, both written here
-        (count,) = self._connection.execute(query).fetchone()
-        return int(count)
+    def _drop_too_old(self, now: SpoolState) -> None:
+        limit_ms = self._limits.oldest_allowed_ms(now.newest_ms)
+        while found := self._tables.oldest(_AGE_BATCH):
+            too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
+            if not too_old or found[0] is not too_old[0]:
+                return
+            removed = self._tables.remove_oldest(len(too_old))
+            now.waiting -= removed
+            now.dropped[_TOO_OLD] += removed
+            if len(too_old) < len(found):
+                return
 
+    def _drop_too_many(self, now: SpoolState, used_before: int) -> None:
+        allowed, reason = self._limits.bytes_allowed(used_before, self._path.parent)
+        while now.waiting > 1 and (excess := self._tables.used_bytes() - allowed) > 0:
+            share = excess * now.waiting // max(1, self._tables.used_bytes())
+            removed = self._tables.remove_oldest(min(now.waiting - 1, max(1, share)))
+            now.waiting -= removed
+            now.dropped[reason] += removed
+            if not removed:
+                return
 
-def _hold(path: Path) -> int:
-    """Take the lock that says whose spool this is, for as long as this process lives."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SpoolError(f"{path}: {error.strerror}; expected a file of this agent") from error
-    until = time.monotonic() + _PREDECESSOR_S
-    while True:
+    # --- the file
+
+    def _do(self, action: Callable[[], T]) -> T:
+        """Do it; if the file is gone or turns out to be damaged, with a new one."""
+        with self._lock:
+            if not self._tables.is_there():
+                self._move()
+            try:
+                return action()
+            except READ_ERRORS as error:
+                if not is_damage(error):
+                    raise
+                self._replace(str(error))
+                return action()
+
+    @property
+    def _lock_path(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.lock")
+
+    def _open(self) -> Tables:
+        """Open the file, or put it aside and begin a new one."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= until:
-                os.close(descriptor)
-                raise SpoolError(
-                    f"{path}: another agent uses this spool; expected one of our own"
-                ) from error
-            time.sleep(_LOOK_S)
-        else:
-            return descriptor
+            tables = Tables(self._path)
+            self._state = _state(tables, tables.facts())
+        except OtherSchemaError as error:
+            aside = put_aside(self._path, "other-schema")
+            _LOG.error("%s %s. It is kept as %s; a new one is begun.", self._path, error, aside)
+            return Tables(self._path)
+        except READ_ERRORS as error:
+            if not is_damage(error):
+                raise
+            return self._rescued(str(error), None)
+        return tables
+
+    def _replace(self, why: str) -> None:
+        """The open file is damaged: go on with a new one and what can be read of the old."""
+        self._tables.close()
+        self._tables = self._rescued(why, self._new_state())
+
+    def _rescued(self, why: str, known: SpoolState | None) -> Tables:
+        aside = put_aside(self._path, "damaged")
+        _LOG.error("%s is damaged: %s. It is kept as %s.", self._path, why, aside)
+        new = Tables(self._path)
+        try:
+            old = Tables(aside, to_salvage=True)
+        except READ_ERRORS:
+            self._take_over(None, new, known or SpoolState())
+            return new
+        self._take_over(old, new, known or _state(new, read_facts(old)))
+        old.close()
+        return new
+
+    def _move(self) -> None:
+        """The file was removed under our feet: what is still open goes into a new one."""
+        _LOG.error("%s was removed; its polls go into a new one.", self._path)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._lock_path.exists():
+            os.close(self._held)
+            self._held = hold(self._lock_path)
+        new = Tables(self._path)
+        self._take_over(self._tables, new, self._new_state())
+        self._tables.close()
+        self._tables = new
+
+    def _take_over(self, old: Tables | None, new: Tables, known: SpoolState) -> None:
+        """Copy what can be read, and count what cannot."""
+        copied = copy(old, new) if old is not None else 0
+        accounted = known.kept - known.delivered - known.dropped.total()
+        lost = accounted - copied
+        if lost > 0:
+            known.dropped[_DAMAGED] += lost
+        known.kept = max(known.kept, known.delivered + known.dropped.total() + copied)
+        known.waiting, known.quarantined = copied, 0
+        with new.transaction():
+            new.set_facts(known.facts())
+        _LOG.error("%d polls were saved from the old spool, %d were lost.", copied, max(0, lost))
+        self._state = known
+        self._layouts.clear()
+
+
+def _is_timely(poll: Poll, now: SpoolState) -> bool:
+    if poll.timestamp_ms < now.newest_ms:
+        return False
+    now.newest_ms = poll.timestamp_ms
+    return True
+
+
+def _state(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
+    """The account that a file holds: facts as noted, rows as counted."""
+    known = SpoolState()
+    for name, default in SpoolState().facts().items():
+        value = facts.get(name, default)
+        if name != "dropped" and isinstance(value, type(default)):
+            setattr(known, name, value)
+    known.dropped = _counter(facts.get("dropped"))
+    known.waiting = tables.count("polls")
+    known.quarantined = tables.count("quarantine")
+    return known
+
+
+def _counter(text: object) -> Counter[str]:
+    try:
+        counts = json.loads(text) if isinstance(text, str) else {}
+        return Counter({str(reason): int(number) for reason, number in counts.items()})
+    except (ValueError, AttributeError, TypeError):
+        return Counter()

@@ -16,7 +16,7 @@ import pytest
 
 from pattoo_mp.errors import SpoolError, WireError
 from pattoo_mp.model import Layout, Poll
-from pattoo_mp.spool.store import Spool, StorageError
+from pattoo_mp.spool.store import Spool, SpoolState, StorageError
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, polls, times
 
 if TYPE_CHECKING:
@@ -55,10 +55,11 @@ def test_polls_come_out_as_they_went_in_oldest_first(spool: Spool) -> None:
     assert spool.waiting == 3
 
 
-def test_order_is_that_of_coming_not_of_time(spool: Spool) -> None:
-    """A clock that went back does not change who is first."""
-    spool.append([(1, poll(100)), (2, poll(50))], LAYOUTS, "c")
-    assert times(spool) == [100, 50]
+def test_a_poll_that_is_older_than_one_before_it_is_dropped_and_counted(spool: Spool) -> None:
+    """The server would drop it without a word, so it never goes out."""
+    assert spool.append([(1, poll(100)), (2, poll(50)), (3, poll(100))], LAYOUTS, "c") == 3
+    assert times(spool) == [100, 100]
+    assert spool.state.dropped == {"older than a poll before it": 1}
 
 
 def test_acknowledge_removes_up_to_the_id(spool: Spool) -> None:
@@ -139,8 +140,8 @@ def test_a_sequence_is_passed_over_after_reopening(path: Path) -> None:
 def test_another_channels_first_sequence_is_new(spool: Spool) -> None:
     """A new control process counts from 1 again, and its polls are kept."""
     fill(spool, 1, 3, "old")
-    assert fill(spool, 1, 2, "new") == 2
-    assert times(spool) == [1, 2, 3, 1, 2]
+    assert spool.append([(1, poll(4)), (2, poll(5))], LAYOUTS, "new") == 2
+    assert times(spool) == [1, 2, 3, 4, 5]
 
 
 # --- layouts
@@ -276,24 +277,18 @@ def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
     )
 
 
-def test_another_schema_version_is_refused(path: Path) -> None:
-    """A spool of a later release is left alone, and the message says what is expected."""
+def test_another_releases_spool_is_put_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file of another schema is kept under another name, said loudly, and a new one begun."""
     Spool(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     before = path.read_bytes()
-    with pytest.raises(SpoolError, match="has schema 7; expected 1"):
-        Spool(path)
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("content", [b"no database " * 1000, bytes(range(256)) * 32])
-def test_what_is_no_spool_is_refused(path: Path, content: bytes) -> None:
-    """Any other content is a SpoolError, and stays as it is."""
-    path.write_bytes(content)
-    with pytest.raises(SpoolError):
-        Spool(path)
-    assert path.read_bytes() == content
+    spool = Spool(path)
+    assert fill(spool, 1, 1) == 1
+    spool.close()
+    (aside,) = path.parent.glob("*.other-schema-*[0-9]")
+    assert aside.read_bytes() == before
+    assert "has schema 7; expected 1" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["spool.sqlite", "spool.sqlite.lock"])
@@ -364,8 +359,9 @@ def _fill_the_disk(path: Path) -> None:
 
 def test_a_failed_batch_does_not_leave_its_layouts_behind(spool: Spool) -> None:
     """After a batch that was rolled back, its layout is kept when it is given again."""
-    bad: list[tuple[int, Poll]] = [(1, poll(1)), (2, Poll(LAYOUT.identifier, 2, None))]  # type: ignore[arg-type]
+    bad = [(1, poll(1)), (2, Poll("a layout nobody gave", 2, b""))]
     with pytest.raises(StorageError):
         spool.append(bad, LAYOUTS, "c")
+    assert spool.state == SpoolState()
     assert fill(spool, 1, 2) == 2
     assert spool.layout(spool.oldest(1)[0].poll.layout_id) == LAYOUT

@@ -1,0 +1,112 @@
+"""What to do with a spool's file that is damaged, of another release, or gone."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pattoo_mp.spool.tables import Spooled, Tables
+
+_LOG = logging.getLogger(__name__)
+
+_BATCH: Final = 500
+#: No spool ever gave so many ids; it ends the leaps.
+_ID_LIMIT: Final = 2**40
+#: Result codes (their low byte) that no second attempt mends; see sqlite.org/rescode.html.
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+
+
+class MissingRowsError(Exception):
+    """The file holds fewer polls than were put into it, and does not know."""
+
+
+#: What reading a damaged file may raise; a UnicodeDecodeError is for a text, or SQLite's own
+#: message, with bytes of the damage in it.
+READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, MissingRowsError)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file's content is to blame, and not the disk or another process."""
+    if not isinstance(error, sqlite3.Error):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # Not SQLite's word but Python's: a text that is not UTF-8.
+        return "decode" in str(error)
+    # A schema that lost a table is an SQLITE_ERROR for every statement of ours, which are right.
+    lost = code == sqlite3.SQLITE_ERROR and "no such" in str(error)
+    return code & 0xFF in _DAMAGE or lost
+
+
+def put_aside(path: Path, why: str) -> Path:
+    """Rename the file and its journal; the new name says why and when. Raises `OSError`."""
+    aside = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%dT%H%M%S')}")
+    number = 0
+    while aside.exists():
+        number += 1
+        aside = aside.with_suffix(f".{number}")
+    for part in ("-wal", "-shm", ""):
+        source = path.with_name(path.name + part)
+        if source.exists():
+            source.rename(aside.with_name(aside.name + part))
+    return aside
+
+
+def read_facts(tables: Tables) -> dict[str, Any]:
+    """The facts of a damaged file, as far as they can be read and are what they should be."""
+    try:
+        found = tables.facts()
+    except READ_ERRORS:
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, (int, str))}
+
+
+def copy(old: Tables, new: Tables) -> int:
+    """Copy every sound poll that can be read from one file to another; returns how many.
+
+    Raises `sqlite3.Error` if the new file does not take them.
+    """
+    packed: dict[str, bytes | None] = {}
+    copied = 0
+    for batch in _batches(old):
+        for identifier in {s.poll.layout_id for s in batch} - packed.keys():
+            packed[identifier] = _layout(old, identifier)
+        sound = [s.poll for s in batch if s.sound and packed[s.poll.layout_id] is not None]
+        layouts = {name: content for name, content in packed.items() if content is not None}
+        with new.transaction():
+            new.add(sound, layouts)
+        copied += len(sound)
+    return copied
+
+
+def _batches(old: Tables) -> Iterator[list[Spooled]]:
+    """Read all that can be read: up to a damaged page row by row, and leap over it."""
+    last, size, leap = 0, _BATCH, 1
+    while last < _ID_LIMIT:
+        try:
+            batch = [row for row in old.oldest(size, last) if row.id > last]
+        except READ_ERRORS:
+            if size == 1:
+                last += leap
+                leap *= 2
+            size = 1
+            continue
+        if not batch:
+            return
+        yield batch
+        last, size, leap = max(row.id for row in batch), min(size * 2, _BATCH), 1
+
+
+def _layout(old: Tables, identifier: str) -> bytes | None:
+    try:
+        return old.layout(identifier).packed
+    except (WireError, *READ_ERRORS):
+        return None

@@ -1,0 +1,228 @@
+"""The spool's SQL: one open file, its rows and its facts. Raises `sqlite3.Error` as it comes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
+
+from pattoo_mp.errors import WireError
+from pattoo_mp.model import Layout, Poll
+from pattoo_mp.spool import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+#: Pages given back to the file system after each delivery; all at once would take long.
+_VACUUM_PAGES: Final = 256
+_SELECT: Final = (
+    "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed, crc FROM polls "
+    "LEFT JOIN layouts ON layouts.id = polls.layout "
+)
+
+
+class OtherSchemaError(Exception):
+    """The file was made by another release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A poll in the spool, by the id under which it is acknowledged.
+
+    `sound` is false if its bytes are not those that were kept.
+    """
+
+    id: int
+    poll: Poll
+    sound: bool = True
+
+
+class Tables:
+    """One file. Not for several threads at a time; its owner sees to that."""
+
+    def __init__(self, path: Path, *, to_salvage: bool = False) -> None:
+        """Open the file, or make it; to salvage, open it to be read as it is.
+
+        Raises `OtherSchemaError`, `OSError`, `sqlite3.Error`.
+        """
+        self._path = path
+        self._rows: dict[str, int] = {}
+        if to_salvage:
+            self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+            return
+        # SQLite gives its journal the mode of the file, so the mode must be right from the start.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=1
+        )
+        try:
+            self._set_up()
+            self._file = self._identity()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def is_there(self) -> bool:
+        """Whether the file still lies where it was opened: somebody may have removed it."""
+        with suppress(OSError):
+            return self._identity() == self._file
+        return False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do what is inside as a whole or not at all."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._rows.clear()
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    # --- polls
+
+    def add(self, polls: Sequence[Poll], layouts: Mapping[str, bytes]) -> None:
+        """Append polls; `layouts` has those that may be new here."""
+        self._connection.executemany(
+            "INSERT INTO polls (layout, timestamp_ms, packed, crc) VALUES (?, ?, ?, ?)",
+            [
+                (self._layout_row(p.layout_id, layouts), p.timestamp_ms, p.packed, _crc(p))
+                for p in polls
+            ],
+        )
+        used = {poll.layout_id for poll in polls}
+        self._rows = {name: row for name, row in self._rows.items() if name in used}
+
+    def oldest(self, limit: int, after: int = 0) -> list[Spooled]:
+        """The oldest polls with an id above `after`, oldest first."""
+        return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)
+
+    def remove(self, last_id: int) -> int:
+        """Remove all polls up to an id; returns how many they were."""
+        return self._connection.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
+
+    def remove_oldest(self, number: int) -> int:
+        """Remove so many of the oldest polls; returns how many there were to remove."""
+        return self._connection.execute(
+            "DELETE FROM polls WHERE id IN (SELECT id FROM polls ORDER BY id LIMIT ?)", (number,)
+        ).rowcount
+
+    def set_aside(self, poll_id: int, reason: str) -> int:
+        """Move a poll into quarantine; returns how many were moved."""
+        self._connection.execute(
+            "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
+            "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
+            (reason, poll_id),
+        )
+        return self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,)).rowcount
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        query = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of the schema
+        (count,) = self._connection.execute(query).fetchone()
+        return int(count)
+
+    def used_bytes(self) -> int:
+        """What the file holds, without the pages that are free."""
+        size, pages, free = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        return int(size * (pages - free))
+
+    def give_back_pages(self) -> None:
+        """Shrink the file a little. Only `executescript` runs this PRAGMA for more than a page."""
+        with suppress(sqlite3.OperationalError):  # what is removed is removed; the pages wait
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+
+    # --- layouts
+
+    def layout(self, identifier: str) -> Layout:
+        """A layout by its identifier. Raises `WireError` if it is not what was kept."""
+        row = self._connection.execute(
+            "SELECT packed FROM layouts WHERE identifier = ?", (identifier,)
+        ).fetchone()
+        if row is None or not isinstance(row[0], bytes):
+            raise WireError(f"the layout {identifier} is not in the spool")
+        if blake2b(row[0], digest_size=len(identifier) // 2).hexdigest() != identifier:
+            raise WireError(f"the layout {identifier} is damaged")
+        return Layout.unpack(row[0])
+
+    def forget_layouts(self) -> None:
+        """With no poll left, drop all layouts but those of the quarantine and those in use."""
+        in_use = list(self._rows.values())
+        marks = ",".join("?" * len(in_use))
+        self._connection.execute(
+            f"DELETE FROM layouts WHERE id NOT IN ({marks}) "  # noqa: S608 - marks only
+            "AND id NOT IN (SELECT layout FROM quarantine)",
+            in_use,
+        )
+
+    # --- facts
+
+    def facts(self) -> dict[str, Any]:
+        """All facts, by their names."""
+        return dict(self._connection.execute("SELECT name, value FROM facts").fetchall())
+
+    def set_facts(self, facts: Mapping[str, str | int]) -> None:
+        """Set or replace facts."""
+        self._connection.executemany(
+            "INSERT INTO facts (name, value) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            facts.items(),
+        )
+
+    def _set_up(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version not in {0, schema.VERSION}:
+            raise OtherSchemaError(f"has schema {version}; expected {schema.VERSION}")
+        if version == 0:
+            self._connection.executescript(schema.CREATE)
+        self._connection.executescript(schema.CONNECTION)
+
+    def _identity(self) -> tuple[int, int]:
+        status = self._path.stat()
+        return status.st_dev, status.st_ino
+
+    def _layout_row(self, identifier: str, layouts: Mapping[str, bytes]) -> int:
+        if identifier not in self._rows:
+            if identifier in layouts:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO layouts (identifier, packed) VALUES (?, ?)",
+                    (identifier, layouts[identifier]),
+                )
+            query = "SELECT id FROM layouts WHERE identifier = ?"
+            row = self._connection.execute(query, (identifier,)).fetchone()
+            if row is None:
+                raise sqlite3.IntegrityError(f"the layout {identifier} was never given")
+            self._rows[identifier] = int(row[0])
+        return self._rows[identifier]
+
+    def _read(self, query: str, *parameters: int) -> list[Spooled]:
+        rows = self._connection.execute(query, parameters).fetchall()
+        return [_spooled(*row) for row in rows]
+
+
+def _spooled(
+    row: int, identifier: object, timestamp_ms: object, packed: object, crc: object
+) -> Spooled:
+    """A row as a poll. A damaged file may give any type in any column."""
+    if isinstance(identifier, str) and isinstance(timestamp_ms, int) and isinstance(packed, bytes):
+        poll = Poll(identifier, timestamp_ms, packed)
+        return Spooled(row, poll, sound=_crc(poll) == crc)
+    return Spooled(row, Poll(str(identifier), 0, b""), sound=False)
+
+
+def _crc(poll: Poll) -> int:
+    return crc32(poll.packed, crc32(poll.timestamp_ms.to_bytes(8, "big", signed=True)))

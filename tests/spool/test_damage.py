@@ -1,0 +1,169 @@
+"""A spool's file that is damaged, truncated, or removed under our feet."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.errors import WireError
+from pattoo_mp.model import Poll
+from pattoo_mp.spool.store import Spool
+from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll, times
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLLS = 400
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """Where a spool may be made."""
+    return home / "spool.sqlite"
+
+
+def filled(path: Path) -> Spool:
+    """A spool of many polls, all in its main file and none in the journal."""
+    spool = Spool(path)
+    spool.append([(n, poll(n)) for n in range(1, POLLS + 1)], LAYOUTS, "c")
+    spool.acknowledge(spool.oldest(10)[-1].id)
+    spool.close()
+    return spool
+
+
+def assert_goes_on(path: Path) -> Spool:
+    """Assert that whatever the file holds, a spool opens, is honest, and takes and gives polls."""
+    spool = Spool(path)
+    found = spool.oldest(EVERYTHING)
+    assert [s.poll for s in found] == [poll(s.poll.timestamp_ms) for s in found]
+    found_times = times(spool)
+    assert found_times == sorted(set(found_times))
+    for spooled in found[:50]:
+        try:
+            spool.layout(spooled.poll.layout_id)
+        except WireError:
+            continue
+    state = spool.state
+    spool.append([(1, poll(10_000)), (2, poll(10_001))], LAYOUTS, "another")
+    assert times(spool)[-2:] == [10_000, 10_001]
+    assert spool.layout(LAYOUT.identifier) == LAYOUT
+    spool.acknowledge(spool.oldest(EVERYTHING)[-1].id)
+    after = spool.state
+    assert after.waiting == 0
+    assert after.kept == after.delivered + after.quarantined + after.dropped.total()
+    assert after.kept >= state.kept
+    return spool
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_bytes_change_it_goes_on(path: Path, seed: int) -> None:
+    """Random bytes changed anywhere: no wrong poll comes out, and new ones go in and out."""
+    filled(path)
+    draw = random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for _ in range(draw.choice([1, 10, 200])):
+        content[draw.randrange(len(content))] = draw.randrange(256)
+    path.write_bytes(content)
+    assert_goes_on(path).close()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999])
+def test_wherever_it_is_cut_off_it_goes_on(path: Path, share: float) -> None:
+    """A file truncated at any length."""
+    filled(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert_goes_on(path).close()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_damaged_journal_loses_no_more_than_itself(path: Path, seed: int) -> None:
+    """Random bytes changed in the write-ahead log that a kill left behind."""
+    spool = Spool(path)
+    fill(spool, 1, 50)
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{path}.copy{suffix}")
+    spool.close()
+    draw = random.Random(seed)
+    wal = path.with_name(f"{path.name}.copy-wal")
+    content = bytearray(wal.read_bytes())
+    for _ in range(20):
+        content[draw.randrange(len(content))] ^= 1 + draw.randrange(255)
+    wal.write_bytes(content)
+    assert_goes_on(path.with_name(f"{path.name}.copy")).close()
+
+
+def test_what_can_be_read_is_saved_and_the_rest_is_counted(path: Path) -> None:
+    """One page overwritten: most polls are saved, the lost ones are dropped by a named reason."""
+    filled(path)
+    content = bytearray(path.read_bytes())
+    # A leaf of a table (its first byte is 13) with many rows: nothing else here is as full.
+    leaves = [
+        at for at in range(0, len(content), 4096) if content[at] == 13 and content[at + 4] > 20
+    ]
+    page = leaves[len(leaves) // 2]
+    content[page : page + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    spool = Spool(path)
+    saved = len(spool.oldest(EVERYTHING))
+    state = spool.state
+    assert POLLS // 2 < saved < POLLS
+    lost = state.dropped["the spool was damaged"] + state.quarantined
+    assert (state.kept, state.delivered) == (POLLS, 10)
+    assert saved + lost == POLLS - 10
+    assert list(path.parent.glob("*.damaged-*"))
+    spool.close()
+
+
+def test_a_changed_value_is_never_sent(path: Path) -> None:
+    """SQLite does not notice a changed byte in a value; the spool sets that poll aside."""
+    spool = Spool(path)
+    spool.append([(1, Poll(LAYOUT.identifier, 1, b"\x91\x01")), (2, poll(2))], LAYOUTS, "c")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE polls SET packed = x'9102' WHERE timestamp_ms = 1")
+    connection.close()
+    assert times(spool) == [2]
+    assert spool.state.quarantined == 1
+    spool.close()
+
+
+def test_damage_while_it_runs_is_got_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file overwritten while it is open is put aside; the account knows what was lost."""
+    spool = Spool(path)
+    fill(spool, 1, 300)
+    spool.close()
+    spool = Spool(path)
+    with path.open("r+b") as file:
+        file.write(b"\xff" * path.stat().st_size)
+    assert fill(spool, 301, 310, "new") == 10
+    assert times(spool)[-10:] == list(range(301, 311))
+    state = spool.state
+    assert state.kept == 310
+    assert state.waiting + state.dropped.total() == 310
+    assert "is damaged" in caplog.text
+    spool.close()
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_a_spool_removed_under_our_feet_loses_nothing(path: Path, what: str) -> None:
+    """The polls, still to be read through the open file, go into a new one."""
+    path = path.parent / "cache" / path.name
+    path.parent.mkdir()
+    spool = Spool(path)
+    fill(spool, 1, 5)
+    if what == "file":
+        path.unlink()
+    else:
+        shutil.rmtree(path.parent)
+    assert spool.append([(6, poll(6))], LAYOUTS, "c") == 1
+    assert times(spool) == [1, 2, 3, 4, 5, 6]
+    before = spool.state
+    spool.close()
+    spool = Spool(path)
+    assert spool.state == before
+    assert times(spool) == [1, 2, 3, 4, 5, 6]
+    spool.close()
