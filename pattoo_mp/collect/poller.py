@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.collect import host
 from pattoo_mp.model import Layout, Poll, Series
+from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class Poller:
             shapes.append(sample.shape)
             values += sample.values
             left_out |= sample.left_out
-        self._tell(left_out)
+        self._tell({safe_text(name): safe_text(why) for name, why in left_out.items()})
         cpus = host.cpus()
         if shapes != self._shapes or cpus != self._cpus:
             self._shapes, self._cpus = shapes, cpus
