@@ -1,0 +1,313 @@
+"""The metric families, asked of this host; psutil is replaced only where no host would do."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from pattoo_mp.collect import disk_io, families, network, partitions, processor
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Poll, Value
+from tests.support.waiting import wait_for
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pattoo_mp.collect.source import Source
+
+HOST = ("release", "version", "processor", "type", "cpus", "hostname")
+MOUNT = (
+    "disk_partition_device",
+    "disk_partition_mountpoint",
+    "disk_partition_fstype",
+    "disk_partition_opts",
+)
+USAGE = "disk_partition_disk_usage_"
+
+Mount = namedtuple("Mount", "device mountpoint fstype opts")
+
+
+def polled(sources: Sequence[Source] = families.SOURCES) -> tuple[Poller, Layout, Poll]:
+    """A poll of this host."""
+    poller = Poller(sources, ORIGIN, 1000)
+    return poller, *poller.poll(1000)
+
+
+def fields(prefix: str, record: Any) -> set[str]:  # noqa: ANN401 - psutil's tuples
+    """The keys of one of psutil's answers."""
+    return {f"{prefix}{name}" for name in record._fields}
+
+
+def rows(layout: Layout) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Type and metadata keys in order, by key."""
+    return {s.key: (s.data_type, tuple(k for k, _ in s.metadata)) for s in layout.series}
+
+
+def has_frequency() -> bool:
+    """Whether this host tells its processor's frequency."""
+    try:
+        return psutil.cpu_freq() is not None
+    except (OSError, NotImplementedError, RuntimeError):
+        return False
+
+
+def mounted(monkeypatch: pytest.MonkeyPatch, *mountpoints: str) -> list[Mount]:
+    """Let the host have these mounts; returns them as psutil would."""
+    mounts = [Mount(f"/dev/sd{n}", path, "ext4", "rw") for n, path in enumerate(mountpoints)]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda: mounts)
+    return mounts
+
+
+def usable(monkeypatch: pytest.MonkeyPatch, **failing: Exception) -> None:
+    """Give every mount the usage of the root; those that end in a name in `failing` fail."""
+    root = psutil.disk_usage("/")
+
+    def usage(path: str) -> object:
+        error = failing.get(path.rpartition("/")[2])
+        if error is not None:
+            raise error
+        return root
+
+    monkeypatch.setattr(psutil, "disk_usage", usage)
+
+
+def mountpoints(layout: Layout) -> list[str]:
+    """The mount points of a layout's series, each once."""
+    return list(dict.fromkeys(dict(s.metadata)["disk_partition_mountpoint"] for s in layout.series))
+
+
+def test_this_host_gives_every_single_figure() -> None:
+    """All keys of processes, load, processor and memory, each with its type and the host's metadata."""
+    expected = dict.fromkeys(
+        ("process_count", "load_average_01min", "load_average_05min", "load_average_15min"), INTEGER
+    )
+    expected |= {"cpu_frequency": FLOAT} if has_frequency() else {}
+    expected |= dict.fromkeys(fields("cpu_times_percent_", psutil.cpu_times_percent()), FLOAT)
+    expected |= dict.fromkeys(fields("cpu_times_", psutil.cpu_times()), COUNTER64)
+    expected |= dict.fromkeys(fields("cpu_stats_", psutil.cpu_stats()), COUNTER64)
+    expected |= dict.fromkeys(fields("memory_", psutil.virtual_memory()), INTEGER)
+    expected |= dict.fromkeys(fields("swap_memory_", psutil.swap_memory()), INTEGER)
+    expected |= {"swap_memory_sin": COUNTER64, "swap_memory_sout": COUNTER64}
+    _, layout, _ = polled()
+    found = {key: row for key, row in rows(layout).items() if row[1] == HOST}
+    assert found == {key: (data_type, HOST) for key, data_type in expected.items()}
+
+
+def test_this_host_gives_every_disk() -> None:
+    """A series for each counter of each disk that is no RAM disk and no loop device."""
+    counters = psutil.disk_io_counters(perdisk=True)
+    disks = [
+        n for n in counters if not n.startswith("loop") and not n.removeprefix("ram").isdigit()
+    ]
+    _, layout, _ = polled(disk_io.SOURCES)
+    found = [(s.key, s.data_type, s.metadata[-1]) for s in layout.series]
+    assert found == [
+        (f"disk_io_{name}", COUNTER64, ("disk_partition", disk))
+        for disk in disks
+        for name in counters[disk]._fields
+    ]
+    assert all(tuple(k for k, _ in s.metadata[:-1]) == HOST for s in layout.series)
+
+
+def test_this_host_gives_every_interface() -> None:
+    """A series for each counter of each network interface."""
+    counters = psutil.net_io_counters(pernic=True)
+    _, layout, _ = polled(network.SOURCES)
+    found = [(s.key, s.data_type, s.metadata[-1]) for s in layout.series]
+    assert found == [
+        (f"network_io_{name}", COUNTER64, ("network_io_interface", interface))
+        for interface, record in counters.items()
+        for name in record._fields
+    ]
+    assert all(tuple(k for k, _ in s.metadata[:-1]) == HOST for s in layout.series)
+
+
+def test_this_host_gives_every_partition() -> None:
+    """How full each mounted file system is, with the mount's metadata before the host's."""
+    _, layout, _ = polled(partitions.SOURCES)
+    expected = {f"{USAGE}{name}" for name in ("total", "used", "free", "percent")}
+    mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
+    assert set(mountpoints(layout)) <= set(mounts)
+    assert {s.key for s in layout.series} in ({*expected}, set())
+    assert all(row == (INTEGER, (*MOUNT, *HOST)) for row in rows(layout).values())
+
+
+def test_this_host_gives_a_number_for_each_series() -> None:
+    """As many values as series, and none of them is anything but a number."""
+    _, layout, poll = polled()
+    values = poll.values()
+    assert len(values) == len(layout.series) > 20
+    assert {type(value) for value in values} <= {int, float}
+
+
+def test_no_two_series_of_this_host_are_one() -> None:
+    """Key and metadata tell each series from all others."""
+    _, layout, _ = polled()
+    assert len({(s.key, s.metadata) for s in layout.series}) == len(layout.series)
+
+
+def test_a_quiet_host_keeps_its_layout() -> None:
+    """Two polls of the same host have the same series, so their text is worked out once."""
+    poller, first, _ = polled(families.SOURCES)
+    second, _ = poller.poll(2000)
+    assert second is first
+
+
+def shares_after(seconds: float) -> dict[str, float]:
+    """Prime, let the processors have that much time, and ask for the shares of it."""
+    families.prime()
+    begun = sum(psutil.cpu_times())
+    wait_for(lambda: sum(psutil.cpu_times()) >= begun + seconds, what="processor time")
+    _, layout, poll = polled(processor.SOURCES)
+    return {
+        series.key.removeprefix("cpu_times_percent_"): value or 0
+        for series, value in zip(layout.series, poll.values(), strict=True)
+        if series.key.startswith("cpu_times_percent_")
+    }
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 0.5])
+def test_the_shares_add_up_to_all_of_the_time(seconds: float) -> None:
+    """However little processor time has passed since the question before."""
+    shares = shares_after(seconds)
+    # The guests' time is in the users' already.
+    whole = sum(share for name, share in shares.items() if not name.startswith("guest"))
+    assert whole == pytest.approx(100, abs=1)
+
+
+def test_shares_are_those_of_the_time_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle time that the kernel takes back counts as none, and guests are not counted twice."""
+    kind = namedtuple("kind", "user nice idle guest")
+    answers = iter(
+        [kind(10.0, 0.0, 90.0, 5.0), kind(10.3, 0.1, 89.0, 5.2), kind(10.3, 0.1, 89, 5.2)]
+    )
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(answers))
+    shares = processor.Shares()
+    assert set(shares.ask().values()) == {0.0}
+    assert shares.ask() == {"user": 75.0, "nice": 25.0, "idle": 0.0, "guest": 50.0}
+    assert shares.ask() == {"user": 0.0, "nice": 0.0, "idle": 0.0, "guest": 0.0}
+
+
+def test_ram_and_loop_disks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the original leaves them out; disks whose names only resemble theirs are kept."""
+    record = psutil.cpu_stats()
+    names = ("ram0", "ram15", "loop0", "loop12", "sda", "sda1", "nvme0n1", "zram0", "ramdisk")
+    monkeypatch.setattr(
+        psutil,
+        "disk_io_counters",
+        lambda *, perdisk: dict.fromkeys(names, record) if perdisk else None,
+    )
+    _, layout, _ = polled(disk_io.SOURCES)
+    disks = dict.fromkeys(dict(s.metadata)["disk_partition"] for s in layout.series)
+    assert list(disks) == ["sda", "sda1", "nvme0n1", "zram0", "ramdisk"]
+
+
+def test_docker_mounts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers' mounts come and go by the hundred; nobody is told of them either."""
+    mounted(monkeypatch, "/", "/var/lib/docker/overlay2/x", "/data")
+    usable(monkeypatch)
+    poller, layout, _ = polled(partitions.SOURCES)
+    assert mountpoints(layout) == ["/", "/data"]
+    assert poller.left_out == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "Permission denied"), OSError(5, "Input/output error"), ValueError("nul")],
+)
+def test_a_mount_that_gives_no_usage_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The other mounts are polled, and it is named with the reason."""
+    mounted(monkeypatch, "/", "/mnt/bad", "/data")
+    usable(monkeypatch, bad=error)
+    poller, layout, poll = polled(partitions.SOURCES)
+    assert mountpoints(layout) == ["/", "/data"]
+    assert len(poll.values()) == len(layout.series)
+    assert poller.left_out == {"disk_partitions /mnt/bad": str(error)}
+
+
+def test_a_mount_that_is_back_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that is gone: mounts are asked for at each poll."""
+    mounted(monkeypatch, "/", "/data")
+    usable(monkeypatch, data=OSError("stale"))
+    poller, first, _ = polled(partitions.SOURCES)
+    monkeypatch.undo()
+    mounted(monkeypatch, "/", "/data")
+    usable(monkeypatch)
+    second, _ = poller.poll(2000)
+    mounted(monkeypatch, "/data")
+    third, _ = poller.poll(3000)
+    assert [mountpoints(layout) for layout in (first, second, third)] == [
+        ["/"],
+        ["/", "/data"],
+        ["/data"],
+    ]
+    assert poller.left_out == {}
+
+
+def test_a_mount_listed_twice_is_one_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file system mounted twice in one place does not double its datapoints."""
+    (mount,) = mounted(monkeypatch, "/data")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda: [mount, mount])
+    usable(monkeypatch)
+    _, layout, poll = polled(partitions.SOURCES)
+    assert len(poll.values()) == len({s.key for s in layout.series}) == len(layout.series)
+
+
+def test_a_mount_point_that_is_not_utf8_survives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are the same when the layout comes out of the spool."""
+    name = b"/mnt/caf\xe9".decode("utf-8", "surrogateescape")
+    mounted(monkeypatch, name)
+    usable(monkeypatch)
+    _, layout, _ = polled(partitions.SOURCES)
+    back = Layout.unpack(layout.packed)
+    assert mountpoints(back) == [name]
+    assert back.identifier == layout.identifier
+
+
+def frequencies(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> tuple[Poller, list[str], list[Value]]:
+    """A poll of the processor on a host that answers so when asked for its frequency."""
+
+    def ask() -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(psutil, "cpu_freq", ask)
+    poller, layout, poll = polled(processor.SOURCES)
+    return poller, [series.key for series in layout.series], poll.values()
+
+
+def test_the_frequency_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In MHz, as psutil gives it."""
+    kind = namedtuple("kind", "current min max")
+    poller, keys, values = frequencies(monkeypatch, kind(2596.142, 800.0, 3600.0))
+    assert dict(zip(keys, values, strict=True))["cpu_frequency"] == 2596.142
+    assert poller.left_out == {}
+
+
+@pytest.mark.parametrize(
+    "answer", [None, NotImplementedError("none"), FileNotFoundError("cpufreq"), RuntimeError("arm")]
+)
+def test_a_host_without_a_frequency_gives_the_rest(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    """Many virtual hosts have none: it alone is left out, and named."""
+    poller, keys, values = frequencies(monkeypatch, answer)
+    assert "cpu_frequency" not in keys
+    assert {"cpu_times_user", "cpu_times_percent_user", "cpu_stats_interrupts"} <= set(keys)
+    assert len(keys) == len(values)
+    assert list(poller.left_out) == ["processor.frequency"]
+
+
+def test_each_source_has_a_name_of_its_own() -> None:
+    """What is left out is told by it."""
+    names = [source.name for source in families.SOURCES]
+    assert len(set(names)) == len(names)

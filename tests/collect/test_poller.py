@@ -1,0 +1,281 @@
+"""The poller: whatever a source does, the others go on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.source import Devices, Fields, Sample
+from pattoo_mp.link import Link
+from pattoo_mp.messages import Kind
+from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Series
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pattoo_mp.collect.source import Shape
+    from pattoo_mp.model import Pair, Value
+
+LOGGER = "pattoo_mp.collect.poller"
+
+
+@dataclass
+class Answer:
+    """What a source of the tests' own gives, or fails with; changed between polls."""
+
+    given: Mapping[str, Value] | Exception = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(self) -> Mapping[str, Value]:
+        """Give the answer, as psutil would."""
+        if isinstance(self.given, Exception):
+            raise self.given
+        return self.given
+
+
+@dataclass
+class Parts:
+    """A source that gives nothing but what it leaves out."""
+
+    left_out: dict[str, str]
+    name: str = "parts"
+
+    def read(self) -> Sample:
+        """No values."""
+        return Sample((), (), self.left_out)
+
+    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
+        """No series."""
+        del shape, host
+        return []
+
+
+def source(name: str, answer: Answer) -> Fields:
+    """A source of single figures."""
+    return Fields(name, answer.ask, f"{name}_", INTEGER)
+
+
+def keys(layout: Layout) -> list[str]:
+    """The keys of a layout, in order."""
+    return [series.key for series in layout.series]
+
+
+def records(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    """What was logged of things left out, and forgets it."""
+    found = [
+        (record.levelno, record.getMessage())
+        for record in caplog.records
+        if "left out" in record.getMessage()
+    ]
+    caplog.clear()
+    return found
+
+
+def test_values_stand_in_the_order_of_the_series() -> None:
+    """Sources in their order, and each one's fields in its own."""
+    one, two = Answer({"b": 1, "a": 2}), Answer({"c": 3.5, "d": None})
+    layout, poll = Poller([source("one", one), source("two", two)], ORIGIN, 1000).poll(7000)
+    assert keys(layout) == ["one_b", "one_a", "two_c", "two_d"]
+    assert poll.values() == [1, 2, 3.5, None]
+
+
+def test_a_poll_carries_its_time_and_refers_to_its_layout() -> None:
+    """The time is the tick that was handed in."""
+    layout, poll = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(7000)
+    assert poll.timestamp_ms == 7000
+    assert poll.layout_id == layout.identifier
+    assert (layout.origin, layout.interval_ms) == (ORIGIN, 1000)
+
+
+def test_equal_shapes_keep_the_layout() -> None:
+    """As long as the host gives the same fields there is one layout, the same object."""
+    answer = Answer({"a": 1})
+    poller = Poller([source("one", answer)], ORIGIN, 1000)
+    first, _ = poller.poll(1000)
+    answer.given = {"a": 2}
+    second, poll = poller.poll(2000)
+    assert second is first
+    assert poll.values() == [2]
+
+
+@pytest.mark.parametrize("given", [{"a": 1, "b": 2}, {"b": 1}, {}])
+def test_a_changed_shape_makes_a_new_layout(given: dict[str, Value]) -> None:
+    """A field that comes, goes, or has another name changes what a poll is made of."""
+    answer = Answer({"a": 1})
+    poller = Poller([source("one", answer)], ORIGIN, 1000)
+    first, _ = poller.poll(1000)
+    answer.given = given
+    second, poll = poller.poll(2000)
+    assert second.identifier != first.identifier
+    assert keys(second) == [f"one_{name}" for name in given]
+    assert poll.values() == list(given.values())
+
+
+def test_a_device_that_comes_makes_a_new_layout() -> None:
+    """A new disk is in the next poll; when it is gone the layout is the old one again."""
+    counters = psutil.disk_io_counters(perdisk=False) or psutil.virtual_memory()
+    devices = {"sda": counters}
+    disks = Devices("disks", lambda: devices, "disk_", COUNTER64, "disk")
+    poller = Poller([disks], ORIGIN, 1000)
+    first, _ = poller.poll(1000)
+    devices["sdb"] = counters
+    second, poll = poller.poll(2000)
+    del devices["sdb"]
+    third, _ = poller.poll(3000)
+    assert len(second.series) == 2 * len(first.series)
+    assert poll.values() == [*counters, *counters]
+    assert [s.metadata[-1] for s in second.series[:: len(counters)]] == [
+        ("disk", "sda"),
+        ("disk", "sdb"),
+    ]
+    assert third == first
+
+
+def test_a_source_without_devices_gives_nothing() -> None:
+    """A host without disks is not a fault."""
+    poller = Poller([Devices("disks", dict, "disk_", COUNTER64, "disk")], ORIGIN, 1000)
+    layout, poll = poller.poll(1000)
+    assert (layout.series, poll.values(), poller.left_out) == ((), [], {})
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), KeyError("x"), ZeroDivisionError(), ValueError("y")]
+)
+def test_a_source_that_raises_is_left_out(error: Exception) -> None:
+    """Whatever it raises, the others are polled, and it is said why."""
+    bad, good = Answer(error), Answer({"a": 1})
+    poller = Poller([source("bad", bad), source("good", good)], ORIGIN, 1000)
+    layout, poll = poller.poll(1000)
+    assert keys(layout) == ["good_a"]
+    assert poll.values() == [1]
+    assert poller.left_out == {"bad": f"{type(error).__name__}: {error}"}
+
+
+def test_a_source_is_back_as_soon_as_it_answers() -> None:
+    """It has its place in the order again, in the very next poll."""
+    bad, good = Answer({"a": 1}), Answer({"a": 2})
+    poller = Poller([source("bad", bad), source("good", good)], ORIGIN, 1000)
+    first, _ = poller.poll(1000)
+    bad.given = OSError("gone")
+    poller.poll(2000)
+    bad.given = {"a": 3}
+    again, poll = poller.poll(3000)
+    assert again == first
+    assert poll.values() == [3, 2]
+    assert poller.left_out == {}
+
+
+def test_a_source_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A broken disk does not fill the log, poll for poll."""
+    caplog.set_level(logging.INFO, LOGGER)
+    poller = Poller([source("bad", Answer(OSError("gone")))], ORIGIN, 1000)
+    poller.poll(1000)
+    assert records(caplog) == [
+        (logging.WARNING, "bad is left out of the polls: OSError: gone"),
+    ]
+    poller.poll(2000)
+    poller.poll(3000)
+    assert records(caplog) == []
+
+
+def test_a_source_that_is_back_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Once; and when it fails again that is news again."""
+    caplog.set_level(logging.INFO, LOGGER)
+    answer = Answer(OSError("gone"))
+    poller = Poller([source("bad", answer)], ORIGIN, 1000)
+    poller.poll(1000)
+    caplog.clear()
+    answer.given = {"a": 1}
+    poller.poll(2000)
+    assert records(caplog) == [(logging.INFO, "bad is no longer left out.")]
+    poller.poll(3000)
+    assert records(caplog) == []
+    answer.given = OSError("gone again")
+    poller.poll(4000)
+    assert records(caplog) == [
+        (logging.WARNING, "bad is left out of the polls: OSError: gone again"),
+    ]
+
+
+def test_parts_of_a_source_are_left_out_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    """A source may give what it has and name what it has not; each part is logged once."""
+    caplog.set_level(logging.INFO, LOGGER)
+    parts = Parts({"parts /a": "busy"})
+    poller = Poller([parts], ORIGIN, 1000)
+    poller.poll(1000)
+    parts.left_out = {"parts /a": "busy", "parts /b": "gone"}
+    poller.poll(2000)
+    assert poller.left_out == {"parts /a": "busy", "parts /b": "gone"}
+    parts.left_out = {"parts /b": "gone"}
+    poller.poll(3000)
+    assert [message for _, message in records(caplog)] == [
+        "parts /a is left out of the polls: busy",
+        "parts /b is left out of the polls: gone",
+        "parts /a is no longer left out.",
+    ]
+
+
+def test_what_is_left_out_can_be_told_to_control() -> None:
+    """Also where its name or the reason holds bytes that are not UTF-8."""
+    poller = Poller(
+        [Parts({"parts /mnt/\udcff": "no \udcfe"}), source("bad", Answer(OSError("\udcfd")))],
+        ORIGIN,
+        1000,
+    )
+    poller.poll(1000)
+    collector, control = Link.pair()
+    collector.send(Kind.NOTE, poller.left_out)
+    expected = {"parts /mnt/\\xff": "no \\xfe", "bad": "OSError: \\xfd"}
+    assert control.receive() == [[Kind.NOTE, expected]]
+    collector.close()
+    control.close()
+
+
+def test_a_poller_without_sources_polls_nothing() -> None:
+    """No sources, no series, and no fault."""
+    layout, poll = Poller([], ORIGIN, 1000).poll(1000)
+    assert (layout.series, poll.values()) == ((), [])
+
+
+def test_every_series_says_of_its_host() -> None:
+    """In the order that the checksum follows."""
+    layout, _ = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(1000)
+    names = [name for name, _ in layout.series[0].metadata]
+    assert names == ["release", "version", "processor", "type", "cpus", "hostname"]
+    assert dict(layout.series[0].metadata)["hostname"] == ORIGIN.hostname
+    assert dict(layout.series[0].metadata)["cpus"] == str(psutil.cpu_count())
+
+
+def test_a_processor_that_comes_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual host that is given more processors says so from the next poll on."""
+    poller = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000)
+    before, _ = poller.poll(1000)
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 4711)
+    after, _ = poller.poll(2000)
+    same, _ = poller.poll(3000)
+    assert after.identifier != before.identifier
+    assert dict(after.series[0].metadata)["cpus"] == "4711"
+    assert same is after
+
+
+def test_a_host_that_does_not_count_its_processors_is_polled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where psutil cannot tell, the metadata says None, as the original agent's did."""
+    monkeypatch.setattr(psutil, "cpu_count", lambda: None)
+    layout, poll = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(1000)
+    assert dict(layout.series[0].metadata)["cpus"] == "None"
+    assert poll.values() == [1]
+
+
+def test_single_fields_may_have_another_type() -> None:
+    """A source's type is for all of its fields but those that it names."""
+    fields = Fields("f", lambda: {"a": 1, "b": 2.5}, "f_", INTEGER, {"b": FLOAT})
+    layout, _ = Poller([fields], ORIGIN, 1000).poll(1000)
+    assert [(s.key, s.data_type) for s in layout.series] == [("f_a", INTEGER), ("f_b", FLOAT)]
