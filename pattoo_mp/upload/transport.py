@@ -88,7 +88,8 @@ class Transport:
         with self._session.post(
             self._url + agent_id,
             data=body,
-            timeout=(_CONNECT_S, self._exchange_s),
+            # The guard comes first; this is for a read that it cannot reach.
+            timeout=(_CONNECT_S, 2 * self._exchange_s),
             allow_redirects=False,
             stream=True,
         ) as response:
