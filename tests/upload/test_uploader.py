@@ -12,7 +12,7 @@ import pytest
 
 from pattoo_mp.config import Config
 from pattoo_mp.link import Link, LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.messages import Kind, UploadState
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, OTHER, poll, times
@@ -59,13 +59,21 @@ class Process:
 
     def wait_to_hear(self, *expected: object) -> None:
         """Wait until it has said this."""
+        wait_for(lambda: list(expected) in self._listen(), what=f"{expected}")
 
-        def said() -> bool:
-            if select.select([self.link], [], [], 0)[0]:
-                self._heard += self.link.receive()
-            return list(expected) in self._heard
+    def wait_for_deliveries(self, count: int) -> None:
+        """Wait until it counts so many polls as delivered."""
 
-        wait_for(said, what=f"{expected}")
+        def counted() -> bool:
+            states = [message[1] for message in self._listen() if message[0] == Kind.UPLOAD]
+            return any(UploadState(*state).delivered == count for state in states)
+
+        wait_for(counted, what=f"{count} deliveries")
+
+    def _listen(self) -> list[Message]:
+        if select.select([self.link], [], [], 0)[0]:
+            self._heard += self.link.receive()
+        return self._heard
 
     def end(self) -> int:
         """Wait for its end; its exit status."""
@@ -118,7 +126,8 @@ def test_polls_are_kept_posted_and_acknowledged(start: Start, server: PattooServ
     for number in range(1, 6):
         uploader.give(number)
     uploader.wait_to_hear(Kind.KEPT, 5)
-    wait_for(lambda: server.timestamps() == [1, 2, 3, 4, 5], what="the polls")
+    uploader.wait_for_deliveries(5)
+    assert server.timestamps() == [1, 2, 3, 4, 5]
     uploader.link.send(Kind.CLOSE)
     assert uploader.end() == 0
     assert uploader.kept() == []
@@ -187,7 +196,7 @@ def test_a_layout_that_comes_back_is_kept_again(start: Start, server: PattooServ
     uploader = start(server.port)
     for number, layout in enumerate((LAYOUT, OTHER, LAYOUT), 1):
         uploader.give(number, layout)
-        wait_for(lambda n=number: n in server.timestamps(), what=f"poll {number}")  # type: ignore[misc]
+        uploader.wait_for_deliveries(number)
     uploader.link.send(Kind.CLOSE)
     assert uploader.end() == 0
     assert server.timestamps() == [1, 2, 3]
