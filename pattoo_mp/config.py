@@ -33,6 +33,9 @@ class Config:
     host: str
     port: int
     interval_ms: int
+    spool_max_bytes: int
+    spool_max_age: int
+    spool_min_free_bytes: int
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:

@@ -5,9 +5,11 @@ PattooError                 one line for a person: what, where, what was expecte
 ├── AlreadyRunningError     another agent holds the lock (exit status 1)
 ├── StartError              the agent could not be brought up (exit status 1)
 ├── IdentityError           the agent's identity file cannot be used
-├── SpoolError              the spool cannot be opened or used
+├── SpoolError              the spool cannot be opened, or another agent uses it
 ├── SupervisorError         supervisord refused or could not be reached
-└── WireError               a layout or a poll that must not be sent
+├── WireError               a layout or a poll that must not be sent
+├── StoreError              the receiver's database cannot be used
+└── Refused                 a post that a pattoo server would refuse (the receiver's answer)
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """What control and its workers say to each other over their links: a kind, then its fields.
 
-collector → control     LAYOUT identifier packed
-POLL layout_id timestamp_ms packed reason   (of ticks missed before it)
-control → uploader      LAYOUT identifier packed
-POLL sequence layout_id timestamp_ms packed
-CLOSE                                       (no more will come)
-uploader → control      KEPT sequence                               (in the spool up to here; 0: none)
-UPLOAD state                                (`UploadState`, as a list)
-LEAVING                                     (asked to end; may it?)
-worker → control        NOTE troubles                               ({what: why}, all there are)
-FATAL reason                                (this start cannot succeed)
+collector → control    LAYOUT identifier packed
+                       POLL layout_id timestamp_ms packed reason    (of ticks missed before it)
+control → uploader     BOOK text                                    (to keep with what follows)
+                       LAYOUT identifier packed
+                       POLL sequence layout_id timestamp_ms packed
+                       CLOSE                                        (no more will come)
+uploader → control     UPLOAD state account        (`UploadState`, as a list; the spool's account)
+                       KEPT sequence                                (in the spool; 0: none yet)
+                       LEAVING                                      (asked to end; may it?)
+worker → control       NOTE troubles                                ({what: why}, all there are)
+                       FATAL reason                                 (no restart can help)
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     CLOSE = "close"
     KEPT = "kept"
     UPLOAD = "upload"
+    BOOK = "book"
     LEAVING = "leaving"
     FATAL = "fatal"
 

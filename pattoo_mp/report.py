@@ -16,12 +16,16 @@ def lines(status: dict[str, Any]) -> list[str]:
     rows += [
         ("Last poll", f"{_time(polls['last_ms'])}, every {status['interval_ms'] / 1000:g} s"),
         ("Last post", _time(posts["last_ms"])),
-        ("Polls", f"{polls['polled']} since the start, {polls['delivered']} delivered"),
+        ("Polled", f"{polls['polled']} polls, {polls['since_start']} since the start"),
+        ("Delivered", f"{polls['delivered']} polls"),
         ("Waiting", f"{polls['in_channel'] + polls['in_spool']} polls"),
-        ("Dropped", f"{polls['dropped']} polls, {polls['quarantined']} in quarantine"),
-        ("Missed", _missed(status["missed"])),
+        ("Dropped", _counts(polls["dropped"], "polls")),
+        ("Quarantine", f"{polls['quarantined']} polls"),
+        ("Missed", _counts(status["missed"], "ticks")),
         ("Last error", _error(posts)),
     ]
+    if polls["unaccounted"]:
+        rows.append(("Unaccounted", f"{polls['unaccounted']} polls; this is a defect of the agent"))
     for name, worker in status["workers"].items():
         rows += [(f"  {name}", f"{what}: {why}") for what, why in worker["troubles"].items()]
     return [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in rows]
@@ -38,11 +42,11 @@ def _worker(worker: dict[str, Any]) -> str:
     return text
 
 
-def _missed(missed: dict[str, int]) -> str:
-    if not missed:
-        return "0 ticks"
-    reasons = ", ".join(f"{count} {reason}" for reason, count in missed.items())
-    return f"{sum(missed.values())} ticks ({reasons})"
+def _counts(counts: dict[str, int], unit: str) -> str:
+    if not counts:
+        return f"0 {unit}"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    return f"{sum(counts.values())} {unit} ({reasons})"
 
 
 def _error(posts: dict[str, Any]) -> str:

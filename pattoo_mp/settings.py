@@ -117,6 +117,15 @@ def _interval_ms(value: object) -> int:
     return milliseconds
 
 
+def _at_least(lowest: int) -> Callable[[object], int]:
+    def check(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value < 2**63:
+            raise ValueError
+        return value
+
+    return check
+
+
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
 SETTINGS: Final = (
@@ -163,5 +172,23 @@ SETTINGS: Final = (
         f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds",
         "Seconds from one poll to the next.",
         default=300_000,
+    ),
+    Setting(
+        "spool_max_bytes", PROGRAM, AGENT_FILE, _at_least(1_000_000),
+        "a whole number of bytes, 1000000 or more",
+        "How large the spool may grow while the server is away; then the oldest polls go.",
+        default=1_000_000_000,
+    ),
+    Setting(
+        "spool_max_age", PROGRAM, AGENT_FILE, _at_least(60),
+        "a whole number of seconds, 60 or more",
+        "How old a poll may grow in the spool before it goes.",
+        default=30 * 86_400,
+    ),
+    Setting(
+        "spool_min_free_bytes", PROGRAM, AGENT_FILE, _at_least(0),
+        "a whole number of bytes, 0 or more",
+        "With less than this left on its disk the spool grows no more: the oldest polls go.",
+        default=64_000_000,
     ),
 )  # fmt: skip

@@ -75,14 +75,18 @@ def _arbiter(
         set_up_log("collector")
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
 
-        Collector(link, origin, config.interval_ms, ledger.last_poll_ms).run()
+        at_once = ledger.polled == 0
+        Collector(link, origin, config.interval_ms, ledger.last_poll_ms, at_once=at_once).run()
 
     def upload(link: Link) -> None:
         set_up_log("uploader")
+        from pattoo_mp.spool.limits import Limits  # noqa: PLC0415
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 
-        Uploader(link, config, Spool(paths.spool_file(config)), channel_name).run()
+        limits = Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)
+        spool = Spool(paths.spool_file(config), limits)
+        Uploader(link, config, spool, channel_name).run()
 
     return Arbiter(
         Role(

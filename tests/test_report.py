@@ -25,7 +25,8 @@ def report(**more: object) -> dict[str, str]:
         "interval_ms": 300_000,
         "polls": {
             "polled": 10, "last_ms": NOON_MS, "in_channel": 1, "in_spool": 2,
-            "delivered": 4, "dropped": 3, "quarantined": 5,
+            "delivered": 4, "dropped": {"too old": 3}, "quarantined": 5, "since_start": 6,
+            "unaccounted": 0,
         },
         "missed": {},
         "posts": {"count": 9, "last_ms": NOON_MS, "last_error": "", "last_error_ms": 0,
@@ -46,12 +47,20 @@ def test_a_status_that_is_well_has_these_lines() -> None:
         ("Uploader", f"process 8 since {noon}"),
         ("Last poll", f"{noon}, every 300 s"),
         ("Last post", noon),
-        ("Polls", "10 since the start, 4 delivered"),
+        ("Polled", "10 polls, 6 since the start"),
+        ("Delivered", "4 polls"),
         ("Waiting", "3 polls"),
-        ("Dropped", "3 polls, 5 in quarantine"),
+        ("Dropped", "3 polls (3 too old)"),
+        ("Quarantine", "5 polls"),
         ("Missed", "0 ticks"),
         ("Last error", "none"),
     ]
+
+
+def test_a_poll_that_is_not_accounted_for_is_shown() -> None:
+    """An account that does not close is a defect, and nobody must look for it."""
+    assert "Unaccounted" not in report()
+    assert report(polls={"unaccounted": 2})["Unaccounted"].startswith("2 polls")
 
 
 def test_an_interval_below_a_second_is_told_exactly() -> None:

@@ -35,12 +35,18 @@ _FLUSH_S: Final = 2.0
 
 
 class Collector:
-    """Polls on a schedule. `after_ms` is the last tick that an earlier collector polled, or 0."""
+    """Polls on a schedule.
 
-    def __init__(self, link: Link, origin: Origin, interval_ms: int, after_ms: int) -> None:
+    `after_ms` is the newest poll there is, of an earlier collector or agent; none at or before it
+    comes again. `at_once` asks for a first poll now if the first tick is far away.
+    """
+
+    def __init__(
+        self, link: Link, origin: Origin, interval_ms: int, after_ms: int, *, at_once: bool
+    ) -> None:
         self._link = link
         self._interval_s = interval_ms / 1000
-        self._is_first = after_ms == 0
+        self._at_once = at_once
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT))
         self._poller = Poller(families.SOURCES, origin, interval_ms)
         self._schedule = Schedule(interval_ms, time.time_ns, time.monotonic_ns, after_ms)
@@ -53,7 +59,7 @@ class Collector:
         families.prime()
         self._schedule.skip_until(min(_PRIMING_S, self._interval_s))
         try:
-            if self._is_first and self._schedule.wait_s() > _PATIENCE_S:
+            if self._at_once and self._schedule.wait_s() > _PATIENCE_S:
                 self._poll_at_once()
             while self._wait(self._schedule.wait_s()):
                 tick = self._schedule.take()

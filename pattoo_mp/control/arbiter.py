@@ -37,6 +37,8 @@ _SILENCE_S: Final = 60.0
 #: Control itself was stopped or starved: what it did not hear is not the workers' silence.
 _OVERSLEPT_S: Final = 5.0
 _KILL_S: Final = 1.0
+#: How long a first poll waits for the account of those before; a spool may be slow to open.
+_HISTORY_S: Final = 2.0
 _NEVER: Final = float("inf")
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
@@ -67,6 +69,8 @@ class Arbiter:
         self._heard = dict.fromkeys(self._workers, time.monotonic())
         self._started_ms = time.time_ns() // 1_000_000
         self._wakeup = Wakeup((*_STOPPING, signal.SIGCHLD))
+        # The uploader's first words say what the newest poll is that an earlier agent took.
+        self._collector.start_at = time.monotonic() + _HISTORY_S
 
     def run(self) -> None:
         """Run until the workers have ended after a stop.
@@ -84,6 +88,7 @@ class Arbiter:
                     self._bury(worker)
                     self._replace_if_silent(worker)
                 self._relay.lease_to(self._uploader)
+                self._begin_polling()
                 self._advance_stop()
                 self._tell_ready()
         finally:
@@ -195,6 +200,11 @@ class Arbiter:
             self._heard[worker] = time.monotonic()
 
     # --- start and stop
+
+    def _begin_polling(self) -> None:
+        """Start the first collector as soon as the account of the polls before it is known."""
+        if self._relay.ledger.account is not None and not self._collector.restarts:
+            self._collector.start_at = 0.0
 
     def _tell_ready(self) -> None:
         if not self._ready and self._relay.any_kept:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.control.ledger import CHANNEL_FULL, Account, Ledger
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind, UploadState
 from pattoo_mp.model import Poll
 
 if TYPE_CHECKING:
     from pattoo_mp.channel import Channel
-    from pattoo_mp.control.ledger import Ledger
     from pattoo_mp.control.worker import Worker
-    from pattoo_mp.link import Message
+    from pattoo_mp.link import Link, Message
 
 _LOG = logging.getLogger(__name__)
 
 #: What the uploader may hold that is not in the spool yet.
 _LEASED_BYTES: Final = 1 << 20
+_EMPTY_BOOK: Final = Ledger(1).book()
 _COLLECTOR_WAS_DOWN: Final = "the collector was down"
 
 
@@ -29,13 +30,12 @@ class Relay:
         self.channel = channel
         self.ledger = ledger
         self.upload = UploadState()
-        self.delivered = 0
         self.posts = 0
         self.leaving = False
         self.closed = False
         self.any_kept = False
-        self._delivered_before = 0
         self._posts_before = 0
+        self._book = _EMPTY_BOOK
         self._last_layout_id = ""
         self._new_collector = False
 
@@ -63,7 +63,8 @@ class Relay:
         self.channel.release()
         self.leaving = self.closed = False
         self._last_layout_id = ""
-        self._delivered_before, self._posts_before = self.delivered, self.posts
+        self._posts_before = self.posts
+        self._book = _EMPTY_BOOK
 
     def lease_to(self, uploader: Worker) -> None:
         """Give the uploader what waits, as far as it may hold more."""
@@ -71,6 +72,8 @@ class Relay:
             return
         lease = self.channel.lease(_LEASED_BYTES)
         try:
+            if lease.polls:
+                self._send_book(uploader.link)
             for sequence, poll in lease.polls:
                 # The uploader and the spool remember no more than the layout of the poll before.
                 if poll.layout_id != self._last_layout_id and poll.layout_id in lease.layouts:
@@ -100,16 +103,32 @@ class Relay:
         *poll, reason = fields
         if self._new_collector:
             self._new_collector, reason = False, _COLLECTOR_WAS_DOWN
-        self.channel.put(Poll(*poll))
         self.ledger.poll(poll[1], reason)
+        dropped = self.channel.dropped
+        self.channel.put(Poll(*poll))
+        if self.channel.dropped > dropped:
+            self.ledger.dropped[CHANNEL_FULL] += self.channel.dropped - dropped
 
     def _uploader_said(self, uploader: Worker, kind: Kind, fields: list[Any]) -> None:
         if kind == Kind.LEAVING:
             self.leaving = True
         elif kind == Kind.UPLOAD:
-            self.upload = UploadState(*fields[0])
-            self.delivered = self._delivered_before + self.upload.delivered
+            state, account = fields
+            self.upload = UploadState(*state)
             self.posts = self._posts_before + self.upload.posts
-        elif fields[0]:
+            self.ledger.settle(Account(**account))
+            self._kept(uploader, account["sequence"])
+        else:
+            self._kept(uploader, fields[0])
+
+    def _kept(self, uploader: Worker, sequence: int) -> None:
+        if sequence:
             uploader.fruitful = self.any_kept = True
-            self.channel.acknowledge(fields[0])
+            self.channel.acknowledge(sequence)
+
+    def _send_book(self, link: Link) -> None:
+        """Give the uploader what only control knows, if it changed and polls follow to keep it."""
+        book = self.ledger.book()
+        if book != self._book:
+            link.send(Kind.BOOK, book)
+            self._book = book

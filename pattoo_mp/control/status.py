@@ -6,6 +6,8 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.control.ledger import Account
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,19 +20,22 @@ SCHEMA: Final = 1
 def snapshot(started_ms: int, workers: Iterable[Worker], relay: Relay) -> dict[str, Any]:
     """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
     ledger, upload = relay.ledger, relay.upload
+    account = ledger.account or Account()
     return {
         "schema": SCHEMA,
         "control": {"pid": os.getpid(), "started_ms": started_ms},
         "workers": {worker.role.name: _worker(worker) for worker in workers},
         "interval_ms": ledger.interval_ms,
         "polls": {
-            "polled": ledger.polled,
-            "last_ms": ledger.last_poll_ms,
+            "polled": ledger.total_polled,
+            "delivered": account.delivered,
+            "in_spool": account.waiting,
             "in_channel": len(relay.channel),
-            "in_spool": upload.waiting,
-            "delivered": relay.delivered,
-            "dropped": relay.channel.dropped,
-            "quarantined": upload.quarantined,
+            "quarantined": account.quarantined,
+            "dropped": dict(ledger.total_dropped()),
+            "unaccounted": ledger.unaccounted(len(relay.channel)),
+            "since_start": ledger.polled,
+            "last_ms": ledger.last_poll_ms if ledger.polled else 0,
         },
         "missed": dict(ledger.missed),
         "gaps": [asdict(gap) for gap in ledger.gaps],

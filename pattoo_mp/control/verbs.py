@@ -94,7 +94,7 @@ class Agent:
             polls = self.status()["polls"]
         except OSError:
             return False
-        return bool(polls["polled"] > polls["in_channel"])
+        return bool(polls["since_start"] > polls["in_channel"])
 
     def _why_not(self) -> str:
         """What the workers complain of, to end a sentence with."""

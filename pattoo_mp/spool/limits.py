@@ -11,17 +11,15 @@ if TYPE_CHECKING:
 
 #: Up to here the spool may grow however full the disk is: less would be no spool at all.
 _ALWAYS_BYTES: Final = 4 << 20
-MIB: Final = 1 << 20
-DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The largest size (bytes), the greatest age (s), and what stays free on the disk (bytes)."""
 
-    max_bytes: int = 1024 * MIB
-    max_age_s: int = 30 * DAY_S
-    min_free_bytes: int = 64 * MIB
+    max_bytes: int = 1_000_000_000
+    max_age_s: int = 30 * 86_400
+    min_free_bytes: int = 64_000_000
 
     def bytes_allowed(self, used_bytes: int, directory: Path) -> tuple[int, str]:
         """How large the spool may be now, and in which words to count what exceeds it.

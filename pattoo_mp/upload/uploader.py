@@ -10,8 +10,8 @@ import logging
 import select
 import signal
 import time
-from threading import Thread
-from typing import TYPE_CHECKING, Final
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
@@ -54,6 +54,8 @@ class Uploader:
         )
         self._held: list[tuple[int, Poll]] = []
         self._layouts: dict[str, bytes] = {}
+        self._book = ""
+        self._reporting = Lock()
         self._commit_at = 0.0
         self._ends_at: float | None = None
         self._closed = False
@@ -107,6 +109,8 @@ class Uploader:
                 self._layouts[identifier] = packed
             case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
                 self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
+            case [Kind.BOOK, book]:
+                self._book = book
             case [Kind.CLOSE]:
                 self._closed = True
             case _:
@@ -124,7 +128,7 @@ class Uploader:
     def _commit(self) -> None:
         """Keep what is held; if the disk does not take it, hold it until it does."""
         try:
-            self._spool.append(self._held, self._layouts, self._channel)
+            self._spool.append(self._held, self._layouts, self._channel, self._book)
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._tell_storage(str(error))
@@ -136,8 +140,8 @@ class Uploader:
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
         self._drain.wake()
-        self._send(Kind.KEPT, last)
         self._drain.tell()
+        self._send(Kind.KEPT, last)
 
     def _tell_storage(self, error: str) -> None:
         if error == self._storage_error:
@@ -150,7 +154,25 @@ class Uploader:
         self._send(Kind.NOTE, {"spool": error} if error else {})
 
     def _report(self, state: UploadState) -> None:
-        self._send(Kind.UPLOAD, state.fields())
+        # Both threads report. An older account must not overtake a newer one.
+        with self._reporting:
+            self._send(Kind.UPLOAD, state.fields(), self._account())
+
+    def _account(self) -> dict[str, Any]:
+        """The spool's account, with what it has of our channel."""
+        state = self._spool.state
+        is_ours = state.channel == self._channel
+        return {
+            "sequence": state.sequence if is_ours else 0,
+            "kept_of_channel": state.kept_of_channel if is_ours else 0,
+            "kept": state.kept,
+            "delivered": state.delivered,
+            "waiting": state.waiting,
+            "quarantined": state.quarantined,
+            "newest_ms": state.newest_ms,
+            "dropped": dict(state.dropped),
+            "book": state.book,
+        }
 
     def _send(self, *message: object) -> None:
         # If control is gone, the loop learns it as it receives; there is nobody to tell.

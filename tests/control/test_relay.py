@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pattoo_mp.channel import Channel
-from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.ledger import Account, Ledger
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.link import Link
@@ -42,6 +43,15 @@ class Rig:
     def kept(self, sequence: int) -> None:
         """Hear from the uploader that it has kept polls."""
         self.relay.handle(self.uploader, [Kind.KEPT, sequence])
+
+    def account(self, posts: int = 0, **account: Any) -> None:  # noqa: ANN401 - as Account has them
+        """Hear the spool's account from the uploader."""
+        state = UploadState(posts=posts).fields()
+        self.relay.handle(self.uploader, [Kind.UPLOAD, state, asdict(Account(**account))])
+
+    def unaccounted(self) -> int:
+        """What the ledger does not explain."""
+        return self.relay.ledger.unaccounted(len(self.relay.channel))
 
     def heard(self) -> list[Message]:
         """What the uploader was told since the last call: layouts by name, polls by number."""
@@ -143,13 +153,48 @@ def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
     assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
-def test_deliveries_add_up_over_uploaders(rig: Rig) -> None:
+def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     """Each uploader counts from nothing; the status counts from the agent's start."""
-    rig.relay.handle(rig.uploader, [Kind.UPLOAD, UploadState(delivered=5, posts=2).fields()])
+    rig.account(posts=2)
     rig.new_uploader()
-    assert (rig.relay.delivered, rig.relay.posts) == (5, 2)
-    rig.relay.handle(rig.uploader, [Kind.UPLOAD, UploadState(delivered=3, posts=1).fields()])
-    assert (rig.relay.delivered, rig.relay.posts) == (8, 3)
+    assert rig.relay.posts == 2
+    rig.account(posts=1)
+    assert rig.relay.posts == 3
+
+
+def test_the_account_closes_at_every_message(rig: Rig) -> None:
+    """Whether a poll is in the channel or in the spool, it is somewhere, and once."""
+    rig.account(kept=7, delivered=4, waiting=2, dropped={"too old": 1})
+    rig.layout("a")
+    for number in (1, 2, 3):
+        rig.poll(number)
+        assert rig.unaccounted() == 0
+    rig.account(kept=9, kept_of_channel=2, sequence=2, delivered=4, waiting=4,
+                dropped={"too old": 1})  # fmt: skip
+    assert rig.unaccounted() == 0
+    assert rig.relay.ledger.total_polled == 10
+    assert len(rig.relay.channel) == 1
+
+
+def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Rig) -> None:
+    """A full channel, and a second control process that reads the book of the first."""
+    rig.relay.channel = Channel(max_polls=2)
+    rig.account()
+    rig.layout("a")
+    rig.uploader.close_link()
+    for number in (1, 2, 3, 4, 7):
+        rig.poll(number, reason="late")
+    assert rig.unaccounted() == 0
+    book = rig.relay.ledger.book()
+    later = Ledger(1000)
+    later.settle(Account(kept=2, waiting=2, newest_ms=7000, book=book))
+    assert later.total_dropped() == {"the channel was full": 3}
+    assert later.missed == {"late": 2}
+    assert later.total_polled == 5
+    assert later.unaccounted(0) == 0
+    later.poll(10_000, "late")
+    assert later.missed == {"late": 2, "the agent was down": 2}
+    assert [gap.reason for gap in later.gaps] == ["late", "the agent was down"]
 
 
 def test_troubles_and_last_words_are_the_workers(rig: Rig) -> None:

@@ -72,5 +72,6 @@ def test_killing_the_uploader_costs_no_tick_and_no_poll(
     assert_unbroken(sorted(set(server.timestamps())), 100)
     status = agent.status()
     assert status["missed"] == {}
-    assert status["polls"]["dropped"] == 0
+    assert status["polls"]["dropped"] == {}
+    assert status["polls"]["unaccounted"] == 0
     assert status["workers"]["uploader"]["restarts"] == 18

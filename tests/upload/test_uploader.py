@@ -37,7 +37,9 @@ class Process:
         self.link, theirs = Link.pair()
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(theirs, Config(home, home, home, home, "debug", "en", "127.0.0.1", port, 100))
+            spool = (10**9, 10**6, 0)
+            config = Config(home, home, home, home, "debug", "en", "127.0.0.1", port, 100, *spool)
+            self._be(theirs, config)
         theirs.close()
         self._heard: list[Message] = []
         self.status: int | None = None
