@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 AGENT_ID = "a" * 64
 BODY = b'{"some": "json"}'
 TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+#: What a server says that closes the connection after its answer.
+LAST = "Connection: close"
 #: The limit of an exchange in tests of it, and what an exchange may take at the most.
 SHORT_S = 0.5
 DEADLINE_S = 20.0
@@ -178,7 +180,7 @@ def test_a_large_body_arrives_whole(serve: Serve) -> None:
 
 def test_a_cookie_is_sent_back(serve: Serve) -> None:
     """A pattoo server that gets its session's cookie back answers three times faster."""
-    server = serve(saying(answer("200 OK", b"OK", "Set-Cookie: session=abc; Path=/")))
+    server = serve(saying(answer("200 OK", b"OK", "Set-Cookie: session=abc; Path=/", LAST)))
     transport = Transport("127.0.0.1", server.port)
     assert transport.post(AGENT_ID, BODY).delivered
     assert transport.post(AGENT_ID, BODY).delivered
@@ -198,7 +200,7 @@ def test_one_connection_serves_several_posts(serve: Serve) -> None:
 
 def test_a_server_that_closes_is_connected_to_again(serve: Serve) -> None:
     """So it is with pattoo, after each answer."""
-    server = serve(saying(TAKEN))
+    server = serve(saying(answer("200 OK", b"OK", LAST)))
     transport = Transport("127.0.0.1", server.port)
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
