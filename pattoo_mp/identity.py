@@ -8,6 +8,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import private
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AGENT_ID: Final = re.compile(r"[0-9a-f]{64}")
+_LINE: Final = 1000
 _EXPECTED: Final = "64 hexadecimal digits"
 
 
@@ -25,10 +27,11 @@ def origin(identity_file: Path) -> Origin:
 
 def _agent_id(path: Path) -> str:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_directory(path.parent)
         if not path.exists():
             _create(path)
-        line = path.read_text(encoding="ascii").split("\n", 1)[0].strip()
+        with os.fdopen(private.open_file(path, os.O_RDONLY), encoding="ascii") as file:
+            line = file.readline(_LINE).strip()
     except UnicodeDecodeError as error:
         raise IdentityError(f"{path}: is not text; expected {_EXPECTED}") from error
     except OSError as error:
@@ -46,7 +49,7 @@ def _agent_id(path: Path) -> str:
 def _create(path: Path) -> None:
     """Write a new identity so that no crash can leave half of one, nor a race two."""
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32) + "\n")
         file.flush()

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import private
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from io import TextIOWrapper
 
 _FORMAT: Final = "%(asctime)s %(levelname)s [%(processName)s %(process)d] %(message)s"
+
+
+class _LogFile(logging.handlers.WatchedFileHandler):
+    """Appends to the log, unless somebody laid a link in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or give it up: the inherited one raises where the file cannot be reopened."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = private.open_file(
+            Path(self.baseFilename), os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        )
+        return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123 - a descriptor
 
 
 def set_up(file: Path, level: str, process: str, *, to_stderr: bool) -> None:
@@ -20,9 +41,7 @@ def set_up(file: Path, level: str, process: str, *, to_stderr: bool) -> None:
     given up without a word: a full disk must not end an agent.
     """
     logging.raiseExceptions = False
-    handlers: list[logging.Handler] = [
-        logging.handlers.WatchedFileHandler(file, encoding="utf-8", errors="backslashreplace")
-    ]
+    handlers: list[logging.Handler] = [_LogFile(file, encoding="utf-8", errors="backslashreplace")]
     if to_stderr:
         handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger()

@@ -12,6 +12,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp import private
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,7 +25,7 @@ class Door:
     """Listens at `path`; only the user that runs the agent, and root, may knock."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_directory(path.parent)
         self._path = path
         path.unlink(missing_ok=True)  # of a control process that was killed
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

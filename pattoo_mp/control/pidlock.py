@@ -13,6 +13,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import private
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ class PidLock:
     def __init__(self, path: Path) -> None:
         """Take the lock and write our process id. Raises `AlreadyRunningError`, `StartError`."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._descriptor = os.open(path, flags, 0o644)
+            private.make_directory(path.parent)
+            self._descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
         try:
@@ -55,7 +55,7 @@ def holder(path: Path) -> int | None:
     Raises `PattooError` if we may not look.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = private.open_file(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -8,6 +8,7 @@ import socket
 import xmlrpc.client
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp import private
 from pattoo_mp.errors import SupervisorError
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
         path.unlink(missing_ok=True)
         return
     group = environment.get("SUPERVISOR_GROUP_NAME", process)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.make_directory(path.parent)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps({"url": url, "name": f"{group}:{process}"}), encoding="utf-8")
+    descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"url": url, "name": f"{group}:{process}"}, file)
     aside.replace(path)
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import private
 from pattoo_mp.errors import SpoolError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def hold(path: Path) -> int:
     Raises `SpoolError` if another process has it.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SpoolError(f"{path}: {error.strerror}; expected a file of this agent") from error
     until = time.monotonic() + _PREDECESSOR_S

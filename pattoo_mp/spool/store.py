@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from pattoo_mp import private
 from pattoo_mp.errors import SpoolError
 from pattoo_mp.spool.hold import hold
 from pattoo_mp.spool.limits import Limits
@@ -333,7 +334,7 @@ class Spool:
     def _move(self) -> None:
         """The file was removed under our feet: what is still open goes into a new one."""
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_directory(self._path.parent)
         if not self._lock_path.exists():
             os.close(self._held)
             self._held = hold(self._lock_path)

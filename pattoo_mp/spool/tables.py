@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
+from pattoo_mp import private
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.spool import schema
@@ -56,7 +57,7 @@ class Tables:
             self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             return
         # SQLite gives its journal the mode of the file, so the mode must be right from the start.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        os.close(private.open_file(path, os.O_RDWR | os.O_CREAT))
         self._connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=1
         )

@@ -10,7 +10,7 @@ import logging
 import select
 import signal
 import time
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.link import LinkClosedError
@@ -34,8 +34,14 @@ _LOG = logging.getLogger(__name__)
 _COMMIT_S: Final = 1.0
 #: How long to leave a disk alone that did not take a commit.
 _RETRY_S: Final = 1.0
+#: More than all the bounds of one attempt together: back-off, connection, exchange, status page.
+_POSTING_S: Final = 180.0
 #: How long an uploader that was asked to end waits for control's leave to do so.
 _LEAVE_S: Final = 2.0
+
+
+class StuckError(Exception):
+    """The posting thread hangs; only a new process helps."""
 
 
 class Uploader:
@@ -56,6 +62,7 @@ class Uploader:
         self._layouts: dict[str, bytes] = {}
         self._book = ""
         self._reporting = Lock()
+        self._heard_of_posting = time.monotonic()
         self._commit_at = 0.0
         self._ends_at: float | None = None
         self._closed = False
@@ -71,6 +78,7 @@ class Uploader:
                 self._wait()
                 self._take()
                 self._commit_if_due()
+                self._check_posting()
         except LinkClosedError:
             _LOG.error("Control is gone; the uploader keeps what it has and ends.")
         self._drain.stop()
@@ -116,6 +124,17 @@ class Uploader:
             case _:
                 _LOG.error("A message that is not understood: %.80r", message)
 
+    def _check_posting(self) -> None:
+        """End, to be replaced, if the posting thread has long been silent with work to do.
+
+        Each of its steps is bounded, but for what a resolver or a disk does; a thread that hangs
+        in one of these cannot be ended in any other way.
+        """
+        if time.monotonic() - self._heard_of_posting > _POSTING_S:
+            if self._spool.waiting:
+                raise StuckError(f"nothing was heard of the posting for {_POSTING_S:g} s")
+            self._heard_of_posting = time.monotonic()
+
     def _commit_if_due(self) -> None:
         if self._held and time.monotonic() >= self._commit_at:
             self._commit_at = time.monotonic() + _COMMIT_S
@@ -154,6 +173,8 @@ class Uploader:
         self._send(Kind.NOTE, {"spool": error} if error else {})
 
     def _report(self, state: UploadState) -> None:
+        if current_thread() is not main_thread():
+            self._heard_of_posting = time.monotonic()
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
             self._send(Kind.UPLOAD, state.fields(), self._account())

@@ -1,0 +1,34 @@
+"""Files and directories for the agent's user alone, where nobody else can lay a trap.
+
+A directory that others may write to (/tmp, say) may hold a link where the agent expects a file of
+its own, and what the agent writes would go to wherever the link points. So links are not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory of the agent's own, and its parents. Raises `OSError`.
+
+    In a place where everybody may write, one that is there already must be ours or root's.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    is_public = path.parent.stat().st_mode & stat.S_IWOTH
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {os.geteuid(), 0}
+    if is_public and not is_ours:
+        raise PermissionError(
+            1, "somebody else's, in a directory that everybody may write to", str(path)
+        )
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file of the agent's own, or make it (mode 0600). Raises `OSError` for a link."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
