@@ -65,8 +65,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, b"OK")
 
     def answer(self, status: int, body: bytes) -> None:
-        """Send a whole answer."""
+        """Send a whole answer, and close, as the real server does after each."""
         self.send_response(status)
+        self.send_header("Connection", "close")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
