@@ -31,6 +31,11 @@ class Backoff:
         self._failures += 1
         return self._draw(0, bound)
 
+    def slow(self) -> float:
+        """Note a failure that only a person can mend; return the largest delay at once."""
+        self._failures += 1
+        return self._draw(LARGEST_S, LARGEST_S)
+
     def succeeded(self) -> None:
         """Begin anew."""
         self._failures = 0

@@ -7,17 +7,20 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.errors import WireError
 from pattoo_mp.messages import UploadState
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
-from pattoo_mp.upload.batch import POLLS, first_post
-from pattoo_mp.wire.encode import encode
+from pattoo_mp.upload.delivery import Delivery
+from pattoo_mp.upload.legacy_source import LegacySource
+from pattoo_mp.upload.spooled import SpooledPosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.spool.store import Spool, Spooled
+    from pattoo_mp.spool.store import Spool
+    from pattoo_mp.upload.delivery import Attempt
+    from pattoo_mp.upload.legacy import LegacyPosts
+    from pattoo_mp.upload.post import Source
     from pattoo_mp.upload.transport import Transport
 
 _LOG = logging.getLogger(__name__)
@@ -27,7 +30,10 @@ _SPACING_S: Final = 1.0
 
 
 class Drain:
-    """The loop of the posting thread. `report` is given the state whenever it changes."""
+    """The loop of the posting thread. `report` is given the state whenever it changes.
+
+    What `legacy` has goes before what the spool has.
+    """
 
     def __init__(
         self,
@@ -35,12 +41,22 @@ class Drain:
         transport: Transport,
         interval_ms: int,
         report: Callable[[UploadState], None],
+        *,
+        legacy: LegacyPosts | None = None,
+        backoff: Backoff | None = None,
+        spacing_s: float = _SPACING_S,
     ) -> None:
         self._spool = spool
         self._transport = transport
-        self._spacing_s = max(_SPACING_S, interval_ms / 1000)
         self._report = report
-        self._backoff = Backoff()
+        sources: list[Source] = [
+            SpooledPosts(spool, self._envelope_ms, interval_ms / 1000, spacing_s)
+        ]
+        if legacy is not None:
+            sources.insert(0, LegacySource(legacy, self._envelope_ms, spacing_s))
+        self._delivery = Delivery(
+            sources, transport, self._envelope_ms, backoff or Backoff(), spacing_s
+        )
         self._changed = Condition()
         self._stopping = False
         self._not_before = 0.0
@@ -57,10 +73,10 @@ class Drain:
             try:
                 self._post()
             except StorageError as error:
-                self._failed(f"the spool: {error}")
+                self._broken(f"the spool: {error}")
             except Exception as error:  # noqa: BLE001 - this thread's outermost loop: told, and tried again
                 _LOG.exception("A post could not be made.")
-                self._failed(f"{type(error).__name__}: {error}")
+                self._broken(f"{type(error).__name__}: {error}")
             self.tell()
 
     def wake(self) -> None:
@@ -92,7 +108,7 @@ class Drain:
 
     def _wait_for_polls(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._spool.waiting)
+            self._changed.wait_for(lambda: self._stopping or self._delivery.waiting)
             return not self._stopping
 
     def _wait_for_time(self) -> bool:
@@ -103,58 +119,47 @@ class Drain:
 
     def _post(self) -> None:
         started = time.monotonic()
-        try:
-            post = first_post(self._spool.oldest(POLLS), self._spool.layout)
-            body = self._encode(post)
-        except WireError:
-            self._set_aside_unreadable()
+        attempt = self._delivery.attempt()
+        if attempt is None:
             return
-        first = self._spool.layout(post[0].poll.layout_id)
-        outcome = self._transport.post(first.origin.agent_id, body)
-        if self._stopping and not outcome.delivered:
-            return
-        if outcome.delivered:
-            self._delivered += self._spool.acknowledge(post[-1].id)
-            self._succeeded(len(post), len(body))
-            self._not_before = started + self._spacing_s
-        else:
-            self._failed(outcome.error)
-            self._not_before = max(self._not_before, started + _SPACING_S)
+        if not attempt.error:
+            self._succeeded(attempt)
+            self._not_before = started + attempt.wait_s
+        elif not self._stopping:
+            self._failed(attempt)
 
-    def _encode(self, post: list[Spooled]) -> bytes:
-        layouts = {s.poll.layout_id: self._spool.layout(s.poll.layout_id) for s in post}
-        envelope_ms = self._spool.next_envelope_ms(time.time_ns() // 1_000_000)
-        return encode(layouts, [s.poll for s in post], envelope_ms)
+    def _broken(self, error: str) -> None:
+        self._failed(self._delivery.broken(error))
 
-    def _succeeded(self, polls: int, size: int) -> None:
+    def _envelope_ms(self) -> int:
+        return self._spool.next_envelope_ms(_now_ms())
+
+    def _succeeded(self, attempt: Attempt) -> None:
+        self._delivered += attempt.polls
         self._posts += 1
-        self._last_post_ms = time.time_ns() // 1_000_000
-        self._backoff.succeeded()
+        self._last_post_ms = _now_ms()
         if self._failing_since_ms:
             _LOG.info("%s takes polls again.", self._transport.url)
             self._failing_since_ms = 0
-        _LOG.debug("%d polls delivered in %d bytes, %d wait.", polls, size, self._spool.waiting)
+        _LOG.debug(
+            "%d polls delivered in %d bytes, %d wait.",
+            attempt.polls,
+            attempt.bytes_sent,
+            self._spool.waiting,
+        )
 
-    def _failed(self, error: str) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        delay_s = self._backoff.failed()
-        self._not_before = time.monotonic() + delay_s
-        if error != self._error or not self._failing_since_ms:
+    def _failed(self, attempt: Attempt) -> None:
+        self._not_before = time.monotonic() + attempt.wait_s
+        if attempt.error != self._error or not self._failing_since_ms:
             _LOG.warning(
                 "%s: %s. %d polls wait; trying again until they are taken.",
                 self._transport.url,
-                error,
+                attempt.error,
                 self._spool.waiting,
             )
-        self._error, self._error_ms = error, now_ms
-        self._failing_since_ms = self._failing_since_ms or now_ms
+        self._error, self._error_ms = attempt.error, _now_ms()
+        self._failing_since_ms = self._failing_since_ms or self._error_ms
 
-    def _set_aside_unreadable(self) -> None:
-        """Move what no release can read out of the way of all that comes after it."""
-        for spooled in self._spool.oldest(POLLS):
-            try:
-                layout = self._spool.layout(spooled.poll.layout_id)
-                encode({layout.identifier: layout}, [spooled.poll], 0)
-            except WireError as error:
-                _LOG.error("The poll of %d ms is set aside: %s", spooled.poll.timestamp_ms, error)
-                self._spool.set_aside(spooled.id, str(error))
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

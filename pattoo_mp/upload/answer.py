@@ -1,0 +1,102 @@
+"""What a server's answer to a post means: pure, as wire.md has it.
+
+The server that answers may be pattoo, a proxy before it, or something else entirely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+from pattoo_mp.upload.retry_after import retry_after_s
+
+#: pattoo answers `OK`; what is longer than this is somebody else's page.
+ANSWER_BYTES: Final = 4096
+
+_QUOTED: Final = 80
+_TAKEN: Final = b"OK"
+_OPERATIONAL: Final = b"agent api is operational"
+
+
+class Fault(Enum):
+    """Of what kind the error of a post is."""
+
+    REFUSED = "the data may be bad, or the server ill"
+    TOO_LARGE = "smaller posts may be taken"
+    BUSY = "the server asks to wait"
+    NOT_PATTOO = "something else answers, or the agent is configured wrongly"
+    UNREACHABLE = "no answer that says anything"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a post: `error` is empty if, and only if, the server has taken it.
+
+    `fault` says of what kind an error is, and `retry_after_s` how long the server wants to be
+    left alone at the least.
+    """
+
+    error: str = ""
+    fault: Fault = Fault.UNREACHABLE
+    retry_after_s: float = 0.0
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the server has taken the post."""
+        return not self.error
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said, or as much of it as was read."""
+
+    status: int
+    reason: str
+    body: bytes
+    retry_after: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What this means as the answer to a post."""
+        error = self._error()
+        if not error:
+            return Outcome()
+        wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
+        fault = _fault(self.status)
+        return Outcome(error, fault, wait_s if fault is Fault.BUSY else 0.0)
+
+    @property
+    def is_operational(self) -> bool:
+        """Whether this is the status page of a pattoo server that is well."""
+        return self.status == 200 and _OPERATIONAL in self.body.lower()
+
+    def _error(self) -> str:
+        if len(self.body) > ANSWER_BYTES:
+            return f"status {self.status} with a page; expected OK from pattoo"
+        text = self.body.decode("ascii", "backslashreplace").strip()[:_QUOTED]
+        if self.status != 200:
+            return f"status {self.status} {one_line(self.reason)[:_QUOTED]}: {text!r}"
+        # A captive portal, too, answers 200.
+        if self.body.strip() != _TAKEN:
+            return f"status 200 with {text!r}; expected OK from pattoo"
+        return ""
+
+
+def one_line(text: str) -> str:
+    """Words of a server's, fit for a log and a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def _fault(status: int) -> Fault:
+    match status:
+        case 500:
+            return Fault.REFUSED
+        case 413:
+            return Fault.TOO_LARGE
+        case 429 | 503:
+            return Fault.BUSY
+        case 408:  # a slow network, not a wrong server
+            return Fault.UNREACHABLE
+    return Fault.NOT_PATTOO if status < 500 else Fault.UNREACHABLE

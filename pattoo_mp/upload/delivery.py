@@ -1,0 +1,129 @@
+"""One attempt to deliver the oldest post, and what follows from the server's answer.
+
+    taken                  the next one, after the usual spacing
+    refused, too large     a smaller one, soon; a single poll that is refused again and again is
+                           set aside; but only while the server is well: an ill one is waited for
+    busy                   as long as the server asks for, and a little more
+    not pattoo             slowly: a person has to look
+    unreachable            again, with back-off
+
+A server whose disk is full refuses all posts, and its status page says that it is well. So before
+a poll is set aside the server has to take an empty post.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.post import empty_post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pattoo_mp.upload.answer import Outcome
+    from pattoo_mp.upload.backoff import Backoff
+    from pattoo_mp.upload.post import Post, Source
+    from pattoo_mp.upload.transport import Transport
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK: Final = (
+    "this is not how a pattoo server takes posts: check ip_address and ip_bind_port of "
+    "pattoo_agent_api, and what stands between"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of an attempt: `error` is empty if it was not in vain.
+
+    `polls` of the spool were delivered in `bytes_sent`; the next attempt comes after `wait_s`.
+    """
+
+    error: str = ""
+    polls: int = 0
+    bytes_sent: int = 0
+    wait_s: float = 0.0
+
+
+class Delivery:
+    """Delivers from the first of `sources` that has something. `spacing_s` is the least wait."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        transport: Transport,
+        envelope_ms: Callable[[], int],
+        backoff: Backoff,
+        spacing_s: float,
+    ) -> None:
+        self._sources = sources
+        self._transport = transport
+        self._envelope_ms = envelope_ms
+        self._backoff = backoff
+        self._spacing_s = spacing_s
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to deliver."""
+        return any(source.waiting for source in self._sources)
+
+    def attempt(self) -> Attempt | None:
+        """Try once; None if there was nothing to try."""
+        for source in self._sources:
+            post = source.oldest() if source.waiting else None
+            if post is not None:
+                return self._try(source, post)
+        return None
+
+    def broken(self, error: str) -> Attempt:
+        """What follows where something of our own failed."""
+        return self._later(error, self._backoff.failed())
+
+    def _try(self, source: Source, post: Post) -> Attempt:
+        outcome = self._transport.post(post.agent_id, post.body)
+        if not outcome.delivered:
+            return self._not_taken(source, post, outcome)
+        polls = post.taken()
+        self._backoff.succeeded()
+        source.window.taken()
+        return Attempt("", polls, len(post.body), source.spacing_s)
+
+    def _not_taken(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
+        match outcome.fault:
+            case Fault.REFUSED | Fault.TOO_LARGE:
+                return self._refused(source, post, outcome)
+            case Fault.BUSY:
+                # What the server asks for is the least: its agents must not all come at once.
+                wait_s = outcome.retry_after_s + self._backoff.failed()
+                return self._later(outcome.error, wait_s)
+            case Fault.NOT_PATTOO:
+                return self._later(f"{outcome.error}; {_LOOK}", self._backoff.slow())
+        return self._later(outcome.error, self._backoff.failed())
+
+    def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
+        can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
+        if not can_be_split and not self._transport.is_well():
+            return self._later(outcome.error, self._backoff.failed())
+        if source.window.refused(post.polls, post.head):
+            return self._condemn(source, post, outcome)
+        if post.polls > 1:
+            _LOG.info("%d polls were refused; trying %d.", post.polls, source.window.polls)
+        return self._later(outcome.error, 0.0)
+
+    def _condemn(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
+        """Set a poll aside, unless the server takes nothing at all."""
+        empty = empty_post(post.agent_id, self._envelope_ms())
+        if not self._transport.post(post.agent_id, empty).delivered:
+            source.window.acquit()
+            error = f"{outcome.error}; it takes no empty post either"
+            return self._later(error, self._backoff.failed())
+        _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)
+        post.set_aside(outcome.error)
+        return self._later(outcome.error, 0.0)
+
+    def _later(self, error: str, wait_s: float) -> Attempt:
+        return Attempt(error, wait_s=max(self._spacing_s, wait_s))

@@ -1,0 +1,89 @@
+"""Posts of the polls in the spool."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pattoo_mp.errors import WireError
+from pattoo_mp.upload.batch import POLLS, first_post
+from pattoo_mp.upload.post import Post
+from pattoo_mp.upload.window import Window
+from pattoo_mp.wire.encode import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pattoo_mp.spool.store import Spool, Spooled
+
+_LOG = logging.getLogger(__name__)
+
+
+class SpooledPosts:
+    """A source of posts. `envelope_ms` gives each its time; see `Source` for `spacing_s`.
+
+    Polls are posted no more often than they are made; but while the posts are small because
+    something was refused, as often as a server is ever posted to (`least_spacing_s`).
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        envelope_ms: Callable[[], int],
+        interval_s: float,
+        least_spacing_s: float,
+    ) -> None:
+        self._spool = spool
+        self._envelope_ms = envelope_ms
+        self._interval_s = interval_s
+        self._least_spacing_s = least_spacing_s
+        self.window = Window()
+
+    @property
+    def spacing_s(self) -> float:
+        """How long to leave the server alone after a post was taken."""
+        if self.window.is_narrowed:
+            return self._least_spacing_s
+        return max(self._interval_s, self._least_spacing_s)
+
+    @property
+    def waiting(self) -> int:
+        """How many polls are in the spool."""
+        return self._spool.waiting
+
+    def oldest(self) -> Post | None:
+        """The post of the oldest polls; what cannot be read is set aside."""
+        try:
+            polls = first_post(self._spool.oldest(self.window.polls), self._spool.layout)
+            return self._post(polls) if polls else None
+        except WireError:
+            if not self._set_aside_unreadable():
+                raise
+            return None
+
+    def _post(self, polls: list[Spooled]) -> Post:
+        layouts = {s.poll.layout_id: self._spool.layout(s.poll.layout_id) for s in polls}
+        body = encode(layouts, [s.poll for s in polls], self._envelope_ms())
+        first = polls[0]
+        return Post(
+            agent_id=layouts[first.poll.layout_id].origin.agent_id,
+            body=body,
+            polls=len(polls),
+            head=f"the poll of {first.poll.timestamp_ms} ms (number {first.id})",
+            taken=partial(self._spool.acknowledge, polls[-1].id),
+            set_aside=partial(self._spool.set_aside, first.id),
+        )
+
+    def _set_aside_unreadable(self) -> int:
+        """Move what no release can read out of the way of all that comes after it."""
+        moved = 0
+        for spooled in self._spool.oldest(POLLS):
+            try:
+                layout = self._spool.layout(spooled.poll.layout_id)
+                encode({layout.identifier: layout}, [spooled.poll], 0)
+            except WireError as error:
+                _LOG.error("The poll of %d ms is set aside: %s", spooled.poll.timestamp_ms, error)
+                self._spool.set_aside(spooled.id, str(error))
+                moved += 1
+        return moved

@@ -1,0 +1,56 @@
+"""How many polls the next post may hold, and when a single one has been refused for good.
+
+A pure decision: a refused post is followed by one of half its polls, down to one, so that a poll
+that the server cannot take is found in a few steps; each post that is taken doubles the number
+again. Only what happened while the server was well is noted here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pattoo_mp.upload.batch import POLLS
+
+#: A poll that was refused so often, alone and in a row, is not refused by chance.
+ATTEMPTS: Final = 3
+
+
+class Window:
+    """The number of polls for the next post; at most `largest`."""
+
+    def __init__(self, largest: int = POLLS) -> None:
+        self._largest = largest
+        self._polls = largest
+        self._head = ""
+        self._refusals = 0
+
+    @property
+    def polls(self) -> int:
+        """How many polls the next post may hold."""
+        return self._polls
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether refusals made it smaller than it could be."""
+        return self._polls < self._largest
+
+    def taken(self) -> None:
+        """Note that a post was taken."""
+        self._polls = min(self._largest, self._polls * 2)
+        self._refusals = 0
+
+    def refused(self, polls: int, head: str) -> bool:
+        """Note that a post of so many polls, beginning with `head`, was refused.
+
+        Returns whether `head` was refused alone, `ATTEMPTS` times in a row.
+        """
+        self._polls = max(1, polls // 2)
+        if polls > 1:
+            return False
+        self._refusals = self._refusals + 1 if head == self._head else 1
+        self._head = head
+        return self._refusals >= ATTEMPTS
+
+    def acquit(self) -> None:
+        """Forget the refusals of the head: it was the server's fault."""
+        self._refusals = 0
