@@ -55,7 +55,7 @@ class Link:
         Raises `LinkClosedError` if nobody is there.
         """
         with self._lock:
-            self._unsent += msgpack.packb(message)
+            self._unsent += msgpack.packb(message, unicode_errors="backslashreplace")
             self._push()
 
     def flush(self) -> None:
