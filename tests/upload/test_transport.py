@@ -77,7 +77,7 @@ def _read_request(connection: socket.socket) -> bytes:
             return b""
         content += piece
     head, _, body = content.partition(b"\r\n\r\n")
-    length = next(int(v) for k, v in _headers(head) if k == b"content-length")
+    length = next((int(v) for k, v in _headers(head) if k == b"content-length"), 0)
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
@@ -274,6 +274,86 @@ def test_a_redirect_is_not_followed(serve: Serve, status: str) -> None:
     outcome = post(serve(saying(answer(status, b"", location))))
     assert outcome.error.startswith(f"status {status}")
     assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("status", ["302 Found", "308 Permanent"])
+def test_the_endless_body_of_a_redirect_is_not_read(serve: Serve, status: str) -> None:
+    """A library that looks where a redirect leads reads all of its body first."""
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(f"HTTP/1.1 {status}\r\nLocation: /elsewhere\r\n\r\n".encode())
+        while True:
+            connection.sendall(b"x" * 1000)
+
+    assert post(serve(talk)).error == f"status {status[:3]} with a page; expected OK from pattoo"
+
+
+def test_how_long_a_server_asks_to_wait_is_told(serve: Serve) -> None:
+    """The header of a server, or of a proxy before it."""
+    busy = answer("503 Service Unavailable", b"", "Retry-After: 17")
+    assert post(serve(saying(busy))).retry_after_s == 17
+
+
+# --- the status page
+
+
+PAGE = answer("200 OK", b"The Pattoo Agent API is Operational.")
+
+
+def is_well(server: RawServer, exchange_s: float = DEADLINE_S) -> bool:
+    """Ask once."""
+    return Transport("127.0.0.1", server.port, exchange_s).is_well()
+
+
+def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
+    """It is asked for with GET."""
+    server = serve(saying(PAGE))
+    assert is_well(server)
+    assert server.requests[0].startswith(b"GET /pattoo/api/v1/agent/status HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [answer("500 no", b"The Pattoo Agent API is Operational."), answer("200 OK", b"OK"),
+     answer("200 OK", b"<html>"), PAGE[:-1], b"garbage", b"", answer("404 NOT FOUND", b"")],
+)  # fmt: skip
+def test_a_server_that_says_anything_else_is_not_well(serve: Serve, said: bytes) -> None:
+    """What is not a clear yes is a no."""
+    assert not is_well(serve(saying(said)))
+
+
+def test_a_server_out_of_reach_is_not_well() -> None:
+    """Nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    assert not Transport("127.0.0.1", port).is_well()
+
+
+def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
+    """A redirect is not followed here either."""
+    elsewhere = serve(saying(PAGE))
+    location = f"Location: http://127.0.0.1:{elsewhere.port}/"
+    assert not is_well(serve(saying(answer("302 Found", b"", location))))
+    assert elsewhere.connections == 0
+
+
+def test_an_endless_status_page_is_not_read(serve: Serve) -> None:
+    """It is bounded in size, and does not count."""
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 1000)
+
+    assert not is_well(serve(talk))
+
+
+def test_a_status_page_that_drips_is_bounded_in_time(serve: Serve) -> None:
+    """As long as a post at the most."""
+    began = time.monotonic()
+    head = b"HTTP/1.1 200 OK\r\n\r\nThe Pattoo Agent API is Operational."
+    assert not is_well(serve(dripping(head, b" ")), SHORT_S)
+    assert time.monotonic() - began < DEADLINE_S
 
 
 # --- not answered

@@ -1,0 +1,92 @@
+"""A pattoo server whose answers depend on what is posted, and whose status page may be ill."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from tests.support.server import PREFIX, Handler, PattooServer, Post, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    #: Looks at a body and says how to answer: the status, the text, and further headers.
+    Mood = Callable[[bytes], tuple[int, bytes, dict[str, str]]]
+
+WELL = b"The Pattoo Agent API is Operational."
+
+
+class MoodyServer(PattooServer):
+    """Takes what its `mood` answers with 200 and OK; `page` is the status page."""
+
+    def __init__(self) -> None:
+        self.mood: Mood = taking
+        self.page: tuple[int, bytes] = (200, WELL)
+        self.bodies: list[bytes] = []
+        super().__init__()
+
+    def up(self) -> None:
+        """Begin, or begin again, to listen."""
+        self._server = Server(("127.0.0.1", self.port), _Handler)
+        self._server.owner = self
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def sizes(self) -> list[int]:
+        """How many polls each post had, in the order in which they came, taken or not."""
+        return [len(Post("", body).timestamps()) for body in list(self.bodies)]
+
+
+class _Handler(Handler):
+    def do_GET(self) -> None:  # noqa: N802 - as inherited
+        self.answer(*_owner(self).page)
+
+    def do_POST(self) -> None:  # noqa: N802 - as inherited
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        owner = _owner(self)
+        owner.bodies.append(body)
+        status, text, headers = owner.mood(body)
+        if (status, text) == (200, b"OK"):
+            owner.posts.append(Post(self.path.removeprefix(PREFIX + "receive/"), body))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def _owner(handler: Handler) -> MoodyServer:
+    assert isinstance(handler.server.owner, MoodyServer)
+    return handler.server.owner
+
+
+def taking(_: bytes) -> tuple[int, bytes, dict[str, str]]:
+    """Take everything."""
+    return 200, b"OK", {}
+
+
+def saying(status: int, text: bytes = b"no", **headers: str) -> Mood:
+    """Take nothing. In the names of headers `_` stands for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: (status, text, named)
+
+
+def refusing(*timestamps: int) -> Mood:
+    """Answer 500 to each post with one of these polls in it."""
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        poisoned = set(timestamps) & set(Post("", body).timestamps())
+        return (500, b"cannot read this", {}) if poisoned else taking(body)
+
+    return mood
+
+
+def too_large_above(size: int) -> Mood:
+    """Answer 413 to each post of more bytes."""
+    return lambda body: (413, b"too large", {}) if len(body) > size else taking(body)
+
+
+def disk_full(_: bytes) -> tuple[int, bytes, dict[str, str]]:
+    """Answer 500 to everything, whatever is in it."""
+    return 500, b"No space left on device", {}

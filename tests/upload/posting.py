@@ -1,0 +1,93 @@
+"""A drain between a real spool and a real server, quick enough for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.backoff import Backoff
+from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.transport import Transport
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pattoo_mp.messages import UploadState
+    from pattoo_mp.upload.legacy import LegacyPosts
+    from tests.support.server import PattooServer
+
+    Begin = Callable[..., "Posting"]
+
+_MOMENT_S = 0.005
+
+
+def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
+    """A function that makes drains; all end with the test."""
+    made: list[Posting] = []
+
+    def begin(legacy: LegacyPosts | None = None) -> Posting:
+        made.append(Posting(home, server, legacy))
+        return made[-1]
+
+    yield begin
+    for posting in made:
+        posting.end()
+
+
+class Posting:
+    """A drain, not started yet. Its delays are those of the agent, divided by a large number."""
+
+    def __init__(self, home: Path, server: PattooServer, legacy: LegacyPosts | None) -> None:
+        self._path = home / "spool.sqlite"
+        self.spool = Spool(self._path)
+        self.states: list[UploadState] = []
+        self.drawn: list[float] = []
+        self.drain = Drain(
+            self.spool,
+            Transport("127.0.0.1", server.port),
+            1,
+            self.states.append,
+            legacy=legacy,
+            backoff=Backoff(self._draw),
+            spacing_s=_MOMENT_S,
+        )
+        self._thread = threading.Thread(target=self.drain.run, daemon=True)
+
+    def start(self) -> None:
+        """Begin to post."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """End it, and close the spool."""
+        self.drain.stop()
+        if self._thread.ident is not None:
+            self._thread.join(20)
+            assert not self._thread.is_alive()
+        self.spool.close()
+
+    def wait_until_empty(self) -> None:
+        """Wait for the last poll to leave, one way or the other, and for the account of it."""
+        wait_for(lambda: self.states and self.states[-1].waiting == 0, 60, "an empty spool")
+
+    def wait_for_error(self, part: str) -> None:
+        """Wait for a failure that says this."""
+        wait_for(lambda: part in self.error, what=part)
+
+    @property
+    def error(self) -> str:
+        """The last error told."""
+        return self.states[-1].last_error if self.states else ""
+
+    def quarantine(self) -> list[tuple[int, str]]:
+        """The polls set aside, by their times, with the reasons."""
+        with contextlib.closing(sqlite3.connect(self._path)) as file:
+            return file.execute("SELECT timestamp_ms, reason FROM quarantine").fetchall()
+
+    def _draw(self, _low: float, high: float) -> float:
+        self.drawn.append(high)
+        return _MOMENT_S

@@ -1,0 +1,59 @@
+"""What an answer means."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp.upload.answer import Answer, Fault
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        (500, Fault.REFUSED),
+        (413, Fault.TOO_LARGE),
+        (429, Fault.BUSY), (503, Fault.BUSY),
+        (404, Fault.NOT_PATTOO), (400, Fault.NOT_PATTOO), (405, Fault.NOT_PATTOO),
+        (401, Fault.NOT_PATTOO), (301, Fault.NOT_PATTOO), (302, Fault.NOT_PATTOO),
+        (308, Fault.NOT_PATTOO), (201, Fault.NOT_PATTOO), (208, Fault.NOT_PATTOO),
+        (408, Fault.UNREACHABLE), (502, Fault.UNREACHABLE), (504, Fault.UNREACHABLE),
+        (501, Fault.UNREACHABLE), (599, Fault.UNREACHABLE),
+    ],
+)  # fmt: skip
+def test_each_status_has_its_fault(status: int, fault: Fault) -> None:
+    """As the table in wire.md has it, whatever the body says."""
+    outcome = Answer(status, "reason", b"OK").outcome
+    assert not outcome.delivered
+    assert outcome.fault is fault
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"OKAY", b"x" * 5000])
+def test_200_without_ok_is_not_pattoo(body: bytes) -> None:
+    """A captive portal, or somebody else's web server."""
+    assert Answer(200, "OK", body).outcome.fault is Fault.NOT_PATTOO
+
+
+def test_200_and_ok_is_delivered() -> None:
+    """The one answer that is."""
+    assert Answer(200, "OK", b"OK", "100").outcome.delivered
+
+
+@pytest.mark.parametrize(("status", "wait_s"), [(429, 7), (503, 7), (500, 0), (302, 0)])
+def test_only_a_busy_server_may_ask_to_wait(status: int, wait_s: int) -> None:
+    """Elsewhere Retry-After means something else, or nothing."""
+    assert Answer(status, "", b"", "7").outcome.retry_after_s == wait_s
+
+
+def test_the_status_page_of_a_well_server_is_known() -> None:
+    """In the words of pattoo, with whatever around them."""
+    assert Answer(200, "OK", b"The Pattoo Agent API is Operational.\n").is_operational
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, b"The Pattoo Agent API is Operational."), (200, b"OK"), (200, b""), (200, b"<html>"),
+     (200, b"The Pattoo Agent API is not Operational.")],
+)  # fmt: skip
+def test_any_other_page_is_not_that_of_a_well_server(status: int, body: bytes) -> None:
+    """What is not a clear yes is a no."""
+    assert not Answer(status, "", body).is_operational

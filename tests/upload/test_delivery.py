@@ -1,0 +1,241 @@
+"""What becomes of polls that a server refuses, on a real spool and a real server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.spool.polls import fill, times
+from tests.support.waiting import wait_for
+from tests.upload.moody import (
+    WELL,
+    MoodyServer,
+    disk_full,
+    refusing,
+    saying,
+    taking,
+    too_large_above,
+)
+from tests.upload.posting import Posting, begin_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.upload.moody import Mood
+
+NO_SERVER = b"<html>Log in first</html>"
+
+
+@pytest.fixture
+def moody() -> Iterator[MoodyServer]:
+    """A server that takes everything until it is told otherwise."""
+    running = MoodyServer()
+    yield running
+    running.down()
+
+
+@pytest.fixture
+def posting(home: Path, moody: MoodyServer) -> Iterator[Posting]:
+    """A drain to that server, not started yet."""
+    for begin in begin_in(home, moody):
+        yield begin()
+
+
+# --- refused by a server that is well
+
+
+def test_one_poll_that_no_server_takes_is_set_aside_alone(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """It goes into quarantine with the server's answer; the others arrive, each once, in order."""
+    moody.mood = refusing(51)
+    fill(posting.spool, 1, 100)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [number for number in range(1, 101) if number != 51]
+    assert posting.quarantine() == [(51, "status 500 Internal Server Error: 'cannot read this'")]
+    assert (posting.states[-1].delivered, posting.states[-1].quarantined) == (99, 1)
+
+
+def test_several_such_polls_side_by_side_are_set_aside(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """At both ends and in a row: each goes for itself."""
+    moody.mood = refusing(1, 7, 8, 9, 20)
+    fill(posting.spool, 1, 20)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [n for n in range(1, 21) if n not in {1, 7, 8, 9, 20}]
+    assert [timestamp for timestamp, _ in posting.quarantine()] == [1, 7, 8, 9, 20]
+
+
+def test_a_poll_is_refused_three_times_alone_before_it_is_set_aside(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """Half as many each time, down to one; and nothing newer overtakes it meanwhile."""
+    moody.mood = refusing(1)
+    fill(posting.spool, 1, 8)
+    posting.start()
+    posting.wait_until_empty()
+    empty = 0
+    assert moody.sizes()[:8] == [8, 4, 2, 1, 1, 1, empty, 1]
+    assert posting.drawn == []  # the usual distance between posts, no back-off
+
+
+def test_a_poll_refused_twice_is_not_set_aside(posting: Posting, moody: MoodyServer) -> None:
+    """The third time it is taken."""
+    refusals = iter([500, 500])
+
+    def mood(_: bytes) -> tuple[int, bytes, dict[str, str]]:
+        return (next(refusals, 200), b"OK", {})
+
+    moody.mood = mood
+    fill(posting.spool, 1, 1)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [1]
+    assert posting.quarantine() == []
+
+
+def test_posts_grow_again_after_a_success(posting: Posting, moody: MoodyServer) -> None:
+    """Twice as many polls each time, so that a backlog is not sent one by one."""
+    moody.mood = refusing(1)
+    fill(posting.spool, 1, 100)
+    posting.start()
+    posting.wait_until_empty()
+    taken = [len(post.timestamps()) for post in moody.posts]
+    assert taken[:7] == [0, 1, 2, 4, 8, 16, 32]
+
+
+# --- refused by a server that is ill
+
+
+@pytest.mark.parametrize(
+    "page",
+    [(500, WELL), (503, b"no"), (200, b"OK"), (200, NO_SERVER), (302, WELL), (404, b"")],
+)
+def test_an_ill_server_puts_nothing_into_quarantine(
+    posting: Posting, moody: MoodyServer, page: tuple[int, bytes]
+) -> None:
+    """All is kept and tried again as it was, with back-off; all is delivered when it is well."""
+    moody.mood, moody.page = saying(500), page
+    fill(posting.spool, 1, 30)
+    posting.start()
+    wait_for(lambda: len(moody.bodies) >= 8, what="some attempts")
+    assert set(moody.sizes()) == {30}
+    assert posting.drawn[:7] == [1, 2, 4, 8, 16, 30, 30]
+    moody.mood, moody.page = taking, (200, WELL)
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 31))
+    assert posting.quarantine() == []
+
+
+def test_a_server_that_goes_away_in_between_puts_nothing_into_quarantine(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """A status page that is out of reach is not well; all is delivered when it is back."""
+
+    def last_words(_: bytes) -> tuple[int, bytes, dict[str, str]]:
+        moody.down()
+        return 500, b"no", {}
+
+    moody.mood = last_words
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_for_error("Connection refused")
+    moody.mood = taking
+    moody.up()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 31))
+    assert posting.quarantine() == []
+
+
+def test_a_full_disk_of_the_servers_puts_nothing_into_quarantine(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """Its status page says that it is well, but it takes no empty post: the data is not to blame."""
+    moody.mood = disk_full
+    fill(posting.spool, 1, 4)
+    posting.start()
+    wait_for(lambda: moody.sizes().count(0) >= 3, what="some empty posts")
+    posting.wait_for_error("it takes no empty post either")
+    assert times(posting.spool) == [1, 2, 3, 4]
+    moody.mood = taking
+    posting.wait_until_empty()
+    assert moody.timestamps() == [1, 2, 3, 4]
+    assert posting.quarantine() == []
+
+
+# --- too large
+
+
+def test_posts_that_are_too_large_become_smaller(posting: Posting, moody: MoodyServer) -> None:
+    """A proxy's limit is met by smaller posts: all polls arrive, in order."""
+    moody.mood = too_large_above(3000)
+    fill(posting.spool, 1, 100)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 101))
+    assert max(len(post.body) for post in moody.posts) <= 3000
+    assert posting.quarantine() == []
+
+
+def test_too_large_needs_no_status_page(posting: Posting, moody: MoodyServer) -> None:
+    """It is clear what to do: a proxy may hide that page."""
+    moody.mood, moody.page = too_large_above(3000), (403, b"hidden")
+    fill(posting.spool, 1, 100)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 101))
+
+
+def test_a_single_poll_that_is_too_large_is_set_aside(posting: Posting, moody: MoodyServer) -> None:
+    """It cannot become smaller, and must not hold the others for ever."""
+    moody.mood = lambda body: (413, b"", {}) if b'"pattoo_timestamp",2]' in body else taking(body)
+    fill(posting.spool, 1, 3)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [1, 3]
+    assert [timestamp for timestamp, _ in posting.quarantine()] == [2]
+
+
+# --- busy, and not pattoo
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_left_alone_as_long_as_it_asks_for(
+    posting: Posting, moody: MoodyServer, status: int
+) -> None:
+    """Retry-After in seconds; the polls stay together and arrive afterwards."""
+    moody.mood = saying(status, Retry_After="1")
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_for_error(f"status {status}")
+    moody.mood = taking
+    posting.wait_until_empty()
+    state = posting.states[-1]
+    assert state.last_post_ms - state.last_error_ms >= 990
+    assert moody.sizes() == [30, 30]
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [saying(404), saying(400), saying(405), saying(201, b"OK"), saying(204, b""),
+     saying(302, b"", Location="http://127.0.0.1:1/"), saying(200, NO_SERVER), saying(401)],
+)  # fmt: skip
+def test_what_is_not_pattoo_gets_nothing_and_is_named(
+    posting: Posting, moody: MoodyServer, mood: Mood
+) -> None:
+    """All is kept, tried again at the largest delay, and the error says where to look."""
+    moody.mood = mood
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_for_error("this is not how a pattoo server takes posts: check ip_address")
+    assert posting.error.startswith("status ")
+    assert times(posting.spool) == list(range(1, 31))
+    assert posting.drawn[0] == 30
+    moody.mood = taking
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 31))

@@ -1,0 +1,275 @@
+"""The original agent's unsent posts: found, sent first, removed or put out of the way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from pattoo_shared import converter
+
+from pattoo_mp.upload.legacy import LARGEST_BYTES, LegacyPosts
+from tests.spool.polls import fill
+from tests.support.waiting import wait_for
+from tests.upload import originals
+from tests.upload.moody import MoodyServer, disk_full, refusing, saying, taking, too_large_above
+from tests.upload.originals import AGENT_ID, timestamp
+from tests.upload.posting import begin_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.upload.posting import Begin, Posting
+
+
+@pytest.fixture
+def moody() -> Iterator[MoodyServer]:
+    """A server that takes everything until it is told otherwise."""
+    running = MoodyServer()
+    yield running
+    running.down()
+
+
+@pytest.fixture
+def begin(home: Path, moody: MoodyServer) -> Iterator[Begin]:
+    """Make drains to that server."""
+    yield from begin_in(home, moody)
+
+
+def drained(begin: Begin, legacy: LegacyPosts) -> Posting:
+    """Send all that there is."""
+    posting: Posting = begin(legacy)
+    posting.start()
+    wait_for(lambda: not legacy.waiting, what="the end of the unsent posts")
+    posting.wait_until_empty()
+    return posting
+
+
+def test_they_are_sent_before_the_spool_and_in_order(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """By the numbers in their names, one file a post, and only then our own polls."""
+    originals.keep(home, 3, 1, 10, 2)
+    legacy = LegacyPosts(home, AGENT_ID)
+    assert (legacy.waiting, legacy.taken) == (4, 0)
+    posting = begin(legacy)
+    fill(posting.spool, 1, 5)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [*map(timestamp, (1, 2, 3, 10)), 1, 2, 3, 4, 5]
+    assert [post.agent_id for post in moody.posts[:4]] == [AGENT_ID] * 4
+    assert (legacy.waiting, legacy.taken) == (0, 4)
+    assert posting.states[-1].delivered == 5  # of the spool's
+
+
+def test_the_order_is_that_of_the_numbers_not_of_the_text(home: Path) -> None:
+    """A time of fewer digits is older."""
+    for number in ("1000", "999"):
+        originals.write(home / AGENT_ID / f"{number}_{AGENT_ID}.json", b"{}")
+    post = LegacyPosts(home, AGENT_ID).oldest()
+    assert post is not None
+    assert post.path.name.startswith("999_")
+
+
+def test_each_has_an_envelope_of_its_own(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """All of them may have had one timestamp; the server would overwrite one with another."""
+    originals.keep(home, *range(20))
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    envelopes = [post.content["pattoo_agent_timestamp"] for post in moody.posts]
+    assert envelopes == sorted(set(envelopes))
+    assert len(envelopes) == 20
+
+
+def test_what_is_sent_is_what_the_original_library_reads(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """The server's own reader gets the same of it as of the file."""
+    originals.keep(home, 7)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    (sent,) = moody.posts
+    records = converter.cache_to_keypairs(sent.content)
+    assert len(records) > 20
+    assert records == converter.cache_to_keypairs(originals.post(7))
+
+
+def test_what_was_delivered_is_removed(home: Path, begin: Begin) -> None:
+    """And nothing else in the folder is touched."""
+    originals.keep(home, 1, 2)
+    originals.write(home / AGENT_ID / "notes.txt", b"mine")
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert originals.names(home) == ["notes.txt"]
+
+
+def test_files_stay_until_they_are_delivered(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """A server that is ill loses none of them, and nothing of ours overtakes them."""
+    files = originals.keep(home, 1, 2)
+    moody.mood, moody.page = saying(500), (500, b"")
+    legacy = LegacyPosts(home, AGENT_ID)
+    posting = begin(legacy)
+    fill(posting.spool, 1, 3)
+    posting.start()
+    wait_for(lambda: len(moody.bodies) >= 6, what="some attempts")
+    assert all(file.exists() for file in files)
+    moody.mood = taking
+    posting.wait_until_empty()
+    assert moody.timestamps() == [timestamp(1), timestamp(2), 1, 2, 3]
+    assert originals.names(home) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", json.dumps(originals.post()).encode()[:-100],
+     json.dumps(originals.post()).replace("0.0", "NaN", 1).encode(),
+     json.dumps({**originals.post(), "pattoo_agent_id": "b" * 64}).encode()],
+)  # fmt: skip
+def test_one_that_is_not_a_post_is_renamed(
+    home: Path,
+    begin: Begin,
+    moody: MoodyServer,
+    content: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """To `.bad`, with a line in the log; the others are sent."""
+    originals.keep(home, 1, 3)
+    originals.write(originals.path(home, 2), content)
+    legacy = LegacyPosts(home, AGENT_ID)
+    drained(begin, legacy)
+    assert moody.timestamps() == [timestamp(1), timestamp(3)]
+    assert originals.names(home) == [f"{timestamp(2)}_ID.json.bad"]
+    assert (legacy.taken, legacy.bad) == (2, 1)
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert str(originals.path(home, 2)) in errors[0]
+
+
+def test_a_file_of_another_agent_is_renamed(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """By its name: it is not for us to send."""
+    originals.write(home / AGENT_ID / f"1_{'b' * 64}.json", json.dumps(originals.post()).encode())
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.posts == []
+    assert originals.names(home) == [f"1_{'b' * 64}.json.bad"]
+
+
+def test_a_file_that_is_too_large_is_not_read(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """No file of whatever size fills the memory."""
+    (file,) = originals.keep(home, 1)
+    with file.open("ab") as opened:
+        opened.truncate(LARGEST_BYTES + 1)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.posts == []
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
+
+
+def test_a_symbolic_link_is_not_followed(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """What it leads to is neither sent, nor renamed, nor removed."""
+    secret = home / "secret"
+    originals.write(secret, json.dumps(originals.post(1)).encode())
+    link = originals.path(home, 1)
+    link.parent.mkdir()
+    link.symlink_to(secret)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.posts == []
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
+    assert secret.exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_not_a_file_holds_nobody(
+    home: Path, begin: Begin, moody: MoodyServer, make: Callable[[Path], None]
+) -> None:
+    """Opening a pipe would wait for its writer for ever."""
+    originals.keep(home, 2)
+    make(originals.path(home, 1))
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.timestamps() == [timestamp(2)]
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
+
+
+def test_a_file_that_vanished_is_passed_over(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """Somebody tidied up."""
+    first, _ = originals.keep(home, 1, 2)
+    legacy = LegacyPosts(home, AGENT_ID)
+    first.unlink()
+    drained(begin, legacy)
+    assert moody.timestamps() == [timestamp(2)]
+
+
+def test_one_that_the_server_never_takes_is_renamed(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """To `.refused`, after three refusals while the server is well; the others are sent."""
+    originals.keep(home, 1, 2, 3)
+    moody.mood = refusing(timestamp(2))
+    legacy = LegacyPosts(home, AGENT_ID)
+    drained(begin, legacy)
+    assert moody.timestamps() == [timestamp(1), timestamp(3)]
+    assert originals.names(home) == [f"{timestamp(2)}_ID.json.refused"]
+    assert (legacy.taken, legacy.refused, legacy.waiting) == (2, 1, 0)
+    assert len(moody.bodies) == 2 + 3 + 1  # the two, three attempts, and an empty post
+
+
+def test_one_that_is_too_large_for_a_proxy_is_renamed(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """A file cannot be split."""
+    originals.keep(home, 1)
+    moody.mood = too_large_above(1000)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.refused"]
+
+
+def test_a_server_that_takes_nothing_at_all_renames_none(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """Its disk is full: the files are not to blame."""
+    originals.keep(home, 1, 2)
+    moody.mood = disk_full
+    posting = begin(LegacyPosts(home, AGENT_ID))
+    posting.start()
+    posting.wait_for_error("it takes no empty post either")
+    moody.mood = taking
+    wait_for(lambda: moody.timestamps() == [timestamp(1), timestamp(2)], what="both")
+
+
+def test_a_file_that_cannot_be_removed_is_sent_once(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """That must not make an endless loop of posts."""
+    first, _ = originals.keep(home, 1, 2)
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        if not first.is_dir():
+            first.unlink()
+            first.mkdir()
+        return taking(body)
+
+    moody.mood = mood
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.timestamps() == [timestamp(1), timestamp(2)]
+
+
+def test_a_file_that_cannot_be_renamed_holds_nobody(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """It is passed over, and stays where it is."""
+    bad, _ = originals.keep(home, 1, 2)
+    bad.write_bytes(b"no post")
+    originals.write(bad.with_name(f"{bad.name}.bad") / "something", b"")
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.timestamps() == [timestamp(2)]
+    assert bad.exists()
+
+
+def test_a_folder_that_is_not_there_has_nothing(home: Path) -> None:
+    """A host that never ran the original."""
+    legacy = LegacyPosts(home, AGENT_ID)
+    assert (legacy.waiting, legacy.oldest()) == (0, None)
+
+
+def test_a_name_of_another_kind_in_its_place_has_nothing(home: Path) -> None:
+    """A file where the folder would be."""
+    originals.write(home / AGENT_ID, b"")
+    assert LegacyPosts(home, AGENT_ID).waiting == 0

@@ -1,0 +1,80 @@
+"""How many polls the next post may hold, and when one is refused for good."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pattoo_mp.upload.window import Window
+
+
+def test_a_window_is_as_large_as_it_may_be_at_first() -> None:
+    """Nothing was refused yet."""
+    window = Window(1000)
+    assert (window.polls, window.is_narrowed) == (1000, False)
+
+
+def test_half_of_what_was_refused_is_tried_next() -> None:
+    """Of what was sent, which may be less than the window allowed; down to one."""
+    window = Window(1000)
+    sizes = []
+    size = 100
+    while size > 1:
+        assert not window.refused(size, "head")
+        size = window.polls
+        sizes.append(size)
+    assert sizes == [50, 25, 12, 6, 3, 1]
+
+
+def test_a_success_doubles_it_up_to_the_limit() -> None:
+    """And never beyond."""
+    window = Window(10)
+    window.refused(2, "head")
+    sizes = []
+    for _ in range(5):
+        window.taken()
+        sizes.append(window.polls)
+    assert sizes == [2, 4, 8, 10, 10]
+    assert not window.is_narrowed
+
+
+def test_a_poll_refused_alone_three_times_in_a_row_is_condemned() -> None:
+    """Not sooner, and again each time after that."""
+    window = Window(10)
+    assert [window.refused(1, "a") for _ in range(4)] == [False, False, True, True]
+
+
+def test_another_head_begins_a_new_count() -> None:
+    """The old one may have been dropped by the limits of the spool."""
+    window = Window(10)
+    assert [window.refused(1, head) for head in "aabaab"] == [False] * 6
+
+
+def test_a_success_begins_a_new_count() -> None:
+    """Three in a row are meant."""
+    window = Window(10)
+    window.refused(1, "a")
+    window.refused(1, "a")
+    window.taken()
+    assert not window.refused(1, "a")
+
+
+def test_an_acquitted_head_needs_three_refusals_again() -> None:
+    """What happened while the server was ill does not count."""
+    window = Window(10)
+    for _ in range(3):
+        window.refused(1, "a")
+    window.acquit()
+    assert [window.refused(1, "a") for _ in range(3)] == [False, False, True]
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 2000))
+def test_it_stays_between_one_and_the_limit(outcomes: list[bool], largest: int) -> None:
+    """Whatever is taken and refused."""
+    window = Window(largest)
+    for taken in outcomes:
+        if taken:
+            window.taken()
+        else:
+            window.refused(window.polls, "head")
+        assert 1 <= window.polls <= largest
