@@ -48,7 +48,8 @@ class Collector:
         self._interval_s = interval_ms / 1000
         self._at_once = at_once
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT))
-        self._poller = Poller(families.SOURCES, origin, interval_ms)
+        sources = families.sources(families.time_limit_s(self._interval_s))
+        self._poller = Poller(sources, origin, interval_ms)
         self._schedule = Schedule(interval_ms, time.time_ns, time.monotonic_ns, after_ms)
         self._layout_id = ""
         self._told: dict[str, str] = {}

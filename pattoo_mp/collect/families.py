@@ -9,14 +9,32 @@ from pattoo_mp.collect import disk_io, memory, network, partitions, processor, s
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
 
-SOURCES: Final[tuple[Source, ...]] = (
-    *system.SOURCES,
-    *processor.SOURCES,
-    *memory.SOURCES,
-    *partitions.SOURCES,
-    *disk_io.SOURCES,
-    *network.SOURCES,
-)
+#: What a poll waits for those that hang, at most and at least. Under less than the least, a busy
+#: host that lets a thread wait its turn would look like one that hangs.
+LIMIT_S: Final = 1.0
+_LEAST_LIMIT_S: Final = 0.02
+
+
+def time_limit_s(interval_s: float) -> float:
+    """How long a poll may be held up by who hangs: half an interval, so that no tick is missed."""
+    return max(_LEAST_LIMIT_S, min(interval_s / 2, LIMIT_S))
+
+
+def sources(limit_s: float) -> tuple[Source, ...]:
+    """All of them. Those that may hang hold a poll up by no more than `limit_s` together."""
+    share_s = limit_s / 2
+    return (
+        *system.SOURCES,
+        *processor.sources(share_s),
+        *memory.SOURCES,
+        *partitions.sources(share_s),
+        *disk_io.SOURCES,
+        *network.SOURCES,
+    )
+
+
+#: For who has all the time that there is.
+SOURCES: Final = sources(LIMIT_S)
 
 
 def prime() -> None:

@@ -5,13 +5,19 @@ The shares compare with the question before: the first ones mean nothing.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import psutil
 
 from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.timelimit import TimeLimited
 from pattoo_mp.model import COUNTER64, FLOAT
 
+if TYPE_CHECKING:
+    from pattoo_mp.collect.source import Source
 
-def _frequency() -> dict[str, float]:
+
+def _frequency(_: str) -> dict[str, float]:
     frequency = psutil.cpu_freq()
     if frequency is None:
         raise NotImplementedError("the kernel gives no processor frequency")
@@ -52,9 +58,15 @@ def prime() -> None:
     _SHARES.ask()
 
 
-SOURCES = (
-    Fields("processor.frequency", _frequency, "", FLOAT),
-    Fields("processor.shares", _SHARES.ask, "cpu_times_percent_", FLOAT),
-    Fields("processor.times", lambda: psutil.cpu_times()._asdict(), "cpu_times_", COUNTER64),
-    Fields("processor.counters", lambda: psutil.cpu_stats()._asdict(), "cpu_stats_", COUNTER64),
-)
+def sources(limit_s: float) -> tuple[Source, ...]:
+    """All of them. The frequency, which may take seconds, is waited for `limit_s` at most.
+
+    The others read what the kernel has at hand, and stay in the thread that polls.
+    """
+    frequency = TimeLimited("processor frequency", _frequency, limit_s)
+    return (
+        Fields("processor.frequency", lambda: frequency.ask_one("current"), "", FLOAT),
+        Fields("processor.shares", _SHARES.ask, "cpu_times_percent_", FLOAT),
+        Fields("processor.times", lambda: psutil.cpu_times()._asdict(), "cpu_times_", COUNTER64),
+        Fields("processor.counters", lambda: psutil.cpu_stats()._asdict(), "cpu_stats_", COUNTER64),
+    )

@@ -1,0 +1,113 @@
+"""Asks a question that may hang, and waits no longer than a time limit.
+
+Whoever gives no answer in time is left alone with the thread that asks it, and is not waited for
+again before it has shown that it answers. So a hang holds up one poll, by the limit at most, and
+holds one thread. Its late answer is thrown away and the same thread asks once more: if that is
+answered promptly, the next poll asks it like all others; if not, the thread asks again, once in
+each poll, and no poll waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from pattoo_mp.collect.asker import Asker
+from pattoo_mp.collect.round import Attempt, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: Threads that ask the rest when somebody hangs; so many more may hang in the same poll.
+_SPARE_ASKERS: Final = 8
+
+
+class NoAnswerError(TimeoutError):
+    """Somebody was asked and did not answer in time, or still has not."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"no answer within {limit_s:g} s")
+
+
+class TimeLimited(Generic[K, V]):
+    """Asks `question` of keys, and waits no longer than `limit_s` for all of them together.
+
+    `name` is for the threads. To be used by one thread.
+    """
+
+    def __init__(self, name: str, question: Callable[[K], V], limit_s: float) -> None:
+        self._name = name
+        self._question = question
+        self._limit_s = limit_s
+        self._asker: Asker | None = None
+        self._hanging: dict[K, Attempt[K, V]] = {}
+
+    def ask(self, keys: Iterable[K]) -> dict[K, V | Exception]:
+        """The answer of each key, or what it raised, or `NoAnswerError`; in the keys' order."""
+        wanted = dict.fromkeys(keys)
+        self._forget_all_but(wanted)
+        answers = self._ask([key for key in wanted if not self._hangs(key)])
+        return {
+            key: answers[key] if key in answers else NoAnswerError(self._limit_s) for key in wanted
+        }
+
+    def ask_one(self, key: K) -> V:
+        """The answer of one key. Raises what it raised, or `NoAnswerError`."""
+        answer = self.ask((key,))[key]
+        if isinstance(answer, Exception):
+            try:
+                raise answer
+            finally:
+                del answer  # or the error and this frame would hold each other
+        return answer
+
+    def _ask(self, keys: list[K]) -> Mapping[K, V | Exception]:
+        if not keys:
+            return {}
+        round_ = Round(self._question, keys)
+        until = time.monotonic() + self._limit_s
+        self._asker = self._asker or Asker(self._name)
+        first = self._begin(round_, self._asker)
+        if not first.is_over(self._limit_s / 2):
+            # Somebody is slow, or hangs. The rest are asked beside it, all in what time is left.
+            self._asker = None
+            self._wait([first, *self._reinforcements(round_)], until)
+            self._hanging |= round_.give_up()
+        return round_.answers
+
+    def _begin(self, round_: Round[K, V], asker: Asker) -> Attempt[K, V]:
+        attempt = Attempt(round_, asker, self._limit_s / 2)
+        attempt.start()
+        return attempt
+
+    def _reinforcements(self, round_: Round[K, V]) -> list[Attempt[K, V]]:
+        attempts: list[Attempt[K, V]] = []
+        with suppress(RuntimeError):  # no more threads to be had
+            for _ in range(min(round_.waiting, _SPARE_ASKERS)):
+                attempts.append(self._begin(round_, Asker(self._name)))  # noqa: PERF401 - keep what began
+        return attempts
+
+    def _wait(self, attempts: list[Attempt[K, V]], until: float) -> None:
+        for attempt in attempts:
+            attempt.is_over(until - time.monotonic())
+
+    def _hangs(self, key: K) -> bool:
+        attempt = self._hanging.get(key)
+        if attempt is None:
+            return False
+        if attempt.is_over() and attempt.is_well:
+            del self._hanging[key]
+            return False
+        if attempt.is_over():
+            attempt.start_again(key)
+        return True
+
+    def _forget_all_but(self, wanted: Mapping[K, None]) -> None:
+        """Forget who is gone, but not while it holds a thread: each return would cost one more."""
+        for key in self._hanging.keys() - wanted.keys():
+            if self._hanging[key].is_over():
+                del self._hanging[key]

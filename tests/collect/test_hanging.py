@@ -1,0 +1,267 @@
+"""A mount or a processor frequency that hangs: the rest of the poll goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import weakref
+from collections import namedtuple
+from threading import Event
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from pattoo_mp.collect import families, partitions, processor
+from pattoo_mp.collect.collector import Collector
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.source import Fields
+from pattoo_mp.link import Link
+from pattoo_mp.messages import Kind
+from pattoo_mp.model import INTEGER, Layout
+from tests.support.waiting import wait_for
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pattoo_mp.link import Message
+
+LIMIT_S = 0.4
+
+Mount = namedtuple("Mount", "device mountpoint fstype opts")
+Frequency = namedtuple("Frequency", "current min max")
+
+
+class Disks:
+    """The mounts of a host; those in `dead` give no usage before `answer`."""
+
+    def __init__(self, *mountpoints: str) -> None:
+        self.mounts = [Mount(f"server:{path}", path, "nfs", "rw") for path in mountpoints]
+        self.dead: set[str] = set()
+        self.answer = Event()
+        self._usage = psutil.disk_usage("/")
+
+    def usage(self, path: str) -> object:
+        """In the place of psutil.disk_usage."""
+        if path in self.dead:
+            self.answer.wait(60)
+        return self._usage
+
+    def come_back(self) -> None:
+        """Let the dead answer."""
+        self.dead.clear()
+        self.answer.set()
+
+
+@pytest.fixture
+def disks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disks]:
+    """A host with three mounts."""
+    disks = Disks("/", "/data", "/home")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda: disks.mounts)
+    monkeypatch.setattr(psutil, "disk_usage", disks.usage)
+    yield disks
+    disks.come_back()
+
+
+@pytest.fixture
+def poller() -> Poller:
+    """Polls mounts."""
+    return Poller(partitions.sources(LIMIT_S), ORIGIN, 1000)
+
+
+def mountpoints(layout: Layout) -> list[str]:
+    """The mount points of a layout's series, each once."""
+    return list(dict.fromkeys(dict(s.metadata)["disk_partition_mountpoint"] for s in layout.series))
+
+
+def polled(poller: Poller) -> list[str]:
+    """The mounts in a poll."""
+    layout, poll = poller.poll(1000)
+    assert len(poll.values()) == len(layout.series)
+    return mountpoints(layout)
+
+
+def test_a_hanging_mount_is_left_out(disks: Disks, poller: Poller) -> None:
+    """The others are in that poll already, and it is named with the reason."""
+    disks.dead = {"/data"}
+    assert polled(poller) == ["/", "/home"]
+    assert poller.left_out == {"disk_partitions /data": "no answer within 0.4 s"}
+
+
+def test_a_hanging_mount_is_logged_once(
+    disks: Disks, poller: Poller, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many polls it is left out of; and once more when it is back."""
+    caplog.set_level(logging.INFO, "pattoo_mp.collect.poller")
+    disks.dead = {"/data"}
+    for _ in range(20):
+        polled(poller)
+    disks.come_back()
+    wait_for(lambda: polled(poller) == ["/", "/data", "/home"], what="its return")
+    told = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    assert told == [
+        "disk_partitions /data is left out of the polls: no answer within 0.4 s",
+        "disk_partitions /data is no longer left out.",
+    ]
+    assert poller.left_out == {}
+
+
+def test_a_hanging_mount_keeps_one_thread(disks: Disks, poller: Poller) -> None:
+    """Not one for each poll; and none when it is back."""
+    polled(poller)
+    threads = threading.active_count()
+    disks.dead = {"/home", "/data"}
+    for _ in range(100):
+        assert polled(poller) == ["/"]
+    wait_for(lambda: polled(poller) and threading.active_count() <= threads + 2, what="an end")
+    disks.come_back()
+    wait_for(lambda: len(polled(poller)) == 3, what="their return")
+    wait_for(lambda: threading.active_count() <= threads, what="the end of their threads")
+
+
+def test_a_mount_that_vanishes_while_it_hangs_is_not_named(disks: Disks, poller: Poller) -> None:
+    """What is not mounted is not left out."""
+    disks.dead = {"/data"}
+    polled(poller)
+    del disks.mounts[1]
+    assert polled(poller) == ["/", "/home"]
+    assert poller.left_out == {}
+
+
+def test_another_device_in_the_place_of_a_hanging_one_is_asked(
+    disks: Disks, poller: Poller
+) -> None:
+    """What was mounted there before is no fault of its own."""
+    disks.dead = {"/data"}
+    polled(poller)
+    disks.dead = set()
+    disks.mounts[1] = disks.mounts[1]._replace(device="other:/data")
+    assert polled(poller) == ["/", "/data", "/home"]
+
+
+def test_a_remount_of_a_hanging_mount_is_not_asked_anew(disks: Disks, poller: Poller) -> None:
+    """The kernel remounts a failing disk read-only: it is the same disk."""
+    disks.dead = {"/data"}
+    polled(poller)
+    threads = threading.active_count()
+    disks.mounts[1] = disks.mounts[1]._replace(opts="ro")
+    assert polled(poller) == ["/", "/home"]
+    assert threading.active_count() <= threads + 1
+
+
+def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the processor is polled, and the frequency again when it answers."""
+    answer = Event()
+
+    def frequency() -> Frequency:
+        answer.wait(60)
+        return Frequency(2600.0, 0.0, 0.0)
+
+    monkeypatch.setattr(psutil, "cpu_freq", frequency)
+    poller = Poller(processor.sources(LIMIT_S), ORIGIN, 1000)
+    threads = threading.active_count()
+    for _ in range(50):
+        keys = {series.key for series in poller.poll(1000)[0].series}
+        assert "cpu_frequency" not in keys
+        assert {"cpu_times_user", "cpu_times_percent_user", "cpu_stats_interrupts"} <= keys
+    assert poller.left_out == {"processor.frequency": "NoAnswerError: no answer within 0.4 s"}
+    assert threading.active_count() <= threads + 1
+    answer.set()
+    wait_for(lambda: poller.poll(1000)[0].series[0].key == "cpu_frequency", what="its return")
+    assert poller.left_out == {}
+
+
+def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both the mounts and the frequency, and the rest of the host is polled."""
+    monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
+    disks.dead = {"/", "/home"}
+    poller = Poller(families.sources(LIMIT_S), ORIGIN, 1000)
+    layout, _ = poller.poll(1000)
+    assert {"process_count", "memory_total", "cpu_times_user"} <= {s.key for s in layout.series}
+    expected = {"disk_partitions /", "disk_partitions /home", "processor.frequency"}
+    assert expected <= set(poller.left_out)
+    assert {poller.left_out[name].removeprefix("NoAnswerError: ") for name in expected} == {
+        "no answer within 0.2 s"
+    }
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "limit_s"), [(300.0, 1.0), (2.0, 1.0), (1.0, 0.5), (0.1, 0.05), (0.01, 0.02)]
+)
+def test_the_limit_follows_the_interval(interval_s: float, limit_s: float) -> None:
+    """Half of it, but no more than a second, and no less than a busy host takes for its turns."""
+    assert families.time_limit_s(interval_s) == limit_s
+
+
+def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
+    """Only the newest layout is: a disk that comes and goes for years costs no memory."""
+    numbers = iter(range(10_000))
+    poller = Poller(
+        [Fields("one", lambda: {f"field{next(numbers)}": 1}, "", INTEGER)], ORIGIN, 1000
+    )
+    layouts = [weakref.ref(poller.poll(1000)[0]) for _ in range(50)]
+    assert [layout() is None for layout in layouts] == [True] * 49 + [False]
+
+
+class Child:
+    """A collector in a process of its own, on a host with a dead mount; we are its control."""
+
+    def __init__(self, disks: Disks) -> None:
+        self.link, theirs = Link.pair()
+        self.heard: list[Message] = []
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be(theirs, disks)
+        theirs.close()
+
+    def _be(self, link: Link, disks: Disks) -> None:
+        status = 1
+        try:
+            self.link.close()
+            disks.dead = {"/data"}
+            Collector(link, ORIGIN, 100, 0, at_once=False).run()
+            status = 0
+        finally:
+            os._exit(status)
+
+    def hear(self, enough: Callable[[list[Message]], object]) -> None:
+        """Read on until there is enough."""
+
+        def read() -> object:
+            self.heard += self.link.receive()
+            return enough(self.heard)
+
+        wait_for(read, what="messages")
+
+    def ended(self) -> tuple[int, int] | None:
+        """Its end, if there was one: process and exit status."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return (pid, os.waitstatus_to_exitcode(status)) if pid else None
+
+
+def notes(heard: list[Message]) -> list[Message]:
+    """What control was told to be left out."""
+    return [message for message in heard if message[0] == Kind.NOTE]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_collector_with_a_hanging_mount(
+    disks: Disks, number: signal.Signals
+) -> None:
+    """It tells control of the mount, polls on, and does not wait for the mount to end."""
+    child = Child(disks)
+    try:
+        child.hear(lambda heard: any("disk_partitions /data" in m[1] for m in notes(heard)))
+        polls = sum(m[0] == Kind.POLL for m in child.heard)
+        child.hear(lambda heard: sum(m[0] == Kind.POLL for m in heard) > polls + 5)
+        os.kill(child.pid, number)
+        assert wait_for(child.ended, what="the end of the collector") == (child.pid, 0)
+    except BaseException:
+        os.kill(child.pid, signal.SIGKILL)
+        raise
+    finally:
+        child.link.close()
+    assert notes(child.heard)[-1][1]["disk_partitions /data"] == "no answer within 0.025 s"

@@ -1,0 +1,233 @@
+"""Questions with a time limit: who hangs is left alone, and holds nobody up."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import Counter
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT_S = 0.4
+#: Far more than any limit here, far less than what a blocked question takes.
+DEADLINE_S = 20.0
+NAMES = ("a", "b", "c", "d")
+
+
+class Host:
+    """Answers with how often the key was asked; a key that is blocked answers when it is freed."""
+
+    def __init__(self, name: str) -> None:
+        self.asked: Counter[str] = Counter()
+        self.failing: dict[str, Exception] = {}
+        self._blocked: dict[str, Event] = {}
+        self._name = name
+        self.limited = TimeLimited(name, self.answer, LIMIT_S)
+
+    def answer(self, key: str) -> str:
+        """What psutil would be in the place of."""
+        self.asked[key] += 1
+        answer = f"{key}{self.asked[key]}"
+        if key in self._blocked:
+            self._blocked[key].wait(60)
+        if key in self.failing:
+            raise self.failing[key]
+        return answer
+
+    def block(self, *keys: str) -> None:
+        """Let these hang from now on."""
+        self._blocked |= {key: Event() for key in keys}
+
+    def free(self, *keys: str) -> None:
+        """Let these answer, late, and from now on promptly."""
+        for key in keys or tuple(self._blocked):
+            self._blocked.pop(key).set()
+
+    def release_once(self, key: str) -> None:
+        """Let one late answer out; the next question hangs again."""
+        event, self._blocked[key] = self._blocked[key], Event()
+        event.set()
+
+    def given(self, *keys: str) -> set[str]:
+        """Ask; which of the keys gave an answer."""
+        answers = self.limited.ask(keys or NAMES)
+        return {key for key, answer in answers.items() if not isinstance(answer, Exception)}
+
+    def threads(self) -> int:
+        """How many threads ask for this host."""
+        return sum(thread.name == self._name for thread in threading.enumerate())
+
+
+@pytest.fixture
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A host whose questions are all answered in the end, so that no thread stays."""
+    host = Host(request.node.name)
+    yield host
+    host.free()
+
+
+def test_each_key_has_its_answer(host: Host) -> None:
+    """In the order of the keys, each asked once."""
+    assert list(host.limited.ask("bad").items()) == [("b", "b1"), ("a", "a1"), ("d", "d1")]
+
+
+def test_what_is_raised_is_an_answer(host: Host) -> None:
+    """Of that key alone."""
+    host.failing["b"] = error = OSError("stale")
+    assert host.limited.ask("abc") == {"a": "a1", "b": error, "c": "c1"}
+
+
+def test_one_key_raises_what_it_raised(host: Host) -> None:
+    """As if it had been asked without a limit."""
+    host.failing["b"] = OSError("stale")
+    assert host.limited.ask_one("a") == "a1"
+    with pytest.raises(OSError, match="stale"):
+        host.limited.ask_one("b")
+
+
+def test_nobody_to_ask_needs_no_thread(host: Host) -> None:
+    """A host without mounts is not a fault."""
+    assert host.limited.ask(()) == {}
+    assert host.threads() == 0
+
+
+def test_all_questions_are_asked_by_one_thread(host: Host) -> None:
+    """The same at each poll."""
+    for _ in range(50):
+        assert host.given() == set(NAMES)
+    assert host.threads() == 1
+
+
+@pytest.mark.parametrize("hanging", NAMES)
+def test_a_hanging_key_is_left_out(host: Host, hanging: str) -> None:
+    """Wherever it stands, the others are answered in the same poll, and it is said why it is not."""
+    host.block(hanging)
+    answers = host.limited.ask(NAMES)
+    error = answers.pop(hanging)
+    assert isinstance(error, NoAnswerError)
+    assert str(error) == f"no answer within {LIMIT_S} s"
+    assert answers == {name: f"{name}1" for name in NAMES if name != hanging}
+
+
+def test_the_limit_is_for_all_keys_together(host: Host) -> None:
+    """Not for each of them, were all of them to hang."""
+    keys = [str(n) for n in range(100)]
+    host.block(*keys)
+    begun = time.monotonic()
+    assert host.given(*keys) == set()
+    assert time.monotonic() - begun < DEADLINE_S
+
+
+def test_a_hanging_key_is_asked_once(host: Host) -> None:
+    """One attempt and one thread for it, through however many polls; none of them waits for it."""
+    host.block("b")
+    assert host.given() == {"a", "c", "d"}
+    begun = time.monotonic()
+    for _ in range(200):
+        assert host.given() == {"a", "c", "d"}
+    assert time.monotonic() - begun < 200 * LIMIT_S / 2
+    assert host.asked["b"] == 1
+    wait_for(lambda: host.threads() <= 2, what="the end of the spare threads")
+
+
+def test_two_hanging_keys_are_left_out(host: Host) -> None:
+    """In the same poll; each keeps a thread, and the others go on."""
+    host.block("a", "c")
+    for _ in range(50):
+        assert host.given() == {"b", "d"}
+    assert (host.asked["a"], host.asked["c"]) == (1, 1)
+    wait_for(lambda: host.threads() <= 3, what="the end of the spare threads")
+
+
+def test_keys_may_hang_one_after_the_other(host: Host) -> None:
+    """A second dead mount is no worse than the first."""
+    host.block("a")
+    assert host.given() == {"b", "c", "d"}
+    host.block("d")
+    assert host.given() == {"b", "c"}
+    assert host.given() == {"b", "c"}
+    wait_for(lambda: host.threads() <= 3, what="the end of the spare threads")
+
+
+def test_many_hanging_keys_are_found(host: Host) -> None:
+    """If too many hang for one poll, those behind them are answered in one of the next."""
+    dead = [f"dead{n}" for n in range(25)]
+    host.block(*dead)
+    wait_for(lambda: host.given(*dead, "a", "b") == {"a", "b"}, what="the living")
+    wait_for(lambda: host.given(*dead, "a", "b") and host.threads() <= 26, what="fewer threads")
+    assert max(host.asked[key] for key in dead) == 1
+
+
+def test_a_key_is_back_when_it_answers(host: Host) -> None:
+    """Its late answer is thrown away, it is asked anew, and its thread ends."""
+    host.block("b")
+    host.given()
+    host.free("b")
+    wait_for(lambda: host.given() == set(NAMES), what="its return")
+    assert host.limited.ask_one("b") == f"b{host.asked['b']}"
+    wait_for(lambda: host.threads() == 1, what="the end of its thread")
+
+
+def test_a_late_error_is_thrown_away(host: Host) -> None:
+    """It says what was the case a while ago."""
+    host.block("b")
+    host.failing["b"] = OSError("timed out")
+    host.given()
+    host.failing.clear()
+    host.free("b")
+    wait_for(lambda: host.given() == set(NAMES), what="its return")
+
+
+def test_who_answers_late_time_and_again_is_not_waited_for(host: Host) -> None:
+    """After a late answer it is asked by the side; a poll that waited again would be late again."""
+    host.block("b")
+    host.given()
+    for attempts in (2, 3, 4):
+        host.release_once("b")
+        wait_for(lambda: host.given() and host.asked["b"] == attempts, what="one more attempt")  # noqa: B023
+        begun = time.monotonic()
+        wait_for(lambda: time.monotonic() > begun + LIMIT_S, what="lateness")  # noqa: B023
+        assert host.given() == {"a", "c", "d"}
+    assert host.asked["b"] == 4
+    host.free("b")
+    wait_for(lambda: host.given() == set(NAMES), what="its return")
+
+
+def test_a_key_that_vanishes_while_it_hangs_is_forgotten(host: Host) -> None:
+    """As soon as it lets its thread go; nothing is said of it meanwhile."""
+    host.block("b")
+    host.given()
+    assert list(host.limited.ask("acd")) == ["a", "c", "d"]
+    host.free("b")
+    wait_for(lambda: host.given("a") and host.threads() == 1, what="the end of its thread")
+    assert host.limited._hanging == {}
+    assert host.given() == set(NAMES)
+
+
+def test_a_key_that_comes_and_goes_while_it_hangs_keeps_one_thread(host: Host) -> None:
+    """An automounter that tries again and again does not cost a thread for each time."""
+    host.block("b")
+    host.given()
+    for _ in range(50):
+        assert host.given("a", "c") == {"a", "c"}
+        assert host.given() == {"a", "c", "d"}
+    assert host.asked["b"] == 1
+    wait_for(lambda: host.threads() <= 2, what="the end of the spare threads")
+
+
+def test_the_thread_ends_with_what_it_serves(host: Host) -> None:
+    """Nobody has to remember to end it."""
+    host.given()
+    assert host.threads() == 1
+    del host.limited
+    gc.collect()
+    wait_for(lambda: host.threads() == 0, what="the end of the thread")
