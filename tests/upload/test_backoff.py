@@ -52,3 +52,16 @@ def test_a_real_draw_is_never_out_of_bounds(outcomes: list[bool]) -> None:
             backoff.succeeded()
         else:
             assert 0 <= backoff.failed() <= 30
+
+
+def test_what_only_a_person_can_mend_is_tried_at_the_largest_delay() -> None:
+    """From the first time on, and with nothing drawn below it."""
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    backoff = Backoff(draw)
+    assert [backoff.slow(), backoff.slow()] == [30, 30]
+    assert drawn == [(30, 30), (30, 30)]
