@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run stop test check format clean
+.PHONY: run stop test check soak format clean
 
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -16,6 +16,9 @@ stop: $(STAMP)  ## End what `make run` began.
 
 test: $(STAMP)  ## The whole suite.
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 	$(BIN)/ruff check .
