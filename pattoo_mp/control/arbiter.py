@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 #: A stop takes no longer, whatever hangs. supervisord's stopwaitsecs must be above it.
 STOP_S: Final = 10.0
 #: A worker that should have said something and has not for this long is replaced.
-_SILENCE_S: Final = 60.0
+SILENCE_S: Final = 60.0
 #: Control itself was stopped or starved: what it did not hear is not the workers' silence.
 _OVERSLEPT_S: Final = 5.0
 _KILL_S: Final = 1.0
@@ -46,7 +46,8 @@ _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 class Arbiter:
     """Runs the two workers until a signal asks for the end.
 
-    `on_ready` is called once: when the first poll is safe in the spool.
+    `on_ready` is called once: when the first poll is safe in the spool. A worker that is silent for
+    `silence_s` where it should have spoken is killed, and replaced.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Arbiter:
         relay: Relay,
         door: Door,
         on_ready: Callable[[], None],
+        *,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._collector = Worker(collector)
         self._uploader = Worker(uploader)
@@ -63,6 +66,7 @@ class Arbiter:
         self._relay = relay
         self._door = door
         self._on_ready = on_ready
+        self._silence_s = silence_s
         self._ready = False
         self._stop_by: float | None = None
         self._gave_up = False
@@ -139,8 +143,8 @@ class Arbiter:
         """When the silence of a worker becomes strange; never if it has nothing to say."""
         heard = self._heard[worker]
         if worker is self._collector:
-            return heard + self._relay.ledger.interval_ms / 1000 + _SILENCE_S
-        return heard + _SILENCE_S if len(self._relay.channel) else _NEVER
+            return heard + self._relay.ledger.interval_ms / 1000 + self._silence_s
+        return heard + self._silence_s if len(self._relay.channel) else _NEVER
 
     # --- workers
 

@@ -1,0 +1,238 @@
+"""The control process's loop, with real forked workers that do as little as can be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pattoo_mp.channel import Channel
+from pattoo_mp.control.arbiter import Arbiter
+from pattoo_mp.control.door import Door, ask
+from pattoo_mp.control.ledger import Account, Ledger
+from pattoo_mp.control.relay import Relay
+from pattoo_mp.control.worker import Role
+from pattoo_mp.errors import SpoolError, StartError
+from pattoo_mp.messages import Kind, UploadState
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pattoo_mp.link import Link
+
+INTERVAL_MS = 20
+FATAL_STATUS = 9
+
+
+def polling(link: Link) -> None:
+    """Poll until told otherwise."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    link.send(Kind.LAYOUT, "a", b"")
+    tick = time.time_ns() // 1_000_000 // INTERVAL_MS
+    while True:
+        tick += 1
+        select.select([], [], [], INTERVAL_MS / 1000)
+        link.send(Kind.POLL, "a", tick * INTERVAL_MS, b"", "")
+
+
+def keeping(link: Link) -> None:
+    """Keep everything, at once, in nothing but a number."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    last = 0
+    say(link, last)
+    while True:
+        select.select([link], [], [])
+        for kind, *fields in link.receive():
+            if kind == Kind.POLL:
+                last = fields[0]
+            elif kind == Kind.CLOSE:
+                return
+        say(link, last)
+
+
+def say(link: Link, last: int) -> None:
+    """Tell the account of a spool that kept all up to `last`."""
+    account = Account(sequence=last, kept_of_channel=last, kept=last, waiting=last)
+    link.send(Kind.UPLOAD, UploadState().fields(), asdict(account))
+
+
+def hanging(link: Link) -> None:
+    """Say one thing, and then nothing any more, whatever is asked."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(link, 0)
+    while True:
+        signal.pause()
+
+
+def dying(_: Link) -> None:
+    """End by an error before anything was done."""
+    raise RuntimeError("no reason at all")
+
+
+def giving_up(_: Link) -> None:
+    """Say that no start can succeed."""
+    raise SpoolError("the spool: somebody else's; expected our own")
+
+
+class Control:
+    """A control process of a test's own."""
+
+    def __init__(
+        self, home: Path, collect: Callable[[Link], None], upload: Callable[[Link], None]
+    ) -> None:
+        self.path = home / "run" / "x.sock"
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be(collect, upload)
+
+    def _be(self, collect: Callable[[Link], None], upload: Callable[[Link], None]) -> None:
+        status = 1
+        try:
+            Arbiter(
+                Role("collector", "test: collector", collect, signal.SIGKILL),
+                Role("uploader", "test: uploader", upload, signal.SIGKILL),
+                Relay(Channel(), Ledger(INTERVAL_MS)),
+                Door(self.path),
+                lambda: None,
+                silence_s=1.0,
+            ).run()
+            status = 0
+        except StartError as error:
+            status = FATAL_STATUS if "somebody else's" in str(error) else 1
+        finally:
+            os._exit(status)
+
+    def status(self) -> dict[str, Any]:
+        """What it says; empty as long as it does not listen."""
+        with contextlib.suppress(OSError):
+            return ask(self.path)
+        return {}
+
+    def worker(self, name: str) -> dict[str, Any]:
+        """What it says of a worker."""
+        found: dict[str, Any] = self.status().get("workers", {}).get(name, {})
+        return found
+
+    def wait(self) -> int:
+        """Its exit status."""
+        pidfd = os.pidfd_open(self.pid)
+        assert select.select([pidfd], [], [], 30)[0], "control did not end"
+        os.close(pidfd)
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.fixture
+def control(home: Path) -> Iterator[Callable[..., Control]]:
+    """Make control processes; none is left afterwards."""
+    made: list[Control] = []
+
+    def make(collect: Callable[[Link], None], upload: Callable[[Link], None]) -> Control:
+        made.append(Control(home, collect, upload))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.pid:
+            os.kill(one.pid, signal.SIGKILL)
+            os.waitpid(one.pid, 0)
+
+
+def polled(one: Control) -> int:
+    """How many polls it has seen."""
+    return int(one.status().get("polls", {}).get("polled", 0))
+
+
+def test_it_runs_both_and_stops_both(control: Callable[..., Control]) -> None:
+    """Polls flow; SIGTERM ends the workers in order, and control with status 0."""
+    one = control(polling, keeping)
+    wait_for(lambda: polled(one) > 5, what="polls")
+    pids = [one.worker(name)["pid"] for name in ("collector", "uploader")]
+    os.kill(one.pid, signal.SIGTERM)
+    assert one.wait() == 0
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not one.path.exists()
+
+
+def test_a_collector_that_is_silent_is_replaced(control: Callable[..., Control]) -> None:
+    """A collector stopped by SIGSTOP for longer than may be is killed; another one polls."""
+    one = control(polling, keeping)
+    wait_for(lambda: polled(one) > 2, what="polls")
+    first = one.worker("collector")["pid"]
+    os.kill(first, signal.SIGSTOP)
+    wait_for(lambda: one.worker("collector").get("pid") not in {first, 0, None}, what="another")
+    before = polled(one)
+    wait_for(lambda: polled(one) > before, what="its polls")
+    assert one.worker("collector")["last_death"] == "signal SIGKILL"
+
+
+def test_an_uploader_that_keeps_nothing_is_replaced(control: Callable[..., Control]) -> None:
+    """An uploader that was given polls and says nothing is killed; polling goes on."""
+    one = control(polling, hanging)
+    wait_for(lambda: one.worker("uploader").get("restarts", 0) >= 2, what="two replacements")
+    before = polled(one)
+    wait_for(lambda: polled(one) > before, what="more polls")
+    assert one.status()["missed"] == {}
+
+
+def test_a_worker_that_keeps_dying_is_started_ever_more_slowly(
+    control: Callable[..., Control],
+) -> None:
+    """Its death is told with its reason; the other worker is not disturbed."""
+    one = control(polling, dying)
+    wait_for(lambda: one.worker("uploader").get("restarts", 0) >= 4, what="four deaths")
+    assert one.worker("uploader")["last_death"] == "exit status 1"
+    assert one.worker("collector")["restarts"] == 0
+    os.kill(one.pid, signal.SIGTERM)
+    assert one.wait() == 0
+
+
+def test_a_start_that_no_restart_can_mend_ends_control(control: Callable[..., Control]) -> None:
+    """A worker's last word before the first poll is safe ends the start, and nothing is left."""
+    one = control(polling, giving_up)
+    assert one.wait() == FATAL_STATUS
+
+
+def test_a_stop_is_bounded_by_killing_what_hangs(control: Callable[..., Control]) -> None:
+    """Workers that ignore every request are killed when the time to stop is over."""
+    one = control(hanging, hanging)
+    wait_for(lambda: one.worker("collector").get("pid"), what="a collector")
+    pids = [one.worker(name)["pid"] for name in ("collector", "uploader")]
+    os.kill(one.pid, signal.SIGINT)
+    assert one.wait() == 0
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("victim", ["collector", "uploader", "control"])
+def test_a_stop_meets_a_kill_at_any_moment(control: Callable[..., Control], victim: str) -> None:
+    """SIGTERM to control, and at once SIGKILL to anyone: all ends, and soon."""
+    one = control(polling, keeping)
+    wait_for(lambda: polled(one) > 2, what="polls")
+    pids = {name: one.worker(name)["pid"] for name in ("collector", "uploader")}
+    os.kill(one.pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pids.get(victim, one.pid), signal.SIGKILL)
+    assert one.wait() in {0, -signal.SIGKILL}
+    wait_for(lambda: not any(alive(pid) for pid in pids.values()), what="the end of the workers")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a line of it
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
