@@ -38,7 +38,8 @@ class UploadState:
     """How the uploader stands, for the status.
 
     Counts are since this uploader started, but for `waiting` and `quarantined`, which count what
-    is in the spool. Times are in ms since the epoch, 0 where it has not happened yet.
+    is in the spool. Times are in ms since the epoch, 0 where it has not happened yet. `old_…` are
+    the original agent's unsent posts: still there, delivered, and put aside.
     """
 
     waiting: int = 0
@@ -49,6 +50,9 @@ class UploadState:
     last_error: str = ""
     last_error_ms: int = 0
     failing_since_ms: int = 0
+    old_waiting: int = 0
+    old_taken: int = 0
+    old_bad: int = 0
 
     def fields(self) -> list[int | str]:
         """The state as a message carries it; `UploadState(*fields)` reads it."""

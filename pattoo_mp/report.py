@@ -24,6 +24,15 @@ def lines(status: dict[str, Any]) -> list[str]:
         ("Missed", _counts(status["missed"], "ticks")),
         ("Last error", _error(posts)),
     ]
+    old = status["old_posts"]
+    if any(old.values()):
+        rows.append(
+            (
+                "Old posts",
+                f"{old['delivered']} of the original agent delivered, {old['waiting']} waiting, "
+                f"{old['put_aside']} put aside",
+            )
+        )
     if polls["unaccounted"]:
         rows.append(("Unaccounted", f"{polls['unaccounted']} polls; this is a defect of the agent"))
     for name, worker in status["workers"].items():

@@ -82,11 +82,13 @@ def _arbiter(
         set_up_log("uploader")
         from pattoo_mp.spool.limits import Limits  # noqa: PLC0415
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
+        from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 
         limits = Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)
         spool = Spool(paths.spool_file(config), limits)
-        Uploader(link, config, spool, channel_name).run()
+        legacy = LegacyPosts(config.cache_directory, origin.agent_id)
+        Uploader(link, config, spool, channel_name, legacy).run()
 
     return Arbiter(
         Role(

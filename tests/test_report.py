@@ -29,6 +29,7 @@ def report(**more: object) -> dict[str, str]:
             "unaccounted": 0,
         },
         "missed": {},
+        "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
         "posts": {"count": 9, "last_ms": NOON_MS, "last_error": "", "last_error_ms": 0,
                   "failing_since_ms": 0},
     }  # fmt: skip
@@ -61,6 +62,14 @@ def test_a_poll_that_is_not_accounted_for_is_shown() -> None:
     """An account that does not close is a defect, and nobody must look for it."""
     assert "Unaccounted" not in report()
     assert report(polls={"unaccounted": 2})["Unaccounted"].startswith("2 polls")
+
+
+def test_posts_of_the_original_agent_are_told_if_there_were_any() -> None:
+    """A line that most agents never show."""
+    assert "Old posts" not in report()
+    assert report(old_posts={"waiting": 1, "delivered": 2})["Old posts"] == (
+        "2 of the original agent delivered, 1 waiting, 0 put aside"
+    )
 
 
 def test_an_interval_below_a_second_is_told_exactly() -> None:

@@ -46,6 +46,11 @@ def snapshot(started_ms: int, workers: Iterable[Worker], relay: Relay) -> dict[s
             "last_error_ms": upload.last_error_ms,
             "failing_since_ms": upload.failing_since_ms,
         },
+        "old_posts": {
+            "waiting": upload.old_waiting,
+            "delivered": upload.old_taken,
+            "put_aside": upload.old_bad,
+        },
     }
 
 

@@ -49,6 +49,7 @@ class Drain:
         self._spool = spool
         self._transport = transport
         self._report = report
+        self._legacy = legacy
         sources: list[Source] = [
             SpooledPosts(spool, self._envelope_ms, interval_ms / 1000, spacing_s)
         ]
@@ -103,6 +104,9 @@ class Drain:
                 last_error=self._error,
                 last_error_ms=self._error_ms,
                 failing_since_ms=self._failing_since_ms,
+                old_waiting=self._legacy.waiting if self._legacy else 0,
+                old_taken=self._legacy.taken if self._legacy else 0,
+                old_bad=self._legacy.bad + self._legacy.refused if self._legacy else 0,
             )
         )
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pattoo_mp.config import Config
     from pattoo_mp.link import Link, Message
     from pattoo_mp.messages import UploadState
+    from pattoo_mp.upload.legacy import LegacyPosts
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +48,14 @@ class StuckError(Exception):
 class Uploader:
     """Runs until control closes the channel or is gone, or a signal asks it to end."""
 
-    def __init__(self, link: Link, config: Config, spool: Spool, channel: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        config: Config,
+        spool: Spool,
+        channel: str,
+        legacy: LegacyPosts | None = None,
+    ) -> None:
         self._link = link
         self._spool = spool
         self._channel = channel
@@ -57,6 +65,7 @@ class Uploader:
             Transport(config.host, config.port),
             config.interval_ms,
             self._report,
+            legacy=legacy,
         )
         self._held: list[tuple[int, Poll]] = []
         self._layouts: dict[str, bytes] = {}

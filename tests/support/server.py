@@ -60,8 +60,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         owner = self.server.owner
         owner.attempts += 1
+        post = owner.latest = Post(self.path.removeprefix(PREFIX + "receive/"), body)
         if owner.behaviour(self):
-            owner.posts.append(Post(self.path.removeprefix(PREFIX + "receive/"), body))
+            owner.posts.append(post)
             self.answer(200, b"OK")
 
     def answer(self, status: int, body: bytes) -> None:
@@ -92,6 +93,7 @@ class PattooServer:
     def __init__(self) -> None:
         self.posts: list[Post] = []
         self.attempts = 0
+        self.latest = Post("", b"")
         self.behaviour: Behaviour = well
         self._server: Server | None = None
         self.port = 0
