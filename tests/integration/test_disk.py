@@ -1,0 +1,158 @@
+"""Disks that are full, read-only or slow, under the real agent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.test_faults import assert_unbroken
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.agent import Agent
+    from tests.support.server import PattooServer
+
+    MakeAgent = Callable[..., Agent]
+
+SLOW_SYNC = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int slow(const char *name, int fd) {
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    if (access(getenv("SLOW_SYNC"), F_OK) == 0) sleep(5);
+    return real(fd);
+}
+int fsync(int fd) { return slow("fsync", fd); }
+int fdatasync(int fd) { return slow("fdatasync", fd); }
+"""
+
+
+def mount(*words: str | Path) -> bool:
+    """Mount; false if this is not allowed here."""
+    return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def small_disk(home: Path) -> Iterator[Path]:
+    """A file system of 1 MB in the place of the cache directory."""
+    cache = home / "cache"
+    cache.mkdir()
+    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", cache):
+        pytest.skip("only root may mount, and not everywhere")
+    yield cache
+    subprocess.run(["umount", "--lazy", cache], check=True)
+
+
+def in_trouble(agent: Agent) -> bool:
+    """Whether the status says that the spool takes nothing."""
+    return "spool" in agent.status()["workers"]["uploader"]["troubles"]
+
+
+def assert_recovered(agent: Agent, server: PattooServer) -> None:
+    """Assert that all polls arrive, none is missing, and the ledger closes."""
+    polled = agent.status()["polls"]["polled"]
+    wait_for(lambda: len(set(server.timestamps())) >= polled, 60, "all polls")
+    assert_unbroken(sorted(set(server.timestamps())), 100)
+    status = agent.status()
+    assert not in_trouble(agent)
+    assert status["missed"] == {}
+    assert status["polls"]["dropped"] == {}
+    assert status["polls"]["unaccounted"] == 0
+
+
+def test_a_full_disk_stops_no_poll(
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+) -> None:
+    """With no room polls wait in the channel, and it is said; with room again all arrive."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    wait_for(lambda: in_trouble(agent), 60, "the trouble")
+    before = agent.status()["polls"]["polled"]
+    wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
+    assert "database or disk is full" in agent.run("--status").stdout
+    filler.unlink()
+    assert_recovered(agent, server)
+
+
+def test_a_read_only_disk_stops_no_poll(
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+) -> None:
+    """The same for a file system that was remounted read-only after an error."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    # The kernel refuses this while a file is open for writing, so it comes between two uploaders.
+    os.kill(agent.worker("uploader"), signal.SIGKILL)
+    wait_for(lambda: mount("-o", "remount,ro", small_disk), what="the remount")
+    wait_for(
+        lambda: "Read-only" in agent.status()["workers"]["uploader"]["last_death"],
+        60,
+        "an uploader that says why it cannot start",
+    )
+    before = agent.status()["polls"]["polled"]
+    wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    assert_recovered(agent, server)
+
+
+def test_a_sync_of_five_seconds_delays_no_poll(
+    make_agent: MakeAgent, server: PattooServer, home: Path
+) -> None:
+    """While each commit takes 5 s, ticks go on as if nothing were; then all arrives."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("a C compiler is needed to slow the system call down")
+    source, library, flag = home / "slow.c", home / "slow.so", home / "slow"
+    source.write_text(SLOW_SYNC)
+    command: list[str | Path] = [compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"]
+    subprocess.run(command, check=True, capture_output=True)
+    agent = make_agent(port=server.port)
+    agent.environment = {"LD_PRELOAD": str(library), "SLOW_SYNC": str(flag)}
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    flag.touch()
+    before = agent.status()["polls"]["polled"]
+    wait_for(lambda: agent.status()["polls"]["in_channel"] > 30, what="a channel that fills")
+    wait_for(lambda: agent.status()["polls"]["polled"] > before + 60, what="more polls")
+    assert agent.status()["missed"] == {}
+    flag.unlink()
+    assert_recovered(agent, server)
+
+
+@pytest.mark.timeout(120)
+def test_twenty_seconds_of_sigstop_are_told_and_nothing_else_is_lost(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """The whole group stopped and continued: the same processes go on, and the gap is told."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    pids = sorted(agent.processes())
+    os.killpg(agent.pid or 0, signal.SIGSTOP)
+    until = time.monotonic() + 20
+    wait_for(lambda: time.monotonic() > until, 30)
+    os.killpg(agent.pid or 0, signal.SIGCONT)
+    polled = agent.status()["polls"]["polled"]
+    wait_for(lambda: len(server.timestamps()) > polled + 10, 60, "more polls")
+    assert sorted(agent.processes()) == pids
+    seen = sorted(set(server.timestamps()))
+    status = agent.status()
+    missing = (seen[-1] - seen[0]) // 100 + 1 - len(seen)
+    assert missing >= 190
+    assert sum(status["missed"].values()) == missing
+    assert status["polls"]["unaccounted"] == 0
