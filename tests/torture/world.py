@@ -1,0 +1,187 @@
+"""The agent, its supervisord and its server, and what can be seen of them from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.integration.test_supervisord import Supervised
+from tests.support.agent import NAME
+from tests.support.waiting import wait_for
+from tests.torture.server import FaultyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROLES = ("control", "collector", "uploader")
+#: A worker that died again and again is started as late as this.
+_BACK_S = 45.0
+
+
+@dataclass
+class Process:
+    """What was seen of one process: descriptors when it was young and last, and its memory."""
+
+    role: str
+    since: float
+    fds: list[int] = field(default_factory=list)
+    rss_kb: int = 0
+
+
+class World:
+    """Everything there is in one run. `tell` is given each line of its story."""
+
+    def __init__(self, hz: float, tell: Callable[[str], None]) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
+        self.server = FaultyServer()
+        self.interval_ms = round(1000 / hz)
+        self.agent = Supervised(
+            self.home,
+            port=self.server.port,
+            interval=self.interval_ms / 1000,
+            environment={"PATH": os.environ["PATH"]},
+        )
+        self.began = time.monotonic()
+        self._tell = tell
+        self._telling = threading.Lock()
+        #: How often a fault ended (or may have ended) a process of this role.
+        self.ended: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self.brought: list[str] = []
+        self.processes: dict[int, Process] = {}
+        self.gaps: set[tuple[int, int]] = set()
+        self._watching = threading.Event()
+
+    # --- the story
+
+    def tell(self, line: str) -> None:
+        """One line, with its time."""
+        with self._telling:
+            self._tell(f"{time.monotonic() - self.began:8.2f} s  {line}")
+
+    def fail(self, line: str) -> None:
+        """Something that must not be."""
+        self.failures.append(line)
+        self.tell(f"FAILED {line}")
+
+    # --- begin and end
+
+    def begin(self) -> None:
+        """Start all of it, and wait for the first poll to arrive."""
+        self.agent.supervisord()
+        wait_for(self.server.book.polls, 30, "the first poll")
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def end(self) -> list[int]:
+        """Stop all of it, in order; what is left of it after ten seconds."""
+        self._watching.set()
+        self.agent.ctl("shutdown")
+        left: list[int] = []
+        try:
+            wait_for(lambda: not self.agent.processes(), 15, "the end of all processes")
+        except AssertionError:
+            left = self.agent.processes()
+        self.agent.end()
+        self.server.recover()
+        self.server.down()
+        return left
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    # --- processes
+
+    def pid(self, role: str) -> int:
+        """A process of this role that runs; waits until there is one."""
+        return wait_for(lambda: self._pid(role), _BACK_S, f"a {role}")
+
+    def _pid(self, role: str) -> int:
+        if role == "control":
+            return self.agent.pid or 0
+        with contextlib.suppress(OSError):
+            return int(self.agent.status()["workers"][role]["pid"])
+        return 0
+
+    def has_spool_open(self) -> bool:
+        """Whether the uploader has the file that lies in the spool's place open."""
+        with contextlib.suppress(OSError):
+            fds = Path(f"/proc/{self._pid('uploader')}/fd")
+            return str(self.agent.spool) in {str(fd.readlink()) for fd in fds.iterdir()}
+        return False
+
+    def spools_replaced(self) -> int:
+        """How often the agent has put another file in the place of its spool."""
+        return self.log().count(" were saved from the old spool, ")
+
+    # --- what is seen
+
+    def log(self) -> str:
+        """The whole log, rotated or not."""
+        files = sorted((self.home / "log").iterdir())
+        return "".join(file.read_text(errors="replace") for file in files)
+
+    def status(self) -> dict[str, Any]:
+        """The status; empty where nobody answers."""
+        with contextlib.suppress(OSError):
+            status = self.agent.status()
+            self.gaps |= {(gap["after_ms"], gap["before_ms"]) for gap in status["gaps"]}
+            return status
+        return {}
+
+    def _watch(self) -> None:
+        while not self._watching.wait(0.25):
+            status = self.status()
+            if status:
+                self._look(status["control"]["pid"], "control")
+                for role, worker in status["workers"].items():
+                    self._look(worker["pid"], role)
+
+    def _look(self, pid: int, role: str) -> None:
+        if not pid:
+            return
+        with contextlib.suppress(OSError, IndexError):
+            seen = self.processes.setdefault(pid, Process(role, time.monotonic()))
+            seen.fds.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+            seen.rss_kb = max(seen.rss_kb, rss_kb(pid))
+
+    def kept(self) -> Kept:
+        """What the spool's file holds when nobody uses it."""
+        return Kept.read(self.agent.spool)
+
+
+def rss_kb(pid: int) -> int:
+    """Resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A spool's content: its facts, and the times of its polls."""
+
+    facts: dict[str, Any]
+    waiting: tuple[int, ...]
+    quarantined: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Kept:
+        """Read it with nothing of the agent's."""
+        with contextlib.closing(sqlite3.connect(path)) as file:
+            return cls(
+                dict(file.execute("SELECT name, value FROM facts")),
+                tuple(t for (t,) in file.execute("SELECT timestamp_ms FROM polls ORDER BY id")),
+                tuple(file.execute("SELECT timestamp_ms, reason FROM quarantine")),
+            )
+
+
+__all__ = ["NAME", "ROLES", "Kept", "Process", "World", "rss_kb"]
