@@ -22,6 +22,7 @@ def lines(status: dict[str, Any]) -> list[str]:
         ("Dropped", _counts(polls["dropped"], "polls")),
         ("Quarantine", f"{polls['quarantined']} polls"),
         ("Missed", _counts(status["missed"], "ticks")),
+        *_last_gap(status["gaps"]),
         ("Last error", _error(posts)),
     ]
     old = status["old_posts"]
@@ -49,6 +50,14 @@ def _worker(worker: dict[str, Any]) -> str:
     if worker["restarts"]:
         text += f", restarted {worker['restarts']} times, last ended by {worker['last_death']}"
     return text
+
+
+def _last_gap(gaps: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    if not gaps:
+        return []
+    gap = gaps[-1]
+    between = f"between {_time(gap['after_ms'])} and {_time(gap['before_ms'])}"
+    return [("Last gap", f"{gap['ticks']} ticks {between}: {gap['reason']}")]
 
 
 def _counts(counts: dict[str, int], unit: str) -> str:

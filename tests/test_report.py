@@ -29,6 +29,7 @@ def report(**more: object) -> dict[str, str]:
             "unaccounted": 0,
         },
         "missed": {},
+        "gaps": [],
         "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
         "posts": {"count": 9, "last_ms": NOON_MS, "last_error": "", "last_error_ms": 0,
                   "failing_since_ms": 0},
@@ -69,6 +70,14 @@ def test_posts_of_the_original_agent_are_told_if_there_were_any() -> None:
     assert "Old posts" not in report()
     assert report(old_posts={"waiting": 1, "delivered": 2})["Old posts"] == (
         "2 of the original agent delivered, 1 waiting, 0 put aside"
+    )
+
+
+def test_the_last_gap_is_told_with_when_and_why() -> None:
+    """Ticks, the polls before and after, and the reason."""
+    gap = {"ticks": 3, "after_ms": NOON_MS, "before_ms": NOON_MS + 4000, "reason": "late"}
+    assert report(gaps=[gap, gap])["Last gap"] == (
+        "3 ticks between 2024-05-06 12:00:00.250 and 2024-05-06 12:00:04.250: late"
     )
 
 

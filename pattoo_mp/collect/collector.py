@@ -75,8 +75,6 @@ class Collector:
             self._hand_over(*self._poller.poll(self._schedule.now_ms()), "")
 
     def _poll(self, tick: Tick) -> None:
-        if tick.reason is not None:
-            _LOG.warning("%d ticks missed: %s.", tick.missed, tick.reason)
         self._hand_over(*self._poller.poll(tick.timestamp_ms), tick.reason or "")
 
     def _hand_over(self, layout: Layout, poll: Poll, reason: str) -> None:

@@ -66,16 +66,19 @@ class Ledger:
     account: Account | None = None
     _dropped_before: int = 0
 
-    def poll(self, timestamp_ms: int, reason: str) -> None:
-        """Count a poll; `reason` tells why ticks before it were missed, if any were."""
+    def poll(self, timestamp_ms: int, reason: str) -> Gap | None:
+        """Count a poll; `reason` tells why ticks before it were missed. Returns the gap, if any."""
+        gap = None
         if self.last_poll_ms:
             why = reason if self.polled else AGENT_WAS_DOWN
             ticks = ticks_between(self.last_poll_ms, timestamp_ms, self.interval_ms)
             if ticks:
                 self.missed[why] += ticks
-                self.gaps.append(Gap(ticks, self.last_poll_ms, timestamp_ms, why))
+                gap = Gap(ticks, self.last_poll_ms, timestamp_ms, why)
+                self.gaps.append(gap)
         self.polled += 1
         self.last_poll_ms = timestamp_ms
+        return gap
 
     def settle(self, account: Account) -> None:
         """Take the spool's account; the first one tells also what was before this process."""

@@ -103,7 +103,15 @@ class Relay:
         *poll, reason = fields
         if self._new_collector:
             self._new_collector, reason = False, _COLLECTOR_WAS_DOWN
-        self.ledger.poll(poll[1], reason)
+        gap = self.ledger.poll(poll[1], reason)
+        if gap is not None:
+            _LOG.warning(
+                "%d ticks missed after %d ms, before %d ms: %s.",
+                gap.ticks,
+                gap.after_ms,
+                gap.before_ms,
+                gap.reason,
+            )
         dropped = self.channel.dropped
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:

@@ -72,6 +72,7 @@ def read_facts(tables: Tables) -> dict[str, Any]:
 def copy(old: Tables, new: Tables) -> int:
     """Copy every sound poll that can be read from one file to another; returns how many.
 
+    Each keeps its id: a post of some of them may be under way, and is acknowledged by it.
     Raises `sqlite3.Error` if the new file does not take them.
     """
     packed: dict[str, bytes | None] = {}
@@ -79,10 +80,10 @@ def copy(old: Tables, new: Tables) -> int:
     for batch in _batches(old):
         for identifier in {s.poll.layout_id for s in batch} - packed.keys():
             packed[identifier] = _layout(old, identifier)
-        sound = [s.poll for s in batch if s.sound and packed[s.poll.layout_id] is not None]
+        sound = [s for s in batch if s.sound and packed[s.poll.layout_id] is not None]
         layouts = {name: content for name, content in packed.items() if content is not None}
         with new.transaction():
-            new.add(sound, layouts)
+            new.restore(sound, layouts)
         copied += len(sound)
     return copied
 
@@ -92,7 +93,7 @@ def _batches(old: Tables) -> Iterator[list[Spooled]]:
     last, size, leap = 0, _BATCH, 1
     while last < _ID_LIMIT:
         try:
-            batch = [row for row in old.oldest(size, last) if row.id > last]
+            batch = [row for row in old.oldest(size, last) if last < row.id < _ID_LIMIT]
         except READ_ERRORS:
             if size == 1:
                 last += leap

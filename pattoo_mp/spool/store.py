@@ -99,6 +99,7 @@ class Spool:
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
         self._state = SpoolState()
+        self._given_id = 0
         self._held = hold(self._lock_path)
         try:
             self._tables = self._open()
@@ -217,6 +218,7 @@ class Spool:
                 raise MissingRowsError("polls are missing")
             damaged = [spooled for spooled in found if not spooled.sound]
             if not damaged:
+                self._given_id = max(self._given_id, *(spooled.id for spooled in found), 0)
                 return found
             for spooled in damaged:
                 if not self._set_aside(spooled.id, _UNREADABLE):
@@ -344,7 +346,12 @@ class Spool:
         self._tables = new
 
     def _take_over(self, old: Tables | None, new: Tables, known: SpoolState) -> None:
-        """Copy what can be read, and count what cannot."""
+        """Copy what can be read, and count what cannot.
+
+        An id that was given out names the same poll in the new file, or none: the post that it
+        was given out for may be acknowledged after this.
+        """
+        new.begin_after(self._given_id)
         copied = copy(old, new) if old is not None else 0
         accounted = known.kept - known.delivered - known.dropped.total()
         lost = accounted - copied

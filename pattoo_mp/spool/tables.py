@@ -105,6 +105,28 @@ class Tables:
         used = {poll.layout_id for poll in polls}
         self._rows = {name: row for name, row in self._rows.items() if name in used}
 
+    def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> None:
+        """Put in polls of another file, under the ids that they had there."""
+        self._connection.executemany(
+            "INSERT INTO polls (id, layout, timestamp_ms, packed, crc) VALUES (?, ?, ?, ?, ?)",
+            [
+                (
+                    row.id,
+                    self._layout_row(row.poll.layout_id, layouts),
+                    row.poll.timestamp_ms,
+                    row.poll.packed,
+                    _crc(row.poll),
+                )
+                for row in rows
+            ],
+        )
+
+    def begin_after(self, last_id: int) -> None:
+        """Give, in a file without polls, no id up to this one."""
+        self._connection.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('polls', ?)", (last_id,)
+        )
+
     def oldest(self, limit: int, after: int = 0) -> list[Spooled]:
         """The oldest polls with an id above `after`, oldest first."""
         return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.test_faults import assert_unbroken
+from tests.support import shim
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -23,20 +23,6 @@ if TYPE_CHECKING:
     from tests.support.server import PattooServer
 
     MakeAgent = Callable[..., Agent]
-
-SLOW_SYNC = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <unistd.h>
-static int slow(const char *name, int fd) {
-    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-    if (access(getenv("SLOW_SYNC"), F_OK) == 0) sleep(5);
-    return real(fd);
-}
-int fsync(int fd) { return slow("fsync", fd); }
-int fdatasync(int fd) { return slow("fdatasync", fd); }
-"""
 
 
 def mount(*words: str | Path) -> bool:
@@ -114,15 +100,9 @@ def test_a_sync_of_five_seconds_delays_no_poll(
     make_agent: MakeAgent, server: PattooServer, home: Path
 ) -> None:
     """While each commit takes 5 s, ticks go on as if nothing were; then all arrives."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("a C compiler is needed to slow the system call down")
-    source, library, flag = home / "slow.c", home / "slow.so", home / "slow"
-    source.write_text(SLOW_SYNC)
-    command: list[str | Path] = [compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"]
-    subprocess.run(command, check=True, capture_output=True)
+    flag = home / "slow"
     agent = make_agent(port=server.port)
-    agent.environment = {"LD_PRELOAD": str(library), "SLOW_SYNC": str(flag)}
+    agent.environment = shim.environment(home, shim.SLOW_SYNC, "SLOW_SYNC", flag)
     agent.start()
     wait_for(server.timestamps, what="a post")
     flag.touch()

@@ -95,6 +95,10 @@ class Agent:
         """The process of a worker that runs."""
         return wait_for(lambda: int(self.status()["workers"][name]["pid"]), what=f"a {name}")
 
+    def signal(self, name: str, number: str) -> None:
+        """Send a signal, by its name, to a worker."""
+        os.kill(self.worker(name), signal.Signals[number])
+
     def processes(self) -> list[int]:
         """All processes of this agent that run: those with a file of its home open."""
         return processes_of(self.home)

@@ -1,0 +1,72 @@
+"""Kills in the middle of a start, and two agents that want one spool."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import Agent
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.server import PattooServer
+
+    MakeAgent = Callable[..., Agent]
+
+
+@pytest.mark.timeout(180)
+def test_a_kill_at_any_moment_of_a_start_leaves_nothing_in_the_way(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """SIGKILL of control or its group, or SIGTERM, within 400 ms: no orphan, the next start works."""
+    draw = random.Random(7)
+    agent = make_agent(port=server.port)
+    for _ in range(25):
+        process = subprocess.Popen(
+            [*agent.command, "--foreground"], env=agent.env(), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        until = time.monotonic() + draw.uniform(0, 0.4)
+        wait_for(lambda until=until: time.monotonic() >= until)  # type: ignore[misc]
+        with contextlib.suppress(ProcessLookupError):
+            match draw.choice(["control", "group", "term"]):
+                case "control":
+                    process.kill()
+                case "group":
+                    os.killpg(process.pid, signal.SIGKILL)
+                case "term":
+                    process.terminate()
+        process.wait(30)
+        wait_for(lambda: not agent.processes(), what="the end of all workers")
+    agent.start()
+    assert agent.status()["polls"]["unaccounted"] == 0
+    agent.stop()
+
+
+def test_a_second_agent_on_the_same_spool_refuses(
+    make_agent: MakeAgent, home: Path, server: PattooServer
+) -> None:
+    """Another daemon directory, the same cache: exit status 1, one line, and the first goes on."""
+    first = make_agent(port=server.port)
+    first.start()
+    (home / "second").mkdir()
+    second = Agent(home / "second", port=server.port)
+    text = (second.configuration / "pattoo.yaml").read_text()
+    second.write("pattoo.yaml", text.replace(f"{home}/second/cache", f"{home}/cache"))
+    done = second.run("--start")
+    assert done.returncode == 1
+    assert "another agent uses this spool" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert second.pid is None
+    arrived = len(server.timestamps())
+    wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls of the first")

@@ -1,0 +1,120 @@
+"""A wall clock that leaps, under the real agent."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import shim
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.agent import Agent
+    from tests.support.server import PattooServer
+
+    MakeAgent = Callable[..., Agent]
+
+HOUR_S = 3600
+
+
+class Clock:
+    """The wall clock of one agent."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "step"
+        self.environment = shim.environment(home, shim.CLOCK_STEP, "CLOCK_STEP", self.path)
+
+    def step(self, seconds: int) -> None:
+        """Be ahead of the true time by so much, from now on."""
+        aside = self.path.with_suffix(".new")
+        aside.write_text(f"{seconds}\n")
+        aside.replace(self.path)
+
+
+@pytest.fixture
+def clock(home: Path) -> Clock:
+    """A clock that goes right."""
+    return Clock(home)
+
+
+def assert_in_order(server: PattooServer) -> None:
+    """Assert that no tick came twice, the oldest first, and that envelopes grow."""
+    seen = server.timestamps()
+    assert seen == sorted(set(seen))
+    envelopes = [post.content["pattoo_agent_timestamp"] for post in server.posts]
+    assert envelopes == sorted(set(envelopes))
+
+
+def more(server: PattooServer, polls: int = 15) -> None:
+    """Wait for more polls to arrive."""
+    arrived = len(server.timestamps())
+    wait_for(lambda: len(server.timestamps()) >= arrived + polls, what="more polls")
+
+
+def test_a_clock_set_forward_is_followed_and_the_gap_is_told(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """An hour forward: no burst; the ticks that never were are missed, with their reason."""
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.start()
+    more(server)
+    clock.step(HOUR_S)
+    more(server)
+    assert_in_order(server)
+    gaps = [
+        later - earlier for earlier, later in pairwise(server.timestamps()) if later - earlier > 100
+    ]
+    assert len(gaps) == 1
+    assert HOUR_S * 1000 <= gaps[0] < HOUR_S * 1000 + 5000
+    status = agent.status()
+    assert status["missed"] == {"clock set forward or host suspended": gaps[0] // 100 - 1}
+    assert status["polls"]["unaccounted"] == 0
+
+
+def test_a_clock_set_back_neither_stalls_nor_repeats(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """An hour back: ticks go on where they were, exactly 100 ms apart; none is missing."""
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.start()
+    more(server)
+    clock.step(-HOUR_S)
+    more(server, 30)
+    assert_in_order(server)
+    seen = server.timestamps()
+    assert {later - earlier for earlier, later in pairwise(seen)} == {100}
+    assert agent.status()["missed"] == {}
+
+
+def test_a_clock_set_back_before_a_restart_neither_stalls_nor_repeats(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """The new agent goes on after the newest poll of the old one, whatever the clock says."""
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.start()
+    more(server)
+    agent.stop()
+    clock.step(-HOUR_S)
+    agent.start()
+    more(server)
+    assert_in_order(server)
+    assert agent.status()["polls"]["dropped"] == {}
+
+
+def test_a_killed_collector_goes_on_after_a_clock_set_back(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """A new collector, too, begins after the newest poll."""
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.start()
+    more(server)
+    clock.step(-HOUR_S)
+    agent.signal("collector", "SIGKILL")
+    more(server)
+    assert_in_order(server)
+    assert agent.status()["polls"]["dropped"] == {}
