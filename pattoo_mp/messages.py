@@ -6,7 +6,7 @@ control → uploader     BOOK text                                    (to keep w
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
                        CLOSE                                        (no more will come)
-uploader → control     UPLOAD state account        (`UploadState`, as a list; the spool's account)
+uploader → control     UPLOAD state account         (`UploadState` as a list, `Account` as a map)
                        KEPT sequence                                (in the spool; 0: none yet)
                        LEAVING                                      (asked to end; may it?)
 worker → control       NOTE troubles                                ({what: why}, all there are)
@@ -15,7 +15,7 @@ worker → control       NOTE troubles                                ({what: wh
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 
 
@@ -57,3 +57,21 @@ class UploadState:
     def fields(self) -> list[int | str]:
         """The state as a message carries it; `UploadState(*fields)` reads it."""
         return list(astuple(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the uploader says of the spool; all of it since the spool was first made.
+
+    `kept_of_channel` and `sequence` are of this control process's channel alone.
+    """
+
+    sequence: int = 0
+    kept_of_channel: int = 0
+    kept: int = 0
+    delivered: int = 0
+    waiting: int = 0
+    quarantined: int = 0
+    newest_ms: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    book: str = ""

@@ -15,6 +15,8 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from pattoo_mp.messages import Account
+
 #: Gaps kept with when and why; older ones only in the counts.
 _GAPS: Final = 20
 AGENT_WAS_DOWN: Final = "the agent was down"
@@ -29,24 +31,6 @@ class Gap:
     after_ms: int
     before_ms: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What the uploader says of the spool; all of it since the spool was first made.
-
-    `kept_of_channel` and `sequence` are of this control process's channel alone.
-    """
-
-    sequence: int = 0
-    kept_of_channel: int = 0
-    kept: int = 0
-    delivered: int = 0
-    waiting: int = 0
-    quarantined: int = 0
-    newest_ms: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    book: str = ""
 
 
 @dataclass(slots=True)

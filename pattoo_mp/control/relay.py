@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.control.ledger import CHANNEL_FULL, Account, Ledger
+from pattoo_mp.control.ledger import CHANNEL_FULL, Ledger
 from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Kind, UploadState
+from pattoo_mp.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.control.ledger import Account
+from pattoo_mp.messages import Account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -83,8 +83,7 @@ def copy(old: Tables, new: Tables) -> int:
         sound = [s for s in batch if s.sound and packed[s.poll.layout_id] is not None]
         layouts = {name: content for name, content in packed.items() if content is not None}
         with new.transaction():
-            new.restore(sound, layouts)
-        copied += len(sound)
+            copied += new.restore(sound, layouts) if sound else 0
     return copied
 
 

@@ -1,22 +1,17 @@
-"""The spool: polls on disk, from the moment they leave the channel until the server has them.
-
-It keeps its own account: `kept = delivered + waiting + quarantined + dropped`, in the same
-transactions as the polls, so it closes after any crash.
-"""
+"""The spool: polls on disk, from the moment they leave the channel until the server has them."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp import private
 from pattoo_mp.errors import SpoolError
+from pattoo_mp.spool.account import SpoolState, state_of
 from pattoo_mp.spool.hold import hold
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.salvage import (
@@ -50,41 +45,6 @@ _UNREADABLE: Final = "damaged in the spool"
 _AGE_BATCH: Final = 500
 
 
-@dataclass(slots=True)
-class SpoolState:
-    """The account: all of it since the spool was first made, but for `sequence`.
-
-    `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
-    `newest_ms` is the newest poll ever kept; `book` is what the channel's side asked to be kept.
-    """
-
-    channel: str = ""
-    sequence: int = 0
-    kept_of_channel: int = 0
-    kept: int = 0
-    delivered: int = 0
-    waiting: int = 0
-    quarantined: int = 0
-    newest_ms: int = 0
-    envelope_ms: int = 0
-    book: str = ""
-    dropped: Counter[str] = field(default_factory=Counter)
-
-    def facts(self) -> dict[str, str | int]:
-        """What the file keeps of it: rows are counted, not noted."""
-        return {
-            "channel": self.channel,
-            "sequence": self.sequence,
-            "kept_of_channel": self.kept_of_channel,
-            "kept": self.kept,
-            "delivered": self.delivered,
-            "newest_ms": self.newest_ms,
-            "envelope_ms": self.envelope_ms,
-            "book": self.book,
-            "dropped": json.dumps(self.dropped),
-        }
-
-
 class Spool:
     """Polls in the order in which they came. Its methods may be called from any thread.
 
@@ -112,10 +72,7 @@ class Spool:
     def state(self) -> SpoolState:
         """The account now."""
         with self._lock:
-            return SpoolState(
-                **{name: getattr(self._state, name) for name in SpoolState.__slots__[:-1]},
-                dropped=self._state.dropped.copy(),
-            )
+            return replace(self._state, dropped=self._state.dropped.copy())
 
     @property
     def waiting(self) -> int:
@@ -304,7 +261,7 @@ class Spool:
         """Open the file, or put it aside and begin a new one."""
         try:
             tables = Tables(self._path)
-            self._state = _state(tables, tables.facts())
+            self._state = state_of(tables, tables.facts())
         except OtherSchemaError as error:
             aside = put_aside(self._path, "other-schema")
             _LOG.error("%s %s. It is kept as %s; a new one is begun.", self._path, error, aside)
@@ -329,7 +286,7 @@ class Spool:
         except READ_ERRORS:
             self._take_over(None, new, known or SpoolState())
             return new
-        self._take_over(old, new, known or _state(new, read_facts(old)))
+        self._take_over(old, new, known or state_of(new, read_facts(old)))
         old.close()
         return new
 
@@ -340,6 +297,9 @@ class Spool:
         if not self._lock_path.exists():
             os.close(self._held)
             self._held = hold(self._lock_path)
+        # A journal that was left would be taken for the new file's, and emptied under the old one.
+        for journal in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + journal).unlink(missing_ok=True)
         new = Tables(self._path)
         self._take_over(self._tables, new, self._new_state())
         self._tables.close()
@@ -371,24 +331,3 @@ def _is_timely(poll: Poll, now: SpoolState) -> bool:
         return False
     now.newest_ms = poll.timestamp_ms
     return True
-
-
-def _state(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
-    """The account that a file holds: facts as noted, rows as counted."""
-    known = SpoolState()
-    for name, default in SpoolState().facts().items():
-        value = facts.get(name, default)
-        if name != "dropped" and isinstance(value, type(default)):
-            setattr(known, name, value)
-    known.dropped = _counter(facts.get("dropped"))
-    known.waiting = tables.count("polls")
-    known.quarantined = tables.count("quarantine")
-    return known
-
-
-def _counter(text: object) -> Counter[str]:
-    try:
-        counts = json.loads(text) if isinstance(text, str) else {}
-        return Counter({str(reason): int(number) for reason, number in counts.items()})
-    except (ValueError, AttributeError, TypeError):
-        return Counter()

@@ -105,10 +105,12 @@ class Tables:
         used = {poll.layout_id for poll in polls}
         self._rows = {name: row for name, row in self._rows.items() if name in used}
 
-    def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> None:
-        """Put in polls of another file, under the ids that they had there."""
-        self._connection.executemany(
-            "INSERT INTO polls (id, layout, timestamp_ms, packed, crc) VALUES (?, ?, ?, ?, ?)",
+    def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> int:
+        """Put in polls of another file under the ids that they had there; returns how many."""
+        # A damaged file may give an id twice.
+        return self._connection.executemany(
+            "INSERT OR IGNORE INTO polls (id, layout, timestamp_ms, packed, crc) "
+            "VALUES (?, ?, ?, ?, ?)",
             [
                 (
                     row.id,
@@ -119,7 +121,7 @@ class Tables:
                 )
                 for row in rows
             ],
-        )
+        ).rowcount
 
     def begin_after(self, last_id: int) -> None:
         """Give, in a file without polls, no id up to this one."""

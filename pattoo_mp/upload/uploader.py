@@ -10,11 +10,12 @@ import logging
 import select
 import signal
 import time
+from dataclasses import asdict
 from threading import Lock, Thread, current_thread, main_thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.messages import Account, Kind
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
@@ -186,23 +187,23 @@ class Uploader:
             self._heard_of_posting = time.monotonic()
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
-            self._send(Kind.UPLOAD, state.fields(), self._account())
+            self._send(Kind.UPLOAD, state.fields(), asdict(self._account()))
 
-    def _account(self) -> dict[str, Any]:
+    def _account(self) -> Account:
         """The spool's account, with what it has of our channel."""
         state = self._spool.state
         is_ours = state.channel == self._channel
-        return {
-            "sequence": state.sequence if is_ours else 0,
-            "kept_of_channel": state.kept_of_channel if is_ours else 0,
-            "kept": state.kept,
-            "delivered": state.delivered,
-            "waiting": state.waiting,
-            "quarantined": state.quarantined,
-            "newest_ms": state.newest_ms,
-            "dropped": dict(state.dropped),
-            "book": state.book,
-        }
+        return Account(
+            sequence=state.sequence if is_ours else 0,
+            kept_of_channel=state.kept_of_channel if is_ours else 0,
+            kept=state.kept,
+            delivered=state.delivered,
+            waiting=state.waiting,
+            quarantined=state.quarantined,
+            newest_ms=state.newest_ms,
+            dropped=dict(state.dropped),
+            book=state.book,
+        )
 
     def _send(self, *message: object) -> None:
         # If control is gone, the loop learns it as it receives; there is nobody to tell.

@@ -15,11 +15,11 @@ import pytest
 from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door, ask
-from pattoo_mp.control.ledger import Account, Ledger
+from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
-from pattoo_mp.messages import Kind, UploadState
+from pattoo_mp.messages import Account, Kind, UploadState
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:

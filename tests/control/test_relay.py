@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp.channel import Channel
-from pattoo_mp.control.ledger import Account, Ledger
+from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.link import Link
-from pattoo_mp.messages import Kind, UploadState
+from pattoo_mp.messages import Account, Kind, UploadState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

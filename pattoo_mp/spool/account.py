@@ -1,0 +1,73 @@
+"""The spool's own account.
+
+`kept = delivered + waiting + quarantined + dropped`, in the same transactions as the polls, so it
+closes after any crash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pattoo_mp.spool.tables import Tables
+
+
+@dataclass(slots=True)
+class SpoolState:
+    """The account: all of it since the spool was first made, but for `sequence`.
+
+    `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
+    `newest_ms` is the newest poll ever kept; `book` is what the channel's side asked to be kept.
+    """
+
+    channel: str = ""
+    sequence: int = 0
+    kept_of_channel: int = 0
+    kept: int = 0
+    delivered: int = 0
+    waiting: int = 0
+    quarantined: int = 0
+    newest_ms: int = 0
+    envelope_ms: int = 0
+    book: str = ""
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def facts(self) -> dict[str, str | int]:
+        """What the file keeps of it: rows are counted, not noted."""
+        return {
+            "channel": self.channel,
+            "sequence": self.sequence,
+            "kept_of_channel": self.kept_of_channel,
+            "kept": self.kept,
+            "delivered": self.delivered,
+            "newest_ms": self.newest_ms,
+            "envelope_ms": self.envelope_ms,
+            "book": self.book,
+            "dropped": json.dumps(self.dropped),
+        }
+
+
+def state_of(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
+    """The account that a file holds: facts as noted, rows as counted."""
+    known = SpoolState()
+    for name, default in SpoolState().facts().items():
+        value = facts.get(name, default)
+        if name != "dropped" and isinstance(value, type(default)):
+            setattr(known, name, value)
+    known.dropped = _counter(facts.get("dropped"))
+    known.waiting = tables.count("polls")
+    known.quarantined = tables.count("quarantine")
+    return known
+
+
+def _counter(text: object) -> Counter[str]:
+    try:
+        counts = json.loads(text) if isinstance(text, str) else {}
+        return Counter({str(reason): int(number) for reason, number in counts.items()})
+    except (ValueError, AttributeError, TypeError):
+        return Counter()
