@@ -11,8 +11,8 @@ STAMP := $(VENV)/.installed
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
 
-stop: $(STAMP)  ## End what `make run` began.
-	@$(BIN)/python -m tools.first_run stop
+stop:  ## End what `make run` began.
+	@if [ -d .run ]; then $(BIN)/python -m tools.first_run stop; else echo "It does not run."; fi
 
 test: $(STAMP)  ## The whole suite.
 	$(BIN)/python -m pytest $(ARGS)

@@ -14,11 +14,16 @@ def main() -> int:
     if (ROOT / "pattoo_mp").is_dir():
         python = ENVIRONMENT / "bin" / "python"
         # `make` puts a checkout's dependencies into its own environment.
-        if python.exists() and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
+        if os.access(python, os.X_OK) and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
             os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - this file again
         sys.path.insert(0, str(ROOT))
-    from pattoo_mp.cli import main as cli  # noqa: PLC0415 - the path is known only now
-
+    try:
+        from pattoo_mp.cli import main as cli  # noqa: PLC0415 - the path is known only now
+    except ModuleNotFoundError as error:
+        name = Path(__file__).stem
+        print(f"{name}: error: {error.name} is not installed; expected after 'make run' or "
+              f"'pip install .' in {ROOT}", file=sys.stderr)  # fmt: skip
+        return 1
     return cli()
 
 

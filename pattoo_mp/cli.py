@@ -27,12 +27,14 @@ STOPPED: Final = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    if arguments.force and arguments.verb not in {_stop, _restart}:
-        parser.error("--force goes with --stop or --restart")
+    arguments = _parse(argv)
     try:
         status: int = arguments.verb(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read us went away, as `head` does. Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except ConfigError as error:
         for problem in error.problems:
             _complain(problem)
@@ -45,10 +47,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; exits with status 2 and the usage if it is not one."""
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if arguments.verb is None:
+        parser.error("expected one of --start, --stop, --status, --restart, --foreground")
+    if arguments.force and arguments.verb not in {_stop, _restart}:
+        parser.error("--force goes with --stop or --restart")
+    return arguments
+
+
 def _start(_: argparse.Namespace) -> int:
-    settings = config.load(config.config_directory())
-    agent = Agent(settings.system_daemon_directory)
-    agent.start([*own_command(), "--foreground"])
+    directory = config.config_directory()
+    agent = Agent(config.load(directory).system_daemon_directory)
+    # The control process runs elsewhere; it must find the configuration that was checked here.
+    agent.start([*own_command(), "--foreground"], {config.VARIABLE: str(directory)})
     print(f"Daemon is running - {PROGRAM} (process {agent.pid})")
     return DONE
 
@@ -71,11 +87,11 @@ def _status(_: argparse.Namespace) -> int:
     if pid is None:
         print(f"Daemon is stopped - {PROGRAM}")
         return STOPPED
-    print(f"Daemon is running - {PROGRAM}")
     try:
-        print("\n".join(report.lines(agent.status())))
+        lines = report.lines(agent.status())
     except OSError as error:
-        print(f"  Control        process {pid} does not answer ({error.strerror or error})")
+        lines = [f"  Control        process {pid} does not answer ({error.strerror or error})"]
+    print("\n".join([f"Daemon is running - {PROGRAM}", *lines]))
     return DONE
 
 
@@ -119,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The configuration is read from PATTOO_CONFIGDIR, or from /etc/pattoo.",
         allow_abbrev=False,
     )
-    verbs = parser.add_mutually_exclusive_group(required=True)
+    verbs = parser.add_mutually_exclusive_group()
     for name, verb, description in (
         ("--start", _start, "Start the agent daemon."),
         ("--stop", _stop, "Stop the agent daemon."),

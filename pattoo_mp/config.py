@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.settings import Setting
 
+VARIABLE = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY = "/etc/pattoo"
 _VALUE_IN_MESSAGE = 60
 
@@ -39,8 +40,8 @@ class Config:
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """`PATTOO_CONFIGDIR`, or /etc/pattoo where that is not set."""
-    return Path(environment.get("PATTOO_CONFIGDIR") or DEFAULT_DIRECTORY).expanduser()
+    """`PATTOO_CONFIGDIR`, or /etc/pattoo where that is not set; always absolute."""
+    return Path(environment.get(VARIABLE) or DEFAULT_DIRECTORY).expanduser().absolute()
 
 
 def load(directory: Path) -> Config:
@@ -48,16 +49,12 @@ def load(directory: Path) -> Config:
 
     Raises `ConfigError` with a line for each problem: file, key, value and what is expected.
     """
-    if not directory.is_dir():
-        raise ConfigError(
-            [f"{directory}: no such directory; expected the one that PATTOO_CONFIGDIR names"]
-        )
     config = check(directory)
     problems = [
         f"{directory / setting.file}: {setting.section}: {setting.name}: {problem}; "
         f"expected {setting.expected}"
         for setting in SETTINGS
-        if setting.name.endswith("_directory")
+        if setting.name.endswith("_directory") and _is_own(setting.name, config)
         for problem in _unusable(getattr(config, setting.name))
     ]
     if problems:
@@ -67,6 +64,7 @@ def load(directory: Path) -> Config:
 
 def check(directory: Path) -> Config:
     """Read and check the files in `directory`; touch nothing. Raises `ConfigError`."""
+    _must_be_there(directory)
     problems: list[str] = []
     files = {name: _read(directory / name, problems) for name in (SHARED_FILE, AGENT_FILE)}
     later = _read(directory / LATER_SHARED_FILE, problems, optional=True)
@@ -101,6 +99,7 @@ def running_directory(directory: Path) -> Path:
 
     Its other settings may be broken by now. Raises `ConfigError`.
     """
+    _must_be_there(directory)
     problems: list[str] = []
     path = directory / SHARED_FILE
     sections = _read(path, problems)
@@ -112,6 +111,16 @@ def running_directory(directory: Path) -> Path:
     if problems:
         raise ConfigError(problems)
     return Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
+
+
+def _must_be_there(directory: Path) -> None:
+    if not directory.is_dir():
+        raise ConfigError(
+            [
+                f"{directory}: no such directory; expected the one that {VARIABLE} names, "
+                f"or {DEFAULT_DIRECTORY} where that is not set"
+            ]
+        )
 
 
 def _read(path: Path, problems: list[str], *, optional: bool = False) -> Sections:
@@ -168,6 +177,12 @@ def _unknown(path: Path, sections: Sections) -> list[str]:
             if key not in known
         ]
     return problems
+
+
+def _is_own(name: str, config: Config) -> bool:
+    """Whether a directory stands for itself, and not for another that is looked at anyway."""
+    is_default = config.system_daemon_directory == config.daemon_directory
+    return name != "system_daemon_directory" or not is_default
 
 
 def _unusable(path: Path) -> list[str]:

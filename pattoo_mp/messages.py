@@ -53,6 +53,7 @@ class UploadState:
     old_waiting: int = 0
     old_taken: int = 0
     old_bad: int = 0
+    server: str = ""
 
     def fields(self) -> list[int | str]:
         """The state as a message carries it; `UploadState(*fields)` reads it."""

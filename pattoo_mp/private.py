@@ -6,6 +6,7 @@ its own, and what the agent writes would go to wherever the link points. So link
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -31,4 +32,11 @@ def make_directory(path: Path) -> None:
 
 def open_file(path: Path, flags: int) -> int:
     """Open a file of the agent's own, or make it (mode 0600). Raises `OSError` for a link."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(
+                errno.ELOOP, "is a symbolic link, and links are not followed", str(path)
+            ) from None
+        raise

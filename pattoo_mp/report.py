@@ -15,13 +15,14 @@ def lines(status: dict[str, Any]) -> list[str]:
     rows += [(name.capitalize(), _worker(worker)) for name, worker in status["workers"].items()]
     rows += [
         ("Last poll", f"{_time(polls['last_ms'])}, every {status['interval_ms'] / 1000:g} s"),
+        ("Server", posts["server"] or "not known yet"),
         ("Last post", _time(posts["last_ms"])),
-        ("Polled", f"{polls['polled']} polls, {polls['since_start']} since the start"),
-        ("Delivered", f"{polls['delivered']} polls"),
-        ("Waiting", f"{polls['in_channel'] + polls['in_spool']} polls"),
-        ("Dropped", _counts(polls["dropped"], "polls")),
-        ("Quarantine", f"{polls['quarantined']} polls"),
-        ("Missed", _counts(status["missed"], "ticks")),
+        ("Polled", f"{_number(polls['polled'], 'poll')}, {polls['since_start']} since the start"),
+        ("Delivered", _number(polls["delivered"], "poll")),
+        ("Waiting", _number(polls["in_channel"] + polls["in_spool"], "poll")),
+        ("Dropped", _counts(polls["dropped"], "poll")),
+        ("Quarantine", _number(polls["quarantined"], "poll")),
+        ("Missed", _counts(status["missed"], "tick")),
         *_last_gap(status["gaps"]),
         ("Last error", _error(posts)),
     ]
@@ -35,7 +36,12 @@ def lines(status: dict[str, Any]) -> list[str]:
             )
         )
     if polls["unaccounted"]:
-        rows.append(("Unaccounted", f"{polls['unaccounted']} polls; this is a defect of the agent"))
+        rows.append(
+            (
+                "Unaccounted",
+                f"{_number(polls['unaccounted'], 'poll')}; this is a defect of the agent",
+            )
+        )
     for name, worker in status["workers"].items():
         rows += [(f"  {name}", f"{what}: {why}") for what, why in worker["troubles"].items()]
     return [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in rows]
@@ -48,7 +54,7 @@ def _process(process: dict[str, Any]) -> str:
 def _worker(worker: dict[str, Any]) -> str:
     text = _process(worker) if worker["pid"] else "not running"
     if worker["restarts"]:
-        text += f", restarted {worker['restarts']} times, last ended by {worker['last_death']}"
+        text += f", restarted {_number(worker['restarts'], 'time')}, last ended by {worker['last_death']}"
     return text
 
 
@@ -57,23 +63,28 @@ def _last_gap(gaps: list[dict[str, Any]]) -> list[tuple[str, str]]:
         return []
     gap = gaps[-1]
     between = f"between {_time(gap['after_ms'])} and {_time(gap['before_ms'])}"
-    return [("Last gap", f"{gap['ticks']} ticks {between}: {gap['reason']}")]
+    return [("Last gap", f"{_number(gap['ticks'], 'tick')} {between}: {gap['reason']}")]
 
 
 def _counts(counts: dict[str, int], unit: str) -> str:
+    total = _number(sum(counts.values()), unit)
     if not counts:
-        return f"0 {unit}"
+        return total
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-    return f"{sum(counts.values())} {unit} ({reasons})"
+    return f"{total} ({reasons})"
+
+
+def _number(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _error(posts: dict[str, Any]) -> str:
     if not posts["last_error"]:
         return "none"
-    text = f"{posts['last_error']} at {_time(posts['last_error_ms'])}"
+    text = f"{posts['last_error']} ({_time(posts['last_error_ms'])}"
     if posts["failing_since_ms"]:
-        return f"{text}, failing since {_time(posts['failing_since_ms'])}"
-    return f"{text}, well again since"
+        return f"{text}, failing since {_time(posts['failing_since_ms'])})"
+    return f"{text}, well again since)"
 
 
 def _time(ms: int) -> str:

@@ -57,7 +57,9 @@ def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> Non
         _arbiter(config, origin, set_up_log, on_ready).run()
         _LOG.info("Stopped.")
     except OSError as error:
-        raise StartError(f"{error.filename or 'system'}: {error.strerror}") from error
+        raise StartError(
+            f"{error.filename or 'system'}: {error.strerror}; expected a file that the agent may use"
+        ) from error
     finally:
         lock.release()
 

@@ -31,7 +31,7 @@ def report(**more: object) -> dict[str, str]:
         "missed": {},
         "gaps": [],
         "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
-        "posts": {"count": 9, "last_ms": NOON_MS, "last_error": "", "last_error_ms": 0,
+        "posts": {"count": 9, "server": "http://pattoo:20201/", "last_ms": NOON_MS, "last_error": "", "last_error_ms": 0,
                   "failing_since_ms": 0},
     }  # fmt: skip
     for name, change in more.items():
@@ -48,6 +48,7 @@ def test_a_status_that_is_well_has_these_lines() -> None:
         ("Collector", f"process 7 since {noon}"),
         ("Uploader", f"process 8 since {noon}"),
         ("Last poll", f"{noon}, every 300 s"),
+        ("Server", "http://pattoo:20201/"),
         ("Last post", noon),
         ("Polled", "10 polls, 6 since the start"),
         ("Delivered", "4 polls"),
@@ -111,7 +112,7 @@ def test_an_error_that_lasts_is_told_with_its_beginning() -> None:
     failing = {"last_error": "Connection refused", "last_error_ms": NOON_MS + 500,
                "failing_since_ms": NOON_MS}  # fmt: skip
     assert report(posts=failing)["Last error"] == (
-        "Connection refused at 2024-05-06 12:00:00.750, failing since 2024-05-06 12:00:00.250"
+        "Connection refused (2024-05-06 12:00:00.750, failing since 2024-05-06 12:00:00.250)"
     )
 
 
@@ -119,7 +120,7 @@ def test_an_error_that_is_over_is_told_as_over() -> None:
     """A person need not do anything."""
     over = {"last_error": "status 500", "last_error_ms": NOON_MS}
     assert report(posts=over)["Last error"] == (
-        "status 500 at 2024-05-06 12:00:00.250, well again since"
+        "status 500 (2024-05-06 12:00:00.250, well again since)"
     )
 
 

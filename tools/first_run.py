@@ -6,6 +6,7 @@ It uses the supervisord configuration that the project ships; only the receiver 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import select
 import socket
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".run"
 CONFIGURATION = HOME / "etc"
 DATABASE = HOME / "receiver.sqlite"
-SUPERVISOR = ROOT / "conf" / "supervisord.conf"
+SHIPPED = ROOT / "conf" / "supervisord.conf"
+PROGRAM_SECTION = "pattoo_agent_os_autonomousd.conf"
+SUPERVISOR = CONFIGURATION / "supervisord.conf"
+LAST_PORT = 65535
 BIN = Path(sys.executable).parent
 POLLING_INTERVAL_S = 1
 PATIENCE_S = 60
@@ -34,19 +39,23 @@ def main() -> int:
     """Start or stop; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("verb", choices=("start", "stop"))
-    parser.add_argument("--port", type=int, default=20201, help="the receiver's port")
+    parser.add_argument("--port", default="20201", help="the receiver's port")
     arguments = parser.parse_args()
-    return start(arguments.port) if arguments.verb == "start" else stop()
+    if arguments.verb == "stop":
+        return stop()
+    if not arguments.port.isdecimal() or not 1 <= int(arguments.port) <= LAST_PORT:
+        return fail(f"PORT={arguments.port}; expected a whole number from 1 to {LAST_PORT}")
+    return start(int(arguments.port))
 
 
 def start(port: int) -> int:
     """Bring everything up and show the first datapoints."""
     if is_up():
         return fail("it runs already; 'make stop' ends it")
-    if not is_free(port):
-        return fail(
-            f"port {port} of 127.0.0.1 is in use; choose another: make run PORT={port + 100}"
-        )
+    problem = why_not(port)
+    if problem:
+        another = port + 100 if port + 100 <= LAST_PORT else port - 100
+        return fail(f"port {port} of 127.0.0.1 {problem}; choose another: make run PORT={another}")
     configure(port)
     before = count()
     subprocess.run([BIN / "supervisord", "-c", SUPERVISOR], check=True, env=environment())
@@ -76,7 +85,7 @@ def stop() -> int:
 
 def configure(port: int) -> None:
     """Write the configuration of the agent, and of the receiver as one more program."""
-    (CONFIGURATION / "supervisor.d").mkdir(parents=True, exist_ok=True)
+    CONFIGURATION.mkdir(mode=0o700, parents=True, exist_ok=True)
     (CONFIGURATION / "pattoo.yaml").write_text(
         "pattoo:\n"
         f"  log_directory: {HOME}/log\n"
@@ -89,8 +98,11 @@ def configure(port: int) -> None:
     (CONFIGURATION / "pattoo_agent_os_autonomousd.yaml").write_text(
         f"pattoo_agent_os_autonomousd:\n  polling_interval: {POLLING_INTERVAL_S}\n"
     )
-    (CONFIGURATION / "supervisor.d" / "receiver.conf").write_text(
-        "[program:receiver]\n"
+    shipped = SHIPPED.read_text()
+    # supervisord includes what lies relative to its own file.
+    program = os.path.relpath(SHIPPED.parent / PROGRAM_SECTION, CONFIGURATION)
+    SUPERVISOR.write_text(
+        shipped.replace(f"files={PROGRAM_SECTION}", f"files={program}") + f"\n[program:receiver]\n"
         f'command="{BIN}/pattoo_mp_receiver" --port {port} --database "{DATABASE}"\n'
         "redirect_stderr=true\n"
     )
@@ -102,24 +114,24 @@ def show(port: int) -> None:
     sys.stdout.flush()
     receiver = BIN / "pattoo_mp_receiver"
     subprocess.run([receiver, "--database", DATABASE, "--show", str(SHOWN)], check=True)
-    environ = f"PATTOO_CONFIGDIR={CONFIGURATION}"
+    environ = f"PATTOO_CONFIGDIR={quote(str(CONFIGURATION))}"
+    bin_, database, supervisor = (quote(str(path)) for path in (BIN, DATABASE, SUPERVISOR))
     print(
         f"\nstatus    {environ} bin/pattoo_agent_os_autonomousd.py --status"
         f"\nlog       {HOME}/log/pattoo.log"
-        f"\nreceived  {BIN}/pattoo_mp_receiver --database {DATABASE} --show 100"
-        f"\nprocesses {environ} {BIN}/supervisorctl -c conf/supervisord.conf status"
+        f"\nreceived  {bin_}/pattoo_mp_receiver --database {database} --show 100"
+        f"\nprocesses {environ} {bin_}/supervisorctl -c {supervisor} status"
         f"\nstop      make stop"
     )
 
 
 def is_up() -> bool:
     """Whether supervisord answers."""
-    return supervisorctl("pid").returncode == 0
+    return SUPERVISOR.exists() and supervisorctl("pid").returncode == 0
 
 
 def supervisorctl(*words: str) -> subprocess.CompletedProcess[bytes]:
     """Ask our supervisord."""
-    CONFIGURATION.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [BIN / "supervisorctl", "-c", SUPERVISOR, *words]
     return subprocess.run(command, capture_output=True, check=False, env=environment())
 
@@ -139,15 +151,19 @@ def count() -> int:
     return int(number)
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on the port."""
+def why_not(port: int) -> str:
+    """Why no server could listen on the port; empty if one could."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return (
+                "is in use"
+                if error.errno == errno.EADDRINUSE
+                else f"cannot be had ({error.strerror})"
+            )
+    return ""
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:

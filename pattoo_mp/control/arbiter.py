@@ -216,10 +216,13 @@ class Arbiter:
             self._on_ready()
 
     def _take_signals(self) -> None:
-        if self._wakeup.take() & _STOPPING and self._stop_by is None:
-            _LOG.info("Stopping.")
+        asked = self._wakeup.take() & _STOPPING
+        if asked and self._stop_by is None:
+            _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in asked)))
             self._stop_by = time.monotonic() + STOP_S
             self._collector.signal(signal.SIGTERM)
+            for worker in self._workers:
+                worker.signal(signal.SIGCONT)  # one that is stopped could not end
 
     def _advance_stop(self) -> None:
         """Stop the collector first; then, with all that it polled, the uploader."""

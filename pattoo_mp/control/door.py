@@ -13,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import private
+from pattoo_mp.errors import StartError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,10 @@ class Door:
             umask = os.umask(0o177)
             try:
                 self._socket.bind(name)
+            except OSError as error:
+                raise StartError(
+                    f"{path}: {error.strerror}; expected a place for the status socket"
+                ) from error
             finally:
                 os.umask(umask)
         self._socket.listen(16)

@@ -40,6 +40,7 @@ def snapshot(started_ms: int, workers: Iterable[Worker], relay: Relay) -> dict[s
         "missed": dict(ledger.missed),
         "gaps": [asdict(gap) for gap in ledger.gaps],
         "posts": {
+            "server": upload.server,
             "count": relay.posts,
             "last_ms": upload.last_post_ms,
             "last_error": upload.last_error,

@@ -20,7 +20,7 @@ from pattoo_mp.control.supervisor import Supervisor, without_supervisor
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 #: From the start to the first poll in the spool: ten seconds to a tick, and a slow name server.
 _START_S: Final = 30.0
@@ -45,9 +45,10 @@ class Agent:
         """What the control process says. Raises `OSError` if it does not answer."""
         return ask(paths.status_socket(self.directory))
 
-    def start(self, command: list[str]) -> None:
+    def start(self, command: list[str], environment: Mapping[str, str]) -> None:
         """Start `command` as the control process and wait until polls flow.
 
+        `environment` is added to our own.
         Raises `AlreadyRunningError`, or `StartError` with the reason.
         """
         pid = self.pid
@@ -55,10 +56,12 @@ class Agent:
             raise AlreadyRunningError(f"the agent runs already, as process {pid}")
         supervisor = self._supervisor(None)
         if supervisor is not None:
+            if supervisor.may_run:
+                supervisor.stop()  # it waits before its next try; ours is now
             supervisor.start()
             self._wait_until_polls_flow()
         else:
-            _detach(command, self._why_not)
+            _detach(command, environment, self._why_not)
 
     def stop(self, *, force: bool) -> None:
         """Stop the agent, if it runs: in order, or by SIGKILL of its process group.
@@ -111,7 +114,7 @@ class Agent:
         return f" ({'; '.join(reasons)})" if reasons else ""
 
 
-def _detach(command: list[str], why_not: Callable[[], str]) -> None:
+def _detach(command: list[str], environment: Mapping[str, str], why_not: Callable[[], str]) -> None:
     """Run `command` in a session of its own; return once it writes READY to its descriptor."""
     told, tell = os.pipe()
     with subprocess.Popen(  # noqa: S603 - our own command line
@@ -120,7 +123,7 @@ def _detach(command: list[str], why_not: Callable[[], str]) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd="/",
-        env=without_supervisor(os.environ),
+        env={**without_supervisor(os.environ), **environment},
         pass_fds=[tell],
         start_new_session=True,
     ) as process:
@@ -154,10 +157,9 @@ def _last_words(complaint: bytes) -> str:
 def _signal_group(pid: int, number: signal.Signals) -> None:
     """Signal the group that control leads; control alone if it leads none."""
     try:
-        if os.getpgid(pid) == pid:
-            os.killpg(pid, number)
-        else:
-            os.kill(pid, number)
+        target = -pid if os.getpgid(pid) == pid else pid
+        os.kill(target, number)
+        os.kill(target, signal.SIGCONT)  # what is stopped would not hear
     except ProcessLookupError:
         return
     except PermissionError as error:

@@ -33,10 +33,14 @@ def hold(path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= until:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
                 raise SpoolError(
-                    f"{path}: another agent uses this spool; expected one of our own"
+                    f"{path}: another agent uses this spool (process {holder or 'unknown'}); "
+                    f"expected one of our own"
                 ) from error
             time.sleep(_LOOK_S)
         else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             return descriptor

@@ -106,6 +106,7 @@ class Drain:
                 failing_since_ms=self._failing_since_ms,
                 old_waiting=self._legacy.waiting if self._legacy else 0,
                 old_taken=self._legacy.taken if self._legacy else 0,
+                server=self._transport.url,
                 old_bad=self._legacy.bad + self._legacy.refused if self._legacy else 0,
             )
         )

@@ -24,6 +24,8 @@ PARTS = ("pattoo_mp", "bin", "conf", "tools", "Makefile", "setup.py", "pyproject
 @pytest.fixture
 def checkout(home: Path) -> Iterator[Path]:
     """A copy of the checkout with our environment, so that only the run itself is tried."""
+    home = home / "a name with spaces"
+    home.mkdir()
     for part in PARTS:
         source, target = ROOT / part, home / part
         if source.is_dir():
@@ -71,6 +73,14 @@ def test_make_run_shows_datapoints_and_where_to_look(checkout: Path) -> None:
     assert "it runs already; 'make stop' ends it" in again.stderr
     assert make(checkout, "stop").returncode == 0
     assert processes_of(checkout / ".run") == []
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "-5", "http"])
+def test_a_port_that_is_none_is_refused(checkout: Path, port: str) -> None:
+    """At once, with what was expected."""
+    done = make(checkout, "run", f"PORT={port}")
+    assert done.returncode != 0
+    assert f"PORT={port}; expected a whole number from 1 to 65535" in done.stderr
 
 
 def test_a_busy_port_is_named(checkout: Path) -> None:

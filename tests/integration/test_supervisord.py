@@ -126,12 +126,16 @@ def test_restart_by_the_command_line_stays_supervised(agent: Supervised) -> None
 
 
 def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
-    """A bad configuration is given up; supervisord's log has the line that says why."""
+    """The log has the line that says why; once it is mended, --start works at once."""
     agent.run("--stop")
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
     agent.ctl("start", NAME)
     assert agent.state() in {"BACKOFF", "FATAL"}
     assert "polling_interval: 'never'; expected a number of seconds" in agent.ctl("tail", NAME)
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.1\n")
+    done = agent.run("--start")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert agent.state() == "RUNNING"
 
 
 @pytest.mark.skipif(

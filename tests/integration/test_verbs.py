@@ -72,6 +72,45 @@ def test_status_says_what_a_person_wants_to_know(
     assert agent.run("--status").returncode == 3
 
 
+def test_a_relative_configuration_directory_means_the_same_to_all_processes(
+    make_agent: MakeAgent,
+) -> None:
+    """The control process runs elsewhere, and must not look for the directory there."""
+    agent = make_agent()
+    done = subprocess.run(
+        [*agent.command, "--start"], cwd=agent.home, capture_output=True, text=True, timeout=60,
+        env={**agent.env(), "PATTOO_CONFIGDIR": "etc"}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"(process {agent.pid})" in done.stdout
+    assert agent.run("--status").returncode == 0
+
+
+def test_a_reader_that_goes_away_is_no_error(make_agent: MakeAgent) -> None:
+    """`--status | head -1` ends without a word on stderr."""
+    agent = make_agent()
+    agent.start()
+    command = f"{' '.join(agent.command)} --status | head -c 1"
+    for _ in range(5):
+        done = subprocess.run(
+            ["sh", "-c", command], env=agent.env(), capture_output=True, text=True, timeout=30,
+            check=False,
+        )  # fmt: skip
+        assert (done.stdout, done.stderr) == ("D", "")
+
+
+@pytest.mark.parametrize("name", ["collector", "uploader"])
+def test_a_stopped_worker_does_not_hold_a_stop_up(make_agent: MakeAgent, name: str) -> None:
+    """A worker under SIGSTOP is continued, so that it ends in order and loses nothing."""
+    agent = make_agent()
+    agent.start()
+    agent.signal(name, "SIGSTOP")
+    assert agent.run("--stop").returncode == 0
+    assert agent.processes() == []
+    assert "killed" not in agent.log
+    assert "lost" not in agent.log
+
+
 def test_a_second_start_refuses(make_agent: MakeAgent) -> None:
     """--start of a running agent exits 1, names its process, and leaves it alone."""
     agent = make_agent()

@@ -273,7 +273,8 @@ def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        f"{path}.lock: another agent uses this spool; expected one of our own"
+        f"{path}.lock: another agent uses this spool (process {os.getpid()}); "
+        "expected one of our own"
     )
 
 
