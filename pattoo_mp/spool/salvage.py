@@ -43,7 +43,8 @@ def is_damage(error: Exception) -> bool:
         return "decode" in str(error)
     # A schema that lost a table is an SQLITE_ERROR for every statement of ours, which are right.
     lost = code == sqlite3.SQLITE_ERROR and "no such" in str(error)
-    return code & 0xFF in _DAMAGE or lost
+    # A file or a journal that was cut off; of all I/O errors the one that no disk is to blame for.
+    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ or lost
 
 
 def put_aside(path: Path, why: str) -> Path:

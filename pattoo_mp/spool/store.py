@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections import Counter
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -59,7 +60,10 @@ class Spool:
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
         self._state = SpoolState()
-        self._given_id = 0
+        # What was given out last, and what of it a damage has taken since: a post of it may be
+        # under way, and its answer come yet.
+        self._given: frozenset[int] = frozenset()
+        self._lost: frozenset[int] = frozenset()
         self._held = hold(self._lock_path)
         try:
             self._tables = self._open()
@@ -115,7 +119,10 @@ class Spool:
             return self._layouts[identifier]
 
     def acknowledge(self, last_id: int) -> int:
-        """Remove what the server has: all polls up to `last_id`. Returns how many."""
+        """Remove what the server has: all polls up to `last_id`. Returns how many it has.
+
+        Those that a damage has taken meanwhile are among them.
+        """
         return self._do(lambda: self._acknowledge(last_id))
 
     def set_aside(self, poll_id: int, reason: str) -> None:
@@ -175,7 +182,7 @@ class Spool:
                 raise MissingRowsError("polls are missing")
             damaged = [spooled for spooled in found if not spooled.sound]
             if not damaged:
-                self._given_id = max(self._given_id, *(spooled.id for spooled in found), 0)
+                self._given, self._lost = frozenset(s.id for s in found), frozenset()
                 return found
             for spooled in damaged:
                 if not self._set_aside(spooled.id, _UNREADABLE):
@@ -185,15 +192,17 @@ class Spool:
         now = self._new_state()
         with self._tables.transaction():
             removed = self._tables.remove(last_id)
-            now.delivered += removed
+            arrived = sum(lost <= last_id for lost in self._lost)
+            now.delivered += removed + arrived
+            now.dropped -= Counter({_DAMAGED: arrived})
             now.waiting -= removed
             if not now.waiting:
                 self._tables.forget_layouts()
                 self._layouts.clear()
             self._tables.set_facts(now.facts())
-        self._state = now
+        self._state, self._lost = now, frozenset()
         self._tables.give_back_pages()
-        return removed
+        return removed + arrived
 
     def _set_aside(self, poll_id: int, reason: str) -> int:
         now = self._new_state()
@@ -311,8 +320,9 @@ class Spool:
         An id that was given out names the same poll in the new file, or none: the post that it
         was given out for may be acknowledged after this.
         """
-        new.begin_after(self._given_id)
+        new.begin_after(max(self._given, default=0))
         copied = copy(old, new) if old is not None else 0
+        self._lost |= self._given - {spooled.id for spooled in new.oldest(len(self._given))}
         accounted = known.kept - known.delivered - known.dropped.total()
         lost = accounted - copied
         if lost > 0:
