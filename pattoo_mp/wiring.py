@@ -54,7 +54,7 @@ def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> Non
         note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
         origin = identity.origin(paths.identity_file(config))
         _LOG.info("pattoo_mp %s polls every %g s.", __version__, config.interval_ms / 1000)
-        _arbiter(config, origin, set_up_log, on_ready).run()
+        _arbiter(config, origin, set_up_log, on_ready, lock.keep).run()
         _LOG.info("Stopped.")
     except OSError as error:
         raise StartError(
@@ -69,6 +69,7 @@ def _arbiter(
     origin: Origin,
     set_up_log: Callable[[str], None],
     on_ready: Callable[[], None],
+    keep_lock: Callable[[], None],
 ) -> Arbiter:
     ledger = Ledger(config.interval_ms)
     channel_name = secrets.token_hex(8)
@@ -110,4 +111,5 @@ def _arbiter(
         Relay(Channel(), ledger),
         Door(paths.status_socket(config.system_daemon_directory)),
         on_ready,
+        keep_lock=keep_lock,
     )

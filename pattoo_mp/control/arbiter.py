@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.worker import Worker
-from pattoo_mp.errors import StartError
+from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.wakeup import Wakeup
 
@@ -37,6 +37,7 @@ SILENCE_S: Final = 60.0
 #: Control itself was stopped or starved: what it did not hear is not the workers' silence.
 _OVERSLEPT_S: Final = 5.0
 _KILL_S: Final = 1.0
+_KEEP_S: Final = 5.0
 #: How long a first poll waits for the account of those before; a spool may be slow to open.
 _HISTORY_S: Final = 2.0
 _NEVER: Final = float("inf")
@@ -46,7 +47,8 @@ _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 class Arbiter:
     """Runs the two workers until a signal asks for the end.
 
-    `on_ready` is called once: when the first poll is safe in the spool. A worker that is silent for
+    `on_ready` is called once: when the first poll is safe in the spool. `keep_lock` sees to it that
+    the lock can still be found; it is called now and then, when there is something to do anyway. A worker that is silent for
     `silence_s` where it should have spoken is killed, and replaced.
     """
 
@@ -58,6 +60,7 @@ class Arbiter:
         door: Door,
         on_ready: Callable[[], None],
         *,
+        keep_lock: Callable[[], None] = lambda: None,
         silence_s: float = SILENCE_S,
     ) -> None:
         self._collector = Worker(collector)
@@ -66,6 +69,8 @@ class Arbiter:
         self._relay = relay
         self._door = door
         self._on_ready = on_ready
+        self._keep_lock = keep_lock
+        self._kept_at = 0.0
         self._silence_s = silence_s
         self._ready = False
         self._stop_by: float | None = None
@@ -95,6 +100,7 @@ class Arbiter:
                 self._begin_polling()
                 self._advance_stop()
                 self._tell_ready()
+                self._keep_places()
         finally:
             self._end()
 
@@ -214,6 +220,17 @@ class Arbiter:
         if not self._ready and self._relay.any_kept:
             self._ready = True
             self._on_ready()
+
+    def _keep_places(self) -> None:
+        """See to it that --status and --stop find this process, whatever was removed meanwhile."""
+        if time.monotonic() < self._kept_at + _KEEP_S:
+            return
+        self._kept_at = time.monotonic()
+        try:
+            self._keep_lock()
+            self._door.keep()
+        except PattooError as error:
+            _LOG.error("%s", error)
 
     def _take_signals(self) -> None:
         asked = self._wakeup.take() & _STOPPING

@@ -16,6 +16,7 @@ from pattoo_mp import private
 from pattoo_mp.errors import StartError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _ANSWER_S: Final = 5.0
@@ -26,21 +27,19 @@ class Door:
     """Listens at `path`; only the user that runs the agent, and root, may knock."""
 
     def __init__(self, path: Path) -> None:
-        private.make_directory(path.parent)
+        """Begin to listen. Raises `StartError`."""
         self._path = path
-        path.unlink(missing_ok=True)  # of a control process that was killed
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with _short(path) as name:
-            umask = os.umask(0o177)
-            try:
-                self._socket.bind(name)
-            except OSError as error:
-                raise StartError(
-                    f"{path}: {error.strerror}; expected a place for the status socket"
-                ) from error
-            finally:
-                os.umask(umask)
-        self._socket.listen(16)
+        self._socket = _listening(path)
+        self._place = path.lstat()
+
+    def keep(self) -> None:
+        """Listen anew if somebody removed the socket: without it nobody can ask."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(self._path.lstat(), self._place):
+                return
+        self._socket.close()
+        self._socket = _listening(self._path)
+        self._place = self._path.lstat()
 
     def fileno(self) -> int:
         """Give the descriptor, for `select`."""
@@ -61,6 +60,22 @@ class Door:
             self._path.unlink(missing_ok=True)
 
 
+def _listening(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        private.make_directory(path.parent)
+        path.unlink(missing_ok=True)  # of a control process that was killed
+        with _short(path) as name, _umask(0o177):
+            listening.bind(name)
+    except OSError as error:
+        listening.close()
+        raise StartError(
+            f"{path}: {error.strerror}; expected a place for the status socket"
+        ) from error
+    listening.listen(16)
+    return listening
+
+
 def ask(path: Path) -> dict[str, Any]:
     """The status of the control process at `path`. Raises `OSError` if it does not answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, _short(path) as name:
@@ -79,7 +94,16 @@ def ask(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _short(path: Path) -> Any:  # noqa: ANN401 - an iterator of str
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
     """A name for `path` that fits into a socket address (108 bytes), however long the path is."""
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

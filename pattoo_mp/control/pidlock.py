@@ -9,8 +9,10 @@ means nothing; the number in it is for people and their scripts.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import private
@@ -18,6 +20,8 @@ from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
 
 #: struct flock of Linux: type, whence, start, length, process.
 _FLOCK: Final = "hhqqi4x"
@@ -28,24 +32,43 @@ class PidLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock and write our process id. Raises `AlreadyRunningError`, `StartError`."""
-        try:
-            private.make_directory(path.parent)
-            self._descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyRunningError(
-                f"the agent runs already, as process {holder(path) or 'unknown'}"
-            ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        self._path = path
+        self._descriptor = _taken(path)
+
+    def keep(self) -> None:
+        """Make the file again if somebody removed it: without it nobody finds this process.
+
+        Raises as the constructor does.
+        """
+        with suppress(OSError):
+            # Not by opening it: to close it again would drop our lock (fcntl(2)).
+            if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
+                return
+        _LOG.error("%s was removed; it is made again.", self._path)
+        removed, self._descriptor = self._descriptor, _taken(self._path)
+        os.close(removed)
 
     def release(self) -> None:
         """Empty the file and give the lock up."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+def _taken(path: Path) -> int:
+    try:
+        private.make_directory(path.parent)
+        descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise AlreadyRunningError(
+            f"the agent runs already, as process {holder(path) or 'unknown'}"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
 
 
 def holder(path: Path) -> int | None:

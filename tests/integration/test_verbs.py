@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -109,6 +110,21 @@ def test_a_stopped_worker_does_not_hold_a_stop_up(make_agent: MakeAgent, name: s
     assert agent.processes() == []
     assert "killed" not in agent.log
     assert "lost" not in agent.log
+
+
+def test_a_running_agent_is_found_again_after_its_files_were_removed(
+    make_agent: MakeAgent,
+) -> None:
+    """PID file, socket and log removed under it: it makes them again, and --stop ends it."""
+    agent = make_agent()
+    agent.start()
+    pid = agent.pid
+    shutil.rmtree(agent.home / "daemon")
+    wait_for(lambda: agent.pid == pid, what="the lock")
+    wait_for(lambda: agent.run("--status").stdout.count("Collector"), what="the socket")
+    assert agent.run("--start").returncode == 1
+    agent.stop()
+    assert agent.processes() == []
 
 
 def test_a_second_start_refuses(make_agent: MakeAgent) -> None:
