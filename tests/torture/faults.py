@@ -276,10 +276,11 @@ _WORKERS = ("collector", "uploader")
 _ALL = (*_WORKERS, "control", WHOLE)
 
 PROCESS_FAULTS = (
-    _signalled("uploader", "SIGKILL", 4),
-    _signalled("collector", "SIGKILL", 3),
-    _signalled("control", "SIGKILL", 3),
-    _signalled(WHOLE, "SIGKILL", 2),
+    # Two of three faults are kills: they are what the channel and the spool are made for.
+    _signalled("uploader", "SIGKILL", 16),
+    _signalled("collector", "SIGKILL", 12),
+    _signalled("control", "SIGKILL", 8),
+    _signalled(WHOLE, "SIGKILL", 4),
     *(_stopped(role) for role in _ALL),
     *(_signalled(role, word) for role in _ALL for word in ("SIGTERM", "SIGINT")),
     Fault("supervisorctl restart", _supervisorctl_restart),
