@@ -2,11 +2,13 @@
 
 PYTHON ?= python3
 PORT ?= 20201
+SEED ?= 1
+SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run stop test check soak format clean
+.PHONY: run stop test check soak torture format clean
 
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -19,6 +21,9 @@ test: $(STAMP)  ## The whole suite.
 
 soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)
+
+torture: $(STAMP)  ## Random faults from a seed: every poll accounted for.
+	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS)
 
 check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 	$(BIN)/ruff check .
