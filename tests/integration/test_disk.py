@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,27 +111,3 @@ def test_a_sync_of_five_seconds_delays_no_poll(
     assert agent.status()["missed"] == {}
     flag.unlink()
     assert_recovered(agent, server)
-
-
-@pytest.mark.timeout(120)
-def test_twenty_seconds_of_sigstop_are_told_and_nothing_else_is_lost(
-    make_agent: MakeAgent, server: PattooServer
-) -> None:
-    """The whole group stopped and continued: the same processes go on, and the gap is told."""
-    agent = make_agent(port=server.port)
-    agent.start()
-    wait_for(server.timestamps, what="a post")
-    pids = sorted(agent.processes())
-    os.killpg(agent.pid or 0, signal.SIGSTOP)
-    until = time.monotonic() + 20
-    wait_for(lambda: time.monotonic() > until, 30)
-    os.killpg(agent.pid or 0, signal.SIGCONT)
-    polled = agent.status()["polls"]["polled"]
-    wait_for(lambda: len(server.timestamps()) > polled + 10, 60, "more polls")
-    assert sorted(agent.processes()) == pids
-    seen = sorted(set(server.timestamps()))
-    status = agent.status()
-    missing = (seen[-1] - seen[0]) // 100 + 1 - len(seen)
-    assert missing >= 190
-    assert sum(status["missed"].values()) == missing
-    assert status["polls"]["unaccounted"] == 0

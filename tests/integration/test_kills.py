@@ -70,3 +70,32 @@ def test_a_second_agent_on_the_same_spool_refuses(
     assert second.pid is None
     arrived = len(server.timestamps())
     wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls of the first")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("victim", ["collector", "uploader", "control", "whole group"])
+def test_twenty_seconds_of_sigstop_are_told_and_nothing_else_is_lost(
+    make_agent: MakeAgent, server: PattooServer, victim: str
+) -> None:
+    """Stopped and continued: the same processes go on, and what was not polled is told."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    pids = sorted(agent.processes())
+    control = agent.pid or 0
+    target = {"whole group": -control, "control": control}.get(victim) or agent.worker(victim)
+    os.kill(target, signal.SIGSTOP)
+    until = time.monotonic() + 20
+    wait_for(lambda: time.monotonic() > until, 30)
+    os.kill(target, signal.SIGCONT)
+    polled = agent.status()["polls"]["polled"]
+    wait_for(lambda: len(set(server.timestamps())) > polled + 10, 60, "more polls")
+    assert sorted(agent.processes()) == pids
+    seen = sorted(set(server.timestamps()))
+    status = agent.status()
+    missing = (seen[-1] - seen[0]) // 100 + 1 - len(seen)
+    assert sum(status["missed"].values()) == missing
+    # Only who polls can miss ticks, and control's absence is bridged by the collector's buffer.
+    assert (missing >= 190) == (victim in {"collector", "whole group"})
+    assert status["polls"]["dropped"] == {}
+    assert status["polls"]["unaccounted"] == 0
