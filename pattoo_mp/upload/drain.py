@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.transport import Transport
 
 _LOG = logging.getLogger(__name__)
+_FOR_EVER: Final = float("inf")
 
 #: No server is posted to more often than this, however often the host is polled.
 _SPACING_S: Final = 1.0
@@ -61,6 +62,8 @@ class Drain:
         self._changed = Condition()
         self._stopping = False
         self._not_before = 0.0
+        #: Until when (`time.monotonic`) this loop does nothing, and should not: past it, it works.
+        self.rests_until = _FOR_EVER
         self._delivered = 0
         self._posts = 0
         self._last_post_ms = 0
@@ -113,12 +116,14 @@ class Drain:
 
     def _wait_for_polls(self) -> bool:
         with self._changed:
+            self.rests_until = _FOR_EVER
             self._changed.wait_for(lambda: self._stopping or self._delivery.waiting)
             return not self._stopping
 
     def _wait_for_time(self) -> bool:
         with self._changed:
             left = self._not_before - time.monotonic()
+            self.rests_until = time.monotonic() + max(0.0, left)
             self._changed.wait_for(lambda: self._stopping, timeout=max(0.0, left))
             return not self._stopping
 

@@ -11,7 +11,7 @@ import select
 import signal
 import time
 from dataclasses import asdict
-from threading import Lock, Thread, current_thread, main_thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.link import LinkClosedError
@@ -36,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 _COMMIT_S: Final = 1.0
 #: How long to leave a disk alone that did not take a commit.
 _RETRY_S: Final = 1.0
-#: More than all the bounds of one attempt together: back-off, connection, exchange, status page.
+#: More than all the bounds of one attempt together: connection, exchange, status page, empty post.
 _POSTING_S: Final = 180.0
 #: How long an uploader that was asked to end waits for control's leave to do so.
 _LEAVE_S: Final = 2.0
@@ -72,7 +72,6 @@ class Uploader:
         self._layouts: dict[str, bytes] = {}
         self._book = ""
         self._reporting = Lock()
-        self._heard_of_posting = time.monotonic()
         self._commit_at = 0.0
         self._ends_at: float | None = None
         self._closed = False
@@ -135,15 +134,13 @@ class Uploader:
                 _LOG.error("A message that is not understood: %.80r", message)
 
     def _check_posting(self) -> None:
-        """End, to be replaced, if the posting thread has long been silent with work to do.
+        """End, to be replaced, if the posting thread has been at one step for far too long.
 
         Each of its steps is bounded, but for what a resolver or a disk does; a thread that hangs
         in one of these cannot be ended in any other way.
         """
-        if time.monotonic() - self._heard_of_posting > _POSTING_S:
-            if self._spool.waiting:
-                raise StuckError(f"nothing was heard of the posting for {_POSTING_S:g} s")
-            self._heard_of_posting = time.monotonic()
+        if time.monotonic() > self._drain.rests_until + _POSTING_S:
+            raise StuckError(f"the posting has been at one step for {_POSTING_S:g} s")
 
     def _commit_if_due(self) -> None:
         if self._held and time.monotonic() >= self._commit_at:
@@ -183,9 +180,7 @@ class Uploader:
         self._send(Kind.NOTE, {"spool": error} if error else {})
 
     def _report(self, state: UploadState) -> None:
-        if current_thread() is not main_thread():
-            self._heard_of_posting = time.monotonic()
-        # Both threads report. An older account must not overtake a newer one.
+            # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
             self._send(Kind.UPLOAD, state.fields(), asdict(self._account()))
 

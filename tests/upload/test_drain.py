@@ -291,3 +291,31 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None
     assert rig.transport.timestamps() == [[1, 2]]
     errors = [state.last_error for state in rig.states if state.failing_since_ms]
     assert errors == ["AttributeError: gone", "KeyError: 'lost'"]
+
+
+def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:
+    """Without polls it rests for ever, between posts until the next is due, in a post not at all."""
+    rig = Rig(home, interval_ms=300_000)
+    try:
+        rig.start()
+        assert rig.drain.rests_until == float("inf")
+        fill(rig.spool, 1, 1)
+        rig.drain.wake()
+        rig.wait_until_empty()
+        fill(rig.spool, 2, 2)
+        rig.drain.wake()
+        # Now a poll waits, and rightly: at most one post comes in an interval.
+        wait_for(lambda: rig.drain.rests_until != float("inf"), what="the rest")
+        assert time.monotonic() + 200 < rig.drain.rests_until < time.monotonic() + 301
+    finally:
+        rig.stop()
+        rig.spool.close()
+
+
+def test_a_post_that_hangs_is_no_rest(rig: Rig) -> None:
+    """Its duration can be seen from outside."""
+    rig.transport.hangs = True
+    fill(rig.spool, 1, 1)
+    rig.start()
+    wait_for(lambda: rig.transport.attempts, what="a post that hangs")
+    assert rig.drain.rests_until <= time.monotonic()
