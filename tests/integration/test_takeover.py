@@ -92,6 +92,6 @@ def test_a_quarantined_poll_is_kept_counted_and_shown(
     assert poison[0] not in seen
     assert seen == sorted(set(seen))
     text = agent.run("--status").stdout
-    assert "Quarantine     1 polls" in text
+    assert "Quarantine     1 poll\n" in text
     assert agent.status()["polls"]["unaccounted"] == 0
     assert "no such thing" in agent.log
