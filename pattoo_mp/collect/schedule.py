@@ -9,6 +9,8 @@ day is the monotonic clock plus an offset, looked at anew at each tick:
 - A clock set back by more is not followed. Following it would stall polling until the time had
   come again, or send ticks that the server, which keeps nothing older than its newest, would drop
   without a word. The schedule goes on in its own time until the wall clock has caught up.
+- A monotonic clock that leaps (a virtual host that was moved) changes nothing: the wall clock, which
+  went on as it should, is followed.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Schedule:
         self._monotonic_ns = monotonic_ns
         self._offset = max(wall_ns(), after_ms * _NS_PER_MS) - monotonic_ns()
         self._stepped = 0
+        self._seen = monotonic_ns() + self._offset
         self._floor = self._offset - self._interval // 2
         self._due = self._next_after(max(self._now(), after_ms * _NS_PER_MS))
 
@@ -101,9 +104,17 @@ class Schedule:
         if offset > self._offset:
             self._stepped += offset - self._offset
             self._offset = offset
-        elif offset >= self._floor:
+        elif offset >= self._floor or self._has_leapt(wall, offset):
             self._offset = offset
-        return monotonic + self._offset
+        self._seen = monotonic + self._offset
+        return self._seen
+
+    def _has_leapt(self, wall: int, offset: int) -> bool:
+        """Whether the monotonic clock is to blame for a wall clock that seems to be set back.
+
+        Then the wall clock has gone on since the last look, and the monotonic one by far more.
+        """
+        return wall >= self._seen and self._offset - offset > self._interval
 
     def _next_after(self, moment: int) -> int:
         return (moment // self._interval + 1) * self._interval

@@ -190,6 +190,20 @@ def test_a_clock_set_back_far_does_not_stall(interval_ms: int) -> None:
     assert waited(schedule, clock, 5) == [first + n * interval_ms for n in range(1, 6)]
 
 
+@pytest.mark.parametrize("interval_ms", INTERVALS_MS)
+def test_a_leap_of_the_monotonic_clock_changes_nothing(interval_ms: int) -> None:
+    """A day forward on the one clock only: the ticks go on by the other."""
+    clock = Clock()
+    schedule = schedule_of(clock, interval_ms)
+    first = waited_tick(schedule, clock).timestamp_ms
+    clock.pass_ms(interval_ms / 4)
+    clock.monotonic += 24 * HOUR_MS * MS
+    assert schedule.take() is None
+    assert schedule.wait_s() == pytest.approx(interval_ms * 3 / 4 / 1000)
+    assert waited(schedule, clock, 3) == [first + n * interval_ms for n in (1, 2, 3)]
+    assert schedule.ahead_ms() == 0
+
+
 def test_a_schedule_that_runs_ahead_says_how_far() -> None:
     """After an hour back it is an hour ahead of the wall clock."""
     clock = Clock()
