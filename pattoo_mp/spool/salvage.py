@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import WireError
+from pattoo_mp.spool.account import SpoolState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +65,10 @@ def put_aside(path: Path, why: str) -> Path:
 
 def read_facts(tables: Tables) -> dict[str, Any]:
     """The facts of a damaged file, as far as they can be read and are what they should be."""
-    try:
-        found = tables.facts()
-    except READ_ERRORS:
-        return {}
+    found: dict[str, object] = {}
+    for name in SpoolState().facts():
+        with suppress(*READ_ERRORS):
+            found[name] = tables.fact(name)
     return {name: value for name, value in found.items() if isinstance(value, (int, str))}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp import private
 from pattoo_mp.errors import SpoolError
+from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState, state_of
 from pattoo_mp.spool.hold import hold
 from pattoo_mp.spool.limits import Limits
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pattoo_mp.model import Layout, Poll
+    from pattoo_mp.model import Poll
 
 __all__ = ["Spool", "SpoolState", "Spooled", "StorageError"]
 
@@ -59,6 +60,8 @@ class Spool:
         self._limits = limits or Limits()
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
+        # As they were given last: what the file has of them may be damaged meanwhile.
+        self._packed: dict[str, bytes] = {}
         self._state = SpoolState()
         # What was given out last, and what of it a damage has taken since: a post of it may be
         # under way, and its answer come yet.
@@ -115,7 +118,12 @@ class Spool:
         """A layout of a poll that is kept here. Raises `WireError` if it cannot be read."""
         with self._lock:
             if identifier not in self._layouts:
-                self._layouts[identifier] = self._do(lambda: self._tables.layout(identifier))
+                packed = self._packed.get(identifier)
+                self._layouts[identifier] = (
+                    Layout.unpack(packed)
+                    if packed is not None
+                    else self._do(lambda: self._tables.layout(identifier))
+                )
             return self._layouts[identifier]
 
     def acknowledge(self, last_id: int) -> int:
@@ -172,7 +180,7 @@ class Spool:
             self._drop_too_old(now)
             self._drop_too_many(now, used_before)
             self._tables.set_facts(now.facts())
-        self._state = now
+        self._state, self._packed = now, dict(layouts)
         return len(new)
 
     def _oldest(self, limit: int) -> list[Spooled]:

@@ -200,6 +200,11 @@ class Tables:
         """All facts, by their names."""
         return dict(self._connection.execute("SELECT name, value FROM facts").fetchall())
 
+    def fact(self, name: str) -> object:
+        """One fact; None if it was never set."""
+        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row and row[0]
+
     def set_facts(self, facts: Mapping[str, str | int]) -> None:
         """Set or replace facts."""
         self._connection.executemany(
@@ -223,8 +228,10 @@ class Tables:
     def _layout_row(self, identifier: str, layouts: Mapping[str, bytes]) -> int:
         if identifier not in self._rows:
             if identifier in layouts:
+                # One that is there may be damaged.
                 self._connection.execute(
-                    "INSERT OR IGNORE INTO layouts (identifier, packed) VALUES (?, ?)",
+                    "INSERT INTO layouts (identifier, packed) VALUES (?, ?) "
+                    "ON CONFLICT (identifier) DO UPDATE SET packed = excluded.packed",
                     (identifier, layouts[identifier]),
                 )
             query = "SELECT id FROM layouts WHERE identifier = ?"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING
 
+import pytest
+
+from pattoo_mp.errors import WireError
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, poll, times
@@ -55,4 +60,45 @@ def test_many_polls_are_read_from_a_file_that_was_removed_but_for_its_journal(ho
     spool.append([(1201, poll(1201))], LAYOUTS, "c")
     assert times(spool) == list(range(1, 1202))
     assert spool.state.dropped.total() == 0
+    spool.close()
+
+
+def damage(path: Path, statement: str) -> None:
+    """Change the file as no agent does."""
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute(statement)
+
+
+def test_a_damaged_layout_spoils_no_later_poll(home: Path) -> None:
+    """Whoever gives a poll gives its layout: neither this spool nor the next one needs the file's."""
+    path = home / "spool.sqlite"
+    spool = Spool(path)
+    spool.append([(1, poll(1))], LAYOUTS, "c")
+    damage(path, "UPDATE layouts SET packed = x'00'")
+    assert spool.layout(LAYOUT.identifier) == LAYOUT
+    spool.close()
+    spool = Spool(path)
+    with pytest.raises(WireError):
+        spool.layout(LAYOUT.identifier)
+    spool.append([(2, poll(2))], LAYOUTS, "c")
+    assert spool.layout(LAYOUT.identifier) == LAYOUT
+    spool.close()
+    spool = Spool(path)
+    assert spool.layout(LAYOUT.identifier) == LAYOUT
+    spool.close()
+
+
+def test_one_fact_that_cannot_be_read_takes_no_other_with_it(home: Path) -> None:
+    """A byte that is no UTF-8 in a note: the counts stay."""
+    path = home / "spool.sqlite"
+    spool = Spool(path)
+    spool.append([(n, poll(n)) for n in range(1, 11)], LAYOUTS, "c", book="a note")
+    spool.acknowledge(spool.oldest(4)[-1].id)
+    spool.close()
+    damage(path, "UPDATE facts SET value = CAST(x'ff41' AS TEXT) WHERE name = 'book'")
+    spool = Spool(path)
+    state = spool.state
+    assert (state.kept, state.delivered, state.waiting) == (10, 4, 6)
+    assert state.dropped.total() == 0
+    assert times(spool) == list(range(5, 11))
     spool.close()
