@@ -180,7 +180,7 @@ class Uploader:
         self._send(Kind.NOTE, {"spool": error} if error else {})
 
     def _report(self, state: UploadState) -> None:
-            # Both threads report. An older account must not overtake a newer one.
+        # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
             self._send(Kind.UPLOAD, state.fields(), asdict(self._account()))
 
