@@ -25,15 +25,19 @@ OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nOK"
 PAGE = b"<html><body>Welcome to this network. Please log in.</body></html>"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Taken:
-    """A post that was taken: `number` is the place of its connection among all of them."""
+    """A post that was taken: `number` is the place of its connection among all of them.
+
+    `heard` tells whether the whole answer went to a client that was still there.
+    """
 
     number: int
     at: float
     envelope_ms: int
     #: The polls by their time, each with a digest of its datapoints.
     polls: dict[int, str]
+    heard: bool = False
 
 
 @dataclass
@@ -92,8 +96,28 @@ class IllHandler(Handler):
             taken = Taken(
                 number, time.time(), content.content["pattoo_agent_timestamp"], _polls(content)
             )
+            self.taken = taken
             with self.owner.book.lock:
                 self.owner.book.taken.append(taken)
+
+    def say(self, content: bytes, pause_s: float = 0.0) -> None:
+        """Send an answer, byte by byte if there is to be a pause after each."""
+        pieces = [bytes([byte]) for byte in content] if pause_s else [content]
+        for piece in pieces:
+            if self.is_alone() or not self.send(piece):
+                return
+            time.sleep(pause_s)
+        if self.is_post:
+            self.taken.heard = True
+
+    def is_alone(self) -> bool:
+        """Whether the client has gone."""
+        try:
+            return not self.request.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def send(self, content: bytes) -> bool:
         """Send bytes as they are; whether somebody still reads."""
@@ -178,7 +202,10 @@ def _polls(post: Post) -> dict[int, str]:
 def well(handler: IllHandler) -> None:
     """Take it and say so."""
     handler.take()
-    handler.answer(200, b"OK" if handler.is_post else b"The Pattoo Agent API is Operational.")
+    if handler.is_post:
+        handler.say(OK)
+    else:
+        handler.answer(200, b"The Pattoo Agent API is Operational.")
 
 
 def slow(seconds: float) -> Mood:
@@ -214,10 +241,7 @@ def drip(pause_s: float) -> Mood:
 
     def behave(handler: IllHandler) -> None:
         handler.take()
-        for byte in OK:
-            if not handler.send(bytes([byte])):
-                return
-            time.sleep(pause_s)
+        handler.say(OK, pause_s)
 
     return behave
 

@@ -58,7 +58,8 @@ class World:
         self.failures: list[str] = []
         self.brought: list[str] = []
         self.processes: dict[int, Process] = {}
-        self.gaps: set[tuple[int, int]] = set()
+        self.went_back = 0
+        self._delivered = 0
         self._watching = threading.Event()
 
     # --- the story
@@ -133,18 +134,29 @@ class World:
     def status(self) -> dict[str, Any]:
         """The status; empty where nobody answers."""
         with contextlib.suppress(OSError):
-            status = self.agent.status()
-            self.gaps |= {(gap["after_ms"], gap["before_ms"]) for gap in status["gaps"]}
-            return status
+            return self.agent.status()
         return {}
 
     def _watch(self) -> None:
         while not self._watching.wait(0.25):
             status = self.status()
             if status:
+                self._compare(status["polls"])
                 self._look(status["control"]["pid"], "control")
                 for role, worker in status["workers"].items():
                     self._look(worker["pid"], role)
+
+    def _compare(self, polls: dict[str, Any]) -> None:
+        """Note where fewer polls are told as delivered than before: an account that was lost."""
+        begins = polls["polled"] == polls["since_start"] < 3000 / self.interval_ms
+        if begins:  # a new control process has not heard of the account yet
+            return
+        if polls["delivered"] < self._delivered:
+            self.went_back += 1
+            self.tell(
+                f"the account goes back: {self._delivered} delivered, then {polls['delivered']}"
+            )
+        self._delivered = polls["delivered"]
 
     def _look(self, pid: int, role: str) -> None:
         if not pid:
