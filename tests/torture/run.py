@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DRAIN_S = 90.0
 #: At rest no more than this waits (s): polls of a commit, of a post, and of the one under way.
 _REST_S = 3.0
+#: What control says is whole only once its uploader has given it the account (s).
+_SETTLED_S = 5.0
 _PAUSE_S = 3.0
 
 
@@ -83,4 +85,5 @@ def _is_at_rest(status: dict[str, Any], interval_ms: int, newest_ms: int) -> boo
     polls = status["polls"]
     waits_ms = (polls["in_spool"] + polls["in_channel"]) * interval_ms
     late_ms = polls["last_ms"] - newest_ms
-    return bool(polls["last_ms"] and max(waits_ms, late_ms) <= _REST_S * 1000)
+    settled = polls["since_start"] * interval_ms >= _SETTLED_S * 1000
+    return bool(settled and max(waits_ms, late_ms) <= _REST_S * 1000)
