@@ -72,15 +72,16 @@ def read_facts(tables: Tables) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, (int, str))}
 
 
-def copy(old: Tables, new: Tables) -> int:
+def copy(old: Tables, new: Tables, after: int) -> int:
     """Copy every sound poll that can be read from one file to another; returns how many.
 
-    Each keeps its id: a post of some of them may be under way, and is acknowledged by it.
+    Those up to the id `after` are not wanted any more: a file that lost its journal is an older
+    one, and still has polls that were delivered since. Each keeps its id: a post of some of them may be under way, and is acknowledged by it.
     Raises `sqlite3.Error` if the new file does not take them.
     """
     packed: dict[str, bytes | None] = {}
     copied = 0
-    for batch in _batches(old):
+    for batch in _batches(old, after):
         for identifier in {s.poll.layout_id for s in batch} - packed.keys():
             packed[identifier] = _layout(old, identifier)
         sound = [s for s in batch if s.sound and packed[s.poll.layout_id] is not None]
@@ -90,9 +91,9 @@ def copy(old: Tables, new: Tables) -> int:
     return copied
 
 
-def _batches(old: Tables) -> Iterator[list[Spooled]]:
+def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
     """Read all that can be read: up to a damaged page row by row, and leap over it."""
-    last, size, leap = 0, _BATCH, 1
+    size, leap = _BATCH, 1
     while last < _ID_LIMIT:
         try:
             batch = [row for row in old.oldest(size, last) if last < row.id < _ID_LIMIT]

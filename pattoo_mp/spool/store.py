@@ -67,6 +67,7 @@ class Spool:
         # under way, and its answer come yet.
         self._given: frozenset[int] = frozenset()
         self._lost: frozenset[int] = frozenset()
+        self._acknowledged_id = 0
         self._held = hold(self._lock_path)
         try:
             self._tables = self._open()
@@ -208,7 +209,9 @@ class Spool:
                 self._tables.forget_layouts()
                 self._layouts.clear()
             self._tables.set_facts(now.facts())
-        self._state, self._lost = now, frozenset()
+        self._state = now
+        self._given = self._lost = frozenset()
+        self._acknowledged_id = max(self._acknowledged_id, last_id)
         self._tables.give_back_pages()
         return removed + arrived
 
@@ -328,8 +331,8 @@ class Spool:
         An id that was given out names the same poll in the new file, or none: the post that it
         was given out for may be acknowledged after this.
         """
-        new.begin_after(max(self._given, default=0))
-        copied = copy(old, new) if old is not None else 0
+        new.begin_after(max(self._given | {self._acknowledged_id}))
+        copied = copy(old, new, self._acknowledged_id) if old is not None else 0
         self._lost |= self._given - {spooled.id for spooled in new.oldest(len(self._given))}
         accounted = known.kept - known.delivered - known.dropped.total()
         lost = accounted - copied

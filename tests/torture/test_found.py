@@ -102,3 +102,23 @@ def test_one_fact_that_cannot_be_read_takes_no_other_with_it(home: Path) -> None
     assert state.dropped.total() == 0
     assert times(spool) == list(range(5, 11))
     spool.close()
+
+
+def test_what_was_delivered_does_not_come_back_with_an_older_file(home: Path) -> None:
+    """The journal is emptied: the file is that of an hour ago, and what was sent since is in it."""
+    path = home / "spool.sqlite"
+    spool = Spool(path)
+    large = [(n, Poll(LAYOUT.identifier, n, bytes(20_000))) for n in range(1, 101)]
+    spool.append(large, LAYOUTS, "c")
+    spool.close()
+    spool = Spool(path)
+    spool.acknowledge(spool.oldest(60)[-1].id)
+    spool.append([(101, poll(101))], LAYOUTS, "c")
+    path.with_name(path.name + "-wal").write_bytes(b"")
+    left = times(spool)
+    assert set(left) <= set(range(61, 102))
+    state = spool.state
+    assert (state.kept, state.delivered, state.waiting) == (101, 60, len(left))
+    assert state.dropped.total() == 41 - len(left)
+    assert not {*range(61, 101)} - set(left)
+    spool.close()
