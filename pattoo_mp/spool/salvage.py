@@ -76,8 +76,8 @@ def copy(old: Tables, new: Tables, after: int) -> int:
     """Copy every sound poll that can be read from one file to another; returns how many.
 
     Those up to the id `after` are not wanted any more: a file that lost its journal is an older
-    one, and still has polls that were delivered since. Each keeps its id: a post of some of them may be under way, and is acknowledged by it.
-    Raises `sqlite3.Error` if the new file does not take them.
+    one, and still has polls that were delivered since. Each keeps its id: a post of some of them
+    may be under way, and is acknowledged by it. Raises `sqlite3.Error` if the new file does not take them.
     """
     packed: dict[str, bytes | None] = {}
     copied = 0
