@@ -1,4 +1,4 @@
-"""What a server's answer to a post means: pure, as wire.md has it.
+"""What a server's answer to a post means: pure.
 
 The server that answers may be pattoo, a proxy before it, or something else entirely.
 """

@@ -2,7 +2,7 @@
 
 The original keeps what it could not post as it is, and so does this agent send it, with a new
 time of the envelope. It was made without the care of `pattoo_mp.wire.safe`, so it is looked at
-first: what a pattoo server does not survive (wire.md) never leaves.
+first: what a pattoo server does not survive never leaves.
 """
 
 from __future__ import annotations

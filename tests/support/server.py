@@ -1,4 +1,4 @@
-"""A pattoo server of the tests' own: takes posts as wire.md says, or misbehaves as it is told.
+"""A pattoo server of the tests' own: takes posts as the real one does, or misbehaves as it is told.
 
 It keeps every post that it answered with 200 and OK, in order, decoded with nothing of the agent's.
 """

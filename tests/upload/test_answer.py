@@ -21,7 +21,7 @@ from pattoo_mp.upload.answer import Answer, Fault
     ],
 )  # fmt: skip
 def test_each_status_has_its_fault(status: int, fault: Fault) -> None:
-    """As the table in wire.md has it, whatever the body says."""
+    """By its status, whatever the body says."""
     outcome = Answer(status, "reason", b"OK").outcome
     assert not outcome.delivered
     assert outcome.fault is fault
