@@ -63,6 +63,12 @@ def put_aside(path: Path, why: str) -> Path:
     return aside
 
 
+def discard(path: Path) -> None:
+    """Remove the file and its journal, as far as they are there. Raises `OSError`."""
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink(missing_ok=True)
+
+
 def read_facts(tables: Tables) -> dict[str, Any]:
     """The facts of a damaged file, as far as they can be read and are what they should be."""
     found: dict[str, object] = {}

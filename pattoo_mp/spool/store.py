@@ -20,6 +20,7 @@ from pattoo_mp.spool.salvage import (
     READ_ERRORS,
     MissingRowsError,
     copy,
+    discard,
     is_damage,
     put_aside,
     read_facts,
@@ -280,6 +281,8 @@ class Spool:
     def _open(self) -> Tables:
         """Open the file, or put it aside and begin a new one."""
         try:
+            if not self._path.exists() or not self._path.stat().st_size:
+                _LOG.info("%s is a new spool: there is nothing in it yet.", self._path)
             tables = Tables(self._path)
             self._state = state_of(tables, tables.facts())
         except OtherSchemaError as error:
@@ -311,17 +314,23 @@ class Spool:
         return new
 
     def _move(self) -> None:
-        """The file was removed under our feet: what is still open goes into a new one."""
+        """The file was removed or emptied under our feet: what is still open goes into a new one."""
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
         private.make_directory(self._path.parent)
         if not self._lock_path.exists():
             os.close(self._held)
             self._held = hold(self._lock_path)
+        if self._path.exists():
+            put_aside(self._path, "emptied")
         # A journal that was left would be taken for the new file's, and emptied under the old one.
-        for journal in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + journal).unlink(missing_ok=True)
+        discard(self._path)
         new = Tables(self._path)
-        self._take_over(self._tables, new, self._new_state())
+        try:
+            self._take_over(self._tables, new, self._new_state())
+        except StorageError:
+            new.close()
+            discard(self._path)  # half of it; the next attempt begins anew
+            raise
         self._tables.close()
         self._tables = new
 

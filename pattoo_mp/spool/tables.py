@@ -73,9 +73,12 @@ class Tables:
         self._connection.close()
 
     def is_there(self) -> bool:
-        """Whether the file still lies where it was opened: somebody may have removed it."""
+        """Whether the file still lies where it was opened: somebody may have removed or emptied it.
+
+        SQLite may not notice for long, for it keeps pages in memory.
+        """
         with suppress(OSError):
-            return self._identity() == self._file
+            return self._identity() == self._file and self._path.stat().st_size > 0
         return False
 
     @contextmanager

@@ -57,9 +57,10 @@ class SpooledPosts:
         try:
             polls = first_post(self._spool.oldest(self.window.polls), self._spool.layout)
             return self._post(polls) if polls else None
-        except WireError:
+        except WireError as error:
             if not self._set_aside_unreadable():
-                raise
+                # Damage was found, and another file is in the place of the one that was read.
+                raise OSError(f"its polls have changed: {error}") from error
             return None
 
     def _post(self, polls: list[Spooled]) -> Post:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -121,4 +122,19 @@ def test_what_was_delivered_does_not_come_back_with_an_older_file(home: Path) ->
     assert (state.kept, state.delivered, state.waiting) == (101, 60, len(left))
     assert state.dropped.total() == 41 - len(left)
     assert not {*range(61, 101)} - set(left)
+    spool.close()
+
+
+def test_a_file_that_was_emptied_is_noticed_at_once(home: Path) -> None:
+    """SQLite has all of it in memory and sees nothing: the next to open it would find nothing."""
+    path = home / "spool.sqlite"
+    spool = Spool(path)
+    spool.append([(n, poll(n)) for n in range(1, 101)], LAYOUTS, "c")
+    os.truncate(path, 0)
+    spool.append([(101, poll(101))], LAYOUTS, "c")
+    spool.close()
+    spool = Spool(path)
+    state = spool.state
+    assert state.kept == 101 == state.waiting + state.dropped.total()
+    assert times(spool)[-1] == 101
     spool.close()
