@@ -51,10 +51,12 @@ class Supervised(Agent):
 def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
     """An agent under supervisord, polling at 10 Hz."""
     supervised = Supervised(home, port=server.port, environment={"PATH": os.environ["PATH"]})
-    supervised.supervisord()
-    yield supervised
-    supervised.ctl("shutdown")
-    supervised.end()
+    try:
+        supervised.supervisord()
+        yield supervised
+    finally:
+        supervised.ctl("shutdown")
+        supervised.end()
 
 
 def running(agent: Supervised) -> Callable[[], bool]:
