@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from pattoo_mp.report import lines
+from pattoo_mp.cli.report import lines
 
 NOON_MS = int(datetime(2024, 5, 6, 12, 0, 0, 250_000).astimezone().timestamp() * 1000)
 

@@ -1,0 +1,75 @@
+"""From the words of a command line to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from pattoo_mp import __version__
+from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
+from pattoo_mp.cli.verbs import OPTIONS, VERBS
+from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; return the exit status."""
+    arguments = _parse(argv)
+    try:
+        status: int = arguments.verb.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read us went away, as `head` does. Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except ConfigError as error:
+        for problem in error.problems:
+            _complain(problem)
+        return BAD_USAGE
+    except PattooError as error:
+        _complain(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return status
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; exits with status 2 and the usage if it is not one."""
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if arguments.verb is None:
+        parser.error(f"expected one of {', '.join(verb.name for verb in VERBS)}")
+    for option in OPTIONS:
+        given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
+        if given and arguments.verb.name not in option.goes_with:
+            parser.error(f"{option.name} goes with {' or '.join(option.goes_with)}")
+    return arguments
+
+
+def _complain(problem: str) -> None:
+    print(f"{PROGRAM}: error: {problem}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Reports this host's performance to a pattoo server.",
+        epilog="The configuration is read from PATTOO_CONFIGDIR, or from /etc/pattoo.",
+        allow_abbrev=False,
+    )
+    verbs = parser.add_mutually_exclusive_group()
+    for verb in VERBS:
+        verbs.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
+    for option in OPTIONS:
+        parser.add_argument(option.name, action="store_true", help=option.help)
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
+    return parser

@@ -1,0 +1,19 @@
+"""`--restart`: an end and a new beginning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp import config
+from pattoo_mp.cli import start
+from pattoo_mp.cli.running import agent
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Stop it and start it; one that could not start again is not stopped."""
+    config.load(config.config_directory())
+    agent().stop(force=arguments.force)
+    return start.run(arguments)

@@ -1,0 +1,11 @@
+"""The agent that the configuration in force speaks of."""
+
+from __future__ import annotations
+
+from pattoo_mp import config
+from pattoo_mp.control.verbs import Agent
+
+
+def agent() -> Agent:
+    """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
+    return Agent(config.running_directory(config.config_directory()))

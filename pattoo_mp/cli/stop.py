@@ -1,0 +1,19 @@
+"""`--stop`: the end of an agent that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp.cli.running import agent
+from pattoo_mp.cli.statuses import DONE
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Stop it, in order or by force."""
+    agent().stop(force=arguments.force)
+    print(f"Daemon is stopped - {PROGRAM}")
+    return DONE

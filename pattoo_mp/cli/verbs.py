@@ -1,0 +1,54 @@
+"""What the command line knows: its verbs, and the options that go with some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import argparse
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing to ask for. The module of its name in this room does it, in `run(arguments)`.
+
+    Only the module of the verb that is asked for is imported: the control process is one of
+    them, and stays small.
+    """
+
+    name: str
+    help: str
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it; return the exit status."""
+        module = import_module(f"pattoo_mp.cli.{self.name.removeprefix('--').replace('-', '_')}")
+        status: int = module.run(arguments)
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A switch that changes what the verbs in `goes_with` do."""
+
+    name: str
+    help: str
+    goes_with: tuple[str, ...]
+
+
+VERBS: Final = (
+    Verb("--start", "Start the agent daemon."),
+    Verb("--stop", "Stop the agent daemon."),
+    Verb("--status", "Get daemon status."),
+    Verb("--restart", "Restart the agent daemon."),
+    Verb("--foreground", "Run in the foreground, as supervisord and systemd want it."),
+)
+
+OPTIONS: Final = (
+    Option(
+        "--force",
+        "Stops or restarts the agent daemon ungracefully when used with --stop or --restart.",
+        ("--stop", "--restart"),
+    ),
+)
