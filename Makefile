@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run stop test check soak torture format clean
+.PHONY: run stop test check docs soak torture format clean
 
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -31,12 +31,15 @@ check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(STAMP)  ## The documentation in docs/_build/html; a warning or a wrong example is an error.
+	$(BIN)/python -m tools.build_docs
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .run build dist *.egg-info
+	rm -rf $(VENV) .run build dist docs/_build *.egg-info
 
 $(STAMP): setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

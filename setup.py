@@ -13,6 +13,7 @@ if VERSION is None:
     raise SystemExit("pattoo_mp/__init__.py: no __version__ found")
 
 RECEIVER = ["Flask>=3.0", "waitress>=3.0"]
+DOCS = ["sphinx>=7.4", "myst-parser>=3"]
 
 setup(
     name="pattoo_mp",
@@ -45,9 +46,10 @@ setup(
     ],
     extras_require={
         "receiver": RECEIVER,
-        "docs": ["sphinx>=7", "myst-parser>=2"],
+        "docs": DOCS,
         "dev": [
             *RECEIVER,
+            *DOCS,
             "build",
             "hypothesis",
             "import-linter",

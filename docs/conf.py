@@ -1,0 +1,32 @@
+"""Sphinx reads Markdown (MyST), and takes lists that the code declares from the code itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
+
+from pattoo_mp import __version__  # noqa: E402 - found by the path above
+
+project = "pattoo_mp"
+author = "the authors of pattoo_mp"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.doctest", "from_code"]
+exclude_patterns = ["_build", "_ext"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+html_theme = "alabaster"
+html_theme_options = {
+    "description": "A host's performance, reported to pattoo",
+    "fixed_sidebar": True,
+    "page_width": "1040px",
+    "sidebar_width": "230px",
+    "show_powered_by": False,
+}
+html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
+html_show_copyright = False
+html_show_sourcelink = html_copy_source = False
