@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pattoo_mp import directories
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SETTINGS, SHARED_FILE, Missing
-from pattoo_mp.yamlfile import Sections, read_sections
+from pattoo_mp.reading import Reading, find, read, read_file, shown
+from pattoo_mp.settings import SETTINGS, SHARED_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pattoo_mp.settings import Setting
 
 VARIABLE = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY = "/etc/pattoo"
-_VALUE_IN_MESSAGE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,7 @@ def load(directory: Path) -> Config:
     Raises `ConfigError` with a line for each problem: file, key, value and what is expected.
     """
     config = check(directory)
-    problems = [
-        f"{directory / setting.file}: {setting.section}: {setting.name}: {problem}; "
-        f"expected {setting.expected}"
-        for setting in SETTINGS
-        if setting.name.endswith("_directory") and _is_own(setting.name, config)
-        for problem in _unusable(getattr(config, setting.name))
-    ]
+    problems = unusable(directory, config, directories.make)
     if problems:
         raise ConfigError(problems)
     return config
@@ -64,26 +58,23 @@ def load(directory: Path) -> Config:
 
 def check(directory: Path) -> Config:
     """Read and check the files in `directory`; touch nothing. Raises `ConfigError`."""
+    return config_of(look(directory))
+
+
+def look(directory: Path) -> Reading:
+    """What the files in `directory` say, be it right or wrong.
+
+    Raises `ConfigError` only if there is no such directory.
+    """
     _must_be_there(directory)
-    problems: list[str] = []
-    files = {name: _read(directory / name, problems) for name in (SHARED_FILE, AGENT_FILE)}
-    later = _read(directory / LATER_SHARED_FILE, problems, optional=True)
-    if problems:
-        raise ConfigError(problems)
-    values: dict[str, Any] = {}
-    for setting in SETTINGS:
-        file = setting.file
-        sections = files[file]
-        if (
-            file == SHARED_FILE
-            and setting.section == "pattoo_agent_api"
-            and setting.section in later
-        ):
-            file, sections = LATER_SHARED_FILE, later
-        values[setting.name] = _value(setting, directory / file, sections, problems)
-    problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
-    if problems:
-        raise ConfigError(problems)
+    return read(directory)
+
+
+def config_of(reading: Reading) -> Config:
+    """The settings of files that are in order. Raises `ConfigError` if there are problems."""
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    values = reading.values
     if values["system_daemon_directory"] is None:
         values["system_daemon_directory"] = values["daemon_directory"]
     return Config(
@@ -102,15 +93,42 @@ def running_directory(directory: Path) -> Path:
     _must_be_there(directory)
     problems: list[str] = []
     path = directory / SHARED_FILE
-    sections = _read(path, problems)
+    sections = read_file(path, problems)
     found = {
-        setting.name: _value(setting, path, sections, problems)
+        setting.name: find(setting, path, sections, problems).value
         for setting in SETTINGS
         if setting.name in {"daemon_directory", "system_daemon_directory"} and not problems
     }
     if problems:
         raise ConfigError(problems)
     return Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
+
+
+def unusable(directory: Path, config: Config, why: Callable[[Path], str]) -> list[str]:
+    """A line for each directory that the files in `directory` name and that cannot be used.
+
+    `why` says it of one; empty if it can be used.
+    """
+    return [
+        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"{shown(str(path))} {problem}; expected {setting.expected}"
+        for setting, path in named_directories(config)
+        if (problem := why(path))
+    ]
+
+
+def named_directories(config: Config) -> list[tuple[Setting, Path]]:
+    """The directories that the agent uses, with the settings that name them.
+
+    A default that is another setting's directory is looked at as that one.
+    """
+    return [
+        (setting, path)
+        for setting in SETTINGS
+        if setting.name.endswith("_directory")
+        for path in [getattr(config, setting.name)]
+        if setting.is_required or path != config.daemon_directory
+    ]
 
 
 def _must_be_there(directory: Path) -> None:
@@ -121,85 +139,3 @@ def _must_be_there(directory: Path) -> None:
                 f"or {DEFAULT_DIRECTORY} where that is not set"
             ]
         )
-
-
-def _read(path: Path, problems: list[str], *, optional: bool = False) -> Sections:
-    try:
-        return read_sections(path)
-    except FileNotFoundError:
-        if not optional:
-            problems.append(f"{path}: no such file; expected a configuration file of pattoo")
-    except ConfigError as error:
-        problems += error.problems
-    return {}
-
-
-def _value(setting: Setting, path: Path, sections: Sections, problems: list[str]) -> object:
-    section = sections.get(setting.section, {})
-    if "" in section:
-        what = f"{setting.section}: is {_shown(section[''])}; expected settings below it"
-        if f"{path}: {what}" not in problems:
-            problems.append(f"{path}: {what}")
-        return None
-    value = section.get(setting.name)
-    if value is None:
-        if setting.default is not Missing.REQUIRED:
-            return setting.default
-        problems.append(
-            f"{path}: {setting.section}: {setting.name} is not set; expected {setting.expected}"
-        )
-        return None
-    try:
-        return setting.check(value)
-    except (ValueError, OverflowError):
-        problems.append(
-            f"{path}: {setting.section}: {setting.name}: {_shown(value)}; "
-            f"expected {setting.expected}"
-        )
-        return None
-
-
-def _unknown(path: Path, sections: Sections) -> list[str]:
-    """Name what does not belong into the agent's own file: most often a slip of the pen."""
-    ours = [setting for setting in SETTINGS if setting.file == AGENT_FILE]
-    section_names = {setting.section for setting in ours}
-    known = {setting.name for setting in ours} | {""}
-    problems = [
-        f"{path}: {_shown_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
-        for name in sections
-        if name not in section_names
-    ]
-    for section in section_names:
-        problems += [
-            f"{path}: {section}: {_shown_name(key)}: unknown setting; "
-            f"expected {' or '.join(setting.name for setting in ours)}"
-            for key in sections.get(section, {})
-            if key not in known
-        ]
-    return problems
-
-
-def _is_own(name: str, config: Config) -> bool:
-    """Whether a directory stands for itself, and not for another that is looked at anyway."""
-    is_default = config.system_daemon_directory == config.daemon_directory
-    return name != "system_daemon_directory" or not is_default
-
-
-def _unusable(path: Path) -> list[str]:
-    """Create a directory that a setting names. Why it cannot be used, if it cannot."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        return [f"{_shown(str(path))} cannot be made ({error.strerror})"]
-    if not os.access(path, os.W_OK | os.X_OK):
-        return [f"{_shown(str(path))} cannot be written to"]
-    return []
-
-
-def _shown_name(name: str) -> str:
-    return name if name.isprintable() and len(name) <= _VALUE_IN_MESSAGE else _shown(name)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _VALUE_IN_MESSAGE else f"{text[:_VALUE_IN_MESSAGE]}…"

@@ -1,6 +1,7 @@
 """Every setting, declared once: file, section, check, default and help.
 
-The parser, the `Config` and the sample configuration derive from these declarations.
+The parser, `--check`, the sample configuration and the reference in the documentation derive from
+these declarations.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SHARED_FILE: Final = "pattoo.yaml"
 LATER_SHARED_FILE: Final = "pattoo_agent.yaml"
 AGENT_FILE: Final = f"{PROGRAM}.yaml"
+#: The section of the shared files that names the pattoo server.
+SERVER: Final = "pattoo_agent_api"
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _MIN_INTERVAL_S: Final = 0.01
@@ -42,7 +45,8 @@ class Setting:
     """One setting.
 
     `check` returns the value to use, or raises `ValueError`; `expected` says what it wants, in
-    words that end the sentence "expected …".
+    words that end the sentence "expected …". `default` is as it would stand in the file, and goes
+    through `check` too. `example` is for a sample where there is no default to show.
     """
 
     name: str
@@ -52,6 +56,12 @@ class Setting:
     expected: str
     help: str
     default: object = Missing.REQUIRED
+    example: object = None
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the file must set it."""
+        return self.default is Missing.REQUIRED
 
 
 def _directory(value: object) -> Path:
@@ -128,23 +138,38 @@ def _at_least(lowest: int) -> Callable[[object], int]:
 
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
+#: What each section is about, by file and name.
+SECTIONS: Final = {
+    (SHARED_FILE, "pattoo"): "What all pattoo programs on this host share.",
+    (SHARED_FILE, SERVER): (
+        f"The pattoo server. If {LATER_SHARED_FILE} has a section of this name, that one counts, "
+        f"and not this one."
+    ),
+    (AGENT_FILE, PROGRAM): "What concerns this agent alone. The file must be there.",
+}
+#: The files that a person has to write.
+FILES: Final = tuple(dict.fromkeys(file for file, _ in SECTIONS))
+
 SETTINGS: Final = (
     Setting(
         "log_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
         "Where pattoo.log is written.",
+        example="/var/log/pattoo",
     ),
     Setting(
         "cache_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
         "Where polls wait for the server.",
+        example="/var/cache/pattoo",
     ),
     Setting(
         "daemon_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
         "Where the agent's identity is kept.",
+        example="/var/lib/pattoo",
     ),
     Setting(
         "system_daemon_directory", "pattoo", SHARED_FILE, _optional_directory, _A_DIRECTORY,
         "Where the PID file and the status socket are kept. The default is daemon_directory.",
-        default=None,
+        default=None, example="/run/pattoo",
     ),
     Setting(
         "log_level", "pattoo", SHARED_FILE, _log_level, f"one of {', '.join(_LOG_LEVELS)}",
@@ -157,13 +182,13 @@ SETTINGS: Final = (
         default="en",
     ),
     Setting(
-        "ip_address", "pattoo_agent_api", SHARED_FILE, _host,
+        "ip_address", SERVER, SHARED_FILE, _host,
         "a host name or an IPv4 or IPv6 address",
         "The pattoo server.",
         default="localhost",
     ),
     Setting(
-        "ip_bind_port", "pattoo_agent_api", SHARED_FILE, _port, "a whole number from 1 to 65535",
+        "ip_bind_port", SERVER, SHARED_FILE, _port, "a whole number from 1 to 65535",
         "The pattoo server's port.",
         default=20201,
     ),
@@ -171,7 +196,7 @@ SETTINGS: Final = (
         "polling_interval", PROGRAM, AGENT_FILE, _interval_ms,
         f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds",
         "Seconds from one poll to the next.",
-        default=300_000,
+        default=300,
     ),
     Setting(
         "spool_max_bytes", PROGRAM, AGENT_FILE, _at_least(1_000_000),

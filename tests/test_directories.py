@@ -1,0 +1,60 @@
+"""Directories, made or only looked at."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp import directories
+from tests.support.unprivileged import as_nobody
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def place(home: Path) -> Path:
+    """A directory that everybody may use, with some that nobody may, and a file."""
+    home.chmod(0o755)
+    for name, mode in (("open", 0o777), ("closed", 0o755)):
+        (home / name).mkdir()
+        (home / name).chmod(mode)
+    (home / "file").write_text("")
+    return home
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("open", ""),
+        ("open/new", ""),
+        ("open/new/below/it", ""),
+        ("closed", "cannot be written to"),
+        ("closed/new", "cannot be made (Permission denied)"),
+        ("file", "cannot be made (File exists)"),
+        ("file/below", "cannot be made (Not a directory)"),
+    ],
+)
+def test_a_look_foretells_what_making_would_say(place: Path, name: str, problem: str) -> None:
+    """For a user without rights; and the look itself makes nothing."""
+    if os.geteuid() != 0:
+        (place / "closed").chmod(0o555)  # ours, but not to be written to
+    before = sorted(place.rglob("*"))
+    assert as_nobody(lambda: directories.look(place / name).problem) == problem
+    assert sorted(place.rglob("*")) == before
+    assert as_nobody(lambda: directories.make(place / name)) == problem
+
+
+def test_a_look_tells_what_is_there_from_what_would_be_made(place: Path) -> None:
+    """Both can be used."""
+    assert directories.look(place / "open") == directories.State(is_there=True)
+    assert directories.look(place / "open" / "new") == directories.State(is_there=False)
+
+
+def test_a_link_to_nowhere_is_no_place(place: Path) -> None:
+    """It cannot be made, because it is there."""
+    (place / "link").symlink_to(place / "nowhere")
+    assert directories.look(place / "link").problem == "cannot be made (File exists)"
+    assert directories.make(place / "link") == "cannot be made (File exists)"
