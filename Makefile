@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run stop test check docs soak torture format clean
+.PHONY: run stop test check docs samples soak torture format clean
 
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -33,6 +33,9 @@ check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 
 docs: $(STAMP)  ## The documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs
+
+samples: $(STAMP)  ## Write conf/*.yaml anew, from the declarations of the settings.
+	$(BIN)/python -m tools.write_samples
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -69,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     for verb in VERBS:
         verbs.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
     for option in OPTIONS:
-        parser.add_argument(option.name, action="store_true", help=option.help)
+        if option.choices:
+            parser.add_argument(option.name, choices=option.choices, help=option.help)
+        else:
+            parser.add_argument(option.name, action="store_true", help=option.help)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
     return parser

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.settings import FILES
+
 if TYPE_CHECKING:
     import argparse
 
@@ -30,11 +32,12 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A switch that changes what the verbs in `goes_with` do."""
+    """What changes what the verbs in `goes_with` do: a switch, or one of several `choices`."""
 
     name: str
     help: str
     goes_with: tuple[str, ...]
+    choices: tuple[str, ...] = ()
 
 
 VERBS: Final = (
@@ -43,6 +46,7 @@ VERBS: Final = (
     Verb("--status", "Get daemon status."),
     Verb("--restart", "Restart the agent daemon."),
     Verb("--foreground", "Run in the foreground, as supervisord and systemd want it."),
+    Verb("--sample-config", "Print a commented configuration to start from."),
 )
 
 OPTIONS: Final = (
@@ -51,4 +55,5 @@ OPTIONS: Final = (
         "Stops or restarts the agent daemon ungracefully when used with --stop or --restart.",
         ("--stop", "--restart"),
     ),
+    Option("--file", "Prints this file alone.", ("--sample-config",), FILES),
 )

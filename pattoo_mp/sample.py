@@ -1,0 +1,66 @@
+"""A commented configuration, made from the declarations of the settings: pure.
+
+What must be set stands there with an example. All else is commented out (`#name: default`), so
+that a file shows at a glance what its owner has changed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from pattoo_mp.settings import FILES, SECTIONS, SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pattoo_mp.settings import Setting
+
+_WIDTH: Final = 96
+
+
+def every_file() -> str:
+    """All files after each other, each below a line with its name."""
+    return "\n".join(f"# ---------- {name} ----------\n{one_file(name)}" for name in FILES)
+
+
+def one_file(name: str) -> str:
+    """The text of one of `FILES`."""
+    intro = (
+        f"{name}, read from the directory that PATTOO_CONFIGDIR names (/etc/pattoo if it is not "
+        f"set). Remove the # before a setting to change it; what is commented out is the default, or an "
+        f"example where there is none."
+    )
+    sections = [
+        "\n".join(_section(about, [s for s in SETTINGS if (s.file, s.section) == (file, section)]))
+        for (file, section), about in SECTIONS.items()
+        if file == name
+    ]
+    return "\n\n".join([_comment(intro), *sections]) + "\n"
+
+
+def _section(about: str, settings: list[Setting]) -> Iterator[str]:
+    yield _comment(about)
+    yield f"{settings[0].section}:"
+    for number, setting in enumerate(settings):
+        if number:
+            yield ""
+        yield textwrap.indent(_setting(setting), "  ")
+
+
+def _setting(setting: Setting) -> str:
+    value = setting.default if setting.example is None else setting.example
+    line = yaml.safe_dump({setting.name: value}, default_flow_style=False).rstrip()
+    if not setting.is_required:
+        line = textwrap.indent(line, "#")
+    required = " Required." if setting.is_required else ""
+    expected = _comment(f"Expected: {setting.expected}.{required}")
+    return f"{_comment(setting.help)}\n{expected}\n{line}"
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(
+        text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+    )

@@ -1,0 +1,24 @@
+"""What the documentation takes from the code."""
+
+from __future__ import annotations
+
+from pattoo_mp import sample
+from pattoo_mp.settings import FILES, SETTINGS
+from tools import reference
+
+
+def test_each_setting_has_its_row() -> None:
+    """With its default, what it expects, and what it is."""
+    rows = [line for line in reference.settings().splitlines() if line.startswith("| `")]
+    assert len(rows) == len(SETTINGS)
+    for setting, row in zip(SETTINGS, rows, strict=True):
+        cells = [cell.strip() for cell in row.strip("|").split(" | ")]
+        assert (cells[0], *cells[2:]) == (f"`{setting.name}`", setting.expected, setting.help)
+    assert "| `polling_interval` | `300` |" in reference.settings()
+    assert "| `log_directory` | required |" in reference.settings()
+
+
+def test_the_samples_are_those_that_ship() -> None:
+    """Each whole, below its name."""
+    for name in FILES:
+        assert f"### {name}\n\n```yaml\n{sample.one_file(name)}```" in reference.samples()

@@ -1,0 +1,42 @@
+"""What the documentation takes from the code: the settings, and the configuration to start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp import sample
+from pattoo_mp.settings import FILES, SECTIONS, SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pattoo_mp.settings import Setting
+
+
+def settings() -> str:
+    """Every setting, in Markdown: a table for each section of each file."""
+    return "\n".join(line for place, about in SECTIONS.items() for line in _section(place, about))
+
+
+def samples() -> str:
+    """The files that `--sample-config` prints, in Markdown."""
+    return "\n".join(f"### {name}\n\n```yaml\n{sample.one_file(name)}```\n" for name in FILES)
+
+
+def _section(place: tuple[str, str], about: str) -> Iterator[str]:
+    file, section = place
+    yield from (f"## {file}: {section}", "", about, "")
+    yield from ("| setting | default | expected | what it is |", "|---|---|---|---|")
+    for setting in SETTINGS:
+        if (setting.file, setting.section) == place:
+            cells = (f"`{setting.name}`", _default(setting), setting.expected, setting.help)
+            yield f"| {' | '.join(cells)} |".replace("\n", " ")
+    yield ""
+
+
+def _default(setting: Setting) -> str:
+    if setting.is_required:
+        return "required"
+    if setting.default is None:
+        return ""  # what it is then, its help says
+    return f"`{setting.default}`"
