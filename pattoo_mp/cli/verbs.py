@@ -46,6 +46,11 @@ VERBS: Final = (
     Verb("--status", "Get daemon status."),
     Verb("--restart", "Restart the agent daemon."),
     Verb("--foreground", "Run in the foreground, as supervisord and systemd want it."),
+    Verb(
+        "--check",
+        "Check the configuration, say where each setting comes from, and ask the server whether "
+        "it is there. Changes nothing.",
+    ),
     Verb("--sample-config", "Print a commented configuration to start from."),
 )
 
@@ -56,4 +61,5 @@ OPTIONS: Final = (
         ("--stop", "--restart"),
     ),
     Option("--file", "Prints this file alone.", ("--sample-config",), FILES),
+    Option("--json", "Prints JSON, for programs.", ("--check",)),
 )

@@ -72,16 +72,25 @@ class Answer:
         """Whether this is the status page of a pattoo server that is well."""
         return self.status == 200 and _OPERATIONAL in self.body.lower()
 
+    @property
+    def status_error(self) -> str:
+        """Why this is not that page; empty if it is."""
+        return "" if self.is_operational else self._other_than("the status page of pattoo")
+
     def _error(self) -> str:
+        # A captive portal, too, answers 200.
+        is_whole = len(self.body) <= ANSWER_BYTES
+        if self.status == 200 and is_whole and self.body.strip() == _TAKEN:
+            return ""
+        return self._other_than("OK from pattoo")
+
+    def _other_than(self, expected: str) -> str:
         if len(self.body) > ANSWER_BYTES:
-            return f"status {self.status} with a page; expected OK from pattoo"
+            return f"status {self.status} with a page; expected {expected}"
         text = self.body.decode("ascii", "backslashreplace").strip()[:_QUOTED]
         if self.status != 200:
             return f"status {self.status} {one_line(self.reason)[:_QUOTED]}: {text!r}"
-        # A captive portal, too, answers 200.
-        if self.body.strip() != _TAKEN:
-            return f"status 200 with {text!r}; expected OK from pattoo"
-        return ""
+        return f"status 200 with {text!r}; expected {expected}"
 
 
 def one_line(text: str) -> str:

@@ -58,20 +58,33 @@ class Transport:
             outcome = Outcome(_reason(error))
         if self._guard.cut:
             # Even an answer that looks whole may be the first half of another.
-            return Outcome(f"no whole answer within {self._exchange_s:g} s")
+            return Outcome(self._late)
         return outcome
+
+    @property
+    def status_url(self) -> str:
+        """The server's status page."""
+        return f"{self._agent_url}status"
 
     def is_well(self) -> bool:
         """Ask the server's status page. What is not a clear yes is a no."""
+        return not self.ask_status()
+
+    def ask_status(self) -> str:
+        """Ask the server's status page: why it is not well, empty if it is. Never raises."""
         try:
-            answer = self._exchange("GET", f"{self._agent_url}status")
-        except _FAILURES:
-            return False
-        return answer.is_operational and not self._guard.cut
+            error = self._exchange("GET", self.status_url).status_error
+        except _FAILURES as failure:
+            error = _reason(failure)
+        return self._late if self._guard.cut else error
 
     def close(self) -> None:
         """Cut off the exchange that goes on, and every later one. For any thread."""
         self._guard.close()
+
+    @property
+    def _late(self) -> str:
+        return f"no whole answer within {self._exchange_s:g} s"
 
     def _exchange(self, method: str, url: str, body: bytes | None = None) -> Answer:
         # The session prepares the request, so that a proxy named in the environment is used.

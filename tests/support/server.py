@@ -52,8 +52,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """The status page."""
-        self.answer(200, b"The Pattoo Agent API is Operational.")
+        """The status page, unless the server is told to do otherwise."""
+        if self.server.owner.status_page(self):
+            self.answer(200, b"The Pattoo Agent API is Operational.")
 
     def do_POST(self) -> None:
         """Take a post, unless the server is told to do otherwise."""
@@ -95,6 +96,7 @@ class PattooServer:
         self.attempts = 0
         self.latest = Post("", b"")
         self.behaviour: Behaviour = well
+        self.status_page: Behaviour = well
         self._server: Server | None = None
         self.port = 0
         self.up()
@@ -119,7 +121,7 @@ class PattooServer:
 
 
 def well(_: Handler) -> bool:
-    """Take the post."""
+    """Take the post, or show the page."""
     return True
 
 

@@ -57,3 +57,18 @@ def test_the_status_page_of_a_well_server_is_known() -> None:
 def test_any_other_page_is_not_that_of_a_well_server(status: int, body: bytes) -> None:
     """What is not a clear yes is a no."""
     assert not Answer(status, "", body).is_operational
+
+
+def test_what_is_wrong_with_a_status_page_is_said() -> None:
+    """Status and page, or what was expected; nothing of a page that is well."""
+    assert Answer(200, "OK", b"The Pattoo Agent API is Operational.").status_error == ""
+    assert Answer(404, "NOT FOUND", b"no").status_error == "status 404 NOT FOUND: 'no'"
+    assert Answer(200, "OK", b"hi").status_error == (
+        "status 200 with 'hi'; expected the status page of pattoo"
+    )
+    assert Answer(200, "OK", b" " * 5000).status_error.startswith("status 200 with a page;")
+
+
+def test_ok_before_a_page_of_blanks_is_not_the_servers() -> None:
+    """Only a short answer is read whole, and only what was read whole can be known."""
+    assert not Answer(200, "OK", b"OK" + b" " * 5000).outcome.delivered

@@ -1,0 +1,69 @@
+"""What --check found, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pattoo_mp import config
+from pattoo_mp.cli.check_report import Checked, fields, lines
+from pattoo_mp.directories import State
+from pattoo_mp.doctor.server import Asked
+from pattoo_mp.reading import Reading, find
+from pattoo_mp.settings import LATER_SHARED_FILE, SERVER, SETTINGS
+
+GOLDEN = Path(__file__).parent / "golden" / "check.txt"
+ETC = Path("/etc/pattoo")
+SHOWN = {
+    "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory", "log_level",
+    "ip_address", "ip_bind_port", "polling_interval",
+}  # fmt: skip
+SECTIONS: dict[str, dict[str, object]] = {
+    "pattoo": {
+        "log_directory": "/var/log/pattoo",
+        "cache_directory": "/var/cache/pattoo",
+        "daemon_directory": "/var/lib/pattoo",
+    },
+    SERVER: {"ip_address": "pattoo.example.org"},
+}
+
+
+def checked(**more: object) -> Checked:
+    """A configuration that is well, but for what is said otherwise."""
+    problems: list[str] = []
+    found = [
+        find(setting, ETC / (LATER_SHARED_FILE if setting.section == SERVER else setting.file),
+             SECTIONS, problems)
+        for setting in SETTINGS
+    ]  # fmt: skip
+    note = "/etc/pattoo/pattoo.yaml: pattoo_agent_api does not count: …"
+    settings = config.config_of(Reading(tuple(found), tuple(problems)))
+    # Not all, so that the golden file need not change with each new one.
+    shown = tuple(one for one in found if one.setting.name in SHOWN)
+    reading = Reading(shown, (), (note,))
+    states = {path: State(is_there=True) for _, path in config.named_directories(settings)}
+    states[Path("/var/cache/pattoo")] = State(is_there=False)
+    states[Path("/var/lib/pattoo")] = State(is_there=True, problem="cannot be written to")
+    server = Asked("http://pattoo.example.org:20201/status", "", 0.0123)
+    values = {"problems": [], "config": settings, "states": states, "server": server, **more}
+    return Checked(ETC, reading, **values)  # type: ignore[arg-type]
+
+
+def test_the_report_reads_as_the_golden_file() -> None:
+    """Settings by section, directories and server, in columns."""
+    assert "\n".join(lines(checked())) + "\n" == GOLDEN.read_text()
+
+
+def test_a_server_that_is_not_well_is_told_with_its_error() -> None:
+    """And then not all is well."""
+    text = lines(checked(server=Asked("http://x/status", "Connection refused", 0.002)))
+    assert text[-1] == "  http://x/status  Connection refused (after 2 ms)"
+
+
+def test_without_a_file_there_is_little_to_say() -> None:
+    """Neither directory nor server was looked at."""
+    nothing = Checked(ETC, Reading((), ("bad",)), ["bad"])
+    assert lines(nothing) == ["Configuration in /etc/pattoo"]
+    assert fields(nothing) == {
+        "schema": 1, "directory": "/etc/pattoo", "settings": [], "directories": [],
+        "server": None, "notes": [], "problems": ["bad"],
+    }  # fmt: skip

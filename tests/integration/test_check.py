@@ -1,0 +1,160 @@
+"""--check and --sample-config, tried as an operator would."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp import config
+from pattoo_mp.cli import main
+from pattoo_mp.doctor.server import ask
+from pattoo_mp.settings import FILES
+from tests.support.agent import NAME
+from tests.support.server import PattooServer, answering, hanging
+from tests.support.unprivileged import as_nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.agent import Agent
+
+    MakeAgent = Callable[..., Agent]
+
+
+def test_what_is_well_is_said_and_nothing_is_made(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Exit 0, each setting with its source, and not one directory more than before."""
+    agent = make_agent(port=server.port, interval=0.5)
+    done = agent.run("--check")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {
+        tuple(line.split(maxsplit=2)) for line in done.stdout.splitlines() if line[:4] == " " * 4
+    }
+    assert ("polling_interval", "0.5", f"{NAME}.yaml") in rows
+    assert ("log_level", "info", "default") in rows
+    assert f"http://127.0.0.1:{server.port}/pattoo/api/v1/agent/status  is well" in done.stdout
+    assert done.stdout.endswith("\nAll is well.\n")
+    assert [path.name for path in agent.home.iterdir()] == ["etc"]
+
+
+def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
+    """One line on stderr says which, and why."""
+    done = make_agent(port=9).run("--check")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{NAME}: error: http://127.0.0.1:9/pattoo/api/v1/agent/status: Connection refused; "
+        "expected a pattoo server that is well\n"
+    )
+    assert "All is well" not in done.stdout
+
+
+def test_another_server_than_pattoo_is_exit_1(make_agent: MakeAgent, server: PattooServer) -> None:
+    """What it says instead is told."""
+    server.status_page = answering(404, b"nothing here")
+    done = make_agent(port=server.port).run("--check")
+    assert done.returncode == 1
+    assert "status 404 Not Found: 'nothing here'" in done.stderr
+
+
+def test_a_server_that_hangs_is_not_waited_for(make_agent: MakeAgent, server: PattooServer) -> None:
+    """The question is bounded in time."""
+    until = threading.Event()
+    server.status_page = hanging(until)
+    asked = ask(config.check(make_agent(port=server.port).configuration), exchange_s=0.3)
+    until.set()
+    assert asked.error == "no whole answer within 0.3 s"
+
+
+def test_what_is_wrong_is_said_as_at_a_start(make_agent: MakeAgent) -> None:
+    """Exit 2 and the same lines, whatever is wrong: a value, a directory, a file."""
+    agent = make_agent()
+    for broken in (
+        f"{NAME}:\n  polling_interval: never\n  spool_max_age: 1\n",
+        f"{NAME}: [\n",
+    ):
+        agent.write(f"{NAME}.yaml", broken)
+        check, start = agent.run("--check"), agent.run("--start")
+        assert (check.returncode, check.stderr) == (2, start.stderr)
+        assert check.stdout.startswith(f"Configuration in {agent.configuration}\n")
+    agent.write(f"{NAME}.yaml", "")
+    (agent.home / "log").write_text("a file")
+    check, start = agent.run("--check"), agent.run("--start")
+    assert (check.returncode, check.stderr) == (2, start.stderr)
+    assert "cannot be made (File exists)" in check.stdout
+
+
+def test_a_directory_that_the_agents_user_may_not_make_is_exit_2(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Told to the user who is to run it; root would see no trouble."""
+    agent = make_agent(port=server.port)
+    agent.home.chmod(0o555)
+    answer = as_nobody(lambda: check_here(agent))
+    agent.home.chmod(0o755)
+    assert answer.startswith("2\n")
+    for name in ("log", "cache", "daemon"):
+        assert f"'{agent.home}/{name}' cannot be made (Permission denied)" in answer
+
+
+def check_here(agent: Agent) -> str:
+    """Exit status and complaints of --check in this process."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setenv(config.VARIABLE, str(agent.configuration))
+        with contextlib.redirect_stderr(io.StringIO()) as complaints:
+            status = main(["--check"])
+    return f"{status}\n{complaints.getvalue()}"
+
+
+def test_which_file_names_the_server_is_said(make_agent: MakeAgent, server: PattooServer) -> None:
+    """pattoo_agent.yaml wins, and that pattoo.yaml has the section too is not passed over."""
+    agent = make_agent(port=9)
+    agent.write(
+        "pattoo_agent.yaml",
+        f"pattoo_agent_api:\n  ip_address: 127.0.0.1\n  ip_bind_port: {server.port}\n",
+    )
+    done = agent.run("--check")
+    assert done.returncode == 0
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["ip_bind_port", str(server.port), "pattoo_agent.yaml"] in rows
+    assert f"pattoo.yaml: pattoo_agent_api does not count: {agent.configuration}" in done.stdout
+
+
+def test_json_says_the_same(make_agent: MakeAgent, server: PattooServer) -> None:
+    """For a program: settings, directories, server, problems."""
+    agent = make_agent(port=server.port)
+    told = json.loads(agent.run("--check", "--json").stdout)
+    settings = {setting["name"]: setting for setting in told["settings"]}
+    assert settings["ip_bind_port"]["value"] == server.port
+    assert settings["system_daemon_directory"]["value"] == f"{agent.home}/daemon"
+    assert (told["server"]["error"], told["problems"]) == ("", [])
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 2020-01-01\n")
+    done = agent.run("--check", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, len(told["problems"]), told["server"]) == (2, 1, None)
+
+
+def test_a_sample_begins_a_configuration(make_agent: MakeAgent) -> None:
+    """Each file of --sample-config --file is accepted; without --file both are printed."""
+    agent = make_agent()
+    for name in FILES:
+        agent.write(name, agent.run("--sample-config", "--file", name).stdout)
+    assert config.check(agent.configuration).port == 20201
+    both = agent.run("--sample-config")
+    assert both.returncode == 0
+    assert all(f"# ---------- {name} ----------\n" in both.stdout for name in FILES)
+
+
+@pytest.mark.parametrize(
+    "words", [("--start", "--json"), ("--check", "--file", FILES[0]), ("--sample-config", "--file", "x")]
+)  # fmt: skip
+def test_options_go_with_their_verbs(make_agent: MakeAgent, words: tuple[str, ...]) -> None:
+    """Anything else is bad usage."""
+    done = make_agent().run(*words)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
