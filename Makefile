@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run stop test check docs samples soak torture format clean
+.PHONY: run stop test check docs samples soak torture bench format clean
 
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -24,6 +24,10 @@ soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 
 torture: $(STAMP)  ## Random faults from a seed: every poll accounted for.
 	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS)
+
+bench: $(STAMP)  ## What the agent costs, beside others: writes docs/benchmarks.md.
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name
+	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md $(ARGS)
 
 check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 	$(BIN)/ruff check .

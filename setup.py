@@ -57,6 +57,7 @@ setup(
             # The original library, for the contract tests.
             "PattooShared==0.0.98",
             "pytest",
+            "pytest-benchmark",
             "pytest-timeout",
             "ruff",
             "types-psutil",

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.support.agent import Agent
 from tests.support.server import PREFIX, Handler, PattooServer, Post
+from tests.support.usage import memory_kb, processor_s
 from tests.support.waiting import wait_for
 
 #: What the three processes together may gain from the first to the last fifth of the run, in kB.
@@ -45,18 +46,6 @@ class Counting(PattooServer):
         """The polls that arrived, in order."""
         rest: list[Post] = list(self.posts)
         return self.seen + [t for post in rest for t in post.timestamps()]
-
-
-def memory_kb(pid: int) -> int:
-    """The proportional set size (proc(5), smaps_rollup)."""
-    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
-
-
-def processor_s(pid: int) -> float:
-    """User and system time so far, in s, at 100 ticks a second."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def main() -> int:

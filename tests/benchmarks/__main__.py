@@ -1,0 +1,149 @@
+"""Measures the whole agent, and the peers that are installed, in one run of about three minutes.
+
+    python -m tests.benchmarks [--write docs/benchmarks.md]
+
+All talk to receivers of their own on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks import machine
+from tests.benchmarks.alone import idle_wakeups, rate, start_and_stop
+from tests.benchmarks.backlog import backlog
+from tests.benchmarks.figures import BARE, Run, beside, targets
+from tests.benchmarks.late import lateness
+from tests.benchmarks.report import page, table
+from tests.benchmarks.scale import scale
+from tests.benchmarks.side_by_side import Measured, measure
+from tests.benchmarks.subjects import Collectd, NodeExporter, Program, TheAgent
+from tests.receiver.process import Receiver
+from tests.support.agent import Agent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.benchmarks.subjects import Subject
+
+_ORIGINAL = "the original's library"
+_TEXT = """\
+Written by `make bench`. Processor time is user and system time of all threads; memory is the
+proportional set size (PSS), which shares out what processes have in common. All of the first table
+run side by side at the same rate, each with its own receiver, and are looked at in the same windows
+of time; figures are medians over the windows. "Bare psutil" is a process that makes the psutil
+calls of a poll at the same rate, and nothing else.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hz", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=6, help="how long a round takes")
+    parser.add_argument("--polls", type=int, default=100_000, help="how large a backlog is")
+    parser.add_argument("--quick", action="store_true", help="the first table only")
+    parser.add_argument("--write", type=Path, help="the page to write")
+    arguments = parser.parse_args(argv)
+    peers = {Collectd.name: Collectd.version(), NodeExporter.name: NodeExporter.version()}
+    home = Path(tempfile.mkdtemp(prefix="pmp-"))
+    try:
+        measured, posted = _side_by_side(home, arguments, peers)
+        sections = [("Beside others", beside(measured))]
+        if not arguments.quick:
+            run = _rest(home, arguments, measured, posted)
+            sections.insert(0, ("Targets", targets(run)))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    sections.append(("Measured on", table(("what", "which"), machine.rows(peers))))
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    text = page("Benchmarks", f"{_TEXT}\nMeasured on {date}.\n", sections)
+    sys.stdout.write(text)
+    if arguments.write:
+        arguments.write.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _side_by_side(
+    home: Path, arguments: argparse.Namespace, peers: dict[str, str]
+) -> tuple[Measured, float]:
+    hz = arguments.hz
+    ours, theirs = Receiver(_made(home / "r1")), Receiver(_made(home / "r2"))
+    try:
+        original = _home_of_the_original(home / "original", theirs.port)
+        subjects: list[Subject] = [
+            TheAgent(home / "agent", ours.port, hz),
+            Program(BARE, "bare", hz, 0.5, original),
+            Program(_ORIGINAL, "original", hz, 0.25, original),
+        ]
+        if peers[Collectd.name]:
+            subjects.append(Collectd(home / "collectd", hz))
+        if peers[NodeExporter.name]:
+            subjects.append(NodeExporter(_free_port(), hz, 0.75))
+        measured = measure(subjects, hz, arguments.rounds, arguments.seconds)
+        return measured, _posted(ours)
+    finally:
+        ours.end()
+        theirs.end()
+
+
+def _home_of_the_original(home: Path, port: int) -> Agent:
+    """What its library wants to find: directories, and the server in a file of its own."""
+    agent = Agent(home, port=port)
+    for name in ("log", "cache", "daemon"):
+        (home / name).mkdir()
+    agent.write(
+        "pattoo_agent.yaml",
+        f"pattoo_agent_api:\n  ip_address: 127.0.0.1\n  ip_bind_port: {port}\n",
+    )
+    return agent
+
+
+def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted: float) -> Run:
+    receiver = Receiver(_made(home / "r3"))
+    hz, port = arguments.hz, receiver.port
+    try:
+        return Run(
+            measured,
+            posted,
+            small=backlog(home / "small", port, hz, 1_000),
+            large=backlog(home / "large", port, hz, arguments.polls),
+            late=lateness(hz, 20),
+            start_stop=start_and_stop(home / "start", port),
+            idle=idle_wakeups(home / "idle", port),
+            fastest=rate(home / "fast", port, 100, 20),
+            scale=scale(),
+        )
+    finally:
+        receiver.end()
+
+
+def _posted(receiver: Receiver) -> float:
+    """Bytes a datapoint, of the posts but the first, which holds less."""
+    with receiver.store() as store:
+        posts = store.posts()[1:]
+    return sum(post.bytes for post in posts) / sum(post.datapoints for post in posts)
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

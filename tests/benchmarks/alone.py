@@ -1,0 +1,83 @@
+"""What the agent does alone: start and stop, an idle one's wake-ups, its highest rate."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.subjects import TheAgent
+from tests.support.usage import processor_s, wakeups
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_IDLE_S = 20.0
+
+
+@dataclass(frozen=True)
+class StartStop:
+    """Seconds from `--start` to its first poll and to its return, and of `--stop`."""
+
+    poll_s: float
+    start_s: float
+    stop_s: float
+
+
+def start_and_stop(home: Path, port: int) -> StartStop:
+    """At 10 Hz, with a server that is well."""
+    agent = TheAgent(home, port, 10).agent
+    try:
+        began, wall = time.monotonic(), time.time()
+        agent.start()
+        started = time.monotonic() - began
+        status = agent.status()
+        first_ms = status["polls"]["last_ms"] - (status["polls"]["since_start"] - 1) * 100
+        began = time.monotonic()
+        agent.stop()
+        return StartStop(first_ms / 1000 - wall, started, time.monotonic() - began)
+    finally:
+        agent.end()
+
+
+def idle_wakeups(home: Path, port: int) -> dict[str, float]:
+    """Wake-ups of each process in 5 s, at the default interval of 300 s."""
+    subject = TheAgent(home, port, 1 / 300)
+    try:
+        subject.start()
+        pids = subject.processes()
+        time.sleep(2.0)
+        before = {name: wakeups(pid) for name, pid in pids.items()}
+        time.sleep(_IDLE_S)
+        return {name: (wakeups(pid) - before[name]) * 5 / _IDLE_S for name, pid in pids.items()}
+    finally:
+        subject.end()
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A rate held for some seconds: ticks missed, and the part of one processor that it took."""
+
+    hz: float
+    seconds: float
+    missed: int
+    processor: float
+
+
+def rate(home: Path, port: int, hz: float, seconds: float) -> Rate:
+    """Poll all families at `hz`."""
+    subject = TheAgent(home, port, hz)
+    try:
+        subject.start()
+        time.sleep(2.0)
+        pids = subject.processes().values()
+        missed = sum(subject.agent.status()["missed"].values())
+        before = sum(processor_s(pid) for pid in pids)
+        began = time.monotonic()
+        time.sleep(seconds)
+        used = sum(processor_s(pid) for pid in pids) - before
+        took = time.monotonic() - began
+        missed = sum(subject.agent.status()["missed"].values()) - missed
+    finally:
+        subject.end()
+    return Rate(hz, took, missed, used / took)

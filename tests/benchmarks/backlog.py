@@ -1,0 +1,94 @@
+"""A spool with a backlog: its size, what draining it costs, and what memory the agent then takes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import TYPE_CHECKING
+
+from pattoo_mp import identity
+from pattoo_mp.collect import families
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.model import Poll
+from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.spooled import SpooledPosts
+from tests.benchmarks.pace import ticks
+from tests.benchmarks.subjects import TheAgent
+from tests.support.usage import memory_kb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COMMIT = 1_000
+_SAMPLES = 20
+_DRAINED = 10_000
+_LOOKS = 127
+_LOOK_HZ = 100
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """A spool of `polls`: its bytes a datapoint, how many a second leave it, the agent's memory."""
+
+    polls: int
+    bytes_a_datapoint: float
+    drained_a_s: float
+    memory_mb: float
+
+
+def backlog(home: Path, port: int, hz: float, polls: int) -> Backlog:
+    """Fill a spool, drain a part of it in this process, and the rest with the agent."""
+    subject = TheAgent(home, port, hz)
+    datapoints = _fill(subject, hz, polls)
+    size = subject.agent.spool.stat().st_size / (datapoints * polls)
+    drained = _drain(subject.agent.spool, datapoints)
+    try:
+        subject.start()
+        samples: list[int] = []
+        for _ in range(_SAMPLES):
+            time.sleep(0.5)
+            samples.append(sum(memory_kb(pid) for pid in subject.processes().values()))
+    finally:
+        subject.end()
+    return Backlog(polls, size, drained, statistics.median(samples[_SAMPLES // 2 :]) / 1000)
+
+
+def _fill(subject: TheAgent, hz: float, polls: int) -> int:
+    """Keep real polls, in a real layout, dated in the past; returns the datapoints of one."""
+    daemon = subject.agent.home / "daemon"
+    (subject.agent.home / "cache").mkdir(parents=True, mode=0o700)
+    origin = identity.origin(daemon / "agent_id" / "pattoo_agent_os_autonomousd.agent_id")
+    step = round(1000 / hz)
+    poller = Poller(families.SOURCES, origin, step)
+    layout, first = poller.poll(0)
+    # As many as a post holds, a moment apart: no two of a post have all their values in common.
+    looks = [first, *(poller.poll(0)[1] for _ in islice(ticks(_LOOK_HZ), _LOOKS))]
+    begin = time.time_ns() // 1_000_000 // step * step - polls * step
+    spool = Spool(subject.agent.spool)
+    for some in range(0, polls, _COMMIT):
+        batch = [
+            (number + 1, Poll(layout.identifier, begin + number * step, look.packed))
+            for number, look in zip(
+                range(some, min(some + _COMMIT, polls)), cycle(looks), strict=False
+            )
+        ]
+        spool.append(batch, {layout.identifier: layout.packed}, "benchmark")
+    spool.close()
+    return len(layout.series)
+
+
+def _drain(path: Path, datapoints: int) -> float:
+    """Datapoints a second of processor time: read from the spool, encoded, and acknowledged."""
+    spool = Spool(path)
+    posts = SpooledPosts(spool, lambda: 1, 1.0, 1.0)
+    done, began = 0, time.process_time()
+    left = max(spool.waiting // 2, spool.waiting - _DRAINED)
+    while spool.waiting > left:
+        post = posts.oldest()
+        assert post is not None
+        done += post.taken() * datapoints
+    spent = time.process_time() - began
+    spool.close()
+    return done / spent

@@ -1,0 +1,32 @@
+"""A host of 1,000 interfaces, 200 disks and 100 mounts beside a small one, both faked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.wire.encode import encode
+from tests.benchmarks.hosts import LARGE, SMALL, Host, polls
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+HOSTS = pytest.mark.parametrize("host", [SMALL, LARGE], ids=["small", "large"])
+
+
+@HOSTS
+def test_poll(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
+    """A poll of the families with devices."""
+    poller = host.put_in_place(monkeypatch)
+    layout, _ = poller.poll(0)
+    benchmark.group = f"poll of {len(layout.series)} datapoints"
+    benchmark(poller.poll, 1)
+
+
+@HOSTS
+def test_encode(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
+    """One poll in a post."""
+    layout, (poll,) = polls(host.put_in_place(monkeypatch), 1)
+    benchmark.group = f"encode {len(layout.series)} datapoints"
+    benchmark(encode, {layout.identifier: layout}, [poll], 1)

@@ -1,0 +1,104 @@
+"""Encoder, spool, channel and link, on polls of this host."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.channel import Channel
+from pattoo_mp.collect import families
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.link import Link
+from pattoo_mp.messages import Kind
+from pattoo_mp.model import Origin
+from pattoo_mp.spool.store import Spool
+from pattoo_mp.wire.encode import encode
+from tests.benchmarks.hosts import polls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from pattoo_mp.model import Layout, Poll
+
+Polls = tuple["Layout", list["Poll"]]
+TEN_HZ = 10
+FULL = 100
+
+
+@pytest.fixture(scope="module")
+def polled() -> Polls:
+    """Real polls, as many as fill a post of a backlog."""
+    return polls(Poller(families.SOURCES, Origin("a5" * 32, "localhost"), 100), FULL)
+
+
+@pytest.mark.parametrize("number", [1, TEN_HZ, FULL])
+def test_encode(benchmark: BenchmarkFixture, polled: Polls, number: int) -> None:
+    """So many polls in one post."""
+    layout, some = polled
+    benchmark(encode, {layout.identifier: layout}, some[:number], 1)
+
+
+def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
+    """One commit, with its sync, of a second at 10 Hz."""
+    layout, some = polled
+    spool = Spool(tmp_path / "spool")
+    number = count(1)
+    packed = {layout.identifier: layout.packed}
+
+    def keep() -> None:
+        spool.append([(next(number), poll) for poll in some[:TEN_HZ]], packed, "c")
+
+    benchmark(keep)
+    spool.close()
+
+
+def test_spool_drain(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
+    """A full post out of the spool: read, encoded, removed."""
+    layout, some = polled
+    spool = Spool(tmp_path / "spool")
+    number = count(1)
+    packed = {layout.identifier: layout.packed}
+
+    def fill() -> None:
+        spool.append([(next(number), poll) for poll in some], packed, "c")
+
+    def drain() -> None:
+        found = spool.oldest(FULL)
+        encode({layout.identifier: layout}, [spooled.poll for spooled in found], 1)
+        spool.acknowledge(found[-1].id)
+
+    benchmark.pedantic(drain, setup=fill, rounds=50)  # type: ignore[no-untyped-call]
+    spool.close()
+
+
+def test_channel(benchmark: BenchmarkFixture, polled: Polls) -> None:
+    """A poll through the queue: put, leased, acknowledged."""
+    _, some = polled
+    channel = Channel()
+    number = count(1)
+
+    def through() -> None:
+        channel.put(some[0])
+        channel.lease(1 << 20)
+        channel.acknowledge(next(number))
+
+    benchmark(through)
+
+
+def test_link(benchmark: BenchmarkFixture, polled: Polls) -> None:
+    """A poll from one process to another: packed, sent, received, unpacked."""
+    _, some = polled
+    ours, theirs = Link.pair()
+    poll = some[0]
+
+    def over() -> None:
+        ours.send(Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, "")
+        theirs.receive()
+
+    benchmark(over)
+    ours.close()
+    theirs.close()

@@ -1,0 +1,71 @@
+"""Hosts that are not here: what psutil would answer, and polls of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from pattoo_mp.collect import disk_io, network, partitions
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.model import Origin
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pattoo_mp.collect.source import Source
+    from pattoo_mp.model import Layout, Poll
+
+ORIGIN = Origin("a5" * 32, "localhost")
+
+
+@dataclass(frozen=True)
+class Host:
+    """So many interfaces, disks and mounts. Counters grow from answer to answer."""
+
+    interfaces: int
+    disks: int
+    mounts: int
+
+    def put_in_place(self, patch: pytest.MonkeyPatch) -> Poller:
+        """A poller of this host's families whose psutil answers for this host."""
+        number = count(1_000_000)
+        nic = psutil.net_io_counters()
+        disk = next(iter(psutil.disk_io_counters(perdisk=True).values()))
+        usage = psutil.disk_usage("/")
+
+        def ticking(record: Any) -> Any:  # noqa: ANN401 - psutil's private tuple types
+            return type(record)(*islice(number, len(record)))
+
+        mounts = [
+            SimpleNamespace(
+                device=f"/dev/m{i}", mountpoint=f"/srv/{i}", fstype="ext4", opts="rw,relatime"
+            )
+            for i in range(self.mounts)
+        ]
+        answers: dict[str, Any] = {
+            "net_io_counters": lambda **_: {
+                f"eth{i}": ticking(nic) for i in range(self.interfaces)
+            },
+            "disk_io_counters": lambda **_: {f"sd{i}": ticking(disk) for i in range(self.disks)},
+            "disk_partitions": lambda: mounts,
+            "disk_usage": lambda _: ticking(usage),
+        }
+        for name, answer in answers.items():
+            patch.setattr(psutil, name, answer)
+        sources: list[Source] = [*disk_io.SOURCES, *network.SOURCES, *partitions.sources(1.0)]
+        return Poller(sources, ORIGIN, 100)
+
+
+SMALL = Host(interfaces=2, disks=3, mounts=4)
+LARGE = Host(interfaces=1_000, disks=200, mounts=100)
+
+
+def polls(poller: Poller, number: int) -> tuple[Layout, list[Poll]]:
+    """Polls at 10 Hz."""
+    layout, first = poller.poll(100)
+    rest = [poller.poll(100 * n)[1] for n in range(2, number + 1)]
+    return layout, [replace(first), *rest]

@@ -1,0 +1,123 @@
+"""How late ticks are under load: the collector's beside those of a loop that only sleeps.
+
+python -m tests.benchmarks.late collector|sleep HZ prints, once it gets SIGTERM, how late (ms) each
+tick was that it took, and how many it missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from pattoo_mp.collect.collector import Collector
+from pattoo_mp.link import Link, LinkClosedError
+from pattoo_mp.model import Origin
+from tests.benchmarks.pace import ticks
+from tests.support.agent import ROOT
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.schedule import Tick
+
+_LOOPS_EACH = 3
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """Of one process: median and 99th percentile in ms, and ticks that never were."""
+
+    median_ms: float
+    p99_ms: float
+    missed: int
+
+
+def lateness(hz: float, seconds: float) -> dict[str, Lateness]:
+    """Both beside each other, with three busy loops a processor."""
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(_LOOPS_EACH * (os.cpu_count() or 1))
+    ]
+    asked = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.late", name, str(hz)],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )
+        for name in ("collector", "sleep")
+    }  # fmt: skip
+    try:
+        time.sleep(seconds)
+        for process in asked.values():
+            process.terminate()
+        return {name: _read(process, hz) for name, process in asked.items()}
+    finally:
+        for process in asked.values():
+            process.kill()
+            process.wait()
+        for loop in busy:
+            loop.kill()
+            loop.wait()
+
+
+def _read(process: subprocess.Popen[str], hz: float) -> Lateness:
+    text, _ = process.communicate(timeout=30)
+    rows: list[tuple[int, float]] = json.loads(text)[
+        round(hz) :
+    ]  # it starts up in the first second
+    late = [row[1] for row in rows]
+    expected = round((rows[-1][0] - rows[0][0]) * hz / 1000) + 1
+    return Lateness(
+        statistics.median(late), statistics.quantiles(late, n=100)[98], expected - len(rows)
+    )
+
+
+class _Noting(Collector):
+    """The collector, noting when it takes its ticks."""
+
+    def __init__(self, link: Link, interval_ms: int) -> None:
+        super().__init__(link, Origin("a5" * 32, "localhost"), interval_ms, 0, at_once=False)
+        self.rows: list[tuple[int, float]] = []
+
+    def _poll(self, tick: Tick) -> None:
+        self.rows.append((tick.timestamp_ms, time.time_ns() / 1e6 - tick.timestamp_ms))
+        super()._poll(tick)
+
+
+def _collector(hz: float) -> list[tuple[int, float]]:
+    ours, theirs = Link.pair()
+    reader = get_context("fork").Process(target=_drain, args=(theirs,), daemon=True)
+    reader.start()
+    theirs.close()
+    collector = _Noting(ours, round(1000 / hz))
+    collector.run()
+    ours.close()
+    return collector.rows
+
+
+def _drain(link: Link) -> None:
+    with suppress(LinkClosedError):
+        while True:
+            select.select([link], [], [])
+            link.receive()
+
+
+def _sleep(hz: float) -> list[tuple[int, float]]:
+    rows: list[tuple[int, float]] = []
+    with suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for due in ticks(hz, 0.5):
+            rows.append((round(due * 1000), (time.time() - due) * 1000))  # noqa: PERF401 - it ends by a signal
+    return rows
+
+
+if __name__ == "__main__":
+    which, rate = sys.argv[1], float(sys.argv[2])
+    sys.stdout.write(json.dumps(_collector(rate) if which == "collector" else _sleep(rate)))

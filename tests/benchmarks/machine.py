@@ -1,0 +1,36 @@
+"""On what, and with what, was measured: of which kind, not which one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = ("psutil", "requests", "urllib3", "msgpack", "PattooShared")
+
+
+def rows(peers: dict[str, str]) -> list[tuple[str, str]]:
+    """What, and which: `peers` are versions by name, empty for what is not installed."""
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    installed = {name: number or "not installed, left out" for name, number in peers.items()}
+    return [
+        ("processor", f"{_processor()}, {os.cpu_count()} cores{_virtual()}"),
+        ("memory", f"{gigabytes:.0f} GB"),
+        ("kernel", f"{platform.system()} {re.split('-', platform.release())[0]}"),
+        ("Python", f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}"),
+        *((name, version(name)) for name in _PACKAGES),
+        *installed.items(),
+    ]
+
+
+def _processor() -> str:
+    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return found[1].strip() if found else platform.machine()
+
+
+def _virtual() -> str:
+    flags = re.search(r"^flags.*", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return ", virtual" if flags and "hypervisor" in flags[0] else ""

@@ -1,0 +1,67 @@
+"""What a datapoint costs on a large host, against a small one; both are faked."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.wire.encode import encode
+from tests.benchmarks.hosts import LARGE, SMALL, Host, polls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TIMES = 50
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Datapoints of a poll of the large host, the ms that its encoding takes, and the ratios.
+
+    A ratio is of the processor time for each datapoint, large to small.
+    """
+
+    datapoints: int
+    encode_ms: float
+    poll_ratio: float
+    encode_ratio: float
+
+
+def scale() -> Scale:
+    """Measure both hosts, one after the other."""
+    small_count, small_poll, small_encode = _costs(SMALL)
+    count, poll, encoded = _costs(LARGE)
+    return Scale(
+        count,
+        encoded * 1000,
+        (poll / count) / (small_poll / small_count),
+        (encoded / count) / (small_encode / small_count),
+    )
+
+
+def _costs(host: Host) -> tuple[int, float, float]:
+    """Datapoints of a poll, and the seconds that polling and encoding one take."""
+    with pytest.MonkeyPatch.context() as patch:
+        poller = host.put_in_place(patch)
+        layout, (poll,) = polls(poller, 1)
+        layouts = {layout.identifier: layout}
+        return (
+            len(layout.series),
+            _seconds(lambda: poller.poll(1)),
+            _seconds(lambda: encode(layouts, [poll], 1)),
+        )
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    """Processor time of one call: the median of many, after a first one."""
+    action()
+    taken = []
+    for _ in range(_TIMES):
+        began = time.process_time()
+        action()
+        taken.append(time.process_time() - began)
+    return statistics.median(taken)

@@ -1,0 +1,217 @@
+"""What is measured side by side, each in processes of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Protocol
+
+from tests.benchmarks.pace import ticks
+from tests.benchmarks.sink import Sink
+from tests.support.agent import ROOT, Agent
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Subject(Protocol):
+    """One thing to measure; `datapoints` is what a poll of it has, known once it runs."""
+
+    name: str
+
+    @property
+    def datapoints(self) -> int:
+        """See above."""
+
+    def start(self) -> None:
+        """Begin to poll."""
+
+    def processes(self) -> dict[str, int]:
+        """Its processes, by what they are."""
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+
+
+class TheAgent:
+    """pattoo_mp, started by its command line, posting to `port`."""
+
+    name = "pattoo_mp"
+
+    def __init__(self, home: Path, port: int, hz: float) -> None:
+        self.agent = Agent(home, port=port, interval=round(1 / hz, 3))
+        self.datapoints = 0
+
+    def start(self) -> None:
+        """Start it, and wait until it has posted."""
+        self.agent.start()
+        wait_for(lambda: self.agent.status()["posts"]["count"], what="a post")
+        told = re.findall(r"A poll has (\d+) datapoints", self.agent.log)
+        self.datapoints = int(told[-1])
+
+    def processes(self) -> dict[str, int]:
+        """Control and both workers."""
+        status = self.agent.status()
+        workers = {name: int(worker["pid"]) for name, worker in status["workers"].items()}
+        return {"control": int(status["control"]["pid"]), **workers}
+
+    def end(self) -> None:
+        """Kill it."""
+        self.agent.end()
+
+
+class Program:
+    """A module of this package that polls at a rate; its first line says how many datapoints."""
+
+    def __init__(self, name: str, module: str, hz: float, phase: float, home: Agent) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", f"tests.benchmarks.{module}", str(hz), str(phase)]
+        self._home = home
+        self._process: subprocess.Popen[str] | None = None
+        self.datapoints = 0
+
+    def start(self) -> None:
+        """Start it, and wait until it polls."""
+        self._process = subprocess.Popen(
+            self._command, cwd=ROOT, env=self._home.env(), stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        self.datapoints = int(self._process.stdout.readline())
+
+    def processes(self) -> dict[str, int]:
+        """The one."""
+        assert self._process is not None
+        assert self._process.poll() is None, f"{self.name} has ended"
+        return {"": self._process.pid}
+
+    def end(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            _finish(self._process)
+
+
+class Collectd:
+    """collectd with the plugins of the same families, JSON over HTTP to a sink."""
+
+    name = "collectd"
+    _PLUGINS = ("cpu", "cpufreq", "memory", "swap", "df", "disk", "interface", "load", "processes")
+
+    def __init__(self, home: Path, hz: float) -> None:
+        self._home = home
+        self._hz = hz
+        self._sink = Sink()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def version() -> str:
+        """What is installed; empty if it is not."""
+        program = shutil.which("collectd")
+        if program is None:
+            return ""
+        text = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"collectd (\d[\d.]*\d)", text)
+        return found[1] if found else ""
+
+    @property
+    def datapoints(self) -> int:
+        """How many values came, by interval."""
+        return self._sink.values_each(1 / self._hz)
+
+    def start(self) -> None:
+        """Start it, and wait until it has posted."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        configuration = self._home / "collectd.conf"
+        configuration.write_text(
+            f'BaseDir "{self._home}"\nPIDFile "{self._home}/pid"\nInterval {1 / self._hz}\n'
+            + "".join(f"LoadPlugin {name}\n" for name in (*self._PLUGINS, "write_http"))
+            + f'<Plugin write_http>\n<Node "sink">\nURL "http://127.0.0.1:{self._sink.port}/"\n'
+            'Format "JSON"\n</Node>\n</Plugin>\n'
+        )
+        program = shutil.which("collectd") or "collectd"
+        self._process = subprocess.Popen(
+            [program, "-f", "-C", configuration],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(lambda: self._sink.posts > 1, what="posts of collectd")
+
+    def processes(self) -> dict[str, int]:
+        """The one."""
+        assert self._process is not None
+        return {"": self._process.pid}
+
+    def end(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            _finish(self._process)
+        self._sink.close()
+
+
+class NodeExporter:
+    """prometheus-node-exporter with its default collectors, scraped by this process."""
+
+    name = "node_exporter"
+    _PROGRAM = "prometheus-node-exporter"
+
+    def __init__(self, port: int, hz: float, phase: float) -> None:
+        self._port = port
+        self._pace = (hz, phase)
+        self._ended = threading.Event()
+        self._scraping = threading.Thread(target=self._scrape, daemon=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.datapoints = 0
+
+    @classmethod
+    def version(cls) -> str:
+        """What is installed; empty if it is not."""
+        program = shutil.which(cls._PROGRAM)
+        if program is None:
+            return ""
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        found = re.search(r"version ([\d.]+)", done.stdout + done.stderr)
+        return found[1] if found else ""
+
+    def start(self) -> None:
+        """Start it, and scrape it at the rate."""
+        self._process = subprocess.Popen(
+            [self._PROGRAM, f"--web.listen-address=127.0.0.1:{self._port}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._scraping.start()
+        wait_for(lambda: self.datapoints, what="a scrape")
+
+    def processes(self) -> dict[str, int]:
+        """The one."""
+        assert self._process is not None
+        return {"": self._process.pid}
+
+    def end(self) -> None:
+        """Kill it."""
+        self._ended.set()
+        if self._process is not None:
+            _finish(self._process)
+
+    def _scrape(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
+        for _ in ticks(*self._pace):
+            if self._ended.is_set():
+                return
+            try:
+                connection.request("GET", "/metrics")
+                text = connection.getresponse().read()
+            except OSError:  # it does not listen yet, or no more
+                connection.close()
+                continue
+            self.datapoints = sum(not row.startswith(b"#") for row in text.splitlines())
+
+
+def _finish(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
