@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class SpoolState:
 
     `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
     `newest_ms` is the newest poll ever kept; `book` is what the channel's side asked to be kept.
+    `commits` tells an older account from a newer one; `acknowledged_id` is the last one delivered.
     """
 
     channel: str = ""
@@ -34,6 +35,8 @@ class SpoolState:
     quarantined: int = 0
     newest_ms: int = 0
     envelope_ms: int = 0
+    commits: int = 0
+    acknowledged_id: int = 0
     book: str = ""
     dropped: Counter[str] = field(default_factory=Counter)
 
@@ -47,21 +50,41 @@ class SpoolState:
             "delivered": self.delivered,
             "newest_ms": self.newest_ms,
             "envelope_ms": self.envelope_ms,
+            "commits": self.commits,
+            "acknowledged_id": self.acknowledged_id,
             "book": self.book,
             "dropped": json.dumps(self.dropped),
         }
 
+    def copy(self) -> SpoolState:
+        """One to change; it becomes the state once its commit is done."""
+        return replace(self, dropped=self.dropped.copy())
+
+    def numbers(self) -> dict[str, str | int]:
+        """All of it, rows too: for whoever has no rows to count."""
+        return self.facts() | {"waiting": self.waiting, "quarantined": self.quarantined}
+
+    def lost(self, saved: int) -> int:
+        """How many polls are lost where only so many of those that were here are saved."""
+        return max(0, self.kept - self.delivered - self.dropped.total() - saved)
+
 
 def state_of(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
     """The account that a file holds: facts as noted, rows as counted."""
+    known = state_of_facts(facts)
+    known.waiting = tables.count("polls")
+    known.quarantined = tables.count("quarantine")
+    return known
+
+
+def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
+    """The account as it was noted; what is missing, or is not what it should be, is 0 or empty."""
     known = SpoolState()
-    for name, default in SpoolState().facts().items():
+    for name, default in SpoolState().numbers().items():
         value = facts.get(name, default)
         if name != "dropped" and isinstance(value, type(default)):
             setattr(known, name, value)
     known.dropped = _counter(facts.get("dropped"))
-    known.waiting = tables.count("polls")
-    known.quarantined = tables.count("quarantine")
     return known
 
 

@@ -56,11 +56,17 @@ def put_aside(path: Path, why: str) -> Path:
     while aside.exists():
         number += 1
         aside = aside.with_suffix(f".{number}")
-    for part in ("-wal", "-shm", ""):
-        source = path.with_name(path.name + part)
-        if source.exists():
-            source.rename(aside.with_name(aside.name + part))
+    put_in_place(path, aside)
     return aside
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Rename a file that nobody has open to a name that nothing has. Raises `OSError`."""
+    # The file itself goes last: where it is, all of it is.
+    for part in ("-wal", "-shm", ""):
+        found = source.with_name(source.name + part)
+        if found.exists():
+            found.rename(target.with_name(target.name + part))
 
 
 def discard(path: Path) -> None:

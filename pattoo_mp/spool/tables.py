@@ -55,6 +55,8 @@ class Tables:
         self._rows: dict[str, int] = {}
         if to_salvage:
             self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+            # Else SQLite reads nothing of a file that is shorter than it was.
+            self._connection.execute("PRAGMA writable_schema = ON")
             return
         # SQLite gives its journal the mode of the file, so the mode must be right from the start.
         os.close(private.open_file(path, os.O_RDWR | os.O_CREAT))

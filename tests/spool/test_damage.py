@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -78,6 +79,20 @@ def test_wherever_it_is_cut_off_it_goes_on(path: Path, share: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert_goes_on(path).close()
+
+
+@pytest.mark.parametrize("share", [0.75, 0.9])
+def test_what_stands_before_the_cut_is_saved(path: Path, share: float) -> None:
+    """The oldest polls lie first: most of those before the cut go on, the rest is counted."""
+    spool = Spool(path)
+    fill(spool, 1, 2000)
+    spool.close()
+    os.truncate(path, int(path.stat().st_size * share))
+    spool = Spool(path)
+    saved = times(spool)
+    assert len(saved) > 2000 * (share - 0.25)
+    assert spool.state.dropped == {"the spool was damaged": 2000 - len(saved)}
+    spool.close()
 
 
 @pytest.mark.parametrize("seed", range(10))

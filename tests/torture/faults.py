@@ -217,17 +217,19 @@ def _supervisorctl_restart(world: World, _: Random) -> None:
 # --- the spool
 
 
-def _on_spool(name: str, damage: Callable[[World, Random], str]) -> Fault:
+def _on_spool(name: str, damage: Callable[[World, Random], str], *, waits: bool = False) -> Fault:
     """What happens to the file while the uploader has it open.
 
-    Nothing else happens before the agent has noticed, or had the time to: where the file is
-    destroyed and everyone who knew what was in it ends at once, nobody is left to tell.
+    Where it `waits`, nothing else happens before the agent has noticed, or had the time to: where
+    all the files are gone and everyone who knew what was in them ends, nobody is left to tell.
     """
 
     def bring(world: World, draw: Random) -> None:
         wait_for(world.has_spool_open, 45, "an uploader with its spool")
         noticed = world.spools_replaced()
         world.tell(f"spool: {name}{damage(world, draw)}")
+        if not waits:
+            return
         until = time.monotonic() + _NOTICE_S
         while world.spools_replaced() == noticed and time.monotonic() < until:
             time.sleep(0.02)
@@ -291,7 +293,7 @@ PROCESS_FAULTS = (
 
 SPOOL_FAULTS = (
     _on_spool("file removed", _removed),
-    _on_spool("directory removed", _directory_removed),
+    _on_spool("directory removed", _directory_removed, waits=True),
     _on_spool("bytes changed", _bytes_changed),
     _on_spool("truncated", _truncated),
 )

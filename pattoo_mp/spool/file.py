@@ -1,0 +1,232 @@
+"""The spool's file, open, and the account that goes with it.
+
+A file that turns out to be damaged, removed or emptied is replaced: what can be read of it goes
+into a new one, which is made beside it and takes its place only when it is whole. So whoever is
+killed in between begins anew, and nothing is lost by that.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pattoo_mp import private
+from pattoo_mp.spool.account import SpoolState, state_of
+from pattoo_mp.spool.account_copy import AccountCopy
+from pattoo_mp.spool.hold import hold
+from pattoo_mp.spool.salvage import (
+    READ_ERRORS,
+    copy,
+    discard,
+    is_damage,
+    put_aside,
+    put_in_place,
+    read_facts,
+)
+from pattoo_mp.spool.tables import OtherSchemaError, Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+DAMAGED: Final = "the spool was damaged"
+_REMOVED: Final = "the spool was removed"
+_OTHER: Final = "in another release's spool"
+
+
+class SpoolFile:
+    """One file at `path`, of this process alone. Not for several threads at a time.
+
+    `given` holds the ids that were given out last, and `lost` what of them a damage has taken
+    since: a post of them may be under way, and its answer come yet.
+    Raises `SpoolError`, `OSError`, `sqlite3.Error`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._beside = path.with_name(f"{path.name}.new")
+        self._copy = AccountCopy(path.with_name(f"{path.name}.account"))
+        self.state = SpoolState()
+        self.given: frozenset[int] = frozenset()
+        self.lost: frozenset[int] = frozenset()
+        self._held = hold(self._lock_path)
+        self._tables: Tables | None = self._open()
+
+    @property
+    def tables(self) -> Tables:
+        """The rows. Only to be asked for inside of `do`."""
+        if self._tables is None:
+            self._tables = self._open()
+        return self._tables
+
+    def do(self, action: Callable[[], T]) -> T:
+        """Do it; if the file is gone or turns out to be damaged, with a new one."""
+        if not self.tables.is_there():
+            self._move()
+        try:
+            return action()
+        except READ_ERRORS as error:
+            if not is_damage(error):
+                raise
+            self._replace(str(error))
+            return action()
+
+    @contextmanager
+    def transaction(self, now: SpoolState) -> Iterator[Tables]:
+        """Change the rows, and the account to `now`, as a whole or not at all."""
+        now.commits += 1
+        with self.tables.transaction():
+            yield self.tables
+            self.tables.set_facts(now.facts())
+        self.state = now
+        self._copy.write(now)
+
+    def close(self) -> None:
+        """Close the file and let another process have it."""
+        self._close()
+        os.close(self._held)
+
+    @property
+    def _lock_path(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.lock")
+
+    def _close(self) -> None:
+        if self._tables is not None:
+            self._tables.close()
+            self._tables = None
+
+    # --- open
+
+    def _open(self) -> Tables:
+        """Open the file, or begin a new one with what is known of the one that should be there."""
+        known = self._known()
+        if _is_empty(self._path) and self._beside.exists():
+            # Whoever made it was killed before it had taken its place.
+            discard(self._path)
+            put_in_place(self._beside, self._path)
+        if _is_empty(self._path):
+            _LOG.info("%s is a new spool: there is nothing in it yet.", self._path)
+            return self._begun(known, _REMOVED)
+        try:
+            tables, found = _with_account(self._path)
+        except OtherSchemaError as error:
+            aside = put_aside(self._path, "other-schema")
+            _LOG.error("%s %s. It is kept as %s; a new one is begun.", self._path, error, aside)
+            return self._begun(known, _OTHER)
+        except READ_ERRORS as error:
+            if not is_damage(error):
+                raise
+            return self._rescued(str(error), known)
+        if found.commits < known.commits:
+            tables.close()
+            return self._rescued("it is older than its account; its journal is lost", known)
+        self.state = found
+        return tables
+
+    def _known(self) -> SpoolState:
+        """The newest account that is known without the file; one of no commits is none."""
+        noted = self._copy.read() or SpoolState()
+        return max(self.state, noted, key=lambda state: state.commits)
+
+    # --- another file in its place
+
+    def _begun(self, known: SpoolState, reason: str) -> Tables:
+        """Begin a file with nothing in it but the account, if there is one."""
+        if not known.commits:
+            return Tables(self._path)
+        return self._take_place(self._make_beside(None, known, reason))
+
+    def _replace(self, why: str) -> None:
+        """The open file is damaged: go on with a new one and what can be read of the old."""
+        self._close()
+        self._tables = self._rescued(why, self.state)
+
+    def _rescued(self, why: str, known: SpoolState) -> Tables:
+        old = Tables(self._path, to_salvage=True)
+        try:
+            state = self._make_beside(old, known, DAMAGED)
+        finally:
+            old.close()
+        aside = put_aside(self._path, "damaged")
+        _LOG.error("%s is damaged: %s. It is kept as %s.", self._path, why, aside)
+        return self._take_place(state)
+
+    def _move(self) -> None:
+        """The file was removed or emptied under our feet: what is still open goes into a new one."""
+        _LOG.error("%s was removed; its polls go into a new one.", self._path)
+        private.make_directory(self._path.parent)
+        if not self._lock_path.exists():
+            os.close(self._held)
+            self._held = hold(self._lock_path)
+        state = self._make_beside(self.tables, self.state, DAMAGED)
+        self._close()
+        if self._path.exists():
+            put_aside(self._path, "emptied")
+        self._tables = self._take_place(state)
+
+    def _make_beside(self, old: Tables | None, known: SpoolState, reason: str) -> SpoolState:
+        """Make the new file: all that can be read, and the account with what cannot.
+
+        An id that was given out names the same poll in the new file, or none: the post that it
+        was given out for may be acknowledged after this. Returns the account.
+        """
+        discard(self._beside)
+        new = Tables(self._beside)
+        try:
+            if old is not None and not known.commits:
+                known = state_of(new, read_facts(old))
+            new.begin_after(max(self.given | {known.acknowledged_id}))
+            saved = copy(old, new, known.acknowledged_id) if old is not None else 0
+            self.lost |= self.given - {spooled.id for spooled in new.oldest(len(self.given))}
+            settled = _settled(known, saved, reason)
+            with new.transaction():
+                new.set_facts(settled.facts())
+        finally:
+            new.close()
+        return settled
+
+    def _take_place(self, state: SpoolState) -> Tables:
+        """Open the new file where the old one was."""
+        discard(self._path)
+        put_in_place(self._beside, self._path)
+        tables = Tables(self._path)
+        self.state = state
+        self._copy.write(state)
+        return tables
+
+
+def _with_account(path: Path) -> tuple[Tables, SpoolState]:
+    """A file and the account that it holds."""
+    tables = Tables(path)
+    try:
+        return tables, state_of(tables, tables.facts())
+    except BaseException:
+        tables.close()  # before another takes its place: this one would remove that one's journal
+        raise
+
+
+def _settled(known: SpoolState, saved: int, reason: str) -> SpoolState:
+    """The account once so many polls are saved, and the rest is counted as dropped."""
+    state = known.copy()
+    lost = state.lost(saved)
+    if lost:
+        state.dropped[reason] += lost
+    state.kept = max(state.kept, state.delivered + state.dropped.total() + saved)
+    state.waiting, state.quarantined = saved, 0
+    state.commits += 1
+    _LOG.log(
+        logging.ERROR if lost else logging.WARNING,
+        "%d polls were saved from the old spool, %d were lost.",
+        saved,
+        lost,
+    )
+    return state
+
+
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or not path.stat().st_size
