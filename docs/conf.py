@@ -19,14 +19,30 @@ exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
+#: A program's options and output stand in the text: "--" is no dash.
+smartquotes = False
+
 html_theme = "alabaster"
 html_theme_options = {
     "description": "A host's performance, reported to pattoo",
     "fixed_sidebar": True,
-    "page_width": "1040px",
-    "sidebar_width": "230px",
+    "font_family": "system-ui, 'DejaVu Sans', Verdana, sans-serif",
+    "font_size": "15px",
+    "head_font_family": "system-ui, 'DejaVu Sans', Verdana, sans-serif",
+    "page_width": "1140px",
+    "sidebar_width": "210px",
     "show_powered_by": False,
 }
 html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
 html_show_copyright = False
 html_show_sourcelink = html_copy_source = False
+
+man_pages = [
+    (
+        "command-line",
+        "pattoo_agent_os_autonomousd",
+        "report a host's performance to a pattoo server",
+        [],
+        8,
+    )
+]

@@ -1,0 +1,46 @@
+"""What the documentation takes from the command line: for the man page, which is a page as well."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING
+
+from pattoo_mp.cli import statuses
+from pattoo_mp.cli.verbs import OPTIONS, VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pattoo_mp.cli.verbs import Option
+
+#: A status and the comment above it.
+_STATUS = re.compile(r"((?:^#: .*\n)+)^\w+: Final = (\d+)$", re.MULTILINE)
+
+
+def verbs() -> str:
+    """What can be asked for, in Markdown."""
+    return _definitions((f"`{verb.name}`", verb.help) for verb in VERBS)
+
+
+def options() -> str:
+    """What changes what the verbs do, in Markdown."""
+    return _definitions((_form(option), _meaning(option)) for option in OPTIONS)
+
+
+def exit_statuses() -> str:
+    """Each exit status, in the words that stand above it in the code."""
+    found = _STATUS.findall(inspect.getsource(statuses))
+    return _definitions((f"`{number}`", comment.replace("#:", "")) for comment, number in found)
+
+
+def _form(option: Option) -> str:
+    return f"`{option.name} {'|'.join(option.choices)}`" if option.choices else f"`{option.name}`"
+
+
+def _meaning(option: Option) -> str:
+    return f"With {' or '.join(f'`{verb}`' for verb in option.goes_with)}. {option.help}"
+
+
+def _definitions(items: Iterable[tuple[str, str]]) -> str:
+    return "\n\n".join(f"{term}\n: {' '.join(text.split())}" for term, text in items)
