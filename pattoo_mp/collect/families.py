@@ -33,6 +33,16 @@ def sources(limit_s: float) -> tuple[Source, ...]:
     )
 
 
+#: What they may give, in the same order.
+TABLES: Final = (
+    *system.TABLES,
+    *processor.TABLES,
+    *memory.TABLES,
+    *partitions.TABLES,
+    *disk_io.TABLES,
+    *network.TABLES,
+)
+
 #: For who has all the time that there is.
 SOURCES: Final = sources(LIMIT_S)
 

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import psutil
 
 from pattoo_mp.collect.source import Devices
+from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
-SOURCES = (
-    Devices(
-        "network_io",
-        lambda: psutil.net_io_counters(pernic=True),
-        "network_io_",
-        COUNTER64,
-        "network_io_interface",
+# fmt: off
+_NETWORK_IO: Final = Table(
+    "network_io", "Network I/O", "network_io_", COUNTER64,
+    (
+        Metric("bytes_sent", COUNTER64, "bytes", "Network I/O (Bytes Sent)",
+               "Bytes that left by the interface."),
+        Metric("bytes_recv", COUNTER64, "bytes", "Network I/O (Bytes Received)",
+               "Bytes that came in by the interface."),
+        Metric("packets_sent", COUNTER64, "packets", "Network I/O (Packets Sent)",
+               "Packets that left by the interface."),
+        Metric("packets_recv", COUNTER64, "packets", "Network I/O (Packets Received)",
+               "Packets that came in by the interface."),
+        Metric("errin", COUNTER64, "errors", "Network I/O (Errors Inbound)",
+               "Packets that came in damaged."),
+        Metric("errout", COUNTER64, "errors", "Network I/O (Errors Outbound)",
+               "Packets that could not be sent."),
+        Metric("dropin", COUNTER64, "drops", "Network I/O (Drops Inbound)",
+               "Packets that came in and were dropped, mostly for want of room."),
+        Metric("dropout", COUNTER64, "drops", "Network I/O (Drops Outbound)",
+               "Packets to be sent that were dropped, mostly for want of room."),
     ),
+    (Label("network_io_interface", "Network Interface", "The interface, such as `eth0`."),),
 )
+# fmt: on
+
+TABLES: Final = (_NETWORK_IO,)
+
+SOURCES = (Devices(_NETWORK_IO, lambda: psutil.net_io_counters(pernic=True)),)

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Sample, Shape
+from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.collect.timelimit import TimeLimited
-from pattoo_mp.model import INTEGER, Series
+from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Pair, Value
+    from pattoo_mp.model import Pair, Series, Value
 
-_PREFIX = "disk_partition_disk_usage_"
+# fmt: off
+_USAGE: Final = Table(
+    "disk_partitions", "Disk usage", "disk_partition_disk_usage_", INTEGER,
+    (
+        Metric("total", INTEGER, "bytes", "Disk Size",
+               "Size of the file system."),
+        Metric("used", INTEGER, "bytes", "Disk Used",
+               "What is used of it."),
+        Metric("free", INTEGER, "bytes", "Disk Free",
+               "What programs can still use; less than the rest, as some is kept for root."),
+        Metric("percent", INTEGER, "percent", "Disk Percentage Utilization",
+               "The part in use of what programs can use at all."),
+    ),
+    (
+        Label("disk_partition_device", "Device",
+              "The device, such as `/dev/sda1`."),
+        Label("disk_partition_mountpoint", "Mount Point",
+              "The directory that it is mounted at."),
+        Label("disk_partition_fstype", "Filesystem Type",
+              "The type of the file system, such as `ext4`."),
+        Label("disk_partition_opts", "Partition Options",
+              "The options that it is mounted with."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_USAGE,)
 
 
 class Partitions:
@@ -25,7 +52,7 @@ class Partitions:
     costs a poll about 0.1 ms of processor time, once, however many they are.
     """
 
-    name = "disk_partitions"
+    name = _USAGE.name
 
     def __init__(self, limit_s: float) -> None:
         self._usage = TimeLimited("disk usage", _usage, limit_s)
@@ -47,7 +74,7 @@ class Partitions:
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """One for each figure of each mount."""
         return [
-            Series(f"{_PREFIX}{name}", INTEGER, (*_description(mount), *host))
+            _USAGE.series(name, (*_description(mount), *host))
             for mount, fields in shape
             for name in fields
         ]
@@ -63,12 +90,8 @@ def _usage(place: tuple[str, str]) -> Any:  # noqa: ANN401 - psutil's private tu
 
 
 def _description(mount: Any) -> tuple[Pair, ...]:  # noqa: ANN401 - psutil's private tuple type
-    return (
-        ("disk_partition_device", mount.device),
-        ("disk_partition_mountpoint", mount.mountpoint),
-        ("disk_partition_fstype", mount.fstype),
-        ("disk_partition_opts", mount.opts),
-    )
+    values = (mount.device, mount.mountpoint, mount.fstype, mount.opts)
+    return tuple((label.key, value) for label, value in zip(_USAGE.labels, values, strict=True))
 
 
 def sources(limit_s: float) -> tuple[Source, ...]:

@@ -5,16 +5,76 @@ The shares compare with the question before: the first ones mean nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.collect.timelimit import TimeLimited
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
+
+
+# fmt: off
+_FREQUENCY: Final = Table(
+    "processor.frequency", "Processor frequency", "", FLOAT,
+    (
+        Metric("cpu_frequency", FLOAT, "MHz", "CPU Frequency",
+               "The processors' present frequency, averaged."),
+    ),
+)
+
+#: Where a processor's time goes: psutil's field, a heading, and which time it is.
+_TIMES: Final = (
+    ("user", "User", "programs, guests of virtual machines included"),
+    ("nice", "Nice", "programs with a lowered priority, such guests included"),
+    ("system", "System", "the kernel"),
+    ("idle", "Idle", "nothing"),
+    ("iowait", "IO Wait", "nothing, while a disk was waited for"),
+    ("irq", "IRQ", "interrupts of the hardware"),
+    ("softirq", "Soft IRQ", "interrupts that the kernel put off, such as of the network"),
+    ("steal", "Steal", "other virtual machines, while this one would have run"),
+    ("guest", "Guest", "guests of virtual machines"),
+    ("guest_nice", "Guest / Nice", "guests with a lowered priority"),
+)
+
+_SHARES_OF_TIME: Final = Table(
+    "processor.shares", "Processor: shares of time", "cpu_times_percent_", FLOAT,
+    tuple(
+        Metric(name, FLOAT, "percent", f"{title} (Percent CPU Usage)",
+               f"Part of the processors' time since the poll before that went to {use}.")
+        for name, title, use in _TIMES
+    ),
+)
+
+_TIMES_SPENT: Final = Table(
+    "processor.times", "Processor: times", "cpu_times_", COUNTER64,
+    tuple(
+        Metric(name, COUNTER64, "seconds", f"{title} (CPU Time)",
+               f"Time of all processors that went to {use}.")
+        for name, title, use in _TIMES
+    ),
+)
+
+_COUNTERS: Final = Table(
+    "processor.counters", "Processor: events", "cpu_stats_", COUNTER64,
+    (
+        Metric("ctx_switches", COUNTER64, "switches", "CPU (Context Switches)",
+               "Changes of a processor from one process or thread to another."),
+        Metric("interrupts", COUNTER64, "interrupts", "CPU (Interrupts)",
+               "Interrupts of the hardware."),
+        Metric("soft_interrupts", COUNTER64, "interrupts", "CPU (Soft Interrupts)",
+               "Interrupts that the kernel put off."),
+        Metric("syscalls", COUNTER64, "calls", "CPU (System Calls)",
+               "Always 0 on Linux, which does not count them."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_FREQUENCY, _SHARES_OF_TIME, _TIMES_SPENT, _COUNTERS)
 
 
 def _frequency(_: str) -> dict[str, float]:
@@ -65,8 +125,8 @@ def sources(limit_s: float) -> tuple[Source, ...]:
     """
     frequency = TimeLimited("processor frequency", _frequency, limit_s)
     return (
-        Fields("processor.frequency", lambda: frequency.ask_one("current"), "", FLOAT),
-        Fields("processor.shares", _SHARES.ask, "cpu_times_percent_", FLOAT),
-        Fields("processor.times", lambda: psutil.cpu_times()._asdict(), "cpu_times_", COUNTER64),
-        Fields("processor.counters", lambda: psutil.cpu_stats()._asdict(), "cpu_stats_", COUNTER64),
+        Fields(_FREQUENCY, lambda: frequency.ask_one("current")),
+        Fields(_SHARES_OF_TIME, _SHARES.ask),
+        Fields(_TIMES_SPENT, lambda: psutil.cpu_times()._asdict()),
+        Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),
     )

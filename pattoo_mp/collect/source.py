@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pattoo_mp.model import Series
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pattoo_mp.model import Pair, Value
+    from pattoo_mp.collect.table import Table
+    from pattoo_mp.model import Pair, Series, Value
 
 #: Compared, and given back to the source that made it; nobody else looks inside.
 Shape = tuple[Any, ...]
@@ -49,17 +48,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A source of single figures: `ask` gives a value for each field.
+    """A source of single figures: `ask` gives a value for each field of `table`."""
 
-    The key of a series is `prefix` and the field; its type is `data_type`, but for the fields
-    in `other_types`.
-    """
-
-    name: str
+    table: Table
     ask: Callable[[], Mapping[str, Value]]
-    prefix: str
-    data_type: int
-    other_types: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The table's."""
+        return self.table.name
 
     def read(self) -> Sample:
         """Ask for all fields."""
@@ -68,10 +65,7 @@ class Fields:
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """One for each field."""
-        return [
-            Series(f"{self.prefix}{name}", self.other_types.get(name, self.data_type), host)
-            for name in shape
-        ]
+        return [self.table.series(name, host) for name in shape]
 
 
 class Record(Protocol):
@@ -85,17 +79,19 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """A source that answers for several devices with the same fields each.
+    """A source that answers for several devices with the same fields of `table` each.
 
-    `label` is the metadata key under which a series carries the name of its device.
+    A series carries the name of its device under the table's one label.
     """
 
-    name: str
+    table: Table
     ask: Callable[[], Mapping[str, Record]]
-    prefix: str
-    data_type: int
-    label: str
     wanted: Callable[[str], bool] = bool
+
+    @property
+    def name(self) -> str:
+        """The table's."""
+        return self.table.name
 
     def read(self) -> Sample:
         """Ask for all wanted devices."""
@@ -107,8 +103,9 @@ class Devices:
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """One for each field of each device."""
         fields, *devices = shape
+        (label,) = self.table.labels
         return [
-            Series(f"{self.prefix}{name}", self.data_type, (*host, (self.label, device)))
+            self.table.series(name, (*host, (label.key, device)))
             for device in devices
             for name in fields
         ]

@@ -18,6 +18,7 @@ from pattoo_mp.collect import families, partitions, processor
 from pattoo_mp.collect.collector import Collector
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Table
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import INTEGER, Layout
@@ -200,7 +201,9 @@ def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
     """Only the newest layout is: a disk that comes and goes for years costs no memory."""
     numbers = iter(range(10_000))
     poller = Poller(
-        [Fields("one", lambda: {f"field{next(numbers)}": 1}, "", INTEGER)], ORIGIN, 1000
+        [Fields(Table("one", "One", "", INTEGER), lambda: {f"field{next(numbers)}": 1})],
+        ORIGIN,
+        1000,
     )
     layouts = [weakref.ref(poller.poll(1000)[0]) for _ in range(50)]
     assert [layout() is None for layout in layouts] == [True] * 49 + [False]

@@ -11,6 +11,7 @@ import pytest
 
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Devices, Fields, Sample
+from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Series
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Pair, Value
 
 LOGGER = "pattoo_mp.collect.poller"
+DISKS = Table("disks", "Disks", "disk_", COUNTER64, labels=(Label("disk", "Disk", "Its name."),))
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Parts:
 
 def source(name: str, answer: Answer) -> Fields:
     """A source of single figures."""
-    return Fields(name, answer.ask, f"{name}_", INTEGER)
+    return Fields(Table(name, name, f"{name}_", INTEGER), answer.ask)
 
 
 def keys(layout: Layout) -> list[str]:
@@ -121,7 +123,7 @@ def test_a_device_that_comes_makes_a_new_layout() -> None:
     """A new disk is in the next poll; when it is gone the layout is the old one again."""
     counters = psutil.disk_io_counters(perdisk=False) or psutil.virtual_memory()
     devices = {"sda": counters}
-    disks = Devices("disks", lambda: devices, "disk_", COUNTER64, "disk")
+    disks = Devices(DISKS, lambda: devices)
     poller = Poller([disks], ORIGIN, 1000)
     first, _ = poller.poll(1000)
     devices["sdb"] = counters
@@ -139,7 +141,7 @@ def test_a_device_that_comes_makes_a_new_layout() -> None:
 
 def test_a_source_without_devices_gives_nothing() -> None:
     """A host without disks is not a fault."""
-    poller = Poller([Devices("disks", dict, "disk_", COUNTER64, "disk")], ORIGIN, 1000)
+    poller = Poller([Devices(DISKS, dict)], ORIGIN, 1000)
     layout, poll = poller.poll(1000)
     assert (layout.series, poll.values(), poller.left_out) == ((), [], {})
 
@@ -276,6 +278,9 @@ def test_a_host_that_does_not_count_its_processors_is_polled(
 
 def test_single_fields_may_have_another_type() -> None:
     """A source's type is for all of its fields but those that it names."""
-    fields = Fields("f", lambda: {"a": 1, "b": 2.5}, "f_", INTEGER, {"b": FLOAT})
+    fields = Fields(
+        Table("f", "F", "f_", INTEGER, (Metric("b", FLOAT, "bits", "B", "A bit."),)),
+        lambda: {"a": 1, "b": 2.5},
+    )
     layout, _ = Poller([fields], ORIGIN, 1000).poll(1000)
     assert [(s.key, s.data_type) for s in layout.series] == [("f_a", INTEGER), ("f_b", FLOAT)]
