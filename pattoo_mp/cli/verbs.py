@@ -45,6 +45,7 @@ VERBS: Final = (
     Verb("--stop", "Stop the agent daemon."),
     Verb("--status", "Get daemon status."),
     Verb("--restart", "Restart the agent daemon."),
+    Verb("--translations", "Print the CSV file that names the agent's keys to a pattoo server."),
     Verb("--foreground", "Run in the foreground, as supervisord and systemd want it."),
     Verb(
         "--check",
