@@ -24,7 +24,7 @@ setup(
     license="GPL-3.0-or-later",
     python_requires=">=3.11",
     packages=find_packages(include=["pattoo_mp", "pattoo_mp.*"]),
-    package_data={"pattoo_mp": ["py.typed"]},
+    package_data={"pattoo_mp": ["py.typed", "cli/*/schema.json"]},
     # The wheel puts the shipped configuration under <prefix>/share/pattoo_mp/conf.
     data_files=[
         ("share/pattoo_mp/conf", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("conf/*")))
@@ -53,6 +53,7 @@ setup(
             "build",
             "hypothesis",
             "import-linter",
+            "jsonschema",
             "mypy",
             # The original library, for the contract tests.
             "PattooShared==0.0.98",
@@ -60,6 +61,7 @@ setup(
             "pytest-benchmark",
             "pytest-timeout",
             "ruff",
+            "types-jsonschema",
             "types-psutil",
             "types-PyYAML",
             "types-requests",

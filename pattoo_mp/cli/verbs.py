@@ -45,6 +45,7 @@ VERBS: Final = (
     Verb("--stop", "Stop the agent daemon."),
     Verb("--status", "Get daemon status."),
     Verb("--restart", "Restart the agent daemon."),
+    Verb("--once", "Show what a poll of this host holds. Sends nothing; needs no configuration."),
     Verb("--translations", "Print the CSV file that names the agent's keys to a pattoo server."),
     Verb("--foreground", "Run in the foreground, as supervisord and systemd want it."),
     Verb(
@@ -62,5 +63,5 @@ OPTIONS: Final = (
         ("--stop", "--restart"),
     ),
     Option("--file", "Prints this file alone.", ("--sample-config",), FILES),
-    Option("--json", "Prints JSON, for programs.", ("--check",)),
+    Option("--json", "Prints JSON, for programs.", ("--check", "--once")),
 )

@@ -1,0 +1,179 @@
+"""`--once` in words and as a document, of looks that a test made up and of this host."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pattoo_mp import __version__
+from pattoo_mp.cli import main
+from pattoo_mp.cli.once.document import SCHEMA as NUMBER
+from pattoo_mp.cli.once.document import document
+from pattoo_mp.cli.once.text import lines
+from pattoo_mp.collect import families
+from pattoo_mp.doctor.look import Answer, Figure, Look
+from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.model import Value
+
+GOLDEN = Path(__file__).parent / "golden"
+TABLES = {table.name: table for table in families.TABLES}
+SCHEMA = json.loads((files("pattoo_mp.cli.once") / "schema.json").read_text())
+VALIDATOR = Draft202012Validator(SCHEMA)
+MOUNT = (
+    ("disk_partition_device", "/dev/mapper/vg0-root"),
+    ("disk_partition_mountpoint", "/caf\\xe9"),
+    ("disk_partition_fstype", "ext4"),
+    ("disk_partition_opts", "rw,relatime,discard,errors=remount-ro,stripe=256"),
+)
+ETH0 = (("network_io_interface", "eth0"),)
+WG0 = (("network_io_interface", "wg0"),)
+
+
+def answer(name: str, *figures: Figure, **left_out: str) -> Answer:
+    """What the source of that name gave."""
+    return Answer(TABLES[name], figures, left_out)
+
+
+def single(key: str, value: Value, unit: str) -> Look:
+    """A look of one figure."""
+    return Look(1000, (), (answer("memory", Figure(key, INTEGER, unit, (), value)),))
+
+
+LOOK = Look(
+    1_700_000_000_000,
+    (
+        ("release", "6.1.0"), ("version", "#1 SMP"), ("processor", ""), ("type", "Linux"),
+        ("cpus", "256"), ("hostname", "host.example.org"),
+    ),
+    (
+        answer("system.load", Figure("load_average_01min", INTEGER, "processes", (), 0.71826171875)),
+        answer("processor.frequency", **{"processor.frequency": "NotImplementedError: none"}),
+        answer("processor.shares", Figure("cpu_times_percent_idle", FLOAT, "percent", (), 99.8)),
+        answer(
+            "memory",
+            Figure("memory_total", INTEGER, "bytes", (), 25_276_510_208),
+            Figure("memory_free", INTEGER, "bytes", (), 0),
+            Figure("memory_news", INTEGER, "", (), 5),
+            Figure("memory_slab", INTEGER, "bytes", (), None),
+        ),
+        answer(
+            "disk_partitions",
+            Figure("disk_partition_disk_usage_total", INTEGER, "bytes", MOUNT, 4 << 50),
+            Figure("disk_partition_disk_usage_percent", INTEGER, "percent", MOUNT, 7.5),
+            **{"disk_partitions /mnt/dead\n": "no answer within 0.5 s"},
+        ),
+        answer("disk_io"),
+        answer(
+            "network_io",
+            Figure("network_io_bytes_sent", COUNTER64, "bytes", ETH0, 1_048_576),
+            Figure("network_io_packets_sent", COUNTER64, "packets", ETH0, 1_234_567),
+            Figure("network_io_bytes_sent", COUNTER64, "bytes", WG0, 1023),
+        ),
+    ),
+)  # fmt: skip
+
+
+def once(capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    """What the command line prints of this host."""
+    assert main(["--once", *more]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def test_a_look_in_words_is_the_one_that_is_kept() -> None:
+    """Units that a person reads, devices above their figures, and what is left out with why."""
+    assert "\n".join(lines(LOOK)) + "\n" == (GOLDEN / "once.txt").read_text()
+
+
+def test_a_look_as_a_document_is_the_one_that_is_kept() -> None:
+    """Exact values; the agent's version is the only thing that a release changes in it."""
+    kept = json.loads((GOLDEN / "once.json").read_text())
+    kept["agent"]["version"] = __version__
+    assert document(LOOK) == kept
+
+
+def test_the_document_is_as_its_schema_says() -> None:
+    """That of a look made up, with all there can be in one."""
+    VALIDATOR.check_schema(SCHEMA)
+    VALIDATOR.validate(document(LOOK))
+    assert SCHEMA["properties"]["schema"]["const"] == NUMBER
+
+
+@pytest.mark.parametrize("path", [["families", 0, "series", 0], ["families", 0], ["agent"], []])
+def test_the_schema_describes_each_member_of_the_document(path: list[str | int]) -> None:
+    """None is missing from it, and it wants none that is not there."""
+    part: Any = document(LOOK)
+    for step in path:
+        part = part[step]
+    named = {(): SCHEMA, ("agent",): SCHEMA["properties"]["agent"]}
+    kinds = {2: SCHEMA["$defs"]["family"], 4: SCHEMA["$defs"]["series"]}
+    schema = kinds.get(len(path)) or named[tuple(map(str, path))]
+    assert list(part) == schema["required"] == list(schema["properties"])
+
+
+def test_this_host_in_a_document_is_as_the_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every family is in it, and most have something to tell."""
+    printed = json.loads(once(capsys, "--json"))
+    VALIDATOR.validate(printed)
+    assert [family["name"] for family in printed["families"]] == list(TABLES)
+    assert sum(len(family["series"]) for family in printed["families"]) > 20
+
+
+def test_this_host_in_words_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """But for what the host is called; every family has a heading."""
+    printed = once(capsys).splitlines()
+    families_part = printed[printed.index(families.TABLES[0].title) :]
+    assert max(map(len, families_part)) <= 80
+    assert {table.title for table in families.TABLES} <= set(families_part)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0, "bytes", "0  B"),
+        (1023, "bytes", "1,023  B"),
+        (1024, "bytes", "1.0  KiB"),
+        (3 << 39, "bytes", "1.5  TiB"),
+        (1 << 70, "bytes", "1,048,576.0  PiB"),
+        (12345678, "packets", "12,345,678  packets"),
+        (99.95, "percent", "99.95  %"),
+        (2596.142, "MHz", "2,596.14  MHz"),
+        (None, "bytes", "not sent"),
+    ],
+)
+def test_a_figure_is_rounded_for_the_eye(value: Value, unit: str, shown: str) -> None:
+    """Sizes to the binary prefix at hand, counts whole, the rest to two places."""
+    assert lines(single("memory_total", value, unit))[-1].split("memory_total")[1].strip() == shown
+
+
+def test_a_name_stays_on_its_line_and_moves_no_cursor() -> None:
+    """Who may mount may name a directory with a line end or an escape in it."""
+    place = (("disk_partition_mountpoint", "/mnt/\x1b[2J\nroot"),)
+    figure = Figure("disk_partition_disk_usage_total", INTEGER, "bytes", place, 1)
+    told = lines(Look(1000, (), (answer("disk_partitions", figure),)))
+    assert "  /mnt/\\x1b[2J\\nroot" in told
+
+
+def test_json_goes_with_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked for with another verb it is bad usage."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--start", "--json"])
+    assert ended.value.code == 2
+    assert "--json goes with" in capsys.readouterr().err
+
+
+def test_a_host_that_gives_nothing_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 1, and every family says why."""
+    monkeypatch.setattr("pattoo_mp.cli.once.look", lambda: Look(1000, (), (answer("disk_io"),)))
+    assert main(["--once"]) == 1
+    assert "The host has none." in capsys.readouterr().out

@@ -1,0 +1,88 @@
+"""`--once` as a person runs it: anywhere, as anybody, beside an agent that works."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from pattoo_mp.cli import main
+from tests.support.agent import SHIM
+from tests.support.unprivileged import as_nobody
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.agent import Agent
+    from tests.support.server import PattooServer
+
+
+def once(**environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run it with this environment and no other."""
+    return subprocess.run(
+        [sys.executable, str(SHIM), "--once"],
+        env=environment, cwd="/", capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def looked() -> str:
+    """What the command line prints here."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["--once"]) == 0
+    return printed.getvalue()
+
+
+def contents(directory: Path) -> list[str]:
+    """Everything below a directory."""
+    return sorted(str(path) for path in directory.rglob("*"))
+
+
+def test_it_needs_no_configuration_and_makes_no_file(home: Path) -> None:
+    """Not even a directory for the configuration needs to be there."""
+    done = once(PATTOO_CONFIGDIR=str(home / "none"), HOME=str(home), TMPDIR=str(home))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"memory_total" in done.stdout
+    assert contents(home) == []
+
+
+def test_it_disturbs_no_agent_that_runs(
+    make_agent: Callable[..., Agent], server: PattooServer
+) -> None:
+    """The agent's processes go on, its files stay, and what is posted is its own polls alone."""
+    agent = make_agent(port=server.port, interval=86400)
+    agent.start()
+    wait_for(lambda: agent.status()["polls"]["delivered"] == 1, what="the first poll's delivery")
+    before = agent.processes(), contents(home := agent.home)
+    assert agent.run("--once").returncode == agent.run("--once", "--json").returncode == 0
+    assert (agent.processes(), contents(home)) == before
+    status = agent.status()
+    assert (status["polls"]["polled"], len(server.posts)) == (1, 1)
+    assert [worker["restarts"] for worker in status["workers"].values()] == [0, 0]
+    agent.stop()
+
+
+def test_anybody_may_look() -> None:
+    """No figure of an ordinary host is root's alone."""
+    printed = as_nobody(looked)
+    assert "network_io_bytes_sent" in printed
+    assert "PermissionError" not in printed
+
+
+def test_a_terminal_without_these_letters_shows_their_numbers() -> None:
+    """Nothing is lost, and nothing fails, where the encoding is not UTF-8."""
+    done = once(PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+
+
+def test_who_reads_a_part_of_it_gets_no_complaint() -> None:
+    """As `| head -1` does."""
+    command = f'"{sys.executable}" "{SHIM}" --once | head -1'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"A poll of this host holds ")
