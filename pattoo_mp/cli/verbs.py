@@ -54,6 +54,9 @@ VERBS: Final = (
         "it is there. Changes nothing.",
     ),
     Verb("--sample-config", "Print a commented configuration to start from."),
+    Verb(
+        "--event-listener", "Restart a hung agent; supervisord's event listener, run by it alone."
+    ),
 )
 
 OPTIONS: Final = (

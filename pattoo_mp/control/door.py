@@ -76,10 +76,14 @@ def _listening(path: Path) -> socket.socket:
     return listening
 
 
-def ask(path: Path) -> dict[str, Any]:
-    """The status of the control process at `path`. Raises `OSError` if it does not answer."""
+def ask(path: Path, answer_s: float = _ANSWER_S) -> dict[str, Any]:
+    """The status of the control process at `path`.
+
+    Raises `OSError` if it does not answer; `TimeoutError` or `BlockingIOError` (too many wait
+    already) if control is there, and has not answered within `answer_s`.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, _short(path) as name:
-        caller.settimeout(_ANSWER_S)
+        caller.settimeout(answer_s)
         caller.connect(name)
         answer = bytearray()
         while len(answer) < _ANSWER_BYTES and (content := caller.recv(1 << 16)):

@@ -45,14 +45,14 @@ def without_supervisor(environment: Mapping[str, str]) -> dict[str, str]:
 class Supervisor:
     """The supervisord that the agent's last control process was started by."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, *, username: str = "", password: str = "") -> None:
         # An import of this package's costs memory, and only a person's command needs it.
         from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415
 
         self.url = url
         self.name = name
         self._proxy = xmlrpc.client.ServerProxy(
-            "http://127.0.0.1", transport=SupervisorTransport(serverurl=url)
+            "http://127.0.0.1", transport=SupervisorTransport(username, password, url)
         ).supervisor
 
     @classmethod
@@ -69,6 +69,32 @@ class Supervisor:
         except (OSError, ValueError, KeyError, TypeError, SupervisorError):
             return None
         return supervisor if pid in {None, info["pid"]} else None
+
+    @classmethod
+    def above(cls, environment: Mapping[str, str], pid: int) -> Supervisor | None:
+        """The supervisord that runs us, if the process `pid` is its child too.
+
+        It does not look at the note: we may be root, and the agent's user may write that.
+        Raises `SupervisorError`.
+        """
+        url = environment.get("SUPERVISOR_SERVER_URL")
+        if not url:
+            raise SupervisorError(
+                "SUPERVISOR_SERVER_URL is not set; expected to be run by a supervisord that has "
+                "a [unix_http_server] section"
+            )
+        above = cls(
+            url,
+            "",
+            username=environment.get("SUPERVISOR_USERNAME", ""),
+            password=environment.get("SUPERVISOR_PASSWORD", ""),
+        )
+        for child in above._ask(above._proxy.getAllProcessInfo):
+            if child["pid"] == pid:
+                is_alone = child["group"] == child["name"]
+                above.name = child["name"] if is_alone else f"{child['group']}:{child['name']}"
+                return above
+        return None
 
     @property
     def may_run(self) -> bool:
@@ -87,6 +113,16 @@ class Supervisor:
     def stop(self) -> None:
         """Stop the agent, in order, and wait until it is stopped."""
         self._ask(lambda: self._proxy.stopProcess(self.name))
+
+    def restart(self) -> None:
+        """Stop the agent and start it, also one that was stopped by SIGSTOP.
+
+        Let go on first, that one hears its SIGTERM and keeps every poll; one that hangs is killed
+        with its group after stopwaitsecs.
+        """
+        self._ask(lambda: self._proxy.signalProcess(self.name, "CONT"))
+        self.stop()
+        self.start()
 
     def begin_stop(self) -> None:
         """Tell supervisord that the agent is to be stopped, so that it lets a kill be final."""

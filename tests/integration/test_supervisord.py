@@ -6,57 +6,27 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.agent import NAME, ROOT, Agent
+from tests.support.agent import NAME, ROOT
+from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.server import PattooServer
-
-BIN = Path(sys.executable).parent
-CONFIGURATION = ROOT / "conf" / "supervisord.conf"
-
-
-class Supervised(Agent):
-    """An agent with a supervisord of its own."""
-
-    def supervisord(self) -> None:
-        """Start supervisord; it detaches itself."""
-        command: list[str | Path] = [BIN / "supervisord", "-c", CONFIGURATION]
-        subprocess.run(command, env=self.env(), check=True, capture_output=True, timeout=30)
-        wait_for(lambda: self.state() == "RUNNING", what="the agent")
-
-    def ctl(self, *words: str) -> str:
-        """What supervisorctl answers."""
-        command: list[str | Path] = [BIN / "supervisorctl", "-c", CONFIGURATION, *words]
-        done = subprocess.run(
-            command, env=self.env(), capture_output=True, text=True, timeout=60, check=False
-        )
-        return done.stdout
-
-    def state(self) -> str:
-        """Give supervisord's word for the agent's state."""
-        words = self.ctl("status", NAME).split()
-        return words[1] if len(words) > 1 else ""
 
 
 @pytest.fixture
 def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
     """An agent under supervisord, polling at 10 Hz."""
-    supervised = Supervised(home, port=server.port, environment={"PATH": os.environ["PATH"]})
-    try:
-        supervised.supervisord()
-        yield supervised
-    finally:
-        supervised.ctl("shutdown")
-        supervised.end()
+    made = Supervised(home, port=server.port, environment={"PATH": os.environ["PATH"]})
+    with made.supervised() as agent:
+        yield agent
 
 
 def running(agent: Supervised) -> Callable[[], bool]:

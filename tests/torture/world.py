@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.test_supervisord import Supervised
 from tests.support.agent import NAME
+from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
 from tests.torture.server import FaultyServer
 

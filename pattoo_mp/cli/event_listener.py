@@ -1,0 +1,39 @@
+"""`--event-listener`: restart the agent when it hangs, as supervisord's event listener."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from setproctitle import setproctitle
+
+from pattoo_mp.cli.running import agent
+from pattoo_mp.cli.statuses import DONE, FAILED
+from pattoo_mp.control.event_listener import HeartbeatListener, ticks
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(_: argparse.Namespace) -> int:
+    """Look after the agent until supervisord ends.
+
+    It logs to stderr alone, for supervisord to keep: as root, it must not make the agent's files.
+    """
+    if "SUPERVISOR_ENABLED" not in os.environ:
+        print(f"{PROGRAM}: error: --event-listener is for supervisord alone; expected in an "
+              "[eventlistener] section, as conf/ has it", file=sys.stderr)  # fmt: skip
+        return FAILED
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format=f"%(asctime)s %(levelname)s [heartbeat {os.getpid()}] %(message)s",
+    )
+    setproctitle(f"{PROGRAM}: heartbeat")
+    listener = HeartbeatListener(agent, os.environ)
+    for period_s in ticks(sys.stdin, sys.stdout):
+        listener.tick(period_s)
+    return DONE

@@ -1,0 +1,99 @@
+"""supervisord's event listener: at each of its ticks it sees to it that control is alive.
+
+The protocol is three lines (http://supervisord.org/events.html), so they stand here:
+`supervisor.childutils` has them too, imports 8 MB, and ends by a KeyError with supervisord.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp import paths
+from pattoo_mp.control.heartbeat import Process, Pulse, feel, is_hung
+from pattoo_mp.control.supervisor import Supervisor
+from pattoo_mp.errors import PattooError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TextIO
+
+    from pattoo_mp.control.verbs import Agent
+
+_LOG = logging.getLogger(__name__)
+
+_TICK: Final = "TICK_"
+#: Two questions and a rest fit between two ticks. Control answers within a millisecond.
+_QUESTIONS_A_TICK: Final = 3
+
+
+def ticks(stdin: TextIO, stdout: TextIO) -> Iterator[int]:
+    """The seconds between two ticks, at each tick that supervisord sends, until it ends.
+
+    The next is asked for when the caller is done with the last.
+    """
+    while True:
+        _say(stdout, "READY\n")
+        header = dict(pair.split(":", 1) for pair in stdin.readline().split())
+        if not header:
+            return
+        stdin.read(int(header["len"]))
+        event = header["eventname"]
+        if event.startswith(_TICK):
+            yield int(event.removeprefix(_TICK))
+        _say(stdout, "RESULT 2\nOK")
+
+
+def _say(stdout: TextIO, words: str) -> None:
+    stdout.write(words)
+    stdout.flush()
+
+
+class HeartbeatListener:
+    """Restarts the agent, through the supervisord that runs us both, if control hangs.
+
+    `find` gives the agent that the configuration now in force speaks of. How patient
+    this is follows from the ticks: control has two times a third of a tick to answer.
+    """
+
+    def __init__(self, find: Callable[[], Agent], environment: Mapping[str, str]) -> None:
+        self._find = find
+        self._environment = environment
+        self._said = ""
+
+    def tick(self, period_s: int) -> None:
+        """Ask control; restart it if it hangs. What goes wrong is logged, once as long as it lasts."""
+        try:
+            trouble = self._look(self._find(), period_s / _QUESTIONS_A_TICK)
+        except PattooError as error:
+            trouble = str(error)
+        if trouble and trouble != self._said:
+            _LOG.warning("The agent is left alone: %s.", trouble)
+        self._said = trouble
+
+    def _look(self, agent: Agent, answer_s: float) -> str:
+        """Why nothing can be done; empty if all is well, is well again, or does not run."""
+        socket = paths.status_socket(agent.directory)
+        pid = agent.pid
+        if pid is None:
+            return ""
+        pulse, reason = feel(socket, answer_s)
+        if pulse is not Pulse.SILENT:
+            return reason
+        supervisor = Supervisor.above(self._environment, pid)
+        if supervisor is None:
+            return f"process {pid} gives {reason}, but is not run by this supervisord"
+        before = Process.of(supervisor.info())
+        # The whole host may have stood still; then we wake together. So ask once more.
+        pulse, reason = feel(socket, answer_s)
+        if is_hung(before, pulse, Process.of(supervisor.info())):
+            self._restart(agent, supervisor, before, f"{reason}, twice")
+            return ""
+        return "" if pulse is Pulse.SILENT else reason
+
+    def _restart(self, agent: Agent, supervisor: Supervisor, process: Process, reason: str) -> None:
+        _LOG.error(
+            "%s (process %d) hangs: %s; it is restarted.", supervisor.name, process.pid, reason
+        )
+        supervisor.restart()
+        _LOG.warning("%s is restarted, as process %s.", supervisor.name, agent.pid)

@@ -1,0 +1,58 @@
+"""A control process that hangs, under a real supervisord with the listener that we ship."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import NAME, ROOT
+from tests.support.supervised import CONFIGURATION, Supervised
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.server import PattooServer
+
+
+@pytest.fixture
+def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
+    """An agent whose listener looks every five seconds instead of once a minute."""
+    program = CONFIGURATION.with_name(f"{NAME}.conf").read_text()
+    assert "events=TICK_60\n" in program
+    (home / f"{NAME}.conf").write_text(program.replace("events=TICK_60\n", "events=TICK_5\n"))
+    (home / CONFIGURATION.name).write_text(CONFIGURATION.read_text())
+    made = Supervised(
+        home, port=server.port, supervisor=home / CONFIGURATION.name,
+        environment={"PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    with made.supervised() as agent:
+        yield agent
+
+
+def test_a_stopped_control_is_restarted_and_loses_no_poll(
+    agent: Supervised, server: PattooServer
+) -> None:
+    """SIGSTOP: the listener notices; the old processes are gone, polls arrive, the ledger closes."""
+    old = [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
+    wait_for(server.timestamps, what="a post")
+    os.kill(old[0], signal.SIGSTOP)
+    wait_for(lambda: agent.pid not in {None, old[0]}, 40, what="another control process")
+    assert not set(old) & set(agent.processes())
+    # What was polled while control stood still arrives too: it heard its SIGTERM, and kept it.
+    wait_for(
+        lambda: agent.status()["polls"]["delivered"] == agent.status()["polls"]["polled"],
+        what="all polls",
+    )
+    polls = agent.status()["polls"]
+    assert polls["unaccounted"] == 0
+    assert polls["dropped"] == {}
+    wait_for(lambda: agent.state() == "RUNNING", what="supervisord's word for it")
+    wait_for(lambda: "is restarted, as process" in agent.ctl("tail", "pattoo_heartbeat", "stderr"))
+    said = agent.ctl("tail", "pattoo_heartbeat", "stderr")
+    assert f"{NAME} (process {old[0]}) hangs: no answer within" in said
+    assert f"{NAME} is restarted, as process {agent.pid}." in said
