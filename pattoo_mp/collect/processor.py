@@ -5,6 +5,7 @@ The shares compare with the question before: the first ones mean nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -115,7 +116,8 @@ _SHARES = Shares()
 
 def prime() -> None:
     """Begin the interval that the first poll's shares of time are measured over."""
-    _SHARES.ask()
+    with suppress(Exception):  # a host that does not give its times is told of by the poll
+        _SHARES.ask()
 
 
 def sources(limit_s: float) -> tuple[Source, ...]:

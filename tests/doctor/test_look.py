@@ -78,6 +78,19 @@ def test_processors_are_shown_together_however_many(procfs: ProcFS, count: int) 
     assert values(counters)["cpu_stats_ctx_switches"] == 7654321
 
 
+@pytest.mark.parametrize("content", [None, "", "cpu\n", "cpu a b c d e f g h i j\n"])
+def test_a_host_without_processor_times_gives_the_rest(procfs: ProcFS, content: str | None) -> None:
+    """As where /proc/stat is hidden. Not even the question before the first poll fails."""
+    (procfs.root / "stat").unlink()
+    if content is not None:
+        procfs.write("stat", content)
+    seen = look()
+    (shares,) = [answer for answer in seen.answers if answer.table.name == "processor.shares"]
+    assert (shares.figures, list(shares.left_out)) == ((), ["processor.shares"])
+    given = {answer.table.name for answer in seen.answers if answer.figures}
+    assert {"system.processes", "system.load", "memory", "swap", "network_io"} <= given
+
+
 def test_a_host_without_swap_has_zeros(procfs: ProcFS) -> None:
     """No figure is missing, and none is left out."""
     del procfs

@@ -42,11 +42,11 @@ class ProcFS:
         self.root = root
         (root / "self").mkdir(parents=True)
         (root / "net").mkdir()
+        (root / "1").mkdir()  # psutil takes it that somebody is there
         monkeypatch.setattr(psutil, "PROCFS_PATH", str(root), raising=False)
         self.write("meminfo", MEMINFO)
         self.write("vmstat", "pswpin 0\npswpout 0\n")
         self.write("filesystems", "\text4\nnodev\ttmpfs\n")
-        self.write("stat", "")
         self.processors(2)
         self.mounts()
         self.interfaces("lo", "eth0")
