@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -24,9 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.verb.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read us went away, as `head` does. Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who read us went away, as `head` does.
+        _close_output()
         return DONE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _complain("the output: no space left on its device; expected room for what is printed")
+        _close_output()
+        return FAILED
     except ConfigError as error:
         for problem in error.problems:
             _complain(problem)
@@ -52,6 +59,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} goes with {' or '.join(option.goes_with)}")
     return arguments
+
+
+def _close_output() -> None:
+    """Let go of what could not be written. Python would complain once more at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(problem: str) -> None:

@@ -86,3 +86,18 @@ def test_who_reads_a_part_of_it_gets_no_complaint() -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"A poll of this host holds ")
+
+
+def test_a_full_disk_below_the_output_is_said_in_a_line() -> None:
+    """Exit status 1, also for the file that another verb prints."""
+    for verb in ("--once", "--translations"):
+        with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+            done = subprocess.run(
+                [sys.executable, str(SHIM), verb],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+            )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.splitlines() == [
+            "pattoo_agent_os_autonomousd: error: the output: no space left on its device; "
+            "expected room for what is printed"
+        ]
