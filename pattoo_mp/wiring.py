@@ -21,6 +21,7 @@ from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
 from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.pidlock import PidLock
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.supervisor import note_supervisor
@@ -112,4 +113,5 @@ def _arbiter(
         Door(paths.status_socket(config.system_daemon_directory)),
         on_ready,
         keep_lock=keep_lock,
+        notifier=Notifier.of(os.environ, os.getpid()),
     )

@@ -11,8 +11,9 @@ import logging
 import select
 import signal
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.worker import Worker
 from pattoo_mp.errors import PattooError, StartError
@@ -49,7 +50,7 @@ class Arbiter:
 
     `on_ready` is called once: when the first poll is safe in the spool. `keep_lock` sees to it that
     the lock can still be found; it is called now and then, when there is something to do anyway. A worker that is silent for
-    `silence_s` where it should have spoken is killed, and replaced.
+    `silence_s` where it should have spoken is killed, and replaced. `notifier` tells systemd.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Arbiter:
         on_ready: Callable[[], None],
         *,
         keep_lock: Callable[[], None] = lambda: None,
+        notifier: Notifier | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
         self._collector = Worker(collector)
@@ -70,6 +72,7 @@ class Arbiter:
         self._door = door
         self._on_ready = on_ready
         self._keep_lock = keep_lock
+        self._notifier = notifier or Notifier()
         self._kept_at = 0.0
         self._silence_s = silence_s
         self._ready = False
@@ -101,6 +104,7 @@ class Arbiter:
                 self._advance_stop()
                 self._tell_ready()
                 self._keep_places()
+                self._notifier.beat(self._status)
         finally:
             self._end()
 
@@ -122,7 +126,7 @@ class Arbiter:
         readable, writable, _ = select.select(reading, writing, [], step)
         self._forgive_silence(0.0 if step is None else began + step)
         if self._door in readable:
-            self._door.answer(snapshot(self._started_ms, self._workers, self._relay))
+            self._door.answer(self._status())
         for link in writable:
             # If nobody is there any more, that is noticed when it is listened to.
             with contextlib.suppress(LinkClosedError):
@@ -140,6 +144,7 @@ class Arbiter:
         now = time.monotonic()
         moments = [worker.start_at for worker in self._workers if self._is_wanted(worker)]
         moments += [self._silent_at(worker) for worker in self._workers if worker.alive]
+        moments.append(self._notifier.wake_at)
         if self._stop_by is not None:
             moments.append(self._stop_by)
         first = min(moments)
@@ -219,7 +224,11 @@ class Arbiter:
     def _tell_ready(self) -> None:
         if not self._ready and self._relay.any_kept:
             self._ready = True
+            self._notifier.ready()
             self._on_ready()
+
+    def _status(self) -> dict[str, Any]:
+        return snapshot(self._started_ms, self._workers, self._relay)
 
     def _keep_places(self) -> None:
         """See to it that --status and --stop find this process, whatever was removed meanwhile."""
@@ -237,6 +246,7 @@ class Arbiter:
         if asked and self._stop_by is None:
             _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in asked)))
             self._stop_by = time.monotonic() + STOP_S
+            self._notifier.stopping()
             self._collector.signal(signal.SIGTERM)
             for worker in self._workers:
                 worker.signal(signal.SIGCONT)  # one that is stopped could not end

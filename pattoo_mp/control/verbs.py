@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import paths
 from pattoo_mp.control.arbiter import STOP_S
 from pattoo_mp.control.door import ask
+from pattoo_mp.control.notify import without_systemd
 from pattoo_mp.control.pidlock import holder
 from pattoo_mp.control.supervisor import Supervisor, without_supervisor
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
@@ -123,7 +124,7 @@ def _detach(command: list[str], environment: Mapping[str, str], why_not: Callabl
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd="/",
-        env={**without_supervisor(os.environ), **environment},
+        env={**without_systemd(without_supervisor(os.environ)), **environment},
         pass_fds=[tell],
         start_new_session=True,
     ) as process:

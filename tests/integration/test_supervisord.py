@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.agent import NAME, ROOT
+from tests.support.agent import NAME
 from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
 
@@ -108,15 +106,3 @@ def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
     done = agent.run("--start")
     assert (done.returncode, done.stderr) == (0, "")
     assert agent.state() == "RUNNING"
-
-
-@pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here"
-)
-def test_the_systemd_unit_is_clean() -> None:
-    """systemd-analyze verify has nothing to say about the unit."""
-    done = subprocess.run(
-        ["systemd-analyze", "verify", ROOT / "conf" / f"{NAME}.service"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -1,0 +1,94 @@
+"""The real agent as a `Type=notify` service, with a socket that plays systemd's part."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import NAME, ROOT
+from tests.support.systemd import Systemd
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.agent import Agent
+    from tests.support.server import PattooServer
+
+WATCHDOG_S = 0.5
+
+
+@pytest.fixture
+def systemd(home: Path) -> Iterator[Systemd]:
+    """The socket, in the abstract namespace as systemd's may be."""
+    with Systemd(f"@{home}/notify") as playing:
+        yield playing
+
+
+@pytest.fixture
+def service(
+    make_agent: Callable[..., Agent], systemd: Systemd, server: PattooServer
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The agent in the foreground, with what systemd puts into its environment."""
+    environment = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
+    agent = make_agent(port=server.port, environment=environment)
+    with subprocess.Popen(
+        [*agent.command, "--foreground"], env=agent.env(), stderr=subprocess.DEVNULL
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_readiness_the_watchdog_and_the_end_are_told(
+    service: subprocess.Popen[bytes], systemd: Systemd
+) -> None:
+    """READY once polls are kept, WATCHDOG from then on, STOPPING before the end."""
+    wait_for(lambda: len(systemd.told("WATCHDOG")) > 4, what="four beats")
+    first_ready = next(n for n, datagram in enumerate(systemd.heard) if "READY" in datagram)
+    assert systemd.told("READY") == ["1"]
+    assert "0 polls" not in systemd.heard[first_ready]["STATUS"]
+    assert "polls, one every 0.1 s; " in systemd.told("STATUS")[-1]
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(20) == 0
+    assert systemd.told("STOPPING") == ["1"]
+
+
+def test_a_control_that_hangs_feeds_no_watchdog(
+    service: subprocess.Popen[bytes], systemd: Systemd
+) -> None:
+    """The beats come from the loop that does the work; what systemd then does lets polls go on."""
+    wait_for(lambda: systemd.told("WATCHDOG"), what="a beat")
+    os.kill(service.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, service.pid, os.WSTOPPED)
+    systemd.listen()
+    beats = len(systemd.heard)
+    assert len(systemd.listen(3 * WATCHDOG_S)) == beats
+    # systemd's part: WatchdogSignal of the unit, and the SIGCONT that it sends after each signal.
+    service.send_signal(signal.SIGTERM)
+    service.send_signal(signal.SIGCONT)
+    assert service.wait(20) == 0
+    assert systemd.told("STOPPING") == ["1"]
+
+
+def test_the_unit_asks_for_what_the_agent_does() -> None:
+    """Type, watchdog and its signal; half of the watchdog's time wakes an idle host seldom."""
+    unit = (ROOT / "conf" / f"{NAME}.service").read_text().splitlines()
+    assert {"Type=notify", "WatchdogSec=60", "WatchdogSignal=SIGTERM"} <= set(unit)
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here"
+)
+def test_the_systemd_unit_is_clean() -> None:
+    """systemd-analyze verify has nothing to say about the unit."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", ROOT / "conf" / f"{NAME}.service"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
