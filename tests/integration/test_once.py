@@ -6,16 +6,20 @@ import contextlib
 import io
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+import pytest
+
 from pattoo_mp.cli import main
+from tests.support import shim
 from tests.support.agent import SHIM
 from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.support.agent import Agent
     from tests.support.server import PattooServer
@@ -66,8 +70,20 @@ def test_it_disturbs_no_agent_that_runs(
     agent.stop()
 
 
+def test_a_mount_that_hangs_is_left_out(home: Path) -> None:
+    """All else is shown, and the command ends although a thread of it still waits."""
+    mounts = [mount.mountpoint for mount in psutil.disk_partitions()]
+    if not mounts:
+        pytest.skip("this host shows no mount that could hang")
+    done = once(**shim.environment(home, shim.DEAD_MOUNT, "DEAD_MOUNT", Path(mounts[0])))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert f"  {mounts[0]} left out: no answer within " in done.stdout.decode()
+    assert b"network_io_bytes_sent" in done.stdout
+
+
 def test_anybody_may_look() -> None:
     """No figure of an ordinary host is root's alone."""
+    looked()  # all modules are loaded now: nobody may be unable to read this checkout
     printed = as_nobody(looked)
     assert "network_io_bytes_sent" in printed
     assert "PermissionError" not in printed

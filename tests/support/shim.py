@@ -26,6 +26,22 @@ int fsync(int fd) { return slow("fsync", fd); }
 int fdatasync(int fd) { return slow("fdatasync", fd); }
 """
 
+#: The file system that DEAD_MOUNT names never says how full it is.
+DEAD_MOUNT = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static int usage(const char *name, const char *path, void *answer) {
+    int (*real)(const char *, void *) = (int (*)(const char *, void *))dlsym(RTLD_NEXT, name);
+    while (strcmp(path, getenv("DEAD_MOUNT")) == 0) pause();
+    return real(path, answer);
+}
+int statvfs(const char *path, void *answer) { return usage("statvfs", path, answer); }
+int statvfs64(const char *path, void *answer) { return usage("statvfs64", path, answer); }
+"""
+
 #: The wall clock is ahead by as many seconds as the file says that CLOCK_STEP names.
 CLOCK_STEP = """
 #define _GNU_SOURCE
