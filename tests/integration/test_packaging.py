@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import venv
 from typing import TYPE_CHECKING
 
 import pytest
+from jsonschema import validate
 
 from tests.support.agent import NAME, ROOT, Agent
 from tests.support.waiting import wait_for
@@ -86,6 +88,15 @@ def test_the_wheel_holds_all_of_conf(installed: Path) -> None:
     assert {p.name: p.read_bytes() for p in shipped.iterdir()} == {
         p.name: p.read_bytes() for p in (ROOT / "conf").iterdir()
     }
+
+
+def test_an_installed_agent_shows_the_host_as_its_own_schema_says(installed: Path) -> None:
+    """`--once --json` and the schema that describes it come in one wheel; so do the translations."""
+    agent = installed / "bin" / NAME
+    (schema,) = installed.glob("lib/python*/site-packages/pattoo_mp/cli/once/schema.json")
+    validate(json.loads(run(agent, "--once", "--json")), json.loads(schema.read_text()))
+    shipped = installed / "share" / "pattoo_mp" / "conf" / f"{NAME}.translations.csv"
+    assert run(agent, "--translations") == shipped.read_text()
 
 
 def test_the_agent_needs_no_extra(installed: Path) -> None:
