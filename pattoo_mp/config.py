@@ -37,6 +37,9 @@ class Config:
     spool_max_bytes: int
     spool_max_age: int
     spool_min_free_bytes: int
+    log_format: str
+    log_max_bytes: int
+    log_backups: int
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:

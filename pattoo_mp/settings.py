@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SHARED_FILE: Final = "pattoo.yaml"
 LATER_SHARED_FILE: Final = "pattoo_agent.yaml"
@@ -26,6 +26,9 @@ AGENT_FILE: Final = f"{PROGRAM}.yaml"
 SERVER: Final = "pattoo_agent_api"
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+LOG_FORMATS: Final = ("text", "json")
+_LEAST_LOG: Final = 10_000
+_MOST_BACKUPS: Final = 100
 _MIN_INTERVAL_S: Final = 0.01
 _MAX_INTERVAL_S: Final = 86_400
 _HOST_NAME: Final = re.compile(
@@ -80,10 +83,13 @@ def _optional_directory(value: object) -> Path | None:
     return None if value is None else _directory(value)
 
 
-def _log_level(value: object) -> str:
-    if not isinstance(value, str) or value.strip().lower() not in _LOG_LEVELS:
-        raise ValueError
-    return value.strip().lower()
+def _one_of(words: Sequence[str]) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        if not isinstance(value, str) or value.strip().lower() not in words:
+            raise ValueError
+        return value.strip().lower()
+
+    return check
 
 
 def _language(value: object) -> str:
@@ -136,6 +142,20 @@ def _at_least(lowest: int) -> Callable[[object], int]:
     return check
 
 
+def _log_max_bytes(value: object) -> int:
+    size = _at_least(0)(value)
+    if 0 < size < _LEAST_LOG:
+        raise ValueError
+    return size
+
+
+def _log_backups(value: object) -> int:
+    number = _at_least(1)(value)
+    if number > _MOST_BACKUPS:
+        raise ValueError
+    return number
+
+
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
 #: What each section is about, by file and name.
@@ -172,7 +192,7 @@ SETTINGS: Final = (
         default=None, example="/run/pattoo",
     ),
     Setting(
-        "log_level", "pattoo", SHARED_FILE, _log_level, f"one of {', '.join(_LOG_LEVELS)}",
+        "log_level", "pattoo", SHARED_FILE, _one_of(_LOG_LEVELS), f"one of {', '.join(_LOG_LEVELS)}",
         "What is worth a line in the log.",
         default="info",
     ),
@@ -215,5 +235,22 @@ SETTINGS: Final = (
         "a whole number of bytes, 0 or more",
         "With less than this left on its disk the spool grows no more: the oldest polls go.",
         default=64_000_000,
+    ),
+    Setting(
+        "log_format", PROGRAM, AGENT_FILE, _one_of(LOG_FORMATS), f"one of {', '.join(LOG_FORMATS)}",
+        "How this agent writes its lines of pattoo.log: for people, or as JSON for programs.",
+        default="text",
+    ),
+    Setting(
+        "log_max_bytes", PROGRAM, AGENT_FILE, _log_max_bytes,
+        f"a whole number of bytes, {_LEAST_LOG} or more, or 0",
+        "At this size pattoo.log is renamed to pattoo.log.1, and a new one is begun. "
+        "With 0 it never is: logrotate does it, or nobody.",
+        default=10_000_000,
+    ),
+    Setting(
+        "log_backups", PROGRAM, AGENT_FILE, _log_backups, "a whole number from 1 to 100",
+        "How many renamed logs are kept: pattoo.log.1 is the newest of them.",
+        default=5,
     ),
 )  # fmt: skip

@@ -45,11 +45,15 @@ def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> Non
     Raises `AlreadyRunningError`, `StartError` or `IdentityError` if the agent cannot run.
     """
     os.umask(0o077)
-    set_up_log = partial(log.set_up, paths.log_file(config), config.log_level, to_stderr=to_stderr)
+    settings = _log_settings(config, to_stderr=to_stderr)
+    set_up_log = partial(log.set_up, settings)
+    for number in log.CHORES:  # logrotate finds us by the PID file, which comes first
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(PermissionError):  # a session's leader leads a group already
         os.setpgid(0, 0)
     lock = PidLock(paths.pid_file(config.system_daemon_directory))
     try:
+        log.check(settings)
         set_up_log("control")
         setproctitle(f"{PROGRAM}: control")
         note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
@@ -63,6 +67,17 @@ def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> Non
         ) from error
     finally:
         lock.release()
+
+
+def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
+    return log.LogSettings(
+        file=paths.log_file(config),
+        level=config.log_level,
+        form=config.log_format,
+        max_bytes=config.log_max_bytes,
+        backups=config.log_backups,
+        to_stderr=to_stderr,
+    )
 
 
 def _arbiter(

@@ -8,6 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import log
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.schedule import Schedule
@@ -47,7 +48,7 @@ class Collector:
         self._link = link
         self._interval_s = interval_ms / 1000
         self._at_once = at_once
-        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT))
+        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
         sources = families.sources(families.time_limit_s(self._interval_s))
         self._poller = Poller(sources, origin, interval_ms)
         self._schedule = Schedule(interval_ms, time.time_ns, time.monotonic_ns, after_ms)

@@ -13,6 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp import log
 from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.worker import Worker
@@ -80,7 +81,9 @@ class Arbiter:
         self._gave_up = False
         self._heard = dict.fromkeys(self._workers, time.monotonic())
         self._started_ms = time.time_ns() // 1_000_000
-        self._wakeup = Wakeup((*_STOPPING, signal.SIGCHLD))
+        self._wakeup = Wakeup(
+            (*_STOPPING, signal.SIGCHLD), {**log.CHORES, signal.SIGUSR1: self._reopen_log}
+        )
         # The uploader's first words say what the newest poll is that an earlier agent took.
         self._collector.start_at = time.monotonic() + _HISTORY_S
 
@@ -105,6 +108,8 @@ class Arbiter:
                 self._tell_ready()
                 self._keep_places()
                 self._notifier.beat(self._status)
+                if log.rotate_if_due():
+                    self._reopen_log()
         finally:
             self._end()
 
@@ -240,6 +245,12 @@ class Arbiter:
             self._door.keep()
         except PattooError as error:
             _LOG.error("%s", error)
+
+    def _reopen_log(self) -> None:
+        """Open the log anew, and let the workers do so: an idle one would keep the old file."""
+        log.reopen()
+        for worker in self._workers:
+            worker.signal(signal.SIGUSR1)
 
     def _take_signals(self) -> None:
         asked = self._wakeup.take() & _STOPPING

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import log
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind
 from pattoo_mp.model import Poll
@@ -60,7 +61,7 @@ class Uploader:
         self._link = link
         self._spool = spool
         self._channel = channel
-        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT))
+        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
         self._drain = Drain(
             spool,
             Transport(config.host, config.port),

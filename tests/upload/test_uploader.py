@@ -37,8 +37,8 @@ class Process:
         self.link, theirs = Link.pair()
         self.pid = os.fork()
         if self.pid == 0:
-            spool = (10**9, 10**6, 0)
-            config = Config(home, home, home, home, "debug", "en", "127.0.0.1", port, 100, *spool)
+            rest = (10**9, 10**6, 0, "text", 0, 1)
+            config = Config(home, home, home, home, "debug", "en", "127.0.0.1", port, 100, *rest)
             self._be(theirs, config)
         theirs.close()
         self._heard: list[Message] = []

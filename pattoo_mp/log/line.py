@@ -1,0 +1,91 @@
+"""A line of the log: all that is kept of a logging record, as text of bounded size."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+#: Give this as `extra` to a logging call whose lines differ only in their figures: they then count
+#: as the same, and the last of them stands for all.
+ALIKE: Final = {"alike": True}
+
+_LONGEST_TEXT: Final = 8_000
+_LONGEST_TRACEBACK: Final = 32_000
+_TRACEBACKS: Final = logging.Formatter()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`text` is one line, printable; `created` is in seconds since the epoch.
+
+    `repeated` is how often the same came again within the last `within_s` seconds; 0 for a line
+    that stands for itself. `kind` is what makes two lines the same.
+    """
+
+    created: float
+    level: int
+    logger: str
+    text: str
+    kind: str
+    traceback: str = ""
+    repeated: int = 0
+    within_s: int = 0
+
+    @classmethod
+    def of(cls, record: logging.LogRecord) -> Line:
+        """What a record says."""
+        text = _shortened(_one_line(_message(record)))
+        alike = getattr(record, "alike", False)
+        return cls(
+            created=record.created,
+            level=record.levelno,
+            logger=record.name,
+            text=text,
+            kind=str(record.msg) if alike else text,
+            traceback=_traceback(record),
+        )
+
+    @property
+    def message(self) -> str:
+        """The text, and how often it came again."""
+        if not self.repeated:
+            return self.text
+        what = "the same" if self.kind == self.text else "the like"
+        times = "once" if self.repeated == 1 else f"{self.repeated} times"
+        return f"{self.text} ({what} {times} in the last {_span(self.within_s)})"
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - a slip in the call, or an argument that cannot be shown
+        return f"{record.msg} (and what belongs into it cannot be shown)"
+
+
+def _one_line(text: str) -> str:
+    """Escape what a terminal or a reader of lines would act on, and what is not UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shortened(text: str) -> str:
+    more = len(text) - _LONGEST_TEXT
+    return text if more <= 0 else f"{text[:_LONGEST_TEXT]}… ({more} characters more)"
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    if not record.exc_info or record.exc_info[0] is None:
+        return ""
+    text = _TRACEBACKS.formatException(record.exc_info)
+    # Its end says what happened.
+    return text[-_LONGEST_TRACEBACK:].encode("utf-8", "backslashreplace").decode()
+
+
+def _span(seconds: int) -> str:
+    for unit_s, unit in ((3600, "hour"), (60, "minute"), (1, "second")):
+        number = round(seconds / unit_s)
+        if seconds >= unit_s or unit_s == 1:
+            return unit if number == 1 else f"{number} {unit}s"
+    raise AssertionError

@@ -1,0 +1,255 @@
+"""The log of the real agent: shared by three processes, rotated, reopened, lost and found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pattoo_mp import log
+from pattoo_mp.wakeup import Wakeup
+from tests.support.agent import NAME, ROOT, Agent
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.server import PattooServer
+
+    MakeAgent = Callable[..., Agent]
+
+
+def with_settings(agent: Agent, **settings: object) -> None:
+    """Add settings to the agent's own section."""
+    with (agent.configuration / f"{NAME}.yaml").open("a") as file:
+        file.writelines(f"  {name}: {value}\n" for name, value in settings.items())
+
+
+def team(agent: Agent) -> list[int]:
+    """Control and both workers."""
+    return [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
+
+
+def use(pids: list[int], path: Path) -> bool:
+    """Whether all these processes have this file open, and none of its predecessors."""
+    opened = [str(fd.readlink()) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    return [name for name in opened if "pattoo.log" in name] == [str(path)] * len(pids)
+
+
+def kill(agent: Agent, name: str) -> None:
+    """Kill a worker, and wait until there is another one."""
+    killed = agent.worker(name)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: agent.worker(name) != killed, what=f"another {name}")
+
+
+def log_of(agent: Agent) -> Path:
+    """Where its log lies."""
+    return agent.home / "log" / "pattoo.log"
+
+
+def test_sigusr1_opens_the_log_anew_in_all_processes(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """To control, as logrotate sends it, or to the group: also idle ones leave the old file."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    before = team(agent)
+    path = log_of(agent)
+    path.rename(f"{path}.1")
+    os.kill(before[0], signal.SIGUSR1)
+    wait_for(lambda: use(before, path), what="the new file in all processes")
+    path.rename(f"{path}.2")
+    for _ in range(20):
+        os.killpg(before[0], signal.SIGUSR1)
+    wait_for(lambda: use(before, path), what="the new file in all processes")
+    arrived = len(server.timestamps())
+    wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls")
+    assert team(agent) == before
+    agent.stop()
+    assert "Stopped." in path.read_text()
+
+
+def test_the_log_is_rotated_at_its_size(make_agent: MakeAgent, server: PattooServer) -> None:
+    """By control; the workers follow, and no line is lost on the way."""
+    agent = make_agent(port=server.port)
+    with_settings(agent, log_max_bytes=10_000, log_backups=2)
+    path = log_of(agent)
+    path.parent.mkdir()
+    path.write_text("x" * 10_000 + "\n")
+    agent.start()
+    wait_for(lambda: path.with_name("pattoo.log.1").exists(), what="a rotation")
+    wait_for(lambda: use(team(agent), path), what="the new file in all processes")
+    agent.stop()
+    lines = path.with_name("pattoo.log.1").read_text() + path.read_text()
+    for text in ("polls every 0.1 s.", "A poll has", "Stopping: SIGTERM.", "Stopped."):
+        assert lines.count(text) == 1, lines
+
+
+def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: PattooServer) -> None:
+    """From the first to the last, of all three processes, also at level debug."""
+    agent = make_agent(port=server.port)
+    with_settings(agent, log_format="json")
+    configuration = (agent.configuration / "pattoo.yaml").read_text()
+    agent.write("pattoo.yaml", configuration.replace("pattoo:\n", "pattoo:\n  log_level: debug\n"))
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    os.kill(agent.worker("collector"), signal.SIGKILL)
+    wait_for(lambda: "signal SIGKILL" in agent.log, what="a line of the kill")
+    agent.stop()
+    objects = [json.loads(row) for row in agent.log.splitlines()]
+    assert {one["process"] for one in objects} == {"control", "collector", "uploader"}
+    assert {"time", "level", "program", "process", "pid", "logger", "message"} <= set(objects[0])
+    assert objects[-1]["message"] == "Stopped."
+
+
+def test_the_same_again_is_counted(make_agent: MakeAgent) -> None:
+    """The first goes out at once, the count later, though nothing else is logged."""
+    agent = make_agent()
+    agent.start()
+    kill(agent, "collector")
+    kill(agent, "collector")
+    wait_for(lambda: "(the same once in the last" in agent.log, 30, "the count")
+    assert agent.log.count("The collector ended (signal SIGKILL).") == 2
+
+
+def test_a_worker_starts_though_its_log_cannot_be_written(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """What it could not write is counted, and told once there is a log again."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    path = log_of(agent)
+    path.unlink()
+    path.mkdir()
+    kill(agent, "uploader")
+    arrived = len(server.timestamps())
+    wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls")
+    path.rmdir()
+    agent.stop()
+    assert "lines could not be written here: Is a directory" in path.read_text()
+
+
+@contextlib.contextmanager
+def foreground(agent: Agent, stderr: int, **environment: str) -> Iterator[None]:
+    """The agent as a supervisor runs it, its stderr ours; ended in order."""
+    with subprocess.Popen(
+        [*agent.command, "--foreground"],
+        env=agent.env() | environment, stderr=stderr, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(stderr)
+        yield
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def read_all(descriptor: int) -> list[str]:
+    """All lines until the end."""
+    with open(descriptor) as stream:
+        return stream.read().splitlines()
+
+
+def test_in_the_foreground_each_line_goes_to_stderr_once(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """The same lines as in the log."""
+    agent = make_agent(port=server.port)
+    reading, writing = os.pipe()
+    with foreground(agent, writing):
+        wait_for(server.timestamps, what="a post")
+    assert sorted(read_all(reading)) == sorted(agent.log.splitlines())
+
+
+def test_under_systemd_stderr_has_priorities_and_no_times(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Journald knows the time; the log's file has it as ever."""
+    agent = make_agent(port=server.port)
+    reading, writing = os.pipe()
+    found = os.fstat(writing)
+    with foreground(agent, writing, JOURNAL_STREAM=f"{found.st_dev}:{found.st_ino}"):
+        pid = wait_for(lambda: agent.pid, what="the agent")
+        wait_for(server.timestamps, what="a post")
+    lines = read_all(reading)
+    assert lines[-1] == f"<6>[control {pid}] Stopped."
+    assert f"INFO [control {pid}] Stopped." in agent.log
+    assert len(lines) == len(agent.log.splitlines())
+
+
+def test_a_supervisor_that_does_not_read_holds_nothing_up(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Its pipe is full from the start: polls flow, and the log has every line."""
+    agent = make_agent(port=server.port)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    with foreground(agent, writing):
+        wait_for(lambda: len(server.timestamps()) > 5, what="polls")
+    os.close(reading)
+    assert "Stopped." in agent.log
+
+
+def test_the_count_is_told_though_nothing_else_happens(home: Path) -> None:
+    """A process whose loop waits without end is woken for it."""
+    path = home / "pattoo.log"
+    pid = os.fork()
+    if pid == 0:
+        log.set_up(log.LogSettings(path, repeats_s=(0.1, 60.0)), "idle")
+        for _ in range(241):
+            logging.getLogger("test").warning("No room.")
+        wakeup = Wakeup((signal.SIGTERM,), log.CHORES)
+        while not wakeup.take():
+            select.select([wakeup], [], [])
+        os._exit(0)
+    try:
+        wait_for(path.exists, what="the first line")
+        wait_for(lambda: "No room. (the same 240 times in the last" in path.read_text())
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_the_shipped_logrotate_file_rotates_a_running_agents_log(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """By logrotate itself; where that is not installed, by doing what the file says."""
+    agent = make_agent(port=server.port)
+    with_settings(agent, log_max_bytes=0)
+    agent.start()
+    shipped = (ROOT / "conf" / "pattoo.logrotate").read_text()
+    adapted = shipped.replace("/var/log/pattoo", f"{agent.home}/log")
+    adapted = adapted.replace("/var/lib/pattoo", f"{agent.home}/daemon")
+    adapted = adapted.replace("    su pattoo pattoo\n", "")
+    path = log_of(agent)
+    logrotate = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+    if logrotate:
+        configuration = agent.home / "logrotate.conf"
+        configuration.write_text(adapted)
+        configuration.chmod(0o644)
+        run(logrotate, "--force", "--state", agent.home / "state", configuration)
+    else:
+        path.rename(f"{path}.1")
+        script = adapted.partition("postrotate\n")[2].partition("endscript")[0]
+        run("sh", "-ec", script)
+    wait_for(lambda: use(team(agent), path), what="the new file in all processes")
+    agent.stop()
+    assert "polls every 0.1 s." in path.with_name("pattoo.log.1").read_text()
+    assert "Stopped." in path.read_text()
+
+
+def run(*command: str | Path) -> None:
+    """Run a command that must succeed without a word."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

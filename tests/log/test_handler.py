@@ -1,0 +1,91 @@
+"""What a process does for its log, and when."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp import log
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LOG = logging.getLogger("pattoo_mp.test")
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Leave pytest's logging, and this process's signals, as they were."""
+    root = logging.getLogger()
+    handlers, level, raising = root.handlers, root.level, logging.raiseExceptions
+    signals = {number: signal.getsignal(number) for number in log.CHORES}
+    root.handlers = []
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers, logging.raiseExceptions = handlers, raising
+    root.setLevel(level)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, action in signals.items():
+        signal.signal(number, action)
+
+
+def test_set_up_again_goes_on_with_the_new_settings(tmp_path: Path) -> None:
+    """What was counted until then is told first, in the old place."""
+    log.set_up(log.LogSettings(tmp_path / "old", "info"), "control")
+    for _ in range(3):
+        _LOG.info("No room.")
+    log.set_up(log.LogSettings(tmp_path / "new", "warning", "json"), "control")
+    _LOG.info("no line")
+    _LOG.warning("a line")
+    assert "(the same 2 times in the last" in (tmp_path / "old").read_text()
+    assert '"message": "a line"' in (tmp_path / "new").read_text()
+    assert "no line" not in (tmp_path / "new").read_text()
+
+
+def test_an_idle_process_is_woken_no_more_often_than_every_five_seconds(tmp_path: Path) -> None:
+    """However many counts are due, and however soon; not at all if there are none."""
+    log.set_up(log.LogSettings(tmp_path / "log", repeats_s=(0.01,)), "control")
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    for _ in range(2):
+        _LOG.info("No room.")
+    assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
+    log.tend()
+    for text in ("No room.", "No answer.", "No answer."):
+        _LOG.info(text)
+    assert 4 < signal.getitimer(signal.ITIMER_REAL)[0] <= 5
+
+
+def test_a_fork_does_not_tell_what_its_parent_will(tmp_path: Path) -> None:
+    """A worker sets up a log of its own; the count is told once."""
+    path = tmp_path / "log"
+    log.set_up(log.LogSettings(path), "control")
+    for _ in range(3):
+        _LOG.info("No room.")
+    pid = os.fork()
+    if pid == 0:
+        log.set_up(log.LogSettings(path), "collector")
+        logging.shutdown()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert len(path.read_text().splitlines()) == 1
+    logging.getLogger().handlers[0].close()
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_lost_lines_are_told_though_nothing_else_is_logged(tmp_path: Path) -> None:
+    """As soon as it is tended to after the trouble."""
+    path = tmp_path / "log"
+    path.mkdir()
+    log.set_up(log.LogSettings(path), "control")
+    _LOG.info("lost")
+    assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+    path.rmdir()
+    log.tend()
+    assert "1 lines could not be written here" in wait_for(path.read_text)
