@@ -1,0 +1,46 @@
+"""The page that adds a metric family, followed to the letter."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import TYPE_CHECKING
+
+from tests.support.agent import ROOT
+from tests.support.walk import is_said, steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = ROOT / "docs" / "new-family.md"
+FAMILY = ROOT / "docs" / "examples" / "open_files.py"
+
+
+def test_the_page_adds_a_family(tmp_path: Path) -> None:
+    """With its file and its diff in a copy of the package, --once shows what the page shows."""
+    shutil.copytree(ROOT / "pattoo_mp", tmp_path / "pattoo_mp")
+    shutil.copy(FAMILY, tmp_path / "pattoo_mp" / "collect")
+    (diff,) = re.findall(r"```diff\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    subprocess.run(
+        ["git", "apply", "--unidiff-zero", "-"], input=diff, cwd=tmp_path, text=True, check=True
+    )
+    (shown,) = [lines for command, lines in steps(PAGE) if command.endswith("--once")]
+    done = subprocess.run(
+        [sys.executable, "-c", "from pattoo_mp.cli import main; main(['--once'])"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert is_said(done.stdout, shown), done.stdout + done.stderr
+
+
+def test_the_example_of_its_parser_is_true() -> None:
+    """As its docstring has it."""
+    specification = spec_from_file_location("open_files", FAMILY)
+    assert specification is not None
+    assert specification.loader is not None
+    module = module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert doctest.testmod(module) == (0, 1)
