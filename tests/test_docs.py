@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
+#: What says something that a person may have to act on; `log` is given its level.
+LOUD = {"log", "warning", "error", "critical", "exception"}
 
 
 def test_each_test_that_the_table_of_faults_names_is_there() -> None:
@@ -39,3 +46,23 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "html" / "faults.html").exists()
+
+
+def test_each_message_of_the_log_is_explained() -> None:
+    """Every warning and every error of the agent stands on the page of operations."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    rooms = [path for path in ROOT.glob("pattoo_mp/**/*.py") if "receiver" not in path.parts]
+    messages = {text for path in rooms for text in log_messages(path)}
+    assert len(messages) > 30
+    assert [message for message in sorted(messages) if f"`{message}`" not in page] == []
+
+
+def log_messages(path: Path) -> Iterator[str]:
+    """What a module says of level warning and above, with `…` for what is filled in."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(ast.Attribute(ast.Name("_LOG"), level), args) if level in LOUD:
+                template: str = ast.literal_eval(args[1] if level == "log" else args[0])
+                text = re.sub(r"%[.\d]*[a-z]", "…", template)
+                if text != "…":  # an error's own words
+                    yield text
