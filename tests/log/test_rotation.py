@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("pattoo_mp.test")
 _WRITERS = 3
-_LINES = 1500
+_MOST_LINES = 50_000
 
 
 @pytest.fixture
@@ -100,35 +101,37 @@ def test_what_cannot_be_rotated_grows_and_it_is_said(
     assert "is not rotated, and grows: " in caplog.text
 
 
-def write_all(path: Path, number: int) -> None:
-    """Be a process that writes numbered lines as fast as it can."""
+def write_until(told: Path, path: Path, number: int) -> None:
+    """Be a process that writes numbered lines as fast as it can, and how many at the end."""
     log.set_up(log.LogSettings(path), f"writer{number}")
-    for i in range(_LINES):
-        _LOG.info("line %d of %d", i, number)
+    count = 0
+    while not told.exists() and count < _MOST_LINES:
+        _LOG.info("line %d of %d", count, number)
+        count += 1
+    _LOG.info("all %d of %d", count, number)
 
 
-def test_under_load_from_three_processes_no_line_is_lost_or_doubled(path: Path) -> None:
-    """While a fourth one rotates all the time; each line is whole."""
+def test_under_load_from_three_processes_no_line_is_lost_or_doubled(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """While a fourth one rotates ten times; each line is whole."""
+    told = tmp_path_factory.mktemp("told") / "enough"
     writers = []
     for number in range(_WRITERS):
         writers.append(os.fork())
         if writers[-1] == 0:
-            write_all(path, number)
+            write_until(told, path, number)
             os._exit(0)
-    rotations = 0
-
-    def done() -> bool:
-        nonlocal rotations
-        if path.exists() and path.stat().st_size > 10_000:
-            rotate(path, 100)
-            rotations += 1
-        writers[:] = [pid for pid in writers if os.waitpid(pid, os.WNOHANG) == (0, 0)]
-        return not writers
-
-    wait_for(done, 60, "the end of the writers")
-    assert rotations > 3
+    for _ in range(10):
+        wait_for(lambda: path.exists() and path.stat().st_size > 10_000, what="many lines")
+        rotate(path, 100)
+    told.touch()
+    assert [os.waitpid(pid, 0)[1] for pid in writers] == [0] * _WRITERS
     texts = [
         row.partition("] ")[2] for file in contents(path).values() for row in file.splitlines()
     ]
-    expected = [f"line {i} of {number}" for number in range(_WRITERS) for i in range(_LINES)]
+    counts = re.findall(r"^all (\d+) of (\d)$", "\n".join(texts), re.MULTILINE)
+    expected = [f"all {count} of {number}" for count, number in counts]
+    expected += [f"line {i} of {number}" for count, number in counts for i in range(int(count))]
+    assert len(counts) == _WRITERS
     assert sorted(texts) == sorted(expected)
