@@ -7,6 +7,7 @@ so it stays small, and what it never loaded is in no fork of it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -24,7 +25,7 @@ from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.pidlock import PidLock
 from pattoo_mp.control.relay import Relay
-from pattoo_mp.control.supervisor import note_supervisor
+from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import StartError
 from pattoo_mp.model import PROGRAM
@@ -59,7 +60,11 @@ def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> Non
         note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
         origin = identity.origin(paths.identity_file(config))
         _LOG.info("pattoo_mp %s polls every %g s.", __version__, config.interval_ms / 1000)
-        _arbiter(config, origin, set_up_log, on_ready, lock.keep).run()
+        arbiter = _arbiter(config, origin, set_up_log, on_ready, lock.keep)
+        # What is here stays: a look for garbage that writes to all of it would be paid for three
+        # times, since the workers share its pages as long as nobody writes.
+        gc.freeze()
+        arbiter.run()
         _LOG.info("Stopped.")
     except OSError as error:
         raise StartError(
@@ -99,6 +104,9 @@ def _arbiter(
 
     def upload(link: Link) -> None:
         set_up_log("uploader")
+        from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
+
+        import_requests()
         from pattoo_mp.spool.limits import Limits  # noqa: PLC0415
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
         from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415

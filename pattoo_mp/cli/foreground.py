@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp import config, wiring
 from pattoo_mp.cli.statuses import DONE
-from pattoo_mp.control.verbs import READY
+from pattoo_mp.control.ready import READY
 
 if TYPE_CHECKING:
     import argparse

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import xmlrpc.client
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import SupervisorError
 
 if TYPE_CHECKING:
@@ -19,22 +17,6 @@ if TYPE_CHECKING:
 _ANSWER_S: Final = 60.0
 _MAY_RUN: Final = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
 _BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
-
-
-def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
-    """Note who runs this control process, for a later `--start` or `--stop`."""
-    url = environment.get("SUPERVISOR_SERVER_URL")
-    process = environment.get("SUPERVISOR_PROCESS_NAME")
-    if not url or not process:
-        path.unlink(missing_ok=True)
-        return
-    group = environment.get("SUPERVISOR_GROUP_NAME", process)
-    private.make_directory(path.parent)
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"url": url, "name": f"{group}:{process}"}, file)
-    aside.replace(path)
 
 
 def without_supervisor(environment: Mapping[str, str]) -> dict[str, str]:

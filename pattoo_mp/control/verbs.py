@@ -17,6 +17,7 @@ from pattoo_mp.control.arbiter import STOP_S
 from pattoo_mp.control.door import ask
 from pattoo_mp.control.notify import without_systemd
 from pattoo_mp.control.pidlock import holder
+from pattoo_mp.control.ready import READY
 from pattoo_mp.control.supervisor import Supervisor, without_supervisor
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
 
@@ -28,7 +29,6 @@ _START_S: Final = 30.0
 _STOP_GRACE_S: Final = 5.0
 _KILL_S: Final = 5.0
 _LOOK_S: Final = 0.05
-READY: Final = b"ready"
 
 
 @dataclass(frozen=True, slots=True)

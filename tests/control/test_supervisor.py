@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.supervisor import Supervisor, note_supervisor, without_supervisor
+from pattoo_mp.control.supervised import note_supervisor
+from pattoo_mp.control.supervisor import Supervisor, without_supervisor
 from pattoo_mp.errors import SupervisorError
 
 if TYPE_CHECKING:

@@ -1,0 +1,32 @@
+"""Who runs a control process: noted when it starts, so that a later command can ask for it.
+
+Apart from `supervisor`, which talks to supervisord: XML-RPC costs 3 MB, and control never talks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from pattoo_mp import private
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
+    """Note who runs this control process, for a later `--start` or `--stop`."""
+    url = environment.get("SUPERVISOR_SERVER_URL")
+    process = environment.get("SUPERVISOR_PROCESS_NAME")
+    if not url or not process:
+        path.unlink(missing_ok=True)
+        return
+    group = environment.get("SUPERVISOR_GROUP_NAME", process)
+    private.make_directory(path.parent)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"url": url, "name": f"{group}:{process}"}, file)
+    aside.replace(path)

@@ -1,0 +1,64 @@
+"""`requests` without what plain HTTP never uses, each time in an interpreter of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.server import PattooServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POST = """
+import sys
+from pattoo_mp.upload.plain import import_requests
+import_requests({})
+from pattoo_mp.upload.transport import Transport
+assert Transport("127.0.0.1", PORT).post("a5" * 32, b"{}").delivered
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[PattooServer]:
+    """A server that takes posts."""
+    server = PattooServer()
+    yield server
+    server.down()
+
+
+def run(program: str, **environment: str) -> str:
+    """What an interpreter prints that ends without a complaint, of whatever kind."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, timeout=60, check=False, env=environment,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def test_a_post_needs_no_encryption_and_no_guess_at_encodings(server: PattooServer) -> None:
+    """It is delivered, and nothing of either was imported."""
+    loaded = "print([n for n in ('ssl', '_ssl', 'charset_normalizer') if n in sys.modules])"
+    assert run(POST.replace("PORT", str(server.port)) + loaded) == "[]"
+    assert len(server.posts) == 1
+
+
+def test_what_was_left_out_can_be_imported_afterwards(server: PattooServer) -> None:
+    """It is hidden while `requests` is imported, and from nobody else."""
+    later = "import ssl, charset_normalizer; print(ssl.HAS_SNI)"
+    assert run(POST.replace("PORT", str(server.port)) + later) == "True"
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+def test_a_proxy_that_is_spoken_to_with_tls_gets_it(name: str) -> None:
+    """The environment may name one; then encryption is there."""
+    program = (
+        "import sys; from pattoo_mp.upload.plain import import_requests; import_requests(); "
+        "import requests; print('ssl' in sys.modules)"
+    )
+    assert run(program, **{name: "https://proxy.example:3128"}) == "True"
+    assert run(program, **{name: "http://proxy.example:3128"}) == "False"
