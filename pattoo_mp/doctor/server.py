@@ -1,4 +1,4 @@
-"""Asks the pattoo server whether it is there."""
+"""Asks the pattoo server whether it is there, and what time it has."""
 
 from __future__ import annotations
 
@@ -7,23 +7,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.doctor import units
+from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.upload.transport import StatusPage, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pattoo_mp.config import Config
 
 #: A person waits for this. A server that is slower than this is in trouble, and so is a resolver.
 _EXCHANGE_S: Final = 10.0
 _WHOLE_S: Final = 15.0
+#: A server that takes this long for a page of one line takes longer for posts.
+_SLOW_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of the question; `error` is empty if the server is well."""
+    """What came of the question; `error` is empty if the server is well.
+
+    `ahead_s` is how far the server's clock is ahead of ours, None if it does not say.
+    """
 
     url: str
     error: str
     round_trip_s: float
+    ahead_s: float | None = None
 
 
 def ask(config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S) -> Asked:
@@ -33,12 +43,35 @@ def ask(config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE
     """
     transport = Transport(config.host, config.port, exchange_s)
     # Nothing else bounds a resolver that hangs.
-    limited: TimeLimited[str, str] = TimeLimited(
+    limited: TimeLimited[str, StatusPage] = TimeLimited(
         "server", lambda _: transport.ask_status(), whole_s
     )
     begun = time.monotonic()
     try:
-        error = limited.ask_one(transport.status_url)
+        page = limited.ask_one(transport.status_url)
     except NoAnswerError as late:
-        error = str(late)
-    return Asked(transport.status_url, error, time.monotonic() - begun)
+        page = StatusPage(str(late))
+    took_s = time.monotonic() - begun
+    return Asked(transport.status_url, page.error, took_s, _ahead_s(page, time.time()))
+
+
+def _ahead_s(page: StatusPage, now_s: float) -> float | None:
+    return None if page.date is None else page.date.timestamp() - now_s
+
+
+def findings(asked: Asked, config: Config) -> Iterator[Finding]:
+    """Whether the server is well."""
+    took = units.time(asked.round_trip_s)
+    if asked.error:
+        yield trouble(
+            "server",
+            f"{asked.url}: {asked.error} (after {took})",
+            f"see that ip_address and ip_bind_port name a pattoo server that runs, and that port "
+            f"{config.port} is open on the way there; polls wait in the spool meanwhile",
+        )
+    elif asked.round_trip_s > _SLOW_S:
+        yield note(
+            "server", f"{asked.url} is well, but takes {took}", "see what the server is busy with"
+        )
+    else:
+        yield well("server", f"{asked.url} is well, answers within {took}")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
+from pattoo_mp.upload.http_date import http_date
 from pattoo_mp.upload.retry_after import retry_after_s
 
 #: pattoo answers `OK`; what is longer than this is somebody else's page.
@@ -49,13 +50,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusPage:
+    """What became of the question for the status page: `error` is empty if the server is well.
+
+    `date` is the server's time, if it said one.
+    """
+
+    error: str
+    date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said, or as much of it as was read."""
+    """What a server said, or as much of it as was read. `date` is as in its head."""
 
     status: int
     reason: str
     body: bytes
     retry_after: str | None = None
+    date: str | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -73,9 +86,10 @@ class Answer:
         return self.status == 200 and _OPERATIONAL in self.body.lower()
 
     @property
-    def status_error(self) -> str:
-        """Why this is not that page; empty if it is."""
-        return "" if self.is_operational else self._other_than("the status page of pattoo")
+    def status_page(self) -> StatusPage:
+        """What this means as the answer to a question for that page."""
+        error = "" if self.is_operational else self._other_than("the status page of pattoo")
+        return StatusPage(error, http_date(self.date))
 
     def _error(self) -> str:
         # A captive portal, too, answers 200.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.upload.http_date import http_date
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 #: Whoever asks for more is believed so far: a wrong header must not silence an agent for days.
 LONGEST_S: Final = 600.0
@@ -21,10 +24,5 @@ def retry_after_s(header: str | None, now: datetime) -> float:
 
 
 def _until(text: str, now: datetime) -> float:
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment - now).total_seconds()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
+    moment = http_date(text)
+    return 0.0 if moment is None else (moment - now).total_seconds()

@@ -9,13 +9,13 @@ import requests
 import urllib3
 
 from pattoo_mp import __version__
-from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, Outcome, one_line
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, Outcome, StatusPage, one_line
 from pattoo_mp.upload.exchange import Guard, GuardedAdapter
 
 if TYPE_CHECKING:
     from requests import Response
 
-__all__ = ["Outcome", "Transport"]
+__all__ = ["Outcome", "StatusPage", "Transport"]
 
 _CONNECT_S: Final = 10.0
 #: Longer than a loaded server takes, and short enough that a hung one is tried again soon.
@@ -68,15 +68,15 @@ class Transport:
 
     def is_well(self) -> bool:
         """Ask the server's status page. What is not a clear yes is a no."""
-        return not self.ask_status()
+        return not self.ask_status().error
 
-    def ask_status(self) -> str:
-        """Ask the server's status page: why it is not well, empty if it is. Never raises."""
+    def ask_status(self) -> StatusPage:
+        """Ask the server's status page, and say what is wrong with the answer. Never raises."""
         try:
-            error = self._exchange("GET", self.status_url).status_error
+            page = self._exchange("GET", self.status_url).status_page
         except _FAILURES as failure:
-            error = _reason(failure)
-        return self._late if self._guard.cut else error
+            page = StatusPage(_reason(failure))
+        return StatusPage(self._late) if self._guard.cut else page
 
     def close(self) -> None:
         """Cut off the exchange that goes on, and every later one. For any thread."""
@@ -104,6 +104,7 @@ class Transport:
                 response.reason or "",
                 _read(response),
                 response.headers.get("Retry-After"),
+                response.headers.get("Date"),
             )
 
 

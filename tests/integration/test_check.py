@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pattoo_mp import config
 from pattoo_mp.cli import main
-from pattoo_mp.doctor.server import ask
 from pattoo_mp.settings import FILES
 from tests.support.agent import NAME
-from tests.support.server import PattooServer, answering, hanging
+from tests.support.server import PattooServer, answering
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -60,15 +58,6 @@ def test_another_server_than_pattoo_is_exit_1(make_agent: MakeAgent, server: Pat
     done = make_agent(port=server.port).run("--check")
     assert done.returncode == 1
     assert "status 404 Not Found: 'nothing here'" in done.stderr
-
-
-def test_a_server_that_hangs_is_not_waited_for(make_agent: MakeAgent, server: PattooServer) -> None:
-    """The question is bounded in time."""
-    until = threading.Event()
-    server.status_page = hanging(until)
-    asked = ask(config.check(make_agent(port=server.port).configuration), exchange_s=0.3)
-    until.set()
-    assert asked.error == "no whole answer within 0.3 s"
 
 
 def test_what_is_wrong_is_said_as_at_a_start(make_agent: MakeAgent) -> None:

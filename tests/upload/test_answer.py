@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from pattoo_mp.upload.answer import Answer, Fault
@@ -61,12 +63,20 @@ def test_any_other_page_is_not_that_of_a_well_server(status: int, body: bytes) -
 
 def test_what_is_wrong_with_a_status_page_is_said() -> None:
     """Status and page, or what was expected; nothing of a page that is well."""
-    assert Answer(200, "OK", b"The Pattoo Agent API is Operational.").status_error == ""
-    assert Answer(404, "NOT FOUND", b"no").status_error == "status 404 NOT FOUND: 'no'"
-    assert Answer(200, "OK", b"hi").status_error == (
+    assert Answer(200, "OK", b"The Pattoo Agent API is Operational.").status_page.error == ""
+    assert Answer(404, "NOT FOUND", b"no").status_page.error == "status 404 NOT FOUND: 'no'"
+    assert Answer(200, "OK", b"hi").status_page.error == (
         "status 200 with 'hi'; expected the status page of pattoo"
     )
-    assert Answer(200, "OK", b" " * 5000).status_error.startswith("status 200 with a page;")
+    assert Answer(200, "OK", b" " * 5000).status_page.error.startswith("status 200 with a page;")
+
+
+def test_a_status_page_tells_the_servers_time() -> None:
+    """If its head has one that can be read."""
+    page = Answer(200, "OK", b"", date="Mon, 06 May 2024 12:00:00 GMT").status_page
+    assert page.date == datetime(2024, 5, 6, 12, tzinfo=UTC)
+    for date in (None, "", "soon", "Mon, 99 May 2024 12:00:00 GMT", "31 Dec 9999 23:59:59 -2300"):
+        assert Answer(200, "OK", b"", date=date).status_page.date is None
 
 
 def test_ok_before_a_page_of_blanks_is_not_the_servers() -> None:

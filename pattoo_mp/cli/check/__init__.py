@@ -7,9 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import config, directories
-from pattoo_mp.cli import check_report
-from pattoo_mp.cli.check_report import Checked
+from pattoo_mp.cli import bounded
+from pattoo_mp.cli.check.checked import Checked
+from pattoo_mp.cli.check.document import document
+from pattoo_mp.cli.check.text import lines
 from pattoo_mp.cli.statuses import DONE
+from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.timelimit import TimeLimited
 from pattoo_mp.directories import State
 from pattoo_mp.doctor import server
@@ -25,11 +28,12 @@ _LOOK_S: Final = 5.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is so; what is wrong is told as at a start. Makes nothing."""
-    checked = _checked(config.config_directory())
+    checked = _check(config.config_directory())
+    show_any_letter()
     if arguments.json:
-        print(json.dumps(check_report.fields(checked), indent=2))
+        print(json.dumps(document(checked), indent=2))
     else:
-        print("\n".join(check_report.lines(checked)))
+        print("\n".join(lines(checked)))
     sys.stdout.flush()
     if checked.problems:
         raise ConfigError(checked.problems)
@@ -40,14 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _checked(directory: Path) -> Checked:
-    reading = config.look(directory)
+def _check(directory: Path) -> Checked:
+    reading = bounded.look(directory)
     if reading.problems:
-        return Checked(directory, reading, list(reading.problems))
+        return Checked(directory, reading, reading.problems)
     settings = config.config_of(reading)
     states = _states([path for _, path in config.named_directories(settings)])
     problems = config.unusable(directory, settings, lambda path: states[path].problem)
-    return Checked(directory, reading, problems, settings, states, server.ask(settings))
+    return Checked(directory, reading, tuple(problems), settings, states, server.ask(settings))
 
 
 def _states(paths: list[Path]) -> dict[Path, State]:

@@ -1,17 +1,27 @@
-"""What --check found, in words."""
+"""What --check found, in words and as a document."""
 
 from __future__ import annotations
 
+import json
+from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
+from jsonschema import Draft202012Validator
+
 from pattoo_mp import config
-from pattoo_mp.cli.check_report import Checked, fields, lines
+from pattoo_mp.cli.check.checked import Checked
+from pattoo_mp.cli.check.document import document
+from pattoo_mp.cli.check.text import lines
 from pattoo_mp.directories import State
 from pattoo_mp.doctor.server import Asked
 from pattoo_mp.reading import Reading, find
 from pattoo_mp.settings import LATER_SHARED_FILE, SERVER, SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden" / "check.txt"
+VALIDATOR = Draft202012Validator(
+    json.loads((files("pattoo_mp.cli.check") / "schema.json").read_text())
+)
 ETC = Path("/etc/pattoo")
 SHOWN = {
     "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory", "log_level",
@@ -44,7 +54,7 @@ def checked(**more: object) -> Checked:
     states[Path("/var/cache/pattoo")] = State(is_there=False)
     states[Path("/var/lib/pattoo")] = State(is_there=True, problem="cannot be written to")
     server = Asked("http://pattoo.example.org:20201/status", "", 0.0123)
-    values = {"problems": [], "config": settings, "states": states, "server": server, **more}
+    values = {"problems": (), "config": settings, "states": states, "server": server, **more}
     return Checked(ETC, reading, **values)  # type: ignore[arg-type]
 
 
@@ -61,9 +71,25 @@ def test_a_server_that_is_not_well_is_told_with_its_error() -> None:
 
 def test_without_a_file_there_is_little_to_say() -> None:
     """Neither directory nor server was looked at."""
-    nothing = Checked(ETC, Reading((), ("bad",)), ["bad"])
+    nothing = Checked(ETC, Reading((), ("bad",)), ("bad",))
     assert lines(nothing) == ["Configuration in /etc/pattoo"]
-    assert fields(nothing) == {
+    assert document(nothing) == {
         "schema": 1, "directory": "/etc/pattoo", "settings": [], "directories": [],
         "server": None, "notes": [], "problems": ["bad"],
     }  # fmt: skip
+    VALIDATOR.validate(document(nothing))
+
+
+def test_the_document_is_as_its_schema_says() -> None:
+    """With values of each kind, those that YAML has and JSON has not included."""
+    found = document(checked())
+    VALIDATOR.validate(found)
+    values = {setting["name"]: setting["value"] for setting in found["settings"]}
+    assert values["ip_bind_port"] == 20201
+    assert values["system_daemon_directory"] == "/var/lib/pattoo"
+    assert found["server"]["round_trip_s"] == 0.0123
+    problems: list[str] = []
+    wrong: list[object] = [date(2020, 1, 1), [1], {"a": 1}, b"x", None]
+    settings = [find(SETTINGS[0], ETC, {"pattoo": {"log_directory": v}}, problems) for v in wrong]
+    assert len(problems) == len(wrong)
+    VALIDATOR.validate(document(Checked(ETC, Reading(tuple(settings), ()), tuple(problems))))

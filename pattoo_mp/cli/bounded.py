@@ -1,0 +1,25 @@
+"""The configuration, read within a limited time: it may lie on a file system that hangs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp import config
+from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pattoo_mp.reading import Reading
+
+_READ_S: Final = 10.0
+
+
+def look(directory: Path) -> Reading:
+    """What the files in `directory` say. Raises `ConfigError` if they cannot be had."""
+    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", config.look, _READ_S)
+    try:
+        return limited.ask_one(directory)
+    except NoAnswerError as error:
+        raise ConfigError([f"{directory}: {error}; expected files that can be read"]) from error

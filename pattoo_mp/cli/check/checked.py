@@ -1,0 +1,44 @@
+"""What `--check` found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.directories import State
+    from pattoo_mp.doctor.server import Asked
+    from pattoo_mp.reading import Found, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The configuration in `directory`.
+
+    With a problem in a file there is no `config`, and neither directory nor server was looked at.
+    """
+
+    directory: Path
+    reading: Reading
+    problems: tuple[str, ...]
+    config: Config | None = None
+    states: Mapping[Path, State] = field(default_factory=dict)
+    server: Asked | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether an agent could start, and post."""
+        return not self.problems and self.server is not None and not self.server.error
+
+    def in_force(self, found: Found) -> object:
+        """A setting's value as the file has it; a default that is another setting's, as it is.
+
+        None if it is not set, and has no default.
+        """
+        if found.given is None and self.config is not None:
+            return getattr(self.config, found.setting.name)
+        return found.given

@@ -1,0 +1,70 @@
+"""What `--check` found, in words: pure."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pattoo_mp.config import named_directories
+from pattoo_mp.doctor import units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from pattoo_mp.cli.check.checked import Checked
+    from pattoo_mp.config import Config
+    from pattoo_mp.directories import State
+    from pattoo_mp.doctor.server import Asked
+    from pattoo_mp.reading import Found
+
+
+def lines(checked: Checked) -> list[str]:
+    """A line for each setting, directory and server; what is wrong is told elsewhere."""
+    text = [f"Configuration in {checked.directory}", *_settings(checked)]
+    text += [f"  Note: {note}" for note in checked.reading.notes]
+    if checked.config is not None:
+        text += ["", "Directories"]
+        text += _columns(_directories(checked.config, checked.states), indent=2)
+    if checked.server is not None:
+        text += ["", "Server", f"  {checked.server.url}  {_answer(checked.server)}"]
+    return [*text, "", "All is well."] if checked.is_well else text
+
+
+def _settings(checked: Checked) -> Iterator[str]:
+    found = checked.reading.found
+    rows = [(one.setting.name, _value(checked, one), _source(one)) for one in found]
+    table = iter(_columns(rows, indent=4))
+    for section, group in groupby(found, lambda one: one.setting.section):
+        yield f"  {section}"
+        yield from (next(table) for _ in group)
+
+
+def _value(checked: Checked, found: Found) -> str:
+    value = checked.in_force(found)
+    return "not set" if value is None else str(value)
+
+
+def _source(found: Found) -> str:
+    if found.is_set:
+        return found.path.name
+    is_elsewhere = found.path.name != found.setting.file
+    return f"default (not in {found.path.name})" if is_elsewhere else "default"
+
+
+def _directories(config: Config, states: Mapping[Path, State]) -> Iterator[tuple[str, str]]:
+    for _, path in named_directories(config):
+        state = states[path]
+        made = "is there" if state.is_there else "is made at the start"
+        yield str(path), state.problem or made
+
+
+def _answer(server: Asked) -> str:
+    took = units.time(server.round_trip_s)
+    return f"{server.error} (after {took})" if server.error else f"is well, answers within {took}"
+
+
+def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [" " * indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
