@@ -30,20 +30,32 @@ def _agent_id(path: Path) -> str:
         private.make_directory(path.parent)
         if not path.exists():
             _create(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return known(path)
+
+
+def known(path: Path) -> str:
+    """The identity that is there already. Raises `IdentityError` if there is none, or no good one."""
+    try:
         with os.fdopen(private.open_file(path, os.O_RDONLY), encoding="ascii") as file:
             line = file.readline(_LINE).strip()
     except UnicodeDecodeError as error:
         raise IdentityError(f"{path}: is not text; expected {_EXPECTED}") from error
     except OSError as error:
-        raise IdentityError(
-            f"{path}: cannot be used ({error.strerror}); expected a file with {_EXPECTED}"
-        ) from error
+        raise _unusable(path, error) from error
     if not _AGENT_ID.fullmatch(line):
         raise IdentityError(
             f"{path}: the identity is {line[:80]!r}; expected {_EXPECTED}. Mend the file, or "
             f"remove it to begin as a new agent with new charts"
         )
     return line
+
+
+def _unusable(path: Path, error: OSError) -> IdentityError:
+    return IdentityError(
+        f"{path}: cannot be used ({error.strerror}); expected a file with {_EXPECTED}"
+    )
 
 
 def _create(path: Path) -> None:

@@ -21,13 +21,18 @@ def make_directory(path: Path) -> None:
     In a place where everybody may write, one that is there already must be ours or root's.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    is_public = path.parent.stat().st_mode & stat.S_IWOTH
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {os.geteuid(), 0}
-    if is_public and not is_ours:
+    if is_laid_by_another(path):
         raise PermissionError(
             1, "somebody else's, in a directory that everybody may write to", str(path)
         )
+
+
+def is_laid_by_another(path: Path) -> bool:
+    """Whether what is there may be a trap: not ours nor root's, where everybody may write."""
+    found = path.lstat()
+    is_public = bool(path.parent.stat().st_mode & stat.S_IWOTH)
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {os.geteuid(), 0}
+    return is_public and not is_ours
 
 
 def open_file(path: Path, flags: int) -> int:

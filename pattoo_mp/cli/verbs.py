@@ -53,6 +53,11 @@ VERBS: Final = (
         "Check the configuration, say where each setting comes from, and ask the server whether "
         "it is there. Changes nothing.",
     ),
+    Verb(
+        "--doctor",
+        "Check this host as the agent would use it, and say what to do where it is not well. "
+        "Changes nothing.",
+    ),
     Verb("--sample-config", "Print a commented configuration to start from."),
     Verb(
         "--event-listener", "Restart a hung agent; supervisord's event listener, run by it alone."
@@ -66,5 +71,5 @@ OPTIONS: Final = (
         ("--stop", "--restart"),
     ),
     Option("--file", "Prints this file alone.", ("--sample-config",), FILES),
-    Option("--json", "Prints JSON, for programs.", ("--check", "--once")),
+    Option("--json", "Prints JSON, for programs.", ("--check", "--once", "--doctor")),
 )

@@ -29,8 +29,11 @@ _SPARE_ASKERS: Final = 8
 class NoAnswerError(TimeoutError):
     """Somebody was asked and did not answer in time, or still has not."""
 
+    #: By these words it is known where only its text is left.
+    WORDS: Final = "no answer within"
+
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"no answer within {limit_s:g} s")
+        super().__init__(f"{self.WORDS} {limit_s:g} s")
 
 
 class TimeLimited(Generic[K, V]):

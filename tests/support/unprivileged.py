@@ -15,6 +15,19 @@ NOBODY: Final = 65534
 
 def as_nobody(question: Callable[[], str]) -> str:
     """What `question` answers in a child process of the user nobody; of ours, if we are not root."""
+
+    def without_rights() -> str:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        return question()
+
+    return in_child(without_rights)
+
+
+def in_child(question: Callable[[], str]) -> str:
+    """What `question` answers in a child process, which may do to itself what it likes."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -30,10 +43,6 @@ def as_nobody(question: Callable[[], str]) -> str:
 def _answer(question: Callable[[], str], writing: int) -> None:
     status = 1
     try:
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
         os.write(writing, question().encode())
         status = 0
     except BaseException:  # noqa: BLE001 - the parent tells it

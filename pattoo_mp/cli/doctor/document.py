@@ -1,0 +1,35 @@
+"""What `--doctor` found as a document for a script, described by `schema.json` here: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp.doctor.finding import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pattoo_mp.doctor.finding import Part
+
+#: It grows when a script that reads the document could no longer read it. What is only added
+#: to the document leaves it as it is.
+SCHEMA: Final = 1
+
+
+def document(parts: Sequence[Part]) -> dict[str, Any]:
+    """What `--doctor --json` prints."""
+    findings = [(part.title, finding) for part in parts for finding in part.findings]
+    return {
+        "schema": SCHEMA,
+        "is_well": all(finding.state is not State.TROUBLE for _, finding in findings),
+        "findings": [
+            {
+                "part": title,
+                "subject": finding.subject,
+                "state": finding.state.value,
+                "found": finding.found,
+                "advice": finding.advice,
+            }
+            for title, finding in findings
+        ],
+    }

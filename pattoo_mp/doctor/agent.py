@@ -1,0 +1,103 @@
+"""Whether an agent runs, under which supervisor, and what it complains of."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pattoo_mp import paths
+from pattoo_mp.control.supervisor import Supervisor
+from pattoo_mp.control.verbs import Agent
+from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.errors import PattooError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pattoo_mp.config import Config
+
+_UNIT = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is known of the agent's process. `error` says why it is not known whether it runs.
+
+    `troubles` are what its workers complain of; `silent` is why it did not answer.
+    """
+
+    pid: int | None = None
+    keeper: str = ""
+    error: str = ""
+    silent: str = ""
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+
+def look(config: Config) -> Running:
+    """Ask the PID file's lock, the agent, and its supervisord, if it has one."""
+    agent = Agent(config.system_daemon_directory)
+    try:
+        pid = agent.pid
+    except PattooError as error:
+        return Running(error=str(error))
+    keeper = _keeper(config, pid)
+    if pid is None:
+        return Running(keeper=keeper)
+    try:
+        workers = agent.status()["workers"]
+    except OSError as error:
+        return Running(pid, keeper, silent=error.strerror or str(error))
+    troubles = {
+        f"{name}: {what}": why
+        for name, worker in workers.items()
+        for what, why in worker["troubles"].items()
+    }
+    return Running(pid, keeper, troubles=troubles)
+
+
+def _keeper(config: Config, pid: int | None) -> str:
+    """Who starts the agent again when it ends; empty if nobody is known to."""
+    supervisor = Supervisor.of(paths.supervisor_file(config.system_daemon_directory), pid)
+    if supervisor is not None:
+        with suppress(PattooError):
+            return f"supervisord at {supervisor.url} ({supervisor.info()['statename']})"
+    if pid is None:
+        return ""
+    with suppress(OSError):
+        unit = unit_of(Path(f"/proc/{pid}/cgroup").read_text())
+        return f"systemd's {unit}" if unit else ""
+    return ""
+
+
+def unit_of(cgroups: str) -> str:
+    """The system service that a process belongs to, from /proc/PID/cgroup; empty if to none.
+
+    What a person starts by hand lies below user@UID.service, in a unit of another kind.
+    """
+    found = _UNIT.search(cgroups)
+    return found[1] if found and not found[1].startswith("user@") else ""
+
+
+def findings(running: Running) -> Iterator[Finding]:
+    """Whether it runs, and what it says is wrong."""
+    if running.error:
+        yield note("process", running.error, "ask as the user that runs the agent, or as root")
+    elif running.pid is None:
+        under = f", known to {running.keeper}" if running.keeper else ""
+        yield note("process", f"none runs{under}", "start it once all is well here")
+    elif running.silent:
+        yield trouble(
+            "process",
+            f"{running.pid} does not answer ({running.silent})",
+            "restart the agent; --stop --force ends one that hangs",
+        )
+    else:
+        under = (
+            f"under {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
+        )
+        yield well("process", f"{running.pid}, {under}")
+    for what, why in running.troubles.items():
+        yield trouble(what, why, "see pattoo.log, and what is said below")

@@ -1,0 +1,131 @@
+"""How long each metric family takes, and how often this host can be polled."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.collect import families
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.timelimit import NoAnswerError
+from pattoo_mp.doctor import units
+from pattoo_mp.doctor.finding import Finding, note, trouble, well
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pattoo_mp.collect.source import Sample, Shape, Source
+    from pattoo_mp.model import Layout, Origin, Pair, Poll, Series
+
+_POLLS_AGAIN: Final = 5
+#: A poll may take a quarter of its interval: the agent is there to watch the host, not to load it.
+_SHARE: Final = 4
+_LEAST_INTERVAL_S: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds that each family took, and that all of a poll took: the first time, then again.
+
+    `left_out` is what a poll had to do without in the end, and why.
+    """
+
+    families: Mapping[str, Sequence[float]]
+    polls: Sequence[float]
+    left_out: Mapping[str, str]
+    layout: Layout
+    poll: Poll
+
+
+@dataclass(slots=True)
+class _Timed:
+    """A source that keeps how long each of its answers took."""
+
+    source: Source
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def read(self) -> Sample:
+        begun = time.perf_counter()
+        try:
+            return self.source.read()
+        finally:
+            self.seconds.append(time.perf_counter() - begun)
+
+    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
+        return self.source.series(shape, host)
+
+
+def measure(origin: Origin, interval_ms: int) -> Measured:
+    """Poll a few times as the collector does, with the limits it has for those that hang."""
+    limit_s = families.time_limit_s(interval_ms / 1000)
+    timed = [_Timed(source) for source in families.sources(limit_s)]
+    poller = Poller(timed, origin, interval_ms)
+    families.prime()
+    polls = []
+    for _ in range(1 + _POLLS_AGAIN):
+        begun = time.perf_counter()
+        layout, poll = poller.poll(time.time_ns() // 1_000_000)
+        polls.append(time.perf_counter() - begun)
+    return Measured(_by_family(timed), polls, poller.left_out, layout, poll)
+
+
+def _by_family(timed: Sequence[_Timed]) -> dict[str, list[float]]:
+    """The sum of a family's sources, poll by poll. A source's name is family.source."""
+    sums: dict[str, list[float]] = {}
+    for source in timed:
+        family = source.name.partition(".")[0]
+        before = sums.get(family, [0.0] * len(source.seconds))
+        sums[family] = [sum(pair) for pair in zip(before, source.seconds, strict=True)]
+    return sums
+
+
+def findings(measured: Measured, interval_s: float) -> Iterator[Finding]:
+    """A line for each family, for what is left out, and for the interval."""
+    for family, (first, *again) in measured.families.items():
+        yield well(family, f"{units.time(median(again))}, {units.time(first)} the first time")
+    for name, why in measured.left_out.items():
+        yield _left_out(name, why)
+    first, *again = measured.polls
+    yield well(
+        "a whole poll",
+        f"{len(measured.layout.series)} datapoints in {units.time(median(again))}, "
+        f"{units.time(max(again))} at worst, {units.time(first)} the first time",
+    )
+    yield _interval(lowest_interval_s(max(again)), interval_s)
+
+
+def lowest_interval_s(poll_s: float) -> float:
+    """The shortest interval that leaves room for polls that take `poll_s`: 1, 2 or 5 and zeros."""
+    least = max(_LEAST_INTERVAL_S, _SHARE * poll_s)
+    power = 10.0 ** math.floor(math.log10(least) + 1e-9)
+    step = next(step for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
+    return round(step * power, 6)
+
+
+def _interval(lowest_s: float, interval_s: float) -> Finding:
+    found = f"{interval_s:g} s; {lowest_s:g} s or more is safe on this host"
+    if interval_s >= lowest_s:
+        return well("polling_interval", found)
+    return trouble(
+        "polling_interval",
+        found,
+        f"set it to {lowest_s:g} or more: a poll that does not end in time costs the next its tick",
+    )
+
+
+def _left_out(name: str, why: str) -> Finding:
+    found = f"left out of the polls: {why}"
+    if NoAnswerError.WORDS in why:
+        return trouble(
+            name, found,
+            "bring back what it waits for, or unmount it (umount --lazy); "
+            "until then polls go without it",
+        )  # fmt: skip
+    return note(name, found, "nothing, if you can do without it; the polls go on")

@@ -1,0 +1,111 @@
+"""How long an outage of the server the spool holds on this host, and which limit ends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.doctor import units
+from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.spool.tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.model import Layout, Poll
+
+#: Enough that what a file has besides its polls does not count.
+_POLLS: Final = 1000
+#: As `pattoo_mp.spool.salvage.put_aside` names a file: why, and when.
+_ASIDE: Final = re.compile(r"\.([a-z-]+-\d{8}T\d{6}|\d+)")
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the spool has, and what its disk leaves it (bytes); `aside` are spools put aside."""
+
+    used_bytes: int
+    free_bytes: int
+    aside: tuple[str, ...] = ()
+
+
+def look(spool: Path) -> Room:
+    """Look at the file and its disk, without opening it: an agent may be using it."""
+    parts = [spool.with_name(spool.name + part) for part in ("", "-wal")]
+    directory = next(parent for parent in spool.parents if parent.exists())
+    disk = os.statvfs(directory)
+    beside = (path.name for path in spool.parent.glob(f"{spool.name}.*"))
+    aside = [name for name in beside if _ASIDE.fullmatch(name.removeprefix(spool.name))]
+    return Room(
+        sum(part.stat().st_size for part in parts if part.exists()),
+        disk.f_bavail * disk.f_frsize,
+        tuple(sorted(aside)),
+    )
+
+
+def bytes_a_poll(layout: Layout, poll: Poll) -> float:
+    """What a poll takes in a spool: written to one that is thrown away, and measured."""
+    with tempfile.TemporaryDirectory() as directory:
+        tables = Tables(Path(directory) / "spool.sqlite")
+        with tables.transaction():
+            tables.add([poll], {layout.identifier: layout.packed})
+        before = tables.used_bytes()
+        with tables.transaction():
+            tables.add([poll] * _POLLS, {})
+        taken = tables.used_bytes() - before
+        tables.close()
+    return taken / _POLLS
+
+
+def findings(config: Config, room: Room, poll_bytes: float) -> Iterator[Finding]:
+    """The disk's room, how long an outage from now on may last, and what was put aside."""
+    yield well(
+        "disk",
+        f"{units.size(room.free_bytes)} free, {units.size(room.used_bytes)} used by the spool",
+    )
+    yield _outage(config, room, poll_bytes)
+    if room.aside:
+        yield note(
+            "put aside",
+            f"{', '.join(room.aside)} in {config.cache_directory}",
+            "remove it if you need it no more; what could be read of it has gone on",
+        )
+
+
+def _outage(config: Config, room: Room, poll_bytes: float) -> Finding:
+    held_s, (limit, advice) = held(config, room, poll_bytes)
+    found = (
+        f"{units.time(held_s)} of the server's fit, {units.size(poll_bytes)} every "
+        f"{config.interval_ms / 1000:g} s; {limit}"
+    )
+    if held_s >= _DAY_S:
+        return well("outage", found)
+    if held_s >= _HOUR_S:
+        return note("outage", found, advice)
+    return trouble("outage", found, advice)
+
+
+def held(config: Config, room: Room, poll_bytes: float) -> tuple[float, tuple[str, str]]:
+    """For how many seconds from now polls are kept, and the limit that comes first.
+
+    The limit is given with what a person may do about it.
+    """
+    bytes_a_second = poll_bytes * 1000 / config.interval_ms
+    to_limit = max(0, config.spool_max_bytes - room.used_bytes)
+    on_disk = max(0, room.free_bytes - config.spool_min_free_bytes)
+    limits = {
+        ("spool_max_age ends it", "raise spool_max_age"): float(config.spool_max_age),
+        ("spool_max_bytes ends it", "raise spool_max_bytes"): to_limit / bytes_a_second,
+        ("its disk ends it", f"make room on the disk of {config.cache_directory}"): (
+            on_disk / bytes_a_second
+        ),
+    }
+    first = min(limits, key=lambda limit: limits[limit])
+    return limits[first], first

@@ -1,0 +1,63 @@
+"""What --doctor found, in words and as a document."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pattoo_mp.cli.doctor.document import document
+from pattoo_mp.cli.doctor.text import lines, summary
+from pattoo_mp.doctor.finding import Part, note, trouble, well
+
+GOLDEN = Path(__file__).parent / "golden" / "doctor.txt"
+VALIDATOR = Draft202012Validator(
+    json.loads((files("pattoo_mp.cli.doctor") / "schema.json").read_text())
+)
+PARTS = (
+    Part("Agent", (well("process", "7, under systemd's pattoo_agent.service"),)),
+    Part(
+        "Places",
+        (
+            well("log_directory", "/var/log/pattoo"),
+            trouble(
+                "cache_directory",
+                "/var/cache/pattoo cannot be written to, as pattoo",
+                "install -d -o pattoo /var/cache/pattoo, or name another directory that "
+                "the agent's user may write to",
+            ),
+        ),
+    ),
+    Part("Clock", (note("time server", "none is followed", "run chrony"),)),
+)
+
+
+def test_the_report_reads_as_the_golden_file() -> None:
+    """Part by part, with what to do below what is not well, and a line at the end."""
+    text = "\n".join(line for part in PARTS for line in lines(part))
+    assert f"{text}\n{summary(PARTS)}\n" == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (PARTS[:1], "All is well."),
+        (PARTS[::2], "All is well, 1 to note."),
+        (PARTS[:2], "Not well: 1 bad."),
+    ],
+)
+def test_the_last_line_says_how_it_stands(parts: tuple[Part, ...], words: str) -> None:
+    """What is only to be noted is well."""
+    assert summary(parts) == words
+
+
+def test_the_document_is_as_its_schema_says() -> None:
+    """Each finding with its part; well only if none is bad."""
+    found = document(PARTS)
+    VALIDATOR.validate(found)
+    assert [finding["state"] for finding in found["findings"]] == ["ok", "ok", "bad", "note"]
+    assert not found["is_well"]
+    assert document(PARTS[::2])["is_well"]

@@ -1,0 +1,52 @@
+"""Whether an agent runs, and under whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp.doctor.agent import Running, findings, unit_of
+from pattoo_mp.doctor.finding import State
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "unit"),
+    [
+        ("0::/system.slice/pattoo_agent.service\n", "pattoo_agent.service"),
+        ("12:pids:/\n1:name=systemd:/system.slice/supervisor.service\n0::/\n", "supervisor.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/mine.service\n", "mine.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope\n", ""),
+        ("0::/user.slice/user-1000.slice/session-3.scope\n", ""),
+        ("0::/docker/0123abcd\n", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_service_of_systemds_is_known_by_its_cgroup(cgroups: str, unit: str) -> None:
+    """What a person started by hand is in none."""
+    assert unit_of(cgroups) == unit
+
+
+@pytest.mark.parametrize(
+    ("running", "state", "words"),
+    [
+        (Running(7, "systemd's x.service"), State.WELL, "7, under systemd's x.service"),
+        (Running(7), State.WELL, "7, started by hand: nothing restarts it"),
+        (Running(), State.NOTE, "none runs"),
+        (Running(keeper="supervisord at x (FATAL)"), State.NOTE,
+         "none runs, known to supervisord at x (FATAL)"),
+        (Running(error="Permission denied"), State.NOTE, "Permission denied"),
+        (Running(7, silent="timed out"), State.TROUBLE, "7 does not answer (timed out)"),
+    ],
+)  # fmt: skip
+def test_an_agent_is_told_with_who_keeps_it(running: Running, state: State, words: str) -> None:
+    """One that is silent is trouble; one that does not run is not."""
+    (found,) = findings(running)
+    assert (found.state, found.found) == (state, words)
+    assert bool(found.advice) == (state is not State.WELL)
+
+
+def test_what_a_running_agent_complains_of_is_trouble() -> None:
+    """Each in a line."""
+    complaints = {"uploader: spool": "disk is full", "collector: x": "y"}
+    _, *found = findings(Running(7, troubles=complaints))
+    assert [(f.subject, f.found) for f in found] == list(complaints.items())
+    assert {f.state for f in found} == {State.TROUBLE}

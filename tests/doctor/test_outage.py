@@ -1,0 +1,121 @@
+"""How long an outage the spool holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp import config, paths
+from pattoo_mp.doctor import outage
+from pattoo_mp.doctor.finding import Finding, State
+from pattoo_mp.doctor.outage import Room
+from pattoo_mp.model import INTEGER, Layout, Poll, Series
+from pattoo_mp.spool.store import Spool
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pattoo_mp.config import Config
+
+GB = 1_000_000_000
+DAY_S = 86_400
+NOW_MS = 1_700_000_000_000
+
+
+@pytest.fixture
+def settings(home: Path) -> Config:
+    """Polls every second, and the default limits."""
+    (home / "pattoo.yaml").write_text(
+        "pattoo:\n"
+        + "".join(f"  {name}_directory: {home}/{name}\n" for name in ("log", "cache", "daemon"))
+    )
+    (home / "pattoo_agent_os_autonomousd.yaml").write_text(
+        "pattoo_agent_os_autonomousd: {polling_interval: 1}\n"
+    )
+    return config.check(home)
+
+
+def limit(settings: Config, room: Room, poll_bytes: float) -> tuple[float, str]:
+    """Days that are held, and what ends them."""
+    seconds, (name, _) = outage.held(settings, room, poll_bytes)
+    return seconds / DAY_S, name
+
+
+def test_the_first_limit_that_is_reached_ends_an_outage(settings: Config) -> None:
+    """Age, size, or the disk; and what is in the spool already is taken off its size."""
+    assert limit(settings, Room(0, 100 * GB), 100) == (30, "spool_max_age ends it")
+    assert limit(settings, Room(0, 100 * GB), 1000) == (
+        GB / 1000 / DAY_S,
+        "spool_max_bytes ends it",
+    )
+    half = Room(GB // 2, 100 * GB)
+    assert limit(settings, half, 1000) == (GB / 2000 / DAY_S, "spool_max_bytes ends it")
+    small = Room(0, GB // 2)
+    kept = GB // 2 - settings.spool_min_free_bytes
+    assert limit(settings, small, 1000) == (kept / 1000 / DAY_S, "its disk ends it")
+
+
+def test_a_longer_interval_holds_a_longer_outage(settings: Config) -> None:
+    """In proportion."""
+    slower = replace(settings, interval_ms=10_000, spool_max_age=10**9)
+    assert limit(slower, Room(0, 100 * GB), 1000)[0] == 10 * GB / 1000 / DAY_S
+
+
+@pytest.mark.parametrize(
+    ("hours", "state"),
+    [(25, State.WELL), (2, State.NOTE), (0.5, State.TROUBLE), (0, State.TROUBLE)],
+)
+def test_a_day_is_well_and_less_than_an_hour_is_trouble(
+    settings: Config, hours: float, state: State
+) -> None:
+    """With what to do about the limit that comes first."""
+    room = Room(0, settings.spool_min_free_bytes + int(hours * 3600 * 1000))
+    found = by_subject(settings, room)["outage"]
+    assert found.state is state
+    if state is not State.WELL:
+        assert found.advice == f"make room on the disk of {settings.cache_directory}"
+
+
+def test_a_full_spool_holds_nothing_more(settings: Config) -> None:
+    """Not less than nothing."""
+    assert limit(settings, Room(2 * GB, GB), 1000) == (0, "spool_max_bytes ends it")
+
+
+def test_spools_put_aside_are_named(settings: Config) -> None:
+    """And nothing else that lies beside the spool."""
+    spool = paths.spool_file(settings)
+    spool.parent.mkdir()
+    for name in ("", "-wal", "-shm", ".lock", ".new", ".account", ".damaged-20260101T000000", ".1"):
+        spool.with_name(spool.name + name).write_text("12345")
+    room = outage.look(spool)
+    assert room.aside == (f"{spool.name}.1", f"{spool.name}.damaged-20260101T000000")
+    assert room.used_bytes == 10
+    assert by_subject(settings, room)["put aside"].state is State.NOTE
+
+
+def test_before_the_first_start_there_is_only_the_disk(settings: Config) -> None:
+    """Nothing is made to find that out."""
+    room = outage.look(paths.spool_file(settings))
+    assert (room.used_bytes, room.aside) == (0, ())
+    assert room.free_bytes > 0
+    assert not settings.cache_directory.exists()
+
+
+@pytest.mark.parametrize("series", [10, 100, 900])
+def test_what_a_poll_takes_is_what_the_spool_grows_by(home: Path, series: int) -> None:
+    """Within a tenth, whatever its size: small ones share a page, large ones take several."""
+    layout = Layout(ORIGIN, 1000, tuple(Series(f"k{n}", INTEGER, ()) for n in range(series)))
+    polls = [Poll.of(layout, NOW_MS + n, [2**40 + n] * series) for n in range(3000)]
+    spool = Spool(home / "spool.sqlite")
+    spool.append(list(enumerate(polls, 1)), {layout.identifier: layout.packed}, "c")
+    spool.close()  # what is in the journal goes into the file
+    size = (home / "spool.sqlite").stat().st_size / 3000
+    assert outage.bytes_a_poll(layout, polls[0]) == pytest.approx(size, rel=0.1)
+
+
+def by_subject(settings: Config, room: Room) -> dict[str, Finding]:
+    """The findings for polls of 1000 bytes."""
+    return {f.subject: f for f in outage.findings(settings, room, 1000)}

@@ -1,0 +1,97 @@
+"""The places of the agent's files, as its user sees them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp import config
+from pattoo_mp.doctor import places
+from pattoo_mp.doctor.finding import State
+from pattoo_mp.doctor.places import Place, Use
+from tests.support.unprivileged import NOBODY, as_nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.agent import Agent
+
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def place(home: Path) -> Path:
+    """A directory of nobody's, with files of all kinds in it."""
+    for name in ("good", "closed", "target"):
+        (home / name).write_text("12345")
+    (home / "link").symlink_to(home / "target")
+    (home / "directory").mkdir()
+    (home / "shut").mkdir()
+    if IS_ROOT:
+        for path in (home, home / "good", home / "directory"):
+            os.chown(path, NOBODY, NOBODY)
+    (home / "closed").chmod(0o400)
+    (home / "shut").chmod(0o500)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("good", Use.GOOD),
+        ("new", Use.ABSENT),
+        ("new/new", Use.ABSENT),
+        ("link", Use.LINK),
+        ("directory", Use.NO_FILE),
+        ("closed", Use.CLOSED),
+        ("shut/new", Use.NO_WAY),
+        ("good/new", Use.NO_WAY),
+    ],
+)
+def test_what_a_user_without_rights_may_do_there_is_told(place: Path, name: str, use: Use) -> None:
+    """And nothing is made to find it out."""
+    before = sorted(place.rglob("*"))
+    assert as_nobody(lambda: places.look("file", place / name).use.name) == use.name
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can lay a directory of another's")
+def test_a_directory_that_another_laid_where_all_may_write_is_a_trap(home: Path) -> None:
+    """As at a start, which refuses it."""
+    home.chmod(0o1777)
+    (home / "theirs").mkdir()
+    (home / "theirs").chmod(0o777)
+    os.chown(home / "theirs", 1, 1)
+    assert places.look("file", home / "theirs" / "new").use is Use.TRAP
+    assert as_nobody(lambda: places.look("file", home / "theirs" / "new").use.name) == "TRAP"
+
+
+@pytest.mark.parametrize("use", [use for use in Use if use not in {Use.GOOD, Use.ABSENT}])
+def test_each_trouble_says_what_to_do(home: Path, use: Use) -> None:
+    """With the file or its directory, and the user."""
+    found = places.in_words(Place("log", home / "log", use), "pattoo")
+    assert found.state is State.TROUBLE
+    assert str(home) in found.advice
+    assert use.value in found.found
+
+
+def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
+    make_agent: Callable[..., Agent],
+) -> None:
+    """Root can, and so would not see it."""
+    agent = make_agent()
+    settings = config.check(agent.configuration)
+    agent.home.chmod(0o755)
+    (agent.configuration / "pattoo.yaml").chmod(0o000)
+
+    def told() -> str:
+        found = list(places.findings(agent.configuration, settings, "nobody"))
+        return "\n".join(f"{f.state.value} {f.subject}: {f.found}" for f in found)
+
+    assert f"bad pattoo.yaml: {agent.configuration}/pattoo.yaml cannot be read" in as_nobody(told)
+    if IS_ROOT:
+        assert "bad log_directory" in as_nobody(told)
+        assert "bad" not in told()

@@ -1,0 +1,143 @@
+"""--doctor, tried as an operator would: on a host that is well, and on hosts that are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pattoo_mp import config
+from pattoo_mp.doctor.examination import Examination
+from pattoo_mp.doctor.finding import State
+from tests.support.agent import NAME
+from tests.support.server import hanging
+from tests.support.supervised import Supervised
+from tests.support.unprivileged import NOBODY
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.agent import Agent
+    from tests.support.server import PattooServer
+
+    MakeAgent = Callable[..., Agent]
+
+VALIDATOR = Draft202012Validator(
+    json.loads((files("pattoo_mp.cli.doctor") / "schema.json").read_text())
+)
+
+
+def told(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The findings of --doctor --json, by part and subject."""
+    document = json.loads(done.stdout)
+    VALIDATOR.validate(document)
+    assert done.returncode == (0 if document["is_well"] else 1)
+    return {(f["part"], f["subject"]): f for f in document["findings"]}
+
+
+def contents(home: Path) -> list[str]:
+    """All that lies there."""
+    return sorted(str(path) for path in home.rglob("*"))
+
+
+def test_before_the_first_start_all_may_be_well(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Exit 0, every part is told, and nothing is made."""
+    agent = make_agent(port=server.port, interval=300)
+    before = contents(agent.home)
+    done = agent.run("--doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    titles = [line for line in done.stdout.splitlines() if line and line[0] != " "]
+    assert titles[:-1] == ["Agent", "User", "Name", "Places", "Server", "Clock", "Polls", "Spool"]
+    assert titles[-1].startswith("All is well")
+    assert contents(agent.home) == before
+
+
+def test_an_agent_that_runs_is_not_disturbed(make_agent: MakeAgent, server: PattooServer) -> None:
+    """Its processes and files stay as they are, and it is known."""
+    agent = make_agent(port=server.port, interval=86400)
+    agent.start()
+    wait_for(lambda: agent.status()["polls"]["delivered"] == 1, what="the first poll's delivery")
+    before = agent.processes(), contents(agent.home)
+    found = told(agent.run("--doctor", "--json"))
+    assert (agent.processes(), contents(agent.home)) == before
+    assert found["Agent", "process"]["found"].startswith(f"{agent.pid}, ")
+    assert found["User", "user"]["found"].endswith(", who runs the agent")
+    assert all(f["state"] == "ok" for (part, _), f in found.items() if part == "Places")
+    assert found["Name", "identity"]["state"] == "ok"
+    assert len(server.posts) == 1
+
+
+def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
+    """With what to do."""
+    found = told(make_agent(port=9).run("--doctor", "--json"))
+    bad = [finding for finding in found.values() if finding["state"] == "bad"]
+    assert [finding["subject"] for finding in bad] == ["server"]
+    assert "Connection refused" in bad[0]["found"]
+    assert "ip_bind_port" in bad[0]["advice"]
+
+
+def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """No part takes longer than its limit."""
+    until = threading.Event()
+    server.status_page = hanging(until)
+    agent = make_agent(port=server.port)
+    settings = config.check(agent.configuration)
+    parts = {part.title: part for part in Examination(agent.configuration, settings, 3.0).parts()}
+    until.set()
+    assert [(f.subject, f.found) for f in parts["Server"].findings] == [
+        ("server", "no answer within 3 s")
+    ]
+    assert parts["Polls"].findings[0].state is State.WELL
+    assert "Spool" in parts
+
+
+def test_a_configuration_that_is_wrong_is_exit_2(make_agent: MakeAgent) -> None:
+    """As everywhere, in the same words."""
+    agent = make_agent()
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
+    done = agent.run("--doctor")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "polling_interval: 'never'; expected a number of seconds" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can see with another's eyes")
+def test_root_is_told_what_the_agents_user_sees(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """A directory that root may write to, and that user may not, is trouble."""
+    agent = make_agent(port=server.port)
+    agent.home.chmod(0o755)
+    for name in ("daemon", "cache", "log"):
+        (agent.home / name).mkdir()
+        os.chown(agent.home / name, NOBODY, NOBODY)
+    os.chown(agent.home / "log", 0, 0)
+    found = told(agent.run("--doctor", "--json"))
+    assert found["User", "user"]["found"] == f"nobody, who owns {agent.home}/daemon"
+    assert found["Places", "cache_directory"]["state"] == "ok"
+    for subject in ("log_directory", "log"):
+        assert found["Places", subject]["state"] == "bad"
+        assert "nobody" in found["Places", subject]["advice"]
+
+
+def test_a_supervisord_that_runs_the_agent_is_named(home: Path, server: PattooServer) -> None:
+    """By its address, while it runs and when it is stopped."""
+    agent = Supervised(home, port=server.port)
+    with agent.supervised():
+        socket = f"unix://{agent.configuration}/supervisor.sock"
+        found = told(agent.run("--doctor", "--json"))["Agent", "process"]
+        assert found["found"] == f"{agent.pid}, under supervisord at {socket} (RUNNING)"
+        agent.stop()
+        found = told(agent.run("--doctor", "--json"))["Agent", "process"]
+        assert found["found"] == f"none runs, known to supervisord at {socket} (STOPPED)"
