@@ -8,6 +8,7 @@ The queue is bounded by count and by bytes: when it is full the oldest goes, and
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -47,6 +48,13 @@ class Channel:
     def __len__(self) -> int:
         """How many polls are here: leased ones too, until they are acknowledged."""
         return len(self._waiting) + len(self._leased)
+
+    @property
+    def oldest_ms(self) -> int:
+        """The time of the oldest poll that is here; 0 if there is none."""
+        for _, poll in itertools.chain(self._leased, self._waiting):
+            return poll.timestamp_ms
+        return 0
 
     def add_layout(self, identifier: str, packed: bytes) -> None:
         """Keep a layout for the polls that will refer to it."""

@@ -15,7 +15,7 @@ worker → control       NOTE troubles                                ({what: wh
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
 
 
@@ -35,17 +35,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadState:
-    """How the uploader stands, for the status.
+    """How the posting stands, for the status; what became of polls is in the `Account`.
 
-    Counts are since this uploader started, but for `waiting` and `quarantined`, which count what
-    is in the spool. Times are in ms since the epoch, 0 where it has not happened yet. `old_…` are
-    the original agent's unsent posts: still there, delivered, and put aside.
+    `posts` and `sent_bytes` count what the server has taken since this uploader started. Times are
+    in ms since the epoch, 0 where it has not happened yet. `old_…` are the original agent's unsent
+    posts: still there, delivered, and put aside.
     """
 
-    waiting: int = 0
-    delivered: int = 0
     posts: int = 0
-    quarantined: int = 0
+    sent_bytes: int = 0
     last_post_ms: int = 0
     last_error: str = ""
     last_error_ms: int = 0
@@ -59,12 +57,32 @@ class UploadState:
         """The state as a message carries it; `UploadState(*fields)` reads it."""
         return list(astuple(self))
 
+    def after(self, before: UploadState) -> UploadState:
+        """The state over several uploaders: `before` is how it stood when the last one ended.
+
+        A server that took nothing from that one, and nothing from this one yet, has been failing
+        since then.
+        """
+        error = self if self.last_error else before
+        failing = self if self.posts or not before.failing_since_ms else before
+        return replace(
+            self,
+            posts=before.posts + self.posts,
+            sent_bytes=before.sent_bytes + self.sent_bytes,
+            last_post_ms=self.last_post_ms or before.last_post_ms,
+            last_error=error.last_error,
+            last_error_ms=error.last_error_ms,
+            failing_since_ms=failing.failing_since_ms,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """What the uploader says of the spool; all of it since the spool was first made.
 
-    `kept_of_channel` and `sequence` are of this control process's channel alone.
+    `kept_of_channel` and `sequence` are of this control process's channel alone. Times (ms) are of
+    polls, 0 if there is none: the newest that was kept, the newest that the server has, and the
+    oldest that waits.
     """
 
     sequence: int = 0
@@ -74,5 +92,7 @@ class Account:
     waiting: int = 0
     quarantined: int = 0
     newest_ms: int = 0
+    delivered_ms: int = 0
+    oldest_ms: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     book: str = ""

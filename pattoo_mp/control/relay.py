@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.control.drainage import Drainage
 from pattoo_mp.control.ledger import CHANNEL_FULL, Ledger
+from pattoo_mp.control.recent import Recent, window_s
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
 
 if TYPE_CHECKING:
     from pattoo_mp.channel import Channel
+    from pattoo_mp.control.recent import Counts
     from pattoo_mp.control.worker import Worker
     from pattoo_mp.link import Link, Message
 
@@ -30,17 +33,20 @@ class Relay:
         self.channel = channel
         self.ledger = ledger
         self.upload = UploadState()
-        self.posts = 0
+        self.recent = Recent()
+        self.drainage = Drainage()
         self.leaving = False
         self.closed = False
         self.any_kept = False
-        self._posts_before = 0
+        self._upload_before = UploadState()
         self._book = _EMPTY_BOOK
         self._last_layout_id = ""
         self._new_collector = False
 
     def handle(self, worker: Worker, message: Message) -> None:
         """Act on one message of a worker."""
+        if self.ledger.account is not None:
+            self.recent.note(window_s(self.ledger.interval_ms), self.counts)
         match message:
             case [Kind.LAYOUT | Kind.POLL as kind, *fields]:
                 worker.fruitful = True
@@ -63,7 +69,8 @@ class Relay:
         self.channel.release()
         self.leaving = self.closed = False
         self._last_layout_id = ""
-        self._posts_before = self.posts
+        self._upload_before = self.upload
+        self.drainage.stopped()
         self._book = _EMPTY_BOOK
 
     def lease_to(self, uploader: Worker) -> None:
@@ -96,6 +103,19 @@ class Relay:
         except LinkClosedError:
             _LOG.debug("The uploader is gone already.")
 
+    def counts(self) -> Counts:
+        """What is counted, as it stands: the difference of two of these is what came between."""
+        account = self.ledger.account or Account()
+        return {
+            "polled": self.ledger.polled,
+            "missed": self.ledger.missed.total(),
+            "delivered": account.delivered,
+            "dropped": self.ledger.total_dropped().total(),
+            "quarantined": account.quarantined,
+            "posts": self.upload.posts,
+            "sent_bytes": self.upload.sent_bytes,
+        }
+
     def _collected(self, kind: Kind, fields: list[Any]) -> None:
         if kind == Kind.LAYOUT:
             self.channel.add_layout(*fields)
@@ -122,12 +142,19 @@ class Relay:
             self.leaving = True
         elif kind == Kind.UPLOAD:
             state, account = fields
-            self.upload = UploadState(*state)
-            self.posts = self._posts_before + self.upload.posts
-            self.ledger.settle(Account(**account))
+            self.upload = UploadState(*state).after(self._upload_before)
+            self._settle(Account(**account))
             self._kept(uploader, account["sequence"])
         else:
             self._kept(uploader, fields[0])
+
+    def _settle(self, account: Account) -> None:
+        before = self.ledger.account
+        self.ledger.settle(account)
+        if before is not None and account.delivered > before.delivered:
+            self.drainage.taken(account.delivered - before.delivered)
+        if self.upload.failing_since_ms or not account.waiting:
+            self.drainage.stopped()
 
     def _kept(self, uploader: Worker, sequence: int) -> None:
         if sequence:

@@ -1,11 +1,21 @@
-"""The status as data: what control knows of itself, its workers, and every poll."""
+"""The status as data: what control knows of itself, its workers, and every poll.
+
+`status.schema.json` beside this file describes it, and is its contract with scripts. A field may
+be added; one that goes, or that changes its meaning, makes another `SCHEMA`.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp import __version__
+from pattoo_mp.control.drainage import gone_in_s
+from pattoo_mp.control.recent import window_s
+from pattoo_mp.control.troubles import is_behind, spacing_ms, trouble, troubles
+from pattoo_mp.control.usage import usage
 from pattoo_mp.messages import Account
 
 if TYPE_CHECKING:
@@ -20,39 +30,52 @@ SCHEMA: Final = 1
 def snapshot(started_ms: int, workers: Iterable[Worker], relay: Relay) -> dict[str, Any]:
     """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
     ledger, upload = relay.ledger, relay.upload
-    account = ledger.account or Account()
-    return {
+    now_ms = time.time_ns() // 1_000_000
+    status: dict[str, Any] = {
         "schema": SCHEMA,
-        "control": {"pid": os.getpid(), "started_ms": started_ms},
+        "state": "running",
+        "now_ms": now_ms,
+        "version": __version__,
+        "control": {"pid": os.getpid(), "started_ms": started_ms, **usage(os.getpid())},
         "workers": {worker.role.name: _worker(worker) for worker in workers},
         "interval_ms": ledger.interval_ms,
-        "polls": {
-            "polled": ledger.total_polled,
-            "delivered": account.delivered,
-            "in_spool": account.waiting,
-            "in_channel": len(relay.channel),
-            "quarantined": account.quarantined,
-            "dropped": dict(ledger.total_dropped()),
-            "unaccounted": ledger.unaccounted(len(relay.channel)),
-            "since_start": ledger.polled,
-            "last_ms": ledger.last_poll_ms if ledger.polled else 0,
-        },
+        "polls": _polls(relay),
         "missed": dict(ledger.missed),
         "gaps": [asdict(gap) for gap in ledger.gaps],
         "posts": {
             "server": upload.server,
-            "count": relay.posts,
+            "count": upload.posts,
+            "sent_bytes": upload.sent_bytes,
             "last_ms": upload.last_post_ms,
             "last_error": upload.last_error,
             "last_error_ms": upload.last_error_ms,
             "failing_since_ms": upload.failing_since_ms,
         },
+        "recent": _recent(relay),
         "old_posts": {
             "waiting": upload.old_waiting,
             "delivered": upload.old_taken,
             "put_aside": upload.old_bad,
         },
     }
+    status["backlog"] = _backlog(relay, status["polls"], now_ms)
+    status["troubles"] = troubles(status)
+    return status
+
+
+def silent(pid: int) -> dict[str, Any]:
+    """The status of an agent whose control process is there and does not answer."""
+    return {
+        "schema": SCHEMA,
+        "state": "silent",
+        "control": {"pid": pid},
+        "troubles": [trouble("control_silent")],
+    }
+
+
+def stopped() -> dict[str, Any]:
+    """The status of an agent that does not run."""
+    return {"schema": SCHEMA, "state": "stopped", "troubles": []}
 
 
 def _worker(worker: Worker) -> dict[str, Any]:
@@ -61,5 +84,45 @@ def _worker(worker: Worker) -> dict[str, Any]:
         "started_ms": worker.started_ms,
         "restarts": worker.restarts,
         "last_death": worker.last_death,
+        "deaths_ms": list(worker.deaths_ms),
         "troubles": worker.troubles,
+        **usage(worker.pid),
+    }
+
+
+def _polls(relay: Relay) -> dict[str, Any]:
+    ledger = relay.ledger
+    account = ledger.account or Account()
+    return {
+        "polled": ledger.total_polled,
+        "delivered": account.delivered,
+        "in_spool": account.waiting,
+        "in_channel": len(relay.channel),
+        "quarantined": account.quarantined,
+        "dropped": dict(ledger.total_dropped()),
+        "unaccounted": ledger.unaccounted(len(relay.channel)),
+        "since_start": ledger.polled,
+        "last_ms": ledger.last_poll_ms if ledger.polled else 0,
+        "last_delivered_ms": account.delivered_ms,
+        "oldest_waiting_ms": account.oldest_ms or relay.channel.oldest_ms,
+    }
+
+
+def _recent(relay: Relay) -> dict[str, float]:
+    seconds, counts = relay.recent.since(window_s(relay.ledger.interval_ms), relay.counts())
+    return {"seconds": round(seconds, 3), **counts}
+
+
+def _backlog(relay: Relay, polls: dict[str, Any], now_ms: int) -> dict[str, float | None]:
+    """What waits though the server should have it: nothing, as long as all goes its usual way."""
+    interval_ms = relay.ledger.interval_ms
+    if not is_behind(polls["oldest_waiting_ms"], interval_ms, now_ms):
+        return {"polls": 0, "taken_per_s": None, "gone_in_s": None}
+    waiting = polls["in_spool"] + polls["in_channel"]
+    speed = relay.drainage.polls_per_s(spacing_ms(interval_ms) / 1000)
+    gone_s = gone_in_s(waiting, speed, interval_ms)
+    return {
+        "polls": waiting,
+        "taken_per_s": None if speed is None else round(speed, 3),
+        "gone_in_s": None if gone_s is None else round(gone_s, 1),
     }

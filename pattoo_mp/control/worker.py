@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Exit status of a worker that says that no restart can help.
 FATAL_STATUS: Final = 3
+#: So many of the last deaths are kept with their times.
+_DEATHS: Final = 5
 #: The signals for which control has handlers.
 _HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 
@@ -52,6 +55,7 @@ class Worker:
         self.started_ms = 0
         self.restarts = 0
         self.last_death = ""
+        self.deaths_ms: deque[int] = deque(maxlen=_DEATHS)
         self.start_at = 0.0
         self.troubles: dict[str, str] = {}
         self.fatal = ""
@@ -103,6 +107,7 @@ class Worker:
         now = time.monotonic()
         self.start_at = now + self._pace.delay_s(now, fruitful=self.fruitful)
         self.restarts += 1
+        self.deaths_ms.append(time.time_ns() // 1_000_000)
 
     def kill(self, wait_s: float) -> None:
         """SIGKILL, and wait for the end, but not for ever: a dead disk may hold a process."""

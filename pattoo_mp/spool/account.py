@@ -22,7 +22,9 @@ class SpoolState:
     """The account: all of it since the spool was first made, but for `sequence`.
 
     `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
-    `newest_ms` is the newest poll ever kept; `book` is what the channel's side asked to be kept.
+    `newest_ms` is the newest poll ever kept, `delivered_ms` the newest that the server has, and
+    `oldest_ms` the oldest that waits, 0 if none does (ms since the epoch). `book` is what the
+    channel's side asked to be kept.
     `commits` tells an older account from a newer one; `acknowledged_id` is the last one delivered.
     """
 
@@ -34,6 +36,8 @@ class SpoolState:
     waiting: int = 0
     quarantined: int = 0
     newest_ms: int = 0
+    delivered_ms: int = 0
+    oldest_ms: int = 0
     envelope_ms: int = 0
     commits: int = 0
     acknowledged_id: int = 0
@@ -49,6 +53,7 @@ class SpoolState:
             "kept": self.kept,
             "delivered": self.delivered,
             "newest_ms": self.newest_ms,
+            "delivered_ms": self.delivered_ms,
             "envelope_ms": self.envelope_ms,
             "commits": self.commits,
             "acknowledged_id": self.acknowledged_id,
@@ -73,6 +78,7 @@ def state_of(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
     """The account that a file holds: facts as noted, rows as counted."""
     known = state_of_facts(facts)
     known.waiting = tables.count("polls")
+    known.oldest_ms = tables.oldest_ms()
     known.quarantined = tables.count("quarantine")
     return known
 

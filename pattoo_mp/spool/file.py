@@ -82,6 +82,7 @@ class SpoolFile:
         now.commits += 1
         with self.tables.transaction():
             yield self.tables
+            now.oldest_ms = self.tables.oldest_ms()
             self.tables.set_facts(now.facts())
         self.state = now
         self._copy.write(now)
@@ -184,6 +185,7 @@ class SpoolFile:
             saved = copy(old, new, known.acknowledged_id) if old is not None else 0
             self.lost |= self.given - {spooled.id for spooled in new.oldest(len(self.given))}
             settled = _settled(known, saved, reason)
+            settled.oldest_ms = new.oldest_ms()
             with new.transaction():
                 new.set_facts(settled.facts())
         finally:

@@ -184,6 +184,7 @@ class Spool:
         now = self.state
         arrived = sum(lost <= last_id for lost in self._file.lost)
         with self._file.transaction(now) as tables:
+            now.delivered_ms = tables.newest_ms(last_id) or now.delivered_ms
             removed = tables.remove(last_id)
             now.delivered += removed + arrived
             now.dropped -= Counter({DAMAGED: arrived})

@@ -138,6 +138,16 @@ class Tables:
         """The oldest polls with an id above `after`, oldest first."""
         return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)
 
+    def oldest_ms(self) -> int:
+        """The time of the oldest poll; 0 if there is none."""
+        return self._time("SELECT timestamp_ms FROM polls ORDER BY id LIMIT 1")
+
+    def newest_ms(self, last_id: int) -> int:
+        """The time of the newest poll up to an id; 0 if there is none."""
+        return self._time(
+            "SELECT timestamp_ms FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", last_id
+        )
+
     def remove(self, last_id: int) -> int:
         """Remove all polls up to an id; returns how many they were."""
         return self._connection.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
@@ -245,6 +255,11 @@ class Tables:
                 raise sqlite3.IntegrityError(f"the layout {identifier} was never given")
             self._rows[identifier] = int(row[0])
         return self._rows[identifier]
+
+    def _time(self, query: str, *parameters: int) -> int:
+        row = self._connection.execute(query, parameters).fetchone()
+        # A damaged file may give any type.
+        return row[0] if row is not None and isinstance(row[0], int) else 0
 
     def _read(self, query: str, *parameters: int) -> list[Spooled]:
         rows = self._connection.execute(query, parameters).fetchall()

@@ -64,8 +64,8 @@ class Drain:
         self._not_before = 0.0
         #: Until when (`time.monotonic`) this loop does nothing, and should not: past it, it works.
         self.rests_until = _FOR_EVER
-        self._delivered = 0
         self._posts = 0
+        self._sent_bytes = 0
         self._last_post_ms = 0
         self._error = ""
         self._error_ms = 0
@@ -99,10 +99,8 @@ class Drain:
         """Report the state."""
         self._report(
             UploadState(
-                waiting=self._spool.waiting,
-                delivered=self._delivered,
                 posts=self._posts,
-                quarantined=self._spool.quarantined,
+                sent_bytes=self._sent_bytes,
                 last_post_ms=self._last_post_ms,
                 last_error=self._error,
                 last_error_ms=self._error_ms,
@@ -145,8 +143,8 @@ class Drain:
         return self._spool.next_envelope_ms(_now_ms())
 
     def _succeeded(self, attempt: Attempt) -> None:
-        self._delivered += attempt.polls
         self._posts += 1
+        self._sent_bytes += attempt.bytes_sent
         self._last_post_ms = _now_ms()
         if self._failing_since_ms:
             _LOG.info("%s takes polls again.", self._transport.url)

@@ -197,6 +197,8 @@ class Uploader:
             waiting=state.waiting,
             quarantined=state.quarantined,
             newest_ms=state.newest_ms,
+            delivered_ms=state.delivered_ms,
+            oldest_ms=state.oldest_ms,
             dropped=dict(state.dropped),
             book=state.book,
         )

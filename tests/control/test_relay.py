@@ -157,9 +157,9 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     """Each uploader counts from nothing; the status counts from the agent's start."""
     rig.account(posts=2)
     rig.new_uploader()
-    assert rig.relay.posts == 2
+    assert rig.relay.upload.posts == 2
     rig.account(posts=1)
-    assert rig.relay.posts == 3
+    assert rig.relay.upload.posts == 3
 
 
 def test_the_account_closes_at_every_message(rig: Rig) -> None:

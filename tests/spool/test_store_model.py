@@ -30,6 +30,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
         self.given: list[tuple[int, Poll]] = []
         self.channel = 1
         self.kept = self.removed = self.made = 0
+        self.delivered_ms = 0
         self.envelope_ms = 0
 
     def teardown(self) -> None:
@@ -67,6 +68,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
         count = data.draw(st.integers(1, len(self.waiting)))
         last = self.spool.oldest(count)[-1]
         assert self.spool.acknowledge(last.id) == count
+        self.delivered_ms = self.waiting[count - 1].timestamp_ms
         del self.waiting[:count]
         self.removed += count
 
@@ -100,6 +102,9 @@ class SpoolAgainstList(RuleBasedStateMachine):
             len(self.spool.layout(p.layout_id).series) == len(p.values()) for p in self.waiting
         )
         assert (self.spool.waiting, self.spool.quarantined) == (len(self.waiting), self.quarantined)
+        state = self.spool.state
+        assert state.oldest_ms == (self.waiting[0].timestamp_ms if self.waiting else 0)
+        assert state.delivered_ms == self.delivered_ms
         assert self.kept == self.removed + self.quarantined + self.spool.waiting
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.messages import UploadState
+    from pattoo_mp.spool.store import SpoolState
     from pattoo_mp.upload.legacy import LegacyPosts
     from tests.support.server import PattooServer
 
@@ -39,19 +40,40 @@ def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
         posting.end()
 
 
-class Posting:
+class Told:
+    """What a drain of `spool` told, each time with the spool's account of that moment."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
+        self._told: list[tuple[UploadState, SpoolState]] = []
+
+    def note(self, state: UploadState) -> None:
+        """Hear how the posting stands."""
+        self._told.append((state, self.spool.state))
+
+    @property
+    def states(self) -> list[UploadState]:
+        """How the posting stood, each time that was told."""
+        return [state for state, _ in self._told]
+
+    @property
+    def accounts(self) -> list[SpoolState]:
+        """The spool's account at these times."""
+        return [account for _, account in self._told]
+
+
+class Posting(Told):
     """A drain, not started yet. Its delays are those of the agent, divided by a large number."""
 
     def __init__(self, home: Path, server: PattooServer, legacy: LegacyPosts | None) -> None:
         self._path = home / "spool.sqlite"
-        self.spool = Spool(self._path)
-        self.states: list[UploadState] = []
+        super().__init__(Spool(self._path))
         self.drawn: list[float] = []
         self.drain = Drain(
             self.spool,
             Transport("127.0.0.1", server.port),
             1,
-            self.states.append,
+            self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),
             spacing_s=_MOMENT_S,
@@ -72,7 +94,7 @@ class Posting:
 
     def wait_until_empty(self) -> None:
         """Wait for the last poll to leave, one way or the other, and for the account of it."""
-        wait_for(lambda: self.states and self.states[-1].waiting == 0, 60, "an empty spool")
+        wait_for(lambda: self.accounts and self.accounts[-1].waiting == 0, 60, "an empty spool")
 
     def wait_for_error(self, part: str) -> None:
         """Wait for a failure that says this."""

@@ -56,7 +56,7 @@ def test_one_poll_that_no_server_takes_is_set_aside_alone(
     posting.wait_until_empty()
     assert moody.timestamps() == [number for number in range(1, 101) if number != 51]
     assert posting.quarantine() == [(51, "status 500 Internal Server Error: 'cannot read this'")]
-    assert (posting.states[-1].delivered, posting.states[-1].quarantined) == (99, 1)
+    assert (posting.accounts[-1].delivered, posting.accounts[-1].quarantined) == (99, 1)
 
 
 def test_several_such_polls_side_by_side_are_set_aside(

@@ -18,12 +18,12 @@ from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.waiting import wait_for
+from tests.upload.posting import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.messages import UploadState
 
 TAKEN = Outcome()
 
@@ -70,16 +70,15 @@ def _timestamps(content: dict[str, Any]) -> list[int]:
     return list(dict.fromkeys(row["pattoo_timestamp"] for row in rows))
 
 
-class Rig:
+class Rig(Told):
     """A drain with all that it needs, its loop in a thread."""
 
     def __init__(self, home: Path, interval_ms: int = 1000) -> None:
-        self.spool = Spool(home / "spool.sqlite")
+        super().__init__(Spool(home / "spool.sqlite"))
         self.transport = FakeTransport()
-        self.states: list[UploadState] = []
         # Only a transport's `post`, `close` and `url` are used.
         transport = cast("Transport", self.transport)
-        self.drain = Drain(self.spool, transport, interval_ms, self.states.append)
+        self.drain = Drain(self.spool, transport, interval_ms, self.note)
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 
     def start(self) -> None:
@@ -97,7 +96,7 @@ class Rig:
 
     def wait_until_empty(self) -> None:
         """Wait for the last poll to leave, and for the account of it."""
-        wait_for(lambda: self.states and self.states[-1].waiting == 0, what="an empty spool")
+        wait_for(lambda: self.accounts and self.accounts[-1].waiting == 0, what="an empty spool")
 
 
 @pytest.fixture
@@ -167,7 +166,7 @@ def test_a_failed_post_keeps_its_polls(rig: Rig) -> None:
     fill(rig.spool, 1, 3)
     rig.start()
     wait_for(lambda: rig.states and rig.states[-1].last_error, what="a failure")
-    assert rig.states[-1].waiting == 3
+    assert rig.accounts[-1].waiting == 3
     assert rig.states[-1].failing_since_ms == rig.states[-1].last_error_ms > 0
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[1, 2, 3]]
@@ -180,7 +179,7 @@ def test_the_state_tells_of_a_recovery(rig: Rig) -> None:
     rig.start()
     rig.wait_until_empty()
     state = rig.states[-1]
-    assert (state.delivered, state.posts, state.last_error) == (3, 1, "status 500")
+    assert (rig.accounts[-1].delivered, state.posts, state.last_error) == (3, 1, "status 500")
     assert state.failing_since_ms == 0
     assert state.last_post_ms >= state.last_error_ms > 0
 
@@ -208,7 +207,7 @@ def test_a_poll_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed: b
     rig.start()
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[1, 3]]
-    assert (rig.states[-1].quarantined, rig.states[-1].delivered) == (1, 2)
+    assert (rig.accounts[-1].quarantined, rig.accounts[-1].delivered) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +229,7 @@ def test_a_layout_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed:
     rig.start()
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[2]]
-    assert rig.states[-1].quarantined == 2
+    assert rig.accounts[-1].quarantined == 2
 
 
 def test_another_agents_polls_go_under_their_own_id(rig: Rig) -> None:

@@ -43,7 +43,10 @@ def drained(begin: Begin, legacy: LegacyPosts) -> Posting:
     """Send all that there is."""
     posting: Posting = begin(legacy)
     posting.start()
-    wait_for(lambda: not legacy.waiting, what="the end of the unsent posts")
+    wait_for(
+        lambda: posting.states and posting.states[-1].old_waiting == 0,
+        what="the account of the end of the unsent posts",
+    )
     posting.wait_until_empty()
     return posting
 
@@ -62,7 +65,7 @@ def test_they_are_sent_before_the_spool_and_in_order(
     assert moody.timestamps() == [*map(timestamp, (1, 2, 3, 10)), 1, 2, 3, 4, 5]
     assert [post.agent_id for post in moody.posts[:4]] == [AGENT_ID] * 4
     assert (legacy.waiting, legacy.taken) == (0, 4)
-    assert posting.states[-1].delivered == 5  # of the spool's
+    assert posting.accounts[-1].delivered == 5  # of the spool's
 
 
 def test_the_order_is_that_of_the_numbers_not_of_the_text(home: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pattoo_mp.config import Config
 from pattoo_mp.link import Link, LinkClosedError
-from pattoo_mp.messages import Kind, UploadState
+from pattoo_mp.messages import Kind
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, OTHER, poll, times
@@ -67,8 +67,8 @@ class Process:
         """Wait until it counts so many polls as delivered."""
 
         def counted() -> bool:
-            states = [message[1] for message in self._listen() if message[0] == Kind.UPLOAD]
-            return any(UploadState(*state).delivered == count for state in states)
+            accounts = [message[2] for message in self._listen() if message[0] == Kind.UPLOAD]
+            return any(account["delivered"] == count for account in accounts)
 
         wait_for(counted, what=f"{count} deliveries")
 

@@ -1,0 +1,127 @@
+"""Which troubles a status speaks of: a pure decision. What they are called is said elsewhere.
+
+control_silent         control does not answer
+worker_gone            a worker is not there
+worker_dies            a worker ended three times of late
+no_polls               nothing was polled for three intervals
+spool_takes_nothing    polls wait in memory only
+server_takes_nothing   for three posts' time
+dropping               polls are, or were of late, dropped
+quarantine             polls were set aside of late
+unaccounted            the account does not close
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pattoo_mp.control.recent import window_s
+
+Status = dict[str, Any]
+Trouble = dict[str, str | int]
+
+CODES: Final = (
+    "control_silent",
+    "worker_gone",
+    "worker_dies",
+    "no_polls",
+    "spool_takes_nothing",
+    "server_takes_nothing",
+    "dropping",
+    "quarantine",
+    "unaccounted",
+)
+#: No server is posted to more often than once a second.
+_LEAST_SPACING_MS: Final = 1_000
+_POSTS: Final = 3
+_TICKS: Final = 3
+#: A busy host may be late for some ticks of a short interval; that is no trouble yet.
+_LEAST_SILENCE_MS: Final = 10_000
+#: A worker that was not there yet has so long to come up.
+_START_MS: Final = 10_000
+_DEATHS: Final = 3
+
+
+def spacing_ms(interval_ms: int) -> int:
+    """The time from one post to the next while the server is well."""
+    return max(interval_ms, _LEAST_SPACING_MS)
+
+
+def is_behind(since_ms: int, interval_ms: int, now_ms: int) -> bool:
+    """Whether what has waited since then should have been posted three posts ago; 0 is never."""
+    return 0 < since_ms < now_ms - _POSTS * spacing_ms(interval_ms)
+
+
+def troubles(status: Status) -> list[Trouble]:
+    """The troubles of an agent that runs, the gravest first, each with `code`, `subject`, `since_ms`.
+
+    `status` is what control answers; `subject` names a worker, or nothing; `since_ms` is 0 where
+    the beginning is not known.
+    """
+    found = [
+        *_of_workers(status),
+        *_of_polling(status),
+        *_of_the_spool(status),
+        *_of_the_server(status),
+        *_of_the_account(status),
+    ]
+    return sorted(found, key=lambda trouble: CODES.index(str(trouble["code"])))
+
+
+def trouble(code: str, subject: str = "", since_ms: int = 0) -> Trouble:
+    """One trouble."""
+    return {"code": code, "subject": subject, "since_ms": since_ms}
+
+
+def _of_workers(status: Status) -> list[Trouble]:
+    found = []
+    now_ms = status["now_ms"]
+    lately_ms = now_ms - window_s(status["interval_ms"]) * 1000
+    is_new = now_ms < status["control"]["started_ms"] + _START_MS
+    for name, worker in status["workers"].items():
+        deaths = [death_ms for death_ms in worker["deaths_ms"] if death_ms >= lately_ms]
+        if len(deaths) >= _DEATHS:
+            found.append(trouble("worker_dies", name, deaths[0]))
+        elif not worker["pid"] and (deaths or not is_new):
+            found.append(trouble("worker_gone", name, deaths[-1] if deaths else 0))
+    return found
+
+
+def _of_polling(status: Status) -> list[Trouble]:
+    """A collector that is there and polls nothing; that it is not there is told already."""
+    silence_ms = max(_TICKS * status["interval_ms"], _LEAST_SILENCE_MS)
+    begun_ms = max(status["polls"]["last_ms"], status["workers"]["collector"]["started_ms"])
+    if status["workers"]["collector"]["pid"] and status["now_ms"] > begun_ms + silence_ms:
+        return [trouble("no_polls", since_ms=status["polls"]["last_ms"])]
+    return []
+
+
+def _of_the_spool(status: Status) -> list[Trouble]:
+    if "spool" in status["workers"]["uploader"]["troubles"]:
+        return [trouble("spool_takes_nothing")]
+    return []
+
+
+def _of_the_server(status: Status) -> list[Trouble]:
+    """Nothing was taken since there was something to take, and since it was asked for it.
+
+    What an agent that is new found waiting is no fault of the server's yet.
+    """
+    waiting_ms = status["polls"]["oldest_waiting_ms"]
+    asked_ms = status["posts"]["last_ms"] or status["control"]["started_ms"]
+    since_ms = max(waiting_ms, asked_ms)
+    if waiting_ms and is_behind(since_ms, status["interval_ms"], status["now_ms"]):
+        return [trouble("server_takes_nothing", since_ms=since_ms)]
+    return []
+
+
+def _of_the_account(status: Status) -> list[Trouble]:
+    recent = status["recent"]
+    found = []
+    if recent["dropped"]:
+        found.append(trouble("dropping"))
+    if recent["quarantined"]:
+        found.append(trouble("quarantine"))
+    if status["polls"]["unaccounted"]:
+        found.append(trouble("unaccounted"))
+    return found

@@ -1,0 +1,69 @@
+"""How fast a backlog goes, and when it will be gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp.control.drainage import Drainage, gone_in_s
+
+
+class Clock:
+    """It stands still until it is told."""
+
+    now = 50.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def drainage_of(*posts: tuple[float, int]) -> Drainage:
+    """One that saw posts: seconds after the one before, and polls in it."""
+    clock = Clock()
+    made = Drainage(clock)
+    for seconds, polls in posts:
+        clock.now += seconds
+        made.taken(polls)
+    return made
+
+
+def test_without_a_post_there_is_no_speed() -> None:
+    """Nor after the server began to fail."""
+    made = drainage_of()
+    assert made.polls_per_s(1) is None
+    made.taken(5)
+    made.stopped()
+    assert made.polls_per_s(1) is None
+
+
+def test_one_post_is_taken_for_many() -> None:
+    """The next will come after the usual spacing."""
+    assert drainage_of((0, 100)).polls_per_s(300) == pytest.approx(1 / 3)
+
+
+def test_the_speed_is_that_of_the_posts_between() -> None:
+    """What the first one held was taken before the time that is measured."""
+    assert drainage_of((0, 999), (2, 100), (2, 60)).polls_per_s(1) == 40
+
+
+def test_only_the_last_posts_count() -> None:
+    """A server that became slow is seen to be slow."""
+    quick, slow = [(1.0, 100)] * 50, [(10.0, 100)] * 20
+    assert drainage_of(*quick, *slow).polls_per_s(1) == 10
+
+
+def test_posts_at_one_moment_are_no_infinite_speed() -> None:
+    """What control heard at once, because it was stopped."""
+    assert drainage_of((0, 10), (0, 10)).polls_per_s(1) == 10
+
+
+@pytest.mark.parametrize(
+    ("polls_per_s", "interval_ms", "expected"),
+    [(None, 1000, None), (60.0, 100, 20.0), (10.0, 100, None), (5.0, 100, None), (1 / 3, 10**9, 3000)],
+)  # fmt: skip
+def test_a_backlog_is_gone_when_more_was_taken_than_came(
+    polls_per_s: float | None, interval_ms: int, expected: float | None
+) -> None:
+    """A thousand polls; new ones come all the while."""
+    gone = gone_in_s(1000, polls_per_s, interval_ms)
+    assert gone == (expected if expected is None else pytest.approx(expected, rel=1e-3))

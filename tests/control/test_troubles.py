@@ -1,0 +1,166 @@
+"""Which troubles a status speaks of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pattoo_mp.control.troubles import troubles
+from tests.support.statuses import NOON_MS, status, worker
+
+MINUTE_MS = 60_000
+
+
+def codes(**changes: object) -> list[str]:
+    """The troubles of a status that is well but for what is said."""
+    return [str(trouble["code"]) for trouble in troubles(status(**changes))]
+
+
+def collector(**more: object) -> dict[str, Any]:
+    """The workers, with a collector of which this is so."""
+    return {"collector": worker(**more)}
+
+
+def behind(seconds: float, *, last_post: float | None = None) -> dict[str, Any]:
+    """A poll has waited so long, and the last post was taken before it, or then."""
+    ago = seconds if last_post is None else last_post
+    return {
+        "polls": {"oldest_waiting_ms": NOON_MS - int(seconds * 1000)},
+        "posts": {"last_ms": NOON_MS - int(ago * 1000)},
+    }
+
+
+def test_an_agent_that_is_well_has_none() -> None:
+    """Not even with a past: old errors, deaths and drops are over."""
+    assert codes() == []
+    assert codes(
+        workers=collector(restarts=9, last_death="signal SIGKILL",
+                          deaths_ms=[NOON_MS - n * 10 * MINUTE_MS for n in (5, 4, 3, 2, 1)]),
+        polls={"dropped": {"too old": 7}, "quarantined": 3},
+        posts={"last_error": "Connection refused", "last_error_ms": NOON_MS - 90_000},
+        missed={"the agent was down": 70},
+    ) == []  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(29.9, []), (30.1, ["server_takes_nothing"])])
+def test_a_server_that_takes_nothing_for_three_posts_time_is_one(
+    seconds: float, expected: list[str]
+) -> None:
+    """Here, at a post every ten seconds, half a minute."""
+    assert codes(**behind(seconds)) == expected
+
+
+def test_three_posts_time_is_three_seconds_at_least() -> None:
+    """No server is posted to more often than once a second, whatever the interval."""
+    polled = {"last_ms": NOON_MS}
+    for interval_ms in (10, 1000):
+        for seconds, expected in ((2.9, []), (3.1, ["server_takes_nothing"])):
+            told = behind(seconds)
+            told["polls"] |= polled
+            assert codes(interval_ms=interval_ms, **told) == expected
+
+
+def test_a_server_that_works_a_backlog_off_is_none() -> None:
+    """The oldest poll is of yesterday, and the last post was taken just now."""
+    assert codes(**behind(86_400, last_post=5)) == []
+
+
+def test_a_server_that_is_not_asked_is_none() -> None:
+    """The host slept for a day, and the first poll after that is on its way."""
+    assert codes(**behind(1, last_post=86_400)) == []
+    assert codes(polls={"oldest_waiting_ms": 0}, posts={"last_ms": NOON_MS - 10**9}) == []
+
+
+def test_a_new_agent_with_an_old_backlog_has_three_posts_time() -> None:
+    """What it found waiting is not the fault of a server that it has only just asked."""
+    waiting = {"polls": {"oldest_waiting_ms": NOON_MS - 10**9}, "posts": {"last_ms": 0}}
+    assert codes(control={"started_ms": NOON_MS - 29_000}, **waiting) == []
+    assert codes(control={"started_ms": NOON_MS - 31_000}, **waiting) == ["server_takes_nothing"]
+
+
+def test_the_servers_trouble_began_when_it_last_took_something() -> None:
+    """Or when there was something to take again."""
+    (found,) = troubles(status(**behind(90, last_post=60)))
+    assert found["since_ms"] == NOON_MS - 60_000
+    (found,) = troubles(status(**behind(60, last_post=90)))
+    assert found["since_ms"] == NOON_MS - 60_000
+
+
+def test_a_worker_that_is_not_there_is_one() -> None:
+    """Whether it was there before or not."""
+    assert codes(workers=collector(pid=0, restarts=1, deaths_ms=[NOON_MS])) == ["worker_gone"]
+    assert codes(workers=collector(pid=0)) == ["worker_gone"]
+
+
+def test_a_worker_that_is_about_to_be_started_is_none() -> None:
+    """In the first seconds of control; but one that died in them is one."""
+    new = {"started_ms": NOON_MS - 1000}
+    assert codes(control=new, workers=collector(pid=0)) == []
+    assert codes(control=new, workers=collector(pid=0, deaths_ms=[NOON_MS])) == ["worker_gone"]
+
+
+def test_a_worker_that_ended_three_times_of_late_is_one() -> None:
+    """Twice may be an accident. Whether it is there at this moment does not matter."""
+    deaths_ms = [NOON_MS - n * MINUTE_MS for n in (4, 3, 2)]
+    assert codes(workers=collector(deaths_ms=deaths_ms[1:])) == []
+    for pid in (0, 7):
+        (found,) = troubles(status(workers=collector(pid=pid, deaths_ms=deaths_ms)))
+        assert found == {
+            "code": "worker_dies", "subject": "collector", "since_ms": deaths_ms[0],
+        }  # fmt: skip
+
+
+def test_a_worker_that_dies_at_each_poll_is_one_at_any_interval() -> None:
+    """Three times in three intervals, however long they are."""
+    deaths_ms = [NOON_MS - n * 60 * MINUTE_MS for n in (3, 2, 1)]
+    quiet = {"last_ms": NOON_MS, "oldest_waiting_ms": 0}
+    assert codes(interval_ms=60 * MINUTE_MS, workers=collector(deaths_ms=deaths_ms), polls=quiet) == [
+        "worker_dies"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "silent_ms", "expected"),
+    [(10_000, 29_000, []), (10_000, 31_000, ["no_polls"]), (100, 9_000, []),
+     (100, 11_000, ["no_polls"])],
+)  # fmt: skip
+def test_a_collector_that_polls_nothing_is_one(
+    interval_ms: int, silent_ms: int, expected: list[str]
+) -> None:
+    """For three intervals, and for ten seconds."""
+    quiet = {"last_ms": NOON_MS - silent_ms, "oldest_waiting_ms": 0}
+    assert codes(interval_ms=interval_ms, polls=quiet) == expected
+
+
+def test_a_new_collector_has_time_for_its_first_poll() -> None:
+    """The last poll is of the one before it, an hour ago."""
+    old = {"last_ms": NOON_MS - 60 * MINUTE_MS, "oldest_waiting_ms": 0}
+    assert codes(polls=old, workers=collector(started_ms=NOON_MS - 5_000)) == []
+    assert codes(polls=old, workers=collector(pid=0)) == ["worker_gone"]
+
+
+def test_a_spool_that_takes_nothing_is_one() -> None:
+    """Other complaints of workers are for a person to read, not to get up for."""
+    assert codes(workers={"uploader": worker(troubles={"spool": "disk full"})}) == [
+        "spool_takes_nothing"
+    ]
+    assert codes(workers=collector(troubles={"cpu_freq": "PermissionError"})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"recent": {"dropped": 1}}, "dropping"), ({"recent": {"quarantined": 1}}, "quarantine"),
+     ({"polls": {"unaccounted": -1}}, "unaccounted")],
+)  # fmt: skip
+def test_polls_that_are_lost_are_one(changes: dict[str, Any], code: str) -> None:
+    """Dropped or set aside of late; or not accounted for, whenever that was."""
+    assert codes(**changes) == [code]
+
+
+def test_the_gravest_comes_first() -> None:
+    """A worker that is not there before a server that is not there."""
+    told = behind(60)
+    assert codes(recent={"dropped": 1}, workers={"uploader": worker(pid=0)}, **told) == [
+        "worker_gone", "server_takes_nothing", "dropping",
+    ]  # fmt: skip

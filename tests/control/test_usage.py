@@ -1,0 +1,35 @@
+"""What a process takes of the host."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import psutil
+
+from pattoo_mp.control.usage import usage
+from tests.support.waiting import wait_for
+
+
+def test_a_process_is_seen_as_psutil_sees_it() -> None:
+    """Ourselves: memory to the page or so, processor time to the tick or so."""
+    process = psutil.Process()
+    seen = usage(os.getpid())
+    assert abs(seen["memory_bytes"] - process.memory_info().rss) < 4 << 20
+    times = process.cpu_times()
+    assert 0 <= times.user + times.system - seen["cpu_s"] < 0.5
+
+
+def test_work_shows() -> None:
+    """Processor time grows with it."""
+    before = usage(os.getpid())["cpu_s"]
+    until = time.process_time() + 5
+    wait_for(
+        lambda: time.process_time() > until or usage(os.getpid())["cpu_s"] > before, what="work"
+    )
+    assert usage(os.getpid())["cpu_s"] > before
+
+
+def test_a_process_that_is_not_there_takes_nothing() -> None:
+    """0 stands for a worker without a process."""
+    assert usage(0) == usage(2**22 + 1) == {"memory_bytes": 0, "cpu_s": 0.0}

@@ -1,0 +1,115 @@
+"""Statuses as control answers them, made up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pattoo_mp.control.troubles import troubles
+
+#: 2024-05-06 12:00:00.250 UTC.
+NOON_MS = 1_714_996_800_250
+MINUTE_MS = 60_000
+
+
+def worker(**more: object) -> dict[str, Any]:
+    """A worker that runs since eleven, but for what is said otherwise."""
+    usual = {
+        "pid": 7, "started_ms": NOON_MS - 60 * MINUTE_MS, "restarts": 0, "last_death": "",
+        "deaths_ms": [], "troubles": {}, "memory_bytes": 22_400_000, "cpu_s": 36.0,
+    }  # fmt: skip
+    return {**usual, **more}
+
+
+def status(**changes: object) -> dict[str, Any]:
+    """One that is well, at noon, but for what is said otherwise; maps are merged."""
+    well: dict[str, Any] = {
+        "schema": 1,
+        "state": "running",
+        "now_ms": NOON_MS,
+        "version": "0.1.0",
+        "control": {
+            "pid": 6, "started_ms": NOON_MS - 60 * MINUTE_MS, "memory_bytes": 27_400_000,
+            "cpu_s": 3.6,
+        },
+        "workers": {"collector": worker(), "uploader": worker(pid=8, memory_bytes=32_800_000)},
+        "interval_ms": 10_000,
+        "polls": {
+            "polled": 1000, "delivered": 999, "in_channel": 0, "in_spool": 1, "quarantined": 0,
+            "dropped": {}, "unaccounted": 0, "since_start": 360, "last_ms": NOON_MS - 250,
+            "last_delivered_ms": NOON_MS - 10_250, "oldest_waiting_ms": NOON_MS - 250,
+        },
+        "missed": {},
+        "gaps": [],
+        "posts": {
+            "server": "http://pattoo:20201/", "count": 359, "sent_bytes": 7_200_000,
+            "last_ms": NOON_MS - 10_000, "last_error": "", "last_error_ms": 0,
+            "failing_since_ms": 0,
+        },
+        "recent": {
+            "seconds": 301.5, "polled": 30, "missed": 0, "delivered": 30, "dropped": 0,
+            "quarantined": 0, "posts": 30, "sent_bytes": 603_000,
+        },
+        "backlog": {"polls": 0, "taken_per_s": None, "gone_in_s": None},
+        "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
+    }  # fmt: skip
+    for name, change in changes.items():
+        well[name] = {**well[name], **change} if isinstance(change, dict) else change
+    return {**well, "troubles": troubles(well)}
+
+
+def server_gone() -> dict[str, Any]:
+    """For ten minutes."""
+    since_ms = NOON_MS - 10 * MINUTE_MS
+    return status(
+        polls={
+            "delivered": 940, "in_spool": 59, "in_channel": 1, "oldest_waiting_ms": since_ms - 250,
+            "last_delivered_ms": since_ms - 10_250,
+        },
+        posts={
+            "last_ms": since_ms - 10_000, "last_error": "Connection refused",
+            "last_error_ms": NOON_MS - 4_000, "failing_since_ms": since_ms,
+        },
+        recent={"posts": 0, "delivered": 0, "sent_bytes": 0},
+        backlog={"polls": 60},
+    )  # fmt: skip
+
+
+def draining() -> dict[str, Any]:
+    """A day's backlog, of which the server takes 50 polls a second."""
+    return status(
+        polls={
+            "polled": 9999, "delivered": 1359, "in_spool": 8640,
+            "oldest_waiting_ms": NOON_MS - 1440 * MINUTE_MS,
+            "last_delivered_ms": NOON_MS - 1440 * MINUTE_MS - 10_000,
+        },
+        posts={"last_error": "status 503", "last_error_ms": NOON_MS - 3 * MINUTE_MS},
+        backlog={"polls": 8640, "taken_per_s": 50.0, "gone_in_s": 173.1},
+    )  # fmt: skip
+
+
+def no_polls() -> dict[str, Any]:
+    """From a collector that is there, for a minute."""
+    return status(polls={"last_ms": NOON_MS - MINUTE_MS - 250})
+
+
+def much_trouble() -> dict[str, Any]:
+    """A full disk, an uploader that keeps dying, and what comes of it."""
+    deaths_ms = [NOON_MS - 50_000, NOON_MS - 30_000, NOON_MS - 5_000]
+    return status(
+        workers={
+            "collector": worker(pid=0, restarts=1, last_death="exit status 1"),
+            "uploader": worker(
+                restarts=3, last_death="signal SIGKILL", deaths_ms=deaths_ms,
+                troubles={"spool": "database or disk is full"},
+            ),
+        },
+        polls={
+            "in_spool": 980, "in_channel": 13, "delivered": 0, "dropped": {"the spool is full": 3},
+            "quarantined": 2, "unaccounted": 2, "last_delivered_ms": 0,
+        },
+        missed={"the collector was down": 5},
+        gaps=[{"ticks": 5, "after_ms": NOON_MS - 60_250, "before_ms": NOON_MS - 250,
+               "reason": "the collector was down"}],
+        old_posts={"waiting": 1, "delivered": 2},
+        recent={"dropped": 3, "quarantined": 2, "missed": 5},
+    )  # fmt: skip
