@@ -24,7 +24,7 @@ setup(
     license="GPL-3.0-or-later",
     python_requires=">=3.11",
     packages=find_packages(include=["pattoo_mp", "pattoo_mp.*"]),
-    package_data={"pattoo_mp": ["py.typed", "cli/*/schema.json"]},
+    package_data={"pattoo_mp": ["py.typed", "cli/*/schema.json", "control/*.schema.json"]},
     # The wheel puts the shipped configuration under <prefix>/share/pattoo_mp/conf.
     data_files=[
         ("share/pattoo_mp/conf", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("conf/*")))
@@ -41,6 +41,7 @@ setup(
         "psutil>=5.9",
         "PyYAML>=6.0",
         "requests>=2.31",
+        "rich>=13",
         "setproctitle>=1.3",
         "supervisor>=4.2",
     ],

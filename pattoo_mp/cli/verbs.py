@@ -71,5 +71,6 @@ OPTIONS: Final = (
         ("--stop", "--restart"),
     ),
     Option("--file", "Prints this file alone.", ("--sample-config",), FILES),
-    Option("--json", "Prints JSON, for programs.", ("--check", "--once", "--doctor")),
+    Option("--json", "Prints JSON, for programs.", ("--check", "--once", "--doctor", "--status")),
+    Option("--watch", "Shows it again and again.", ("--status",)),
 )

@@ -74,10 +74,10 @@ def test_status_says_what_a_person_wants_to_know(
 
 
 def test_a_relative_configuration_directory_means_the_same_to_all_processes(
-    make_agent: MakeAgent,
+    make_agent: MakeAgent, server: PattooServer
 ) -> None:
     """The control process runs elsewhere, and must not look for the directory there."""
-    agent = make_agent()
+    agent = make_agent(port=server.port)
     done = subprocess.run(
         [*agent.command, "--start"], cwd=agent.home, capture_output=True, text=True, timeout=60,
         env={**agent.env(), "PATTOO_CONFIGDIR": "etc"}, check=False,
@@ -209,9 +209,11 @@ def test_a_stale_pid_file_neither_lies_nor_harms(make_agent: MakeAgent) -> None:
         other.kill()
 
 
-def test_status_tells_the_truth_after_a_sigkill(make_agent: MakeAgent) -> None:
+def test_status_tells_the_truth_after_a_sigkill(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
     """After SIGKILL of control the agent is stopped, no worker outlives it, and it starts again."""
-    agent = make_agent()
+    agent = make_agent(port=server.port)
     agent.start()
     os.kill(agent.pid or 0, signal.SIGKILL)
     wait_for(lambda: not agent.processes(), what="the end of the workers")
@@ -221,12 +223,12 @@ def test_status_tells_the_truth_after_a_sigkill(make_agent: MakeAgent) -> None:
 
 
 def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent) -> None:
-    """--status of a stopped control process says that it runs and does not answer."""
+    """--status of a stopped control process says that it runs and does not answer, and exits 1."""
     agent = make_agent()
     agent.start()
     os.kill(agent.pid or 0, signal.SIGSTOP)
     done = agent.run("--status", timeout=20)
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert done.stdout.startswith(RUNNING)
     assert "does not answer" in done.stdout
 
@@ -234,6 +236,7 @@ def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent
 @pytest.mark.parametrize(
     "words",
     [(), ("--force",), ("--start", "--stop"), ("--start", "--force"), ("--status", "--force"),
+     ("--start", "--watch"), ("--stop", "--json"),
      ("--sta",), ("--start", "more"), ("--foreground", "--force")],
 )  # fmt: skip
 def test_bad_usage_exits_2_with_usage_on_stderr(

@@ -1,69 +1,20 @@
-"""The status in words."""
+"""The status in rows."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-from typing import Any
-
-from pattoo_mp.cli.report import lines
-
-NOON_MS = int(datetime(2024, 5, 6, 12, 0, 0, 250_000).astimezone().timestamp() * 1000)
+from pattoo_mp.cli.status.rows import rows
+from tests.support.statuses import NOON_MS, server_gone, status, worker
 
 
-def worker(**more: object) -> dict[str, Any]:
-    """A worker that runs since noon, but for what is said otherwise."""
-    well = {"pid": 7, "started_ms": NOON_MS, "restarts": 0, "last_death": "", "troubles": {}}
-    return {**well, **more}
-
-
-def report(**more: object) -> dict[str, str]:
-    """The report by its labels, of a status that is well but for what is said otherwise."""
-    status: dict[str, Any] = {
-        "control": {"pid": 6, "started_ms": NOON_MS},
-        "workers": {"collector": worker(), "uploader": worker(pid=8)},
-        "interval_ms": 300_000,
-        "polls": {
-            "polled": 10, "last_ms": NOON_MS, "in_channel": 1, "in_spool": 2,
-            "delivered": 4, "dropped": {"too old": 3}, "quarantined": 5, "since_start": 6,
-            "unaccounted": 0,
-        },
-        "missed": {},
-        "gaps": [],
-        "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
-        "posts": {"count": 9, "server": "http://pattoo:20201/", "last_ms": NOON_MS, "last_error": "", "last_error_ms": 0,
-                  "failing_since_ms": 0},
-    }  # fmt: skip
-    for name, change in more.items():
-        status[name] = {**status[name], **change} if isinstance(change, dict) else change
-    rows = [re.fullmatch(r"  (.{15})(.*)", line) for line in lines(status)]
-    return {row[1].strip(): row[2] for row in rows if row is not None}
-
-
-def test_a_status_that_is_well_has_these_lines() -> None:
-    """In this order, with times of the host's zone."""
-    noon = "2024-05-06 12:00:00.250"
-    assert list(report().items()) == [
-        ("Control", f"process 6 since {noon}"),
-        ("Collector", f"process 7 since {noon}"),
-        ("Uploader", f"process 8 since {noon}"),
-        ("Last poll", f"{noon}, every 300 s"),
-        ("Server", "http://pattoo:20201/"),
-        ("Last post", noon),
-        ("Polled", "10 polls, 6 since the start"),
-        ("Delivered", "4 polls"),
-        ("Waiting", "3 polls"),
-        ("Dropped", "3 polls (3 too old)"),
-        ("Quarantine", "5 polls"),
-        ("Missed", "0 ticks"),
-        ("Last error", "none"),
-    ]
+def report(**changes: object) -> dict[str, str]:
+    """The rows by their labels, of a status that is well but for what is said otherwise."""
+    return {row.label.strip(): row.text for row in rows(status(**changes))}
 
 
 def test_a_poll_that_is_not_accounted_for_is_shown() -> None:
     """An account that does not close is a defect, and nobody must look for it."""
-    assert "Unaccounted" not in report()
-    assert report(polls={"unaccounted": 2})["Unaccounted"].startswith("2 polls")
+    assert "Trouble" not in report()
+    assert report(polls={"unaccounted": 2})["Trouble"].startswith("2 polls cannot be accounted for")
 
 
 def test_posts_of_the_original_agent_are_told_if_there_were_any() -> None:
@@ -90,7 +41,7 @@ def test_an_interval_below_a_second_is_told_exactly() -> None:
 def test_what_has_not_happened_yet_was_never() -> None:
     """Not in 1970."""
     told = report(polls={"last_ms": 0}, posts={"last_ms": 0})
-    assert (told["Last poll"], told["Last post"]) == ("never, every 300 s", "never")
+    assert (told["Last poll"], told["Last post"]) == ("never, every 10 s", "never")
 
 
 def test_a_worker_that_is_not_there_is_said_so() -> None:
@@ -122,6 +73,30 @@ def test_an_error_that_is_over_is_told_as_over() -> None:
     assert report(posts=over)["Last error"] == (
         "status 500 (2024-05-06 12:00:00.250, well again since)"
     )
+
+
+def test_the_troubles_come_first() -> None:
+    """At 3 a.m. nobody reads on to the end."""
+    assert [row.label for row in rows(server_gone())][:2] == ["Trouble", "Control"]
+
+
+def test_what_a_person_should_look_at_is_marked() -> None:
+    """And nothing of an agent that is well."""
+    assert [row.label for row in rows(status()) if row.bad] == []
+    assert [row.label for row in rows(server_gone()) if row.bad] == [
+        "Trouble", "Waiting", "Last error",
+    ]  # fmt: skip
+
+
+def test_the_use_of_the_processor_is_that_since_the_last_look() -> None:
+    """Of a process that was there then; of a new one, since its start."""
+    now = status()
+    before = status(now_ms=NOON_MS - 1_000, control={"cpu_s": 3.1})
+    before["workers"]["uploader"] = worker(pid=99)
+    told = {row.label: row.text.rpartition(", ")[2] for row in rows(now, before)}
+    assert told["Control"] == "50.0% of a processor"
+    assert told["Collector"] == "0.0% of a processor"
+    assert told["Uploader"] == "1.0% of a processor"
 
 
 def test_troubles_of_workers_follow() -> None:

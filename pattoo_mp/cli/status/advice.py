@@ -1,0 +1,108 @@
+"""Each trouble in one line: what it is, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp.cli.status.words import age, duration, number, time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pattoo_mp.control.troubles import Status, Trouble
+
+
+def advice(status: Status, trouble: Trouble) -> str:
+    """The line for one of the status's troubles."""
+    return _LINES[str(trouble["code"])](status, trouble)
+
+
+def _control_silent(status: Status, _: Trouble) -> str:
+    return (
+        f"process {status['control']['pid']} (control) does not answer. It hangs, or somebody "
+        f"stopped it: kill -CONT {status['control']['pid']}, or --restart, with --force if need be"
+    )
+
+
+def _worker_gone(status: Status, trouble: Trouble) -> str:
+    worker = _worker(status, trouble)
+    ended = f", last ended by {worker['last_death']}" if worker["last_death"] else ""
+    return (
+        f"the {trouble['subject']} does not run{ended}. It is started again by itself; if it does "
+        "not stay, pattoo.log says why"
+    )
+
+
+def _worker_dies(status: Status, trouble: Trouble) -> str:
+    return (
+        f"the {trouble['subject']} keeps dying, last by {_worker(status, trouble)['last_death']}. "
+        f"pattoo.log says why, from {time(int(trouble['since_ms']))} on"
+    )
+
+
+def _no_polls(status: Status, trouble: Trouble) -> str:
+    pid = status["workers"]["collector"]["pid"]
+    since = f"since {time(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
+    return (
+        f"nothing was polled {since}. The collector hangs, or somebody stopped it: "
+        f"ps -o stat,wchan -p {pid} says which; kill -CONT {pid}, or --restart"
+    )
+
+
+def _spool_takes_nothing(status: Status, _: Trouble) -> str:
+    return (
+        f"the spool takes nothing ({status['workers']['uploader']['troubles']['spool']}). "
+        f"Polls wait in memory ({status['polls']['in_channel']} now), where there is room for "
+        "some thousands: see to the disk of cache_directory, and do not restart before"
+    )
+
+
+def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
+    posts = status["posts"]
+    why = f" ({posts['last_error']})" if posts["failing_since_ms"] else ""
+    return (
+        f"the server has taken nothing for {age(status['now_ms'], int(trouble['since_ms']))}{why}. "
+        f"Polls are kept, and sent when it does: see that {posts['server'] or 'it'} can be "
+        "reached from here"
+    )
+
+
+def _dropping(status: Status, _: Trouble) -> str:
+    return (
+        f"{number(status['recent']['dropped'], 'poll')} dropped in the last "
+        f"{duration(status['recent']['seconds'])}. See the reasons at Dropped: bring the server "
+        "back, make room on the disk, or raise spool_max_bytes and spool_max_age"
+    )
+
+
+def _quarantine(status: Status, _: Trouble) -> str:
+    return (
+        f"{number(status['recent']['quarantined'], 'poll')} set aside in the last "
+        f"{duration(status['recent']['seconds'])}. The server refuses them and takes others: "
+        "pattoo.log says why, and so should the server's log"
+    )
+
+
+def _unaccounted(status: Status, _: Trouble) -> str:
+    return (
+        f"{number(status['polls']['unaccounted'], 'poll')} cannot be accounted for. This is a "
+        "defect of the agent: please report it, with pattoo.log"
+    )
+
+
+def _worker(status: Status, trouble: Trouble) -> dict[str, Any]:
+    worker: dict[str, Any] = status["workers"][trouble["subject"]]
+    return worker
+
+
+_LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
+    "control_silent": _control_silent,
+    "worker_gone": _worker_gone,
+    "worker_dies": _worker_dies,
+    "no_polls": _no_polls,
+    "spool_takes_nothing": _spool_takes_nothing,
+    "server_takes_nothing": _server_takes_nothing,
+    "dropping": _dropping,
+    "quarantine": _quarantine,
+    "unaccounted": _unaccounted,
+}

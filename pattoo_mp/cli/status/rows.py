@@ -1,0 +1,164 @@
+"""The status as rows of a label and a text, for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pattoo_mp.cli.status.advice import advice
+from pattoo_mp.cli.status.words import age, counts, duration, number, rate, size, time
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: what it is about, what is to say, and whether that is bad news."""
+
+    label: str
+    text: str
+    bad: bool = False
+
+
+def heading(status: Status) -> str:
+    """The line that a user of pattoo agents knows."""
+    return f"Daemon is {'stopped' if status['state'] == 'stopped' else 'running'} - {PROGRAM}"
+
+
+def rows(status: Status, before: Status | None = None) -> list[Row]:
+    """What follows the heading: the troubles, then everything else.
+
+    `status` is what control answers. With an earlier answer, `before`, the use of the processor is
+    that between the two, and not that since the start.
+    """
+    troubles = [Row("Trouble", advice(status, trouble), bad=True) for trouble in status["troubles"]]
+    match status["state"]:
+        case "stopped":
+            return troubles
+        case "silent":
+            return [*troubles, Row("Control", f"process {status['control']['pid']}")]
+    return [*troubles, *_processes(status, before), *_traffic(status), *_ledger(status),
+            Row("Last error", _error(status["posts"]), bad=bool(status["posts"]["failing_since_ms"])),
+            *_remarks(status)]  # fmt: skip
+
+
+def _processes(status: Status, before: Status | None) -> Iterator[Row]:
+    yield Row("Control", _process(status, before, "control"))
+    for name, worker in status["workers"].items():
+        text = _process(status, before, "workers", name) if worker["pid"] else "not running"
+        if worker["restarts"]:
+            text += (
+                f", restarted {number(worker['restarts'], 'time')}, "
+                f"last ended by {worker['last_death']}"
+            )
+        yield Row(name.capitalize(), text, bad=not worker["pid"])
+
+
+def _process(status: Status, before: Status | None, *place: str) -> str:
+    process = _at(status, place)
+    earlier = _at(before, place) if before and before["state"] == "running" else {}
+    if earlier.get("pid") == process["pid"]:
+        cpu_s, since_ms = earlier["cpu_s"], status["now_ms"] - (before or status)["now_ms"]
+    else:
+        cpu_s, since_ms = 0.0, status["now_ms"] - process["started_ms"]
+    share = (process["cpu_s"] - cpu_s) / max(1, since_ms) * 1000
+    return (
+        f"process {process['pid']} since {time(process['started_ms'])}, "
+        f"{size(process['memory_bytes'])}, {share:.1%} of a processor"
+    )
+
+
+def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:
+    found = status
+    for name in place:
+        found = found[name]
+    return found
+
+
+def _traffic(status: Status) -> Iterator[Row]:
+    polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
+    yield Row("Last poll", f"{time(polls['last_ms'])}, every {status['interval_ms'] / 1000:g} s")
+    yield Row("Server", posts["server"] or "not known yet")
+    yield Row("Last post", time(posts["last_ms"]))
+    if polls["last_delivered_ms"]:
+        delivered = polls["last_delivered_ms"]
+        yield Row("Lag", f"{age(now_ms, delivered)}: the server has polls up to {time(delivered)}")
+    else:
+        yield Row("Lag", "the server has no poll yet")
+    yield Row("Rates", _rates(status["recent"]))
+
+
+def _rates(recent: dict[str, float]) -> str:
+    seconds = recent["seconds"]
+    if not seconds:
+        return "not known yet"
+    return (
+        f"{rate(recent['polled'], seconds, 'poll')}, {rate(recent['posts'], seconds, 'post')}, "
+        f"{size(recent['sent_bytes'] / seconds)}/s, over the last {duration(seconds)}"
+    )
+
+
+def _ledger(status: Status) -> Iterator[Row]:
+    polls = status["polls"]
+    yield Row(
+        "Polled", f"{number(polls['polled'], 'poll')}, {polls['since_start']} since the start"
+    )
+    yield Row("Delivered", number(polls["delivered"], "poll"))
+    yield Row("Waiting", waiting(status), bad=bool(status["backlog"]["polls"]))
+    yield Row("Dropped", counts(polls["dropped"], "poll"), bad=bool(status["recent"]["dropped"]))
+    yield Row(
+        "Quarantine",
+        number(polls["quarantined"], "poll"),
+        bad=bool(status["recent"]["quarantined"]),
+    )
+    yield Row("Missed", counts(status["missed"], "tick"), bad=bool(status["recent"]["missed"]))
+    if status["gaps"]:
+        yield Row("Last gap", _gap(status["gaps"][-1]))
+
+
+def waiting(status: Status) -> str:
+    """How many polls wait, since when, and until when."""
+    polls, backlog = status["polls"], status["backlog"]
+    text = number(polls["in_channel"] + polls["in_spool"], "poll")
+    if polls["oldest_waiting_ms"]:
+        text += f", the oldest {age(status['now_ms'], polls['oldest_waiting_ms'])} old"
+    if not backlog["polls"]:
+        return text
+    if backlog["taken_per_s"] is None:
+        return f"{text}; the server takes none of them now"
+    speed = rate(backlog["taken_per_s"], 1, "poll")
+    if backlog["gone_in_s"] is None:
+        return f"{text}; the server takes {speed}, no more than come"
+    return f"{text}; the server takes {speed}, gone in about {duration(backlog['gone_in_s'])}"
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    between = f"between {time(gap['after_ms'])} and {time(gap['before_ms'])}"
+    return f"{number(gap['ticks'], 'tick')} {between}: {gap['reason']}"
+
+
+def _error(posts: dict[str, Any]) -> str:
+    if not posts["last_error"]:
+        return "none"
+    text = f"{posts['last_error']} ({time(posts['last_error_ms'])}"
+    if posts["failing_since_ms"]:
+        return f"{text}, failing since {time(posts['failing_since_ms'])})"
+    return f"{text}, well again since)"
+
+
+def _remarks(status: Status) -> Iterator[Row]:
+    """What most agents never have to say."""
+    old = status["old_posts"]
+    if any(old.values()):
+        yield Row(
+            "Old posts",
+            f"{old['delivered']} of the original agent delivered, {old['waiting']} waiting, "
+            f"{old['put_aside']} put aside",
+        )
+    for name, worker in status["workers"].items():
+        for what, why in worker["troubles"].items():
+            yield Row(f"  {name}", f"{what}: {why}", bad=True)

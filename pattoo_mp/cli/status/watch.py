@@ -1,0 +1,30 @@
+"""`--watch`: the status again and again, until Ctrl-C or the end of the agent."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.cli.status.ask import ask, exit_status
+
+if TYPE_CHECKING:
+    from pattoo_mp.cli.status.forms import Show
+    from pattoo_mp.control.verbs import Agent
+
+_PERIOD_S: Final = 1.0
+
+
+def watch(agent: Agent, show: Show) -> int:
+    """Ask and show once a second; the exit status is that of the last answer."""
+    # Who is asked to end leaves the terminal as it was.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    status = ask(agent)
+    with suppress(KeyboardInterrupt):
+        show(status)
+        while status["state"] != "stopped":
+            time.sleep(_PERIOD_S)
+            status = ask(agent)
+            show(status)
+    return exit_status(status)

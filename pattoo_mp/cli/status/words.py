@@ -1,0 +1,63 @@
+"""Numbers, times and sizes in words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+#: From this much of the smaller unit on, the larger one is used.
+_DURATIONS: Final = ((172_800, 86_400, "days"), (7_200, 3_600, "h"), (120, 60, "min"))
+_SIZES: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+_RATES: Final = ((1, "s"), (60, "min"), (3_600, "h"))
+_ALMOST_ONE: Final = 0.995
+
+
+def number(count: int, unit: str) -> str:
+    """A count with its unit, in the singular or the plural."""
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def counts(by_reason: dict[str, int], unit: str) -> str:
+    """The sum, and each reason."""
+    total = number(sum(by_reason.values()), unit)
+    if not by_reason:
+        return total
+    return f"{total} ({', '.join(f'{count} {reason}' for reason, count in by_reason.items())})"
+
+
+def time(ms: int) -> str:
+    """A time (ms since the epoch) of the host's zone; 0 is never."""
+    if not ms:
+        return "never"
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def duration(seconds: float) -> str:
+    """How long, in the unit that fits."""
+    for least, unit_s, unit in _DURATIONS:
+        if seconds >= least:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s" if seconds >= 10 else f"{max(0.0, seconds):.1f} s"
+
+
+def age(now_ms: int, then_ms: int) -> str:
+    """How long ago something was (both ms since the epoch)."""
+    return duration((now_ms - then_ms) / 1000)
+
+
+def size(count: float) -> str:
+    """Bytes, in the unit that fits."""
+    for unit_bytes, unit in _SIZES:
+        if count >= unit_bytes:
+            return f"{count / unit_bytes:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def rate(count: float, seconds: float, unit: str) -> str:
+    """How often, in the unit of time that fits."""
+    if not count or not seconds:
+        return f"0 {unit}s"
+    unit_s, per = next((r for r in _RATES if count / seconds * r[0] >= _ALMOST_ONE), _RATES[-1])
+    often = count / seconds * unit_s
+    told = f"{often:.2g}" if often < 10 else f"{often:.0f}"
+    return f"{told} {unit}{'' if told == '1' else 's'}/{per}"

@@ -1,0 +1,1 @@
+"""Tests of what `--status` shows; the verb itself is tried in tests/integration."""

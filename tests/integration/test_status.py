@@ -1,0 +1,211 @@
+"""`--status` of the real agent, as a person, a monitoring system and a script ask for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pattoo_mp.model import Poll
+from pattoo_mp.spool.store import Spool
+from tests.spool.polls import LAYOUT, LAYOUTS
+from tests.support.agent import NAME, SHIM
+from tests.support.schema import check
+from tests.support.server import PattooServer, answering, well
+from tests.support.terminal import CTRL_C, ESCAPE, Terminal
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.agent import Agent
+
+    MakeAgent = Callable[..., Agent]
+
+RUNNING = f"Daemon is running - {NAME}"
+STOPPED = f"Daemon is stopped - {NAME}"
+#: More than one post may hold, many times.
+BACKLOG = 20_000
+
+
+def asked(agent: Agent) -> dict[str, Any]:
+    """The answer of `--status --json`; valid, whatever it is."""
+    status: dict[str, Any] = json.loads(agent.run("--status", "--json").stdout)
+    check(status)
+    return status
+
+
+def wait_for_exit_status(agent: Agent, number: int) -> subprocess.CompletedProcess[str]:
+    """Ask until the exit status is this one; the answer."""
+
+    def ask() -> subprocess.CompletedProcess[str] | None:
+        done = agent.run("--status")
+        return done if done.returncode == number else None
+
+    return wait_for(ask, what=f"exit status {number}") or agent.run("--status")
+
+
+def fill(agent: Agent) -> None:
+    """Put a backlog of the last hours into the spool of an agent that does not run."""
+    agent.spool.parent.mkdir(parents=True)
+    spool = Spool(agent.spool)
+    now_ms = time.time_ns() // 1_000_000
+    values = [1] * len(LAYOUT.series)
+    polls = [Poll.of(LAYOUT, now_ms - (BACKLOG - n) * 1000, values) for n in range(BACKLOG)]
+    spool.append(list(enumerate(polls, 1)), LAYOUTS, "another")
+    spool.close()
+
+
+def on_a_terminal(agent: Agent, *words: str, **tastes: str) -> Terminal:
+    """`--status` on a terminal."""
+    return Terminal([*agent.command, "--status", *words], agent.env(), **tastes)
+
+
+def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Plain text without escape codes, and JSON that keeps to its schema."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(lambda: asked(agent)["recent"]["sent_bytes"], what="rates")
+    done = agent.run("--status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ESCAPE not in done.stdout
+    assert done.stdout.splitlines()[0] == RUNNING
+    assert len(done.stdout.splitlines()) <= 24
+    assert "Trouble" not in done.stdout
+    for text in (r"Lag +\d.* s: the server has", r"Rates +\d.* polls/s, .* kB/s", r"MB, .*% of a"):
+        assert re.search(text, done.stdout), text
+    status = asked(agent)
+    assert status["troubles"] == []
+    assert status.keys() == agent.status().keys()
+    assert status["polls"]["last_delivered_ms"] in server.timestamps()
+    assert all(process["memory_bytes"] > 1 << 20 for process in status["workers"].values())
+
+
+def test_an_agent_that_does_not_run_exits_3_in_every_form(make_agent: MakeAgent) -> None:
+    """Also where it is watched."""
+    agent = make_agent()
+    for words in ((), ("--watch",)):
+        done = agent.run("--status", *words)
+        assert (done.returncode, done.stdout, done.stderr) == (3, f"{STOPPED}\n", "")
+    assert asked(agent) == {"schema": 1, "state": "stopped", "troubles": []}
+    assert agent.run("--status", "--json", "--watch").returncode == 3
+
+
+def test_a_server_that_takes_nothing_exits_1_until_it_does(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """For three posts' time; the trouble stands at the top, with what to do."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(server.timestamps, what="a post")
+    server.behaviour = answering(503)
+    done = wait_for_exit_status(agent, 1)
+    trouble = done.stdout.splitlines()[1]
+    assert "the server has taken nothing for 3" in trouble
+    assert "(status 503" in trouble
+    assert str(server.port) in trouble
+    assert [trouble["code"] for trouble in asked(agent)["troubles"]] == ["server_takes_nothing"]
+    server.behaviour = well
+    wait_for_exit_status(agent, 0)
+
+
+def test_a_worker_that_keeps_dying_exits_1(make_agent: MakeAgent, server: PattooServer) -> None:
+    """Killed three times; that it is there again is no comfort."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    for _ in range(3):
+        assert agent.run("--status").returncode == 0
+        before = agent.worker("uploader")
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda old=before: agent.worker("uploader") != old)  # type: ignore[misc]
+    done = agent.run("--status")
+    assert done.returncode == 1
+    assert "the uploader keeps dying, last by signal SIGKILL" in done.stdout.splitlines()[1]
+
+
+def test_a_backlog_that_drains_has_an_estimate_and_a_bar(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """It is no trouble, for the server takes it."""
+    agent = make_agent(port=server.port, interval=1)
+    fill(agent)
+    agent.start()
+    with on_a_terminal(agent, "--watch") as terminal:
+        terminal.wait_for("Progress")
+        status = asked(agent)
+        assert status["troubles"] == []
+        assert 0 < status["backlog"]["polls"] < BACKLOG
+        assert 0 < status["backlog"]["gone_in_s"] < 60
+        assert re.search(r"Waiting .*; the server takes .*, gone in about \d", terminal.text)
+        terminal.type(CTRL_C)
+        assert terminal.end() == 0
+
+
+def test_a_watch_ends_on_ctrl_c_with_the_terminal_as_it_was(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """It had shown the status again and again, and hidden the cursor."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    with on_a_terminal(agent, "--watch") as terminal:
+        terminal.wait_for(RUNNING, times=2)
+        terminal.type(CTRL_C)
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text
+        assert terminal.output.rfind(f"{ESCAPE}[?25h") > terminal.output.rfind(f"{ESCAPE}[?25l")
+
+
+def test_a_watch_ends_when_the_agent_stops(make_agent: MakeAgent, server: PattooServer) -> None:
+    """On a terminal and in a pipe, with the exit status of an agent that is stopped."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    command = [*agent.command, "--status", "--watch"]
+    with (
+        on_a_terminal(agent, "--watch") as terminal,
+        subprocess.Popen(command, env=agent.env(), stdout=subprocess.PIPE, text=True) as piped,
+    ):
+        terminal.wait_for(RUNNING)
+        assert piped.stdout is not None
+        first = piped.stdout.readline()
+        agent.stop()
+        assert terminal.end() == 3
+        assert STOPPED in terminal.text
+        lines = [first, *piped.stdout]
+    assert piped.returncode == 3
+    assert lines[-1] == f"{STOPPED}\n"
+    assert re.fullmatch(r"\S+ \S+  well; \d+ polled, .*\n", first)
+    assert ESCAPE not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("tastes", "colour", "escapes"),
+    [({}, True, True), ({"NO_COLOR": "1"}, False, True), ({"TERM": "dumb"}, False, False)],
+)
+def test_a_terminal_gets_the_colours_that_it_wants(
+    make_agent: MakeAgent, tastes: dict[str, str], *, colour: bool, escapes: bool
+) -> None:
+    """As it says with NO_COLOR and TERM."""
+    agent = make_agent()
+    with on_a_terminal(agent, **tastes) as terminal:
+        assert terminal.end() == 3
+        assert terminal.text.strip() == STOPPED
+        assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", terminal.output)) == colour
+        assert (ESCAPE in terminal.output) == escapes
+
+
+def test_who_asks_without_a_terminal_pays_for_no_layout(make_agent: MakeAgent) -> None:
+    """A monitoring system asks every minute."""
+    agent = make_agent()
+    agent.command = [sys.executable, "-X", "importtime", str(SHIM)]
+    imported = agent.run("--status").stderr
+    assert "pattoo_mp.cli.status.plain" in imported
+    assert "rich" not in imported
