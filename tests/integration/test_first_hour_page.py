@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "first-hour.md"
 INSTALLS = ("git clone", "cd pattoo_mp", "python3 -m venv", "~/agent/bin/pip")
 _END = "THE END"
 #: What only looks, and may be asked again until it comes true.
-LOOKS = ("--status", "--show", "--check")
+LOOKS = ("--status", "--show", "--check", "--doctor")
 
 
 class Shell:

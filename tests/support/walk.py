@@ -31,4 +31,5 @@ def is_said(output: str, lines: list[str]) -> bool:
 
 def _pattern(line: str) -> str:
     """A line of the page as a pattern: numbers and columns are of the day."""
-    return re.sub(r"\d[\d,]*", r"[\\d,]+", re.sub(r"(\\ )+", r"\\s+", re.escape(line)))
+    columns = re.sub(r"(\\ )+", r"\\s+", re.escape(line))
+    return re.sub(r"\d[\d,]*(\\\.\d+)?", r"[\\d,]+(\\.\\d+)?", columns)
