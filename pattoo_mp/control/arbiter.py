@@ -215,7 +215,12 @@ class Arbiter:
 
     def _replace_if_silent(self, worker: Worker) -> None:
         if worker.alive and time.monotonic() >= self._silent_at(worker):
-            _LOG.error("The %s says nothing any more; it is replaced.", worker.role.name)
+            _LOG.error(
+                "The %s (process %d) has said nothing for %d s; it is killed and replaced.",
+                worker.role.name,
+                worker.pid,
+                time.monotonic() - self._heard[worker],
+            )
             worker.signal(signal.SIGKILL)
             self._heard[worker] = time.monotonic()
 
@@ -272,7 +277,8 @@ class Arbiter:
         if self._stop_by is None:
             return False
         if time.monotonic() >= self._stop_by:
-            _LOG.error("The workers did not end within %g s; they are killed.", STOP_S)
+            late = " and ".join(worker.role.name for worker in self._workers if worker.alive)
+            _LOG.error("The %s did not end within %g s of a stop; it is killed.", late, STOP_S)
             return True
         return not any(worker.alive or self._is_wanted(worker) for worker in self._workers)
 
@@ -282,6 +288,6 @@ class Arbiter:
             worker.close_link()
         left = len(self._relay.channel)
         if left:
-            _LOG.error("%d polls could not be kept; they are lost.", left)
+            _LOG.error("%d polls are lost: they were in memory, and the spool took nothing.", left)
         self._door.close(remove=True)
         self._wakeup.close()

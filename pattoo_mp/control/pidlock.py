@@ -44,7 +44,10 @@ class PidLock:
             # Not by opening it: to close it again would drop our lock (fcntl(2)).
             if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
                 return
-        _LOG.error("%s was removed; it is made again.", self._path)
+        _LOG.warning(
+            "%s was removed; it is made again, or --status and --stop would find nobody.",
+            self._path,
+        )
         removed, self._descriptor = self._descriptor, _taken(self._path)
         os.close(removed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp import log
 from pattoo_mp.control.drainage import Drainage
 from pattoo_mp.control.ledger import CHANNEL_FULL, Ledger
 from pattoo_mp.control.recent import Recent, window_s
@@ -126,10 +127,12 @@ class Relay:
         gap = self.ledger.poll(poll[1], reason)
         if gap is not None:
             _LOG.warning(
-                "%d ticks missed after %d ms, before %d ms: %s.",
+                "%d ticks missed after %d ms, before %d ms (%s to %s): %s.",
                 gap.ticks,
                 gap.after_ms,
                 gap.before_ms,
+                log.local_time(gap.after_ms / 1000),
+                log.local_time(gap.before_ms / 1000),
                 gap.reason,
             )
         dropped = self.channel.dropped

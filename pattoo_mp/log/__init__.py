@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.log import formats
+from pattoo_mp.log.formats import local_time as local_time
 from pattoo_mp.log.handler import Handler
-from pattoo_mp.log.line import ALIKE as ALIKE
+from pattoo_mp.log.line import alike as alike
 from pattoo_mp.log.outlets import LogFile, Outlet, Stream
 from pattoo_mp.log.repeats import WINDOWS_S, Repeats
 from pattoo_mp.log.rotation import Rotation

@@ -30,14 +30,18 @@ _PRIORITIES: Final = (
 _DEBUG_PRIORITY: Final = 7
 
 
+def local_time(moment: float) -> str:
+    """Seconds since the epoch as a time of day, as everywhere in the log."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))},{_ms(moment)}"
+
+
 def text(process: str) -> Format:
     """As a person reads it: local time, level, who, what."""
     who = f"[{process} {os.getpid()}]"
 
     def write(line: Line) -> str:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.created))
         level = logging.getLevelName(line.level)
-        return f"{when},{_ms(line):03d} {level} {who} {_with_traceback(line)}\n"
+        return f"{local_time(line.created)} {level} {who} {_with_traceback(line)}\n"
 
     return write
 
@@ -49,7 +53,7 @@ def json_lines(process: str) -> Format:
     def write(line: Line) -> str:
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.created))
         fields: dict[str, object] = {
-            "time": f"{when}.{_ms(line):03d}Z",
+            "time": f"{when}.{_ms(line.created)}Z",
             "level": logging.getLevelName(line.level).lower(),
             "program": PROGRAM,
             "process": process,
@@ -91,5 +95,5 @@ def _with_traceback(line: Line) -> str:
     return f"{line.message}\n{line.traceback}" if line.traceback else line.message
 
 
-def _ms(line: Line) -> int:
-    return int(line.created * 1000) % 1000
+def _ms(moment: float) -> str:
+    return f"{int(moment * 1000) % 1000:03d}"

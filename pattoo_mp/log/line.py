@@ -6,13 +6,20 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-#: Give this as `extra` to a logging call whose lines differ only in their figures: they then count
-#: as the same, and the last of them stands for all.
-ALIKE: Final = {"alike": True}
-
 _LONGEST_TEXT: Final = 8_000
 _LONGEST_TRACEBACK: Final = 32_000
 _TRACEBACKS: Final = logging.Formatter()
+
+
+_KIND: Final = "kind_of_line"
+
+
+def alike(kind: str) -> dict[str, str]:
+    """The `extra` of a logging call whose lines count as the same if their `kind` is.
+
+    For lines that differ in figures which do not matter each time: the last one stands for all.
+    """
+    return {_KIND: kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +43,12 @@ class Line:
     def of(cls, record: logging.LogRecord) -> Line:
         """What a record says."""
         text = _shortened(_one_line(_message(record)))
-        alike = getattr(record, "alike", False)
         return cls(
             created=record.created,
             level=record.levelno,
             logger=record.name,
             text=text,
-            kind=str(record.msg) if alike else text,
+            kind=getattr(record, _KIND, text),
             traceback=_traceback(record),
         )
 

@@ -111,7 +111,9 @@ class Delivery:
         if source.window.refused(post.polls, post.head):
             return self._condemn(source, post, outcome)
         if post.polls > 1:
-            _LOG.info("%d polls were refused; trying %d.", post.polls, source.window.polls)
+            _LOG.info(
+                "The server refused a post of %d polls; trying %d.", post.polls, source.window.polls
+            )
         return self._later(outcome.error, 0.0)
 
     def _condemn(self, source: Source, post: Post, outcome: Outcome) -> Attempt:

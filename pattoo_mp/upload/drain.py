@@ -7,6 +7,7 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import log
 from pattoo_mp.messages import UploadState
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
@@ -147,7 +148,8 @@ class Drain:
         self._sent_bytes += attempt.bytes_sent
         self._last_post_ms = _now_ms()
         if self._failing_since_ms:
-            _LOG.info("%s takes polls again.", self._transport.url)
+            for_s = (self._last_post_ms - self._failing_since_ms) // 1000
+            _LOG.info("%s takes polls again, after %d s.", self._transport.url, for_s)
             self._failing_since_ms = 0
         _LOG.debug(
             "%d polls delivered in %d bytes, %d wait.",
@@ -158,15 +160,16 @@ class Drain:
 
     def _failed(self, attempt: Attempt) -> None:
         self._not_before = time.monotonic() + attempt.wait_s
-        if attempt.error != self._error or not self._failing_since_ms:
-            _LOG.warning(
-                "%s: %s. %d polls wait; trying again until they are taken.",
-                self._transport.url,
-                attempt.error,
-                self._spool.waiting,
-            )
         self._error, self._error_ms = attempt.error, _now_ms()
         self._failing_since_ms = self._failing_since_ms or self._error_ms
+        _LOG.warning(
+            "%s: %s. %d polls wait; trying again until they are taken.",
+            self._transport.url,
+            attempt.error,
+            self._spool.waiting,
+            # The first of each failure is written at once, the others of it are counted.
+            extra=log.alike(f"{attempt.error} since {self._failing_since_ms}"),
+        )
 
 
 def _now_ms() -> int:

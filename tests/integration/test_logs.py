@@ -110,14 +110,13 @@ def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: Pat
     assert objects[-1]["message"] == "Stopped."
 
 
-def test_the_same_again_is_counted(make_agent: MakeAgent) -> None:
-    """The first goes out at once, the count later, though nothing else is logged."""
+def test_a_trouble_that_goes_on_is_said_at_once_and_then_counted(make_agent: MakeAgent) -> None:
+    """A server that is away: one line, and later one that tells how often it was tried again."""
     agent = make_agent()
     agent.start()
-    kill(agent, "collector")
-    kill(agent, "collector")
-    wait_for(lambda: "(the same once in the last" in agent.log, 30, "the count")
-    assert agent.log.count("The collector ended (signal SIGKILL).") == 2
+    wait_for(lambda: "trying again until they are taken." in agent.log, what="the trouble")
+    wait_for(lambda: "(the like " in agent.log, what="the count")
+    assert agent.log.count("trying again until they are taken.") == 2
 
 
 def test_a_worker_starts_though_its_log_cannot_be_written(

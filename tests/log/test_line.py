@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pattoo_mp.log.line import ALIKE, Line
+from pattoo_mp.log.line import Line, alike
 from tests.log.records import line, record
 
 
@@ -39,7 +39,7 @@ def test_a_traceback_is_kept_as_text() -> None:
 
 def test_lines_that_differ_in_their_figures_are_of_one_kind_if_the_call_says_so() -> None:
     """And else they are not: one device is not another."""
-    of_one_kind = [Line.of(record("%d ticks missed", n, **ALIKE)).kind for n in (1, 2)]
+    of_one_kind = [Line.of(record("%d ticks missed", n, **alike("missed"))).kind for n in (1, 2)]
     assert of_one_kind[0] == of_one_kind[1]
     assert Line.of(record("sda%d fails", 1)).kind != Line.of(record("sda%d fails", 2)).kind
 
