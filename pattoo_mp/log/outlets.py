@@ -46,7 +46,8 @@ class Outlet(ABC):
     def tell_lost(self) -> None:
         """Say how many lines could not be written, if that can be written now."""
         if self.lost:
-            text = f"{self.lost} lines could not be written here: {self._why}."
+            lines = "line" if self.lost == 1 else "lines"
+            text = f"{self.lost} {lines} could not be written here: {self._why}."
             if self._try(Line(time.time(), logging.WARNING, __name__, text, text)):
                 self.lost = 0
 

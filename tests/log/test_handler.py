@@ -88,4 +88,4 @@ def test_lost_lines_are_told_though_nothing_else_is_logged(tmp_path: Path) -> No
     assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
     path.rmdir()
     log.tend()
-    assert "1 lines could not be written here" in wait_for(path.read_text)
+    assert "1 line could not be written here" in wait_for(path.read_text)

@@ -115,7 +115,7 @@ def test_after_a_full_disk_each_line_is_whole_again(file: LogFile, path: Path) -
         file.put(line("two"))
     file.put(line("three"))
     assert path.read_text().splitlines() == [
-        "one", "tw", "1 lines could not be written here: File too large.", "three",
+        "one", "tw", "1 line could not be written here: File too large.", "three",
     ]  # fmt: skip
 
 
