@@ -11,6 +11,9 @@ day is the monotonic clock plus an offset, looked at anew at each tick:
   without a word. The schedule goes on in its own time until the wall clock has caught up.
 - A monotonic clock that leaps (a virtual host that was moved) changes nothing: the wall clock, which
   went on as it should, is followed.
+
+The interval may change between two ticks. Up to a boundary all ticks are multiples of the old
+interval, after it of the new one, so none is missed, none comes twice, and times grow.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class Schedule:
         self._stepped = 0
         self._seen = monotonic_ns() + self._offset
         self._floor = self._offset - self._interval // 2
+        self._earliest = 0
         self._due = self._next_after(max(self._now(), after_ms * _NS_PER_MS))
 
     def wait_s(self) -> float:
@@ -78,7 +82,24 @@ class Schedule:
 
     def skip_until(self, seconds: float) -> None:
         """Put the first tick off until `seconds` from now have passed."""
-        self._due = max(self._due, self._next_after(self._now() + int(seconds * 1e9) - 1))
+        self._earliest = self._now() + int(seconds * 1e9)
+        self._due = max(self._due, self._next_after(self._earliest - 1))
+
+    def change(self, interval_ms: int, after_ms: int) -> int:
+        """Go on with the ticks of another interval.
+
+        `after_ms` is the newest poll there is. Returns the boundary, in ms: what is due after it is
+        of the new interval. It is now, but before the next tick of the old interval, which is the
+        new one's if it has come meanwhile, and not before the newest poll.
+        """
+        behind = max(0, after_ms * _NS_PER_MS - self._now())
+        self._offset += behind  # a small step back was followed: as at a start, it no longer is
+        self._seen += behind
+        self._interval = interval_ms * _NS_PER_MS
+        self._floor = self._offset - self._interval // 2
+        boundary_ms = min(self._seen, self._due - 1) // _NS_PER_MS
+        self._due = self._next_after(max(boundary_ms * _NS_PER_MS, self._earliest - 1))
+        return boundary_ms
 
     def take(self) -> Tick | None:
         """The tick that is due, or None if there is time yet. A tick is given once."""

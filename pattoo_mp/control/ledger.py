@@ -37,8 +37,9 @@ class Gap:
 class Ledger:
     """Counts polls as they come in, and the ticks between them that did not.
 
-    Ticks are the multiples of `interval_ms`, so what is missing between two polls shows in
-    their timestamps, whatever the reason was. `polled` is of this control process.
+    Ticks are the multiples of the interval that was in force at their time, so what is missing
+    between two polls shows in their timestamps, whatever the reason was. `polled` is of this
+    control process.
     """
 
     interval_ms: int
@@ -49,20 +50,31 @@ class Ledger:
     gaps: deque[Gap] = field(default_factory=lambda: deque(maxlen=_GAPS))
     account: Account | None = None
     _dropped_before: int = 0
+    # Since the newest poll: when the interval changed, and the ticks before that time.
+    _changed_ms: int = 0
+    _before_change: int = 0
 
     def poll(self, timestamp_ms: int, reason: str) -> Gap | None:
         """Count a poll; `reason` tells why ticks before it were missed. Returns the gap, if any."""
         gap = None
         if self.last_poll_ms:
             why = reason if self.polled else AGENT_WAS_DOWN
-            ticks = ticks_between(self.last_poll_ms, timestamp_ms, self.interval_ms)
+            ticks = self._before_change + self._ticks_until(timestamp_ms)
             if ticks:
                 self.missed[why] += ticks
                 gap = Gap(ticks, self.last_poll_ms, timestamp_ms, why)
                 self.gaps.append(gap)
         self.polled += 1
         self.last_poll_ms = timestamp_ms
+        self._before_change = 0
         return gap
+
+    def change_interval(self, interval_ms: int, after_ms: int) -> None:
+        """Count by another interval what is due after `after_ms`."""
+        if self.last_poll_ms:
+            self._before_change += self._ticks_until(after_ms + 1)
+            self._changed_ms = after_ms
+        self.interval_ms = interval_ms
 
     def settle(self, account: Account) -> None:
         """Take the spool's account; the first one tells also what was before this process."""
@@ -93,6 +105,11 @@ class Ledger:
         return json.dumps(
             {"missed": self.missed, "dropped": self.dropped, "gaps": [asdict(g) for g in self.gaps]}
         )
+
+    def _ticks_until(self, timestamp_ms: int) -> int:
+        """The ticks since the newest poll that are not counted yet, up to before a time."""
+        since_ms = max(self.last_poll_ms, self._changed_ms)
+        return ticks_between(since_ms, timestamp_ms, self.interval_ms)
 
     def _go_on_from(self, account: Account) -> None:
         book = _read(account.book)

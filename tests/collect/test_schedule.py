@@ -296,6 +296,69 @@ def test_a_first_tick_that_is_far_enough_is_not_put_off() -> None:
     assert waited(schedule, clock, 1) == [1_800_000_001_000]
 
 
+@pytest.mark.parametrize(("old_ms", "new_ms"), [(100, 200), (200, 100), (1000, 300), (33, 10)])
+def test_a_changed_interval_has_its_first_tick_after_now(old_ms: int, new_ms: int) -> None:
+    """No tick of either interval is missing around the change, and none comes twice."""
+    clock = Clock()
+    schedule = schedule_of(clock, old_ms)
+    last = waited(schedule, clock, 3)[-1]
+    clock.pass_ms(old_ms * 0.6)
+    now_ms = clock.wall // MS
+    assert schedule.change(new_ms, last) == now_ms
+    first = first_after(now_ms, new_ms)
+    assert waited(schedule, clock, 3) == [first, first + new_ms, first + 2 * new_ms]
+
+
+def test_a_tick_that_fell_due_just_before_a_change_is_not_missed() -> None:
+    """Where it is one of the new interval too, it is the new one's first; else there never was one."""
+    for new_ms, first_ms in ((100, 1_800_000_002_000), (300, 1_800_000_002_100)):
+        clock = Clock(wall=1_800_000_001_500 * MS)
+        schedule = schedule_of(clock, 1000)
+        clock.pass_ms(510)
+        assert schedule.change(new_ms, 0) == 1_800_000_001_999
+        clock.pass_ns(round(schedule.wait_s() * 1e9))
+        assert schedule.take() == Tick(first_ms)
+
+
+def test_a_change_to_a_long_interval_waits_for_its_tick() -> None:
+    """A multiple of the new interval, not an interval from now."""
+    clock = Clock()
+    schedule = schedule_of(clock, 10)
+    schedule.change(HOUR_MS, waited(schedule, clock, 1)[-1])
+    assert waited(schedule, clock, 1) == [first_after(START_MS, HOUR_MS)]
+
+
+def test_a_change_after_a_small_step_back_repeats_no_tick() -> None:
+    """A step of less than half the old interval, many of the new: no stall, and times grow."""
+    clock = Clock()
+    schedule = schedule_of(clock, 300_000)
+    last = waited(schedule, clock, 1)[-1]
+    clock.step_ms(-100_000)
+    assert schedule.change(100, last) == last
+    assert schedule.wait_s() <= 0.15
+    assert waited(schedule, clock, 3) == [last + 100, last + 200, last + 300]
+
+
+def test_a_change_while_the_schedule_runs_ahead_stays_ahead() -> None:
+    """After an hour back: the ticks go on from the newest one."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    last = waited(schedule, clock, 2)[-1]
+    clock.step_ms(-HOUR_MS)
+    schedule.change(100, last)
+    assert waited(schedule, clock, 2) == [last + 100, last + 200]
+    assert schedule.ahead_ms() >= HOUR_MS - 1000
+
+
+def test_a_change_does_not_shorten_the_time_to_prime() -> None:
+    """The first tick of the new interval, too, is put off."""
+    clock = Clock(wall=1_800_000_000_950 * MS)
+    schedule = schedule_of(clock, 1000)
+    schedule.skip_until(0.1)
+    schedule.change(10, 0)
+    assert waited(schedule, clock, 2) == [1_800_000_001_050, 1_800_000_001_060]
+
+
 #: In intervals: how long a wait lasts, and how far the wall clock is set.
 WAITS = st.floats(0, 3) | st.floats(0, 1e-3)
 STEPS = st.floats(-0.6, 0.6) | st.floats(-50, 50) | st.just(0.0)
@@ -331,3 +394,38 @@ def test_whatever_the_clock_does_ticks_go_up_and_waits_are_short(
     assert all((tick.missed > 0) == (tick.reason is not None) for tick in ticks)
     for before, tick in pairwise(ticks):
         assert tick.timestamp_ms - before.timestamp_ms == (tick.missed + 1) * interval_ms
+
+
+@settings(quick, max_examples=300)
+@given(
+    start_ms=st.integers(10**12, 2 * 10**12),
+    actions=st.lists(
+        st.tuples(st.integers(1, 3000), WAITS, STEPS | st.just(0.0), st.booleans()), max_size=30
+    ),
+)
+def test_whatever_the_clock_does_a_changed_interval_loses_and_repeats_nothing(
+    start_ms: int, actions: list[tuple[int, float, float, bool]]
+) -> None:
+    """Each tick of the interval in force at its time is taken or counted, in order, each once."""
+    clock = Clock(wall=start_ms * MS)
+    schedule = schedule_of(clock, 1000)
+    newest = interval = boundary = 0
+    for interval_ms, wait, step, late in actions:
+        interval = interval or 1000
+        clock.pass_ms(wait * interval)
+        clock.step_ms(step * interval)
+        tick = None if late else schedule.take()
+        if tick is not None:
+            counted_from = max(newest, boundary)
+            if newest:
+                assert tick.missed == (tick.timestamp_ms - 1) // interval - counted_from // interval
+            assert newest < tick.timestamp_ms
+            assert tick.timestamp_ms % interval == 0
+            newest = tick.timestamp_ms
+        before, boundary = boundary, schedule.change(interval_ms, newest)
+        assert boundary >= newest
+        if newest and newest >= before:
+            # No tick of the old interval between the newest one and the boundary: none to miss.
+            assert boundary // interval == newest // interval
+        interval = interval_ms
+        assert schedule.wait_s() <= 1.5 * interval / 1000

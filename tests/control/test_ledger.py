@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.control.ledger import Gap, Ledger, ticks_between
+from pattoo_mp.messages import Account
 
 
 def ledger_of(*timestamps: int, reason: str = "why") -> Ledger:
@@ -85,3 +86,67 @@ def test_ticks_between_counts_multiples(earlier: int, later: int, interval: int)
     """It agrees with counting them one by one."""
     expected = sum(1 for t in range(earlier + 1, later) if t % interval == 0)
     assert ticks_between(earlier, later, interval) == expected
+
+
+def test_a_changed_interval_misses_nothing_by_itself() -> None:
+    """The last poll of the old interval, the first of the new one, and the next."""
+    ledger = ledger_of(1000, 2000)
+    ledger.change_interval(300, 2700)
+    for timestamp in (3000, 3300):
+        ledger.poll(timestamp, "why")
+    assert not ledger.missed
+
+
+def test_ticks_are_counted_by_the_interval_that_was_in_force() -> None:
+    """3000 and 4000 of the old one up to 4500, then 4600 to 4900 of the new one: one gap."""
+    ledger = ledger_of(1000, 2000)
+    ledger.change_interval(100, 4500)
+    assert ledger.poll(5000, "late") == Gap(6, 2000, 5000, "late")
+    assert ledger.missed == {"late": 6}
+
+
+def test_a_tick_at_the_moment_of_the_change_is_one_of_the_old_interval() -> None:
+    """It is counted once, though it is a multiple of both."""
+    ledger = ledger_of(1000)
+    ledger.change_interval(500, 2000)
+    ledger.poll(2500, "why")
+    assert ledger.missed == {"why": 1}
+
+
+def test_several_changes_without_a_poll_between_them_add_up() -> None:
+    """2000 by the first, none by the second, 3000 to 3200 by the third."""
+    ledger = ledger_of(1000)
+    ledger.change_interval(10_000, 2500)
+    ledger.change_interval(100, 2950)
+    ledger.poll(3300, "why")
+    assert ledger.missed == {"why": 4}
+
+
+def test_a_change_before_anything_was_polled_counts_all_by_the_new_interval() -> None:
+    """Also the ticks that the account of an earlier agent shows to be missing."""
+    ledger = Ledger(1000)
+    ledger.change_interval(500, 4700)
+    ledger.settle(Account(kept=1, waiting=1, newest_ms=4000))
+    ledger.poll(5500, "")
+    assert ledger.missed == {"the agent was down": 2}
+
+
+@given(st.lists(st.tuples(st.integers(1, 700), st.integers(0, 3000), st.booleans()), max_size=20))
+def test_every_tick_is_polled_or_missed_whatever_changes(
+    steps: list[tuple[int, int, bool]],
+) -> None:
+    """It agrees with counting the ticks one by one, each by the interval of its time."""
+    ledger, now, interval, ticks = ledger_of(1000), 1000, 1000, 0
+    for another, pause, polled in steps:
+        ticks += sum(1 for t in range(now + 1, now + pause + 1) if t % interval == 0)
+        now += pause
+        if polled and now % interval == 0 and now > ledger.last_poll_ms:
+            ledger.poll(now, "why")
+        else:
+            ledger.change_interval(another, now)
+            interval = another
+    last = now + 10_000 // interval * interval + interval
+    last -= last % interval
+    ticks += sum(1 for t in range(now + 1, last + 1) if t % interval == 0)
+    ledger.poll(last, "why")
+    assert ledger.missed.total() + ledger.polled - 1 == ticks
