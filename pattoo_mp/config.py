@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pattoo_mp import directories
 from pattoo_mp.errors import ConfigError
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 VARIABLE = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY = "/etc/pattoo"
+#: Fields of a `Config` that do not have the name of their setting.
+_FIELDS = {"ip_address": "host", "ip_bind_port": "port", "polling_interval": "interval_ms"}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings, checked. `interval_ms` is `polling_interval`."""
+    """The settings, checked. `host`, `port` and `interval_ms` are what `_FIELDS` says."""
 
     log_directory: Path
     cache_directory: Path
@@ -40,6 +42,23 @@ class Config:
     log_format: str
     log_max_bytes: int
     log_backups: int
+
+    def value_of(self, setting: str) -> object:
+        """The value of a setting, by its name in the files."""
+        return getattr(self, _FIELDS.get(setting, setting))
+
+    def fields(self) -> dict[str, Any]:
+        """All of it as a message carries it; `of` reads it."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Config:
+        """Read what `fields` made."""
+        paths = {n: Path(path) for n, path in fields.items() if n.endswith("_directory")}
+        return cls(**{**fields, **paths})
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
@@ -80,12 +99,7 @@ def config_of(reading: Reading) -> Config:
     values = reading.values
     if values["system_daemon_directory"] is None:
         values["system_daemon_directory"] = values["daemon_directory"]
-    return Config(
-        **{name: values[name] for name in Config.__slots__ if name in values},
-        host=values["ip_address"],
-        port=values["ip_bind_port"],
-        interval_ms=values["polling_interval"],
-    )
+    return Config(**{_FIELDS.get(name, name): value for name, value in values.items()})
 
 
 def running_directory(directory: Path) -> Path:

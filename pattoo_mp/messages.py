@@ -2,6 +2,7 @@
 
 collector → control    LAYOUT identifier packed
                        POLL layout_id timestamp_ms packed reason    (of ticks missed before it)
+                       INTERVAL interval_ms after_ms                (the ticks after that time)
 control → uploader     BOOK text                                    (to keep with what follows)
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
@@ -11,6 +12,8 @@ uploader → control     UPLOAD state account         (`UploadState` as a list, 
                        LEAVING                                      (asked to end; may it?)
 worker → control       NOTE troubles                                ({what: why}, all there are)
                        FATAL reason                                 (no restart can help)
+                       APPLIED number                               (the settings of that number)
+control → worker       SETTINGS number settings                     (`Config.fields()`, all of them)
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ class Kind(StrEnum):
     BOOK = "book"
     LEAVING = "leaving"
     FATAL = "fatal"
+    SETTINGS = "settings"
+    APPLIED = "applied"
+    INTERVAL = "interval"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,11 @@ class Setting:
         """Whether the file must set it."""
         return self.default is Missing.REQUIRED
 
+    @property
+    def takes_restart(self) -> bool:
+        """Whether an agent that runs cannot change it: its files are open, its lock is held."""
+        return self.name.endswith("_directory")
+
 
 def _directory(value: object) -> Path:
     if not isinstance(value, str) or not value.strip() or "\0" in value:

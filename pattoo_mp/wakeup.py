@@ -17,7 +17,8 @@ class Wakeup:
     """Readable as soon as one of `signals` has come, or `wake` was called from any thread.
 
     `chores` are done by the loop, in `take`, for signals that mean nothing else to it.
-    Python's own handler notes the signal; the byte that it writes ends a `select` that waits.
+    Python's own handler notes the signal; the byte that it writes ends a `select` that waits. One
+    that was blocked until now comes now.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Wakeup:
         self._chores = chores
         for number in (*signals, *chores):
             signal.signal(number, self._note)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         for number in chores:
             # They come while something else is done; no system call of a library need know.
             signal.siginterrupt(number, False)

@@ -13,7 +13,7 @@ import os
 import secrets
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from setproctitle import setproctitle
 
@@ -22,6 +22,7 @@ from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
 from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.pidlock import PidLock
 from pattoo_mp.control.relay import Relay
@@ -37,30 +38,49 @@ if TYPE_CHECKING:
     from pattoo_mp.link import Link
     from pattoo_mp.model import Origin
 
+    Adopt = Callable[[str, Config], None]
+
 _LOG = logging.getLogger(__name__)
 
+#: What `ps` shows of each process beside its name.
+_TITLES: Final[dict[str, Callable[[Config], str]]] = {
+    "control": lambda _: "",
+    "collector": lambda config: f" every {config.interval_ms / 1000:g} s",
+    "uploader": lambda config: f" to {config.host} port {config.port}",
+}
 
-def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> None:
+
+def run(
+    config: Config,
+    read_anew: Callable[[Config], Config],
+    on_ready: Callable[[], None],
+    *,
+    to_stderr: bool,
+) -> None:
     """Be the control process until a signal asks for the end.
 
+    `read_anew` reads the files once more, for an agent that goes by a given configuration.
     Raises `AlreadyRunningError`, `StartError` or `IdentityError` if the agent cannot run.
     """
     os.umask(0o077)
-    settings = _log_settings(config, to_stderr=to_stderr)
-    set_up_log = partial(log.set_up, settings)
+    adopt = partial(_adopt, to_stderr=to_stderr)
+
+    def adopt_here(settings: Config) -> None:
+        log.check(_log_settings(settings, to_stderr=to_stderr))
+        adopt("control", settings)
+
     for number in log.CHORES:  # logrotate finds us by the PID file, which comes first
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(PermissionError):  # a session's leader leads a group already
         os.setpgid(0, 0)
     lock = PidLock(paths.pid_file(config.system_daemon_directory))
     try:
-        log.check(settings)
-        set_up_log("control")
-        setproctitle(f"{PROGRAM}: control")
+        adopt_here(config)
         note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
         origin = identity.origin(paths.identity_file(config))
         _LOG.info("pattoo_mp %s polls every %g s.", __version__, config.interval_ms / 1000)
-        arbiter = _arbiter(config, origin, set_up_log, on_ready, lock.keep)
+        live = LiveConfig(config, read_anew, adopt_here)
+        arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
         # What is here stays: a look for garbage that writes to all of it would be paid for three
         # times, since the workers share its pages as long as nobody writes.
         gc.freeze()
@@ -72,6 +92,12 @@ def run(config: Config, on_ready: Callable[[], None], *, to_stderr: bool) -> Non
         ) from error
     finally:
         lock.release()
+
+
+def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:
+    """Give this process the log and the title that go with its settings."""
+    log.set_up(_log_settings(config, to_stderr=to_stderr), process)
+    setproctitle(f"{PROGRAM}: {process}{_TITLES[process](config)}")
 
 
 def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
@@ -86,55 +112,59 @@ def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
 
 
 def _arbiter(
-    config: Config,
+    live: LiveConfig,
     origin: Origin,
-    set_up_log: Callable[[str], None],
+    adopt: Adopt,
     on_ready: Callable[[], None],
     keep_lock: Callable[[], None],
 ) -> Arbiter:
-    ledger = Ledger(config.interval_ms)
+    ledger = Ledger(live.config.interval_ms)
     channel_name = secrets.token_hex(8)
 
     def collect(link: Link) -> None:
-        set_up_log("collector")
+        adopt("collector", live.config)
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
 
-        at_once = ledger.polled == 0
-        Collector(link, origin, config.interval_ms, ledger.last_poll_ms, at_once=at_once).run()
+        Collector(
+            link,
+            origin,
+            live.config,
+            ledger.last_poll_ms,
+            at_once=ledger.polled == 0,
+            adopt=partial(adopt, "collector"),
+        ).run()
 
     def upload(link: Link) -> None:
-        set_up_log("uploader")
+        config = live.config
+        adopt("uploader", config)
         from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
 
         import_requests()
-        from pattoo_mp.spool.limits import Limits  # noqa: PLC0415
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
         from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 
-        limits = Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)
-        spool = Spool(paths.spool_file(config), limits)
+        spool = Spool(paths.spool_file(config))
         legacy = LegacyPosts(config.cache_directory, origin.agent_id)
-        Uploader(link, config, spool, channel_name, legacy).run()
+        Uploader(link, config, spool, channel_name, legacy, adopt=partial(adopt, "uploader")).run()
 
     return Arbiter(
         Role(
             "collector",
-            f"{PROGRAM}: collector every {config.interval_ms / 1000:g} s",
             collect,
             # It has nothing to lose; what is stopped, too, dies by this one.
             on_orphaned=signal.SIGKILL,
         ),
         Role(
             "uploader",
-            f"{PROGRAM}: uploader to {config.host} port {config.port}",
             upload,
             # It sees its link end and keeps what it holds first; if stopped, this lets it go on.
             on_orphaned=signal.SIGCONT,
         ),
         Relay(Channel(), ledger),
-        Door(paths.status_socket(config.system_daemon_directory)),
+        Door(paths.status_socket(live.config.system_daemon_directory)),
         on_ready,
+        live=live,
         keep_lock=keep_lock,
         notifier=Notifier.of(os.environ, os.getpid()),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pattoo_mp import config, wiring
+from pattoo_mp.change import read_anew
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.control.ready import READY
 
@@ -17,9 +20,14 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end."""
-    settings = config.load(config.config_directory())
+    # Asked to reload before there is anything to reload: that waits until there is.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    directory = config.config_directory()
+    settings = config.load(directory)
     ready_fd: int | None = arguments.ready_fd
-    wiring.run(settings, _ready(ready_fd), to_stderr=ready_fd is None)
+    wiring.run(
+        settings, partial(read_anew, directory), _ready(ready_fd), to_stderr=ready_fd is None
+    )
     return DONE
 
 

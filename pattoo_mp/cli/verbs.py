@@ -45,6 +45,11 @@ VERBS: Final = (
     Verb("--stop", "Stop the agent daemon."),
     Verb("--status", "Get daemon status."),
     Verb("--restart", "Restart the agent daemon."),
+    Verb(
+        "--reload",
+        "Have the running agent daemon go by its changed configuration, without losing a poll. "
+        "Exits with 2 if that is refused, with 3 if the daemon is stopped.",
+    ),
     Verb("--once", "Show what a poll of this host holds. Sends nothing; needs no configuration."),
     Verb("--translations", "Print the CSV file that names the agent's keys to a pattoo server."),
     Verb("--foreground", "Run in the foreground, as supervisord and systemd want it."),

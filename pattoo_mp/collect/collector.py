@@ -12,15 +12,18 @@ from pattoo_mp import log
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.schedule import Schedule
+from pattoo_mp.config import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.collect.schedule import Tick
-    from pattoo_mp.link import Link
+    from pattoo_mp.link import Link, Message
     from pattoo_mp.model import Layout, Origin, Poll
 
 _LOG = logging.getLogger(__name__)
@@ -39,19 +42,29 @@ class Collector:
     """Polls on a schedule.
 
     `after_ms` is the newest poll there is, of an earlier collector or agent; none at or before it
-    comes again. `at_once` asks for a first poll now if the first tick is far away.
+    comes again. `at_once` asks for a first poll now if the first tick is far away. `adopt` does
+    what new settings ask of the process itself.
     """
 
     def __init__(
-        self, link: Link, origin: Origin, interval_ms: int, after_ms: int, *, at_once: bool
+        self,
+        link: Link,
+        origin: Origin,
+        config: Config,
+        after_ms: int,
+        *,
+        at_once: bool,
+        adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self._link = link
-        self._interval_s = interval_ms / 1000
+        self._config = config
+        self._newest_ms = after_ms
         self._at_once = at_once
+        self._adopt = adopt
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
-        sources = families.sources(families.time_limit_s(self._interval_s))
-        self._poller = Poller(sources, origin, interval_ms)
-        self._schedule = Schedule(interval_ms, time.time_ns, time.monotonic_ns, after_ms)
+        self._sources = families.sources(families.time_limit_s(config.interval_ms / 1000))
+        self._poller = Poller(self._sources, origin, config.interval_ms)
+        self._schedule = Schedule(config.interval_ms, time.time_ns, time.monotonic_ns, after_ms)
         self._layout_id = ""
         self._told: dict[str, str] = {}
         self._unread = False
@@ -59,26 +72,55 @@ class Collector:
     def run(self) -> None:
         """Poll until a signal or the end of control."""
         families.prime()
-        self._schedule.skip_until(min(_PRIMING_S, self._interval_s))
+        self._schedule.skip_until(min(_PRIMING_S, self._config.interval_ms / 1000))
         try:
             if self._at_once and self._schedule.wait_s() > _PATIENCE_S:
                 self._poll_at_once()
-            while self._wait(self._schedule.wait_s()):
-                tick = self._schedule.take()
-                if tick is not None:
-                    self._poll(tick)
+            while self._wait(self._schedule.wait_s):
+                self._poll_what_is_due()
             self._flush()
         except LinkClosedError:
             _LOG.error("Control is gone; the collector ends.")
 
     def _poll_at_once(self) -> None:
-        if self._wait(_PRIMING_S):
+        until = time.monotonic() + _PRIMING_S
+        primed = self._wait(lambda: max(0.0, until - time.monotonic()))
+        # New settings may have brought a tick meanwhile: that one is as good.
+        if primed and self._schedule.wait_s() > 0:
             self._hand_over(*self._poller.poll(self._schedule.now_ms()), "")
+
+    def _poll_what_is_due(self) -> None:
+        tick = self._schedule.take()
+        if tick is not None:
+            self._poll(tick)
 
     def _poll(self, tick: Tick) -> None:
         self._hand_over(*self._poller.poll(tick.timestamp_ms), tick.reason or "")
 
+    def _handle(self, message: Message) -> None:
+        match message:
+            case [Kind.SETTINGS, number, settings]:
+                self._apply(Config.of(settings))
+                self._link.send(Kind.APPLIED, number)
+            case _:
+                _LOG.error("A message that is not understood: %.80r", message)
+
+    def _apply(self, config: Config) -> None:
+        """Go on with other settings. It is between two polls, in the thread that polls."""
+        if config.interval_ms != self._config.interval_ms:
+            self._poll_what_is_due()  # by the settings that were in force when it fell due
+            self._change_interval(config.interval_ms)
+        self._config = config
+        self._adopt(config)
+
+    def _change_interval(self, interval_ms: int) -> None:
+        families.wait_at_most(families.time_limit_s(interval_ms / 1000), self._sources)
+        self._poller.interval_ms = interval_ms
+        after_ms = self._schedule.change(interval_ms, self._newest_ms)
+        self._link.send(Kind.INTERVAL, interval_ms, after_ms)
+
     def _hand_over(self, layout: Layout, poll: Poll, reason: str) -> None:
+        self._newest_ms = poll.timestamp_ms
         if self._link.unsent_bytes > _UNSENT_BYTES:
             if not self._unread:
                 _LOG.error("Control does not read; polls are lost until it does.")
@@ -94,20 +136,19 @@ class Collector:
             self._told = self._poller.left_out
             self._link.send(Kind.NOTE, self._told)
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait, and serve the link meanwhile. False once a signal asks this process to end."""
-        until = time.monotonic() + seconds
+    def _wait(self, left_s: Callable[[], float]) -> bool:
+        """Serve the link until no time is left. False once a signal asks this process to end."""
         reading: list[FileDescriptorLike] = [self._wakeup, self._link]
         while True:
             writing = [self._link] if self._link.unsent_bytes else []
-            left = max(0.0, until - time.monotonic())
-            readable, writable, _ = select.select(reading, writing, [], left)
+            readable, writable, _ = select.select(reading, writing, [], left_s())
             if self._wakeup in readable and self._wakeup.take():
                 return False
             if writable:
                 self._link.flush()
             if self._link in readable:
-                self._link.receive()  # nothing is said to the collector; it may be the end
+                for message in self._link.receive():
+                    self._handle(message)
             if not readable and not writable:
                 return True
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import disk_io, memory, network, partitions, processor, system
+from pattoo_mp.collect.source import MayHang
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pattoo_mp.collect.source import Source
 
 #: What a poll waits for those that hang, at most and at least. Under less than the least, a busy
 #: host that lets a thread wait its turn would look like one that hangs.
 LIMIT_S: Final = 1.0
 _LEAST_LIMIT_S: Final = 0.02
+#: So many of the sources may hang, and share what a poll waits: the mounts, and the frequency.
+_MAY_HANG: Final = 2
 
 
 def time_limit_s(interval_s: float) -> float:
@@ -22,7 +27,7 @@ def time_limit_s(interval_s: float) -> float:
 
 def sources(limit_s: float) -> tuple[Source, ...]:
     """All of them. Those that may hang hold a poll up by no more than `limit_s` together."""
-    share_s = limit_s / 2
+    share_s = limit_s / _MAY_HANG
     return (
         *system.SOURCES,
         *processor.sources(share_s),
@@ -31,6 +36,13 @@ def sources(limit_s: float) -> tuple[Source, ...]:
         *disk_io.SOURCES,
         *network.SOURCES,
     )
+
+
+def wait_at_most(limit_s: float, these: Iterable[Source]) -> None:
+    """Let those of `these` that may hang hold a poll up by no more than `limit_s` together."""
+    for source in these:
+        if isinstance(source, MayHang):
+            source.wait_at_most(limit_s / _MAY_HANG)
 
 
 #: What they may give, in the same order.

@@ -57,6 +57,10 @@ class Partitions:
     def __init__(self, limit_s: float) -> None:
         self._usage = TimeLimited("disk usage", _usage, limit_s)
 
+    def wait_at_most(self, limit_s: float) -> None:
+        """Change the limit."""
+        self._usage.limit_s = limit_s
+
     def read(self) -> Sample:
         """Ask for each mount's usage; one that gives none is left out."""
         mounts = {_place(m): m for m in psutil.disk_partitions() if "docker" not in m.mountpoint}

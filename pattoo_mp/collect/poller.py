@@ -19,12 +19,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class Poller:
-    """Polls `sources` for `origin`. `left_out` is what the host did not give last time, and why."""
+    """Polls `sources` for `origin`. `left_out` is what the host did not give last time, and why.
+
+    `interval_ms` may change between two polls; the next one has another layout, which says so.
+    """
 
     def __init__(self, sources: Sequence[Source], origin: Origin, interval_ms: int) -> None:
         self._sources = sources
         self._origin = origin
-        self._interval_ms = interval_ms
+        self.interval_ms = interval_ms
         self._shapes: list[Shape | None] = []
         self._cpus: int | None = None
         self._layout = Layout(origin, interval_ms, ())
@@ -47,7 +50,8 @@ class Poller:
             left_out |= sample.left_out
         self._tell({safe_text(name): safe_text(why) for name, why in left_out.items()})
         cpus = host.cpus()
-        if shapes != self._shapes or cpus != self._cpus:
+        known = (self._shapes, self._cpus, self._layout.interval_ms)
+        if (shapes, cpus, self.interval_ms) != known:
             self._shapes, self._cpus = shapes, cpus
             self._layout = self._new_layout()
         return self._layout, Poll.of(self._layout, timestamp_ms, values)
@@ -59,7 +63,7 @@ class Poller:
             if shape is not None:
                 series += source.series(shape, about)
         _LOG.info("A poll has %d datapoints.", len(series))
-        return Layout(self._origin, self._interval_ms, tuple(series))
+        return Layout(self._origin, self.interval_ms, tuple(series))
 
     def _tell(self, left_out: dict[str, str]) -> None:
         """Log each thing that is left out once, and once more when it is there again."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.source import Fields, Sample, Shape
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.collect.timelimit import TimeLimited
-from pattoo_mp.model import COUNTER64, FLOAT
+from pattoo_mp.model import COUNTER64, FLOAT, Series
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
+    from pattoo_mp.model import Pair
 
 
 # fmt: off
@@ -78,11 +79,33 @@ _COUNTERS: Final = Table(
 TABLES: Final = (_FREQUENCY, _SHARES_OF_TIME, _TIMES_SPENT, _COUNTERS)
 
 
-def _frequency(_: str) -> dict[str, float]:
+class Frequency:
+    """The processors' frequency, which a driver may take seconds to tell."""
+
+    name = _FREQUENCY.name
+
+    def __init__(self, limit_s: float) -> None:
+        self._asked = TimeLimited("processor frequency", _frequency, limit_s)
+
+    def wait_at_most(self, limit_s: float) -> None:
+        """Change the limit."""
+        self._asked.limit_s = limit_s
+
+    def read(self) -> Sample:
+        """Ask for it."""
+        return Sample(("cpu_frequency",), (self._asked.ask_one("current"),))
+
+    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
+        """Just one."""
+        return [_FREQUENCY.series(name, host) for name in shape]
+
+
+def _frequency(_: str) -> float:
     frequency = psutil.cpu_freq()
     if frequency is None:
         raise NotImplementedError("the kernel gives no processor frequency")
-    return {"cpu_frequency": frequency.current}
+    current: float = frequency.current
+    return current
 
 
 class Shares:
@@ -125,9 +148,8 @@ def sources(limit_s: float) -> tuple[Source, ...]:
 
     The others read what the kernel has at hand, and stay in the thread that polls.
     """
-    frequency = TimeLimited("processor frequency", _frequency, limit_s)
     return (
-        Fields(_FREQUENCY, lambda: frequency.ask_one("current")),
+        Frequency(limit_s),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
         Fields(_TIMES_SPENT, lambda: psutil.cpu_times()._asdict()),
         Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),

@@ -8,7 +8,7 @@ than its psutil calls, and a disk that comes or goes makes a new layout by itsel
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +44,14 @@ class Source(Protocol):
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """The series of a shape; `host` is the metadata that all of them carry."""
+
+
+@runtime_checkable
+class MayHang(Protocol):
+    """A source that is waited for no longer than a time limit."""
+
+    def wait_at_most(self, limit_s: float) -> None:
+        """Change the limit, from the next question on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,13 @@ class NoAnswerError(TimeoutError):
 class TimeLimited(Generic[K, V]):
     """Asks `question` of keys, and waits no longer than `limit_s` for all of them together.
 
-    `name` is for the threads. To be used by one thread.
+    `limit_s` may change between two questions. `name` is for the threads. To be used by one thread.
     """
 
     def __init__(self, name: str, question: Callable[[K], V], limit_s: float) -> None:
         self._name = name
         self._question = question
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._asker: Asker | None = None
         self._hanging: dict[K, Attempt[K, V]] = {}
 
@@ -55,7 +55,7 @@ class TimeLimited(Generic[K, V]):
         self._forget_all_but(wanted)
         answers = self._ask([key for key in wanted if not self._hangs(key)])
         return {
-            key: answers[key] if key in answers else NoAnswerError(self._limit_s) for key in wanted
+            key: answers[key] if key in answers else NoAnswerError(self.limit_s) for key in wanted
         }
 
     def ask_one(self, key: K) -> V:
@@ -72,10 +72,10 @@ class TimeLimited(Generic[K, V]):
         if not keys:
             return {}
         round_ = Round(self._question, keys)
-        until = time.monotonic() + self._limit_s
+        until = time.monotonic() + self.limit_s
         self._asker = self._asker or Asker(self._name)
         first = self._begin(round_, self._asker)
-        if not first.is_over(self._limit_s / 2):
+        if not first.is_over(self.limit_s / 2):
             # Somebody is slow, or hangs. The rest are asked beside it, all in what time is left.
             self._asker = None
             self._wait([first, *self._reinforcements(round_)], until)
@@ -83,7 +83,7 @@ class TimeLimited(Generic[K, V]):
         return round_.answers
 
     def _begin(self, round_: Round[K, V], asker: Asker) -> Attempt[K, V]:
-        attempt = Attempt(round_, asker, self._limit_s / 2)
+        attempt = Attempt(round_, asker, self.limit_s / 2)
         attempt.start()
         return attempt
 

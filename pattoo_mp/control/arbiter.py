@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.control.door import Door
+    from pattoo_mp.control.live import LiveConfig
     from pattoo_mp.control.relay import Relay
     from pattoo_mp.control.worker import Role
 
@@ -43,7 +44,8 @@ _KEEP_S: Final = 5.0
 #: How long a first poll waits for the account of those before; a spool may be slow to open.
 _HISTORY_S: Final = 2.0
 _NEVER: Final = float("inf")
-_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_RELOADING: Final = signal.SIGHUP
 
 
 class Arbiter:
@@ -62,6 +64,7 @@ class Arbiter:
         door: Door,
         on_ready: Callable[[], None],
         *,
+        live: LiveConfig,
         keep_lock: Callable[[], None] = lambda: None,
         notifier: Notifier | None = None,
         silence_s: float = SILENCE_S,
@@ -71,6 +74,7 @@ class Arbiter:
         self._workers = (self._collector, self._uploader)
         self._relay = relay
         self._door = door
+        self._live = live
         self._on_ready = on_ready
         self._keep_lock = keep_lock
         self._notifier = notifier or Notifier()
@@ -82,7 +86,8 @@ class Arbiter:
         self._heard = dict.fromkeys(self._workers, time.monotonic())
         self._started_ms = time.time_ns() // 1_000_000
         self._wakeup = Wakeup(
-            (*_STOPPING, signal.SIGCHLD), {**log.CHORES, signal.SIGUSR1: self._reopen_log}
+            (*_STOPPING, _RELOADING, signal.SIGCHLD),
+            {**log.CHORES, signal.SIGUSR1: self._reopen_log},
         )
         # The uploader's first words say what the newest poll is that an earlier agent took.
         self._collector.start_at = time.monotonic() + _HISTORY_S
@@ -176,8 +181,10 @@ class Arbiter:
         for worker in self._workers:
             if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
                 if worker is self._collector:
-                    self._relay.collector_started()
+                    now_ms = time.time_ns() // 1_000_000
+                    self._relay.collector_started(self._live.config.interval_ms, now_ms)
                 worker.start(self.in_child)
+                self._live.started(worker)
                 self._heard[worker] = time.monotonic()
 
     def _listen(self, worker: Worker) -> bool:
@@ -238,7 +245,7 @@ class Arbiter:
             self._on_ready()
 
     def _status(self) -> dict[str, Any]:
-        return snapshot(self._started_ms, self._workers, self._relay)
+        return snapshot(self._started_ms, self._workers, self._relay, self._live)
 
     def _keep_places(self) -> None:
         """See to it that --status and --stop find this process, whatever was removed meanwhile."""
@@ -258,14 +265,21 @@ class Arbiter:
             worker.signal(signal.SIGUSR1)
 
     def _take_signals(self) -> None:
-        asked = self._wakeup.take() & _STOPPING
-        if asked and self._stop_by is None:
-            _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in asked)))
-            self._stop_by = time.monotonic() + STOP_S
-            self._notifier.stopping()
-            self._collector.signal(signal.SIGTERM)
-            for worker in self._workers:
-                worker.signal(signal.SIGCONT)  # one that is stopped could not end
+        signals = self._wakeup.take()
+        if self._stop_by is not None:
+            return
+        if signals & _STOPPING:
+            self._begin_stop(signals & _STOPPING)
+        elif _RELOADING in signals:
+            self._live.reload(self._workers)
+
+    def _begin_stop(self, asked: set[signal.Signals]) -> None:
+        _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in asked)))
+        self._stop_by = time.monotonic() + STOP_S
+        self._notifier.stopping()
+        self._collector.signal(signal.SIGTERM)
+        for worker in self._workers:
+            worker.signal(signal.SIGCONT)  # one that is stopped could not end
 
     def _advance_stop(self) -> None:
         """Stop the collector first; then, with all that it polled, the uploader."""

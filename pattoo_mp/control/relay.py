@@ -54,6 +54,10 @@ class Relay:
                 self._collected(kind, fields)
             case [Kind.KEPT | Kind.UPLOAD | Kind.LEAVING as kind, *fields]:
                 self._uploader_said(worker, kind, fields)
+            case [Kind.INTERVAL, interval_ms, after_ms]:
+                self.ledger.change_interval(interval_ms, after_ms)
+            case [Kind.APPLIED, number]:
+                worker.settings_number = number
             case [Kind.NOTE, troubles]:
                 worker.troubles = troubles
             case [Kind.FATAL, reason]:
@@ -61,9 +65,14 @@ class Relay:
             case _:
                 _LOG.error("The %s says what nobody understands: %.80r", worker.role.name, message)
 
-    def collector_started(self) -> None:
-        """A new collector: what is missing before its first poll was missed by its absence."""
+    def collector_started(self, interval_ms: int, now_ms: int) -> None:
+        """A new collector: what is missing before its first poll was missed by its absence.
+
+        If its interval is another one, the ticks are of that from now on.
+        """
         self._new_collector = True
+        if interval_ms != self.ledger.interval_ms:
+            self.ledger.change_interval(interval_ms, max(now_ms, self.ledger.last_poll_ms))
 
     def uploader_gone(self) -> None:
         """Take back what the uploader had; the next one gets it."""

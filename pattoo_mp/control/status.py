@@ -19,15 +19,18 @@ from pattoo_mp.control.usage import usage
 from pattoo_mp.messages import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from pattoo_mp.control.live import LiveConfig
     from pattoo_mp.control.relay import Relay
     from pattoo_mp.control.worker import Worker
 
 SCHEMA: Final = 1
 
 
-def snapshot(started_ms: int, workers: Iterable[Worker], relay: Relay) -> dict[str, Any]:
+def snapshot(
+    started_ms: int, workers: Sequence[Worker], relay: Relay, live: LiveConfig
+) -> dict[str, Any]:
     """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
     ledger, upload = relay.ledger, relay.upload
     now_ms = time.time_ns() // 1_000_000
@@ -57,6 +60,7 @@ def snapshot(started_ms: int, workers: Iterable[Worker], relay: Relay) -> dict[s
             "delivered": upload.old_taken,
             "put_aside": upload.old_bad,
         },
+        "reload": live.snapshot(workers),
     }
     status["backlog"] = _backlog(relay, status["polls"], now_ms)
     status["troubles"] = troubles(status)

@@ -11,8 +11,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from setproctitle import setproctitle
-
 from pattoo_mp.control.parent import die_with
 from pattoo_mp.control.restarts import Restarts
 from pattoo_mp.errors import PattooError
@@ -40,7 +38,6 @@ class Role:
     """
 
     name: str
-    title: str
     main: Callable[[Link], None]
     on_orphaned: signal.Signals
 
@@ -60,6 +57,8 @@ class Worker:
         self.troubles: dict[str, str] = {}
         self.fatal = ""
         self.fruitful = False
+        #: The number of the settings that it goes by.
+        self.settings_number = 0
         self._pace = Restarts()
 
     @property
@@ -134,9 +133,10 @@ def _run(role: Role, link: Link, parent: int, in_child: Callable[[], None]) -> N
         signal.set_wakeup_fd(-1)
         for number in _HANDLED:
             signal.signal(number, signal.SIG_DFL)
+        # It is told of new settings by control; what hangs up a whole group must not end it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         die_with(parent, role.on_orphaned)
-        setproctitle(role.title)
         in_child()
         role.main(link)
         status = 0

@@ -45,7 +45,8 @@ class Spool:
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         self._path = path
-        self._limits = limits or Limits()
+        #: Other ones hold from the next `append` on.
+        self.limits = limits or Limits()
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
         # As they were given last: what the file has of them may be damaged meanwhile.
@@ -213,7 +214,7 @@ class Spool:
         return now.envelope_ms
 
     def _drop_too_old(self, tables: Tables, now: SpoolState) -> None:
-        limit_ms = self._limits.oldest_allowed_ms(now.newest_ms)
+        limit_ms = self.limits.oldest_allowed_ms(now.newest_ms)
         while found := tables.oldest(_AGE_BATCH):
             too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
             if not too_old or found[0] is not too_old[0]:
@@ -225,7 +226,7 @@ class Spool:
                 return
 
     def _drop_too_many(self, tables: Tables, now: SpoolState, used_before: int) -> None:
-        allowed, reason = self._limits.bytes_allowed(used_before, self._path.parent)
+        allowed, reason = self.limits.bytes_allowed(used_before, self._path.parent)
         while now.waiting > 1 and (excess := tables.used_bytes() - allowed) > 0:
             share = excess * now.waiting // max(1, tables.used_bytes())
             removed = tables.remove_oldest(min(now.waiting - 1, max(1, share)))

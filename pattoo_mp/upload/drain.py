@@ -52,14 +52,11 @@ class Drain:
         self._transport = transport
         self._report = report
         self._legacy = legacy
-        sources: list[Source] = [
-            SpooledPosts(spool, self._envelope_ms, interval_ms / 1000, spacing_s)
-        ]
-        if legacy is not None:
-            sources.insert(0, LegacySource(legacy, self._envelope_ms, spacing_s))
-        self._delivery = Delivery(
-            sources, transport, self._envelope_ms, backoff or Backoff(), spacing_s
-        )
+        self._backoff = backoff or Backoff()
+        self._least_spacing_s = spacing_s
+        self._interval_s = interval_ms / 1000
+        self._next_transport: Transport | None = None
+        self._begin()
         self._changed = Condition()
         self._stopping = False
         self._not_before = 0.0
@@ -74,7 +71,7 @@ class Drain:
 
     def run(self) -> None:
         """Post until `stop`."""
-        while self._wait_for_polls() and self._wait_for_time():
+        while self._wait(self._until_polls_s) and self._wait(self._until_time_s):
             try:
                 self._post()
             except StorageError as error:
@@ -87,6 +84,16 @@ class Drain:
     def wake(self) -> None:
         """Say that the spool holds something new."""
         with self._changed:
+            self._changed.notify_all()
+
+    def change(self, interval_ms: int, transport: Transport | None) -> None:
+        """Post polls of another interval, and to another server if one is given.
+
+        The post that is under way is finished by whoever has it; the next one is by the new settings.
+        """
+        with self._changed:
+            self._interval_s = interval_ms / 1000
+            self._next_transport = transport or self._next_transport
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -113,18 +120,50 @@ class Drain:
             )
         )
 
-    def _wait_for_polls(self) -> bool:
-        with self._changed:
-            self.rests_until = _FOR_EVER
-            self._changed.wait_for(lambda: self._stopping or self._delivery.waiting)
-            return not self._stopping
+    def _begin(self) -> None:
+        """Begin with a server of which nothing is known yet."""
+        self._spooled = SpooledPosts(
+            self._spool, self._envelope_ms, self._interval_s, self._least_spacing_s
+        )
+        sources: list[Source] = [self._spooled]
+        if self._legacy is not None:
+            sources.insert(0, LegacySource(self._legacy, self._envelope_ms, self._least_spacing_s))
+        self._backoff.succeeded()
+        self._delivery = Delivery(
+            sources, self._transport, self._envelope_ms, self._backoff, self._least_spacing_s
+        )
 
-    def _wait_for_time(self) -> bool:
+    def _wait(self, left_s: Callable[[], float]) -> bool:
+        """Wait as long as there is something to wait for. False if this loop is to end."""
         with self._changed:
-            left = self._not_before - time.monotonic()
-            self.rests_until = time.monotonic() + max(0.0, left)
-            self._changed.wait_for(lambda: self._stopping, timeout=max(0.0, left))
-            return not self._stopping
+            while not self._stopping:
+                self._take_up()
+                left = left_s()
+                self.rests_until = time.monotonic() + left
+                if not left:
+                    return True
+                self._changed.wait(None if left == _FOR_EVER else left)
+            return False
+
+    def _until_polls_s(self) -> float:
+        return 0.0 if self._delivery.waiting else _FOR_EVER
+
+    def _until_time_s(self) -> float:
+        return max(0.0, self._not_before - time.monotonic())
+
+    def _take_up(self) -> None:
+        """Go on by the settings of the last `change`."""
+        self._spooled.interval_s = self._interval_s
+        if self._next_transport is not None:
+            self._transport, self._next_transport = self._next_transport, None
+            self._begin()
+            self._not_before = 0.0
+            self._error, self._error_ms, self._failing_since_ms = "", 0, 0
+            self.tell()
+        elif not self._failing_since_ms:
+            # After a post that was taken, of polls that came less often.
+            spacing_ends = time.monotonic() + self._spooled.spacing_s
+            self._not_before = min(self._not_before, spacing_ends)
 
     def _post(self) -> None:
         started = time.monotonic()

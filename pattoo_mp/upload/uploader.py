@@ -15,18 +15,21 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
+from pattoo_mp.config import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind
 from pattoo_mp.model import Poll
+from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.transport import Transport
 from pattoo_mp.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import FileDescriptorLike
 
-    from pattoo_mp.config import Config
     from pattoo_mp.link import Link, Message
     from pattoo_mp.messages import UploadState
     from pattoo_mp.upload.legacy import LegacyPosts
@@ -48,7 +51,10 @@ class StuckError(Exception):
 
 
 class Uploader:
-    """Runs until control closes the channel or is gone, or a signal asks it to end."""
+    """Runs until control closes the channel or is gone, or a signal asks it to end.
+
+    `adopt` does what new settings ask of the process itself.
+    """
 
     def __init__(
         self,
@@ -57,9 +63,14 @@ class Uploader:
         spool: Spool,
         channel: str,
         legacy: LegacyPosts | None = None,
+        *,
+        adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self._link = link
+        self._config = config
+        self._adopt = adopt
         self._spool = spool
+        self._spool.limits = _limits(config)
         self._channel = channel
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
         self._drain = Drain(
@@ -131,8 +142,21 @@ class Uploader:
                 self._book = book
             case [Kind.CLOSE]:
                 self._closed = True
+            case [Kind.SETTINGS, number, settings]:
+                self._apply(Config.of(settings))
+                self._send(Kind.APPLIED, number)
             case _:
                 _LOG.error("A message that is not understood: %.80r", message)
+
+    def _apply(self, config: Config) -> None:
+        """Go on with other settings: from the next commit, and from the next post on."""
+        self._spool.limits = _limits(config)
+        moved = (config.host, config.port) != (self._config.host, self._config.port)
+        self._drain.change(
+            config.interval_ms, Transport(config.host, config.port) if moved else None
+        )
+        self._config = config
+        self._adopt(config)
 
     def _check_posting(self) -> None:
         """End, to be replaced, if the posting thread has been at one step for far too long.
@@ -207,3 +231,7 @@ class Uploader:
         # If control is gone, the loop learns it as it receives; there is nobody to tell.
         with contextlib.suppress(LinkClosedError):
             self._link.send(*message)
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)

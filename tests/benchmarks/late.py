@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.collect.collector import Collector
@@ -24,6 +25,7 @@ from pattoo_mp.link import Link, LinkClosedError
 from pattoo_mp.model import Origin
 from tests.benchmarks.pace import ticks
 from tests.support.agent import ROOT
+from tests.support.configs import config_in
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.schedule import Tick
@@ -83,7 +85,8 @@ class _Noting(Collector):
     """The collector, noting when it takes its ticks."""
 
     def __init__(self, link: Link, interval_ms: int) -> None:
-        super().__init__(link, Origin("a5" * 32, "localhost"), interval_ms, 0, at_once=False)
+        config = config_in(Path("/nowhere"), interval_ms=interval_ms)
+        super().__init__(link, Origin("a5" * 32, "localhost"), config, 0, at_once=False)
         self.rows: list[tuple[int, float]] = []
 
     def _poll(self, tick: Tick) -> None:

@@ -8,6 +8,7 @@ import signal
 import threading
 import weakref
 from collections import namedtuple
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from pattoo_mp.collect.table import Table
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import INTEGER, Layout
+from tests.support.configs import config_in
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
@@ -197,6 +199,24 @@ def test_the_limit_follows_the_interval(interval_s: float, limit_s: float) -> No
     assert families.time_limit_s(interval_s) == limit_s
 
 
+def test_the_limit_can_change_between_two_polls(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all that may hang; what hangs already is not asked, or waited for, once more."""
+    monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
+    sources = families.sources(LIMIT_S)
+    poller = Poller(sources, ORIGIN, 1000)
+    disks.dead = {"/"}
+    poller.poll(1000)
+    threads = threading.active_count()
+    families.wait_at_most(0.1, sources)
+    disks.dead = {"/", "/home"}
+    poller.poll(2000)
+    assert poller.left_out["disk_partitions /home"] == "no answer within 0.05 s"
+    assert poller.left_out["processor.frequency"] == "NoAnswerError: no answer within 0.05 s"
+    assert threading.active_count() <= threads + 2
+
+
 def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
     """Only the newest layout is: a disk that comes and goes for years costs no memory."""
     numbers = iter(range(10_000))
@@ -225,7 +245,7 @@ class Child:
         try:
             self.link.close()
             disks.dead = {"/data"}
-            Collector(link, ORIGIN, 100, 0, at_once=False).run()
+            Collector(link, ORIGIN, config_in(Path("/nowhere")), 0, at_once=False).run()
             status = 0
         finally:
             os._exit(status)

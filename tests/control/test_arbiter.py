@@ -16,10 +16,12 @@ from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door, ask
 from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.messages import Account, Kind, UploadState
+from tests.support.configs import config_in
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -95,13 +97,15 @@ class Control:
 
     def _be(self, collect: Callable[[Link], None], upload: Callable[[Link], None]) -> None:
         status = 1
+        config = config_in(self.path.parent, interval_ms=INTERVAL_MS)
         try:
             Arbiter(
-                Role("collector", "test: collector", collect, signal.SIGKILL),
-                Role("uploader", "test: uploader", upload, signal.SIGKILL),
+                Role("collector", collect, signal.SIGKILL),
+                Role("uploader", upload, signal.SIGKILL),
                 Relay(Channel(), Ledger(INTERVAL_MS)),
                 Door(self.path),
                 lambda: None,
+                live=LiveConfig(config, lambda running: running),
                 silence_s=1.0,
             ).run()
             status = 0
@@ -227,6 +231,29 @@ def test_a_stop_meets_a_kill_at_any_moment(control: Callable[..., Control], vict
         os.kill(pids.get(victim, one.pid), signal.SIGKILL)
     assert one.wait() in {0, -signal.SIGKILL}
     wait_for(lambda: not any(alive(pid) for pid in pids.values()), what="the end of the workers")
+
+
+def test_a_hang_up_reads_the_configuration_anew(control: Callable[..., Control]) -> None:
+    """SIGHUP ends nobody, control or worker."""
+    one = control(polling, keeping)
+    wait_for(lambda: polled(one) > 2, what="polls")
+    pids = [one.pid, *(one.worker(name)["pid"] for name in ("collector", "uploader"))]
+    for pid in pids:
+        os.kill(pid, signal.SIGHUP)
+    wait_for(lambda: one.status()["reload"]["number"] == 1, what="a reading")
+    before = polled(one)
+    wait_for(lambda: polled(one) > before, what="more polls")
+    assert [one.worker(name)["pid"] for name in ("collector", "uploader")] == pids[1:]
+
+
+def test_a_stop_wins_over_a_reload(control: Callable[..., Control]) -> None:
+    """Whichever signal comes first, and during the stop."""
+    for first, second in ((signal.SIGHUP, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP)):
+        one = control(polling, keeping)
+        wait_for(lambda one=one: polled(one) > 2, what="polls")  # type: ignore[misc]
+        os.kill(one.pid, first)
+        os.kill(one.pid, second)
+        assert one.wait() == 0
 
 
 def alive(pid: int) -> bool:

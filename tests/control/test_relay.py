@@ -27,7 +27,7 @@ class Rig:
     def __init__(self) -> None:
         self.relay = Relay(Channel(), Ledger(1000))
         self.collector, self.uploader = (
-            Worker(Role(name, name, lambda _: None, signal.SIGKILL)) for name in ("one", "other")
+            Worker(Role(name, lambda _: None, signal.SIGKILL)) for name in ("one", "other")
         )
         self.uploader.link, self.far = Link.pair()
 
@@ -147,7 +147,7 @@ def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
     """Whatever the new one says, and for its first poll only."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.collector_started()
+    rig.relay.collector_started(1000, 0)
     rig.poll(4, reason="?")
     rig.poll(6, reason="late")
     assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}

@@ -106,3 +106,12 @@ def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
     done = agent.run("--start")
     assert (done.returncode, done.stderr) == (0, "")
     assert agent.state() == "RUNNING"
+
+
+def test_supervisorctl_signal_hup_reloads_it(agent: Supervised) -> None:
+    """The same processes go on, by the new settings."""
+    pid = agent.pid
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.2\n")
+    agent.ctl("signal", "HUP", NAME)
+    wait_for(lambda: agent.status()["interval_ms"] == 200, what="the new interval")
+    assert (agent.state(), agent.pid) == ("RUNNING", pid)

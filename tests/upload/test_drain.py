@@ -14,6 +14,7 @@ import pytest
 
 from pattoo_mp.model import Layout, Origin, Poll
 from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
@@ -318,3 +319,69 @@ def test_a_post_that_hangs_is_no_rest(rig: Rig) -> None:
     rig.start()
     wait_for(lambda: rig.transport.attempts, what="a post that hangs")
     assert rig.drain.rests_until <= time.monotonic()
+
+
+def test_a_shorter_interval_ends_the_wait_of_a_longer_one(home: Path) -> None:
+    """What waits goes after a second, not after five minutes."""
+    rig = Rig(home, interval_ms=300_000)
+    fill(rig.spool, 1, 1)
+    rig.start()
+    rig.wait_until_empty()
+    fill(rig.spool, 2, 2)
+    rig.drain.wake()
+    wait_for(lambda: rig.drain.rests_until > time.monotonic() + 200, what="a long wait")
+    rig.drain.change(100, None)
+    wait_for(lambda: rig.transport.timestamps() == [[1], [2]], what="the second poll")
+    rig.stop()
+    rig.spool.close()
+
+
+def test_another_interval_does_not_hurry_a_server_that_asked_to_be_left_alone(rig: Rig) -> None:
+    """Only after a post that was taken does the interval say how long to wait."""
+    rig.transport.outcomes = [Outcome("busy", Fault.BUSY, 600)]
+    fill(rig.spool, 1, 1)
+    rig.start()
+    wait_for(lambda: rig.drain.rests_until > time.monotonic() + 500, what="a long wait")
+    before = rig.drain.rests_until
+    rig.drain.change(100, None)
+    wait_for(lambda: rig.drain.rests_until != before, what="another look at the time")
+    assert rig.drain.rests_until > time.monotonic() + 500
+    assert len(rig.transport.attempts) == 1
+
+
+def test_another_server_is_posted_to_as_soon_as_the_post_under_way_is_over(rig: Rig) -> None:
+    """That one is not cut off; and what the old server did says nothing of the new one."""
+    new = FakeTransport()
+    rig.transport.hangs = True
+    fill(rig.spool, 1, 1)
+    rig.start()
+    wait_for(lambda: rig.transport.attempts, what="a post to the old one")
+    rig.drain.change(1000, cast("Transport", new))
+    assert new.attempts == []
+    rig.transport.close()
+    wait_for(lambda: new.timestamps() == [[1]], what="a post to the new one")
+    rig.wait_until_empty()
+    assert len(rig.transport.attempts) == 1
+    assert (rig.states[-1].last_error, rig.states[-1].failing_since_ms) == ("", 0)
+
+
+def test_another_server_is_shown_before_anything_is_posted_to_it(rig: Rig) -> None:
+    """Where nothing waits, too."""
+    new = FakeTransport()
+    new.url = "http://other/"
+    rig.start()
+    rig.drain.change(1000, cast("Transport", new))
+    wait_for(lambda: rig.states and rig.states[-1].server == "http://other/", what="its address")
+
+
+def test_a_stop_cuts_off_a_post_to_another_server(rig: Rig) -> None:
+    """The one that is in force when the stop comes."""
+    new = FakeTransport()
+    new.hangs = True
+    rig.start()
+    rig.drain.change(1000, cast("Transport", new))
+    fill(rig.spool, 1, 1)
+    rig.drain.wake()
+    wait_for(lambda: new.attempts, what="a post")
+    rig.stop()
+    assert rig.spool.waiting == 1

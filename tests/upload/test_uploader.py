@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config import Config
 from pattoo_mp.link import Link, LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, OTHER, poll, times
+from tests.support.configs import config_in
+from tests.support.server import PattooServer
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pattoo_mp.config import Config
     from pattoo_mp.link import Message
     from pattoo_mp.model import Layout
-    from tests.support.server import PattooServer
 
     Start = Callable[[int], "Process"]
 
@@ -37,9 +38,7 @@ class Process:
         self.link, theirs = Link.pair()
         self.pid = os.fork()
         if self.pid == 0:
-            rest = (10**9, 10**6, 0, "text", 0, 1)
-            config = Config(home, home, home, home, "debug", "en", "127.0.0.1", port, 100, *rest)
-            self._be(theirs, config)
+            self._be(theirs, config_in(home, port=port))
         theirs.close()
         self._heard: list[Message] = []
         self.status: int | None = None
@@ -210,3 +209,39 @@ def test_a_message_that_nobody_understands_does_no_harm(start: Start) -> None:
     uploader.link.send("nonsense", 1)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[PattooServer]:
+    """Another server."""
+    running = PattooServer()
+    yield running
+    running.down()
+
+
+def test_another_server_gets_what_waits_and_what_comes(
+    home: Path, start: Start, elsewhere: PattooServer
+) -> None:
+    """However long the first one would have been waited for."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    uploader.link.send(Kind.SETTINGS, 7, config_in(home, port=elsewhere.port).fields())
+    uploader.wait_to_hear(Kind.APPLIED, 7)
+    uploader.give(2)
+    wait_for(lambda: elsewhere.timestamps() == [1, 2], what="both polls")
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+
+
+def test_other_limits_of_the_spool_hold_from_the_next_poll_on(home: Path, start: Start) -> None:
+    """A second, where it was a week: polls of 1 ms and 2 ms are too old at 2,000 ms."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.give(2)
+    uploader.wait_to_hear(Kind.KEPT, 2)
+    uploader.link.send(Kind.SETTINGS, 1, config_in(home, port=NOWHERE, spool_max_age=1).fields())
+    uploader.give(2000)
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    assert uploader.kept() == [2000]

@@ -159,6 +159,9 @@ def _remarks(status: Status) -> Iterator[Row]:
             f"{old['delivered']} of the original agent delivered, {old['waiting']} waiting, "
             f"{old['put_aside']} put aside",
         )
+    reload = status["reload"]
+    for problem in reload["problems"]:
+        yield Row("Refused", f"{problem} (read {time(reload['at_ms'])})", bad=True)
     for name, worker in status["workers"].items():
         for what, why in worker["troubles"].items():
             yield Row(f"  {name}", f"{what}: {why}", bad=True)

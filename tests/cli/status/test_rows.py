@@ -75,6 +75,14 @@ def test_an_error_that_is_over_is_told_as_over() -> None:
     )
 
 
+def test_a_configuration_that_was_refused_is_told() -> None:
+    """A line for each problem: the next start will be refused, too."""
+    refused = {"problems": ["a.yaml: b: c: 0; expected 1"], "at_ms": NOON_MS}
+    assert report(reload=refused)["Refused"] == (
+        "a.yaml: b: c: 0; expected 1 (read 2024-05-06 12:00:00.250)"
+    )
+
+
 def test_the_troubles_come_first() -> None:
     """At 3 a.m. nobody reads on to the end."""
     assert [row.label for row in rows(server_gone())][:2] == ["Trouble", "Control"]

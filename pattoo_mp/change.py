@@ -1,0 +1,41 @@
+"""A configuration in the place of the one that is in force: what changes, and whether it may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp.config import check
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.settings import Setting
+
+
+def read_anew(directory: Path, running: Config) -> Config:
+    """Read and check the files in `directory` for an agent that runs with `running`.
+
+    Touches nothing. Raises `ConfigError` with the lines of a start, or with one for each setting
+    that would take a restart: then none of the others is to be changed either.
+    """
+    new = check(directory)
+    problems = [
+        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"'{new.value_of(setting.name)}'; expected '{running.value_of(setting.name)}', "
+        f"with which the agent runs: a change takes a restart"
+        for setting in changes(running, new)
+        if setting.takes_restart
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return new
+
+
+def changes(old: Config, new: Config) -> list[Setting]:
+    """The settings whose values differ, in the order of their declaration."""
+    return [
+        setting for setting in SETTINGS if old.value_of(setting.name) != new.value_of(setting.name)
+    ]

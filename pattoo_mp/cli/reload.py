@@ -1,0 +1,27 @@
+"""`--reload`: other settings for an agent that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp import config
+from pattoo_mp.cli.running import agent
+from pattoo_mp.cli.statuses import DONE, STOPPED
+from pattoo_mp.control.reloading import reload
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(_: argparse.Namespace) -> int:
+    """Have it read its configuration anew; return once it goes by that, or say why not."""
+    config.check(config.config_directory())
+    asked = agent()
+    pid = asked.pid
+    if pid is None:
+        print(f"Daemon is stopped - {PROGRAM}")
+        return STOPPED
+    changed = reload(asked, pid)
+    print(f"Daemon is reloaded - {PROGRAM} ({', '.join(changed) or 'nothing has changed'})")
+    return DONE

@@ -1,0 +1,123 @@
+"""The configuration in force, and how another one takes its place while the agent runs.
+
+Each reading of the files has a number. One that is refused changes nothing, and is told. One that
+is accepted goes to both workers, which say when they go by it; a worker that starts later starts
+with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pattoo_mp.change import changes
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.link import LinkClosedError
+from pattoo_mp.messages import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.control.worker import Worker
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of one reading of the files: which settings changed, or why it was refused."""
+
+    number: int = 0
+    at_ms: int = 0
+    changed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class LiveConfig:
+    """`config` is in force. `read` reads the files anew, for an agent that goes by a given one.
+
+    `read` raises `ConfigError`. `adopt` does what new settings ask of this process, and raises
+    `OSError` where that is not possible.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[Config], Config],
+        adopt: Callable[[Config], None] = lambda _: None,
+    ) -> None:
+        self.config = config
+        self.last = Reading()
+        self._number = 0
+        self._read = read
+        self._adopt = adopt
+
+    def reload(self, workers: Iterable[Worker]) -> None:
+        """Read the files anew and put what they say in force, all of it or nothing."""
+        try:
+            new = self._read(self.config)
+            self._adopt(new)
+        except ConfigError as error:
+            self._refuse(error.problems)
+        except OSError as error:
+            what = f"{error.filename or 'system'}: {error.strerror}"
+            self._refuse([f"{what}; expected a file that the agent may use"])
+        else:
+            self._accept(new, workers)
+
+    def started(self, worker: Worker) -> None:
+        """Note that a worker has begun with what is in force now."""
+        worker.settings_number = self._number
+
+    def snapshot(self, workers: Iterable[Worker]) -> dict[str, Any]:
+        """The last reading, for the status, and who does not go by it yet."""
+        late = [w.role.name for w in workers if w.alive and w.settings_number < self._number]
+        return {
+            "number": self.last.number,
+            "at_ms": self.last.at_ms,
+            "changed": list(self.last.changed),
+            "problems": list(self.last.problems),
+            "waiting_for": late,
+        }
+
+    def _refuse(self, problems: Sequence[str]) -> None:
+        self._note(problems=tuple(problems))
+        for problem in problems:
+            _LOG.error("The new configuration is refused: %s", problem)
+        _LOG.error("The agent goes on with the configuration that it has.")
+
+    def _accept(self, new: Config, workers: Iterable[Worker]) -> None:
+        changed = tuple(setting.name for setting in changes(self.config, new))
+        self._note(changed=changed)
+        if not changed:
+            _LOG.info("The configuration was read anew; nothing has changed.")
+            return
+        _LOG.info("The configuration was read anew; changed: %s.", ", ".join(changed))
+        if new.interval_ms != self.config.interval_ms:
+            _tell_of_interval(self.config.interval_ms / 1000, new.interval_ms / 1000)
+        self.config, self._number = new, self.last.number
+        for worker in workers:
+            self._give(worker)
+
+    def _give(self, worker: Worker) -> None:
+        if worker.link is None:
+            return
+        try:
+            worker.link.send(Kind.SETTINGS, self._number, self.config.fields())
+        except LinkClosedError:
+            _LOG.debug("The %s is gone; its successor starts with them.", worker.role.name)
+
+    def _note(self, **found: tuple[str, ...]) -> None:
+        self.last = Reading(self.last.number + 1, time.time_ns() // 1_000_000, **found)
+
+
+def _tell_of_interval(old_s: float, new_s: float) -> None:
+    _LOG.warning(
+        "polling_interval was %g s and is %g s. The server shows each series, its past too, in "
+        "steps of the newest interval.",
+        old_s,
+        new_s,
+    )

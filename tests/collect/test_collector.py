@@ -1,0 +1,135 @@
+"""The collector as a process, told of other settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.collect.collector import Collector
+from pattoo_mp.link import Link
+from pattoo_mp.messages import Kind
+from pattoo_mp.model import Layout
+from tests.support.configs import config_in
+from tests.support.waiting import wait_for
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pattoo_mp.config import Config
+    from pattoo_mp.link import Message
+
+
+class Process:
+    """A collector in a process of its own; we are its control."""
+
+    def __init__(self, home: Path, interval_ms: int, *, at_once: bool) -> None:
+        self.home = home
+        self.adopted = home / "adopted"
+        self.heard: list[Message] = []
+        self.link, theirs = Link.pair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be(theirs, config_in(home, interval_ms=interval_ms), at_once=at_once)
+        theirs.close()
+
+    def _be(self, link: Link, config: Config, *, at_once: bool) -> None:
+        status = 1
+        try:
+            self.link.close()
+            Collector(link, ORIGIN, config, 0, at_once=at_once, adopt=self._adopt).run()
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _adopt(self, config: Config) -> None:
+        self.adopted.write_text(config.log_level)
+
+    def settle(self, number: int, interval_ms: int) -> None:
+        """Tell it of settings, and wait until it goes by them."""
+        config = config_in(self.home, interval_ms=interval_ms, log_level=f"level{number}")
+        self.link.send(Kind.SETTINGS, number, config.fields())
+        wait_for(lambda: [Kind.APPLIED, number] in self.hear(), what="its answer")
+        assert self.adopted.read_text() == f"level{number}"
+
+    def hear(self) -> list[Message]:
+        """All that it has said."""
+        self.heard += self.link.receive()
+        return self.heard
+
+    def wait_for_polls(self, count: int) -> None:
+        """Wait until it has made so many in all."""
+        wait_for(lambda: sum(m[0] == Kind.POLL for m in self.hear()) >= count, what="polls")
+
+
+@pytest.fixture
+def started() -> Iterator[list[Process]]:
+    """Collectors; none outlives the test."""
+    processes: list[Process] = []
+    yield processes
+    for process in processes:
+        process.link.close()
+        os.kill(process.pid, signal.SIGKILL)
+        os.waitpid(process.pid, 0)
+
+
+def test_the_interval_changes_between_two_polls(home: Path, started: list[Process]) -> None:
+    """It says from when on, and the polls, their layout and their times agree with that."""
+    started.append(Process(home, 50, at_once=False))
+    process = started[0]
+    interval_ms, boundaries = 50, []
+    for number, another_ms in enumerate((80, 50, 20, 50), 1):
+        process.wait_for_polls(number * 4)
+        process.settle(number, another_ms)
+    process.wait_for_polls(20)
+    layouts: dict[str, Layout] = {}
+    newest = 0
+    for kind, *fields in process.heard:
+        match kind:
+            case Kind.LAYOUT:
+                layouts[fields[0]] = Layout.unpack(fields[1])
+            case Kind.INTERVAL:
+                assert fields[1] // interval_ms == newest // interval_ms or not newest
+                interval_ms, boundary = fields
+                boundaries.append(boundary)
+                newest = max(newest, boundary)
+            case Kind.POLL:
+                assert layouts[fields[0]].interval_ms == interval_ms
+                assert fields[1] % interval_ms == 0
+                assert fields[1] > newest
+                newest = fields[1]
+    assert len(boundaries) == 4
+    assert all(earlier < later for earlier, later in pairwise(boundaries))
+
+
+def test_other_settings_before_the_first_poll_cost_it_nothing(
+    home: Path, started: list[Process]
+) -> None:
+    """A collector that is to poll at once, told of a short interval meanwhile: times still grow."""
+    started.append(Process(home, 86_400_000, at_once=True))
+    process = started[0]
+    process.settle(1, 10)
+    process.wait_for_polls(5)
+    times = [message[2] for message in process.heard if message[0] == Kind.POLL]
+    assert all(earlier < later for earlier, later in pairwise(times))
+
+
+def test_the_same_interval_again_changes_no_tick(home: Path, started: list[Process]) -> None:
+    """Nothing is said of an interval that is as it was."""
+    started.append(Process(home, 50, at_once=False))
+    process = started[0]
+    process.settle(1, 50)
+    process.wait_for_polls(3)
+    assert Kind.INTERVAL not in {message[0] for message in process.heard}
+
+
+def test_a_message_that_nobody_understands_does_no_harm(home: Path, started: list[Process]) -> None:
+    """It is passed over, and polling goes on."""
+    started.append(Process(home, 50, at_once=False))
+    started[0].link.send("nonsense", 1)
+    started[0].wait_for_polls(3)

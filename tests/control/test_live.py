@@ -1,0 +1,152 @@
+"""The configuration in force, with workers that have links but no processes."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.config import Config
+from pattoo_mp.control.live import LiveConfig
+from pattoo_mp.control.worker import Role, Worker
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.link import Link
+from tests.support.configs import config_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Rig:
+    """A configuration in force, the one that the next reading finds, and two workers."""
+
+    def __init__(self, home: Path) -> None:
+        self.found = config_in(home)
+        self.problems: list[str] = []
+        self.adopted: list[Config] = []
+        self.log_is_writable = True
+        self.live = LiveConfig(self.found, self._read, self._adopt)
+        self.workers = [
+            Worker(Role(name, lambda _: None, signal.SIGKILL)) for name in ("collector", "uploader")
+        ]
+        self.far = []
+        for number, worker in enumerate(self.workers):
+            worker.link, far = Link.pair()
+            worker.pid = number + 1
+            self.far.append(far)
+
+    def _read(self, _: Config) -> Config:
+        if self.problems:
+            raise ConfigError(self.problems)
+        return self.found
+
+    def _adopt(self, config: Config) -> None:
+        if not self.log_is_writable:
+            raise PermissionError(13, "Permission denied", "/log")
+        self.adopted.append(config)
+
+    def reload(self) -> None:
+        """Read anew."""
+        self.live.reload(self.workers)
+
+    def heard(self) -> list[list[tuple[int, int]]]:
+        """What each worker was told: the number of the settings, and the interval in them."""
+        return [
+            [(number, Config.of(fields).interval_ms) for _, number, fields in far.receive()]
+            for far in self.far
+        ]
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """Who does not go by the newest settings yet."""
+        names: list[str] = self.live.snapshot(self.workers)["waiting_for"]
+        return names
+
+    def end(self) -> None:
+        """Close every link."""
+        for worker, far in zip(self.workers, self.far, strict=True):
+            worker.close_link()
+            far.close()
+
+
+@pytest.fixture
+def rig(home: Path) -> Iterator[Rig]:
+    """One that has read nothing anew yet."""
+    made = Rig(home)
+    yield made
+    made.end()
+
+
+def test_new_settings_go_to_every_worker_and_are_waited_for(rig: Rig) -> None:
+    """Until each has said that it goes by them, or by later ones."""
+    rig.found = replace(rig.found, interval_ms=200)
+    rig.reload()
+    assert rig.heard() == [[(1, 200)], [(1, 200)]]
+    assert rig.live.config == rig.found == rig.adopted[-1]
+    assert rig.waiting_for == ["collector", "uploader"]
+    rig.workers[0].settings_number = 1
+    assert rig.waiting_for == ["uploader"]
+    rig.found = replace(rig.found, interval_ms=300)
+    rig.reload()
+    for worker in rig.workers:
+        worker.settings_number = 2
+    assert rig.waiting_for == []
+    assert rig.live.snapshot(rig.workers)["changed"] == ["polling_interval"]
+
+
+def test_what_has_not_changed_is_told_to_nobody(rig: Rig) -> None:
+    """The reading is counted all the same: who asked for it waits for that."""
+    rig.reload()
+    assert rig.heard() == [[], []]
+    answer = rig.live.snapshot(rig.workers)
+    assert (answer["number"], answer["changed"], answer["waiting_for"]) == (1, [], [])
+
+
+def test_a_refused_configuration_changes_nothing(rig: Rig) -> None:
+    """Its lines are the answer, until a later reading is accepted."""
+    before = rig.live.config
+    rig.problems = ["this; expected that", "one more"]
+    rig.reload()
+    assert rig.live.config == before
+    assert rig.heard() == [[], []]
+    assert rig.live.snapshot(rig.workers)["problems"] == rig.problems
+    rig.problems = []
+    rig.reload()
+    assert rig.live.snapshot(rig.workers)["problems"] == []
+
+
+def test_a_configuration_that_control_itself_cannot_go_by_is_refused(rig: Rig) -> None:
+    """A log that cannot be opened: one line, and the workers are told nothing."""
+    rig.found = replace(rig.found, log_level="info")
+    rig.log_is_writable = False
+    rig.reload()
+    answer = rig.live.snapshot(rig.workers)
+    assert answer["problems"] == ["/log: Permission denied; expected a file that the agent may use"]
+    assert rig.live.config.log_level == "debug"
+    assert rig.heard() == [[], []]
+
+
+def test_a_worker_that_starts_later_is_not_waited_for(rig: Rig) -> None:
+    """It started with what is in force; one that is gone has nothing to go by."""
+    collector, uploader = rig.workers
+    uploader.close_link()
+    uploader.pid = 0
+    rig.found = replace(rig.found, port=10)
+    rig.reload()
+    assert rig.waiting_for == ["collector"]
+    collector.pid = 0
+    assert rig.waiting_for == []
+    collector.pid = 3
+    rig.live.started(collector)
+    assert rig.waiting_for == []
+
+
+def test_a_worker_whose_end_nobody_has_noticed_yet_does_no_harm(rig: Rig) -> None:
+    """Its link is broken; the other one is told."""
+    rig.far[0].close()
+    rig.found = replace(rig.found, port=10)
+    rig.reload()
+    assert len(rig.far[1].receive()) == 1

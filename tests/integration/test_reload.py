@@ -1,0 +1,285 @@
+"""New settings for an agent that runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.control.reloading import reload
+from pattoo_mp.control.verbs import Agent as Asked
+from pattoo_mp.errors import PattooError
+from pattoo_mp.spool.store import Spool
+from tests.support.agent import NAME
+from tests.support.server import PattooServer
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.agent import Agent
+
+    MakeAgent = Callable[..., Agent]
+
+#: A poll's time, and the interval that its datapoints name; both in ms.
+Sent = tuple[int, int]
+
+
+def set_interval(agent: Agent, seconds: float | str) -> None:
+    """Write another polling_interval into its file."""
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: {seconds}\n")
+
+
+def set_in_shared(agent: Agent, old: str, new: str) -> None:
+    """Change pattoo.yaml."""
+    text = (agent.configuration / "pattoo.yaml").read_text()
+    assert old in text
+    agent.write("pattoo.yaml", text.replace(old, new))
+
+
+def hang_up(agent: Agent) -> None:
+    """SIGHUP control, and wait until both workers go by what it found."""
+    before = agent.status()["reload"]["number"]
+    os.kill(agent.pid or 0, signal.SIGHUP)
+    wait_for(lambda: agent.status()["reload"]["number"] > before, what="a reading")
+    wait_for(lambda: not agent.status()["reload"]["waiting_for"], what="the workers")
+
+
+def wait_for_polls(agent: Agent, count: int = 1) -> None:
+    """Wait until so many more are made."""
+    polled = agent.status()["polls"]["polled"]
+    wait_for(lambda: agent.status()["polls"]["polled"] >= polled + count, what="more polls")
+
+
+def sent(server: PattooServer) -> list[Sent]:
+    """What has arrived, in the order in which it did."""
+    return [
+        found
+        for post in server.posts
+        for found in dict.fromkeys(
+            (point["pattoo_timestamp"], int(point["pattoo_agent_polling_interval"]))
+            for point in post.datapoints()
+        )
+    ]
+
+
+def kept(agent: Agent) -> list[Sent]:
+    """What still waits in the spool of a stopped agent, in order."""
+    spool = Spool(agent.spool)
+    try:
+        polls = [spooled.poll for spooled in spool.oldest(1000)]
+        return [(poll.timestamp_ms, spool.layout(poll.layout_id).interval_ms) for poll in polls]
+    finally:
+        spool.close()
+
+
+def assert_every_tick_is_there(polls: list[Sent]) -> None:
+    """Assert that none is missing, and none comes twice, whatever interval was in force.
+
+    Where the interval changes there must have been a moment with neither a tick of the old one
+    between the poll before and that moment, nor one of the new one between it and the poll after.
+    """
+    for (before, old), (after, new) in pairwise(polls):
+        assert before < after
+        assert before % old == 0
+        assert after % new == 0
+        assert after - before == old if new == old else after - new < before + old
+
+
+@pytest.mark.timeout(120)
+def test_twenty_reloads_there_and_back_cost_no_tick(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """From 0.1 s to 0.2 s and back, twenty times: every tick of the schedule in force is there."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    workers = sorted(agent.processes())
+    for _ in range(20):
+        set_interval(agent, 0.2)
+        done = agent.run("--reload")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"Daemon is reloaded - {NAME} (polling_interval)\n"
+        wait_for_polls(agent)
+        set_interval(agent, 0.1)
+        hang_up(agent)
+        wait_for_polls(agent)
+    status = agent.status()
+    assert sorted(agent.processes()) == workers
+    assert (status["missed"], status["polls"]["dropped"]) == ({}, {})
+    assert status["polls"]["unaccounted"] == 0
+    agent.stop()
+    polls = [*sent(server), *kept(agent)]
+    assert sum(old != new for (_, old), (_, new) in pairwise(polls)) == 40
+    assert_every_tick_is_there(polls)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[PattooServer]:
+    """Another server."""
+    running = PattooServer()
+    yield running
+    running.down()
+
+
+def test_each_setting_is_gone_by_at_once(
+    make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer
+) -> None:
+    """Server, interval, log level and titles, in one reload; the polls go on in the new place."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(server.posts.copy, what="a post")
+    set_interval(agent, 0.2)
+    set_in_shared(agent, f"ip_bind_port: {server.port}", f"ip_bind_port: {elsewhere.port}")
+    set_in_shared(agent, "pattoo:\n", "pattoo:\n  log_level: debug\n")
+    done = agent.run("--reload")
+    assert done.returncode == 0, done.stderr
+    assert "(log_level, ip_bind_port, polling_interval)" in done.stdout
+    wait_for(lambda: {interval for _, interval in sent(elsewhere)} >= {200}, what="polls there")
+    wait_for(lambda: "polls delivered in" in agent.log, what="a line of the level debug")
+    titles = {Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0") for pid in agent.processes()}
+    assert titles == {
+        f"{NAME}: control",
+        f"{NAME}: collector every 0.2 s",
+        f"{NAME}: uploader to 127.0.0.1 port {elsewhere.port}",
+    }
+    assert agent.status()["posts"]["server"].startswith(f"http://127.0.0.1:{elsewhere.port}/")
+    assert_every_tick_is_there([*sent(server), *sent(elsewhere)])
+    assert "steps of the newest interval" in agent.log
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [(f"{NAME}.yaml", "0.1", "never"), (f"{NAME}.yaml", ": 0.1", " 0.1"),
+     ("pattoo.yaml", "/cache", "\0"), ("pattoo.yaml", "pattoo_agent_api", "pattoo_agent_api: 7 #")],
+)  # fmt: skip
+def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
+    make_agent: MakeAgent, file: str, old: str, new: str
+) -> None:
+    """Exit status 2; the agent goes on with what it has, and logs the lines on a SIGHUP."""
+    agent = make_agent()
+    agent.start()
+    text = (agent.configuration / file).read_text()
+    agent.write(file, text.replace(old, new))
+    done, start = agent.run("--reload"), agent.run("--foreground")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == start.stderr
+    assert agent.status()["reload"]["number"] == 0
+    hang_up(agent)
+    for line in done.stderr.splitlines():
+        assert f"is refused: {line.removeprefix(f'{NAME}: error: ')}" in agent.log
+    wait_for_polls(agent)
+    assert agent.status()["interval_ms"] == 100
+    agent.write(file, text)
+    assert agent.run("--reload").returncode == 0
+
+
+def test_a_setting_that_takes_a_restart_is_refused_with_all_the_others(
+    make_agent: MakeAgent,
+) -> None:
+    """One line says which; nothing of the new configuration is in force."""
+    agent = make_agent()
+    agent.start()
+    set_interval(agent, 0.2)
+    set_in_shared(agent, f"{agent.home}/cache", f"{agent.home}/other")
+    done = agent.run("--reload")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"{NAME}: error: {agent.configuration}/pattoo.yaml: pattoo: cache_directory: "
+        f"'{agent.home}/other'; expected '{agent.home}/cache', with which the agent runs: "
+        f"a change takes a restart\n"
+    )
+    assert not (agent.home / "other").exists()
+    assert agent.status()["interval_ms"] == 100
+
+
+def test_what_the_agent_reads_counts_not_what_the_caller_reads(make_agent: MakeAgent) -> None:
+    """Two configurations of one agent: the caller's is fine, the agent's own is refused."""
+    agent = make_agent()
+    agent.start()
+    other = agent.home / "other"
+    other.mkdir()
+    for file in agent.configuration.iterdir():
+        (other / file.name).write_text(file.read_text())
+    set_interval(agent, "never")
+    agent.environment["PATTOO_CONFIGDIR"] = str(other)
+    done = agent.run("--reload")
+    assert done.returncode == 2
+    assert f"{agent.configuration}/{NAME}.yaml" in done.stderr
+
+
+def test_reload_of_a_stopped_agent_exits_3(make_agent: MakeAgent) -> None:
+    """As --status does; a bad configuration is told all the same."""
+    agent = make_agent()
+    done = agent.run("--reload")
+    assert (done.returncode, done.stdout) == (3, f"Daemon is stopped - {NAME}\n")
+    set_interval(agent, "never")
+    assert agent.run("--reload").returncode == 2
+
+
+def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent) -> None:
+    """A terminal that hangs up, or kill -HUP of the group: the same processes go on, and reload."""
+    agent = make_agent()
+    agent.start()
+    set_interval(agent, 0.2)
+    before = sorted(agent.processes())
+    for _ in range(50):
+        os.killpg(agent.pid or 0, signal.SIGHUP)
+    wait_for(lambda: agent.status()["interval_ms"] == 200, what="the new interval")
+    wait_for_polls(agent)
+    assert sorted(agent.processes()) == before
+    status = agent.status()
+    assert 1 <= status["reload"]["number"] <= 50
+    assert (status["missed"], status["polls"]["unaccounted"]) == ({}, 0)
+
+
+@pytest.mark.parametrize("victim", ["collector", "uploader"])
+def test_a_reload_meets_a_kill(make_agent: MakeAgent, server: PattooServer, victim: str) -> None:
+    """SIGKILL of a worker just before a reload: its successor goes by the new settings."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    for seconds in (0.2, 0.1, 0.2):
+        set_interval(agent, seconds)
+        os.kill(agent.worker(victim), signal.SIGKILL)
+        assert agent.run("--reload").returncode == 0
+        wait_for_polls(agent)
+        assert agent.status()["interval_ms"] == seconds * 1000
+    status = agent.status()
+    assert set(status["missed"]) <= ({"the collector was down"} if victim == "collector" else set())
+    assert (status["polls"]["dropped"], status["polls"]["unaccounted"]) == ({}, 0)
+    assert status["workers"][victim]["restarts"] == 3
+    assert status["reload"]["waiting_for"] == []
+
+
+def test_a_reload_in_a_start_is_not_lost(make_agent: MakeAgent) -> None:
+    """SIGHUP as soon as there is a control process: it starts, and has read its files again."""
+    agent = make_agent()
+    with subprocess.Popen(
+        [*agent.command, "--foreground"], env=agent.env(), start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as control:  # fmt: skip
+        wait_for(lambda: agent.pid == control.pid, what="its lock")
+        control.send_signal(signal.SIGHUP)
+        wait_for((agent.home / "daemon" / "run" / f"{NAME}.sock").exists, what="its socket")
+        wait_for(lambda: agent.status()["reload"]["number"] == 1, what="the reload")
+        wait_for_polls(agent)
+        agent.stop()
+        assert control.wait(20) == 0
+
+
+def test_a_worker_that_is_late_is_named(make_agent: MakeAgent) -> None:
+    """A stopped collector does not go by new settings yet; it does once it is continued."""
+    agent = make_agent()
+    agent.start()
+    set_interval(agent, 0.2)
+    agent.signal("collector", "SIGSTOP")
+    with pytest.raises(PattooError, match="the collector does not go by them yet"):
+        reload(Asked(agent.home / "daemon"), agent.pid or 0, within_s=0.5)
+    assert agent.status()["reload"]["waiting_for"] == ["collector"]
+    agent.signal("collector", "SIGCONT")
+    wait_for(lambda: not agent.status()["reload"]["waiting_for"], what="the collector")
+    wait_for(lambda: agent.status()["interval_ms"] == 200, what="the new interval")

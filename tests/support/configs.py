@@ -1,0 +1,33 @@
+"""A configuration for tests that need one as a value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pattoo_mp.config import Config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds
+    """Everything below `home`, a poll every 0.1 s, nobody's server; and what is said otherwise."""
+    usual = Config(
+        log_directory=home,
+        cache_directory=home,
+        daemon_directory=home,
+        system_daemon_directory=home,
+        log_level="debug",
+        language="en",
+        host="127.0.0.1",
+        port=9,
+        interval_ms=100,
+        spool_max_bytes=10**9,
+        spool_max_age=10**6,
+        spool_min_free_bytes=0,
+        log_format="text",
+        log_max_bytes=0,
+        log_backups=1,
+    )
+    return replace(usual, **other)

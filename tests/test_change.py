@@ -1,0 +1,77 @@
+"""A configuration in the place of another."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pattoo_mp.change import changes, read_anew
+from pattoo_mp.config import Config, check
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.settings import AGENT_FILE, SETTINGS
+from tests.support.agent import Agent
+from tests.support.configs import config_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIRECTORIES = [setting.name for setting in SETTINGS if setting.takes_restart]
+
+
+def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
+    """Something else of the same kind."""
+    return value + 1 if isinstance(value, int) else type(value)(f"{value}x")
+
+
+def test_a_configuration_survives_a_message(home: Path) -> None:
+    """The workers get what control has read."""
+    config = config_in(home)
+    assert Config.of(config.fields()) == config
+    assert all(isinstance(value, (str, int)) for value in config.fields().values())
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Config)])
+def test_every_field_that_differs_is_a_setting_that_has_changed(home: Path, field: str) -> None:
+    """Exactly one, by the name that it has in the files."""
+    old = config_in(home)
+    new = replace(old, **{field: other(getattr(old, field))})
+    found = changes(old, new)
+    assert [new.value_of(setting.name) for setting in found] == [getattr(new, field)]
+    assert changes(old, old) == []
+
+
+def test_only_directories_take_a_restart() -> None:
+    """Their files are open, and a lock is held in one of them."""
+    assert DIRECTORIES == [
+        "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_a_changed_directory_is_refused_and_not_made(home: Path, name: str) -> None:
+    """The line names file, setting, the new value and the one in force."""
+    directory = Agent(home).configuration
+    before: dict[str, Any] = {name: home / "before"}
+    running = replace(check(directory), **before)
+    now = getattr(check(directory), name)
+    with pytest.raises(ConfigError) as caught:
+        read_anew(directory, running)
+    assert caught.value.problems == (
+        f"{directory}/pattoo.yaml: pattoo: {name}: '{now}'; expected '{home}/before', "
+        f"with which the agent runs: a change takes a restart",
+    )
+    assert sorted(path.name for path in home.iterdir()) == ["etc"]
+
+
+def test_a_bad_file_is_refused_with_its_own_lines(home: Path) -> None:
+    """And with nothing else."""
+    agent = Agent(home)
+    running = check(agent.configuration)
+    agent.write(AGENT_FILE, "nothing: here\n")
+    with pytest.raises(ConfigError) as anew:
+        read_anew(agent.configuration, running)
+    with pytest.raises(ConfigError) as at_start:
+        check(agent.configuration)
+    assert anew.value.problems == at_start.value.problems
