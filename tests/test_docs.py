@@ -57,6 +57,15 @@ def test_each_message_of_the_log_is_explained() -> None:
     assert [message for message in sorted(messages) if f"`{message}`" not in page] == []
 
 
+def test_each_line_of_the_status_is_explained() -> None:
+    """Every label of --status stands on its page."""
+    page = (ROOT / "docs" / "status.md").read_text()
+    rows = (ROOT / "pattoo_mp" / "cli" / "status" / "rows.py").read_text()
+    labels = set(re.findall(r'Row\(\s*"([^"]+)"', rows))
+    assert len(labels) > 10
+    assert [label for label in sorted(labels) if f"`{label}`" not in page] == []
+
+
 def log_messages(path: Path) -> Iterator[str]:
     """What a module says of level warning and above, with `…` for what is filled in."""
     for node in ast.walk(ast.parse(path.read_text())):
