@@ -33,6 +33,7 @@ setup(
     entry_points={
         "console_scripts": [
             "pattoo_agent_os_autonomousd = pattoo_mp.cli:main",
+            "pattoo_mp-setup = pattoo_mp.setup.command:main",
             "pattoo_mp_receiver = pattoo_mp.receiver.server:main",
         ]
     },

@@ -7,6 +7,7 @@ PattooError                 one line for a person: what, where, what was expecte
 ├── IdentityError           the agent's identity file cannot be used
 ├── SpoolError              the spool cannot be opened, or another agent uses it
 ├── SupervisorError         supervisord refused or could not be reached
+├── SetupError              the host could not be set up, or what is there is in the way
 ├── WireError               a layout or a poll that must not be sent
 ├── StoreError              the receiver's database cannot be used
 └── Refused                 a post that a pattoo server would refuse (the receiver's answer)
@@ -50,6 +51,10 @@ class SpoolError(PattooError):
 
 class SupervisorError(PattooError):
     """supervisord could not do what was asked."""
+
+
+class SetupError(PattooError):
+    """An installation could not be completed, or taken away."""
 
 
 class WireError(PattooError):

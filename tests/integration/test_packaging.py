@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import venv
 from typing import TYPE_CHECKING
 
 import pytest
 from jsonschema import validate
 
 from tests.support.agent import NAME, ROOT, Agent
+from tests.support.commands import run
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -22,29 +21,6 @@ if TYPE_CHECKING:
     from tests.support.server import PattooServer
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
-    """Run a command that must succeed; what it printed."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False,
-        env=environment, cwd="/",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds the wheel, made from the sdist, and nothing of the checkout."""
-    work = tmp_path_factory.mktemp("wheel")
-    # `build` makes the sdist, unpacks it, and makes the wheel of that: both hold all they need.
-    run(sys.executable, "-m", "build", "--outdir", work, ROOT)
-    (wheel,) = work.glob("*.whl")
-    environment = work / "venv"
-    venv.create(environment, with_pip=True)
-    run(environment / "bin" / "pip", "install", "--quiet", wheel)
-    return environment
 
 
 @pytest.fixture

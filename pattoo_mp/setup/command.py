@@ -1,0 +1,145 @@
+"""`pattoo_mp-setup`: from its command line to an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp import config
+from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
+from pattoo_mp.control.verbs import Agent
+from pattoo_mp.errors import ConfigError, PattooError, SetupError
+from pattoo_mp.model import PROGRAM
+from pattoo_mp.setup import act, boot, plan, record
+from pattoo_mp.setup.arguments import HOST, NAME, parse
+from pattoo_mp.setup.boot import Boot
+from pattoo_mp.setup.found import agents_directories, below, has_user, look, unreachable
+from pattoo_mp.setup.layout import CONFIGURATION, USER, Layout, layout
+from pattoo_mp.setup.plan import Act, Step
+from pattoo_mp.setup.program import programs, shipped
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from pattoo_mp.setup.record import Record
+
+#: `status`: something is missing.
+_NOT_COMPLETE: Final = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; return the exit status."""
+    arguments = parse(argv)
+    os.umask(0o022)
+    try:
+        run = {"install": _install, "uninstall": _uninstall, "status": _status}[arguments.verb]
+        return run(arguments)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"{NAME}: error: {problem}", file=sys.stderr)
+        return BAD_USAGE
+    except PattooError as error:
+        print(f"{NAME}: error: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    _must_be_allowed(arguments)
+    chosen = _boot(arguments)
+    done = record.read(below(arguments.root, record.PATH))
+    steps = _install_steps(arguments, chosen, done)
+    _carry_out(steps, arguments, done)
+    if arguments.root == HOST and not arguments.dry_run:
+        _say_what_is_next(chosen, steps)
+    return DONE
+
+
+def _uninstall(arguments: argparse.Namespace) -> int:
+    _must_be_allowed(arguments)
+    if arguments.root == HOST:
+        _must_not_run()
+    done = record.read(below(arguments.root, record.PATH))
+    if done.is_empty:
+        _say("There is nothing that install has put here.")
+        return DONE
+    there = look(arguments.root, [*done.files, *done.directories])
+    steps = plan.uninstall(there, done, purge=arguments.purge)
+    _carry_out(steps, arguments, done)
+    return DONE
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    done = record.read(below(arguments.root, record.PATH))
+    steps = _install_steps(arguments, _boot(arguments), done)
+    for step in steps:
+        word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
+        _say(step.line if word is None else f"{word:<7} {step.what}")
+    return DONE if all(step.act is Act.NOTHING for step in steps) else _NOT_COMPLETE
+
+
+def _install_steps(arguments: argparse.Namespace, chosen: Boot, done: Record) -> list[Step]:
+    wanted = _layout(arguments.root, chosen)
+    there = look(arguments.root, plan.paths(wanted, done))
+    user = USER if arguments.root == HOST else ""
+    return plan.install(wanted, there, done, user, has_user=has_user(USER))
+
+
+def _layout(root: Path, chosen: Boot) -> Layout:
+    at_boot = boot.files(chosen, root, shipped(), programs())
+    return layout(map(Path, agents_directories(root)), at_boot)
+
+
+def _boot(arguments: argparse.Namespace) -> Boot:
+    return Boot(arguments.boot) if arguments.boot else boot.detect(arguments.root)
+
+
+def _carry_out(steps: list[Step], arguments: argparse.Namespace, done: Record) -> None:
+    if arguments.dry_run:
+        _say("Nothing is done. Without --dry-run this would be:")
+    for step in steps if arguments.dry_run else act.do(steps, arguments.root, done):
+        _say(step.line)
+
+
+def _say(line: str) -> None:
+    """Print a line; that nobody reads it any more (`| head`) must not end what is under way."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _must_be_allowed(arguments: argparse.Namespace) -> None:
+    if arguments.root == HOST and os.geteuid() != 0 and not arguments.dry_run:
+        raise SetupError(f"{arguments.verb}: needs root; expected that, or --root or --dry-run")
+
+
+def _must_not_run() -> None:
+    """Raise `SetupError` if what is to be taken away is in use."""
+    if boot.is_enabled(HOST):
+        raise SetupError(
+            f"systemd starts the agent at boot; expected 'systemctl disable --now {PROGRAM}' first"
+        )
+    try:
+        pid = Agent(config.running_directory(Path(CONFIGURATION))).pid
+    except ConfigError:
+        return  # without a configuration none can be found, nor run for long
+    if pid is not None:
+        raise SetupError(f"the agent runs, as process {pid}; expected it to be stopped first")
+
+
+def _say_what_is_next(chosen: Boot, steps: list[Step]) -> None:
+    command = programs() / PROGRAM
+    barrier = unreachable(programs())
+    if barrier is not None:
+        raise SetupError(
+            f"{barrier}: the user {USER} cannot pass it, and so not run {command}; "
+            f"expected an environment such as /opt/pattoo_mp"
+        )
+    _say("\nNext:")
+    if any(step.act is Act.WRITE and step.what.startswith(CONFIGURATION) for step in steps):
+        _say(f"  edit {CONFIGURATION}/pattoo.yaml: where is the server?")
+    _say(f"  sudo -u {USER} {command} --check")
+    _say(f"  {boot.how_to_begin(chosen, programs())}")

@@ -1,0 +1,80 @@
+"""What belongs onto a host: the directories and files of an installed agent. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp import sample
+from pattoo_mp.config import DEFAULT_DIRECTORY
+from pattoo_mp.settings import FILES, SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import PurePath
+
+USER: Final = "pattoo"
+CONFIGURATION: Final = DEFAULT_DIRECTORY
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory; the agent's user owns it and nobody else looks in, or root does."""
+
+    path: str
+    is_agents: bool
+
+    @property
+    def mode(self) -> int:
+        """Its permissions."""
+        return 0o750 if self.is_agents else 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of root's that everybody may read, with what we ship as its content."""
+
+    path: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that belongs onto the host. Paths are absolute, without a `--root` before them."""
+
+    directories: tuple[Directory, ...]
+    files: tuple[File, ...]
+
+
+def layout(agents: Iterable[PurePath], at_boot: Iterable[File]) -> Layout:
+    """The layout with the directories that the settings name, and the files for the boot."""
+    return Layout(
+        (
+            Directory(CONFIGURATION, is_agents=False),
+            *(Directory(path, is_agents=True) for path in dict.fromkeys(map(str, agents))),
+        ),
+        (
+            *(File(f"{CONFIGURATION}/{name}", sample.one_file(name).encode()) for name in FILES),
+            *at_boot,
+        ),
+    )
+
+
+def sample_directories() -> list[str]:
+    """The directories that the sample configuration names."""
+    return [
+        str(setting.example)
+        for setting in SETTINGS
+        if setting.name.endswith("_directory") and setting.is_required
+    ]
+
+
+def is_configuration(path: str) -> bool:
+    """Whether a file is a person's to write, and to keep when the program goes."""
+    return path.startswith(f"{CONFIGURATION}/")

@@ -1,0 +1,161 @@
+"""What is to be done, from what belongs there, what is there, and what we put there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pattoo_mp.errors import SetupError
+from pattoo_mp.setup.found import Found, Kind
+from pattoo_mp.setup.layout import Directory, File, Layout, is_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pattoo_mp.setup.record import Record
+
+_PURGE = "--purge removes it"
+
+
+class Act(Enum):
+    """What a step does."""
+
+    NOTHING = "nothing"
+    ADD_USER = "add a user"
+    MAKE_DIRECTORY = "make a directory"
+    WRITE = "write a file"
+    REMOVE_FILE = "remove a file"
+    REMOVE_TREE = "remove a directory and all in it"
+    REMOVE_USER = "remove a user"
+    FORGET = "forget what is not there any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, or not to do, with the word and the note that tell it to a person.
+
+    `what` is a path, or the name of a user. A file that is written in the place of another is
+    known to the record as `offered_for` that.
+    """
+
+    act: Act
+    word: str
+    what: str
+    note: str = ""
+    file: File | None = None
+    directory: Directory | None = None
+    offered_for: str = ""
+
+    @property
+    def line(self) -> str:
+        """The step in one line."""
+        return f"{self.word:<7} {self.what}" + (f" ({self.note})" if self.note else "")
+
+
+def beside(path: str) -> str:
+    """Where a file of ours goes when a person's is in its place."""
+    return f"{path}.new"
+
+
+def paths(layout: Layout, record: Record) -> list[str]:
+    """All paths that a plan asks about."""
+    wanted = [
+        *(directory.path for directory in layout.directories),
+        *(name for file in layout.files for name in (file.path, beside(file.path))),
+        *record.files,
+        *record.directories,
+    ]
+    return list(dict.fromkeys(wanted))
+
+
+def install(
+    layout: Layout, there: Mapping[str, Found], record: Record, user: str, *, has_user: bool
+) -> list[Step]:
+    """The steps that complete an installation; nothing that a person wrote is touched.
+
+    `user` is empty where none is to be made. Raises `SetupError` if something is in the way.
+    """
+    steps = []
+    if user:
+        act, word, note = (
+            (Act.NOTHING, "keep", "is there") if has_user else (Act.ADD_USER, "add", "a user")
+        )
+        steps.append(Step(act, word, user, note))
+    steps += [
+        _directory(directory, there[directory.path], user) for directory in layout.directories
+    ]
+    steps += [
+        _file(file, there[file.path], there[beside(file.path)], record) for file in layout.files
+    ]
+    return steps
+
+
+def _directory(wanted: Directory, there: Found, user: str) -> Step:
+    if there.kind is Kind.FILE:
+        raise SetupError(f"{wanted.path}: is {there.kind.value}; expected a directory, or nothing")
+    if there.kind is Kind.DIRECTORY:
+        is_anothers = wanted.is_agents and user not in {"", there.owner}
+        note = f"is there, {there.owner}'s; the agent must be able to write to it"
+        return Step(Act.NOTHING, "keep", wanted.path, note if is_anothers else "is there")
+    return Step(Act.MAKE_DIRECTORY, "make", wanted.path, directory=wanted)
+
+
+def _file(wanted: File, there: Found, there_beside: Found, record: Record) -> Step:
+    """As dpkg does with a configuration file: what a person changed is theirs."""
+    path, shipped = wanted.path, record.last_shipped(wanted.path)
+    if there.kind is Kind.DIRECTORY:
+        raise SetupError(f"{path}: is {there.kind.value}; expected a file, or nothing")
+    if there.kind is Kind.NOTHING:
+        return Step(Act.WRITE, "write", path, file=wanted)
+    if there.digest == wanted.digest:
+        return Step(Act.NOTHING, "keep", path, "is as shipped", file=wanted)
+    if there.digest == shipped:
+        return Step(Act.WRITE, "update", path, "was as shipped before", file=wanted)
+    new = File(beside(path), wanted.content)
+    if shipped == wanted.digest:
+        return Step(Act.NOTHING, "keep", path, "is yours")
+    if there_beside.kind is not Kind.NOTHING and there_beside.digest != record.files.get(new.path):
+        return Step(Act.NOTHING, "keep", path, f"is yours, and so is {new.path}")
+    note = f"{path} is yours and is kept; compare them"
+    return Step(Act.WRITE, "write", new.path, note, file=new, offered_for=path)
+
+
+def uninstall(there: Mapping[str, Found], record: Record, *, purge: bool) -> list[Step]:
+    """The steps that take away what install put there; data and what a person wrote only to `purge`."""
+    steps = [
+        _without_file(path, there[path], digest, purge=purge)
+        for path, digest in record.files.items()
+    ]
+    inner_first = sorted(record.directories, reverse=True)
+    steps += [
+        step for path in inner_first for step in _without_directory(path, there[path], purge=purge)
+    ]
+    if record.user:
+        steps.append(
+            Step(Act.REMOVE_USER, "remove", record.user, "the user")
+            if purge
+            else Step(Act.NOTHING, "leave", record.user, f"the user; {_PURGE}")
+        )
+    return steps
+
+
+def _without_file(path: str, there: Found, digest: str, *, purge: bool) -> Step:
+    if there.kind is not Kind.FILE:
+        return Step(Act.FORGET, "forget", path, "is not there any more")
+    if purge:
+        return Step(Act.REMOVE_FILE, "remove", path)
+    if there.digest != digest:
+        return Step(Act.NOTHING, "leave", path, f"is yours; {_PURGE}")
+    if is_configuration(path) and not path.endswith(beside("")):
+        return Step(Act.NOTHING, "leave", path, f"configuration; {_PURGE}")
+    return Step(Act.REMOVE_FILE, "remove", path)
+
+
+def _without_directory(path: str, there: Found, *, purge: bool) -> Iterator[Step]:
+    if there.kind is not Kind.DIRECTORY:
+        yield Step(Act.FORGET, "forget", path, "is not there any more")
+    elif purge:
+        yield Step(Act.REMOVE_TREE, "remove", path, "with all in it")
+    else:
+        yield Step(Act.NOTHING, "leave", path, _PURGE)

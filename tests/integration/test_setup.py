@@ -1,0 +1,119 @@
+"""`pattoo_mp-setup` from an installed wheel, on a host of its own, and the agent as its user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.setup.found import unreachable
+from tests.support.agent import NAME
+from tests.support.commands import run
+
+if TYPE_CHECKING:
+    from tests.support.server import PattooServer
+
+pytestmark = pytest.mark.timeout(300)
+
+#: Mounts and processes that nobody else sees, and that end with it.
+UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+#: A host of our own, as far as it matters here.
+OWN_HOST = """
+set -e
+cp -a /etc "$HOME_OF_TEST/etc"
+mount --bind "$HOME_OF_TEST/etc" /etc
+for directory in /var/log /var/cache /var/lib /mnt; do mount -t tmpfs tmpfs $directory; done
+# A mount of a disk that only root may look at.
+mkdir -m 700 /mnt/roots
+mkdir /mnt/roots/disk
+mount --bind "$HOME_OF_TEST" /mnt/roots/disk
+# A Python in somebody's home is of no use to another user; here, it is in a home that is open.
+if [ -n "$BARRIER" ]; then
+    mkdir /mnt/python
+    mount --bind "$PYTHON" /mnt/python
+    mount -t tmpfs -o mode=755 tmpfs "$BARRIER"
+    mkdir -p "$PYTHON"
+    mount --bind /mnt/python "$PYTHON"
+fi
+"""
+#: From nothing to an agent that runs as the user pattoo, and back to nothing.
+LIFE = """
+pattoo_mp-setup install
+sed -i "s/#ip_address: .*/ip_address: 127.0.0.1/; s/#ip_bind_port: .*/ip_bind_port: $PORT/" /etc/pattoo/pattoo.yaml
+pattoo_mp-setup install
+as_pattoo() { setpriv --reuid pattoo --regid pattoo --init-groups "$@"; }
+as_pattoo pattoo_agent_os_autonomousd --check
+as_pattoo pattoo_agent_os_autonomousd --start
+as_pattoo pattoo_agent_os_autonomousd --status
+pattoo_mp-setup uninstall 2>&1 && exit 9 || true
+as_pattoo pattoo_agent_os_autonomousd --stop
+stat --format='%U %a %n' /var/lib/pattoo /var/lib/pattoo/agent_id/*
+pattoo_mp-setup uninstall --purge
+getent passwd pattoo || echo no user
+ls /etc/pattoo /var/lib/pattoo 2>&1 || true
+"""
+
+
+def environment(installed: Path) -> dict[str, str]:
+    """A person's, with the installation before all else."""
+    return {"PATH": f"{installed / 'bin'}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+
+
+def test_the_wheel_sets_up_a_host_below_a_root(home: Path, installed: Path) -> None:
+    """Files that ship are found where pip put them; the unit finds the program there."""
+    (home / "run/systemd/system").mkdir(parents=True)
+    command = installed / "bin" / "pattoo_mp-setup"
+    run(command, "install", "--root", home)
+    unit = (home / f"etc/systemd/system/{NAME}.service").read_text()
+    assert f"Environment=PATH={installed}/bin:" in unit
+    again = run(command, "install", "--root", home)
+    assert all(line.startswith("keep ") for line in again.splitlines())
+    # The configuration that it puts there is one that the agent takes.
+    configured = {**environment(installed), "PATTOO_CONFIGDIR": str(home / "etc/pattoo")}
+    done = subprocess.run(
+        [installed / "bin" / NAME, "--check"],
+        env=configured, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 2, done.stderr
+
+
+def test_a_host_is_set_up_runs_the_agent_as_its_user_and_is_as_before(
+    home: Path, installed: Path, server: PattooServer
+) -> None:
+    """As root on a whole host: the user, what is its own, polls that arrive, and nothing left."""
+    may_unshare = subprocess.run([*UNSHARE, "true"], check=False, capture_output=True)
+    if os.geteuid() != 0 or may_unshare.returncode or shutil.which("useradd") is None:
+        pytest.skip("only root may have a host of its own, and not everywhere")
+    home.chmod(0o755)
+    done = subprocess.run(
+        [*UNSHARE, "sh", "-c", OWN_HOST + LIFE], capture_output=True, text=True,
+        timeout=120, check=False, cwd="/",
+        env={
+            **environment(installed),
+            "HOME_OF_TEST": str(home),
+            "PORT": str(server.port),
+            "PYTHON": sys.base_prefix,
+            "BARRIER": str(unreachable(Path(sys.base_prefix)) or ""),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.splitlines()
+    assert "add     pattoo (a user)" in said
+    assert "keep    /etc/pattoo/pattoo.yaml (is yours)" in said
+    assert f"Daemon is running - {NAME}" in said
+    assert any("/mnt/roots/disk" in line and "Permission denied" in line for line in said)
+    assert any("the agent runs, as process" in line for line in said)
+    assert "pattoo 750 /var/lib/pattoo" in said
+    assert f"pattoo 600 /var/lib/pattoo/agent_id/{NAME}.agent_id" in said
+    assert "remove  pattoo (the user)" in said
+    assert "no user" in said
+    assert said[-2:] == [
+        "ls: cannot access '/etc/pattoo': No such file or directory",
+        "ls: cannot access '/var/lib/pattoo': No such file or directory",
+    ]
+    assert server.timestamps()

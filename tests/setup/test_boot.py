@@ -1,0 +1,66 @@
+"""What starts the agent at boot, made from the files that we ship."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from pattoo_mp.errors import SetupError
+from pattoo_mp.setup import boot
+from pattoo_mp.setup.boot import Boot
+from tests.support.agent import NAME, ROOT
+
+SHIPPED = ROOT / "conf"
+PROGRAMS = Path("/srv/agent/bin")
+
+
+def test_the_unit_finds_the_program(home: Path) -> None:
+    """In the directory where it was installed, before all others."""
+    (file,) = boot.files(Boot.SYSTEMD, home, SHIPPED, PROGRAMS)
+    assert file.path == f"/etc/systemd/system/{NAME}.service"
+    lines = file.content.decode().splitlines()
+    assert "Environment=PATH=/srv/agent/bin:/usr/local/bin:/usr/bin:/bin" in lines
+
+
+@pytest.mark.parametrize(
+    ("directory", "name"),
+    [("etc/supervisor/conf.d", f"{NAME}.conf"), ("etc/supervisord.d", f"{NAME}.ini")],
+)
+def test_the_sections_go_where_this_hosts_supervisord_looks(
+    home: Path, directory: str, name: str
+) -> None:
+    """Debian's place and Red Hat's; the agent runs as its user, the listener as supervisord's."""
+    (home / directory).mkdir(parents=True)
+    assert boot.detect(home) is Boot.SUPERVISORD
+    (file,) = boot.files(Boot.SUPERVISORD, home, SHIPPED, PROGRAMS)
+    assert file.path == f"/{directory}/{name}"
+    sections = configparser.RawConfigParser()
+    sections.read_string(file.content.decode())
+    program = sections[f"program:{NAME}"]
+    assert program["command"] == f"/srv/agent/bin/{NAME} --foreground"
+    assert program["user"] == "pattoo"
+    assert program["environment"] == 'PATTOO_CONFIGDIR="/etc/pattoo"'
+    listener = sections["eventlistener:pattoo_heartbeat"]
+    assert listener["command"] == f"/srv/agent/bin/{NAME} --event-listener"
+    assert "user" not in listener
+
+
+def test_a_host_without_either_gets_no_file(home: Path) -> None:
+    """Somebody starts it by hand, or by something that we do not know."""
+    assert boot.detect(home) is Boot.NONE
+    assert boot.files(Boot.NONE, home, SHIPPED, PROGRAMS) == []
+
+
+def test_a_systemd_that_runs_comes_first(home: Path) -> None:
+    """A host may have the directories of both."""
+    (home / "etc/supervisor/conf.d").mkdir(parents=True)
+    (home / "run/systemd/system").mkdir(parents=True)
+    assert boot.detect(home) is Boot.SYSTEMD
+
+
+def test_a_place_that_would_need_quotes_is_refused(home: Path) -> None:
+    """A unit with it would not mean what it says."""
+    with pytest.raises(SetupError, match="has characters that need quotes"):
+        boot.files(Boot.SYSTEMD, home, SHIPPED, Path("/srv/my agent/bin"))
