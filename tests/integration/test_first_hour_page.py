@@ -82,7 +82,7 @@ def test_every_command_of_the_first_hour_does_what_the_page_says(shell: Shell, h
             for line in shown
         ]
         if any(look in command for look in LOOKS):
-            wait_for(lambda: is_said(shell.run(here)[1], lines), what=f"{here}: {lines}")  # noqa: B023 - called at once
+            wait_for(lambda: is_said(shell.run(here)[1], lines), 40, what=f"{here}: {lines}")  # noqa: B023 - called at once
         else:
             status, output = shell.run(here)
             assert status == 0, output
