@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.astray import astray
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 from pattoo_mp.yamlfile import Sections, read_sections
@@ -65,7 +66,7 @@ def read(directory: Path) -> Reading:
         for setting in SETTINGS
     ]
     problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
-    notes = []
+    notes = [f"{directory}/{line}" for line in astray({**files, LATER_SHARED_FILE: later})]
     if SERVER in later and SERVER in files[SHARED_FILE]:
         notes.append(
             f"{directory / SHARED_FILE}: {SERVER} does not count: {later_path} has that section"
