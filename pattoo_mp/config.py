@@ -62,8 +62,15 @@ class Config:
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """`PATTOO_CONFIGDIR`, or /etc/pattoo where that is not set; always absolute."""
-    return Path(environment.get(VARIABLE) or DEFAULT_DIRECTORY).expanduser().absolute()
+    """`PATTOO_CONFIGDIR`, or /etc/pattoo where that is not set; always absolute.
+
+    Raises `ConfigError` if it is below the home of a user that there is not.
+    """
+    named = environment.get(VARIABLE) or DEFAULT_DIRECTORY
+    try:
+        return Path(named).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError([f"{VARIABLE}: {named}: {error}; expected a directory"]) from error
 
 
 def load(directory: Path) -> Config:

@@ -290,6 +290,12 @@ def test_the_environment_names_the_directory() -> None:
     assert config.config_directory({}) == Path("/etc/pattoo")
 
 
+def test_a_home_that_is_not_there_is_no_directory() -> None:
+    """One line, as for all that a person may get wrong."""
+    with pytest.raises(ConfigError, match="PATTOO_CONFIGDIR: ~no-such-user/x: "):
+        config.config_directory({"PATTOO_CONFIGDIR": "~no-such-user/x"})
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
