@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _READ_S: Final = 10.0
 
 
-def look(directory: Path) -> Reading:
-    """What the files in `directory` say. Raises `ConfigError` if they cannot be had."""
-    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", config.look, _READ_S)
+def look(directory: Path, read_s: float = _READ_S) -> Reading:
+    """What the files in `directory` say. Raises `ConfigError` if they cannot be had in `read_s`."""
+    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", config.look, read_s)
     try:
         return limited.ask_one(directory)
     except NoAnswerError as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
+from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.control.supervisor import Supervisor
 from pattoo_mp.control.verbs import Agent
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
@@ -19,18 +21,22 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config import Config
 
-_UNIT = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
+#: A supervisord answers within milliseconds.
+_KEEPER_S: Final = 5.0
+_UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """What is known of the agent's process. `error` says why it is not known whether it runs.
 
-    `troubles` are what its workers complain of; `silent` is why it did not answer.
+    `keeper` is who starts it again, `deaf` why that is not known. `troubles` are what its workers
+    complain of; `silent` is why it did not answer.
     """
 
     pid: int | None = None
     keeper: str = ""
+    deaf: str = ""
     error: str = ""
     silent: str = ""
     troubles: Mapping[str, str] = field(default_factory=dict)
@@ -43,19 +49,23 @@ def look(config: Config) -> Running:
         pid = agent.pid
     except PattooError as error:
         return Running(error=str(error))
-    keeper = _keeper(config, pid)
+    keeper, deaf = "", ""
+    try:
+        keeper = TimeLimited("keeper", partial(_keeper, config), _KEEPER_S).ask_one(pid)
+    except NoAnswerError as error:
+        deaf = str(error)
     if pid is None:
-        return Running(keeper=keeper)
+        return Running(keeper=keeper, deaf=deaf)
     try:
         workers = agent.status()["workers"]
     except OSError as error:
-        return Running(pid, keeper, silent=error.strerror or str(error))
+        return Running(pid, keeper, deaf, silent=error.strerror or str(error))
     troubles = {
         f"{name}: {what}": why
         for name, worker in workers.items()
         for what, why in worker["troubles"].items()
     }
-    return Running(pid, keeper, troubles=troubles)
+    return Running(pid, keeper, deaf, troubles=troubles)
 
 
 def _keeper(config: Config, pid: int | None) -> str:
@@ -83,6 +93,10 @@ def unit_of(cgroups: str) -> str:
 
 def findings(running: Running) -> Iterator[Finding]:
     """Whether it runs, and what it says is wrong."""
+    if running.deaf:
+        yield trouble(
+            "supervisord", running.deaf, "--start, --stop and --restart wait for it: restart it"
+        )
     if running.error:
         yield note("process", running.error, "ask as the user that runs the agent, or as root")
     elif running.pid is None:

@@ -7,79 +7,95 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.config import config_of
 from pattoo_mp.doctor import agent, clock, families, name, outage, places, server, who
-from pattoo_mp.doctor.finding import Finding, Part, trouble
-from pattoo_mp.errors import PattooError
+from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.doctor.families import Measured
+    from pattoo_mp.reading import Reading
 
 #: Above what each part needs where nothing hangs; the parts' own limits are shorter.
 _PART_S: Final = 20.0
 
 
 class Examination:
-    """One look at this host with the configuration that was read from `etc`.
+    """One look at this host with the configuration that was read from the files in `etc`.
 
     No part takes more than `part_s`. As root it goes on as the agent's user once that is known, so it is a process's last deed.
     """
 
-    def __init__(self, etc: Path, config: Config, part_s: float = _PART_S) -> None:
+    def __init__(self, etc: Path, reading: Reading, part_s: float = _PART_S) -> None:
         self._etc = etc
-        self._config = config
+        self._reading = reading
+        self._config = config_of(reading)
         self._part_s = part_s
-        self._asking_uid = os.geteuid()
+        self._sees = True
         self._pid: int | None = None
         self._user = "the agent's user"
         self._origin = Origin("", "")
         self._ahead_s: float | None = None
-        self._poll_bytes = 0.0
+        self._measured: Measured | None = None
         self._hangs = False
 
     def parts(self) -> Iterator[Part]:
-        """Each part, as soon as it is known."""
+        """Each part, as soon as it is known.
+
+        What is the agent's alone is left out for who is neither its user nor root: it would look
+        like trouble, and the advice to mend it would make some.
+        """
+        yield self._part("Configuration", self._files)
         yield self._part("Agent", self._agent)
         yield self._part("User", self._who)
-        yield self._part("Name", self._name)
-        yield self._part("Places", self._places)
+        if self._sees:
+            yield self._part("Name", self._name)
+            yield self._part("Places", self._places)
         yield self._part("Server", self._server)
         yield self._part("Clock", self._clock)
         yield self._part("Polls", self._families)
-        if self._poll_bytes:
+        if self._sees:
             yield self._part("Spool", self._spool)
 
     def _part(self, title: str, ask: Callable[[], Iterable[Finding]]) -> Part:
         """What a part finds. That it fails, or hangs, is a finding too."""
-        return Part(title, tuple(self._bounded(title.lower(), ask)))
-
-    def _bounded(self, subject: str, ask: Callable[[], Iterable[Finding]]) -> list[Finding]:
-        limited: TimeLimited[str, list[Finding]] = TimeLimited(
-            subject, lambda _: list(ask()), self._part_s
+        found: list[Finding] = []
+        limited: TimeLimited[str, None] = TimeLimited(
+            title, lambda _: found.extend(ask()), self._part_s
         )
         try:
-            return limited.ask_one(subject)
+            limited.ask_one(title)
         except NoAnswerError as error:
             self._hangs = True
-            return [trouble(subject, str(error), "find what hangs: a file system, a name server")]
-        except (OSError, PattooError) as error:
-            return [trouble(subject, str(error), "mend that, and ask again")]
+            advice = "find what hangs: a file system, a name server"
+            return Part(title, (*found, trouble(title.lower(), str(error), advice)))
+        except Exception as error:  # noqa: BLE001 - whatever a part meets, the others go on
+            what = f"{type(error).__name__}: {error}"
+            return Part(title, (*found, trouble(title.lower(), what, "mend that, and ask again")))
+        return Part(title, tuple(found))
+
+    def _files(self) -> Iterator[Finding]:
+        yield well("files", f"{self._etc}; --check shows what they say")
+        for line in self._reading.notes:
+            yield note("files", line, "see whether that is what you mean")
 
     def _agent(self) -> Iterable[Finding]:
         running = agent.look(self._config)
         self._pid = running.pid
+        self._sees = not running.error
         return agent.findings(running)
 
     def _who(self) -> Iterable[Finding]:
         user = who.agents_user(self._config, self._pid)
         self._user = user.name
+        self._sees = self._sees and os.geteuid() in {0, user.uid}
         # It would wait for a thread that hangs in the kernel.
         if not self._hangs:
             who.become(user)
-        return who.findings(user, self._asking_uid)
+        return who.findings(user, sees=self._sees)
 
     def _name(self) -> Iterable[Finding]:
         found = name.look(paths.identity_file(self._config))
@@ -98,10 +114,12 @@ class Examination:
         return clock.findings(clock.is_synchronised(), self._ahead_s)
 
     def _families(self) -> Iterable[Finding]:
-        measured = families.measure(self._origin, self._config.interval_ms)
-        self._poll_bytes = outage.bytes_a_poll(measured.layout, measured.poll)
-        return families.findings(measured, self._config.interval_ms / 1000)
+        self._measured = families.measure(self._origin, self._config.interval_ms)
+        return families.findings(self._measured, self._config.interval_ms / 1000)
 
-    def _spool(self) -> Iterable[Finding]:
+    def _spool(self) -> Iterator[Finding]:
         room = outage.look(paths.spool_file(self._config))
-        return outage.findings(self._config, room, self._poll_bytes)
+        yield from outage.findings(room, self._config.cache_directory)
+        if self._measured is not None:
+            poll_bytes = outage.bytes_a_poll(self._measured.layout, self._measured.poll)
+            yield outage.outage(self._config, room, poll_bytes)

@@ -64,22 +64,22 @@ def bytes_a_poll(layout: Layout, poll: Poll) -> float:
     return taken / _POLLS
 
 
-def findings(config: Config, room: Room, poll_bytes: float) -> Iterator[Finding]:
-    """The disk's room, how long an outage from now on may last, and what was put aside."""
+def findings(room: Room, directory: Path) -> Iterator[Finding]:
+    """The room on the spool's disk, and what was put aside in its `directory`."""
     yield well(
         "disk",
         f"{units.size(room.free_bytes)} free, {units.size(room.used_bytes)} used by the spool",
     )
-    yield _outage(config, room, poll_bytes)
     if room.aside:
         yield note(
             "put aside",
-            f"{', '.join(room.aside)} in {config.cache_directory}",
+            f"{', '.join(room.aside)} in {directory}",
             "remove it if you need it no more; what could be read of it has gone on",
         )
 
 
-def _outage(config: Config, room: Room, poll_bytes: float) -> Finding:
+def outage(config: Config, room: Room, poll_bytes: float) -> Finding:
+    """How long an outage may last from now on."""
     held_s, (limit, advice) = held(config, room, poll_bytes)
     found = (
         f"{units.time(held_s)} of the server's fit, {units.size(poll_bytes)} every "

@@ -7,13 +7,15 @@ import pwd
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.doctor.finding import Finding, note, well
 
 if TYPE_CHECKING:
     from pattoo_mp.config import Config
+
+ASKS: Final = "asks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,18 @@ class User:
 def agents_user(config: Config, pid: int | None) -> User:
     """Whom the agent runs as, or would: who runs it now, or owns what it left, or asks.
 
-    `pid` is the control process, if one runs. Raises `OSError` if we may not look.
+    `pid` is the control process, if one runs.
     """
     clues = [(Path(f"/proc/{pid}"), "runs the agent")] if pid is not None else []
-    if os.geteuid() == 0:
-        left = (paths.identity_file(config), config.daemon_directory, config.cache_directory)
-        clues += [(path, f"owns {path}") for path in left]
+    left = (paths.identity_file(config), config.daemon_directory, config.cache_directory)
+    clues += [(path, f"owns {path}") for path in left]
     for path, why in clues:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             found = path.stat()
-            return user(found.st_uid, found.st_gid, why)
-    return user(os.geteuid(), os.getegid(), "asks")
+            # What root left there by mistake makes nobody else a stranger.
+            if found.st_uid or os.geteuid() == 0:
+                return user(found.st_uid, found.st_gid, why)
+    return user(os.geteuid(), os.getegid(), ASKS)
 
 
 def user(uid: int, gid: int, why: str) -> User:
@@ -63,12 +66,13 @@ def become(user: User) -> None:
         os.setuid(user.uid)
 
 
-def findings(user: User, asking_uid: int) -> list[Finding]:
-    """Whose eyes these are; `asking_uid` is the user who asks."""
+def findings(user: User, *, sees: bool) -> list[Finding]:
+    """Whose eyes these are. `sees` is false if we can neither be the agent's user nor become it."""
     found = f"{user.name}, who {user.why}"
+    if not sees:
+        who = "" if user.why == ASKS else f": that is {found}"
+        return [note("user", f"you are not the agent's{who}", "ask as that user, or as root")]
     if user.uid == 0:
         advice = "let a user of its own run it, who owns its directories: it needs no rights"
         return [note("user", found, advice)]
-    if asking_uid not in {0, user.uid}:
-        return [note("user", f"{found}; you are another", f"ask as {user.name}, or as root")]
     return [well("user", found)]

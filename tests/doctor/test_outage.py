@@ -9,7 +9,7 @@ import pytest
 
 from pattoo_mp import config, paths
 from pattoo_mp.doctor import outage
-from pattoo_mp.doctor.finding import Finding, State
+from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.outage import Room
 from pattoo_mp.model import INTEGER, Layout, Poll, Series
 from pattoo_mp.spool.store import Spool
@@ -73,7 +73,7 @@ def test_a_day_is_well_and_less_than_an_hour_is_trouble(
 ) -> None:
     """With what to do about the limit that comes first."""
     room = Room(0, settings.spool_min_free_bytes + int(hours * 3600 * 1000))
-    found = by_subject(settings, room)["outage"]
+    found = outage.outage(settings, room, 1000)
     assert found.state is state
     if state is not State.WELL:
         assert found.advice == f"make room on the disk of {settings.cache_directory}"
@@ -93,7 +93,9 @@ def test_spools_put_aside_are_named(settings: Config) -> None:
     room = outage.look(spool)
     assert room.aside == (f"{spool.name}.1", f"{spool.name}.damaged-20260101T000000")
     assert room.used_bytes == 10
-    assert by_subject(settings, room)["put aside"].state is State.NOTE
+    (disk, aside) = outage.findings(room, settings.cache_directory)
+    assert (disk.state, aside.state) == (State.WELL, State.NOTE)
+    assert ", ".join(room.aside) in aside.found
 
 
 def test_before_the_first_start_there_is_only_the_disk(settings: Config) -> None:
@@ -114,8 +116,3 @@ def test_what_a_poll_takes_is_what_the_spool_grows_by(home: Path, series: int) -
     spool.close()  # what is in the journal goes into the file
     size = (home / "spool.sqlite").stat().st_size / 3000
     assert outage.bytes_a_poll(layout, polls[0]) == pytest.approx(size, rel=0.1)
-
-
-def by_subject(settings: Config, room: Room) -> dict[str, Finding]:
-    """The findings for polls of 1000 bytes."""
-    return {f.subject: f for f in outage.findings(settings, room, 1000)}

@@ -11,7 +11,7 @@ from pattoo_mp import config, paths
 from pattoo_mp.doctor import who
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.who import User
-from tests.support.unprivileged import NOBODY, in_child
+from tests.support.unprivileged import NOBODY, as_nobody, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,10 +81,29 @@ def test_who_is_not_root_stays_who_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid", "asking", "state"),
-    [(998, 998, State.WELL), (998, 0, State.WELL), (998, 1000, State.NOTE), (0, 0, State.NOTE)],
-)
-def test_root_and_other_eyes_are_noted(uid: int, asking: int, state: State) -> None:
+    ("who_it_is", "sees", "state", "words"),
+    [
+        (User(998, (998,), "pattoo", "runs the agent"), True, State.WELL,
+         "pattoo, who runs the agent"),
+        (User(0, (0,), "root", "asks"), True, State.NOTE, "root, who asks"),
+        (User(998, (998,), "pattoo", "owns /x"), False, State.NOTE,
+         "you are not the agent's: that is pattoo, who owns /x"),
+        (User(1000, (1000,), "joe", "asks"), False, State.NOTE, "you are not the agent's"),
+    ],
+)  # fmt: skip
+def test_root_and_other_eyes_are_noted(
+    who_it_is: User, sees: bool, state: State, words: str
+) -> None:
     """An agent needs no rights; and what another user sees need not be what it sees."""
-    (found,) = who.findings(User(uid, (uid,), "pattoo", "runs the agent"), asking)
-    assert found.state is state
+    (found,) = who.findings(who_it_is, sees=sees)
+    assert (found.state, found.found) == (state, words)
+
+
+@needs_root
+def test_what_root_left_makes_nobody_a_stranger(settings: Config) -> None:
+    """A directory of root's that the agent's user cannot use is what that user has to be told."""
+    settings.daemon_directory.parent.chmod(0o755)
+    settings.daemon_directory.mkdir()
+    assert as_nobody(lambda: who.agents_user(settings, None).why) == "asks"
+    os.chown(settings.daemon_directory, 1, 1)
+    assert as_nobody(lambda: str(who.agents_user(settings, None).uid)) == "1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import threading
@@ -12,12 +14,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pattoo_mp import config
+from pattoo_mp.cli import main
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import State
 from tests.support.agent import NAME
 from tests.support.server import hanging
 from tests.support.supervised import Supervised
-from tests.support.unprivileged import NOBODY
+from tests.support.unprivileged import NOBODY, as_nobody
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -57,7 +60,9 @@ def test_before_the_first_start_all_may_be_well(
     done = agent.run("--doctor")
     assert (done.returncode, done.stderr) == (0, "")
     titles = [line for line in done.stdout.splitlines() if line and line[0] != " "]
-    assert titles[:-1] == ["Agent", "User", "Name", "Places", "Server", "Clock", "Polls", "Spool"]
+    assert titles[:-1] == [
+        "Configuration", "Agent", "User", "Name", "Places", "Server", "Clock", "Polls", "Spool",
+    ]  # fmt: skip
     assert titles[-1].startswith("All is well")
     assert contents(agent.home) == before
 
@@ -93,14 +98,35 @@ def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
     until = threading.Event()
     server.status_page = hanging(until)
     agent = make_agent(port=server.port)
-    settings = config.check(agent.configuration)
-    parts = {part.title: part for part in Examination(agent.configuration, settings, 3.0).parts()}
+    examination = Examination(agent.configuration, config.look(agent.configuration), 3.0)
+    parts = {part.title: part for part in examination.parts()}
     until.set()
     assert [(f.subject, f.found) for f in parts["Server"].findings] == [
         ("server", "no answer within 3 s")
     ]
     assert parts["Polls"].findings[0].state is State.WELL
     assert "Spool" in parts
+
+
+def test_a_part_that_fails_is_a_finding_and_the_other_parts_go_on(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """No spool can be made to measure what a poll takes there: the rest is told all the same."""
+    agent = make_agent(port=server.port)
+    agent.command = ["prlimit", "--fsize=0", *agent.command]
+    found = told(agent.run("--doctor", "--json"))
+    assert [f["part"] for f in found.values() if f["state"] == "bad"] == ["Spool"]
+    assert found["Spool", "disk"]["state"] == "ok"
+
+
+def test_a_setting_in_the_wrong_place_is_noted(make_agent: MakeAgent, server: PattooServer) -> None:
+    """It is no error, and still not what was meant."""
+    agent = make_agent(port=server.port)
+    text = (agent.configuration / "pattoo.yaml").read_text()
+    agent.write("pattoo.yaml", text.replace("pattoo:\n", "pattoo:\n  polling_interval: 5\n", 1))
+    note = f"{agent.configuration}/pattoo.yaml: pattoo: polling_interval is not read there"
+    assert f"Note: {note}" in agent.run("--check").stdout
+    assert f"  note  files                     {note}" in agent.run("--doctor").stdout
 
 
 def test_a_configuration_that_is_wrong_is_exit_2(make_agent: MakeAgent) -> None:
@@ -129,6 +155,30 @@ def test_root_is_told_what_the_agents_user_sees(
     for subject in ("log_directory", "log"):
         assert found["Places", subject]["state"] == "bad"
         assert "nobody" in found["Places", subject]["advice"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's agent, asked for by another")
+def test_who_is_not_the_agents_user_gets_no_advice_on_its_files(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """All of them would look closed, and to open them would be a mistake."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    agent.home.chmod(0o755)
+    printed = as_nobody(lambda: doctor_here(agent))
+    agent.stop()
+    assert "you are not the agent's" in printed
+    assert "ask as that user, or as root" in printed
+    assert "Places" not in printed
+    assert printed.startswith("0\n")
+
+
+def doctor_here(agent: Agent) -> str:
+    """Exit status and report of --doctor in this process."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setenv(config.VARIABLE, str(agent.configuration))
+        status = main(["--doctor"])
+    return f"{status}\n{out.getvalue()}"
 
 
 def test_a_supervisord_that_runs_the_agent_is_named(home: Path, server: PattooServer) -> None:

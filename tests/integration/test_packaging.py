@@ -75,6 +75,18 @@ def test_an_installed_agent_shows_the_host_as_its_own_schema_says(installed: Pat
     assert run(agent, "--translations") == shipped.read_text()
 
 
+def test_an_installed_agent_checks_itself_and_its_host(agent: Agent, installed: Path) -> None:
+    """--check and --doctor as their own schemas say, and the samples that ship beside it."""
+    for verb in ("check", "doctor"):
+        (schema,) = installed.glob(f"lib/python*/site-packages/pattoo_mp/cli/{verb}/schema.json")
+        done = agent.run(f"--{verb}", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        validate(json.loads(done.stdout), json.loads(schema.read_text()))
+    for name in ("pattoo.yaml", f"{NAME}.yaml"):
+        shipped = installed / "share" / "pattoo_mp" / "conf" / name
+        assert agent.run("--sample-config", "--file", name).stdout == shipped.read_text()
+
+
 def test_the_agent_needs_no_extra(installed: Path) -> None:
     """Flask and waitress are the receiver's; without them it says what to install."""
     listing = run(installed / "bin" / "pip", "list")

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found, part by part, as soon as it is. Disturbs no agent that runs."""
     directory = config.config_directory()
-    settings = config.config_of(bounded.look(directory))
+    examination = Examination(directory, bounded.look(directory))
     # What is left out of a poll is told among the findings; said here too it would be said twice.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     show_any_letter()
     parts = []
-    for part in Examination(directory, settings).parts():
+    for part in examination.parts():
         parts.append(part)
         if not arguments.json:
             print("\n".join(text.lines(part)), flush=True)
