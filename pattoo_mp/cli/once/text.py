@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.cli.terminal import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,7 +25,7 @@ def lines(look: Look) -> list[str]:
     """A heading for each family, and below it a line for each figure and for each thing left out."""
     count = sum(len(answer.figures) for answer in look.answers)
     told = [f"A poll of this host holds {count} datapoints. This one is not sent.", "", "Host"]
-    told += [f"    {name:<{_NAME_WIDTH}}{_plain(value)}".rstrip() for name, value in look.host]
+    told += [f"    {name:<{_NAME_WIDTH}}{printable(value)}".rstrip() for name, value in look.host]
     for answer in look.answers:
         told += ["", answer.table.title, *_answer(answer)]
     return told
@@ -36,19 +38,19 @@ def _answer(answer: Answer) -> Iterator[str]:
         yield from map(_figure, figures)
     for what, why in answer.left_out.items():
         part = what.removeprefix(answer.table.name).removeprefix(" ")
-        yield f"  {_plain(part or 'All')} left out: {_plain(why)}"
+        yield f"  {printable(part or 'All')} left out: {printable(why)}"
     if not answer.figures and not answer.left_out:
         yield "  The host has none."
 
 
 def _device(labels: tuple[Pair, ...]) -> str:
-    line = f"  {', '.join(_plain(value) for _, value in labels)}"
+    line = f"  {', '.join(printable(value) for _, value in labels)}"
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
 def _figure(figure: Figure) -> str:
     value, unit = _readable(figure.value, figure.unit)
-    return f"    {_plain(figure.key):<{_KEY_WIDTH}}{value:>{_VALUE_WIDTH}}  {unit}".rstrip()
+    return f"    {printable(figure.key):<{_KEY_WIDTH}}{value:>{_VALUE_WIDTH}}  {unit}".rstrip()
 
 
 def _readable(value: Value, unit: str) -> tuple[str, str]:
@@ -66,8 +68,3 @@ def _scaled(size: float) -> tuple[str, str]:
         size /= _KIB
         power += 1
     return (f"{size:,.1f}" if power else f"{size:,}"), _PREFIXES[power]
-
-
-def _plain(text: str) -> str:
-    """A name on one line: who may name a mount point may put a line end in it, or worse."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
