@@ -110,6 +110,9 @@ def _of_the_server(status: Status) -> list[Trouble]:
     waiting_ms = status["polls"]["oldest_waiting_ms"]
     asked_ms = status["posts"]["last_ms"] or status["control"]["started_ms"]
     since_ms = max(waiting_ms, asked_ms)
+    if since_ms > status["now_ms"]:
+        # The clock was set back; only what failed since then has a time that means something.
+        since_ms = status["posts"]["failing_since_ms"]
     if waiting_ms and is_behind(since_ms, status["interval_ms"], status["now_ms"]):
         return [trouble("server_takes_nothing", since_ms=since_ms)]
     return []

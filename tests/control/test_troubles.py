@@ -87,6 +87,16 @@ def test_the_servers_trouble_began_when_it_last_took_something() -> None:
     assert found["since_ms"] == NOON_MS - 60_000
 
 
+def test_a_clock_that_was_set_back_hides_no_server_that_fails() -> None:
+    """Polls and posts are of the future then; the failure is not."""
+    told = behind(-3600)
+    assert codes(**told) == []
+    told["posts"]["failing_since_ms"] = NOON_MS - 29_000
+    assert codes(**told) == []
+    told["posts"]["failing_since_ms"] = NOON_MS - 31_000
+    assert codes(**told) == ["server_takes_nothing"]
+
+
 def test_a_worker_that_is_not_there_is_one() -> None:
     """Whether it was there before or not."""
     assert codes(workers=collector(pid=0, restarts=1, deaths_ms=[NOON_MS])) == ["worker_gone"]

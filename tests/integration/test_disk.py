@@ -70,7 +70,9 @@ def test_a_full_disk_stops_no_poll(
     wait_for(lambda: in_trouble(agent), 60, "the trouble")
     before = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
-    assert "database or disk is full" in agent.run("--status").stdout
+    done = agent.run("--status")
+    assert done.returncode == 1
+    assert "the spool takes nothing (database or disk is full)" in done.stdout
     filler.unlink()
     assert_recovered(agent, server)
 

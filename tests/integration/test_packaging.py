@@ -32,11 +32,15 @@ def agent(home: Path, installed: Path, server: PattooServer) -> Iterator[Agent]:
     made.end()
 
 
-def test_the_console_script_runs_the_agent(agent: Agent, server: PattooServer) -> None:
-    """Start, status and stop by the script that pip made; polls arrive."""
+def test_the_console_script_runs_the_agent(
+    agent: Agent, server: PattooServer, installed: Path
+) -> None:
+    """Start, status and stop by the script that pip made; polls arrive; the status has its schema."""
     agent.start()
     wait_for(server.timestamps, what="a post")
     assert agent.run("--status").returncode == 0
+    (schema,) = installed.glob("lib/python*/site-packages/pattoo_mp/control/status.schema.json")
+    validate(json.loads(agent.run("--status", "--json").stdout), json.loads(schema.read_text()))
     agent.stop()
     agent.command[0] += ".py"
     agent.start()

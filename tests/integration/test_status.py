@@ -81,7 +81,7 @@ def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
     assert done.stdout.splitlines()[0] == RUNNING
     assert len(done.stdout.splitlines()) <= 24
     assert "Trouble" not in done.stdout
-    for text in (r"Lag +\d.* s: the server has", r"Rates +\d.* polls/s, .* kB/s", r"MB, .*% of a"):
+    for text in (r"Lag +\d.*s: the server has", r"Rates +\d.* polls/s, .* kB/s", r"MB, .*% CPU"):
         assert re.search(text, done.stdout), text
     status = asked(agent)
     assert status["troubles"] == []
@@ -110,7 +110,7 @@ def test_a_server_that_takes_nothing_exits_1_until_it_does(
     server.behaviour = answering(503)
     done = wait_for_exit_status(agent, 1)
     trouble = done.stdout.splitlines()[1]
-    assert "the server has taken nothing for 3" in trouble
+    assert re.search(r"the server has taken nothing for \d", trouble)
     assert "(status 503" in trouble
     assert str(server.port) in trouble
     assert [trouble["code"] for trouble in asked(agent)["troubles"]] == ["server_takes_nothing"]

@@ -91,7 +91,9 @@ def test_a_quarantined_poll_is_kept_counted_and_shown(
     seen = server.timestamps()
     assert poison[0] not in seen
     assert seen == sorted(set(seen))
-    text = agent.run("--status").stdout
-    assert "Quarantine     1 poll\n" in text
+    done = agent.run("--status")
+    assert done.returncode == 1
+    assert "Quarantine     1 poll\n" in done.stdout
+    assert "1 poll set aside in the last" in done.stdout.splitlines()[1]
     assert agent.status()["polls"]["unaccounted"] == 0
     assert "no such thing" in agent.log

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli.status.words import age, duration, number, time
+from pattoo_mp.cli.status.words import age, number, time
+from pattoo_mp.doctor import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
 def _dropping(status: Status, _: Trouble) -> str:
     return (
         f"{number(status['recent']['dropped'], 'poll')} dropped in the last "
-        f"{duration(status['recent']['seconds'])}. See the reasons at Dropped: bring the server "
+        f"{units.time(status['recent']['seconds'])}. See the reasons at Dropped: bring the server "
         "back, make room on the disk, or raise spool_max_bytes and spool_max_age"
     )
 
@@ -78,7 +79,7 @@ def _dropping(status: Status, _: Trouble) -> str:
 def _quarantine(status: Status, _: Trouble) -> str:
     return (
         f"{number(status['recent']['quarantined'], 'poll')} set aside in the last "
-        f"{duration(status['recent']['seconds'])}. The server refuses them and takes others: "
+        f"{units.time(status['recent']['seconds'])}. The server refuses them and takes others: "
         "pattoo.log says why, and so should the server's log"
     )
 

@@ -25,7 +25,7 @@ def once(*, as_json: bool) -> Show:
     """What shows one answer."""
     if as_json:
         return lambda status: print(json.dumps(status, indent=2))
-    if _has_manners():
+    if _is_able_terminal():
         return _print_laid_out
     return lambda status: print(plain.report(status))
 
@@ -35,7 +35,7 @@ def again_and_again(*, as_json: bool) -> Iterator[Show]:
     """What shows one answer after the other: in place on a terminal, else a line for each."""
     if as_json:
         yield lambda status: print(json.dumps(status), flush=True)
-    elif _has_manners():
+    elif _is_able_terminal():
         from pattoo_mp.cli.status.screen import Screen  # noqa: PLC0415
 
         with Screen() as screen:
@@ -50,6 +50,6 @@ def _print_laid_out(status: dict[str, Any]) -> None:
     print_report(status)
 
 
-def _has_manners() -> bool:
-    """Whether this is a terminal that knows more than to print."""
+def _is_able_terminal() -> bool:
+    """Whether this is a terminal that can do more than to print one line after the other."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"

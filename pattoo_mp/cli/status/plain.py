@@ -1,4 +1,4 @@
-"""The status as plain text: for a pipe, a file, a terminal without manners."""
+"""The status as plain text: for a pipe, a file, or a terminal that can do no more."""
 
 from __future__ import annotations
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.cli.status.advice import advice
-from pattoo_mp.cli.status.words import age, counts, duration, number, rate, size, time
+from pattoo_mp.cli.status.words import age, counts, number, rate, time
+from pattoo_mp.cli.terminal import printable
+from pattoo_mp.doctor import units
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -30,20 +32,21 @@ def heading(status: Status) -> str:
 
 
 def rows(status: Status, before: Status | None = None) -> list[Row]:
-    """What follows the heading: the troubles, then everything else.
+    """What follows the heading: the troubles, then everything else, each on one line.
 
     `status` is what control answers. With an earlier answer, `before`, the use of the processor is
     that between the two, and not that since the start.
     """
-    troubles = [Row("Trouble", advice(status, trouble), bad=True) for trouble in status["troubles"]]
-    match status["state"]:
-        case "stopped":
-            return troubles
-        case "silent":
-            return [*troubles, Row("Control", f"process {status['control']['pid']}")]
-    return [*troubles, *_processes(status, before), *_traffic(status), *_ledger(status),
-            Row("Last error", _error(status["posts"]), bad=bool(status["posts"]["failing_since_ms"])),
-            *_remarks(status)]  # fmt: skip
+    found = [Row("Trouble", advice(status, trouble), bad=True) for trouble in status["troubles"]]
+    if status["state"] == "silent":
+        found.append(Row("Control", f"process {status['control']['pid']}"))
+    elif status["state"] == "running":
+        found += _processes(status, before)
+        found += _traffic(status)
+        found += _ledger(status)
+        found += _remarks(status)
+    # Errors and names of mounts may hold anything.
+    return [replace(row, text=printable(row.text)) for row in found]
 
 
 def _processes(status: Status, before: Status | None) -> Iterator[Row]:
@@ -68,7 +71,7 @@ def _process(status: Status, before: Status | None, *place: str) -> str:
     share = (process["cpu_s"] - cpu_s) / max(1, since_ms) * 1000
     return (
         f"process {process['pid']} since {time(process['started_ms'])}, "
-        f"{size(process['memory_bytes'])}, {share:.1%} of a processor"
+        f"{units.size(process['memory_bytes'])}, {share:.1%} CPU"
     )
 
 
@@ -98,7 +101,7 @@ def _rates(recent: dict[str, float]) -> str:
         return "not known yet"
     return (
         f"{rate(recent['polled'], seconds, 'poll')}, {rate(recent['posts'], seconds, 'post')}, "
-        f"{size(recent['sent_bytes'] / seconds)}/s, over the last {duration(seconds)}"
+        f"{units.size(recent['sent_bytes'] / seconds)}/s, over the last {units.time(seconds)}"
     )
 
 
@@ -133,7 +136,7 @@ def waiting(status: Status) -> str:
     speed = rate(backlog["taken_per_s"], 1, "poll")
     if backlog["gone_in_s"] is None:
         return f"{text}; the server takes {speed}, no more than come"
-    return f"{text}; the server takes {speed}, gone in about {duration(backlog['gone_in_s'])}"
+    return f"{text}; the server takes {speed}, gone in about {units.time(backlog['gone_in_s'])}"
 
 
 def _gap(gap: dict[str, Any]) -> str:
@@ -151,7 +154,9 @@ def _error(posts: dict[str, Any]) -> str:
 
 
 def _remarks(status: Status) -> Iterator[Row]:
-    """What most agents never have to say."""
+    """The last error, and what most agents never have to say."""
+    failing = bool(status["posts"]["failing_since_ms"])
+    yield Row("Last error", _error(status["posts"]), bad=failing)
     old = status["old_posts"]
     if any(old.values()):
         yield Row(

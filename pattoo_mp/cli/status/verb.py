@@ -8,6 +8,7 @@ from pattoo_mp.cli.running import agent
 from pattoo_mp.cli.status import forms
 from pattoo_mp.cli.status.ask import ask, exit_status
 from pattoo_mp.cli.status.watch import watch
+from pattoo_mp.cli.terminal import show_any_letter
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Ask the agent and show what it says; the exit status tells whether it is well."""
     asked = agent()
+    show_any_letter()
     if arguments.watch:
         with forms.again_and_again(as_json=arguments.json) as show:
             return watch(asked, show)

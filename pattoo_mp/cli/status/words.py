@@ -1,13 +1,12 @@
-"""Numbers, times and sizes in words."""
+"""Counts, moments and rates in words."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
 
-#: From this much of the smaller unit on, the larger one is used.
-_DURATIONS: Final = ((172_800, 86_400, "days"), (7_200, 3_600, "h"), (120, 60, "min"))
-_SIZES: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+from pattoo_mp.doctor import units
+
 _RATES: Final = ((1, "s"), (60, "min"), (3_600, "h"))
 _ALMOST_ONE: Final = 0.995
 
@@ -32,25 +31,9 @@ def time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-def duration(seconds: float) -> str:
-    """How long, in the unit that fits."""
-    for least, unit_s, unit in _DURATIONS:
-        if seconds >= least:
-            return f"{seconds / unit_s:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s" if seconds >= 10 else f"{max(0.0, seconds):.1f} s"
-
-
 def age(now_ms: int, then_ms: int) -> str:
-    """How long ago something was (both ms since the epoch)."""
-    return duration((now_ms - then_ms) / 1000)
-
-
-def size(count: float) -> str:
-    """Bytes, in the unit that fits."""
-    for unit_bytes, unit in _SIZES:
-        if count >= unit_bytes:
-            return f"{count / unit_bytes:.1f} {unit}"
-    return f"{count:.0f} B"
+    """How long ago something was (both ms since the epoch); a clock may have been set back."""
+    return units.time(max(0, now_ms - then_ms) / 1000)
 
 
 def rate(count: float, seconds: float, unit: str) -> str:

@@ -102,20 +102,20 @@ def test_the_use_of_the_processor_is_that_since_the_last_look() -> None:
     before = status(now_ms=NOON_MS - 1_000, control={"cpu_s": 3.1})
     before["workers"]["uploader"] = worker(pid=99)
     told = {row.label: row.text.rpartition(", ")[2] for row in rows(now, before)}
-    assert told["Control"] == "50.0% of a processor"
-    assert told["Collector"] == "0.0% of a processor"
-    assert told["Uploader"] == "1.0% of a processor"
+    assert told["Control"] == "50.0% CPU"
+    assert told["Collector"] == "0.0% CPU"
+    assert told["Uploader"] == "1.0% CPU"
 
 
 def test_troubles_of_workers_follow() -> None:
-    """What the host does not give, and a disk that takes nothing."""
+    """What the host does not give, on one line whatever its name; and a disk that takes nothing."""
     told = report(
         workers={
-            "collector": worker(troubles={"cpu_freq": "PermissionError"}),
+            "collector": worker(troubles={"disk_usage /a\nb": "PermissionError"}),
             "uploader": worker(troubles={"spool": "disk full"}),
         }
     )
     assert list(told.items())[-2:] == [
-        ("collector", "cpu_freq: PermissionError"),
+        ("collector", r"disk_usage /a\nb: PermissionError"),
         ("uploader", "spool: disk full"),
     ]
