@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import PattooError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pattoo_mp.config import Config
 
@@ -30,8 +30,8 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 class Running:
     """What is known of the agent's process. `error` says why it is not known whether it runs.
 
-    `keeper` is who starts it again, `deaf` why that is not known. `troubles` are what its workers
-    complain of; `silent` is why it did not answer.
+    `keeper` is who starts it again, `deaf` why that is not known. `troubles` is how many its status
+    speaks of; `silent` is why it did not answer.
     """
 
     pid: int | None = None
@@ -39,7 +39,7 @@ class Running:
     deaf: str = ""
     error: str = ""
     silent: str = ""
-    troubles: Mapping[str, str] = field(default_factory=dict)
+    troubles: int = 0
 
 
 def look(config: Config) -> Running:
@@ -57,15 +57,10 @@ def look(config: Config) -> Running:
     if pid is None:
         return Running(keeper=keeper, deaf=deaf)
     try:
-        workers = agent.status()["workers"]
+        status = agent.status()
     except OSError as error:
         return Running(pid, keeper, deaf, silent=error.strerror or str(error))
-    troubles = {
-        f"{name}: {what}": why
-        for name, worker in workers.items()
-        for what, why in worker["troubles"].items()
-    }
-    return Running(pid, keeper, deaf, troubles=troubles)
+    return Running(pid, keeper, deaf, troubles=len(status.get("troubles", ())))
 
 
 def _keeper(config: Config, pid: int | None) -> str:
@@ -113,5 +108,6 @@ def findings(running: Running) -> Iterator[Finding]:
             f"under {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
         )
         yield well("process", f"{running.pid}, {under}")
-    for what, why in running.troubles.items():
-        yield trouble(what, why, "see pattoo.log, and what is said below")
+    if running.troubles:
+        how_many = "a trouble" if running.troubles == 1 else f"{running.troubles} troubles"
+        yield trouble("status", f"speaks of {how_many}", "ask --status: it says what to do")

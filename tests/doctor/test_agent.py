@@ -44,9 +44,14 @@ def test_an_agent_is_told_with_who_keeps_it(running: Running, state: State, word
     assert bool(found.advice) == (state is not State.WELL)
 
 
-def test_what_a_running_agent_complains_of_is_trouble() -> None:
-    """Each in a line."""
-    complaints = {"uploader: spool": "disk is full", "collector: x": "y"}
-    _, *found = findings(Running(7, troubles=complaints))
-    assert [(f.subject, f.found) for f in found] == list(complaints.items())
-    assert {f.state for f in found} == {State.TROUBLE}
+def test_an_agent_in_trouble_is_trouble() -> None:
+    """Its status has more to say of it, so it is not said twice."""
+    _, found = findings(Running(7, troubles=2))
+    assert (found.state, found.found) == (State.TROUBLE, "speaks of 2 troubles")
+    assert "--status" in found.advice
+
+
+def test_a_supervisord_that_hangs_is_trouble() -> None:
+    """A stop would wait for it."""
+    found, _ = findings(Running(7, deaf="no answer within 5 s"))
+    assert (found.state, found.subject) == (State.TROUBLE, "supervisord")
