@@ -38,7 +38,7 @@ check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 docs: $(STAMP)  ## The documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs
 
-samples: $(STAMP)  ## Write conf/*.yaml and conf/*.csv anew, from the declarations in the code.
+samples: $(STAMP)  ## Write conf/*.yaml, conf/*.csv and the man page anew, from the code's declarations.
 	$(BIN)/python -m tools.write_samples
 
 format: $(STAMP)

@@ -27,7 +27,8 @@ setup(
     package_data={"pattoo_mp": ["py.typed", "cli/*/schema.json", "control/*.schema.json"]},
     # The wheel puts the shipped configuration under <prefix>/share/pattoo_mp/conf.
     data_files=[
-        ("share/pattoo_mp/conf", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("conf/*")))
+        ("share/pattoo_mp/conf", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("conf/*"))),
+        ("share/man/man8", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/man/*.8"))),
     ],
     scripts=["bin/pattoo_agent_os_autonomousd.py"],
     entry_points={

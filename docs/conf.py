@@ -15,7 +15,7 @@ author = "the authors of pattoo_mp"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.doctest", "from_code"]
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "man"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
@@ -37,6 +37,8 @@ html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
 html_show_copyright = False
 html_show_sourcelink = html_copy_source = False
 
+#: A page that ships must not change from day to day.
+today = " "
 man_pages = [
     (
         "command-line",

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tools import manual
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,14 +42,31 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
-def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
-    """As `make docs` does it: a link to nowhere, or an example that is wrong, ends it."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make docs` makes: a warning, a link to nowhere, or an example that is wrong ends it."""
+    output = tmp_path_factory.mktemp("built")
     done = subprocess.run(
-        [sys.executable, "-m", "tools.build_docs", tmp_path],
+        [sys.executable, "-m", "tools.build_docs", output],
         capture_output=True, text=True, timeout=100, check=False, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "html" / "faults.html").exists()
+    return output
+
+
+def test_the_pages_need_nothing_from_elsewhere(built: Path) -> None:
+    """No font, no script, no image of another host: they are read where there is no network."""
+    pages = list((built / "html").glob("**/*.html"))
+    assert len(pages) > 20
+    fetched = r'(?:src="|<link[^>]* href="|url\()(?:https?:)?//[^")]*'
+    assert {found for page in pages for found in re.findall(fetched, page.read_text())} == set()
+
+
+def test_the_man_page_that_ships_is_that_of_this_release(built: Path) -> None:
+    """docs/man holds it; `make samples` writes it."""
+    made = (built / "man" / manual.NAME).read_text()
+    assert "--foreground" in manual.words(made)
+    assert manual.words(manual.SHIPPED.read_text()) == manual.words(made)
 
 
 def test_each_message_of_the_log_is_explained() -> None:
@@ -55,6 +76,13 @@ def test_each_message_of_the_log_is_explained() -> None:
     messages = {text for path in rooms for text in log_messages(path)}
     assert len(messages) > 30
     assert [message for message in sorted(messages) if f"`{message}`" not in page] == []
+
+
+def test_each_room_has_its_row_in_the_architecture() -> None:
+    """A package that is added or removed is added or removed there too."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {path.parent.name for path in ROOT.glob("pattoo_mp/*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == rooms
 
 
 def test_each_line_of_the_status_is_explained() -> None:

@@ -39,7 +39,8 @@ def _form(option: Option) -> str:
 
 
 def _meaning(option: Option) -> str:
-    return f"With {' or '.join(f'`{verb}`' for verb in option.goes_with)}. {option.help}"
+    *others, last = (f"`{verb}`" for verb in option.goes_with)
+    return f"With {' or '.join([', '.join(others), last] if others else [last])}. {option.help}"
 
 
 def _definitions(items: Iterable[tuple[str, str]]) -> str:

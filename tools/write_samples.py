@@ -1,23 +1,31 @@
-"""Writes the files in `conf/` that the code declares: the configuration, and the translations."""
+"""Writes the files that ship and that the code declares: configuration, translations, man page."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pattoo_mp import sample
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.settings import FILES
 from pattoo_mp.translations import translations
+from tools import build_docs, manual
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
-def main() -> None:
-    """Write them."""
+def main() -> int:
+    """Write them; return the exit status."""
     for name in FILES:
         (CONF / name).write_text(sample.one_file(name), encoding="utf-8")
     (CONF / f"{PROGRAM}.translations.csv").write_text(translations(), encoding="utf-8")
+    with TemporaryDirectory() as directory:
+        status = build_docs.build("man", Path(directory))
+        if not status:
+            manual.SHIPPED.write_bytes((Path(directory) / "man" / manual.NAME).read_bytes())
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

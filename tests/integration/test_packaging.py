@@ -47,6 +47,11 @@ def test_the_console_script_runs_the_agent(
     agent.stop()
 
 
+def test_the_man_page_lies_where_man_and_pipx_look_for_it(installed: Path) -> None:
+    """In the section of programs for who runs the host."""
+    assert (installed / "share" / "man" / "man8" / f"{NAME}.8").stat().st_size
+
+
 def test_the_shipped_supervisord_configuration_runs_where_pip_put_it(
     agent: Agent, server: PattooServer, installed: Path
 ) -> None:
