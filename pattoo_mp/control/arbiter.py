@@ -271,6 +271,7 @@ class Arbiter:
         if signals & _STOPPING:
             self._begin_stop(signals & _STOPPING)
         elif _RELOADING in signals:
+            self._notifier.reloading()
             self._live.reload(self._workers)
 
     def _begin_stop(self, asked: set[signal.Signals]) -> None:

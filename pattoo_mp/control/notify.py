@@ -58,6 +58,15 @@ class Notifier:
         self._is_ready = True
         self._due_at = 0.0
 
+    def reloading(self) -> None:
+        """The configuration is read anew; the next beat tells that this is done."""
+        if not self._told_ready:
+            return  # it starts still, and is awaited anyway
+        self._told_ready = False
+        self._due_at = 0.0
+        # Without the time, Type=notify-reload could take an earlier READY for the answer.
+        self._send(["RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"])
+
     def beat(self, status: Callable[[], dict[str, Any]]) -> None:
         """Tell what is due. The loop calls this at each turn, so a loop that hangs is silent."""
         now = time.monotonic()

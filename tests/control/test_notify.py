@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -95,6 +96,27 @@ def test_a_systemd_that_cannot_be_told_is_tried_again(
         notifier.ready()
         notifier.beat(lambda: FINE)
         assert systemd.told("READY") == ["1"]
+
+
+def test_a_reload_is_told_and_that_it_is_done(home: Path) -> None:
+    """RELOADING with its time, then READY; not while it starts, when READY is awaited anyway."""
+    with Systemd(f"@{home}") as systemd:
+        notifier = Notifier(f"@{home}")
+        notifier.reloading()
+        assert systemd.listen() == []
+        notifier.ready()
+        notifier.beat(lambda: FINE)
+        before_us = time.monotonic_ns() // 1000
+        notifier.reloading()
+        assert notifier.wake_at == 0.0
+        notifier.beat(lambda: FINE)
+        assert [sorted(datagram) for datagram in systemd.listen()] == [
+            ["READY", "STATUS"],
+            ["MONOTONIC_USEC", "RELOADING"],
+            ["READY", "STATUS"],
+        ]
+        (told_us,) = systemd.told("MONOTONIC_USEC")
+        assert before_us <= int(told_us) <= time.monotonic_ns() // 1000
 
 
 def test_the_end_is_told_and_ends_the_beats(home: Path) -> None:

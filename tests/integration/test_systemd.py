@@ -45,15 +45,20 @@ def service(
         process.kill()
 
 
-def test_readiness_the_watchdog_and_the_end_are_told(
+def test_readiness_the_watchdog_a_reload_and_the_end_are_told(
     service: subprocess.Popen[bytes], systemd: Systemd
 ) -> None:
-    """READY once polls are kept, WATCHDOG from then on, STOPPING before the end."""
+    """READY once polls are kept, WATCHDOG from then on, RELOADING and READY, STOPPING."""
     wait_for(lambda: len(systemd.told("WATCHDOG")) > 4, what="four beats")
     first_ready = next(n for n, datagram in enumerate(systemd.heard) if "READY" in datagram)
     assert systemd.told("READY") == ["1"]
     assert "0 polls" not in systemd.heard[first_ready]["STATUS"]
     assert "polls, one every 0.1 s; " in systemd.told("STATUS")[-1]
+    service.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(systemd.told("READY")) == 2, what="the end of a reload")
+    reloads = [n for n, datagram in enumerate(systemd.heard) if "RELOADING" in datagram]
+    assert len(reloads) == 1
+    assert any("READY" in datagram for datagram in systemd.heard[reloads[0] :])
     service.send_signal(signal.SIGTERM)
     assert service.wait(20) == 0
     assert systemd.told("STOPPING") == ["1"]
