@@ -30,6 +30,13 @@ def make(path: Path) -> str:
 
 def look(path: Path) -> State:
     """What `make` would say, as far as that can be known without touching anything."""
+    try:
+        return _look(path)
+    except OSError as error:  # the way there is closed
+        return State(is_there=False, problem=_cannot_be_made(error.errno or 0))
+
+
+def _look(path: Path) -> State:
     if path.is_dir():
         return State(is_there=True, problem=_cannot_be_written(path))
     if os.path.lexists(path):

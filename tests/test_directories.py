@@ -11,18 +11,22 @@ from pattoo_mp import directories
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture
-def place(home: Path) -> Path:
+def place(home: Path) -> Iterator[Path]:
     """A directory that everybody may use, with some that nobody may, and a file."""
     home.chmod(0o755)
     for name, mode in (("open", 0o777), ("closed", 0o755)):
         (home / name).mkdir()
         (home / name).chmod(mode)
     (home / "file").write_text("")
-    return home
+    (home / "shut" / "inside").mkdir(parents=True)
+    (home / "shut").chmod(0o700 if os.geteuid() == 0 else 0o000)
+    yield home
+    (home / "shut").chmod(0o700)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,8 @@ def place(home: Path) -> Path:
         ("open/new/below/it", ""),
         ("closed", "cannot be written to"),
         ("closed/new", "cannot be made (Permission denied)"),
+        ("shut/inside", "cannot be made (Permission denied)"),
+        ("shut/inside/new", "cannot be made (Permission denied)"),
         ("file", "cannot be made (File exists)"),
         ("file/below", "cannot be made (Not a directory)"),
     ],
@@ -41,9 +47,9 @@ def test_a_look_foretells_what_making_would_say(place: Path, name: str, problem:
     """For a user without rights; and the look itself makes nothing."""
     if os.geteuid() != 0:
         (place / "closed").chmod(0o555)  # ours, but not to be written to
-    before = sorted(place.rglob("*"))
+    before = contents(place)
     assert as_nobody(lambda: directories.look(place / name).problem) == problem
-    assert sorted(place.rglob("*")) == before
+    assert contents(place) == before
     assert as_nobody(lambda: directories.make(place / name)) == problem
 
 
@@ -58,3 +64,8 @@ def test_a_link_to_nowhere_is_no_place(place: Path) -> None:
     (place / "link").symlink_to(place / "nowhere")
     assert directories.look(place / "link").problem == "cannot be made (File exists)"
     assert directories.make(place / "link") == "cannot be made (File exists)"
+
+
+def contents(directory: Path) -> list[Path]:
+    """All that can be seen there."""
+    return sorted(directory.rglob("*"))

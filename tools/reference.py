@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pattoo_mp.settings import Setting
 
 
+#: A bar in a cell of a Markdown table.
+PIPE = r"\|"
+
+
 def settings() -> str:
     """Every setting, in Markdown: a table for each section of each file."""
     return "\n".join(line for place, about in SECTIONS.items() for line in _section(place, about))
@@ -30,7 +34,7 @@ def _section(place: tuple[str, str], about: str) -> Iterator[str]:
     for setting in SETTINGS:
         if (setting.file, setting.section) == place:
             cells = (f"`{setting.name}`", _default(setting), setting.expected, setting.help)
-            yield f"| {' | '.join(cells)} |".replace("\n", " ")
+            yield f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"
     yield ""
 
 

@@ -86,10 +86,15 @@ def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
             yield trouble(
                 name, f"{etc / name} cannot be read by {user}", f"let {user} read it, and {etc} too"
             )
+    closed = []
     for setting, path in named_directories(config):
-        yield _directory(setting.name, path, directories.look(path), user)
+        state = directories.look(path)
+        closed += [path] if state.problem else []
+        yield _directory(setting.name, path, state, user)
     for what, path in agent_files(config):
-        yield in_words(look(what, path), user)
+        # What lies in a directory that was complained of needs no complaint of its own.
+        if not any(path.is_relative_to(directory) for directory in closed):
+            yield in_words(look(what, path), user)
 
 
 def _directory(name: str, path: Path, state: directories.State, user: str) -> Finding:

@@ -80,6 +80,12 @@ def test_without_a_file_there_is_little_to_say() -> None:
     VALIDATOR.validate(document(nothing))
 
 
+def test_a_value_that_bends_a_terminal_is_shown_as_its_numbers() -> None:
+    """It is on one line, whatever a file holds."""
+    found = find(SETTINGS[0], ETC / "x", {"pattoo": {"log_directory": "a\x1b[2J\nb"}}, [])
+    assert lines(Checked(ETC, Reading((found,), ()), ()))[2] == r"    log_directory  a\x1b[2J\nb  x"
+
+
 def test_the_document_is_as_its_schema_says() -> None:
     """With values of each kind, those that YAML has and JSON has not included."""
     found = document(checked())

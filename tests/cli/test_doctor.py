@@ -54,6 +54,13 @@ def test_the_last_line_says_how_it_stands(parts: tuple[Part, ...], words: str) -
     assert summary(parts) == words
 
 
+def test_a_name_that_bends_a_terminal_is_shown_as_its_numbers() -> None:
+    """A mount may be named by anybody."""
+    text = lines(Part("Polls", (note("disk_partitions /a\x1b[2J\nb", "c", "d"),)))
+    assert text[1].startswith(r"  note  disk_partitions /a\x1b[2J\nb")
+    assert len(text) == 4
+
+
 def test_the_document_is_as_its_schema_says() -> None:
     """Each finding with its part; well only if none is bad."""
     found = document(PARTS)

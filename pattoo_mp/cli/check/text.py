@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from pattoo_mp.cli.terminal import printable
 from pattoo_mp.config import named_directories
 from pattoo_mp.doctor import units
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def lines(checked: Checked) -> list[str]:
     """A line for each setting, directory and server; what is wrong is told elsewhere."""
     text = [f"Configuration in {checked.directory}", *_settings(checked)]
-    text += [f"  Note: {note}" for note in checked.reading.notes]
+    text += [f"  Note: {printable(note)}" for note in checked.reading.notes]
     if checked.config is not None:
         text += ["", "Directories"]
         text += _columns(_directories(checked.config, checked.states), indent=2)
@@ -42,7 +43,7 @@ def _settings(checked: Checked) -> Iterator[str]:
 
 def _value(checked: Checked, found: Found) -> str:
     value = checked.in_force(found)
-    return "not set" if value is None else str(value)
+    return "not set" if value is None else printable(str(value))
 
 
 def _source(found: Found) -> str:
@@ -56,7 +57,7 @@ def _directories(config: Config, states: Mapping[Path, State]) -> Iterator[tuple
     for _, path in named_directories(config):
         state = states[path]
         made = "is there" if state.is_there else "is made at the start"
-        yield str(path), state.problem or made
+        yield printable(str(path)), state.problem or made
 
 
 def _answer(server: Asked) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.cli.terminal import printable
 from pattoo_mp.doctor.finding import Finding, State
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ def summary(parts: Sequence[Part]) -> str:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    yield f"  {finding.state.value:<4}  {finding.subject:<{_SUBJECT_WIDTH}}  {finding.found}"
+    subject, found = printable(finding.subject), printable(finding.found)
+    yield f"  {finding.state.value:<4}  {subject:<{_SUBJECT_WIDTH}}  {found}"
     yield from textwrap.wrap(
-        finding.advice, _ADVICE_WIDTH, initial_indent=_ADVICE,
+        printable(finding.advice), _ADVICE_WIDTH, initial_indent=_ADVICE,
         subsequent_indent=" " * len(_ADVICE), break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
