@@ -62,7 +62,8 @@ class Collector:
         self._at_once = at_once
         self._adopt = adopt
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
-        self._sources = families.sources(families.time_limit_s(config.interval_ms / 1000))
+        limit_s = families.time_limit_s(config.interval_ms / 1000)
+        self._sources = families.sources(limit_s, frugal=True)
         self._poller = Poller(self._sources, origin, config.interval_ms)
         self._schedule = Schedule(config.interval_ms, time.time_ns, time.monotonic_ns, after_ms)
         self._layout_id = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import disk_io, memory, network, partitions, processor, system
+from pattoo_mp.collect import disk_io, memory, mounts, network, partitions, processor, system
 from pattoo_mp.collect.source import MayHang
+from pattoo_mp.collect.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,14 +26,20 @@ def time_limit_s(interval_s: float) -> float:
     return max(_LEAST_LIMIT_S, min(interval_s / 2, LIMIT_S))
 
 
-def sources(limit_s: float) -> tuple[Source, ...]:
-    """All of them. Those that may hang hold a poll up by no more than `limit_s` together."""
+def sources(limit_s: float, *, frugal: bool = False) -> tuple[Source, ...]:
+    """All of them. Those that may hang hold a poll up by no more than `limit_s` together.
+
+    Frugal ones do together, and only as often as it is needed, what each could do alone. They are
+    for one poller, which reads all of them in order.
+    """
     share_s = limit_s / _MAY_HANG
+    together = Together(share_s) if frugal else None
+    lister = mounts.Watched() if frugal else mounts.listed
     return (
         *system.SOURCES,
-        *processor.sources(share_s),
+        *processor.sources(share_s, together),
         *memory.SOURCES,
-        *partitions.sources(share_s),
+        *partitions.sources(share_s, together, lister),
         *disk_io.SOURCES,
         *network.SOURCES,
     )

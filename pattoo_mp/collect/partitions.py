@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
+from pattoo_mp.collect import mounts
 from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
-from pattoo_mp.collect.timelimit import TimeLimited
+from pattoo_mp.collect.together import Together
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -45,35 +46,41 @@ TABLES: Final = (_USAGE,)
 
 
 class Partitions:
-    """Asks for the mounts anew at each poll: they come and go, also between list and question.
+    """Asks `lister` for the mounts at each poll: they come and go, also between list and question.
 
-    A mount whose device or server is dead may hang, and is waited for no longer than `limit_s`.
-    A local disk may die as well as a server, so all are asked by another thread. Handing them over
-    costs a poll about 0.1 ms of processor time, once, however many they are.
+    A mount whose device or server is dead may hang, and is waited for no longer than `together`
+    waits. A local disk may die as well as a server, so all are asked by another thread. Handing them
+    over costs a poll about 0.1 ms of processor time, once, however many they are.
     """
 
     name = _USAGE.name
 
-    def __init__(self, limit_s: float) -> None:
-        self._usage = TimeLimited("disk usage", _usage, limit_s)
+    def __init__(self, together: Together, lister: mounts.Lister) -> None:
+        self._together = together
+        self._lister = lister
+        self._mounts: dict[tuple[str, str], Any] = {}
+        self._ask = together.part("disk usage", self._places, _usage)
 
     def wait_at_most(self, limit_s: float) -> None:
         """Change the limit."""
-        self._usage.limit_s = limit_s
+        self._together.limit_s = limit_s
 
     def read(self) -> Sample:
         """Ask for each mount's usage; one that gives none is left out."""
-        mounts = {_place(m): m for m in psutil.disk_partitions() if "docker" not in m.mountpoint}
         shape: list[Any] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        for place, usage in self._usage.ask(mounts).items():
+        for place, usage in self._ask().items():
             if isinstance(usage, Exception):
-                left_out[f"{self.name} {mounts[place].mountpoint}"] = str(usage)
+                left_out[f"{self.name} {self._mounts[place].mountpoint}"] = str(usage)
                 continue
-            shape.append((mounts[place], usage._fields))
+            shape.append((self._mounts[place], usage._fields))
             values += usage
         return Sample(tuple(shape), values, left_out)
+
+    def _places(self) -> dict[tuple[str, str], Any]:
+        self._mounts = {_place(m): m for m in self._lister() if "docker" not in m.mountpoint}
+        return self._mounts
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """One for each figure of each mount."""
@@ -98,6 +105,8 @@ def _description(mount: Any) -> tuple[Pair, ...]:  # noqa: ANN401 - psutil's pri
     return tuple((label.key, value) for label, value in zip(_USAGE.labels, values, strict=True))
 
 
-def sources(limit_s: float) -> tuple[Source, ...]:
+def sources(
+    limit_s: float, together: Together | None = None, lister: mounts.Lister = mounts.listed
+) -> tuple[Source, ...]:
     """How full each mount is; all of them together may take `limit_s` to say so."""
-    return (Partitions(limit_s),)
+    return (Partitions(together or Together(limit_s), lister),)

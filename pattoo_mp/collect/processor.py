@@ -6,13 +6,14 @@ The shares compare with the question before: the first ones mean nothing.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Fields, Sample, Shape
 from pattoo_mp.collect.table import Metric, Table
-from pattoo_mp.collect.timelimit import TimeLimited
+from pattoo_mp.collect.timelimit import only
+from pattoo_mp.collect.together import Together
 from pattoo_mp.model import COUNTER64, FLOAT, Series
 
 if TYPE_CHECKING:
@@ -84,16 +85,17 @@ class Frequency:
 
     name = _FREQUENCY.name
 
-    def __init__(self, limit_s: float) -> None:
-        self._asked = TimeLimited("processor frequency", _frequency, limit_s)
+    def __init__(self, together: Together) -> None:
+        self._together = together
+        self._ask = together.part("frequency", lambda: ("now",), _frequency)
 
     def wait_at_most(self, limit_s: float) -> None:
         """Change the limit."""
-        self._asked.limit_s = limit_s
+        self._together.limit_s = limit_s
 
     def read(self) -> Sample:
         """Ask for it."""
-        return Sample(("cpu_frequency",), (self._asked.ask_one("current"),))
+        return Sample(("cpu_frequency",), (only(self._ask()),))
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Just one."""
@@ -117,10 +119,12 @@ class Shares:
 
     def __init__(self) -> None:
         self._before: tuple[float, ...] = ()
+        self._untaken: Any = None  # psutil's tuple
 
     def ask(self) -> dict[str, float]:
         """The shares since the last call; all 0 at first, or if the kernel counted no time since."""
-        now = psutil.cpu_times()
+        self._untaken = None
+        now = self._untaken = psutil.cpu_times()
         before, self._before = self._before or now, now
         # The kernel sometimes takes back a little of its idle time.
         spent = {
@@ -133,6 +137,12 @@ class Shares:
             name: round(100 * time / whole, 1) if whole else 0.0 for name, time in spent.items()
         }
 
+    def times(self) -> dict[str, float]:
+        """The times that the last shares end with: psutil need not be asked twice in a poll."""
+        now, self._untaken = self._untaken or psutil.cpu_times(), None
+        times: dict[str, float] = now._asdict()
+        return times
+
 
 _SHARES = Shares()
 
@@ -143,14 +153,15 @@ def prime() -> None:
         _SHARES.ask()
 
 
-def sources(limit_s: float) -> tuple[Source, ...]:
+def sources(limit_s: float, together: Together | None = None) -> tuple[Source, ...]:
     """All of them. The frequency, which may take seconds, is waited for `limit_s` at most.
 
-    The others read what the kernel has at hand, and stay in the thread that polls.
+    It may be asked `together` with others. The rest read what the kernel has at hand, and stay in
+    the thread that polls.
     """
     return (
-        Frequency(limit_s),
+        Frequency(together or Together(limit_s)),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
-        Fields(_TIMES_SPENT, lambda: psutil.cpu_times()._asdict()),
+        Fields(_TIMES_SPENT, _SHARES.times),
         Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),
     )

@@ -36,6 +36,17 @@ class NoAnswerError(TimeoutError):
         super().__init__(f"{self.WORDS} {limit_s:g} s")
 
 
+def only(answers: Mapping[K, V | Exception]) -> V:
+    """The one answer that there is. Raises what was raised instead."""
+    (answer,) = answers.values()
+    if isinstance(answer, Exception):
+        try:
+            raise answer
+        finally:
+            del answer  # or the error and this frame would hold each other
+    return answer
+
+
 class TimeLimited(Generic[K, V]):
     """Asks `question` of keys, and waits no longer than `limit_s` for all of them together.
 
@@ -60,13 +71,7 @@ class TimeLimited(Generic[K, V]):
 
     def ask_one(self, key: K) -> V:
         """The answer of one key. Raises what it raised, or `NoAnswerError`."""
-        answer = self.ask((key,))[key]
-        if isinstance(answer, Exception):
-            try:
-                raise answer
-            finally:
-                del answer  # or the error and this frame would hold each other
-        return answer
+        return only(self.ask((key,)))
 
     def _ask(self, keys: list[K]) -> Mapping[K, V | Exception]:
         if not keys:
