@@ -40,7 +40,8 @@ class LogSettings:
     """All that a process must know of its log.
 
     `form` is text or json. At `max_bytes` (0: never) control rotates, and keeps `backups` older
-    files. `repeats_s` are the times after which repetitions are told.
+    files. `repeats_s` are the times after which repetitions are told; at level debug nothing is
+    collapsed.
     """
 
     file: Path
@@ -65,7 +66,9 @@ def set_up(settings: LogSettings, process: str) -> None:
     root = logging.getLogger()
     former = root.handlers
     rotation = Rotation(settings.file, settings.max_bytes, settings.backups)
-    root.handlers = [Handler(_outlets(settings, process), Repeats(settings.repeats_s), rotation)]
+    # Who asks for everything gets everything.
+    repeats = Repeats(() if settings.level == "debug" else settings.repeats_s)
+    root.handlers = [Handler(_outlets(settings, process), repeats, rotation)]
     root.setLevel(settings.level.upper())
     for handler in former:
         handler.close()

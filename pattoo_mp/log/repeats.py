@@ -1,12 +1,11 @@
 """Collapses lines that come again and again: the first goes out at once, then how often it came.
 
-The count of the same is told after ten seconds, then after a minute, ten minutes, and every hour
+The count of the same is told after five seconds, then after a minute, ten minutes, and every hour
 as long as it goes on. What did not come for ten minutes is news once more.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.log.line import Line
 
-WINDOWS_S: Final = (10.0, 60.0, 600.0, 3600.0)
+WINDOWS_S: Final = (5.0, 60.0, 600.0, 3600.0)
 _QUIET_S: Final = 600.0
 #: So many different lines are remembered. With more at a time, the longest known is told early.
 _KEPT: Final = 64
@@ -39,6 +38,8 @@ class _Series:
 class Repeats:
     """Says which lines go out. `windows_s` are the times, ever longer, after which counts do.
 
+    Without such times each line goes out.
+
     Clocks are handed in: `time.monotonic`, `time.time`.
     """
 
@@ -54,8 +55,8 @@ class Repeats:
         self._known: dict[_Key, _Series] = {}
 
     def take(self, line: Line) -> list[Line]:
-        """What goes out now that `line` has come. At level debug that is each line."""
-        if line.level <= logging.DEBUG:
+        """What goes out now that `line` has come."""
+        if not self._windows_s:
             return [line]
         now = self._monotonic()
         key = (line.logger, line.level, line.kind, line.traceback)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp import config
+from pattoo_mp.cli import check as _read_before_rights_are_given_up  # noqa: F401
 from pattoo_mp.cli import main
 from pattoo_mp.settings import FILES
 from tests.support.agent import NAME

@@ -95,10 +95,8 @@ def test_the_log_is_rotated_at_its_size(make_agent: MakeAgent, server: PattooSer
 
 def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: PattooServer) -> None:
     """From the first to the last, of all three processes, also at level debug."""
-    agent = make_agent(port=server.port)
+    agent = make_agent(port=server.port, log_level="debug")
     with_settings(agent, log_format="json")
-    configuration = (agent.configuration / "pattoo.yaml").read_text()
-    agent.write("pattoo.yaml", configuration.replace("pattoo:\n", "pattoo:\n  log_level: debug\n"))
     agent.start()
     wait_for(server.timestamps, what="a post")
     os.kill(agent.worker("collector"), signal.SIGKILL)

@@ -115,3 +115,11 @@ def test_supervisorctl_signal_hup_reloads_it(agent: Supervised) -> None:
     agent.ctl("signal", "HUP", NAME)
     wait_for(lambda: agent.status()["interval_ms"] == 200, what="the new interval")
     assert (agent.state(), agent.pid) == ("RUNNING", pid)
+
+
+def test_supervisord_keeps_what_the_agent_says_once(agent: Supervised) -> None:
+    """Each line of the log is in supervisord's, by way of stderr, and none is there twice."""
+    wait_for(lambda: "A poll has" in agent.log, what="a line of the collector")
+    agent.ctl("stop", NAME)
+    kept = agent.ctl("tail", "-10000", NAME).split("\n")
+    assert sorted(filter(None, kept)) == sorted(agent.log.splitlines())

@@ -62,6 +62,15 @@ def test_an_idle_process_is_woken_no_more_often_than_every_five_seconds(tmp_path
     assert 4 < signal.getitimer(signal.ITIMER_REAL)[0] <= 5
 
 
+def test_at_level_debug_nothing_is_collapsed(tmp_path: Path) -> None:
+    """Who asks for everything gets everything."""
+    path = tmp_path / "log"
+    log.set_up(log.LogSettings(path, "debug"), "control")
+    for _ in range(3):
+        _LOG.warning("No room.")
+    assert len(path.read_text().splitlines()) == 3
+
+
 def test_a_fork_does_not_tell_what_its_parent_will(tmp_path: Path) -> None:
     """A worker sets up a log of its own; the count is told once."""
     path = tmp_path / "log"

@@ -27,16 +27,18 @@ class Agent:
     home: Path
     port: int = 9
     interval: float | str = 0.1
+    log_level: str = ""
     command: list[str] = field(default_factory=lambda: [sys.executable, str(SHIM)])
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Write the configuration."""
         self.configuration.mkdir(parents=True, exist_ok=True)
+        log_level = f"  log_level: {self.log_level}\n" if self.log_level else ""
         self.write(
             "pattoo.yaml",
             f"pattoo:\n  log_directory: {self.home}/log\n  cache_directory: {self.home}/cache\n"
-            f"  daemon_directory: {self.home}/daemon\n"
+            f"  daemon_directory: {self.home}/daemon\n{log_level}"
             f"pattoo_agent_api:\n  ip_address: 127.0.0.1\n  ip_bind_port: {self.port}\n",
         )
         self.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: {self.interval}\n")

@@ -48,6 +48,7 @@ class World:
             self.home,
             port=self.server.port,
             interval=self.interval_ms / 1000,
+            log_level="debug",  # the verdict reads every line
             environment={"PATH": os.environ["PATH"]},
         )
         self.began = time.monotonic()
