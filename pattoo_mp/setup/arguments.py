@@ -43,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
         "--boot", choices=[each.value for each in Boot],
         help="what starts the agent at boot; without this, what runs services here",
     )  # fmt: skip
+    choosing.add_argument(
+        "--logrotate",
+        action="store_true",
+        help="a file for logrotate, in place of the agent's own rotation",
+    )
     verbs.add_parser("install", parents=[changing, choosing], help="add what is not there")
     removing = verbs.add_parser("uninstall", parents=[changing], help="take away what install made")
     removing.add_argument(

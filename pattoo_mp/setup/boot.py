@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.errors import SetupError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.setup.found import below
 from pattoo_mp.setup.layout import CONFIGURATION, USER, File
+from pattoo_mp.setup.replacing import replaced, without_quotes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +20,6 @@ _SECTIONS: Final = {
     "/etc/supervisor/conf.d": f"{PROGRAM}.conf",
     "/etc/supervisord.d": f"{PROGRAM}.ini",
 }
-#: What needs no quotes, in a unit and in a section of supervisord's.
-_PLAIN: Final = re.compile(r"/[\w./+@-]*")
 
 
 class Boot(StrEnum):
@@ -44,10 +41,7 @@ def detect(root: Path) -> Boot:
 
 def files(boot: Boot, root: Path, shipped: Path, programs: Path) -> list[File]:
     """The files for the boot. `shipped` is where conf/ is, `programs` where the agent's command is."""
-    if not _PLAIN.fullmatch(str(programs)):
-        raise SetupError(
-            f"{programs}: has characters that need quotes; expected a path without them"
-        )
+    without_quotes(str(programs))
     if boot is Boot.SYSTEMD:
         text = (shipped / f"{PROGRAM}.service").read_text(encoding="utf-8")
         return [File(_UNIT, unit(text, programs).encode())]
@@ -59,22 +53,22 @@ def files(boot: Boot, root: Path, shipped: Path, programs: Path) -> list[File]:
 
 def unit(text: str, programs: Path) -> str:
     """The shipped unit, for an agent whose command is in `programs`."""
-    return _with(text, "Environment=PATH=/opt/pattoo_mp/bin:", f"Environment=PATH={programs}:")
+    return replaced(text, "Environment=PATH=/opt/pattoo_mp/bin:", f"Environment=PATH={programs}:")
 
 
 def sections(text: str, programs: Path) -> str:
     """The shipped sections of supervisord's, for such an agent, run as its user."""
-    text = _with(
+    text = replaced(
         text,
         'env PATH="%(here)s/../bin:%(here)s/../../../bin:%(ENV_PATH)s" pattoo_agent_os_autonomousd.py',
         str(programs / PROGRAM),
     )
-    text = _with(
+    text = replaced(
         text,
         '; environment=PATTOO_CONFIGDIR="/etc/pattoo"\n',
         f'environment=PATTOO_CONFIGDIR="{CONFIGURATION}"\n',
     )
-    return _with(text, "; user=pattoo\n", f"user={USER}\n")
+    return replaced(text, "; user=pattoo\n", f"user={USER}\n")
 
 
 def is_enabled(root: Path) -> bool:
@@ -95,11 +89,3 @@ def _section_path(root: Path) -> str:
     there = [directory for directory in _SECTIONS if below(root, directory).is_dir()]
     directory = there[0] if there else next(iter(_SECTIONS))
     return f"{directory}/{_SECTIONS[directory]}"
-
-
-def _with(text: str, old: str, new: str) -> str:
-    if old not in text:
-        raise SetupError(
-            f"a shipped file has no {old.strip()!r}; expected the files of this release"
-        )
-    return text.replace(old, new)

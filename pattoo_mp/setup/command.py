@@ -12,7 +12,8 @@ from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
 from pattoo_mp.control.verbs import Agent
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.setup import act, boot, plan, record
+from pattoo_mp.settings import AGENT_FILE, SHARED_FILE
+from pattoo_mp.setup import act, boot, plan, record, rotation
 from pattoo_mp.setup.arguments import HOST, NAME, parse
 from pattoo_mp.setup.boot import Boot
 from pattoo_mp.setup.found import agents_directories, below, has_user, look, unreachable
@@ -81,15 +82,20 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _install_steps(arguments: argparse.Namespace, chosen: Boot, done: Record) -> list[Step]:
-    wanted = _layout(arguments.root, chosen)
+    wanted = _layout(arguments, chosen, done)
     there = look(arguments.root, plan.paths(wanted, done))
     user = USER if arguments.root == HOST else ""
     return plan.install(wanted, there, done, user, has_user=has_user(USER))
 
 
-def _layout(root: Path, chosen: Boot) -> Layout:
-    at_boot = boot.files(chosen, root, shipped(), programs())
-    return layout(map(Path, agents_directories(root)), at_boot)
+def _layout(arguments: argparse.Namespace, chosen: Boot, done: Record) -> Layout:
+    root, conf = arguments.root, shipped()
+    directories = agents_directories(root)
+    others = boot.files(chosen, root, conf, programs())
+    # Once it was asked for, it follows new releases as the other files do.
+    if arguments.logrotate or rotation.PATH in done.files:
+        others.append(rotation.file(conf, directories))
+    return layout(directories.values(), others)
 
 
 def _boot(arguments: argparse.Namespace) -> Boot:
@@ -139,7 +145,11 @@ def _say_what_is_next(chosen: Boot, steps: list[Step]) -> None:
             f"expected an environment such as /opt/pattoo_mp"
         )
     _say("\nNext:")
-    if any(step.act is Act.WRITE and step.what.startswith(CONFIGURATION) for step in steps):
-        _say(f"  edit {CONFIGURATION}/pattoo.yaml: where is the server?")
+    if any(
+        step.act is Act.WRITE and step.what == f"{CONFIGURATION}/{SHARED_FILE}" for step in steps
+    ):
+        _say(f"  edit {CONFIGURATION}/{SHARED_FILE}: where is the server?")
+    if any(step.act is Act.WRITE and step.what == rotation.PATH for step in steps):
+        _say(f"  set log_max_bytes to 0 in {CONFIGURATION}/{AGENT_FILE}: logrotate rotates now")
     _say(f"  sudo -u {USER} {command} --check")
     _say(f"  {boot.how_to_begin(chosen, programs())}")

@@ -73,8 +73,8 @@ def has_user(name: str) -> bool:
     return True
 
 
-def agents_directories(root: Path) -> list[str]:
-    """The directories that the configuration names; the sample's if there is none yet.
+def agents_directories(root: Path) -> dict[str, str]:
+    """The directories that the configuration names, by setting; the sample's if there is none yet.
 
     Raises `ConfigError` if it cannot be read or names what is no directory.
     """
@@ -83,14 +83,14 @@ def agents_directories(root: Path) -> list[str]:
         return sample_directories()
     problems: list[str] = []
     sections = reading.read_file(path, problems)
-    values = [
-        reading.find(setting, path, sections, problems).value
+    values = {
+        setting.name: reading.find(setting, path, sections, problems).value
         for setting in SETTINGS
         if setting.name.endswith("_directory") and not problems
-    ]
+    }
     if problems:
         raise ConfigError(problems)
-    return [str(value) for value in values if value is not None]
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def unreachable(directory: Path) -> Path | None:

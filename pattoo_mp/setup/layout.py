@@ -12,7 +12,6 @@ from pattoo_mp.settings import FILES, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import PurePath
 
 USER: Final = "pattoo"
 CONFIGURATION: Final = DEFAULT_DIRECTORY
@@ -52,27 +51,27 @@ class Layout:
     files: tuple[File, ...]
 
 
-def layout(agents: Iterable[PurePath], at_boot: Iterable[File]) -> Layout:
-    """The layout with the directories that the settings name, and the files for the boot."""
+def layout(agents: Iterable[str], others: Iterable[File]) -> Layout:
+    """The layout with the directories that the settings name, and files beside the configuration."""
     return Layout(
         (
             Directory(CONFIGURATION, is_agents=False),
-            *(Directory(path, is_agents=True) for path in dict.fromkeys(map(str, agents))),
+            *(Directory(path, is_agents=True) for path in dict.fromkeys(agents)),
         ),
         (
             *(File(f"{CONFIGURATION}/{name}", sample.one_file(name).encode()) for name in FILES),
-            *at_boot,
+            *others,
         ),
     )
 
 
-def sample_directories() -> list[str]:
-    """The directories that the sample configuration names."""
-    return [
-        str(setting.example)
+def sample_directories() -> dict[str, str]:
+    """The directories that the sample configuration names, by setting."""
+    return {
+        setting.name: str(setting.example)
         for setting in SETTINGS
         if setting.name.endswith("_directory") and setting.is_required
-    ]
+    }
 
 
 def is_configuration(path: str) -> bool:

@@ -118,6 +118,24 @@ def test_purge_leaves_nothing_of_ours(root: Path) -> None:
     assert not any("pattoo" in path for path in files(root))
 
 
+def test_logrotate_gets_a_file_only_if_that_is_asked_for(root: Path) -> None:
+    """For the log where it is; from then on it follows new releases, and goes with the rest."""
+    setup(root, "install")
+    configured = root / "etc/pattoo/pattoo.yaml"
+    text = configured.read_text()
+    configured.write_text(text.replace("/var/log/pattoo", "/srv/log"))
+    rotating = root / "etc/logrotate.d/pattoo"
+    assert not rotating.exists()
+    setup(root, "install", "--logrotate")
+    assert "/srv/log/pattoo.log {\n" in rotating.read_text()
+    assert f"$(cat /var/lib/pattoo/pid/{NAME}.pid " in rotating.read_text()
+    rotating.unlink()
+    setup(root, "install")
+    assert rotating.exists()
+    setup(root, "uninstall")
+    assert not rotating.exists()
+
+
 def test_no_link_is_followed_to_a_file_of_somebody_elses(root: Path) -> None:
     """Whoever may write to /etc/pattoo must not lead us elsewhere."""
     precious = root / "precious"
