@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run stop test check docs samples soak torture bench format clean
+.PHONY: run stop test check docs samples soak torture bench fleet format clean
 
 run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -34,6 +34,10 @@ check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fleet: $(STAMP)  ## Simulate thousands of agents on one server: writes the figures of docs/fleet.md.
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fleet]'
+	$(BIN)/python -m tools.fleet --write
 
 docs: $(STAMP)  ## The documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs

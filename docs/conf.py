@@ -15,7 +15,7 @@ author = "the authors of pattoo_mp"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.doctest", "from_code"]
-exclude_patterns = ["_build", "_ext", "man"]
+exclude_patterns = ["_build", "_ext", "figures", "man"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 

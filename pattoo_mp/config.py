@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 VARIABLE = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY = "/etc/pattoo"
+#: The largest post_jitter (s) that is not asked for, and how many of it fit an interval: chosen by
+#: simulation (docs/fleet.md).
+_USUAL_JITTER_S = 60.0
+_JITTERS = 4
 #: Fields of a `Config` that do not have the name of their setting.
 _FIELDS = {"ip_address": "host", "ip_bind_port": "port", "polling_interval": "interval_ms"}
 
@@ -36,6 +40,7 @@ class Config:
     host: str
     port: int
     interval_ms: int
+    post_jitter: float | None
     spool_max_bytes: int
     spool_max_age: int
     spool_min_free_bytes: int
@@ -43,9 +48,20 @@ class Config:
     log_max_bytes: int
     log_backups: int
 
+    @property
+    def jitter_s(self) -> float:
+        """`post_jitter`, or what follows from the interval."""
+        if self.post_jitter is not None:
+            return self.post_jitter
+        return min(self.interval_ms / 1000 / _JITTERS, _USUAL_JITTER_S)
+
     def value_of(self, setting: str) -> object:
         """The value of a setting, by its name in the files."""
         return getattr(self, _FIELDS.get(setting, setting))
+
+    def effective(self, setting: str) -> object:
+        """What the agent goes by: where a default follows from other settings, what follows."""
+        return self.jitter_s if setting == "post_jitter" else self.value_of(setting)
 
     def fields(self) -> dict[str, Any]:
         """All of it as a message carries it; `of` reads it."""

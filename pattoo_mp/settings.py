@@ -31,6 +31,7 @@ _LEAST_LOG: Final = 10_000
 _MOST_BACKUPS: Final = 100
 _MIN_INTERVAL_S: Final = 0.01
 _MAX_INTERVAL_S: Final = 86_400
+_MOST_JITTER_S: Final = 3600
 _HOST_NAME: Final = re.compile(
     r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?"
 )
@@ -84,8 +85,9 @@ def _directory(value: object) -> Path:
     return path
 
 
-def _optional_directory(value: object) -> Path | None:
-    return None if value is None else _directory(value)
+def _optional(check: Callable[[object], object]) -> Callable[[object], object]:
+    """Take None for a default that follows from other settings."""
+    return lambda value: None if value is None else check(value)
 
 
 def _one_of(words: Sequence[str]) -> Callable[[object], str]:
@@ -136,6 +138,14 @@ def _interval_ms(value: object) -> int:
     if not math.isclose(milliseconds, value * 1000, abs_tol=1e-6):
         raise ValueError
     return milliseconds
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+    if not 0 <= value <= _MOST_JITTER_S:
+        raise ValueError
+    return float(value)
 
 
 def _at_least(lowest: int) -> Callable[[object], int]:
@@ -192,7 +202,7 @@ SETTINGS: Final = (
         example="/var/lib/pattoo",
     ),
     Setting(
-        "system_daemon_directory", "pattoo", SHARED_FILE, _optional_directory, _A_DIRECTORY,
+        "system_daemon_directory", "pattoo", SHARED_FILE, _optional(_directory), _A_DIRECTORY,
         "Where the PID file and the status socket are kept. The default is daemon_directory.",
         default=None, example="/run/pattoo",
     ),
@@ -222,6 +232,14 @@ SETTINGS: Final = (
         f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds",
         "Seconds from one poll to the next.",
         default=300,
+    ),
+    Setting(
+        "post_jitter", PROGRAM, AGENT_FILE, _optional(_seconds),
+        f"a number of seconds from 0 to {_MOST_JITTER_S}",
+        "Each agent posts at a moment of its own after a poll, up to so many seconds later, so that "
+        "those of a site do not all post at once. The default is a quarter of polling_interval, "
+        "and at most 60.",
+        default=None, example=60,
     ),
     Setting(
         "spool_max_bytes", PROGRAM, AGENT_FILE, _at_least(1_000_000),

@@ -146,7 +146,15 @@ def _arbiter(
 
         spool = Spool(paths.spool_file(config))
         legacy = LegacyPosts(config.cache_directory, origin.agent_id)
-        Uploader(link, config, spool, channel_name, legacy, adopt=partial(adopt, "uploader")).run()
+        Uploader(
+            link,
+            config,
+            spool,
+            channel_name,
+            origin.agent_id,
+            legacy=legacy,
+            adopt=partial(adopt, "uploader"),
+        ).run()
 
     return Arbiter(
         Role(

@@ -50,7 +50,11 @@ class Attempt:
 
 
 class Delivery:
-    """Delivers from the first of `sources` that has something. `spacing_s` is the least wait."""
+    """Delivers from the first of `sources` that has something.
+
+    Posts are `spacing_s` apart at the least. So polls that come faster share a post, those that
+    come more slowly have one each, and a backlog goes as fast as the server answers.
+    """
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class Delivery:
         polls = post.taken()
         self._backoff.succeeded()
         source.window.taken()
-        return Attempt("", polls, len(post.body), source.spacing_s)
+        return Attempt("", polls, len(post.body), self._spacing_s)
 
     def _not_taken(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         match outcome.fault:

@@ -13,6 +13,7 @@ from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.legacy_source import LegacySource
+from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.spooled import SpooledPosts
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ class Drain:
         self,
         spool: Spool,
         transport: Transport,
-        interval_ms: int,
         report: Callable[[UploadState], None],
         *,
         legacy: LegacyPosts | None = None,
         backoff: Backoff | None = None,
+        pace: Pace | None = None,
         spacing_s: float = _SPACING_S,
     ) -> None:
         self._spool = spool
@@ -53,13 +54,13 @@ class Drain:
         self._report = report
         self._legacy = legacy
         self._backoff = backoff or Backoff()
-        self._least_spacing_s = spacing_s
-        self._interval_s = interval_ms / 1000
+        self._pace = pace or Pace()
+        self._spacing_s = spacing_s
+        self._is_idle = False
         self._next_transport: Transport | None = None
         self._begin()
         self._changed = Condition()
         self._stopping = False
-        self._not_before = 0.0
         #: Until when (`time.monotonic`) this loop does nothing, and should not: past it, it works.
         self.rests_until = _FOR_EVER
         self._posts = 0
@@ -86,13 +87,13 @@ class Drain:
         with self._changed:
             self._changed.notify_all()
 
-    def change(self, interval_ms: int, transport: Transport | None) -> None:
-        """Post polls of another interval, and to another server if one is given.
+    def change(self, offset_s: float, transport: Transport | None) -> None:
+        """Post at another moment after a poll, and to another server if one is given.
 
         The post that is under way is finished by whoever has it; the next one is by the new settings.
         """
         with self._changed:
-            self._interval_s = interval_ms / 1000
+            self._pace.offset_s = offset_s
             self._next_transport = transport or self._next_transport
             self._changed.notify_all()
 
@@ -122,15 +123,12 @@ class Drain:
 
     def _begin(self) -> None:
         """Begin with a server of which nothing is known yet."""
-        self._spooled = SpooledPosts(
-            self._spool, self._envelope_ms, self._interval_s, self._least_spacing_s
-        )
-        sources: list[Source] = [self._spooled]
+        sources: list[Source] = [SpooledPosts(self._spool, self._envelope_ms)]
         if self._legacy is not None:
-            sources.insert(0, LegacySource(self._legacy, self._envelope_ms, self._least_spacing_s))
+            sources.insert(0, LegacySource(self._legacy, self._envelope_ms))
         self._backoff.succeeded()
         self._delivery = Delivery(
-            sources, self._transport, self._envelope_ms, self._backoff, self._least_spacing_s
+            sources, self._transport, self._envelope_ms, self._backoff, self._spacing_s
         )
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
@@ -146,38 +144,41 @@ class Drain:
             return False
 
     def _until_polls_s(self) -> float:
-        return 0.0 if self._delivery.waiting else _FOR_EVER
+        if not self._delivery.waiting:
+            self._is_idle = True
+            return _FOR_EVER
+        if self._is_idle:
+            self._is_idle = False
+            self._pace.something_came(time.monotonic())
+        return 0.0
 
     def _until_time_s(self) -> float:
-        return max(0.0, self._not_before - time.monotonic())
+        return max(0.0, self._pace.not_before - time.monotonic())
 
     def _take_up(self) -> None:
-        """Go on by the settings of the last `change`."""
-        self._spooled.interval_s = self._interval_s
+        """Go on with the server of the last `change`."""
         if self._next_transport is not None:
             self._transport, self._next_transport = self._next_transport, None
             self._begin()
-            self._not_before = 0.0
+            self._pace.another_server()
             self._error, self._error_ms, self._failing_since_ms = "", 0, 0
             self.tell()
-        elif not self._failing_since_ms:
-            # After a post that was taken, of polls that came less often.
-            spacing_ends = time.monotonic() + self._spooled.spacing_s
-            self._not_before = min(self._not_before, spacing_ends)
 
     def _post(self) -> None:
         started = time.monotonic()
         attempt = self._delivery.attempt()
         if attempt is None:
             return
+        self._pace.tried(attempt, started, time.monotonic())
         if not attempt.error:
             self._succeeded(attempt)
-            self._not_before = started + attempt.wait_s
         elif not self._stopping:
             self._failed(attempt)
 
     def _broken(self, error: str) -> None:
-        self._failed(self._delivery.broken(error))
+        attempt, now = self._delivery.broken(error), time.monotonic()
+        self._pace.tried(attempt, now, now)
+        self._failed(attempt)
 
     def _envelope_ms(self) -> int:
         return self._spool.next_envelope_ms(_now_ms())
@@ -198,7 +199,6 @@ class Drain:
         )
 
     def _failed(self, attempt: Attempt) -> None:
-        self._not_before = time.monotonic() + attempt.wait_s
         self._error, self._error_ms = attempt.error, _now_ms()
         self._failing_since_ms = self._failing_since_ms or self._error_ms
         _LOG.warning(

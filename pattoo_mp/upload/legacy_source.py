@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 
 
 class LegacySource:
-    """A source of posts. `envelope_ms` gives each its time; see `Source` for `spacing_s`."""
+    """A source of posts. `envelope_ms` gives each its time."""
 
-    def __init__(
-        self, files: LegacyPosts, envelope_ms: Callable[[], int], spacing_s: float
-    ) -> None:
+    def __init__(self, files: LegacyPosts, envelope_ms: Callable[[], int]) -> None:
         self._files = files
         self._envelope_ms = envelope_ms
-        self.spacing_s = spacing_s
         self.window = Window(largest=1)
 
     @property

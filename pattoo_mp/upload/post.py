@@ -29,18 +29,11 @@ class Post:
 
 
 class Source(Protocol):
-    """What has posts to send, oldest first.
-
-    `spacing_s` is how long to leave the server alone after a post of it was taken.
-    """
+    """What has posts to send, oldest first."""
 
     @property
     def window(self) -> Window:
         """How many polls its next post may hold."""
-
-    @property
-    def spacing_s(self) -> float:
-        """See above."""
 
     @property
     def waiting(self) -> int:

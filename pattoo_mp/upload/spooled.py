@@ -21,32 +21,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class SpooledPosts:
-    """A source of posts. `envelope_ms` gives each its time; see `Source` for `spacing_s`.
+    """A source of posts. `envelope_ms` gives each its time."""
 
-    Polls are posted no more often than they are made (`interval_s`, which may change between two
-    posts); but while the posts are small because something was refused, as often as a server is
-    ever posted to (`least_spacing_s`).
-    """
-
-    def __init__(
-        self,
-        spool: Spool,
-        envelope_ms: Callable[[], int],
-        interval_s: float,
-        least_spacing_s: float,
-    ) -> None:
+    def __init__(self, spool: Spool, envelope_ms: Callable[[], int]) -> None:
         self._spool = spool
         self._envelope_ms = envelope_ms
-        self.interval_s = interval_s
-        self._least_spacing_s = least_spacing_s
         self.window = Window()
-
-    @property
-    def spacing_s(self) -> float:
-        """How long to leave the server alone after a post was taken."""
-        if self.window.is_narrowed:
-            return self._least_spacing_s
-        return max(self.interval_s, self._least_spacing_s)
 
     @property
     def waiting(self) -> int:

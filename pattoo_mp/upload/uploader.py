@@ -22,6 +22,7 @@ from pattoo_mp.model import Poll
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.pace import Pace, offset_s
 from pattoo_mp.upload.transport import Transport
 from pattoo_mp.wakeup import Wakeup
 
@@ -62,8 +63,9 @@ class Uploader:
         config: Config,
         spool: Spool,
         channel: str,
-        legacy: LegacyPosts | None = None,
+        agent_id: str,
         *,
+        legacy: LegacyPosts | None = None,
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self._link = link
@@ -72,13 +74,14 @@ class Uploader:
         self._spool = spool
         self._spool.limits = _limits(config)
         self._channel = channel
+        self._agent_id = agent_id
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
         self._drain = Drain(
             spool,
             Transport(config.host, config.port),
-            config.interval_ms,
             self._report,
             legacy=legacy,
+            pace=Pace(offset_s(agent_id, config.jitter_s)),
         )
         self._held: list[tuple[int, Poll]] = []
         self._layouts: dict[str, bytes] = {}
@@ -153,7 +156,8 @@ class Uploader:
         self._spool.limits = _limits(config)
         moved = (config.host, config.port) != (self._config.host, self._config.port)
         self._drain.change(
-            config.interval_ms, Transport(config.host, config.port) if moved else None
+            offset_s(self._agent_id, config.jitter_s),
+            Transport(config.host, config.port) if moved else None,
         )
         self._config = config
         self._adopt(config)

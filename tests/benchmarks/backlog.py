@@ -82,7 +82,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
 def _drain(path: Path, datapoints: int) -> float:
     """Datapoints a second of processor time: read from the spool, encoded, and acknowledged."""
     spool = Spool(path)
-    posts = SpooledPosts(spool, lambda: 1, 1.0, 1.0)
+    posts = SpooledPosts(spool, lambda: 1)
     done, began = 0, time.process_time()
     left = max(spool.waiting // 2, spool.waiting - _DRAINED)
     while spool.waiting > left:

@@ -1,1 +1,1 @@
-"""What `make` and the documentation call."""
+"""Tests of what stands beside the package."""

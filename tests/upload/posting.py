@@ -72,7 +72,6 @@ class Posting(Told):
         self.drain = Drain(
             self.spool,
             Transport("127.0.0.1", server.port),
-            1,
             self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),

@@ -16,6 +16,7 @@ from pattoo_mp.model import Layout, Origin, Poll
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.waiting import wait_for
@@ -74,12 +75,12 @@ def _timestamps(content: dict[str, Any]) -> list[int]:
 class Rig(Told):
     """A drain with all that it needs, its loop in a thread."""
 
-    def __init__(self, home: Path, interval_ms: int = 1000) -> None:
+    def __init__(self, home: Path, offset_s: float = 0) -> None:
         super().__init__(Spool(home / "spool.sqlite"))
         self.transport = FakeTransport()
         # Only a transport's `post`, `close` and `url` are used.
         transport = cast("Transport", self.transport)
-        self.drain = Drain(self.spool, transport, interval_ms, self.note)
+        self.drain = Drain(self.spool, transport, self.note, pace=Pace(offset_s))
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 
     def start(self) -> None:
@@ -294,8 +295,8 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None
 
 
 def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:
-    """Without polls it rests for ever, between posts until the next is due, in a post not at all."""
-    rig = Rig(home, interval_ms=300_000)
+    """Without polls it rests for ever, before a post until it is due, in a post not at all."""
+    rig = Rig(home, offset_s=300)
     try:
         rig.start()
         assert rig.drain.rests_until == float("inf")
@@ -304,7 +305,7 @@ def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:
         rig.wait_until_empty()
         fill(rig.spool, 2, 2)
         rig.drain.wake()
-        # Now a poll waits, and rightly: at most one post comes in an interval.
+        # Now a poll waits, and rightly: for this agent's own moment.
         wait_for(lambda: rig.drain.rests_until != float("inf"), what="the rest")
         assert time.monotonic() + 200 < rig.drain.rests_until < time.monotonic() + 301
     finally:
@@ -321,29 +322,29 @@ def test_a_post_that_hangs_is_no_rest(rig: Rig) -> None:
     assert rig.drain.rests_until <= time.monotonic()
 
 
-def test_a_shorter_interval_ends_the_wait_of_a_longer_one(home: Path) -> None:
+def test_a_smaller_jitter_ends_the_wait_of_a_larger_one(home: Path) -> None:
     """What waits goes after a second, not after five minutes."""
-    rig = Rig(home, interval_ms=300_000)
+    rig = Rig(home, offset_s=300)
     fill(rig.spool, 1, 1)
     rig.start()
     rig.wait_until_empty()
     fill(rig.spool, 2, 2)
     rig.drain.wake()
     wait_for(lambda: rig.drain.rests_until > time.monotonic() + 200, what="a long wait")
-    rig.drain.change(100, None)
+    rig.drain.change(0, None)
     wait_for(lambda: rig.transport.timestamps() == [[1], [2]], what="the second poll")
     rig.stop()
     rig.spool.close()
 
 
-def test_another_interval_does_not_hurry_a_server_that_asked_to_be_left_alone(rig: Rig) -> None:
-    """Only after a post that was taken does the interval say how long to wait."""
+def test_another_jitter_does_not_hurry_a_server_that_asked_to_be_left_alone(rig: Rig) -> None:
+    """What the server asked for is waited for, whatever this agent's own moment is."""
     rig.transport.outcomes = [Outcome("busy", Fault.BUSY, 600)]
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.drain.rests_until > time.monotonic() + 500, what="a long wait")
     before = rig.drain.rests_until
-    rig.drain.change(100, None)
+    rig.drain.change(0, None)
     wait_for(lambda: rig.drain.rests_until != before, what="another look at the time")
     assert rig.drain.rests_until > time.monotonic() + 500
     assert len(rig.transport.attempts) == 1
@@ -356,7 +357,7 @@ def test_another_server_is_posted_to_as_soon_as_the_post_under_way_is_over(rig: 
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.transport.attempts, what="a post to the old one")
-    rig.drain.change(1000, cast("Transport", new))
+    rig.drain.change(0, cast("Transport", new))
     assert new.attempts == []
     rig.transport.close()
     wait_for(lambda: new.timestamps() == [[1]], what="a post to the new one")
@@ -370,7 +371,7 @@ def test_another_server_is_shown_before_anything_is_posted_to_it(rig: Rig) -> No
     new = FakeTransport()
     new.url = "http://other/"
     rig.start()
-    rig.drain.change(1000, cast("Transport", new))
+    rig.drain.change(0, cast("Transport", new))
     wait_for(lambda: rig.states and rig.states[-1].server == "http://other/", what="its address")
 
 
@@ -379,7 +380,7 @@ def test_a_stop_cuts_off_a_post_to_another_server(rig: Rig) -> None:
     new = FakeTransport()
     new.hangs = True
     rig.start()
-    rig.drain.change(1000, cast("Transport", new))
+    rig.drain.change(0, cast("Transport", new))
     fill(rig.spool, 1, 1)
     rig.drain.wake()
     wait_for(lambda: new.attempts, what="a post")

@@ -47,7 +47,7 @@ class Process:
         status = 1
         try:
             self.link.close()
-            Uploader(link, config, Spool(self.path), "channel").run()
+            Uploader(link, config, Spool(self.path), "channel", "f" * 64).run()
             status = 0
         finally:
             os._exit(status)

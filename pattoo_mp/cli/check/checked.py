@@ -35,10 +35,10 @@ class Checked:
         return not self.problems and self.server is not None and not self.server.error
 
     def in_force(self, found: Found) -> object:
-        """A setting's value as the file has it; a default that is another setting's, as it is.
+        """A setting's value as the file has it; a default that follows from others, as it is.
 
         None if it is not set, and has no default.
         """
         if found.given is None and self.config is not None:
-            return getattr(self.config, found.setting.name)
+            return self.config.effective(found.setting.name)
         return found.given

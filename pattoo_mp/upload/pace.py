@@ -1,0 +1,60 @@
+"""When the next post may be tried: pure, and the same for a real agent and a simulated one.
+
+All agents of a site poll at the same moment, since ticks are multiples of the interval on the wall
+clock. If all posted at once, a server that takes some hundred posts a second would let the last of
+them wait until they give up, and come again. So each agent posts at a moment of its own after its
+poll, the same after every poll (docs/fleet.md).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pattoo_mp.upload.delivery import Attempt
+
+_DIGEST_RANGE: Final = 2**64
+_NEVER: Final = float("-inf")
+
+
+def offset_s(agent_id: str, jitter_s: float) -> float:
+    """How long after a poll this agent posts: from nothing to `jitter_s`, evenly over all agents."""
+    digest = sha256(agent_id.encode("utf-8", "backslashreplace")).digest()
+    return jitter_s * int.from_bytes(digest[:8], "big") / _DIGEST_RANGE
+
+
+class Pace:
+    """Plans the attempts of one agent. Times are of a monotonic clock, in s.
+
+    `offset_s` may change at any time, and counts for what waits already.
+    """
+
+    def __init__(self, offset_s: float = 0.0) -> None:
+        self.offset_s = offset_s
+        self._free_at = _NEVER
+        self._came_at = _NEVER
+        self._is_first = True
+
+    @property
+    def not_before(self) -> float:
+        """When the next attempt may be made; in the past if it may be made now."""
+        return max(self._free_at, self._came_at + self.offset_s)
+
+    def something_came(self, now: float) -> None:
+        """Note that there was nothing to post, and now there is.
+
+        The first post goes at once: agents do not start at the same moment, and who starts one
+        wants to see it arrive.
+        """
+        if not self._is_first:
+            self._came_at = now
+        self._is_first = False
+
+    def tried(self, attempt: Attempt, started: float, ended: float) -> None:
+        """Note an attempt: posts are spaced from start to start, and after a failure from its end."""
+        self._free_at = (ended if attempt.error else started) + attempt.wait_s
+
+    def another_server(self) -> None:
+        """Forget how the last attempt ended: it was another's doing."""
+        self._free_at = _NEVER

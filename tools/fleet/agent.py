@@ -1,0 +1,92 @@
+"""An agent of the fleet: the real delivery, back-off and pace, on a clock that is told the time."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+from pattoo_mp.upload.backoff import Backoff
+from pattoo_mp.upload.batch import DATAPOINTS
+from pattoo_mp.upload.delivery import Delivery
+from pattoo_mp.upload.pace import Pace, offset_s
+from pattoo_mp.upload.post import Post
+from pattoo_mp.upload.window import Window
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from pattoo_mp.upload.answer import Outcome
+    from pattoo_mp.upload.transport import Transport
+    from tools.fleet.server import SimulatedServer
+
+#: As the real one: no server is posted to more often.
+_SPACING_S: Final = 1.0
+#: What fits into a post if a poll has 100 datapoints.
+_POLLS_PER_POST: Final = DATAPOINTS // 100
+
+
+class _Polls:
+    """A source of posts that counts polls instead of keeping them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.window = Window()
+        self.waiting = 0
+
+    def oldest(self) -> Post:
+        polls = min(self.waiting, self.window.polls, _POLLS_PER_POST)
+        return Post(self._name, b"", polls, "", partial(self._taken, polls), lambda _: None)
+
+    def _taken(self, polls: int) -> int:
+        self.waiting -= polls
+        return polls
+
+
+class _Wire:
+    """A transport whose server is at hand. `took_s` is how long the last answer took."""
+
+    def __init__(self, server: SimulatedServer) -> None:
+        self._server = server
+        self.now = self.took_s = 0.0
+
+    def post(self, agent_id: str, body: bytes) -> Outcome:  # noqa: ARG002 - as the real one is called
+        outcome, self.took_s = self._server.post(self.now)
+        return outcome
+
+
+class SimulatedAgent:
+    """One agent. Its polls come from outside; `attempt` is to be called when `due_at` has come."""
+
+    def __init__(self, name: str, server: SimulatedServer, draw: Random, jitter_s: float) -> None:
+        self._wire = _Wire(server)
+        self.polls = _Polls(name)
+        self._pace = Pace(offset_s(name, jitter_s))
+        self._delivery = Delivery(
+            [self.polls],
+            cast("Transport", self._wire),
+            lambda: 0,
+            Backoff(draw.uniform),
+            _SPACING_S,
+        )
+
+    def poll(self, now: float) -> bool:
+        """Take a poll; whether an attempt has to be planned, since nothing was waiting."""
+        self.polls.waiting += 1
+        if self.polls.waiting > 1:
+            return False
+        self._pace.something_came(now)
+        return True
+
+    @property
+    def due_at(self) -> float:
+        """When the next attempt may be made (s)."""
+        return self._pace.not_before
+
+    def attempt(self, now: float) -> float:
+        """Try to post; when this agent can do the next thing (s)."""
+        self._wire.now = now
+        attempt = self._delivery.attempt()
+        ended = now + self._wire.took_s
+        if attempt is not None:
+            self._pace.tried(attempt, now, ended)
+        return ended

@@ -1,0 +1,108 @@
+"""The simulated clock: polls at each tick for all, attempts when they are due, in order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from tools.fleet.agent import SimulatedAgent
+from tools.fleet.server import SimulatedServer
+
+#: A first tick further away than this (s) is not waited for.
+_PATIENCE_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """So many agents at this interval and jitter (s), and a server that is down for a while (s).
+
+    All start within `starts_within_s`, as those of a site do whose power has come back.
+    """
+
+    agents: int
+    interval_s: float
+    jitter_s: float
+    down_s: tuple[float, float] = (0.0, 0.0)
+    ends_s: float = 3600.0
+    starts_within_s: float = 30.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a scenario. `empty_at` is when the last backlog was gone after the outage (s)."""
+
+    scenario: Scenario
+    server: SimulatedServer
+    empty_at: float
+
+    def rates(self) -> Counter[int]:
+        """Attempts that came in each second."""
+        return Counter(int(moment) for moment in self.server.arrivals)
+
+    def peak(self, from_s: float, to_s: float) -> int:
+        """The most attempts that came in one second of this time."""
+        return max((n for second, n in self.rates().items() if from_s <= second < to_s), default=0)
+
+    def answer_s(self, share: float) -> float:
+        """The time within which this share of the answers came."""
+        took = sorted(took_s for _, took_s in self.server.answered)
+        return took[min(len(took) - 1, int(len(took) * share))] if took else 0.0
+
+
+def simulate(scenario: Scenario) -> Run:
+    """Run a scenario. The same one gives the same run."""
+    return _Simulation(scenario).run()
+
+
+class _Simulation:
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._draw = Random(scenario.seed)  # noqa: S311 - draws delays, keeps no secret
+        self._server = SimulatedServer(scenario.down_s)
+        self._fleet = [
+            SimulatedAgent(f"agent {number}", self._server, self._draw, scenario.jitter_s)
+            for number in range(scenario.agents)
+        ]
+        #: Attempts to come: when, and whose.
+        self._due: list[tuple[float, int]] = []
+        self._with_backlog: set[int] = set()
+        self._empty_at = scenario.down_s[1]
+
+    def run(self) -> Run:
+        interval_s, ends_s = self._scenario.interval_s, self._scenario.ends_s
+        starts = sorted(
+            (self._draw.uniform(0, self._scenario.starts_within_s), number)
+            for number in range(len(self._fleet))
+        )
+        ticks = [(tick * interval_s, starts) for tick in range(1, int(ends_s / interval_s) + 1)]
+        # An agent that starts far from a tick makes one poll at once.
+        polls = [(started, number) for started, number in starts if interval_s > _PATIENCE_S]
+        for moment, numbers in ticks:
+            polls += [(moment, number) for started, number in numbers if started < moment]
+        for moment, number in polls:
+            self._post_until(moment)
+            self._poll(moment, number)
+        self._post_until(ends_s)
+        return Run(self._scenario, self._server, self._empty_at)
+
+    def _poll(self, now: float, number: int) -> None:
+        agent = self._fleet[number]
+        if agent.poll(now):
+            heapq.heappush(self._due, (max(agent.due_at, now), number))
+
+    def _post_until(self, moment: float) -> None:
+        while self._due and self._due[0][0] < moment:
+            now, number = heapq.heappop(self._due)
+            agent = self._fleet[number]
+            if agent.polls.waiting > 1:
+                self._with_backlog.add(number)
+            free_at = agent.attempt(now)
+            if agent.polls.waiting:
+                heapq.heappush(self._due, (max(agent.due_at, free_at), number))
+            elif number in self._with_backlog:
+                self._with_backlog.discard(number)
+                self._empty_at = max(self._empty_at, free_at)
