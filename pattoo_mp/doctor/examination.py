@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.config import config_of
-from pattoo_mp.doctor import agent, clock, families, name, outage, places, server, who
+from pattoo_mp.doctor import agent, clock, families, mounts, name, outage, places, server, who
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
 
@@ -26,7 +26,8 @@ _PART_S: Final = 20.0
 class Examination:
     """One look at this host with the configuration that was read from the files in `etc`.
 
-    No part takes more than `part_s`. As root it goes on as the agent's user once that is known, so it is a process's last deed.
+    No part takes more than `part_s`. As root it goes on as the agent's user once that is known, so
+    it is a process's last deed.
     """
 
     def __init__(self, etc: Path, reading: Reading, part_s: float = _PART_S) -> None:
@@ -51,6 +52,7 @@ class Examination:
         yield self._part("Configuration", self._files)
         yield self._part("Agent", self._agent)
         yield self._part("User", self._who)
+        yield self._part("Mounts", self._mounts)
         if self._sees:
             yield self._part("Name", self._name)
             yield self._part("Places", self._places)
@@ -96,6 +98,9 @@ class Examination:
         if not self._hangs:
             who.become(user)
         return who.findings(user, sees=self._sees)
+
+    def _mounts(self) -> Iterable[Finding]:
+        return mounts.findings(mounts.look())
 
     def _name(self) -> Iterable[Finding]:
         found = name.look(paths.identity_file(self._config))

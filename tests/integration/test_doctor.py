@@ -61,7 +61,8 @@ def test_before_the_first_start_all_may_be_well(
     assert (done.returncode, done.stderr) == (0, "")
     titles = [line for line in done.stdout.splitlines() if line and line[0] != " "]
     assert titles[:-1] == [
-        "Configuration", "Agent", "User", "Name", "Places", "Server", "Clock", "Polls", "Spool",
+        "Configuration", "Agent", "User", "Mounts", "Name", "Places", "Server", "Clock", "Polls",
+        "Spool",
     ]  # fmt: skip
     assert titles[-1].startswith("All is well")
     assert contents(agent.home) == before
