@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import signal
 import time
@@ -124,7 +125,10 @@ class Collector:
         self._newest_ms = poll.timestamp_ms
         if self._link.unsent_bytes > _UNSENT_BYTES:
             if not self._unread:
-                _LOG.error("Control does not read; polls are lost until it does.")
+                _LOG.error(
+                    "Control (process %d) does not read; polls are lost until it does.",
+                    os.getppid(),
+                )
             self._unread = True
             return
         if self._unread:

@@ -108,6 +108,24 @@ def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: Pat
     assert objects[-1]["message"] == "Stopped."
 
 
+def test_a_reload_changes_the_log_of_all_processes(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Once a worker goes by the new settings, no line of the old form comes from it."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    with_settings(agent, log_format="json")
+    done = agent.run("--reload")
+    assert done.returncode == 0, done.stderr
+    before = len(agent.log)
+    kill(agent, "collector")
+    server.down()
+    wait_for(lambda: "trying again" in agent.log[before:], what="a line of the uploader")
+    agent.stop()
+    objects = [json.loads(row) for row in agent.log[before:].splitlines()]
+    assert {one["process"] for one in objects} == {"control", "collector", "uploader"}
+
+
 def test_a_trouble_that_goes_on_is_said_at_once_and_then_counted(make_agent: MakeAgent) -> None:
     """A server that is away: one line, and later one that tells how often it was tried again."""
     agent = make_agent()
