@@ -23,7 +23,9 @@ myst_heading_anchors = 3
 smartquotes = False
 
 html_theme = "alabaster"
+pygments_style = "sphinx"
 html_theme_options = {
+    "body_max_width": "900px",
     "description": "A host's performance, reported to pattoo",
     "fixed_sidebar": True,
     "font_family": "system-ui, 'DejaVu Sans', Verdana, sans-serif",

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.collect.schedule import Reason
+from pattoo_mp.control import ledger, relay
+from pattoo_mp.spool import store
+from pattoo_mp.spool.limits import Limits
 from tools import manual
 
 if TYPE_CHECKING:
@@ -92,6 +96,16 @@ def test_each_line_of_the_status_is_explained() -> None:
     labels = set(re.findall(r'Row\(\s*"([^"]+)"', rows))
     assert len(labels) > 10
     assert [label for label in sorted(labels) if f"`{label}`" not in page] == []
+
+
+def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
+    """As the status and the log word them."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    _, full = Limits(max_bytes=1).bytes_allowed(0, ROOT)
+    _, nearly_full = Limits(min_free_bytes=2**62).bytes_allowed(2**40, ROOT)
+    missed = {*Reason, ledger.AGENT_WAS_DOWN, relay._COLLECTOR_WAS_DOWN}
+    dropped = {ledger.CHANNEL_FULL, store._OLDER, store._TOO_OLD, full, nearly_full}
+    assert [reason for reason in sorted(missed | dropped) if f"| `{reason}` |" not in page] == []
 
 
 def log_messages(path: Path) -> Iterator[str]:

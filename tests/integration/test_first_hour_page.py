@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "first-hour.md"
 #: How the page installs; the test has done so.
-INSTALLS = ("git clone", "cd pattoo_mp", "python3 -m venv", "~/agent/bin/pip")
+INSTALLS = ("python3 -m venv", "~/agent/bin/pip")
 _END = "THE END"
 #: What only looks, and may be asked again until it comes true.
 LOOKS = ("--status", "--show", "--check", "--doctor")
