@@ -1,4 +1,4 @@
-"""How fast the server takes a backlog, and so when that will be gone."""
+"""Whether the server is behind, how fast it takes what waits, and so when that will be gone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 #: The speed is that of so many posts, the last ones.
 _POSTS: Final = 20
+#: No server is posted to more often.
+_LEAST_SPACING_S: Final = 1.0
+#: A poll that had so many chances to be posted should have been.
+_CHANCES: Final = 3
 
 
 class Drainage:
@@ -40,6 +44,26 @@ class Drainage:
             return first[1] / spacing_s
         between_s = others[-1][0] - first[0]
         return sum(polls for _, polls in others) / max(between_s, spacing_s)
+
+
+def spacing_s(interval_ms: int) -> float:
+    """The time from one post to the next while the server is well."""
+    return max(interval_ms / 1000, _LEAST_SPACING_S)
+
+
+def is_behind(since_ms: int, interval_ms: int, now_ms: int) -> bool:
+    """Whether what has waited since then should have been posted three posts ago; 0 is never."""
+    return 0 < since_ms < now_ms - _CHANCES * spacing_s(interval_ms) * 1000
+
+
+def backlog(waiting: int, polls_per_s: float | None, interval_ms: int) -> dict[str, float | None]:
+    """What is to be said of polls that wait although the server should have them."""
+    gone_s = gone_in_s(waiting, polls_per_s, interval_ms)
+    return {
+        "polls": waiting,
+        "taken_per_s": None if polls_per_s is None else round(polls_per_s, 3),
+        "gone_in_s": None if gone_s is None else round(gone_s, 1),
+    }
 
 
 def gone_in_s(backlog: int, polls_per_s: float | None, interval_ms: int) -> float | None:

@@ -12,9 +12,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.control.drainage import gone_in_s
+from pattoo_mp.control.drainage import backlog, is_behind, spacing_s
 from pattoo_mp.control.recent import window_s
-from pattoo_mp.control.troubles import is_behind, spacing_ms, trouble, troubles
+from pattoo_mp.control.troubles import trouble, troubles
 from pattoo_mp.control.usage import usage
 from pattoo_mp.messages import Account
 
@@ -121,12 +121,6 @@ def _backlog(relay: Relay, polls: dict[str, Any], now_ms: int) -> dict[str, floa
     """What waits though the server should have it: nothing, as long as all goes its usual way."""
     interval_ms = relay.ledger.interval_ms
     if not is_behind(polls["oldest_waiting_ms"], interval_ms, now_ms):
-        return {"polls": 0, "taken_per_s": None, "gone_in_s": None}
-    waiting = polls["in_spool"] + polls["in_channel"]
-    speed = relay.drainage.polls_per_s(spacing_ms(interval_ms) / 1000)
-    gone_s = gone_in_s(waiting, speed, interval_ms)
-    return {
-        "polls": waiting,
-        "taken_per_s": None if speed is None else round(speed, 3),
-        "gone_in_s": None if gone_s is None else round(gone_s, 1),
-    }
+        return backlog(0, None, interval_ms)
+    speed = relay.drainage.polls_per_s(spacing_s(interval_ms))
+    return backlog(polls["in_spool"] + polls["in_channel"], speed, interval_ms)

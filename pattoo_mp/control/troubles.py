@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pattoo_mp.control.drainage import is_behind
 from pattoo_mp.control.recent import window_s
 
 Status = dict[str, Any]
@@ -31,25 +32,12 @@ CODES: Final = (
     "quarantine",
     "unaccounted",
 )
-#: No server is posted to more often than once a second.
-_LEAST_SPACING_MS: Final = 1_000
-_POSTS: Final = 3
 _TICKS: Final = 3
 #: A busy host may be late for some ticks of a short interval; that is no trouble yet.
 _LEAST_SILENCE_MS: Final = 10_000
 #: A worker that was not there yet has so long to come up.
 _START_MS: Final = 10_000
 _DEATHS: Final = 3
-
-
-def spacing_ms(interval_ms: int) -> int:
-    """The time from one post to the next while the server is well."""
-    return max(interval_ms, _LEAST_SPACING_MS)
-
-
-def is_behind(since_ms: int, interval_ms: int, now_ms: int) -> bool:
-    """Whether what has waited since then should have been posted three posts ago; 0 is never."""
-    return 0 < since_ms < now_ms - _POSTS * spacing_ms(interval_ms)
 
 
 def troubles(status: Status) -> list[Trouble]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.drainage import Drainage, gone_in_s
+from pattoo_mp.control.drainage import Drainage, backlog, gone_in_s, is_behind
 
 
 class Clock:
@@ -67,3 +67,28 @@ def test_a_backlog_is_gone_when_more_was_taken_than_came(
     """A thousand polls; new ones come all the while."""
     gone = gone_in_s(1000, polls_per_s, interval_ms)
     assert gone == (expected if expected is None else pytest.approx(expected, rel=1e-3))
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "interval_ms", "expected"),
+    [(29.9, 10_000, False), (30.1, 10_000, True), (2.9, 10, False), (3.1, 10, True),
+     (899, 300_000, False), (901, 300_000, True), (-5, 1000, False)],
+)  # fmt: skip
+def test_a_poll_that_waited_for_three_posts_is_behind(
+    waited_s: float, interval_ms: int, *, expected: bool
+) -> None:
+    """A post comes at each interval, but no more often than once a second."""
+    now_ms = 10**12
+    assert is_behind(now_ms - int(waited_s * 1000), interval_ms, now_ms) == expected
+
+
+def test_where_nothing_waits_nothing_is_behind() -> None:
+    """0 stands for no poll, not for one of 1970."""
+    assert not is_behind(0, 1000, 10**12)
+
+
+def test_a_backlog_is_told_in_round_figures() -> None:
+    """Or not at all, where there are none."""
+    assert backlog(1000, 100 / 3, 1000) == {"polls": 1000, "taken_per_s": 33.333, "gone_in_s": 30.9}
+    assert backlog(1000, None, 1000) == {"polls": 1000, "taken_per_s": None, "gone_in_s": None}
+    assert backlog(0, None, 1000) == {"polls": 0, "taken_per_s": None, "gone_in_s": None}

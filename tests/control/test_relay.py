@@ -44,9 +44,9 @@ class Rig:
         """Hear from the uploader that it has kept polls."""
         self.relay.handle(self.uploader, [Kind.KEPT, sequence])
 
-    def account(self, posts: int = 0, **account: Any) -> None:  # noqa: ANN401 - as Account has them
+    def account(self, posts: int = 0, failing: int = 0, **account: Any) -> None:  # noqa: ANN401 - as Account has them
         """Hear the spool's account from the uploader."""
-        state = UploadState(posts=posts).fields()
+        state = UploadState(posts=posts, failing_since_ms=failing).fields()
         self.relay.handle(self.uploader, [Kind.UPLOAD, state, asdict(Account(**account))])
 
     def unaccounted(self) -> int:
@@ -160,6 +160,47 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     assert rig.relay.upload.posts == 2
     rig.account(posts=1)
     assert rig.relay.upload.posts == 3
+
+
+def test_what_the_server_takes_of_a_backlog_has_a_speed(rig: Rig) -> None:
+    """From the second account on: the first tells of what was before."""
+    rig.account(kept=100, delivered=40, waiting=60)
+    assert rig.relay.drainage.polls_per_s(1) is None
+    rig.account(kept=100, delivered=50, waiting=50)
+    assert rig.relay.drainage.polls_per_s(1) == 10
+
+
+@pytest.mark.parametrize("end", [{"waiting": 0, "delivered": 100}, {"failing": 7, "waiting": 50}])
+def test_the_speed_is_forgotten_with_the_backlog_and_with_a_failure(
+    rig: Rig, end: dict[str, int]
+) -> None:
+    """The next backlog may go at another."""
+    rig.account(kept=100, delivered=40, waiting=60)
+    rig.account(kept=100, delivered=50, waiting=50)
+    rig.account(**{"kept": 100, "delivered": 50, **end})
+    assert rig.relay.drainage.polls_per_s(1) is None
+
+
+def test_a_new_uploader_begins_its_speed_anew(rig: Rig) -> None:
+    """The time without one is no time in which the server was slow."""
+    rig.account(kept=100, delivered=40, waiting=60)
+    rig.account(kept=100, delivered=50, waiting=50)
+    rig.new_uploader()
+    assert rig.relay.drainage.polls_per_s(1) is None
+
+
+def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
+    """What was polled, dropped and delivered before this control process is not."""
+    rig.account(kept=100, delivered=40, waiting=57, dropped={"too old": 3})
+    rig.layout("a")
+    rig.poll(1)
+    rig.account(posts=1, kept=101, kept_of_channel=1, sequence=1, delivered=90, waiting=6,
+                dropped={"too old": 5})  # fmt: skip
+    _, counts = rig.relay.recent.since(300, rig.relay.counts())
+    assert counts == {
+        "polled": 1, "missed": 0, "delivered": 50, "dropped": 2, "quarantined": 0, "posts": 1,
+        "sent_bytes": 0,
+    }  # fmt: skip
 
 
 def test_the_account_closes_at_every_message(rig: Rig) -> None:

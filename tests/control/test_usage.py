@@ -10,14 +10,17 @@ import psutil
 from pattoo_mp.control.usage import usage
 from tests.support.waiting import wait_for
 
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
 
 def test_a_process_is_seen_as_psutil_sees_it() -> None:
-    """Ourselves: memory to the page or so, processor time to the tick or so."""
-    process = psutil.Process()
+    """Ourselves: memory to some megabytes, processor time to the tick."""
+    before = psutil.Process().cpu_times()
     seen = usage(os.getpid())
-    assert abs(seen["memory_bytes"] - process.memory_info().rss) < 4 << 20
-    times = process.cpu_times()
-    assert 0 <= times.user + times.system - seen["cpu_s"] < 0.5
+    after = psutil.Process().cpu_times()
+    assert before.user + before.system - _TICK_S < seen["cpu_s"]
+    assert seen["cpu_s"] < after.user + after.system + _TICK_S
+    assert abs(seen["memory_bytes"] - psutil.Process().memory_info().rss) < 4 << 20
 
 
 def test_work_shows() -> None:
