@@ -62,7 +62,8 @@ class Poller:
         for source, shape in zip(self._sources, self._shapes, strict=True):
             if shape is not None:
                 series += source.series(shape, about)
-        _LOG.info("A poll has %d datapoints.", len(series))
+        difference = _difference(self._layout.series, series)
+        _LOG.info("A poll has %d datapoints%s.", len(series), difference)
         return Layout(self._origin, self.interval_ms, tuple(series))
 
     def _tell(self, left_out: dict[str, str]) -> None:
@@ -72,3 +73,15 @@ class Poller:
         for name in self.left_out.keys() - left_out.keys():
             _LOG.info("%s is no longer left out.", name)
         self.left_out = left_out
+
+
+def _difference(before: Sequence[Series], now: Sequence[Series]) -> str:
+    """What is new and what is gone: the metadata that name a disk, a mount or an interface."""
+    if not before:
+        return ""
+    old, new = ({pair for series in them for pair in series.metadata} for them in (before, now))
+    return "".join(
+        f"; {what}: {', '.join(f'{key} {value}' for key, value in sorted(pairs))}"
+        for what, pairs in (("new", new - old), ("gone", old - new))
+        if pairs
+    )

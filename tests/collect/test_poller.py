@@ -139,6 +139,20 @@ def test_a_device_that_comes_makes_a_new_layout() -> None:
     assert third == first
 
 
+def test_a_device_that_comes_or_goes_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever misses a chart finds there since when, and of what."""
+    caplog.set_level(logging.INFO, LOGGER)
+    counters = psutil.virtual_memory()
+    devices = {"sda": counters}
+    poller = Poller([Devices(DISKS, lambda: devices)], ORIGIN, 1000)
+    poller.poll(1000)
+    devices["sdb"] = devices.pop("sda")
+    poller.poll(2000)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == f"A poll has {len(counters)} datapoints."
+    assert second == f"A poll has {len(counters)} datapoints; new: disk sdb; gone: disk sda."
+
+
 def test_a_source_without_devices_gives_nothing() -> None:
     """A host without disks is not a fault."""
     poller = Poller([Devices(DISKS, dict)], ORIGIN, 1000)
