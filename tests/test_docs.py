@@ -82,6 +82,15 @@ def test_each_message_of_the_log_is_explained() -> None:
     assert [message for message in sorted(messages) if f"`{message}`" not in page] == []
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    """In the name of its file and in its heading; none is given twice, none left out."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    numbers = [int(page.name.split("-")[0]) for page in pages]
+    assert numbers == list(range(1, len(pages) + 1))
+    headings = [int(page.read_text().removeprefix("# ").split(".")[0]) for page in pages]
+    assert headings == numbers
+
+
 def test_each_room_has_its_row_in_the_architecture() -> None:
     """A package that is added or removed is added or removed there too."""
     page = (ROOT / "docs" / "architecture.md").read_text()
