@@ -75,7 +75,7 @@ OPTIONS: Final = (
         "Stops or restarts the agent daemon ungracefully when used with --stop or --restart.",
         ("--stop", "--restart"),
     ),
-    Option("--file", "Prints this file alone.", ("--sample-config",), FILES),
+    Option("--file", "Prints this file alone, as it may be used.", ("--sample-config",), FILES),
     Option("--json", "Prints JSON, for programs.", ("--check", "--once", "--doctor", "--status")),
     Option("--watch", "Shows it again and again.", ("--status",)),
 )
