@@ -23,6 +23,7 @@ from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.pace import Pace, offset_s
+from pattoo_mp.upload.rest import rest_s
 from pattoo_mp.upload.transport import Transport
 from pattoo_mp.wakeup import Wakeup
 
@@ -43,6 +44,9 @@ _COMMIT_S: Final = 1.0
 _RETRY_S: Final = 1.0
 #: More than all the bounds of one attempt together: connection, exchange, status page, empty post.
 _POSTING_S: Final = 180.0
+#: How long every message is read at once after a signal: longer than a stop takes.
+_ATTENTIVE_S: Final = 15.0
+_ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 #: How long an uploader that was asked to end waits for control's leave to do so.
 _LEAVE_S: Final = 2.0
 
@@ -75,7 +79,7 @@ class Uploader:
         self._spool.limits = _limits(config)
         self._channel = channel
         self._agent_id = agent_id
-        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
+        self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.CHORES)
         self._drain = Drain(
             spool,
             Transport(config.host, config.port),
@@ -88,6 +92,8 @@ class Uploader:
         self._book = ""
         self._reporting = Lock()
         self._commit_at = 0.0
+        self._rest_until = 0.0
+        self._attentive_until = 0.0
         self._ends_at: float | None = None
         self._closed = False
         self._storage_error = ""
@@ -112,18 +118,32 @@ class Uploader:
             self._spool.close()
 
     def _wait(self) -> None:
-        reading: list[FileDescriptorLike] = [self._wakeup, self._link]
+        reading: list[FileDescriptorLike] = [self._wakeup]
+        if not self._rests():
+            reading.append(self._link)
         writing = [self._link] if self._link.unsent_bytes else []
         readable, writable, _ = select.select(reading, writing, [], self._next_step_s())
         if writable:
             self._link.flush()
-        if self._wakeup in readable and self._wakeup.take() and self._ends_at is None:
+        if self._wakeup in readable:
+            self._notice(self._wakeup.take())
+
+    def _notice(self, signals: set[signal.Signals]) -> None:
+        if signals:
+            # Control says by SIGCONT that it stops, the kernel that control is gone: no rest now.
+            self._attentive_until = time.monotonic() + _ATTENTIVE_S
+        if signals & _ENDING and self._ends_at is None:
             self._ends_at = time.monotonic() + _LEAVE_S
             self._drain.stop()
             self._send(Kind.LEAVING)
 
+    def _rests(self) -> bool:
+        return self._attentive_until <= time.monotonic() < self._rest_until
+
     def _next_step_s(self) -> float | None:
         moments = [self._commit_at] if self._held else []
+        if self._rests():
+            moments.append(self._rest_until)
         if self._ends_at is not None:
             moments.append(self._ends_at)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
@@ -191,7 +211,9 @@ class Uploader:
             return
         self._tell_storage("")
         last = self._held[-1][0]
-        used = {poll.layout_id for _, poll in self._held}
+        kept = [poll for _, poll in self._held]
+        self._rest_until = time.monotonic() + rest_s(kept, _COMMIT_S)
+        used = {poll.layout_id for poll in kept}
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
         self._drain.wake()

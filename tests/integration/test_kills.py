@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -99,3 +100,18 @@ def test_twenty_seconds_of_sigstop_are_told_and_nothing_else_is_lost(
     assert (missing >= 190) == (victim in {"collector", "whole group"})
     assert status["polls"]["dropped"] == {}
     assert status["polls"]["unaccounted"] == 0
+
+
+def test_a_killed_control_takes_no_poll_with_it_that_it_knew(make_agent: MakeAgent) -> None:
+    """The uploader lets polls wait in its link between commits; it keeps them all the same."""
+    agent = make_agent()
+    for _ in range(3):
+        agent.start()
+        begun = agent.status()["polls"]["since_start"]
+        wait_for(lambda: agent.status()["polls"]["since_start"] >= begun + 15, what="polls")  # noqa: B023
+        last_ms = agent.status()["polls"]["last_ms"]
+        os.kill(agent.pid or 0, signal.SIGKILL)
+        wait_for(lambda: not agent.processes(), what="the end of all workers")
+        with contextlib.closing(sqlite3.connect(agent.spool)) as spool:
+            (newest_ms,) = spool.execute("SELECT max(timestamp_ms) FROM polls").fetchone()
+        assert newest_ms >= last_ms
