@@ -33,6 +33,14 @@ def server() -> Iterator[PattooServer]:
 
 
 @pytest.fixture
+def elsewhere() -> Iterator[PattooServer]:
+    """Another pattoo server that listens."""
+    running = PattooServer()
+    yield running
+    running.down()
+
+
+@pytest.fixture
 def make_agent(home: Path) -> Iterator[Callable[..., Agent]]:
     """Make agents; whatever they left running is ended afterwards."""
     made: list[Agent] = []

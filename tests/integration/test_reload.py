@@ -16,13 +16,13 @@ from pattoo_mp.control.verbs import Agent as Asked
 from pattoo_mp.errors import PattooError
 from pattoo_mp.spool.store import Spool
 from tests.support.agent import NAME
-from tests.support.server import PattooServer
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.support.agent import Agent
+    from tests.support.server import PattooServer
 
     MakeAgent = Callable[..., Agent]
 
@@ -118,14 +118,6 @@ def test_twenty_reloads_there_and_back_cost_no_tick(
     assert_every_tick_is_there(polls)
 
 
-@pytest.fixture
-def elsewhere() -> Iterator[PattooServer]:
-    """Another server."""
-    running = PattooServer()
-    yield running
-    running.down()
-
-
 def test_each_setting_is_gone_by_at_once(
     make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer
 ) -> None:
@@ -135,7 +127,7 @@ def test_each_setting_is_gone_by_at_once(
     wait_for(server.posts.copy, what="a post")
     set_interval(agent, 0.2)
     set_in_shared(agent, f"ip_bind_port: {server.port}", f"ip_bind_port: {elsewhere.port}")
-    set_in_shared(agent, "pattoo:\n", "pattoo:\n  log_level: debug\n")
+    agent.set_log_level("debug")
     done = agent.run("--reload")
     assert done.returncode == 0, done.stderr
     assert "(log_level, ip_bind_port, polling_interval)" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,14 @@ class Agent:
     def write(self, name: str, text: str) -> None:
         """Write one configuration file."""
         (self.configuration / name).write_text(text)
+
+    def set_log_level(self, level: str) -> None:
+        """Write another log_level, so that nobody can read half of the file."""
+        path = self.configuration / "pattoo.yaml"
+        text = re.sub(r"\n  log_level: .*", "", path.read_text())
+        aside = path.with_suffix(".new")
+        aside.write_text(text.replace("pattoo:\n", f"pattoo:\n  log_level: {level}\n", 1))
+        aside.replace(path)
 
     def env(self) -> dict[str, str]:
         """The environment of its commands."""

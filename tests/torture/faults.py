@@ -205,6 +205,16 @@ def _stop_and_start(world: World, draw: Random) -> None:
     _command(world, "--start")
 
 
+def _reloaded(world: World, draw: Random) -> None:
+    """Another log level, and SIGHUP to all, which must end nobody."""
+    level = draw.choice(["debug", "info"])
+    pid = world.pid("control")
+    world.tell(f"log_level {level}, and SIGHUP to the {WHOLE} ({pid})")
+    world.agent.set_log_level(level)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGHUP)
+
+
 def _supervisorctl_restart(world: World, _: Random) -> None:
     world.pid("control")
     world.tell("supervisorctl restart")
@@ -285,6 +295,7 @@ PROCESS_FAULTS = (
     _signalled(WHOLE, "SIGKILL", 4),
     *(_stopped(role) for role in _ALL),
     *(_signalled(role, word) for role in _ALL for word in ("SIGTERM", "SIGINT")),
+    Fault("reload", _reloaded, 6),
     Fault("supervisorctl restart", _supervisorctl_restart),
     _said("--restart"),
     _said("--restart", "--force"),

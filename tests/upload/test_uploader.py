@@ -16,7 +16,6 @@ from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, OTHER, poll, times
 from tests.support.configs import config_in
-from tests.support.server import PattooServer
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pattoo_mp.config import Config
     from pattoo_mp.link import Message
     from pattoo_mp.model import Layout
+    from tests.support.server import PattooServer
 
     Start = Callable[[int], "Process"]
 
@@ -209,14 +209,6 @@ def test_a_message_that_nobody_understands_does_no_harm(start: Start) -> None:
     uploader.link.send("nonsense", 1)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[PattooServer]:
-    """Another server."""
-    running = PattooServer()
-    yield running
-    running.down()
 
 
 def test_another_server_gets_what_waits_and_what_comes(
