@@ -31,7 +31,7 @@ def one_file(name: str) -> str:
     intro = (
         f"{name}, read from the directory that PATTOO_CONFIGDIR names (/etc/pattoo if it is not "
         f"set). Remove the # before a setting to change it; what is commented out is the default, or an "
-        f"example where there is none."
+        f"example where there is none. --reload puts a change in force."
     )
     sections = [
         "\n".join(_section(about, [s for s in SETTINGS if (s.file, s.section) == (file, section)]))
@@ -57,7 +57,7 @@ def _setting(setting: Setting) -> str:
         line = textwrap.indent(line, "#")
     required = " Required." if setting.is_required else ""
     expected = _comment(f"Expected: {setting.expected}.{required}")
-    return f"{_comment(setting.help)}\n{expected}\n{line}"
+    return f"{_comment(setting.about)}\n{expected}\n{line}"
 
 
 def _comment(text: str) -> str:

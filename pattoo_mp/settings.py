@@ -72,6 +72,11 @@ class Setting:
         """Whether an agent that runs cannot change it: its files are open, its lock is held."""
         return self.name.endswith("_directory")
 
+    @property
+    def about(self) -> str:
+        """What it is, for who reads about it."""
+        return f"{self.help} A change takes a restart." if self.takes_restart else self.help
+
 
 def _directory(value: object) -> Path:
     if not isinstance(value, str) or not value.strip() or "\0" in value:

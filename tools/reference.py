@@ -33,7 +33,7 @@ def _section(place: tuple[str, str], about: str) -> Iterator[str]:
     yield from ("| setting | default | expected | what it is |", "|---|---|---|---|")
     for setting in SETTINGS:
         if (setting.file, setting.section) == place:
-            cells = (f"`{setting.name}`", _default(setting), setting.expected, setting.help)
+            cells = (f"`{setting.name}`", _default(setting), setting.expected, setting.about)
             yield f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"
     yield ""
 
