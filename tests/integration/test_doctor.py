@@ -75,6 +75,7 @@ def test_an_agent_that_runs_is_not_disturbed(make_agent: MakeAgent, server: Patt
     wait_for(lambda: agent.status()["polls"]["delivered"] == 1, what="the first poll's delivery")
     before = agent.processes(), contents(agent.home)
     found = told(agent.run("--doctor", "--json"))
+    assert agent.run("--check").returncode == 0
     assert (agent.processes(), contents(agent.home)) == before
     assert found["Agent", "process"]["found"].startswith(f"{agent.pid}, ")
     assert found["User", "user"]["found"].endswith(", who runs the agent")
