@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import ledger, relay
+from pattoo_mp.control.troubles import Code
 from pattoo_mp.spool import store
 from pattoo_mp.spool.limits import Limits
 from tools import manual
@@ -105,6 +107,16 @@ def test_each_line_of_the_status_is_explained() -> None:
     labels = set(re.findall(r'Row\(\s*"([^"]+)"', rows))
     assert len(labels) > 10
     assert [label for label in sorted(labels) if f"`{label}`" not in page] == []
+
+
+def test_each_trouble_is_explained() -> None:
+    """By its code, in the order in which they are told: on the page and in the schema."""
+    codes = [code.value for code in Code]
+    page = (ROOT / "docs" / "status.md").read_text()
+    assert re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE) == codes
+    schema = json.loads((ROOT / "pattoo_mp" / "control" / "status.schema.json").read_text())
+    described = schema["$defs"]["trouble"]["properties"]["code"]["description"]
+    assert re.findall(r"\b([a-z]+_?[a-z_]*): ", described) == codes
 
 
 def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import __version__
 from pattoo_mp.control.drainage import backlog, is_behind, spacing_s
 from pattoo_mp.control.recent import window_s
-from pattoo_mp.control.troubles import trouble, troubles
+from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.control.usage import usage
 from pattoo_mp.messages import Account
 
@@ -73,7 +73,7 @@ def silent(pid: int) -> dict[str, Any]:
         "schema": SCHEMA,
         "state": "silent",
         "control": {"pid": pid},
-        "troubles": [trouble("control_silent")],
+        "troubles": [trouble(Code.CONTROL_SILENT)],
     }
 
 

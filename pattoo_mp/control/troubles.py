@@ -1,18 +1,8 @@
-"""Which troubles a status speaks of: a pure decision. What they are called is said elsewhere.
-
-control_silent         control does not answer
-worker_gone            a worker is not there
-worker_dies            a worker ended three times of late
-no_polls               nothing was polled for three intervals
-spool_takes_nothing    polls wait in memory only
-server_takes_nothing   for three posts' time
-dropping               polls are, or were of late, dropped
-quarantine             polls were set aside of late
-unaccounted            the account does not close
-"""
+"""Which troubles a status speaks of: a pure decision. What they are called is said elsewhere."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
 from pattoo_mp.control.drainage import is_behind
@@ -21,17 +11,31 @@ from pattoo_mp.control.recent import window_s
 Status = dict[str, Any]
 Trouble = dict[str, str | int]
 
-CODES: Final = (
-    "control_silent",
-    "worker_gone",
-    "worker_dies",
-    "no_polls",
-    "spool_takes_nothing",
-    "server_takes_nothing",
-    "dropping",
-    "quarantine",
-    "unaccounted",
-)
+
+class Code(StrEnum):
+    """What may be wrong, the gravest first."""
+
+    #: Control does not answer.
+    CONTROL_SILENT = "control_silent"
+    #: A worker is not there.
+    WORKER_GONE = "worker_gone"
+    #: A worker ended three times of late.
+    WORKER_DIES = "worker_dies"
+    #: Nothing was polled for three intervals.
+    NO_POLLS = "no_polls"
+    #: Polls wait in memory only.
+    SPOOL_TAKES_NOTHING = "spool_takes_nothing"
+    #: For three posts' time, although there was something to take.
+    SERVER_TAKES_NOTHING = "server_takes_nothing"
+    #: Polls are, or were of late, dropped.
+    DROPPING = "dropping"
+    #: Polls were set aside of late.
+    QUARANTINE = "quarantine"
+    #: The account does not close.
+    UNACCOUNTED = "unaccounted"
+
+
+_GRAVITY: Final = tuple(Code)
 _TICKS: Final = 3
 #: A busy host may be late for some ticks of a short interval; that is no trouble yet.
 _LEAST_SILENCE_MS: Final = 10_000
@@ -53,10 +57,10 @@ def troubles(status: Status) -> list[Trouble]:
         *_of_the_server(status),
         *_of_the_account(status),
     ]
-    return sorted(found, key=lambda trouble: CODES.index(str(trouble["code"])))
+    return sorted(found, key=lambda trouble: _GRAVITY.index(trouble["code"]))
 
 
-def trouble(code: str, subject: str = "", since_ms: int = 0) -> Trouble:
+def trouble(code: Code, subject: str = "", since_ms: int = 0) -> Trouble:
     """One trouble."""
     return {"code": code, "subject": subject, "since_ms": since_ms}
 
@@ -69,9 +73,9 @@ def _of_workers(status: Status) -> list[Trouble]:
     for name, worker in status["workers"].items():
         deaths = [death_ms for death_ms in worker["deaths_ms"] if death_ms >= lately_ms]
         if len(deaths) >= _DEATHS:
-            found.append(trouble("worker_dies", name, deaths[0]))
+            found.append(trouble(Code.WORKER_DIES, name, deaths[0]))
         elif not worker["pid"] and (deaths or not is_new):
-            found.append(trouble("worker_gone", name, deaths[-1] if deaths else 0))
+            found.append(trouble(Code.WORKER_GONE, name, deaths[-1] if deaths else 0))
     return found
 
 
@@ -80,13 +84,13 @@ def _of_polling(status: Status) -> list[Trouble]:
     silence_ms = max(_TICKS * status["interval_ms"], _LEAST_SILENCE_MS)
     begun_ms = max(status["polls"]["last_ms"], status["workers"]["collector"]["started_ms"])
     if status["workers"]["collector"]["pid"] and status["now_ms"] > begun_ms + silence_ms:
-        return [trouble("no_polls", since_ms=status["polls"]["last_ms"])]
+        return [trouble(Code.NO_POLLS, since_ms=status["polls"]["last_ms"])]
     return []
 
 
 def _of_the_spool(status: Status) -> list[Trouble]:
     if "spool" in status["workers"]["uploader"]["troubles"]:
-        return [trouble("spool_takes_nothing")]
+        return [trouble(Code.SPOOL_TAKES_NOTHING)]
     return []
 
 
@@ -102,7 +106,7 @@ def _of_the_server(status: Status) -> list[Trouble]:
         # The clock was set back; only what failed since then has a time that means something.
         since_ms = status["posts"]["failing_since_ms"]
     if waiting_ms and is_behind(since_ms, status["interval_ms"], status["now_ms"]):
-        return [trouble("server_takes_nothing", since_ms=since_ms)]
+        return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
     return []
 
 
@@ -110,9 +114,9 @@ def _of_the_account(status: Status) -> list[Trouble]:
     recent = status["recent"]
     found = []
     if recent["dropped"]:
-        found.append(trouble("dropping"))
+        found.append(trouble(Code.DROPPING))
     if recent["quarantined"]:
-        found.append(trouble("quarantine"))
+        found.append(trouble(Code.QUARANTINE))
     if status["polls"]["unaccounted"]:
-        found.append(trouble("unaccounted"))
+        found.append(trouble(Code.UNACCOUNTED))
     return found

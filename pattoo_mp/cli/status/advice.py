@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.status.words import age, number, time
+from pattoo_mp.control.troubles import Code
 from pattoo_mp.doctor import units
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def advice(status: Status, trouble: Trouble) -> str:
     """The line for one of the status's troubles."""
-    return _LINES[str(trouble["code"])](status, trouble)
+    return _LINES.get(str(trouble["code"]), _unknown)(status, trouble)
 
 
 def _control_silent(status: Status, _: Trouble) -> str:
@@ -91,19 +92,26 @@ def _unaccounted(status: Status, _: Trouble) -> str:
     )
 
 
+def _unknown(_: Status, trouble: Trouble) -> str:
+    return (
+        f"{trouble['code']}, which this command does not know. The agent that runs is of another "
+        "release: --restart"
+    )
+
+
 def _worker(status: Status, trouble: Trouble) -> dict[str, Any]:
     worker: dict[str, Any] = status["workers"][trouble["subject"]]
     return worker
 
 
 _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
-    "control_silent": _control_silent,
-    "worker_gone": _worker_gone,
-    "worker_dies": _worker_dies,
-    "no_polls": _no_polls,
-    "spool_takes_nothing": _spool_takes_nothing,
-    "server_takes_nothing": _server_takes_nothing,
-    "dropping": _dropping,
-    "quarantine": _quarantine,
-    "unaccounted": _unaccounted,
+    Code.CONTROL_SILENT: _control_silent,
+    Code.WORKER_GONE: _worker_gone,
+    Code.WORKER_DIES: _worker_dies,
+    Code.NO_POLLS: _no_polls,
+    Code.SPOOL_TAKES_NOTHING: _spool_takes_nothing,
+    Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
+    Code.DROPPING: _dropping,
+    Code.QUARANTINE: _quarantine,
+    Code.UNACCOUNTED: _unaccounted,
 }

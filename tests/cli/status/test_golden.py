@@ -10,7 +10,7 @@ import pytest
 from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.control.status import silent, stopped
-from pattoo_mp.control.troubles import CODES, trouble
+from pattoo_mp.control.troubles import Code, Trouble, trouble
 from tests.support.schema import check
 from tests.support.statuses import draining, much_trouble, no_polls, server_gone, status
 
@@ -44,10 +44,16 @@ def test_the_statuses_shown_are_such_as_control_gives(name: str) -> None:
     check(STATUSES[name])
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_each_trouble_is_one_line_with_what_to_do(code: str) -> None:
+@pytest.mark.parametrize("code", Code)
+def test_each_trouble_is_one_line_with_what_to_do(code: Code) -> None:
     """Whatever it is about."""
     shown: dict[str, Any] = much_trouble()
     line = advice(shown, trouble(code, "uploader" if code.startswith("worker") else ""))
     assert "\n" not in line
     assert line.count(". ") >= 1
+
+
+def test_a_trouble_of_a_later_release_is_told_by_its_code() -> None:
+    """The files were replaced under the agent, and not all of it is known here."""
+    later: Trouble = {"code": "new_one", "subject": "", "since_ms": 0}
+    assert advice(status(), later).startswith("new_one, which this command does not know. ")
