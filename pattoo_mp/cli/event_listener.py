@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
-from pattoo_mp.cli.running import agent
+from pattoo_mp import config
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.control.event_listener import HeartbeatListener, ticks
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def run(_: argparse.Namespace) -> int:
@@ -33,7 +34,12 @@ def run(_: argparse.Namespace) -> int:
         format=f"%(asctime)s %(levelname)s [heartbeat {os.getpid()}] %(message)s",
     )
     setproctitle(f"{PROGRAM}: heartbeat")
-    listener = HeartbeatListener(agent, os.environ)
+    listener = HeartbeatListener(_directory, os.environ)
     for period_s in ticks(sys.stdin, sys.stdout):
         listener.tick(period_s)
     return DONE
+
+
+def _directory() -> Path:
+    """Where the agent is to be found: read at each tick, for it may be broken now and mended later."""
+    return config.running_directory(config.config_directory())

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.control.heartbeat import Process, Pulse, feel, is_hung
-from pattoo_mp.control.supervisor import Supervisor
+from pattoo_mp.control.pidlock import holder
 from pattoo_mp.errors import PattooError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from typing import TextIO
 
-    from pattoo_mp.control.verbs import Agent
+    from pattoo_mp.control.supervisor import Supervisor
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,11 +53,11 @@ def _say(stdout: TextIO, words: str) -> None:
 class HeartbeatListener:
     """Restarts the agent, through the supervisord that runs us both, if control hangs.
 
-    `find` gives the agent that the configuration now in force speaks of. How patient
+    `find` gives the agent's `system_daemon_directory`, as the configuration has it now. How patient
     this is follows from the ticks: control has two times a third of a tick to answer.
     """
 
-    def __init__(self, find: Callable[[], Agent], environment: Mapping[str, str]) -> None:
+    def __init__(self, find: Callable[[], Path], environment: Mapping[str, str]) -> None:
         self._find = find
         self._environment = environment
         self._said = ""
@@ -71,29 +72,34 @@ class HeartbeatListener:
             _LOG.warning("The agent is left alone: %s.", trouble)
         self._said = trouble
 
-    def _look(self, agent: Agent, answer_s: float) -> str:
+    def _look(self, directory: Path, answer_s: float) -> str:
         """Why nothing can be done; empty if all is well, is well again, or does not run."""
-        socket = paths.status_socket(agent.directory)
-        pid = agent.pid
+        socket = paths.status_socket(directory)
+        pid = holder(paths.pid_file(directory))
         if pid is None:
             return ""
         pulse, reason = feel(socket, answer_s)
         if pulse is not Pulse.SILENT:
             return reason
+        # An import that costs memory, and is for the day when something hangs.
+        from pattoo_mp.control.supervisor import Supervisor  # noqa: PLC0415
+
         supervisor = Supervisor.above(self._environment, pid)
         if supervisor is None:
             return f"process {pid} gives {reason}, but is not run by this supervisord"
         before = Process.of(supervisor.info())
         # The whole host may have stood still; then we wake together. So ask once more.
         pulse, reason = feel(socket, answer_s)
-        if is_hung(before, pulse, Process.of(supervisor.info())):
-            self._restart(agent, supervisor, before, f"{reason}, twice")
-            return ""
-        return "" if pulse is Pulse.SILENT else reason
+        if not is_hung(before, pulse, Process.of(supervisor.info())):
+            return "" if pulse is Pulse.SILENT else reason
+        _restart(supervisor, before, reason)
+        return ""
 
-    def _restart(self, agent: Agent, supervisor: Supervisor, process: Process, reason: str) -> None:
-        _LOG.error(
-            "%s (process %d) hangs: %s; it is restarted.", supervisor.name, process.pid, reason
-        )
-        supervisor.restart()
-        _LOG.warning("%s is restarted, as process %s.", supervisor.name, agent.pid)
+
+def _restart(supervisor: Supervisor, process: Process, reason: str) -> None:
+    _LOG.error(
+        "%s (process %d) hangs: %s, twice; it is restarted.", supervisor.name, process.pid, reason
+    )
+    supervisor.restart()
+    pid = Process.of(supervisor.info()).pid
+    _LOG.warning("%s is restarted, as process %d.", supervisor.name, pid)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.control.door import Door
 from pattoo_mp.control.event_listener import HeartbeatListener, ticks
-from pattoo_mp.control.verbs import Agent
 from pattoo_mp.errors import ConfigError
 from tests.support.agent import NAME
 from tests.support.locked import lock_held
@@ -48,7 +47,7 @@ def test_an_agent_that_is_stopped_is_left_alone(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever stopped it need not explain that to the listener."""
-    HeartbeatListener(lambda: Agent(home), {}).tick(60)
+    HeartbeatListener(lambda: home, {}).tick(60)
     assert caplog.messages == []
 
 
@@ -57,7 +56,7 @@ def test_a_silent_agent_that_no_supervisord_runs_is_left_alone(
 ) -> None:
     """It says what it cannot do, once for as long as it lasts."""
     door = Door(home / "run" / f"{NAME}.sock")
-    listener = HeartbeatListener(lambda: Agent(home), {})
+    listener = HeartbeatListener(lambda: home, {})
     with lock_held(home / "pid" / f"{NAME}.pid"), caplog.at_level(logging.WARNING):
         listener.tick(0)
         listener.tick(0)
@@ -71,7 +70,7 @@ def test_an_agent_without_its_socket_is_left_alone(
 ) -> None:
     """It may be starting: no restart, and the reason in the log."""
     with lock_held(home / "pid" / f"{NAME}.pid"), caplog.at_level(logging.WARNING):
-        HeartbeatListener(lambda: Agent(home), {}).tick(60)
+        HeartbeatListener(lambda: home, {}).tick(60)
     (message,) = caplog.messages
     assert message == (
         f"The agent is left alone: {home}/run/{NAME}.sock: No such file or directory."
@@ -83,7 +82,7 @@ def test_a_broken_configuration_does_not_end_the_listener(
 ) -> None:
     """It says so, and looks again at the next tick: the configuration may be mended by then."""
 
-    def find() -> Agent:
+    def find() -> Path:
         raise ConfigError(["pattoo.yaml: broken; expected YAML"])
 
     HeartbeatListener(find, {}).tick(60)
