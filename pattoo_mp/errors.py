@@ -7,6 +7,7 @@ PattooError                 one line for a person: what, where, what was expecte
 ├── IdentityError           the agent's identity file cannot be used
 ├── SpoolError              the spool cannot be opened, or another agent uses it
 ├── SupervisorError         supervisord refused or could not be reached
+│   └── NotOurSupervisorError   it runs the agent, and takes no orders from us
 ├── SetupError              the host could not be set up, or what is there is in the way
 ├── WireError               a layout or a poll that must not be sent
 ├── StoreError              the receiver's database cannot be used
@@ -51,6 +52,10 @@ class SpoolError(PattooError):
 
 class SupervisorError(PattooError):
     """supervisord could not do what was asked."""
+
+
+class NotOurSupervisorError(SupervisorError):
+    """supervisord is there, and we lack the right, or the password, to ask it for anything."""
 
 
 class SetupError(PattooError):

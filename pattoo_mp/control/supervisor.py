@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import xmlrpc.client
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.errors import SupervisorError
+from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 #: Above the time that supervisord may take to stop or to start the agent.
 _ANSWER_S: Final = 60.0
 _MAY_RUN: Final = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
+_REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
 
 
@@ -42,12 +44,15 @@ class Supervisor:
         """The supervisord noted in `path`, if it is there and still manages the agent.
 
         `pid` is the agent's control process, if one runs: one that is not supervisord's
-        own was started by hand.
+        own was started by hand. Raises `NotOurSupervisorError` if it may not be asked: it would undo
+        whatever we did without it.
         """
         try:
             noted = json.loads(path.read_text(encoding="utf-8"))
             supervisor = cls(str(noted["url"]), str(noted["name"]))
             info = supervisor.info()
+        except NotOurSupervisorError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, SupervisorError):
             return None
         return supervisor if pid in {None, info["pid"]} else None
@@ -121,11 +126,19 @@ class Supervisor:
             else:
                 reason = f"{error.faultString}"
             raise SupervisorError(f"supervisord at {self.url}: {reason}") from error
+        except PermissionError as error:
+            raise self._not_ours(error.strerror or "permission denied") from error
         except xmlrpc.client.ProtocolError as error:
-            raise SupervisorError(
-                f"supervisord at {self.url}: {error.errmsg}; use supervisorctl"
-            ) from error
+            if error.errcode in _REFUSALS:
+                raise self._not_ours(error.errmsg) from error
+            raise SupervisorError(f"supervisord at {self.url}: {error.errmsg}") from error
         except (OSError, xmlrpc.client.Error) as error:
             raise SupervisorError(f"supervisord at {self.url}: {error}") from error
         finally:
             socket.setdefaulttimeout(before)
+
+    def _not_ours(self, reason: str) -> NotOurSupervisorError:
+        return NotOurSupervisorError(
+            f"supervisord at {self.url} starts and stops the agent, and is not ours to ask "
+            f"({reason}); use supervisorctl, as its user"
+        )

@@ -14,7 +14,7 @@ from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.control.supervisor import Supervisor
 from pattoo_mp.control.verbs import Agent
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
-from pattoo_mp.errors import PattooError
+from pattoo_mp.errors import NotOurSupervisorError, PattooError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,10 @@ def look(config: Config) -> Running:
 
 def _keeper(config: Config, pid: int | None) -> str:
     """Who starts the agent again when it ends; empty if nobody is known to."""
-    supervisor = Supervisor.of(paths.supervisor_file(config.system_daemon_directory), pid)
+    try:
+        supervisor = Supervisor.of(paths.supervisor_file(config.system_daemon_directory), pid)
+    except NotOurSupervisorError:
+        return "a supervisord that only its own user may ask"
     if supervisor is not None:
         with suppress(PattooError):
             return f"supervisord at {supervisor.url} ({supervisor.info()['statename']})"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.control.supervisor import Supervisor, without_supervisor
-from pattoo_mp.errors import SupervisorError
+from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,11 +101,56 @@ def test_a_supervisord_that_is_gone_is_none(path: Path, home: Path) -> None:
         assert Supervisor.of(path, None) is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_supervisord_that_we_may_not_ask_is_named(path: Path, home: Path) -> None:
+    """It would start again what we stop without it: an error of one line, not a guess."""
+    listening = home / "supervisor.sock"
+    with socket.socket(socket.AF_UNIX) as supervisord:
+        supervisord.bind(str(listening))
+        supervisord.listen()
+        listening.chmod(0o600)
+        note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": f"unix://{listening}"})
+        for place in (home, path.parent, path):
+            os.chown(place, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(
+                NotOurSupervisorError, match=r"is not ours to ask \(Permission denied\)"
+            ):
+                Supervisor.of(path, None)
+        finally:
+            os.seteuid(0)
+
+
+def test_a_supervisord_whose_password_we_lack_is_named(path: Path) -> None:
+    """The same, where the socket asks for one."""
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as supervisord:
+        url = f"http://127.0.0.1:{supervisord.server_port}"
+        note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
+        refusing = threading.Thread(target=supervisord.handle_request)
+        refusing.start()
+        with pytest.raises(NotOurSupervisorError, match=r"is not ours to ask \(Unauthorized\)"):
+            Supervisor.of(path, None)
+        refusing.join()
+
+
 def test_an_order_to_a_supervisord_that_is_gone_is_an_error_of_one_line(home: Path) -> None:
     """It names where supervisord was expected."""
     url = f"unix://{home}/absent.sock"
     with pytest.raises(SupervisorError, match=f"^supervisord at {url}: [^\n]+$"):
         Supervisor(url, "agent:agent").stop()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Asks everybody for a password."""
+
+    def do_POST(self) -> None:
+        """Read the question, and give no answer."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(401)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
+        """Say nothing."""
 
 
 def _unused_port() -> int:
