@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pattoo_mp.log.line import Line
 
 WINDOWS_S: Final = (5.0, 60.0, 600.0, 3600.0)
+#: What did not come for so long is news.
 _QUIET_S: Final = 600.0
 #: So many different lines are remembered. With more at a time, the longest known is told early.
 _KEPT: Final = 64
@@ -38,9 +39,7 @@ class _Series:
 class Repeats:
     """Says which lines go out. `windows_s` are the times, ever longer, after which counts do.
 
-    Without such times each line goes out.
-
-    Clocks are handed in: `time.monotonic`, `time.time`.
+    Without such times each line goes out. Clocks are handed in: `time.monotonic`, `time.time`.
     """
 
     def __init__(
