@@ -65,6 +65,7 @@ setup(
             "pytest-timeout",
             "ruff",
             "types-jsonschema",
+            "types-docutils",
             "types-psutil",
             "types-PyYAML",
             "types-requests",

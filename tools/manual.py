@@ -17,7 +17,8 @@ _SAYING: Final = {".SH", ".SS", ".B", ".I"}
 
 def words(page: str) -> list[str]:
     """What a reader sees, word by word: releases of Sphinx lay it out in different ways."""
-    return [word for line in page.splitlines() for word in _said(line).split()]
+    _, *sections = page.partition(".SH")
+    return [word for line in "".join(sections).splitlines() for word in _said(line).split()]
 
 
 def _said(line: str) -> str:

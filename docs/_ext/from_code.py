@@ -16,6 +16,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.parsing import nested_parse_to_nodes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from docutils.nodes import Node
     from sphinx.application import Sphinx
 
@@ -29,8 +31,11 @@ class FromCode(SphinxDirective):
         """The nodes of that Markdown; its headings belong below the page's."""
         where = self.arguments[0]
         module, _, function = where.partition(":")
-        markdown: str = getattr(import_module(module), function)()
-        lines = StringList(markdown.splitlines(), source=where)
+        try:
+            make: Callable[[], str] = getattr(import_module(module), function)
+        except (ImportError, AttributeError) as error:
+            raise self.error(f"{where}: {error}; expected package.module:function") from error
+        lines = StringList(make().splitlines(), source=where)
         return nested_parse_to_nodes(self.state, lines, source=where)
 
 
