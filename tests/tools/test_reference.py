@@ -13,7 +13,7 @@ def test_each_setting_has_its_row() -> None:
     assert len(rows) == len(SETTINGS)
     for setting, row in zip(SETTINGS, rows, strict=True):
         cells = [cell.strip() for cell in row.strip("|").split(" | ")]
-        assert (cells[0], *cells[2:]) == (f"`{setting.name}`", setting.expected, setting.help)
+        assert (cells[0], *cells[2:]) == (f"`{setting.name}`", setting.expected, setting.about)
     assert "| `polling_interval` | `300` |" in reference.settings()
     assert "| `log_directory` | required |" in reference.settings()
 
