@@ -76,7 +76,7 @@ def _keeper(config: Config, pid: int | None) -> str:
         return ""
     with suppress(OSError):
         unit = unit_of(Path(f"/proc/{pid}/cgroup").read_text())
-        return f"systemd's {unit}" if unit else ""
+        return f"systemd's unit {unit}" if unit else ""
     return ""
 
 
@@ -107,10 +107,10 @@ def findings(running: Running) -> Iterator[Finding]:
             "restart the agent; --stop --force ends one that hangs",
         )
     else:
-        under = (
-            f"under {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
+        by = (
+            f"run by {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
         )
-        yield well("process", f"{running.pid}, {under}")
+        yield well("process", f"{running.pid}, {by}")
     if running.troubles:
         how_many = "a trouble" if running.troubles == 1 else f"{running.troubles} troubles"
         yield trouble("status", f"speaks of {how_many}", "ask --status: it says what to do")

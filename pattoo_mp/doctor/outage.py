@@ -74,7 +74,7 @@ def findings(room: Room, directory: Path) -> Iterator[Finding]:
         yield note(
             "put aside",
             f"{', '.join(room.aside)} in {directory}",
-            "remove it if you need it no more; what could be read of it has gone on",
+            "pattoo.log says why, and how much was saved of it; remove it when you need it no more",
         )
 
 

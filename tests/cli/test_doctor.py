@@ -18,7 +18,7 @@ VALIDATOR = Draft202012Validator(
     json.loads((files("pattoo_mp.cli.doctor") / "schema.json").read_text())
 )
 PARTS = (
-    Part("Agent", (well("process", "7, under systemd's pattoo_agent.service"),)),
+    Part("Agent", (well("process", "7, run by systemd's unit pattoo_agent.service"),)),
     Part(
         "Places",
         (

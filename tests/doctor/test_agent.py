@@ -28,7 +28,7 @@ def test_a_service_of_systemds_is_known_by_its_cgroup(cgroups: str, unit: str) -
 @pytest.mark.parametrize(
     ("running", "state", "words"),
     [
-        (Running(7, "systemd's x.service"), State.WELL, "7, under systemd's x.service"),
+        (Running(7, "systemd's unit x.service"), State.WELL, "7, run by systemd's unit x.service"),
         (Running(7), State.WELL, "7, started by hand: nothing restarts it"),
         (Running(), State.NOTE, "none runs"),
         (Running(keeper="supervisord at x (FATAL)"), State.NOTE,

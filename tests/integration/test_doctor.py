@@ -189,7 +189,7 @@ def test_a_supervisord_that_runs_the_agent_is_named(home: Path, server: PattooSe
     with agent.supervised():
         socket = f"unix://{agent.configuration}/supervisor.sock"
         found = told(agent.run("--doctor", "--json"))["Agent", "process"]
-        assert found["found"] == f"{agent.pid}, under supervisord at {socket} (RUNNING)"
+        assert found["found"] == f"{agent.pid}, run by supervisord at {socket} (RUNNING)"
         agent.stop()
         found = told(agent.run("--doctor", "--json"))["Agent", "process"]
         assert found["found"] == f"none runs, known to supervisord at {socket} (STOPPED)"
