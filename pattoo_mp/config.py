@@ -47,6 +47,16 @@ class Config:
     log_format: str
     log_max_bytes: int
     log_backups: int
+    families: tuple[str, ...]
+    families_off: tuple[str, ...]
+    mounts_include: tuple[str, ...]
+    mounts_exclude: tuple[str, ...]
+    filesystems_include: tuple[str, ...]
+    filesystems_exclude: tuple[str, ...]
+    disks_include: tuple[str, ...]
+    disks_exclude: tuple[str, ...]
+    interfaces_include: tuple[str, ...]
+    interfaces_exclude: tuple[str, ...]
 
     @property
     def jitter_s(self) -> float:
@@ -65,16 +75,14 @@ class Config:
 
     def fields(self) -> dict[str, Any]:
         """All of it as a message carries it; `of` reads it."""
-        return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self).items()
-        }
+        return {name: _as_sent(value) for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Config:
         """Read what `fields` made."""
         paths = {n: Path(path) for n, path in fields.items() if n.endswith("_directory")}
-        return cls(**{**fields, **paths})
+        lists = {name: tuple(words) for name, words in fields.items() if isinstance(words, list)}
+        return cls(**{**fields, **paths, **lists})
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
@@ -179,3 +187,10 @@ def _must_be_there(directory: Path) -> None:
                 f"or {DEFAULT_DIRECTORY} where that is not set"
             ]
         )
+
+
+def _as_sent(value: object) -> object:
+    """A value as the message has it: a path is text, and the words of a tuple are a list."""
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

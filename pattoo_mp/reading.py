@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.astray import astray
+from pattoo_mp.choices import UnfitError
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 from pattoo_mp.yamlfile import Sections, read_sections
@@ -104,10 +105,11 @@ def find(setting: Setting, path: Path, sections: Sections, problems: list[str]) 
     given = given if is_set else setting.default
     try:
         return Found(setting, path, given, is_set, setting.check(given))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError) as error:
+        wrong = error if isinstance(error, UnfitError) else UnfitError(given, setting.expected)
         problems.append(
-            f"{path}: {setting.section}: {setting.name}: {shown(given)}; "
-            f"expected {setting.expected}"
+            f"{path}: {setting.section}: {setting.name}: {shown(wrong.given)}; "
+            f"expected {wrong.expected}"
         )
         return Found(setting, path, given, is_set)
 

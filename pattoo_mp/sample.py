@@ -52,7 +52,9 @@ def _section(about: str, settings: list[Setting]) -> Iterator[str]:
 
 def _setting(setting: Setting) -> str:
     value = setting.default if setting.example is None else setting.example
-    line = yaml.safe_dump({setting.name: value}, default_flow_style=False).rstrip()
+    # A list on one line: it is one # that stands before it.
+    flow = None if isinstance(value, list) else False
+    line = yaml.safe_dump({setting.name: value}, default_flow_style=flow, width=_WIDTH).rstrip()
     if not setting.is_required:
         line = textwrap.indent(line, "#")
     required = " Required." if setting.is_required else ""

@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.catalogue import FURTHER, ORIGINAL
+from pattoo_mp.choices import further_families, original_families, patterns
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Setting:
     """One setting.
 
     `check` returns the value to use, or raises `ValueError`; `expected` says what it wants, in
-    words that end the sentence "expected …". `default` is as it would stand in the file, and goes
+    words that end the sentence "expected …" (`UnfitError` says it of one part). `default` is as it would stand in the file, and goes
     through `check` too. `example` is for a sample where there is no default to show.
     """
 
@@ -178,6 +180,27 @@ def _log_backups(value: object) -> int:
 
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
+_PATTERNS: Final = "a list of patterns such as ['eth*']"
+#: The original leaves out loop*, and ram with digits and nothing after them.
+_RAM_AND_LOOP_DISKS: Final = ["loop*", "ram[0-9]", "ram[0-9][0-9]", "ram[0-9][0-9][0-9]"]
+
+
+def _filter(name: str, what: str, exclude: Sequence[str] = ()) -> tuple[Setting, Setting]:
+    """Two settings: which of `what` are polled, and which of those are not."""
+    return (
+        Setting(
+            f"{name}_include", PROGRAM, AGENT_FILE, patterns, _PATTERNS,
+            f"Which {what} are polled.",
+            default=["*"],
+        ),
+        Setting(
+            f"{name}_exclude", PROGRAM, AGENT_FILE, patterns, _PATTERNS,
+            f"Which {what} are not polled, though {name}_include names them.",
+            default=list(exclude),
+        ),
+    )  # fmt: skip
+
+
 #: What each section is about, by file and name.
 SECTIONS: Final = {
     (SHARED_FILE, "pattoo"): "What all pattoo programs on this host share.",
@@ -281,4 +304,24 @@ SETTINGS: Final = (
         "How many renamed logs are kept: pattoo.log.1 is the newest of them.",
         default=5,
     ),
+    Setting(
+        "families", PROGRAM, AGENT_FILE, further_families, f"a list of any of {', '.join(FURTHER)}",
+        "Families to poll beside those of the original agent.",
+        default=[],
+    ),
+    Setting(
+        "families_off", PROGRAM, AGENT_FILE, original_families,
+        f"a list of any of {', '.join(ORIGINAL)}",
+        "Families of the original agent not to poll: their charts on the server end.",
+        default=[],
+    ),
+    *_filter("mounts", "mount points", exclude=["*docker*"]),
+    *_filter("filesystems", "types of file systems"),
+    *_filter("disks", "disks and partitions", exclude=_RAM_AND_LOOP_DISKS),
+    *_filter("interfaces", "network interfaces"),
 )  # fmt: skip
+
+
+def defaults() -> dict[str, object]:
+    """The checked defaults of all settings that have one, by their names."""
+    return {s.name: s.check(s.default) for s in SETTINGS if not s.is_required}

@@ -34,7 +34,7 @@ _NO_UNIT: Final = " "
 
 
 def translations() -> str:
-    """The whole file: metadata first, then every series that a table describes."""
+    """The whole file: metadata first, then every series that a table describes, of families that are off too."""
     text = io.StringIO()
     # Quoted throughout, so that no editor takes the spaces at the ends of lines away.
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
@@ -47,7 +47,7 @@ def translations() -> str:
 def _rows() -> Iterator[tuple[str, str, str]]:
     for label in host.LABELS:
         yield label.key, label.title, _NO_UNIT
-    for table in families.TABLES:
+    for table in families.tables():
         for label in table.labels:
             yield label.key, label.title, _NO_UNIT
         for metric in table.metrics:

@@ -151,6 +151,29 @@ def test_a_bad_port_is_refused(files: Files, port: object) -> None:
     assert f"ip_bind_port: {port!r}; expected a whole number from 1 to 65535" in problem
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "problem"),
+    [
+        ("families", ["uptime", "presure"], "'presure'; expected pressure"),
+        ("families", "uptime", "'uptime'; expected a list of any of load_per_processor, "),
+        ("families_off", ["procesor"], "'procesor'; expected processor"),
+        ("disks_exclude", ["sd[a"], "'sd[a'; expected a ] for each [, or [[] for a [ itself"),
+        ("mounts_include", None, None),
+        ("interfaces_include", "eth*", "'eth*'; expected a list of patterns such as ['eth*']"),
+    ],
+)
+def test_a_bad_choice_is_refused(
+    files: Files, setting: str, value: object, problem: str | None
+) -> None:
+    """The word that is wrong, and what was expected of it; nothing at all is the default."""
+    files.agent[NAME][setting] = value
+    if problem is None:
+        assert files.load().mounts_include == ("*",)
+        return
+    (found,) = files.problems()
+    assert found.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: {setting}: {problem}")
+
+
 def test_every_problem_is_told_at_once(files: Files) -> None:
     """Several errors in several files: a line each."""
     files.shared["pattoo"]["log_level"] = "loud"

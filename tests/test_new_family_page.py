@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = ROOT / "docs" / "new-family.md"
-FAMILY = ROOT / "docs" / "examples" / "open_files.py"
+FAMILY = ROOT / "docs" / "examples" / "entropy.py"
 
 
 def test_the_page_adds_a_family(tmp_path: Path) -> None:
@@ -28,9 +28,9 @@ def test_the_page_adds_a_family(tmp_path: Path) -> None:
     subprocess.run(
         ["git", "apply", "--unidiff-zero", "-"], input=diff, cwd=tmp_path, text=True, check=True
     )
-    (shown,) = [lines for command, lines in steps(PAGE) if command.endswith("--once")]
+    (shown,) = [lines for command, lines in steps(PAGE) if command.endswith("--once --all")]
     done = subprocess.run(
-        [sys.executable, "-c", "from pattoo_mp.cli import main; main(['--once'])"],
+        [sys.executable, "-c", "from pattoo_mp.cli import main; main(['--once', '--all'])"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert is_said(done.stdout, shown), done.stdout + done.stderr
@@ -38,7 +38,7 @@ def test_the_page_adds_a_family(tmp_path: Path) -> None:
 
 def test_the_example_of_its_parser_is_true() -> None:
     """As its docstring has it."""
-    specification = spec_from_file_location("open_files", FAMILY)
+    specification = spec_from_file_location("entropy", FAMILY)
     assert specification is not None
     assert specification.loader is not None
     module = module_from_spec(specification)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.catalogue import EVERY
+from pattoo_mp.collect import host
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.translations import translations
 from tests.support.agent import NAME, ROOT
+from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN
 
 SHIPPED = ROOT / "conf" / f"{NAME}.translations.csv"
@@ -38,7 +40,7 @@ def test_no_field_is_one_that_the_server_reads_as_nan() -> None:
 
 def test_each_key_of_a_poll_is_translated() -> None:
     """Those of the metadata too, each with the program's name before it as the server stores them."""
-    layout, _ = Poller(families.SOURCES, ORIGIN, 1000).poll(1000)
+    layout, _ = Poller(sources_of(*EVERY), ORIGIN, 1000).poll(1000)
     sent = {series.key for series in layout.series}
     sent |= {name for series in layout.series for name, _ in series.metadata}
     translated = [row["key"] for row in rows()]

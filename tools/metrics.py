@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.catalogue import EVERY, ORIGINAL
 from pattoo_mp.collect import families, host
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from pattoo_mp.wire.checksum import UNCOUNTED
@@ -18,7 +19,12 @@ _TYPES: Final = {INTEGER: "integer", FLOAT: "float", COUNTER64: "counter"}
 
 def metrics() -> str:
     """A section for each table, with a table of its series and one of its labels."""
-    return "\n".join(line for table in families.TABLES for line in _section(table))
+    return "\n".join(
+        line
+        for name in EVERY
+        for table in families.tables((name,))
+        for line in _section(name, table)
+    )
 
 
 def host_labels() -> str:
@@ -26,10 +32,11 @@ def host_labels() -> str:
     return "\n".join(_labels(host.LABELS))
 
 
-def _section(table: Table) -> Iterable[str]:
+def _section(family: str, table: Table) -> Iterable[str]:
     yield f"## {table.title}"
     yield ""
-    yield f"In the log and the status: `{table.name}`."
+    state = "on" if family in ORIGINAL else "off"
+    yield f"Family `{family}`, {state} by default. In the log and the status: `{table.name}`."
     yield ""
     if table.labels:
         yield "A series for each, told apart by:"

@@ -76,6 +76,7 @@ OPTIONS: Final = (
         ("--stop", "--restart"),
     ),
     Option("--file", "Prints this file alone, as it may be used.", ("--sample-config",), FILES),
+    Option("--all", "Shows the families that are off, too.", ("--once",)),
     Option("--json", "Prints JSON, for programs.", ("--check", "--once", "--doctor", "--status")),
     Option("--watch", "Shows it again and again.", ("--status",)),
 )

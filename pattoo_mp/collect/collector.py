@@ -13,6 +13,7 @@ from pattoo_mp import log
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.schedule import Schedule
+from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
@@ -63,9 +64,10 @@ class Collector:
         self._at_once = at_once
         self._adopt = adopt
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
+        self._wanted = Wanted.of(config.fields())
         limit_s = families.time_limit_s(config.interval_ms / 1000)
-        self._sources = families.sources(limit_s, frugal=True)
-        self._poller = Poller(self._sources, origin, config.interval_ms)
+        sources = families.sources(limit_s, self._wanted, frugal=True)
+        self._poller = Poller(sources, origin, config.interval_ms)
         self._schedule = Schedule(config.interval_ms, time.time_ns, time.monotonic_ns, after_ms)
         self._layout_id = ""
         self._told: dict[str, str] = {}
@@ -113,13 +115,20 @@ class Collector:
             self._poll_what_is_due()  # by the settings that were in force when it fell due
             self._change_interval(config.interval_ms)
         self._config = config
+        self._change_wanted(Wanted.of(config.fields()))
         self._adopt(config)
 
     def _change_interval(self, interval_ms: int) -> None:
-        families.wait_at_most(families.time_limit_s(interval_ms / 1000), self._sources)
+        families.wait_at_most(families.time_limit_s(interval_ms / 1000), self._poller.sources)
         self._poller.interval_ms = interval_ms
         after_ms = self._schedule.change(interval_ms, self._newest_ms)
         self._link.send(Kind.INTERVAL, interval_ms, after_ms)
+
+    def _change_wanted(self, wanted: Wanted) -> None:
+        if wanted != self._wanted:
+            limit_s = families.time_limit_s(self._config.interval_ms / 1000)
+            self._poller.change_sources(families.sources(limit_s, wanted, frugal=True))
+            self._wanted = wanted
 
     def _hand_over(self, layout: Layout, poll: Poll, reason: str) -> None:
         self._newest_ms = poll.timestamp_ms

@@ -1,15 +1,18 @@
-"""Disk I/O, for each disk but RAM disks and loop devices."""
+"""Disk I/O, for each disk that is wanted: by default all but RAM disks and loop devices."""
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Devices
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.source import Source
 
 # fmt: off
 _DISK_IO: Final = Table(
@@ -40,11 +43,9 @@ _DISK_IO: Final = Table(
 
 TABLES: Final = (_DISK_IO,)
 
-_UNWANTED = re.compile(r"ram\d+$|loop")
 
-
-def _wanted(disk: str) -> bool:
-    return not _UNWANTED.match(disk)
-
-
-SOURCES = (Devices(_DISK_IO, lambda: psutil.disk_io_counters(perdisk=True), _wanted),)
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """Just one."""
+    return (
+        Devices(_DISK_IO, lambda: psutil.disk_io_counters(perdisk=True), plan.wanted.disks.wants),
+    )

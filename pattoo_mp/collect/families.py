@@ -1,24 +1,46 @@
-"""The metric families, in the order in which a poll asks them."""
+"""The metric families: imports those that are on, and makes the sources of a poll of them.
+
+The names of all of them, and their order, stand in `pattoo_mp/catalogue.py`. A family that is off
+is not imported: no host pays memory for what it does not poll.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from pattoo_mp.collect import disk_io, memory, mounts, network, partitions, processor, system
+from pattoo_mp.catalogue import EVERY, ORIGINAL
+from pattoo_mp.collect import processor
+from pattoo_mp.collect.plan import Plan
 from pattoo_mp.collect.source import MayHang
-from pattoo_mp.collect.together import Together
+from pattoo_mp.collect.wanted import DEFAULT, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pattoo_mp.collect.source import Source
+    from pattoo_mp.collect.table import Table
 
 #: What a poll waits for those that hang, at most and at least. Under less than the least, a busy
 #: host that lets a thread wait its turn would look like one that hangs.
 LIMIT_S: Final = 1.0
 _LEAST_LIMIT_S: Final = 0.02
-#: So many of the sources may hang, and share what a poll waits: the mounts, and the frequency.
+#: So many of the original's sources may hang, and share what a poll waits: mounts, and frequency.
 _MAY_HANG: Final = 2
+
+
+class Family(Protocol):
+    """What a family's module offers."""
+
+    TABLES: tuple[Table, ...]
+
+    def sources(self, plan: Plan) -> tuple[Source, ...]:
+        """One for each table, in the same order."""
+
+
+def family(name: str) -> Family:
+    """The module of a family, imported only now."""
+    return cast("Family", import_module(f"{__package__}.{name}"))
 
 
 def time_limit_s(interval_s: float) -> float:
@@ -26,23 +48,16 @@ def time_limit_s(interval_s: float) -> float:
     return max(_LEAST_LIMIT_S, min(interval_s / 2, LIMIT_S))
 
 
-def sources(limit_s: float, *, frugal: bool = False) -> tuple[Source, ...]:
-    """All of them. Those that may hang hold a poll up by no more than `limit_s` together.
+def sources(
+    limit_s: float, wanted: Wanted = DEFAULT, *, frugal: bool = False
+) -> tuple[Source, ...]:
+    """Those of what is wanted; see `Plan` for what frugal ones are.
 
-    Frugal ones do together, and only as often as it is needed, what each could do alone. They are
-    for one poller, which reads all of them in order.
+    Of the original's families those that may hang hold a poll up by no more than `limit_s` together,
+    and of frugal sources all of them.
     """
-    share_s = limit_s / _MAY_HANG
-    together = Together(share_s) if frugal else None
-    lister = mounts.Watched() if frugal else mounts.listed
-    return (
-        *system.SOURCES,
-        *processor.sources(share_s, together),
-        *memory.SOURCES,
-        *partitions.sources(share_s, together, lister),
-        *disk_io.SOURCES,
-        *network.SOURCES,
-    )
+    plan = Plan(wanted, limit_s / _MAY_HANG, frugal=frugal)
+    return tuple(source for name in wanted.families for source in family(name).sources(plan))
 
 
 def wait_at_most(limit_s: float, these: Iterable[Source]) -> None:
@@ -52,18 +67,14 @@ def wait_at_most(limit_s: float, these: Iterable[Source]) -> None:
             source.wait_at_most(limit_s / _MAY_HANG)
 
 
-#: What they may give, in the same order.
-TABLES: Final = (
-    *system.TABLES,
-    *processor.TABLES,
-    *memory.TABLES,
-    *partitions.TABLES,
-    *disk_io.TABLES,
-    *network.TABLES,
-)
+def tables(names: Iterable[str] = EVERY) -> tuple[Table, ...]:
+    """What families of these names may give, in the order of their sources."""
+    return tuple(table for name in names for table in family(name).TABLES)
 
-#: For who has all the time that there is.
+
+#: What is polled where nothing is configured, for who has all the time that there is.
 SOURCES: Final = sources(LIMIT_S)
+TABLES: Final = tables(ORIGINAL)
 
 
 def prime() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.source import Source
 
 # fmt: off
 _MEMORY: Final = Table(
@@ -60,7 +64,10 @@ _SWAP: Final = Table(
 
 TABLES: Final = (_MEMORY, _SWAP)
 
-SOURCES = (
-    Fields(_MEMORY, lambda: psutil.virtual_memory()._asdict()),
-    Fields(_SWAP, lambda: psutil.swap_memory()._asdict()),
-)
+
+def sources(_: Plan) -> tuple[Source, ...]:
+    """Both of them."""
+    return (
+        Fields(_MEMORY, lambda: psutil.virtual_memory()._asdict()),
+        Fields(_SWAP, lambda: psutil.swap_memory()._asdict()),
+    )

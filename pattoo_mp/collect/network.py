@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Devices
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.source import Source
 
 # fmt: off
 _NETWORK_IO: Final = Table(
@@ -37,4 +41,11 @@ _NETWORK_IO: Final = Table(
 
 TABLES: Final = (_NETWORK_IO,)
 
-SOURCES = (Devices(_NETWORK_IO, lambda: psutil.net_io_counters(pernic=True)),)
+
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """Just one."""
+    return (
+        Devices(
+            _NETWORK_IO, lambda: psutil.net_io_counters(pernic=True), plan.wanted.interfaces.wants
+        ),
+    )

@@ -25,7 +25,7 @@ class Poller:
     """
 
     def __init__(self, sources: Sequence[Source], origin: Origin, interval_ms: int) -> None:
-        self._sources = sources
+        self.sources = sources
         self._origin = origin
         self.interval_ms = interval_ms
         self._shapes: list[Shape | None] = []
@@ -33,12 +33,17 @@ class Poller:
         self._layout = Layout(origin, interval_ms, ())
         self.left_out: dict[str, str] = {}
 
+    def change_sources(self, sources: Sequence[Source]) -> None:
+        """Ask others from the next poll on."""
+        self.sources = sources
+        self._shapes = []  # those of other sources may look the same
+
     def poll(self, timestamp_ms: int) -> tuple[Layout, Poll]:
         """Look at the host now; the poll carries `timestamp_ms`."""
         shapes: list[Shape | None] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        for source in self._sources:
+        for source in self.sources:
             try:
                 sample = source.read()
             except Exception as error:  # noqa: BLE001 - whatever a source does, the others go on
@@ -59,7 +64,7 @@ class Poller:
     def _new_layout(self) -> Layout:
         about = host.metadata(self._origin.hostname, self._cpus)
         series: list[Series] = []
-        for source, shape in zip(self._sources, self._shapes, strict=True):
+        for source, shape in zip(self.sources, self._shapes, strict=True):
             if shape is not None:
                 series += source.series(shape, about)
         difference = _difference(self._layout.series, series)

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from pattoo_mp.collect.source import Fields, Sample, Shape
+from pattoo_mp.collect.limited import Limited
+from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
-from pattoo_mp.collect.timelimit import only
-from pattoo_mp.collect.together import Together
-from pattoo_mp.model import COUNTER64, FLOAT, Series
+from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
+    from pattoo_mp.collect.plan import Plan
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Pair
 
 
 # fmt: off
@@ -80,34 +79,11 @@ _COUNTERS: Final = Table(
 TABLES: Final = (_FREQUENCY, _SHARES_OF_TIME, _TIMES_SPENT, _COUNTERS)
 
 
-class Frequency:
-    """The processors' frequency, which a driver may take seconds to tell."""
-
-    name = _FREQUENCY.name
-
-    def __init__(self, together: Together) -> None:
-        self._together = together
-        self._ask = together.part("frequency", lambda: ("now",), _frequency)
-
-    def wait_at_most(self, limit_s: float) -> None:
-        """Change the limit."""
-        self._together.limit_s = limit_s
-
-    def read(self) -> Sample:
-        """Ask for it."""
-        return Sample(("cpu_frequency",), (only(self._ask()),))
-
-    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """Just one."""
-        return [_FREQUENCY.series(name, host) for name in shape]
-
-
-def _frequency(_: str) -> float:
+def _frequency() -> dict[str, float]:
     frequency = psutil.cpu_freq()
     if frequency is None:
         raise NotImplementedError("the kernel gives no processor frequency")
-    current: float = frequency.current
-    return current
+    return {"cpu_frequency": frequency.current}
 
 
 class Shares:
@@ -153,14 +129,13 @@ def prime() -> None:
         _SHARES.ask()
 
 
-def sources(limit_s: float, together: Together | None = None) -> tuple[Source, ...]:
-    """All of them. The frequency, which may take seconds, is waited for `limit_s` at most.
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """All of them. The frequency, which may take seconds, is waited for as the plan says.
 
-    It may be asked `together` with others. The rest read what the kernel has at hand, and stay in
-    the thread that polls.
+    The others read what the kernel has at hand, and stay in the thread that polls.
     """
     return (
-        Frequency(together or Together(limit_s)),
+        Limited(Fields(_FREQUENCY, _frequency), plan.together()),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
         Fields(_TIMES_SPENT, _SHARES.times),
         Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),

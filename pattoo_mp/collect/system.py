@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.source import Source
 
 # fmt: off
 _PROCESSES: Final = Table(
@@ -45,4 +49,6 @@ def _load_average() -> dict[str, float]:
     return dict(zip(names, psutil.getloadavg(), strict=True))
 
 
-SOURCES = (Fields(_PROCESSES, _process_count), Fields(_LOAD, _load_average))
+def sources(_: Plan) -> tuple[Source, ...]:
+    """Both of them."""
+    return (Fields(_PROCESSES, _process_count), Fields(_LOAD, _load_average))

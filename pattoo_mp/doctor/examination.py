@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import config_of
 from pattoo_mp.doctor import agent, clock, families, mounts, name, outage, places, server, who
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
@@ -119,7 +120,8 @@ class Examination:
         return clock.findings(clock.is_synchronised(), self._ahead_s)
 
     def _families(self) -> Iterable[Finding]:
-        self._measured = families.measure(self._origin, self._config.interval_ms)
+        wanted = Wanted.of(self._config.fields())
+        self._measured = families.measure(self._origin, self._config.interval_ms, wanted)
         return families.findings(self._measured, self._config.interval_ms / 1000)
 
     def _spool(self) -> Iterator[Finding]:

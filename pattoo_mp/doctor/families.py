@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.timelimit import NoAnswerError
+from pattoo_mp.collect.wanted import DEFAULT, Wanted
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 
@@ -62,10 +63,10 @@ class _Timed:
         return self.source.series(shape, host)
 
 
-def measure(origin: Origin, interval_ms: int) -> Measured:
+def measure(origin: Origin, interval_ms: int, wanted: Wanted = DEFAULT) -> Measured:
     """Poll a few times as the collector does, with the limits it has for those that hang."""
     limit_s = families.time_limit_s(interval_ms / 1000)
-    timed = [_Timed(source) for source in families.sources(limit_s)]
+    timed = [_Timed(source) for source in families.sources(limit_s, wanted)]
     poller = Poller(timed, origin, interval_ms)
     families.prime()
     polls = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import families, host
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.wanted import DEFAULT, Wanted
 from pattoo_mp.model import Origin
 from pattoo_mp.wire.safe import normalise, safe_text, sendable
 
@@ -60,17 +61,17 @@ class Look:
     answers: tuple[Answer, ...]
 
 
-def look() -> Look:
-    """Ask this host, after the moment that the shares of the processors' time need."""
+def look(wanted: Wanted = DEFAULT) -> Look:
+    """Ask this host for what is wanted, after the moment that the shares of the processors' time need."""
     families.prime()
     time.sleep(PRIMING_S)
-    return look_at(families.SOURCES, time.time_ns() // _NS_PER_MS)
+    return look_at(families.sources(families.LIMIT_S, wanted), time.time_ns() // _NS_PER_MS)
 
 
 def look_at(sources: Sequence[Source], timestamp_ms: int) -> Look:
     """Ask `sources`, each as a poll does."""
     hostname = socket.getfqdn()
-    tables = {table.name: table for table in families.TABLES}
+    tables = {table.name: table for table in families.tables()}
     return Look(
         timestamp_ms,
         normalise(host.metadata(hostname, host.cpus())),

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from pattoo_mp.collect import disk_io, network, partitions
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Origin
+from tests.support.sources import sources_of
 
 if TYPE_CHECKING:
     import pytest
 
-    from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Layout, Poll
 
 ORIGIN = Origin("a5" * 32, "localhost")
@@ -56,8 +55,8 @@ class Host:
         }
         for name, answer in answers.items():
             patch.setattr(psutil, name, answer)
-        sources: list[Source] = [*disk_io.SOURCES, *network.SOURCES, *partitions.sources(1.0)]
-        return Poller(sources, ORIGIN, 100)
+        names = ("disk_io", "network", "partitions")
+        return Poller(sources_of(*names, limit_s=1.0), ORIGIN, 100)
 
 
 SMALL = Host(interfaces=2, disks=3, mounts=4)

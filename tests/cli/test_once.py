@@ -18,6 +18,7 @@ from pattoo_mp.cli.once.text import lines
 from pattoo_mp.collect import families
 from pattoo_mp.doctor.look import Answer, Figure, Look
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
+from tests.support.agent import NAME, Agent
 
 if TYPE_CHECKING:
     from pattoo_mp.model import Value
@@ -162,6 +163,42 @@ def test_a_name_stays_on_its_line_and_moves_no_cursor() -> None:
     assert "  /mnt/\\x1b[2J\\nroot" in told
 
 
+def configure(home: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> None:
+    """A configuration with these settings of the agent's own."""
+    agent = Agent(home)
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  {settings}\n")
+    monkeypatch.setenv("PATTOO_CONFIGDIR", str(agent.configuration))
+
+
+def test_what_is_configured_is_shown(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A family that was turned on, one that was turned off, and what a filter leaves."""
+    settings = "{families: [uptime], families_off: [memory], interfaces_include: [lo]}"
+    configure(home, monkeypatch, settings)
+    shown = {f["name"]: f["series"] for f in json.loads(once(capsys, "--json"))["families"]}
+    assert set(shown) == {*TABLES, "uptime"} - {"memory", "swap"}
+    assert {s["labels"]["network_io_interface"] for s in shown["network_io"]} <= {"lo"}
+
+
+def test_a_configuration_of_no_use_is_told_of(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is shown then is the default; where there is no configuration that needs no word."""
+    configure(home, monkeypatch, "families: [uptim]")
+    assert main(["--once", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert [f["name"] for f in json.loads(printed.out)["families"]] == list(TABLES)
+    assert printed.err.count("\n") == 1
+    assert "'uptim'; expected uptime" in printed.err
+
+
+def test_all_families_are_shown_to_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that are off too."""
+    shown = json.loads(once(capsys, "--all", "--json"))
+    assert [f["name"] for f in shown["families"]] == [table.name for table in families.tables()]
+
+
 def test_json_goes_with_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Asked for with another verb it is bad usage."""
     with pytest.raises(SystemExit) as ended:
@@ -174,6 +211,6 @@ def test_a_host_that_gives_nothing_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit status 1, and every family says why."""
-    monkeypatch.setattr("pattoo_mp.cli.once.look", lambda: Look(1000, (), (answer("disk_io"),)))
+    monkeypatch.setattr("pattoo_mp.cli.once.look", lambda _: Look(1000, (), (answer("disk_io"),)))
     assert main(["--once"]) == 1
     assert "The host has none." in capsys.readouterr().out

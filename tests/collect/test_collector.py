@@ -133,3 +133,19 @@ def test_a_message_that_nobody_understands_does_no_harm(home: Path, started: lis
     started.append(Process(home, 50, at_once=False))
     started[0].link.send("nonsense", 1)
     started[0].wait_for_polls(3)
+
+
+def test_families_come_and_go_between_two_polls(home: Path, started: list[Process]) -> None:
+    """The polls after the answer are of the families that were named, and no tick is missed."""
+    started.append(Process(home, 20, at_once=False))
+    process = started[0]
+    process.wait_for_polls(2)
+    more = config_in(home, interval_ms=20, families=("uptime",), families_off=("memory",))
+    process.link.send(Kind.SETTINGS, 1, more.fields())
+    wait_for(lambda: [Kind.APPLIED, 1] in process.hear(), what="its answer")
+    process.wait_for_polls(sum(m[0] == Kind.POLL for m in process.heard) + 2)
+    layouts = [Layout.unpack(m[2]) for m in process.heard if m[0] == Kind.LAYOUT]
+    before, after = ({s.key for s in layout.series} for layout in (layouts[0], layouts[-1]))
+    assert "memory_total" in before - after
+    assert after - before == {"uptime_seconds", "uptime_boot_time"}
+    assert {m[4] for m in process.heard if m[0] == Kind.POLL} == {""}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from pattoo_mp.collect import disk_io, families, network, partitions, processor
+from pattoo_mp.collect import families, processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Poll, Value
+from tests.support.sources import sources_of
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
@@ -26,7 +27,6 @@ MOUNT = (
     "disk_partition_fstype",
     "disk_partition_opts",
 )
-LIMIT_S = 20.0
 USAGE = "disk_partition_disk_usage_"
 
 Mount = namedtuple("Mount", "device mountpoint fstype opts")
@@ -104,7 +104,7 @@ def test_this_host_gives_every_disk() -> None:
     disks = [
         n for n in counters if not n.startswith("loop") and not n.removeprefix("ram").isdigit()
     ]
-    _, layout, _ = polled(disk_io.SOURCES)
+    _, layout, _ = polled(sources_of("disk_io"))
     found = [(s.key, s.data_type, s.metadata[-1]) for s in layout.series]
     assert found == [
         (f"disk_io_{name}", COUNTER64, ("disk_partition", disk))
@@ -117,7 +117,7 @@ def test_this_host_gives_every_disk() -> None:
 def test_this_host_gives_every_interface() -> None:
     """A series for each counter of each network interface."""
     counters = psutil.net_io_counters(pernic=True)
-    _, layout, _ = polled(network.SOURCES)
+    _, layout, _ = polled(sources_of("network"))
     found = [(s.key, s.data_type, s.metadata[-1]) for s in layout.series]
     assert found == [
         (f"network_io_{name}", COUNTER64, ("network_io_interface", interface))
@@ -129,7 +129,7 @@ def test_this_host_gives_every_interface() -> None:
 
 def test_this_host_gives_every_partition() -> None:
     """How full each mounted file system is, with the mount's metadata before the host's."""
-    _, layout, _ = polled(partitions.sources(LIMIT_S))
+    _, layout, _ = polled(sources_of("partitions"))
     expected = {f"{USAGE}{name}" for name in ("total", "used", "free", "percent")}
     mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
     assert set(mountpoints(layout)) <= set(mounts)
@@ -163,7 +163,7 @@ def shares_after(seconds: float) -> dict[str, float]:
     families.prime()
     begun = sum(psutil.cpu_times())
     wait_for(lambda: sum(psutil.cpu_times()) >= begun + seconds, what="processor time")
-    _, layout, poll = polled(processor.sources(LIMIT_S))
+    _, layout, poll = polled(sources_of("processor"))
     return {
         series.key.removeprefix("cpu_times_percent_"): value or 0
         for series, value in zip(layout.series, poll.values(), strict=True)
@@ -202,7 +202,7 @@ def test_ram_and_loop_disks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
         "disk_io_counters",
         lambda *, perdisk: dict.fromkeys(names, record) if perdisk else None,
     )
-    _, layout, _ = polled(disk_io.SOURCES)
+    _, layout, _ = polled(sources_of("disk_io"))
     disks = dict.fromkeys(dict(s.metadata)["disk_partition"] for s in layout.series)
     assert list(disks) == ["sda", "sda1", "nvme0n1", "zram0", "ramdisk"]
 
@@ -211,7 +211,7 @@ def test_docker_mounts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containers' mounts come and go by the hundred; nobody is told of them either."""
     mounted(monkeypatch, "/", "/var/lib/docker/overlay2/x", "/data")
     usable(monkeypatch)
-    poller, layout, _ = polled(partitions.sources(LIMIT_S))
+    poller, layout, _ = polled(sources_of("partitions"))
     assert mountpoints(layout) == ["/", "/data"]
     assert poller.left_out == {}
 
@@ -226,7 +226,7 @@ def test_a_mount_that_gives_no_usage_is_left_out(
     """The other mounts are polled, and it is named with the reason."""
     mounted(monkeypatch, "/", "/mnt/bad", "/data")
     usable(monkeypatch, bad=error)
-    poller, layout, poll = polled(partitions.sources(LIMIT_S))
+    poller, layout, poll = polled(sources_of("partitions"))
     assert mountpoints(layout) == ["/", "/data"]
     assert len(poll.values()) == len(layout.series)
     assert poller.left_out == {"disk_partitions /mnt/bad": str(error)}
@@ -236,7 +236,7 @@ def test_a_mount_that_is_back_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch
     """And one that is gone: mounts are asked for at each poll."""
     mounted(monkeypatch, "/", "/data")
     usable(monkeypatch, data=OSError("stale"))
-    poller, first, _ = polled(partitions.sources(LIMIT_S))
+    poller, first, _ = polled(sources_of("partitions"))
     monkeypatch.undo()
     mounted(monkeypatch, "/", "/data")
     usable(monkeypatch)
@@ -256,7 +256,7 @@ def test_a_mount_listed_twice_is_one_series(monkeypatch: pytest.MonkeyPatch) -> 
     (mount,) = mounted(monkeypatch, "/data")
     monkeypatch.setattr(psutil, "disk_partitions", lambda: [mount, mount])
     usable(monkeypatch)
-    _, layout, poll = polled(partitions.sources(LIMIT_S))
+    _, layout, poll = polled(sources_of("partitions"))
     assert len(poll.values()) == len({s.key for s in layout.series}) == len(layout.series)
 
 
@@ -265,7 +265,7 @@ def test_a_mount_point_that_is_not_utf8_survives(monkeypatch: pytest.MonkeyPatch
     name = b"/mnt/caf\xe9".decode("utf-8", "surrogateescape")
     mounted(monkeypatch, name)
     usable(monkeypatch)
-    _, layout, _ = polled(partitions.sources(LIMIT_S))
+    _, layout, _ = polled(sources_of("partitions"))
     back = Layout.unpack(layout.packed)
     assert mountpoints(back) == [name]
     assert back.identifier == layout.identifier
@@ -282,7 +282,7 @@ def frequencies(
         return answer
 
     monkeypatch.setattr(psutil, "cpu_freq", ask)
-    poller, layout, poll = polled(processor.sources(LIMIT_S))
+    poller, layout, poll = polled(sources_of("processor"))
     return poller, [series.key for series in layout.series], poll.values()
 
 

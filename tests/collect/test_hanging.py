@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect import families, partitions, processor
+from pattoo_mp.collect import families
 from pattoo_mp.collect.collector import Collector
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Fields
@@ -24,6 +24,7 @@ from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import INTEGER, Layout
 from tests.support.configs import config_in
+from tests.support.sources import sources_of
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
@@ -72,7 +73,7 @@ def disks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disks]:
 @pytest.fixture
 def poller() -> Poller:
     """Polls mounts."""
-    return Poller(partitions.sources(LIMIT_S), ORIGIN, 1000)
+    return Poller(sources_of("partitions", limit_s=LIMIT_S), ORIGIN, 1000)
 
 
 def mountpoints(layout: Layout) -> list[str]:
@@ -164,7 +165,7 @@ def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
         return Frequency(2600.0, 0.0, 0.0)
 
     monkeypatch.setattr(psutil, "cpu_freq", frequency)
-    poller = Poller(processor.sources(LIMIT_S), ORIGIN, 1000)
+    poller = Poller(sources_of("processor", limit_s=LIMIT_S), ORIGIN, 1000)
     threads = threading.active_count()
     for _ in range(50):
         keys = {series.key for series in poller.poll(1000)[0].series}

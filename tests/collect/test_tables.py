@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.catalogue import EVERY
 from pattoo_mp.collect import families, host
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Series
 from pattoo_mp.wire.safe import TEXT_BYTES
+from tests.support.sources import sources_of
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
 
-METRICS = [(table, metric) for table in families.TABLES for metric in table.metrics]
+SOURCES = sources_of(*EVERY)
+TABLES = families.tables()
+METRICS = [(table, metric) for table in TABLES for metric in table.metrics]
 KEYS = [table.key(metric) for table, metric in METRICS]
-LABELS = [*host.LABELS, *(label for table in families.TABLES for label in table.labels)]
+LABELS = [*host.LABELS, *(label for table in TABLES for label in table.labels)]
 
 
 def fields(source: Source) -> set[str]:
@@ -28,16 +32,17 @@ def fields(source: Source) -> set[str]:
 def test_each_source_has_a_table_of_its_name() -> None:
     """In the order in which a poll asks them."""
     assert [source.name for source in families.SOURCES] == [table.name for table in families.TABLES]
+    assert [source.name for source in SOURCES] == [table.name for table in TABLES]
 
 
-@pytest.mark.parametrize("source", families.SOURCES, ids=lambda source: source.name)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_every_field_that_this_host_gives_is_described(source: Source) -> None:
     """A release of psutil that gives more wants a line more."""
     try:
         given = fields(source)
     except (NotImplementedError, OSError) as error:
         pytest.skip(f"this host does not give it: {error}")
-    table = next(table for table in families.TABLES if table.name == source.name)
+    table = next(table for table in TABLES if table.name == source.name)
     assert given - {table.key(metric) for metric in table.metrics} == set()
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect import disk_io, families, memory, network, partitions, processor
+from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.look import look, look_at
 from pattoo_mp.model import COUNTER64
 from tests.support.procfs import ProcFS
+from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from pattoo_mp.collect.source import Source
     from pattoo_mp.doctor.look import Answer
-
-LIMIT_S = 20.0
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_the_shares_of_time_are_those_of_a_moment_ago() -> None:
 def test_processors_are_shown_together_however_many(procfs: ProcFS, count: int) -> None:
     """The series of a large host are those of a small one."""
     procfs.processors(count)
-    _, _, times, counters = asked(processor.sources(LIMIT_S))
+    _, _, times, counters = asked(sources_of("processor"))
     assert len(times.figures) == 10
     assert values(times)["cpu_times_idle"] == 9042.17
     assert values(counters)["cpu_stats_ctx_switches"] == 7654321
@@ -94,7 +93,7 @@ def test_a_host_without_processor_times_gives_the_rest(procfs: ProcFS, content: 
 def test_a_host_without_swap_has_zeros(procfs: ProcFS) -> None:
     """No figure is missing, and none is left out."""
     del procfs
-    used, swap = asked(memory.SOURCES)
+    used, swap = asked(sources_of("memory"))
     assert values(used)["memory_available"] == 6_000_000 * 1024
     assert set(values(swap).values()) == {0}
     assert swap.left_out == {}
@@ -103,7 +102,7 @@ def test_a_host_without_swap_has_zeros(procfs: ProcFS) -> None:
 def test_a_host_without_disks_gives_none_and_leaves_none_out(procfs: ProcFS) -> None:
     """Nothing to tell is not a failure."""
     del procfs
-    (disks,) = asked(disk_io.SOURCES)
+    (disks,) = asked(sources_of("disk_io"))
     assert (disks.figures, disks.left_out) == ((), {})
 
 
@@ -114,7 +113,7 @@ def test_a_kernel_that_hides_its_disks_is_named_with_the_reason(
     (procfs.root / "diskstats").unlink()
     exists = os.path.exists
     monkeypatch.setattr(os.path, "exists", lambda path: path != "/sys/block" and exists(path))
-    (disks,) = asked(disk_io.SOURCES)
+    (disks,) = asked(sources_of("disk_io"))
     assert disks.figures == ()
     assert list(disks.left_out) == ["disk_io"]
     assert disks.left_out["disk_io"].startswith("NotImplementedError: ")
@@ -124,7 +123,7 @@ def test_a_kernel_that_hides_its_disks_is_named_with_the_reason(
 def test_an_interface_is_shown_by_its_name(procfs: ProcFS, name: str) -> None:
     """Whatever it is called."""
     procfs.interfaces("lo", name)
-    (interfaces,) = asked(network.SOURCES)
+    (interfaces,) = asked(sources_of("network"))
     assert {figure.labels for figure in interfaces.figures} == {
         (("network_io_interface", "lo"),),
         (("network_io_interface", name),),
@@ -135,7 +134,7 @@ def test_an_interface_is_shown_by_its_name(procfs: ProcFS, name: str) -> None:
 def test_disks_have_all_their_counters(procfs: ProcFS) -> None:
     """With the units of psutil: sectors are bytes by then."""
     procfs.disks("sda", "loop0", "nvme0n1")
-    (disks,) = asked(disk_io.SOURCES)
+    (disks,) = asked(sources_of("disk_io"))
     assert [dict(f.labels)["disk_partition"] for f in disks.figures[::9]] == ["sda", "nvme0n1"]
     assert [(f.key, f.value, f.unit) for f in disks.figures[2:5]] == [
         ("disk_io_read_bytes", 3000 * 512, "bytes"),
@@ -152,7 +151,7 @@ def test_a_mount_whose_name_is_not_utf8_is_shown_as_it_is_sent(
     (tmp_path / "x").mkdir()
     (tmp_path / "x").rename(place.decode("utf-8", "surrogateescape"))
     procfs.mounts(place)
-    (mounts,) = asked(partitions.sources(LIMIT_S))
+    (mounts,) = asked(sources_of("partitions"))
     assert {dict(f.labels)["disk_partition_mountpoint"] for f in mounts.figures} == {
         f"{tmp_path}/caf\\xe9"
     }
@@ -162,7 +161,7 @@ def test_a_mount_whose_name_is_not_utf8_is_shown_as_it_is_sent(
 def test_a_mount_that_is_gone_is_left_out_with_the_reason(procfs: ProcFS, tmp_path: Path) -> None:
     """The others are shown."""
     procfs.mounts(bytes(tmp_path), b"/no/such/place")
-    (mounts,) = asked(partitions.sources(LIMIT_S))
+    (mounts,) = asked(sources_of("partitions"))
     assert len(mounts.figures) == 4
     assert list(mounts.left_out) == ["disk_partitions /no/such/place"]
     assert "No such file" in mounts.left_out["disk_partitions /no/such/place"]
@@ -175,5 +174,5 @@ def test_a_value_that_the_server_could_not_take_is_not_sent(
     del procfs
     kind = namedtuple("kind", "total used slab")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: kind(8, float("nan"), None))
-    used, _ = asked(memory.SOURCES)
+    used, _ = asked(sources_of("memory"))
     assert values(used) == {"memory_total": 8, "memory_used": None, "memory_slab": None}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.config import Config
+from pattoo_mp.settings import defaults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds
     """Everything below `home`, a poll every 0.1 s, nobody's server; and what is said otherwise."""
+    choices: dict[str, Any] = {n: v for n, v in defaults().items() if isinstance(v, tuple)}
     usual = Config(
+        **choices,
         log_directory=home,
         cache_directory=home,
         daemon_directory=home,

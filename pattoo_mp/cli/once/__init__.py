@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pattoo_mp import config
+from pattoo_mp.catalogue import EVERY
 from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
+from pattoo_mp.collect.wanted import DEFAULT, Wanted
 from pattoo_mp.doctor.look import look
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
     import argparse
@@ -20,10 +27,31 @@ def run(arguments: argparse.Namespace) -> int:
     """Look at the host and print it; a failure only if it gives nothing at all."""
     # What is left out is told among the figures; said here too it would be said twice.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
-    seen = look()
+    seen = look(_wanted(all_families=arguments.all))
     if arguments.json:
         print(json.dumps(document(seen), indent=2))
     else:
         show_any_letter()
         print("\n".join(lines(seen)))
     return DONE if any(answer.figures for answer in seen.answers) else FAILED
+
+
+def _wanted(*, all_families: bool) -> Wanted:
+    """What is configured; every family where all are asked for."""
+    wanted = _configured()
+    return replace(wanted, families=EVERY) if all_families else wanted
+
+
+def _configured() -> Wanted:
+    """What the configuration wants, or else the default; one that is there but of no use is told of."""
+    try:
+        directory = config.config_directory()
+        if not directory.exists():
+            return DEFAULT
+        return Wanted.of(config.check(directory).fields())
+    except ConfigError as error:
+        problem = error.problems[0]
+    except OSError as error:
+        problem = f"{error.filename}: {error.strerror}"
+    print(f"{PROGRAM}: as by default, without a configuration: {problem}", file=sys.stderr)
+    return DEFAULT

@@ -1,0 +1,30 @@
+"""The metric families by name, in the order in which a poll asks them.
+
+A family's name is that of its file in `pattoo_mp/collect/`. The names stand here, beside nothing
+else, so that a configuration can be checked without importing any family.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: What the original agent sends. They are on unless they are turned off.
+ORIGINAL: Final = ("system", "processor", "memory", "partitions", "disk_io", "network")
+
+#: What it does not know. They are off unless they are turned on.
+FURTHER: Final = (
+    "load_per_processor",
+    "pressure",
+    "file_handles",
+    "uptime",
+)
+
+EVERY: Final = (*ORIGINAL, *FURTHER)
+
+
+def names_on(more: Sequence[str], off: Sequence[str]) -> tuple[str, ...]:
+    """The families to poll: the original's but those `off`, and of the others those in `more`."""
+    return tuple(name for name in EVERY if name in more or (name in ORIGINAL and name not in off))

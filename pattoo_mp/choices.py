@@ -1,0 +1,79 @@
+"""Checks of settings that are lists of words: which families to poll, and what of them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: One of several characters, in a pattern: a ] that comes first is one of them.
+_CLASS: Final = re.compile(r"\[!?+\]?+[^]]*\]")
+
+
+class UnfitError(ValueError):
+    """One word of a list is wrong; `expected` says what was wanted of it, as a setting's does."""
+
+    def __init__(self, given: object, expected: str) -> None:
+        super().__init__(expected)
+        self.given = given
+        self.expected = expected
+
+
+def further_families(value: object) -> tuple[str, ...]:
+    """Families to turn on. Raises `UnfitError`, or `ValueError` where it is no list of words."""
+    for word in _words(value):
+        if word in ORIGINAL:
+            raise UnfitError(word, "a family that is off; this one is on, families_off is for it")
+    return _families(value, FURTHER)
+
+
+def original_families(value: object) -> tuple[str, ...]:
+    """Families to turn off. Raises as `further_families` does."""
+    for word in _words(value):
+        if word in FURTHER:
+            raise UnfitError(word, "a family that is on; leave this one out of families")
+    return _families(value, ORIGINAL)
+
+
+def patterns(value: object) -> tuple[str, ...]:
+    """Patterns of the shell, as fnmatch has them. Raises as `further_families` does.
+
+    `[` without `]` would stand for itself, and is refused: it is a slip far more often.
+    """
+    words = _words(value)
+    for word in words:
+        if not word or not word.isprintable():
+            raise UnfitError(word, "a pattern of printable characters")
+        if "[" in _CLASS.sub("", word):
+            raise UnfitError(word, "a ] for each [, or [[] for a [ itself")
+    return words
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+    for word in value:
+        if not isinstance(word, str):
+            raise UnfitError(
+                word, "text; YAML takes some words for something else, so put it in quotes"
+            )
+    return tuple(value)
+
+
+def _families(value: object, known: Sequence[str]) -> tuple[str, ...]:
+    words = _words(value)
+    for word in words:
+        if word not in known:
+            raise UnfitError(word, _nearest(word) or f"one of {', '.join(known)}")
+    return words
+
+
+def _nearest(word: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - no agent that runs has use for it
+
+    near = get_close_matches(word.strip().lower(), EVERY, 1)
+    return near[0] if near else ""

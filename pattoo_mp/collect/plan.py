@@ -1,0 +1,30 @@
+"""How a poll asks the host: what is wanted of it, and who asks what may hang."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp.collect import mounts
+from pattoo_mp.collect.together import Together
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.wanted import Wanted
+
+
+class Plan:
+    """Given to each family, which makes its sources by it.
+
+    Sources that may hang are waited for `limit_s` each. Those of a frugal plan do together, and
+    only as often as it is needed, what each could do alone: they are for one poller, which reads
+    all of them in order.
+    """
+
+    def __init__(self, wanted: Wanted, limit_s: float, *, frugal: bool = False) -> None:
+        self.wanted = wanted
+        self.mounts: mounts.Lister = mounts.Watched() if frugal else mounts.listed
+        self._limit_s = limit_s
+        self._together = Together(limit_s) if frugal else None
+
+    def together(self) -> Together:
+        """Who asks what may hang: for each source one of its own, or one for all of them."""
+        return self._together or Together(self._limit_s)

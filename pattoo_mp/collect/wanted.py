@@ -1,0 +1,69 @@
+"""What of the host is polled, as it is configured: which families, and what of their devices."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp import settings
+from pattoo_mp.catalogue import names_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Wants what a pattern of `include` matches and none of `exclude` does.
+
+    Patterns are the shell's, as `fnmatch.fnmatchcase` has them: `*` matches a `/` too.
+    """
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def wants(self, name: str) -> bool:
+        """Whether something of this name is polled."""
+        return bool(self._included.match(name)) and not self._excluded.match(name)
+
+    @cached_property
+    def _included(self) -> re.Pattern[str]:
+        return _any_of(self.include)
+
+    @cached_property
+    def _excluded(self) -> re.Pattern[str]:
+        return _any_of(self.exclude)
+
+
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    never = r"(?!)"
+    return re.compile("|".join(map(translate, patterns)) or never)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Families in the order in which they are asked, and a filter for each kind of device."""
+
+    families: tuple[str, ...]
+    mounts: Filter
+    filesystems: Filter
+    disks: Filter
+    interfaces: Filter
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Wanted:
+        """Of settings by their names, all of them checked."""
+        return cls(
+            names_on(values["families"], values["families_off"]),
+            *(
+                Filter(tuple(values[f"{kind}_include"]), tuple(values[f"{kind}_exclude"]))
+                for kind in ("mounts", "filesystems", "disks", "interfaces")
+            ),
+        )
+
+
+#: What is polled where nothing is configured: the original's series, and none beside them.
+DEFAULT: Final = Wanted.of(settings.defaults())

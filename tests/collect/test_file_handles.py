@@ -1,0 +1,22 @@
+"""File handles, of several kernels."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.hosts import be, polled
+
+
+@pytest.mark.parametrize(
+    ("host", "allocated", "limit"),
+    [("laptop", 11712, 2**63 - 1), ("old", 1632, 386_774), ("container", 0, 100_000)],
+)
+def test_the_host_s_open_files_are_told(
+    host: str, allocated: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is open, and what may be."""
+    be(host, monkeypatch)
+    assert polled("file_handles").figures == {
+        "file_handles_allocated": allocated,
+        "file_handles_limit": limit,
+    }

@@ -1,0 +1,76 @@
+"""Lists of families and of patterns, as a configuration gives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, names_on
+from pattoo_mp.choices import UnfitError, further_families, original_families, patterns
+
+
+def refused(check: object, value: object) -> tuple[object, str]:
+    """What of a value is refused, and what was expected of it."""
+    with pytest.raises(UnfitError) as caught:
+        check(value)  # type: ignore[operator]
+    return caught.value.given, caught.value.expected
+
+
+def test_families_are_asked_in_their_own_order() -> None:
+    """However they were listed: the order of a poll's series does not depend on it."""
+    assert names_on(("uptime", "pressure"), ()) == (*ORIGINAL, "pressure", "uptime")
+    assert names_on((), ("memory", "system")) == ("processor", "partitions", "disk_io", "network")
+    assert names_on(FURTHER, ()) == EVERY
+
+
+def test_no_family_is_known_by_two_names_or_two_by_one() -> None:
+    """Nor is one both the original's and not."""
+    assert len(set(EVERY)) == len(EVERY)
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"),
+    [("pressur", "pressure"), ("Uptime", "uptime"), ("load_per_cpu", "load_per_processor"),
+     ("file-handles", "file_handles")],
+)  # fmt: skip
+def test_a_slip_is_told_the_nearest_name(word: str, nearest: str) -> None:
+    """Of all names that there are."""
+    assert refused(further_families, ["pressure", word]) == (word, nearest)
+
+
+def test_what_is_near_to_nothing_is_told_all_names() -> None:
+    """Those that can stand there."""
+    assert refused(further_families, ["xyz"]) == ("xyz", f"one of {', '.join(FURTHER)}")
+    assert refused(original_families, ["xyz"]) == ("xyz", f"one of {', '.join(ORIGINAL)}")
+
+
+def test_a_family_in_the_wrong_list_is_sent_to_the_other() -> None:
+    """Who lists one of the original's may believe that it alone is polled then."""
+    assert "families_off" in refused(further_families, ["memory"])[1]
+    assert "leave this one out of families" in refused(original_families, ["uptime"])[1]
+
+
+@pytest.mark.parametrize("check", [further_families, original_families, patterns])
+@pytest.mark.parametrize("value", ["pressure", 5, {"pressure": True}, True])
+def test_one_word_is_no_list(check: object, value: object) -> None:
+    """Not even a right one: what is meant is not guessed."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the setting's words follow
+        check(value)  # type: ignore[operator]
+    assert not isinstance(caught.value, UnfitError)
+
+
+def test_a_word_that_yaml_takes_for_something_else_is_named() -> None:
+    """`off` without quotes is false to YAML, `eth` is text, and 5 is a number."""
+    assert refused(patterns, ["eth0", False])[0] is False
+    assert "quotes" in refused(patterns, [5])[1]
+
+
+@pytest.mark.parametrize("pattern", ["", "a\nb", "\0", "eth[0-9", "[", "[!]", "[]", "a[!x"])
+def test_a_bad_pattern_is_named(pattern: str) -> None:
+    """What can match nothing, and a bracket that is not closed."""
+    assert refused(patterns, ["*", pattern])[0] == pattern
+
+
+@pytest.mark.parametrize("pattern", ["*", "eth[0-9]", "[!a-c]*", "[]]", "[[]", "[!]]", "/mnt/a b"])
+def test_a_good_pattern_is_kept(pattern: str) -> None:
+    """As it is."""
+    assert patterns([pattern]) == (pattern,)
