@@ -101,11 +101,15 @@ class Arbiter:
         try:
             while not self._finished():
                 self._start_what_is_due()
-                self._wait()
-                self._take_signals()
+                readable = self._wait()
+                signals = self._wakeup.take() if self._wakeup in readable else set()
+                self._act_on(signals)
                 for worker in self._workers:
-                    self._listen(worker)
-                    self._bury(worker)
+                    if worker.link in readable:
+                        self._listen(worker)
+                    # The kernel tells of each end, and a link ends with its process.
+                    if signal.SIGCHLD in signals or worker.link is None:
+                        self._bury(worker)
                     self._replace_if_silent(worker)
                 self._relay.lease_to(self._uploader)
                 self._begin_polling()
@@ -127,7 +131,8 @@ class Arbiter:
 
     # --- waiting
 
-    def _wait(self) -> None:
+    def _wait(self) -> list[FileDescriptorLike]:
+        """Wait until there is something to do; whom there is something to read from."""
         links = [worker.link for worker in self._workers if worker.link is not None]
         reading: list[FileDescriptorLike] = [self._wakeup, self._door, *links]
         writing = [link for link in links if link.unsent_bytes]
@@ -141,6 +146,7 @@ class Arbiter:
             # If nobody is there any more, that is noticed when it is listened to.
             with contextlib.suppress(LinkClosedError):
                 link.flush()
+        return readable
 
     def _forgive_silence(self, planned: float) -> None:
         """Begin to count silence anew where nothing could be said, or nothing could be heard."""
@@ -264,8 +270,7 @@ class Arbiter:
         for worker in self._workers:
             worker.signal(signal.SIGUSR1)
 
-    def _take_signals(self) -> None:
-        signals = self._wakeup.take()
+    def _act_on(self, signals: set[signal.Signals]) -> None:
         if self._stop_by is not None:
             return
         if signals & _STOPPING:

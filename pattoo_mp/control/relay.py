@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
 from pattoo_mp.control.drainage import Drainage
-from pattoo_mp.control.ledger import CHANNEL_FULL, Ledger
+from pattoo_mp.control.ledger import CHANNEL_FULL
 from pattoo_mp.control.recent import Recent, window_s
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind, UploadState
@@ -15,6 +15,7 @@ from pattoo_mp.model import Poll
 
 if TYPE_CHECKING:
     from pattoo_mp.channel import Channel
+    from pattoo_mp.control.ledger import Ledger
     from pattoo_mp.control.recent import Counts
     from pattoo_mp.control.worker import Worker
     from pattoo_mp.link import Link, Message
@@ -23,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 #: What the uploader may hold that is not in the spool yet.
 _LEASED_BYTES: Final = 1 << 20
-_EMPTY_BOOK: Final = Ledger(1).book()
+_NOTHING_NOTED: Final = (0, 0)
 _COLLECTOR_WAS_DOWN: Final = "the collector was down"
 
 
@@ -40,7 +41,7 @@ class Relay:
         self.closed = False
         self.any_kept = False
         self._upload_before = UploadState()
-        self._book = _EMPTY_BOOK
+        self._noted = _NOTHING_NOTED
         self._last_layout_id = ""
         self._new_collector = False
 
@@ -81,7 +82,7 @@ class Relay:
         self._last_layout_id = ""
         self._upload_before = self.upload
         self.drainage.stopped()
-        self._book = _EMPTY_BOOK
+        self._noted = _NOTHING_NOTED
 
     def lease_to(self, uploader: Worker) -> None:
         """Give the uploader what waits, as far as it may hold more."""
@@ -177,7 +178,8 @@ class Relay:
 
     def _send_book(self, link: Link) -> None:
         """Give the uploader what only control knows, if it changed and polls follow to keep it."""
-        book = self.ledger.book()
-        if book != self._book:
-            link.send(Kind.BOOK, book)
-            self._book = book
+        # No gap is without ticks that were missed: these two tell whether there is anything new.
+        noted = (self.ledger.missed.total(), self.ledger.dropped.total())
+        if noted != self._noted:
+            link.send(Kind.BOOK, self.ledger.book())
+            self._noted = noted
