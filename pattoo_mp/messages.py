@@ -88,7 +88,7 @@ class Account:
 
     `kept_of_channel` and `sequence` are of this control process's channel alone. Times (ms) are of
     polls, 0 if there is none: the newest that was kept, the newest that the server has, and the
-    oldest that waits.
+    oldest that waits; but for `dropped_ms`, which is when one was dropped last.
     """
 
     sequence: int = 0
@@ -100,5 +100,6 @@ class Account:
     newest_ms: int = 0
     delivered_ms: int = 0
     oldest_ms: int = 0
+    dropped_ms: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     book: str = ""

@@ -46,14 +46,17 @@ class Drainage:
         return sum(polls for _, polls in others) / max(between_s, spacing_s)
 
 
-def spacing_s(interval_ms: int) -> float:
-    """The time from one post to the next while the server is well."""
-    return max(interval_ms / 1000, _LEAST_SPACING_S)
+def spacing_s(interval_ms: int, jitter_s: float = 0.0) -> float:
+    """The time from one post to the next while the server is well.
+
+    `jitter_s` is for how long a post may be put off so that the agents of a site do not all post at once.
+    """
+    return max(interval_ms / 1000, jitter_s, _LEAST_SPACING_S)
 
 
-def is_behind(since_ms: int, interval_ms: int, now_ms: int) -> bool:
+def is_behind(since_ms: int, spacing_ms: int, now_ms: int) -> bool:
     """Whether what has waited since then should have been posted three posts ago; 0 is never."""
-    return 0 < since_ms < now_ms - _CHANCES * spacing_s(interval_ms) * 1000
+    return 0 < since_ms < now_ms - _CHANCES * spacing_ms
 
 
 def backlog(waiting: int, polls_per_s: float | None, interval_ms: int) -> dict[str, float | None]:

@@ -47,6 +47,7 @@ def snapshot(
         "gaps": [asdict(gap) for gap in ledger.gaps],
         "posts": {
             "server": upload.server,
+            "spacing_ms": round(spacing_s(ledger.interval_ms, live.config.jitter_s) * 1000),
             "count": upload.posts,
             "sent_bytes": upload.sent_bytes,
             "last_ms": upload.last_post_ms,
@@ -62,7 +63,7 @@ def snapshot(
         },
         "reload": live.snapshot(workers),
     }
-    status["backlog"] = _backlog(relay, status["polls"], now_ms)
+    status["backlog"] = _backlog(relay, status)
     status["troubles"] = troubles(status)
     return status
 
@@ -108,6 +109,7 @@ def _polls(relay: Relay) -> dict[str, Any]:
         "since_start": ledger.polled,
         "last_ms": ledger.last_poll_ms if ledger.polled else 0,
         "last_delivered_ms": account.delivered_ms,
+        "last_dropped_ms": account.dropped_ms,
         "oldest_waiting_ms": account.oldest_ms or relay.channel.oldest_ms,
     }
 
@@ -117,10 +119,10 @@ def _recent(relay: Relay) -> dict[str, float]:
     return {"seconds": round(seconds, 3), **counts}
 
 
-def _backlog(relay: Relay, polls: dict[str, Any], now_ms: int) -> dict[str, float | None]:
+def _backlog(relay: Relay, status: dict[str, Any]) -> dict[str, float | None]:
     """What waits though the server should have it: nothing, as long as all goes its usual way."""
-    interval_ms = relay.ledger.interval_ms
-    if not is_behind(polls["oldest_waiting_ms"], interval_ms, now_ms):
+    polls, interval_ms = status["polls"], status["interval_ms"]
+    if not is_behind(polls["oldest_waiting_ms"], status["posts"]["spacing_ms"], status["now_ms"]):
         return backlog(0, None, interval_ms)
     speed = relay.drainage.polls_per_s(spacing_s(interval_ms))
     return backlog(polls["in_spool"] + polls["in_channel"], speed, interval_ms)

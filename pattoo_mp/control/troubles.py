@@ -65,10 +65,15 @@ def trouble(code: Code, subject: str = "", since_ms: int = 0) -> Trouble:
     return {"code": code, "subject": subject, "since_ms": since_ms}
 
 
+def _lately_ms(status: Status) -> float:
+    """Since when something happened of late."""
+    return float(status["now_ms"] - window_s(status["interval_ms"]) * 1000)
+
+
 def _of_workers(status: Status) -> list[Trouble]:
     found = []
     now_ms = status["now_ms"]
-    lately_ms = now_ms - window_s(status["interval_ms"]) * 1000
+    lately_ms = _lately_ms(status)
     is_new = now_ms < status["control"]["started_ms"] + _START_MS
     for name, worker in status["workers"].items():
         deaths = [death_ms for death_ms in worker["deaths_ms"] if death_ms >= lately_ms]
@@ -105,18 +110,20 @@ def _of_the_server(status: Status) -> list[Trouble]:
     if since_ms > status["now_ms"]:
         # The clock was set back; only what failed since then has a time that means something.
         since_ms = status["posts"]["failing_since_ms"]
-    if waiting_ms and is_behind(since_ms, status["interval_ms"], status["now_ms"]):
+    if waiting_ms and is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"]):
         return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
     return []
 
 
 def _of_the_account(status: Status) -> list[Trouble]:
-    recent = status["recent"]
+    recent, polls = status["recent"], status["polls"]
     found = []
-    if recent["dropped"]:
+    # A spool that was found to be damaged at the start lost polls before there was anything recent.
+    is_lately = _lately_ms(status) <= polls["last_dropped_ms"] <= status["now_ms"]
+    if recent["dropped"] or is_lately:
         found.append(trouble(Code.DROPPING))
     if recent["quarantined"]:
         found.append(trouble(Code.QUARANTINE))
-    if status["polls"]["unaccounted"]:
+    if polls["unaccounted"]:
         found.append(trouble(Code.UNACCOUNTED))
     return found

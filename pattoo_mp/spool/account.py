@@ -7,6 +7,7 @@ closes after any crash.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ class SpoolState:
 
     `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
     `newest_ms` is the newest poll ever kept, `delivered_ms` the newest that the server has, and
-    `oldest_ms` the oldest that waits, 0 if none does (ms since the epoch). `book` is what the
+    `oldest_ms` the oldest that waits, 0 if none does; `dropped_ms` is when a poll was dropped last
+    (all in ms since the epoch). `book` is what the
     channel's side asked to be kept.
     `commits` tells an older account from a newer one; `acknowledged_id` is the last one delivered.
     """
@@ -38,6 +40,7 @@ class SpoolState:
     newest_ms: int = 0
     delivered_ms: int = 0
     oldest_ms: int = 0
+    dropped_ms: int = 0
     envelope_ms: int = 0
     commits: int = 0
     acknowledged_id: int = 0
@@ -54,12 +57,19 @@ class SpoolState:
             "delivered": self.delivered,
             "newest_ms": self.newest_ms,
             "delivered_ms": self.delivered_ms,
+            "dropped_ms": self.dropped_ms,
             "envelope_ms": self.envelope_ms,
             "commits": self.commits,
             "acknowledged_id": self.acknowledged_id,
             "book": self.book,
             "dropped": json.dumps(self.dropped),
         }
+
+    def drop(self, reason: str, polls: int) -> None:
+        """Count polls as dropped, and note when that was."""
+        if polls:
+            self.dropped[reason] += polls
+            self.dropped_ms = time.time_ns() // 1_000_000
 
     def copy(self) -> SpoolState:
         """One to change; it becomes the state once its commit is done."""

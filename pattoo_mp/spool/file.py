@@ -216,8 +216,7 @@ def _settled(known: SpoolState, saved: int, reason: str) -> SpoolState:
     """The account once so many polls are saved, and the rest is counted as dropped."""
     state = known.copy()
     lost = state.lost(saved)
-    if lost:
-        state.dropped[reason] += lost
+    state.drop(reason, lost)
     state.kept = max(state.kept, state.delivered + state.dropped.total() + saved)
     state.waiting, state.quarantined = saved, 0
     state.commits += 1

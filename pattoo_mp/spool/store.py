@@ -158,8 +158,7 @@ class Spool:
         now.kept += len(new)
         now.kept_of_channel += len(new)
         now.waiting += len(timely)
-        if len(timely) < len(new):
-            now.dropped[_OLDER] += len(new) - len(timely)
+        now.drop(_OLDER, len(new) - len(timely))
         used_before = self._file.tables.used_bytes()
         with self._file.transaction(now) as tables:
             tables.add(timely, layouts)
@@ -221,7 +220,7 @@ class Spool:
                 return
             removed = tables.remove_oldest(len(too_old))
             now.waiting -= removed
-            now.dropped[_TOO_OLD] += removed
+            now.drop(_TOO_OLD, removed)
             if len(too_old) < len(found):
                 return
 
@@ -231,7 +230,7 @@ class Spool:
             share = excess * now.waiting // max(1, tables.used_bytes())
             removed = tables.remove_oldest(min(now.waiting - 1, max(1, share)))
             now.waiting -= removed
-            now.dropped[reason] += removed
+            now.drop(reason, removed)
             if not removed:
                 return
 

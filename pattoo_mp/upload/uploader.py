@@ -249,6 +249,7 @@ class Uploader:
             newest_ms=state.newest_ms,
             delivered_ms=state.delivered_ms,
             oldest_ms=state.oldest_ms,
+            dropped_ms=state.dropped_ms,
             dropped=dict(state.dropped),
             book=state.book,
         )

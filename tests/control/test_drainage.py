@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.drainage import Drainage, backlog, gone_in_s, is_behind
+from pattoo_mp.control.drainage import Drainage, backlog, gone_in_s, is_behind, spacing_s
 
 
 class Clock:
@@ -70,16 +70,23 @@ def test_a_backlog_is_gone_when_more_was_taken_than_came(
 
 
 @pytest.mark.parametrize(
-    ("waited_s", "interval_ms", "expected"),
-    [(29.9, 10_000, False), (30.1, 10_000, True), (2.9, 10, False), (3.1, 10, True),
-     (899, 300_000, False), (901, 300_000, True), (-5, 1000, False)],
-)  # fmt: skip
-def test_a_poll_that_waited_for_three_posts_is_behind(
-    waited_s: float, interval_ms: int, *, expected: bool
-) -> None:
-    """A post comes at each interval, but no more often than once a second."""
+    ("waited_s", "expected"), [(29.9, False), (30.1, True), (-5, False), (10**9, False)]
+)
+def test_a_poll_that_waited_for_three_posts_is_behind(waited_s: float, *, expected: bool) -> None:
+    """Here for half a minute; one of before 1970 is none."""
     now_ms = 10**12
-    assert is_behind(now_ms - int(waited_s * 1000), interval_ms, now_ms) == expected
+    assert is_behind(now_ms - int(waited_s * 1000), 10_000, now_ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "jitter_s", "expected"),
+    [(10, 0, 1), (10_000, 2.5, 10), (300_000, 60, 300), (10_000, 60, 60)],
+)
+def test_posts_are_an_interval_apart_or_as_far_as_they_are_put_off(
+    interval_ms: int, jitter_s: float, expected: float
+) -> None:
+    """And a second at least."""
+    assert spacing_s(interval_ms, jitter_s) == expected
 
 
 def test_where_nothing_waits_nothing_is_behind() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,13 +70,16 @@ def test_when_the_spool_is_full_the_oldest_go_and_are_counted(path: Path) -> Non
 
 
 def test_what_is_too_old_goes_and_is_counted(path: Path) -> None:
-    """`max_age_s` is measured against the newest poll, so no wall clock can empty a spool."""
+    """`max_age_s` is measured against the newest poll, so no wall clock can empty a spool. When is noted, too."""
     spool = Spool(path, Limits(max_age_s=10))
+    begun_ms = time.time_ns() // 1_000_000
+    assert spool.state.dropped_ms == 0
     for second in range(1, 31):
         spool.append([(second, Poll(LAYOUT.identifier, second * 1000, b""))], LAYOUTS, "c")
         assert_closed(spool)
     assert times(spool) == [second * 1000 for second in range(20, 31)]
     assert spool.state.dropped == {"too old": 19}
+    assert begun_ms <= spool.state.dropped_ms <= time.time_ns() // 1_000_000
     spool.close()
 
 

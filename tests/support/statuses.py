@@ -36,12 +36,13 @@ def status(**changes: object) -> dict[str, Any]:
         "polls": {
             "polled": 1000, "delivered": 999, "in_channel": 0, "in_spool": 1, "quarantined": 0,
             "dropped": {}, "unaccounted": 0, "since_start": 360, "last_ms": NOON_MS - 250,
-            "last_delivered_ms": NOON_MS - 10_250, "oldest_waiting_ms": NOON_MS - 250,
+            "last_delivered_ms": NOON_MS - 10_250, "last_dropped_ms": 0,
+            "oldest_waiting_ms": NOON_MS - 250,
         },
         "missed": {},
         "gaps": [],
         "posts": {
-            "server": "http://pattoo:20201/", "count": 359, "sent_bytes": 7_200_000,
+            "server": "http://pattoo:20201/", "spacing_ms": 10_000, "count": 359, "sent_bytes": 7_200_000,
             "last_ms": NOON_MS - 10_000, "last_error": "", "last_error_ms": 0,
             "failing_since_ms": 0,
         },

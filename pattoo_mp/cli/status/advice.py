@@ -70,10 +70,14 @@ def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
 
 
 def _dropping(status: Status, _: Trouble) -> str:
+    recent = status["recent"]
+    if recent["dropped"]:
+        dropped = f"{number(recent['dropped'], 'poll')} dropped in the last {units.time(recent['seconds'])}"
+    else:
+        dropped = f"polls were dropped at {time(status['polls']['last_dropped_ms'])}"
     return (
-        f"{number(status['recent']['dropped'], 'poll')} dropped in the last "
-        f"{units.time(status['recent']['seconds'])}. See the reasons at Dropped: bring the server "
-        "back, make room on the disk, or raise spool_max_bytes and spool_max_age"
+        f"{dropped}. See the reasons at Dropped: bring the server back, make room on the disk, or "
+        "raise spool_max_bytes and spool_max_age"
     )
 
 

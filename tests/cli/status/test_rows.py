@@ -83,6 +83,12 @@ def test_a_configuration_that_was_refused_is_told() -> None:
     )
 
 
+def test_polls_dropped_before_the_start_are_told_with_when() -> None:
+    """Nothing of it is in what is recent."""
+    told = report(polls={"dropped": {"the spool was damaged": 9}, "last_dropped_ms": NOON_MS})
+    assert told["Trouble"].startswith("polls were dropped at 2024-05-06 12:00:00.250. ")
+
+
 def test_the_troubles_come_first() -> None:
     """At 3 a.m. nobody reads on to the end."""
     assert [row.label for row in rows(server_gone())][:2] == ["Trouble", "Control"]
