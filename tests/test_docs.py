@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.cli.verbs import OPTIONS, VERBS
 from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import ledger, relay
 from pattoo_mp.control.troubles import Code
@@ -46,6 +47,20 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_commands_that_pages_show_are_there() -> None:
+    """Verbs and options of the agent, and targets of make; history and decisions may name others."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    text = "\n".join(page.read_text() for page in pages if page.name != "changelog.md")
+    agents = re.findall(r"pattoo_agent_os_autonomousd(?:\.py)?((?: --[a-z-]+)+)", text)
+    declared = {known.name for known in (*VERBS, *OPTIONS)} | {"--help", "--version"}
+    assert {word for words in agents for word in words.split()} - declared == set()
+    makes = re.findall(r"(?:`|\$ )make((?: [a-z]+)+)", text)
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {word for words in makes for word in words.split()} - set(targets) == set()
+    assert len(agents) > 30
+    assert len(makes) > 5
 
 
 @pytest.fixture(scope="module")
