@@ -22,19 +22,24 @@ _READY_BY_S: Final = 30.0
 #: How old what `systemctl status` shows may be, where no watchdog asks for more.
 _STATUS_S: Final = 30.0
 _TRY_AGAIN_S: Final = 1.0
+#: More than a terminal shows of `systemctl status`, and far less than a datagram holds.
+_LINE: Final = 1000
 
 
 class Notifier:
     """Tells systemd, from control's own loop. Without an address it has nothing to do.
 
     `watchdog_s` is systemd's WatchdogSec: it hears from us twice in that time (sd_watchdog_enabled(3)).
+    Polls that flow without being kept are told as readiness after `ready_by_s`.
     """
 
-    def __init__(self, address: str = "", watchdog_s: float = _NEVER) -> None:
+    def __init__(
+        self, address: str = "", watchdog_s: float = _NEVER, *, ready_by_s: float = _READY_BY_S
+    ) -> None:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._has_watchdog = watchdog_s != _NEVER
         self._every_s = watchdog_s / 2 if self._has_watchdog else _STATUS_S
-        self._due_at = time.monotonic() + _READY_BY_S
+        self._due_at = time.monotonic() + ready_by_s
         self._is_ready = False
         self._told_ready = False
         self._failed = False
@@ -93,7 +98,8 @@ class Notifier:
         try:
             # Never to wait for systemd is worth more than a line.
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-                sender.sendto("\n".join(lines).encode(), self._address)
+                # A mount's name need not be UTF-8, and is no reason to end.
+                sender.sendto("\n".join(lines).encode(errors="backslashreplace"), self._address)
         except OSError as error:
             if not self._failed:
                 _LOG.warning("systemd at %r cannot be told: %s.", self._address, error)
@@ -107,7 +113,7 @@ def sentence(status: dict[str, Any]) -> str:
     """One line for `systemctl status`, from the status as control answers it."""
     polls, posts = status["polls"], status["posts"]
     waiting = polls["in_channel"] + polls["in_spool"]
-    parts = [f"{polls['since_start']} polls, one every {status['interval_ms'] / 1000:g} s"]
+    parts = [f"{polls['since_start']} polled, one every {status['interval_ms'] / 1000:g} s"]
     parts.append(f"{waiting} waiting")
     dropped = sum(polls["dropped"].values())
     if dropped:
@@ -118,7 +124,7 @@ def sentence(status: dict[str, Any]) -> str:
         parts += [f"{name}: {what}: {why}" for what, why in worker["troubles"].items()]
         if not worker["pid"] and worker["last_death"]:
             parts.append(f"{name} ended by {worker['last_death']}")
-    return " ".join("; ".join(parts).split())
+    return " ".join("; ".join(parts).split())[:_LINE]
 
 
 def without_systemd(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ FINE: dict[str, Any] = {
     "posts": {"failing_since_ms": 0, "last_error": "an old one"},
     "workers": {"uploader": {"pid": 7, "last_death": "signal SIGKILL", "troubles": {}}},
 }
-WORDS = "12 polls, one every 300 s; 3 waiting"
+WORDS = "12 polled, one every 300 s; 3 waiting"
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
@@ -38,6 +39,18 @@ def test_readiness_is_told_once(home: Path, kind: str) -> None:
         notifier.beat(lambda: FINE)
         assert systemd.listen() == [{"STATUS": WORDS, "READY": "1"}]
     assert notifier.wake_at == NEVER
+
+
+def test_polls_that_cannot_be_kept_are_a_service_too(home: Path) -> None:
+    """After a while; where none is polled, systemd hears why, and goes on waiting."""
+    none = {**FINE, "polls": {**FINE["polls"], "since_start": 0}}
+    with Systemd(f"@{home}") as systemd:
+        for status in (none, FINE):
+            Notifier(f"@{home}", ready_by_s=0.0).beat(partial(dict[str, Any], status))
+        assert [sorted(datagram) for datagram in systemd.listen()] == [
+            ["STATUS"],
+            ["READY", "STATUS"],
+        ]
 
 
 def test_the_watchdog_is_fed_at_half_its_time(home: Path) -> None:
@@ -145,6 +158,21 @@ def test_what_is_wrong_is_in_the_one_line() -> None:
         f"{WORDS}; 4 dropped; Connection refused; collector ended by signal SIGSEGV; "
         "uploader: spool: no space"
     )
+
+
+def test_any_name_of_a_mount_can_be_told(home: Path) -> None:
+    """One that is not UTF-8, and many of them: a line, and no error."""
+    troubles = {f"disk_partitions /mnt/\udcff{n}": "Permission denied" for n in range(10_000)}
+    workers = {"collector": {"pid": 7, "last_death": "", "troubles": troubles}}
+    with Systemd(f"@{home}") as systemd:
+        notifier = Notifier(f"@{home}")
+        notifier.ready()
+        notifier.beat(lambda: {**FINE, "workers": workers})
+        (line,) = systemd.told("STATUS")
+    assert line.startswith(
+        f"{WORDS}; collector: disk_partitions /mnt/\\udcff0: Permission denied; "
+    )
+    assert len(line) < 10_000
 
 
 def test_a_detached_process_inherits_nothing_of_systemds() -> None:

@@ -52,8 +52,8 @@ def test_readiness_the_watchdog_a_reload_and_the_end_are_told(
     wait_for(lambda: len(systemd.told("WATCHDOG")) > 4, what="four beats")
     first_ready = next(n for n, datagram in enumerate(systemd.heard) if "READY" in datagram)
     assert systemd.told("READY") == ["1"]
-    assert "0 polls" not in systemd.heard[first_ready]["STATUS"]
-    assert "polls, one every 0.1 s; " in systemd.told("STATUS")[-1]
+    assert "0 polled" not in systemd.heard[first_ready]["STATUS"]
+    assert "polled, one every 0.1 s; " in systemd.told("STATUS")[-1]
     service.send_signal(signal.SIGHUP)
     wait_for(lambda: len(systemd.told("READY")) == 2, what="the end of a reload")
     reloads = [n for n, datagram in enumerate(systemd.heard) if "RELOADING" in datagram]
