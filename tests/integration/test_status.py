@@ -150,6 +150,20 @@ def test_a_backlog_that_drains_has_an_estimate_and_a_bar(
         assert terminal.end() == 0
 
 
+def test_polls_that_were_lost_with_a_damaged_spool_exit_1(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """They were lost before control counted anything, and are told all the same."""
+    agent = make_agent(port=server.port)
+    fill(agent)
+    os.truncate(agent.spool, agent.spool.stat().st_size // 2)
+    agent.start()
+    done = agent.run("--status")
+    assert done.returncode == 1
+    assert re.search(r"\n  Trouble +polls were dropped at ", done.stdout)
+    assert re.search(r"\n  Dropped +\d+ polls \(\d+ the spool was damaged\)", done.stdout)
+
+
 def test_a_watch_ends_on_ctrl_c_with_the_terminal_as_it_was(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
