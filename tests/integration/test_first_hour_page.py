@@ -32,6 +32,8 @@ class Shell:
 
     def __init__(self, home: Path) -> None:
         environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        # As the page will set it: what goes wrong before that must not touch a real agent.
+        environment["PATTOO_CONFIGDIR"] = str(home / "etc")
         self._bash = subprocess.Popen(
             ["bash", "--norc"], env=environment, cwd=home, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
