@@ -11,6 +11,7 @@ from pattoo_mp.setup.layout import CONFIGURATION, USER, File
 from pattoo_mp.setup.replacing import replaced, without_quotes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _UNIT: Final = f"/etc/systemd/system/{PROGRAM}.service"
@@ -83,6 +84,14 @@ def how_to_begin(boot: Boot, programs: Path) -> str:
         Boot.SUPERVISORD: "supervisorctl update",
         Boot.NONE: f"sudo -u {USER} {programs / PROGRAM} --start",
     }[boot]
+
+
+def how_to_forget(removed: Iterable[str]) -> list[str]:
+    """The commands that make systemd or supervisord forget the files that were removed."""
+    commands = {_UNIT: "systemctl daemon-reload"} | {
+        f"{directory}/{name}": "supervisorctl update" for directory, name in _SECTIONS.items()
+    }
+    return [commands[path] for path in removed if path in commands]
 
 
 def _section_path(root: Path) -> str:

@@ -69,6 +69,9 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     there = look(arguments.root, [*done.files, *done.directories])
     steps = plan.uninstall(there, done, purge=arguments.purge)
     _carry_out(steps, arguments, done)
+    if arguments.root == HOST and not arguments.dry_run:
+        removed = [step.what for step in steps if step.act is Act.REMOVE_FILE]
+        _say_next(boot.how_to_forget(removed))
     return DONE
 
 
@@ -144,12 +147,24 @@ def _say_what_is_next(chosen: Boot, steps: list[Step]) -> None:
             f"{barrier}: the user {USER} cannot pass it, and so not run {command}; "
             f"expected an environment such as /opt/pattoo_mp"
         )
-    _say("\nNext:")
-    if any(
-        step.act is Act.WRITE and step.what == f"{CONFIGURATION}/{SHARED_FILE}" for step in steps
-    ):
-        _say(f"  edit {CONFIGURATION}/{SHARED_FILE}: where is the server?")
-    if any(step.act is Act.WRITE and step.what == rotation.PATH for step in steps):
-        _say(f"  set log_max_bytes to 0 in {CONFIGURATION}/{AGENT_FILE}: logrotate rotates now")
-    _say(f"  sudo -u {USER} {command} --check")
-    _say(f"  {boot.how_to_begin(chosen, programs())}")
+    todo = []
+    if _is_written(f"{CONFIGURATION}/{SHARED_FILE}", steps):
+        todo.append(f"edit {CONFIGURATION}/{SHARED_FILE}: where is the server?")
+    if _is_written(rotation.PATH, steps):
+        todo.append(
+            f"set log_max_bytes to 0 in {CONFIGURATION}/{AGENT_FILE}: logrotate rotates now"
+        )
+    todo.append(f"sudo -u {USER} {command} --check")
+    todo.append(boot.how_to_begin(chosen, programs()))
+    _say_next(todo)
+
+
+def _is_written(path: str, steps: list[Step]) -> bool:
+    return any(step.act is Act.WRITE and step.what == path for step in steps)
+
+
+def _say_next(todo: list[str]) -> None:
+    if todo:
+        _say("\nNext:")
+    for step in todo:
+        _say(f"  {step}")

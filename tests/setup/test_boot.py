@@ -60,6 +60,15 @@ def test_a_systemd_that_runs_comes_first(home: Path) -> None:
     assert boot.detect(home) is Boot.SYSTEMD
 
 
+def test_who_has_to_forget_a_removed_file_is_told() -> None:
+    """Systemd or supervisord; of other files nobody keeps a memory."""
+    assert boot.how_to_forget(["/etc/pattoo/pattoo.yaml"]) == []
+    assert boot.how_to_forget([f"/etc/systemd/system/{NAME}.service"]) == [
+        "systemctl daemon-reload"
+    ]
+    assert boot.how_to_forget([f"/etc/supervisord.d/{NAME}.ini"]) == ["supervisorctl update"]
+
+
 def test_a_place_that_would_need_quotes_is_refused(home: Path) -> None:
     """A unit with it would not mean what it says."""
     with pytest.raises(SetupError, match="has characters that need quotes"):
