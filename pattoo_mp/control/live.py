@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.change import changes
 from pattoo_mp.errors import ConfigError
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pattoo_mp.control.worker import Worker
 
 _LOG = logging.getLogger(__name__)
+
+#: Of another file that lies in the place of ours every line may be a problem. These tell it, too.
+_PROBLEMS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class LiveConfig:
         }
 
     def _refuse(self, problems: Sequence[str]) -> None:
+        if len(problems) > _PROBLEMS:
+            problems = [*problems[:_PROBLEMS], f"and {len(problems) - _PROBLEMS} more; see --check"]
         self._note(problems=tuple(problems))
         for problem in problems:
             _LOG.error("The new configuration is refused: %s", problem)

@@ -118,6 +118,15 @@ def test_a_refused_configuration_changes_nothing(rig: Rig) -> None:
     assert rig.live.snapshot(rig.workers)["problems"] == []
 
 
+def test_of_very_many_problems_the_first_are_told(rig: Rig) -> None:
+    """A log and a status that hold a hundred thousand lines help nobody."""
+    rig.problems = [f"{number}" for number in range(100_000)]
+    rig.reload()
+    *told, last = rig.live.snapshot(rig.workers)["problems"]
+    assert told == rig.problems[:20]
+    assert last == "and 99980 more; see --check"
+
+
 def test_a_configuration_that_control_itself_cannot_go_by_is_refused(rig: Rig) -> None:
     """A log that cannot be opened: one line, and the workers are told nothing."""
     rig.found = replace(rig.found, log_level="info")
