@@ -57,6 +57,7 @@ def note(step: Step, record: Record) -> None:
             record.user = ""
     if step.file is not None:
         record.files[step.what] = step.file.digest
+        record.offered.pop(step.what, None)
         if step.offered_for:
             record.offered[step.offered_for] = step.file.digest
 

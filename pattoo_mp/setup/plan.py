@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import SetupError
 from pattoo_mp.setup.found import Found, Kind
 from pattoo_mp.setup.layout import Directory, File, Layout, is_configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pattoo_mp.setup.record import Record
 
-_PURGE = "--purge removes it"
+_PURGE: Final = "--purge removes it"
+_NEW: Final = ".new"
 
 
 class Act(Enum):
@@ -55,7 +56,7 @@ class Step:
 
 def beside(path: str) -> str:
     """Where a file of ours goes when a person's is in its place."""
-    return f"{path}.new"
+    return f"{path}{_NEW}"
 
 
 def paths(layout: Layout, record: Record) -> list[str]:
@@ -128,9 +129,7 @@ def uninstall(there: Mapping[str, Found], record: Record, *, purge: bool) -> lis
         for path, digest in record.files.items()
     ]
     inner_first = sorted(record.directories, reverse=True)
-    steps += [
-        step for path in inner_first for step in _without_directory(path, there[path], purge=purge)
-    ]
+    steps += [_without_directory(path, there[path], purge=purge) for path in inner_first]
     if record.user:
         steps.append(
             Step(Act.REMOVE_USER, "remove", record.user, "the user")
@@ -147,15 +146,14 @@ def _without_file(path: str, there: Found, digest: str, *, purge: bool) -> Step:
         return Step(Act.REMOVE_FILE, "remove", path)
     if there.digest != digest:
         return Step(Act.NOTHING, "leave", path, f"is yours; {_PURGE}")
-    if is_configuration(path) and not path.endswith(beside("")):
+    if is_configuration(path) and not path.endswith(_NEW):
         return Step(Act.NOTHING, "leave", path, f"configuration; {_PURGE}")
     return Step(Act.REMOVE_FILE, "remove", path)
 
 
-def _without_directory(path: str, there: Found, *, purge: bool) -> Iterator[Step]:
+def _without_directory(path: str, there: Found, *, purge: bool) -> Step:
     if there.kind is not Kind.DIRECTORY:
-        yield Step(Act.FORGET, "forget", path, "is not there any more")
-    elif purge:
-        yield Step(Act.REMOVE_TREE, "remove", path, "with all in it")
-    else:
-        yield Step(Act.NOTHING, "leave", path, _PURGE)
+        return Step(Act.FORGET, "forget", path, "is not there any more")
+    if purge:
+        return Step(Act.REMOVE_TREE, "remove", path, "with all in it")
+    return Step(Act.NOTHING, "leave", path, _PURGE)

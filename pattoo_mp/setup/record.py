@@ -21,7 +21,7 @@ PATH: Final = "/var/lib/pattoo_mp-setup/installed.json"
 class Record:
     """Digests (SHA-256) by path, directories and the user that install made.
 
-    `offered` has the digest of what we would have written where a person's file was.
+    `offered` has the digest of what was put beside a person's file since.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Record:
 
     def last_shipped(self, path: str) -> str:
         """The digest of what was shipped for `path` the last time; empty if nothing was."""
-        return self.files.get(path) or self.offered.get(path, "")
+        return self.offered.get(path) or self.files.get(path, "")
 
     def text(self) -> str:
         """The content of the file that keeps it."""

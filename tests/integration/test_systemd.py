@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.setup.layout import Directory
 from tests.support.agent import NAME, ROOT
 from tests.support.systemd import Systemd
 from tests.support.waiting import wait_for
@@ -82,9 +83,11 @@ def test_a_control_that_hangs_feeds_no_watchdog(
 
 
 def test_the_unit_asks_for_what_the_agent_does() -> None:
-    """Type, watchdog and its signal; half of the watchdog's time wakes an idle host seldom."""
+    """Type, watchdog and its signal; its directories are those that an installation makes."""
     unit = (ROOT / "conf" / f"{NAME}.service").read_text().splitlines()
     assert {"Type=notify", "WatchdogSec=60", "WatchdogSignal=SIGTERM"} <= set(unit)
+    mode = f"0{Directory('', is_agents=True).mode:o}"
+    assert {f"{kind}DirectoryMode={mode}" for kind in ("State", "Cache", "Logs")} <= set(unit)
 
 
 @pytest.mark.skipif(

@@ -78,6 +78,30 @@ def test_directories_are_the_agents_and_files_are_for_all_to_read(root: Path) ->
     }
 
 
+def test_what_a_new_release_ships_is_offered_once(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside a file that a person changed; whoever has seen it and removed it has it no more."""
+    setup(root, "install")
+    path = "/etc/pattoo/pattoo.yaml"
+    theirs = root / path.lstrip("/")
+    theirs.write_text(theirs.read_text() + "# mine\n")
+    noted = root / record.PATH.lstrip("/")
+    installed = json.loads(noted.read_text())
+    installed["files"][path] = "of an older release"
+    noted.write_text(json.dumps(installed))
+    setup(root, "install")
+    assert (root / f"{path}.new".lstrip("/")).exists()
+    before = files(root)
+    capsys.readouterr()
+    setup(root, "install")
+    assert f"keep    {path} (is yours)" in capsys.readouterr().out.splitlines()
+    assert files(root) == before
+    (root / f"{path}.new".lstrip("/")).unlink()
+    setup(root, "install")
+    assert not (root / f"{path}.new".lstrip("/")).exists()
+
+
 def test_a_configuration_that_is_there_is_kept_and_its_directories_are_made(root: Path) -> None:
     """An original agent's: its directories, not those of our sample."""
     (root / "etc/pattoo").mkdir(parents=True)
