@@ -18,6 +18,7 @@ from pattoo_mp.control.pidlock import PidLock
 from pattoo_mp.control.verbs import Agent
 from pattoo_mp.errors import PattooError
 from tests.support.statuses import server_gone, status
+from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -81,6 +82,24 @@ def test_an_agent_of_another_release_is_an_error_that_says_so(home: Path) -> Non
         pytest.raises(PattooError, match=r"schema 2; expected 1, which --restart brings"),
     ):
         ask(agent)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_ask_is_told_so(home: Path) -> None:
+    """Another user sees that it runs, and must not take it for one that hangs."""
+
+    def complaint() -> str:
+        with pytest.raises(PattooError) as caught:
+            ask(Agent(home))
+        return str(caught.value)
+
+    with control(home, saying(status())) as agent:
+        pid_file = paths.pid_file(home)
+        for path in (home, pid_file.parent, pid_file):
+            path.chmod(0o755)
+        assert as_nobody(complaint) == (
+            f"process {agent.pid}: we may not ask it; expected its user or root"
+        )
 
 
 @pytest.mark.parametrize(
