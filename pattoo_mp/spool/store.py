@@ -214,6 +214,8 @@ class Spool:
 
     def _drop_too_old(self, tables: Tables, now: SpoolState) -> None:
         limit_ms = self.limits.oldest_allowed_ms(now.newest_ms)
+        if tables.oldest_ms() >= limit_ms:
+            return  # as ever: there is no need to read hundreds of them
         while found := tables.oldest(_AGE_BATCH):
             too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
             if not too_old or found[0] is not too_old[0]:

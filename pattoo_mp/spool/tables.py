@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Pages given back to the file system after each delivery; all at once would take long.
 _VACUUM_PAGES: Final = 256
+#: So many free pages stay: more than a second of polls takes on an ordinary host.
+_SPARE_PAGES: Final = 8
 _SELECT: Final = (
     "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed, crc FROM polls "
     "LEFT JOIN layouts ON layouts.id = polls.layout "
@@ -53,6 +55,7 @@ class Tables:
         """
         self._path = path
         self._rows: dict[str, int] = {}
+        self._facts: dict[str, str | int] = {}
         if to_salvage:
             self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             # Else SQLite reads nothing of a file that is shorter than it was.
@@ -92,6 +95,7 @@ class Tables:
             self._connection.execute("COMMIT")
         except BaseException:
             self._rows.clear()
+            self._facts.clear()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
@@ -182,7 +186,14 @@ class Tables:
         return int(size * (pages - free))
 
     def give_back_pages(self) -> None:
-        """Shrink the file a little. Only `executescript` runs this PRAGMA for more than a page."""
+        """Shrink the file a little, unless the next polls fill what is free anyway.
+
+        To shrink it costs a commit of its own. Only `executescript` runs this PRAGMA for more than a
+        page.
+        """
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free <= _SPARE_PAGES:
+            return
         with suppress(sqlite3.OperationalError):  # what is removed is removed; the pages wait
             self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
 
@@ -221,12 +232,14 @@ class Tables:
         return row and row[0]
 
     def set_facts(self, facts: Mapping[str, str | int]) -> None:
-        """Set or replace facts."""
+        """Set or replace facts; those that this connection has set to the same are left alone."""
+        new = [(name, value) for name, value in facts.items() if self._facts.get(name) != value]
         self._connection.executemany(
             "INSERT INTO facts (name, value) VALUES (?, ?) "
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            facts.items(),
+            new,
         )
+        self._facts.update(new)
 
     def _set_up(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import requests
 import urllib3
+from requests.utils import get_netrc_auth
 
 from pattoo_mp import __version__
 from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, Outcome, StatusPage, one_line
@@ -44,6 +45,7 @@ class Transport:
                 "User-Agent": f"pattoo_mp/{__version__}",
             }
         )
+        self._session.settle(self.url)
 
     @property
     def url(self) -> str:
@@ -110,6 +112,16 @@ class Transport:
 
 class _Session(requests.Session):
     """Sees no redirects: what follows them not still reads all of their body, however long."""
+
+    def settle(self, url: str) -> None:
+        """Ask the environment once, rather than for each request, how `url` is to be reached.
+
+        Which proxy it names, whose certificates, and whose name and password (~/.netrc).
+        """
+        found = self.merge_environment_settings(url, {}, None, None, None)
+        self.proxies, self.verify = found["proxies"], found["verify"]
+        self.auth = get_netrc_auth(url)
+        self.trust_env = False
 
     def get_redirect_target(self, resp: Response) -> None:
         """Say that there is none."""

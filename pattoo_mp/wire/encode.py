@@ -65,6 +65,18 @@ class _Pairs:
     def number(self, pair: str) -> int:
         return self._numbers.setdefault(pair, len(self._numbers))
 
+    def value_numbers(self, values: Sequence[Value]) -> list[int | None]:
+        """The number of each value's pair; None for one that the server would not survive."""
+        known = self._numbers
+        found: list[int | None] = []
+        for value in values:
+            if sendable(value):
+                pair = f'["pattoo_value",{value!r}]'
+                found.append(known.setdefault(pair, len(known)))
+            else:
+                found.append(None)
+        return found
+
     def text(self) -> str:
         return ",".join(f'"{number}":{pair}' for pair, number in self._numbers.items())
 
@@ -94,7 +106,7 @@ class _Rows:
                 f"a poll of {len(values)} values for a layout of {len(self._rows)} series"
             )
         time = str(pairs.number(f'["pattoo_timestamp",{poll.timestamp_ms}]'))
-        numbers = [_value_number(value, pairs) for value in values]
+        numbers = pairs.value_numbers(values)
         if None not in numbers and numbers:
             return [self._whole.replace("T", time) % tuple(numbers)]
         kept = zip(self._rows, numbers, strict=True)
@@ -127,12 +139,6 @@ def _row(origin: Origin, series: Series, shared: list[int], pairs: _Pairs) -> st
     numbers.append(pairs.number(_pair("pattoo_key", key)))
     numbers.append(pairs.number(_pair("pattoo_checksum", checksum)))
     return f"[{','.join(map(str, numbers))},T,%d]"
-
-
-def _value_number(value: Value, pairs: _Pairs) -> int | None:
-    if not sendable(value):
-        return None
-    return pairs.number(f'["pattoo_value",{value!r}]')
 
 
 def _pair(key: str, value: str | int) -> str:

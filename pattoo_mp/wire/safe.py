@@ -19,6 +19,7 @@ TEXT_BYTES = 512
 #: From here on the server's DECIMAL(40,10) overflows.
 VALUE_LIMIT = 1e30
 _DIGEST_DIGITS = 16
+_SMALL = 2**63
 
 
 def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
@@ -51,6 +52,8 @@ def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 def sendable(value: object) -> TypeGuard[int | float]:
     """Say whether the server can store `value` as a number."""
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return True  # as nearly all of them
     # A bool is an int to Python and a fault to the server.
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
