@@ -51,6 +51,8 @@ class Spool:
         self._layouts: dict[str, Layout] = {}
         # As they were given last: what the file has of them may be damaged meanwhile.
         self._packed: dict[str, bytes] = {}
+        # The timestamp that was kept for the next post; 0 if it was given out, or none was.
+        self._envelope_ms = 0
         try:
             self._file = SpoolFile(path)
         except OSError as error:
@@ -80,15 +82,19 @@ class Spool:
         layouts: Mapping[str, bytes],
         channel: str,
         book: str = "",
+        now_ms: int = 0,
     ) -> int:
         """Keep polls, each with its sequence number in the channel of the name `channel`.
+
+        Given the time `now_ms`, the same commit keeps the timestamp of the next post: see
+        `next_envelope_ms`.
 
         Polls of that channel that are kept already are passed over: a worker that died between
         its commit and its acknowledgement is given them again. One that is older than a poll
         before it is dropped, and counted: the server would drop it without a word. Returns how
         many were new.
         """
-        return self._do(lambda: self._append(polls, layouts, channel, book))
+        return self._do(lambda: self._append(polls, layouts, channel, book, now_ms))
 
     def oldest(self, limit: int) -> list[Spooled]:
         """The oldest polls, at most `limit`, oldest first. They stay until acknowledged.
@@ -123,7 +129,8 @@ class Spool:
     def next_envelope_ms(self, now_ms: int) -> int:
         """A timestamp for a post: now, or later if one of now was given out before.
 
-        It is kept before it is returned, so it grows across restarts and clock steps: the
+        It is kept before it is returned, by a commit of its own if the last of polls did not do
+        so: then it is the time of that. So it grows across restarts and clock steps: the
         server names its files by it, and two of one name are one.
         """
         return self._do(lambda: self._next_envelope_ms(now_ms))
@@ -145,6 +152,7 @@ class Spool:
         layouts: Mapping[str, bytes],
         channel: str,
         book: str,
+        now_ms: int,
     ) -> int:
         now = self.state
         if now.channel != channel:
@@ -159,12 +167,15 @@ class Spool:
         now.kept_of_channel += len(new)
         now.waiting += len(timely)
         now.drop(_OLDER, len(new) - len(timely))
+        if now_ms:
+            now.envelope_ms = max(now_ms, now.envelope_ms + 1)
         used_before = self._file.tables.used_bytes()
         with self._file.transaction(now) as tables:
             tables.add(timely, layouts)
             self._drop_too_old(tables, now)
             self._drop_too_many(tables, now, used_before)
         self._packed = dict(layouts)
+        self._envelope_ms = now.envelope_ms if now_ms else 0
         return len(new)
 
     def _oldest(self, limit: int) -> list[Spooled]:
@@ -206,7 +217,10 @@ class Spool:
         return moved
 
     def _next_envelope_ms(self, now_ms: int) -> int:
+        kept, self._envelope_ms = self._envelope_ms, 0
         now = self.state
+        if kept and kept == now.envelope_ms:  # it is the newest still, and nobody was given it
+            return kept
         now.envelope_ms = max(now_ms, now.envelope_ms + 1)
         with self._file.transaction(now):
             pass  # the account alone is what changes

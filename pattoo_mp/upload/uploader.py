@@ -203,7 +203,8 @@ class Uploader:
     def _commit(self) -> None:
         """Keep what is held; if the disk does not take it, hold it until it does."""
         try:
-            self._spool.append(self._held, self._layouts, self._channel, self._book)
+            now_ms = time.time_ns() // 1_000_000
+            self._spool.append(self._held, self._layouts, self._channel, self._book, now_ms)
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._tell_storage(str(error))

@@ -219,6 +219,26 @@ def test_envelope_times_grow_across_reopening(path: Path) -> None:
     spool.close()
 
 
+def test_polls_may_bring_the_time_of_their_post(path: Path) -> None:
+    """It is kept with them and given out once; after a restart it is passed over."""
+    spool = Spool(path)
+    before = spool.next_envelope_ms(500)
+    spool.append(polls(1, 2), LAYOUTS, "c", now_ms=1000)
+    assert [spool.next_envelope_ms(now) for now in (1000, 1000)] == [1000, 1001]
+    spool.append(polls(3, 4), LAYOUTS, "c", now_ms=before)  # the clock was set back
+    spool.close()
+    spool = Spool(path)
+    assert spool.next_envelope_ms(before) == 1003
+    spool.close()
+
+
+def test_a_time_that_was_kept_is_not_given_after_a_later_one(spool: Spool) -> None:
+    """Each post's is greater than all before it, whatever comes between."""
+    spool.append(polls(1, 2), LAYOUTS, "c", now_ms=1000)
+    spool.append(polls(3, 4), LAYOUTS, "c", now_ms=900)
+    assert [spool.next_envelope_ms(now) for now in (800, 900, 2000)] == [1001, 1002, 2000]
+
+
 # --- quarantine
 
 
