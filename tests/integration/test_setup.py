@@ -26,7 +26,9 @@ UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-pro
 OWN_HOST = """
 set -e
 cp -a /etc "$HOME_OF_TEST/etc"
+rm -rf "$HOME_OF_TEST/etc/pattoo"
 mount --bind "$HOME_OF_TEST/etc" /etc
+userdel pattoo 2>&1 || true
 for directory in /var/log /var/cache /var/lib /mnt; do mount -t tmpfs tmpfs $directory; done
 # A mount of a disk that only root may look at.
 mkdir -m 700 /mnt/roots
