@@ -53,6 +53,18 @@ def test_signals_are_taken_once(wakeup: Wakeup) -> None:
     assert wakeup.take() == set()
 
 
+def test_a_signal_that_was_held_back_comes_as_soon_as_there_is_a_loop() -> None:
+    """It came before anybody listened, and ended nobody."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    signal.raise_signal(signal.SIGUSR1)  # to this thread: others do not hold it back
+    before = signal.getsignal(signal.SIGUSR1)
+    listening = Wakeup({signal.SIGUSR1})
+    assert is_awake(listening, 20)
+    assert listening.take() == {signal.SIGUSR1}
+    listening.close()
+    signal.signal(signal.SIGUSR1, before)
+
+
 def test_wake_ends_a_wait_without_a_signal(wakeup: Wakeup) -> None:
     """Another thread may end the wait; there is no signal in it."""
     timer = threading.Timer(0.05, wakeup.wake)

@@ -153,6 +153,40 @@ def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
     assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
+def test_a_collector_says_from_when_on_it_polls_at_another_interval(rig: Rig) -> None:
+    """Ticks before that time are of the old one: 2 and 3 s; after it of the new: 4 and 4.5 s."""
+    rig.layout("a")
+    rig.poll(1)
+    rig.relay.handle(rig.collector, [Kind.INTERVAL, 500, 3700])
+    rig.poll(5, reason="late")
+    assert rig.relay.ledger.missed == {"late": 4}
+    assert rig.relay.ledger.interval_ms == 500
+
+
+def test_a_new_collector_may_have_another_interval(rig: Rig) -> None:
+    """It counts from its start: 2 s by the old one, 3, 3.5, 4 and 4.5 s by the new one."""
+    rig.layout("a")
+    rig.poll(1)
+    rig.relay.collector_started(500, 2600)
+    rig.poll(5)
+    assert rig.relay.ledger.missed == {"the collector was down": 5}
+
+
+def test_a_new_collector_of_a_clock_set_back_counts_from_the_newest_poll(rig: Rig) -> None:
+    """What was polled is not missed."""
+    rig.layout("a")
+    rig.poll(10)
+    rig.relay.collector_started(500, 2000)
+    rig.poll(11)
+    assert rig.relay.ledger.missed == {"the collector was down": 1}
+
+
+def test_a_worker_says_which_settings_it_goes_by(rig: Rig) -> None:
+    """By their number."""
+    rig.relay.handle(rig.uploader, [Kind.APPLIED, 3])
+    assert (rig.collector.settings_number, rig.uploader.settings_number) == (0, 3)
+
+
 def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     """Each uploader counts from nothing; the status counts from the agent's start."""
     rig.account(posts=2)
