@@ -15,6 +15,8 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from functools import lru_cache
+from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import WireError
@@ -23,7 +25,7 @@ from pattoo_mp.wire.checksum import origin_pairs, series_checksum
 from pattoo_mp.wire.safe import TEXT_BYTES, normalise, safe_text, sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pattoo_mp.model import Layout, Poll, Series, Value
 
@@ -42,7 +44,7 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
     """
     used = tuple(dict.fromkeys(poll.layout_id for poll in polls))
     template = _template(tuple(layouts[identifier] for identifier in used))
-    pairs = _Pairs(template.pairs)
+    pairs = template.pairs.copy()
     rows: list[str] = []
     for poll in polls:
         rows += template.rows[poll.layout_id].fill(poll, pairs)
@@ -59,8 +61,14 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
 class _Pairs:
     """The numbered pairs of one post; a pair given again keeps its first number."""
 
-    def __init__(self, static: Sequence[str] = ()) -> None:
-        self._numbers = {pair: number for number, pair in enumerate(static)}
+    def __init__(self, numbers: Mapping[str, int] = MappingProxyType({}), text: str = "") -> None:
+        self._numbers = dict(numbers)
+        #: What was numbered from the beginning, as text already.
+        self._given, self._given_text = len(numbers), text
+
+    def copy(self) -> _Pairs:
+        """Pairs that begin with these."""
+        return _Pairs(self._numbers, self._given_text)
 
     def number(self, pair: str) -> int:
         return self._numbers.setdefault(pair, len(self._numbers))
@@ -78,10 +86,13 @@ class _Pairs:
         return found
 
     def text(self) -> str:
-        return ",".join(f'"{number}":{pair}' for pair, number in self._numbers.items())
+        later = islice(self._numbers.items(), self._given, None)
+        texts = [f'"{number}":{pair}' for pair, number in later]
+        return ",".join([self._given_text, *texts] if self._given_text else texts)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._numbers)
+    def fixed(self) -> _Pairs:
+        """The same, with the text of all of them worked out."""
+        return _Pairs(self._numbers, self.text())
 
 
 class _Rows:
@@ -119,7 +130,7 @@ class _Template:
     def __init__(self, layouts: tuple[Layout, ...]) -> None:
         pairs = _Pairs()
         self.rows = {layout.identifier: _Rows(layout, pairs) for layout in layouts}
-        self.pairs = tuple(pairs)
+        self.pairs = pairs.fixed()
 
 
 @lru_cache(maxsize=_TEMPLATES)
@@ -142,4 +153,4 @@ def _row(origin: Origin, series: Series, shared: list[int], pairs: _Pairs) -> st
 
 
 def _pair(key: str, value: str | int) -> str:
-    return json.dumps([key, value])
+    return json.dumps([key, value], separators=(",", ":"))
