@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from contextlib import contextmanager
-from threading import Lock, Timer
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -22,25 +23,35 @@ if TYPE_CHECKING:
 
 
 class Guard:
-    """Knows the socket of the exchange that goes on, and may cut it off from any thread."""
+    """Knows the socket of the exchange that goes on, and may cut it off from any thread.
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    An exchange may take `seconds`. One thread watches over many of them: to start one costs a tenth
+    of an exchange. It ends when it finds none that goes on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = RLock()
         self._socket: socket.socket | None = None
+        self._due: float | None = None
+        self._is_watched = False
         self._expired = False
         self._closed = False
 
     @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        """Cut off what goes on inside after `seconds`; then `cut` is true."""
-        self._expired = False
-        timer = Timer(seconds, self._expire)
-        timer.daemon = True
-        timer.start()
+    def limit(self) -> Iterator[None]:
+        """Cut off what goes on inside once its time is up; then `cut` is true."""
+        with self._lock:
+            self._expired = False
+            self._due = time.monotonic() + self._seconds
+            if not self._is_watched:
+                Thread(target=self._watch, name="exchange", daemon=True).start()
+                self._is_watched = True
         try:
             yield
         finally:
-            timer.cancel()
+            with self._lock:
+                self._due = None
 
     @property
     def cut(self) -> bool:
@@ -59,9 +70,22 @@ class Guard:
         self._closed = True
         self._shut_down()
 
-    def _expire(self) -> None:
-        self._expired = True
-        self._shut_down()
+    def _watch(self) -> None:
+        while (left := self._left_s()) is not None:
+            time.sleep(left)
+
+    def _left_s(self) -> float | None:
+        """How long the exchange that goes on has yet; none if there is none, or its time is up."""
+        with self._lock:
+            left = 0.0 if self._due is None else self._due - time.monotonic()
+            if left > 0:
+                # One that began later is due later.
+                return left
+            self._is_watched = False
+            if self._due is not None:
+                self._expired = True
+                self._shut_down()
+        return None
 
     def _shut_down(self) -> None:
         with self._lock:

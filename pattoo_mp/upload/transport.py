@@ -31,7 +31,7 @@ class Transport:
     def __init__(self, host: str, port: int, exchange_s: float = _EXCHANGE_S) -> None:
         self._agent_url = f"http://{_in_url(host)}:{port}/pattoo/api/v1/agent/"
         self._exchange_s = exchange_s
-        self._guard = Guard()
+        self._guard = Guard(exchange_s)
         self._session = _Session()
         adapter = GuardedAdapter(self._guard)
         self._session.mount("http://", adapter)
@@ -91,7 +91,7 @@ class Transport:
     def _exchange(self, method: str, url: str, body: bytes | None = None) -> Answer:
         # The session prepares the request, so that a proxy named in the environment is used.
         with (
-            self._guard.limit(self._exchange_s),
+            self._guard.limit(),
             self._session.request(
                 method,
                 url,
