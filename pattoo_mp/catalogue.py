@@ -16,10 +16,23 @@ ORIGINAL: Final = ("system", "processor", "memory", "partitions", "disk_io", "ne
 
 #: What it does not know. They are off unless they are turned on.
 FURTHER: Final = (
+    "per_processor",
     "load_per_processor",
     "pressure",
+    "paging",
     "file_handles",
+    "inodes",
+    "sockets",
+    "protocols",
+    "network_links",
+    "temperatures",
+    "fans",
+    "batteries",
+    "users",
     "uptime",
+    "process_states",
+    "top_processes",
+    "cgroup",
 )
 
 EVERY: Final = (*ORIGINAL, *FURTHER)

@@ -57,6 +57,9 @@ class Config:
     disks_exclude: tuple[str, ...]
     interfaces_include: tuple[str, ...]
     interfaces_exclude: tuple[str, ...]
+    temperatures_include: tuple[str, ...]
+    temperatures_exclude: tuple[str, ...]
+    top_processes: int
 
     @property
     def jitter_s(self) -> float:

@@ -31,6 +31,7 @@ _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS: Final = ("text", "json")
 _LEAST_LOG: Final = 10_000
 _MOST_BACKUPS: Final = 100
+_MOST_TOP_PROCESSES: Final = 20
 _MIN_INTERVAL_S: Final = 0.01
 _MAX_INTERVAL_S: Final = 86_400
 _MOST_JITTER_S: Final = 3600
@@ -178,6 +179,13 @@ def _log_backups(value: object) -> int:
     return number
 
 
+def _top_processes(value: object) -> int:
+    number = _at_least(1)(value)
+    if number > _MOST_TOP_PROCESSES:
+        raise ValueError
+    return number
+
+
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
 _PATTERNS: Final = "a list of patterns such as ['eth*']"
@@ -319,6 +327,14 @@ SETTINGS: Final = (
     *_filter("filesystems", "types of file systems"),
     *_filter("disks", "disks and partitions", exclude=_RAM_AND_LOOP_DISKS),
     *_filter("interfaces", "network interfaces"),
+    *_filter("temperatures", "temperature sensors"),
+    Setting(
+        "top_processes", PROGRAM, AGENT_FILE, _top_processes,
+        f"a whole number from 1 to {_MOST_TOP_PROCESSES}",
+        "How many programs the family top_processes names: those that take most of the processors, "
+        "and as many that hold most memory.",
+        default=5,
+    ),
 )  # fmt: skip
 
 

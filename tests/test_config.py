@@ -155,10 +155,12 @@ def test_a_bad_port_is_refused(files: Files, port: object) -> None:
     ("setting", "value", "problem"),
     [
         ("families", ["uptime", "presure"], "'presure'; expected pressure"),
-        ("families", "uptime", "'uptime'; expected a list of any of load_per_processor, "),
+        ("families", "uptime", "'uptime'; expected a list of any of per_processor, "),
         ("families_off", ["procesor"], "'procesor'; expected processor"),
         ("disks_exclude", ["sd[a"], "'sd[a'; expected a ] for each [, or [[] for a [ itself"),
         ("mounts_include", None, None),
+        ("top_processes", 21, "21; expected a whole number from 1 to 20"),
+        ("top_processes", True, "True; expected a whole number from 1 to 20"),
         ("interfaces_include", "eth*", "'eth*'; expected a list of patterns such as ['eth*']"),
     ],
 )

@@ -21,12 +21,14 @@ SYS: Final = Path("/sys")
 
 def proc(name: str) -> str:
     """A file of `/proc`, by its name below that; where psutil looks is where it is looked for."""
-    return text(Path(psutil.PROCFS_PATH, name))
+    return text(f"{psutil.PROCFS_PATH}/{name}")
 
 
-def text(path: Path) -> str:
+def text(path: Path | str) -> str:
     """The file. Raises `OSError`: `FileNotFoundError` where this kernel has none."""
-    return path.read_text(encoding="utf-8", errors="surrogateescape")
+    # Unbuffered, as bytes: half the time of `Path.read_text`, which counts with all processes.
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the same, for a Path takes longer
+        return file.readall().decode("utf-8", "surrogateescape")
 
 
 def numbers(lines: str) -> dict[str, int]:

@@ -30,7 +30,7 @@ _FREQUENCY: Final = Table(
 )
 
 #: Where a processor's time goes: psutil's field, a heading, and which time it is.
-_TIMES: Final = (
+TIMES: Final = (
     ("user", "User", "programs, guests of virtual machines included"),
     ("nice", "Nice", "programs with a lowered priority, such guests included"),
     ("system", "System", "the kernel"),
@@ -48,7 +48,7 @@ _SHARES_OF_TIME: Final = Table(
     tuple(
         Metric(name, FLOAT, "percent", f"{title} (Percent CPU Usage)",
                f"Part of the processors' time since the poll before that went to {use}.")
-        for name, title, use in _TIMES
+        for name, title, use in TIMES
     ),
 )
 
@@ -57,7 +57,7 @@ _TIMES_SPENT: Final = Table(
     tuple(
         Metric(name, COUNTER64, "seconds", f"{title} (CPU Time)",
                f"Time of all processors that went to {use}.")
-        for name, title, use in _TIMES
+        for name, title, use in TIMES
     ),
 )
 

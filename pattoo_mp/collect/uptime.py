@@ -9,18 +9,17 @@ import psutil
 
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
-from pattoo_mp.model import FLOAT, INTEGER
+from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.plan import Plan
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Value
 
 # fmt: off
 _UPTIME: Final = Table(
     "uptime", "Uptime", "uptime_", INTEGER,
     (
-        Metric("seconds", FLOAT, "seconds", "Uptime",
+        Metric("seconds", INTEGER, "seconds", "Uptime",
                "Time since the host started, that in which it was suspended included."),
         Metric("boot_time", INTEGER, "seconds", "Boot Time",
                "When the host started: seconds since the beginning of 1970, UTC."),
@@ -31,9 +30,9 @@ _UPTIME: Final = Table(
 TABLES: Final = (_UPTIME,)
 
 
-def _ask() -> dict[str, Value]:
-    seconds = round(time.clock_gettime(time.CLOCK_BOOTTIME), 2)
-    return {"seconds": seconds, "boot_time": int(psutil.boot_time())}
+def _ask() -> dict[str, int]:
+    seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return {"seconds": int(seconds), "boot_time": int(psutil.boot_time())}
 
 
 def sources(_: Plan) -> tuple[Source, ...]:

@@ -45,24 +45,28 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Families in the order in which they are asked, and a filter for each kind of device."""
+    """Families in the order in which they are asked, and a filter for each kind of device.
+
+    `top` is how many programs the family `top_processes` is about.
+    """
 
     families: tuple[str, ...]
     mounts: Filter
     filesystems: Filter
     disks: Filter
     interfaces: Filter
+    temperatures: Filter
+    top: int
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Wanted:
         """Of settings by their names, all of them checked."""
-        return cls(
-            names_on(values["families"], values["families_off"]),
-            *(
-                Filter(tuple(values[f"{kind}_include"]), tuple(values[f"{kind}_exclude"]))
-                for kind in ("mounts", "filesystems", "disks", "interfaces")
-            ),
-        )
+        filters = {
+            kind: Filter(tuple(values[f"{kind}_include"]), tuple(values[f"{kind}_exclude"]))
+            for kind in ("mounts", "filesystems", "disks", "interfaces", "temperatures")
+        }
+        on = names_on(values["families"], values["families_off"])
+        return cls(families=on, top=values["top_processes"], **filters)
 
 
 #: What is polled where nothing is configured: the original's series, and none beside them.

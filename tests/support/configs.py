@@ -17,6 +17,7 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
     choices: dict[str, Any] = {n: v for n, v in defaults().items() if isinstance(v, tuple)}
     usual = Config(
         **choices,
+        top_processes=5,
         log_directory=home,
         cache_directory=home,
         daemon_directory=home,

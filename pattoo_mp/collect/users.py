@@ -1,0 +1,40 @@
+"""Users: who is logged in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from pattoo_mp.collect.limited import Limited
+from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.model import INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.source import Source
+
+# fmt: off
+_USERS: Final = Table(
+    "users", "Users", "users_", INTEGER,
+    (
+        Metric("sessions", INTEGER, "sessions", "Sessions",
+               "Terminals and desktops that somebody is logged in at."),
+        Metric("logged_in", INTEGER, "users", "Users Logged In",
+               "Users that are logged in, however often each."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_USERS,)
+
+
+def _ask() -> dict[str, int]:
+    names = [session.name for session in psutil.users()]
+    return {"sessions": len(names), "logged_in": len(set(names))}
+
+
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """Just one. Whom it asks depends on how the host is set up."""
+    return (Limited(Fields(_USERS, _ask), plan.together()),)

@@ -1,0 +1,42 @@
+"""Batteries, of several hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp.collect.batteries import parse
+from tests.support.hosts import be, polled
+
+
+def test_each_battery_of_a_laptop_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By energy or by charge, as it tells of itself; not the mains, and not the mouse."""
+    be("laptop", monkeypatch)
+    assert polled("batteries").by("battery_name") == {
+        "BAT0": {
+            "battery_charge": 45, "battery_discharging": 1,
+            "battery_health": 85.7, "battery_power": 6.843,
+        },
+        "BAT1": {
+            "battery_charge": 100, "battery_discharging": 0,
+            "battery_health": 102.5, "battery_power": 6.0,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["virtual", "container"])
+def test_a_host_without_a_battery_says_so(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it knows of power supplies or not."""
+    be(host, monkeypatch)
+    told = polled("batteries")
+    assert told.series == {}
+    assert told.left_out == {"batteries": "NotImplementedError: the host has no battery"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["POWER_SUPPLY_ENERGY_FULL_DESIGN=0\nPOWER_SUPPLY_ENERGY_FULL=5", "POWER_SUPPLY_CAPACITY=",
+     "POWER_SUPPLY_CURRENT_NOW=1", "POWER_SUPPLY_POWER_NOW=?"],
+)  # fmt: skip
+def test_what_a_battery_does_not_tell_is_not_made_up(lines: str) -> None:
+    """Controllers leave fields empty, and tell sizes of 0."""
+    assert parse(f"POWER_SUPPLY_TYPE=Battery\n{lines}") == {}

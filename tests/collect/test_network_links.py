@@ -1,0 +1,47 @@
+"""Network links: of this host, and as psutil would tell of others."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import TYPE_CHECKING
+
+import psutil
+
+from pattoo_mp.collect.wanted import Filter
+from tests.support.hosts import polled
+
+if TYPE_CHECKING:
+    import pytest
+
+Stats = namedtuple("Stats", "isup duplex speed mtu flags")
+FULL, HALF, UNKNOWN = psutil.NIC_DUPLEX_FULL, psutil.NIC_DUPLEX_HALF, psutil.NIC_DUPLEX_UNKNOWN
+#: up, speed, full duplex, MTU: as psutil tells them, and as they are sent.
+LINKS = {
+    "eth0": (Stats(True, FULL, 10_000, 9000, "up"), (1, 10_000, 1, 9000)),
+    "eth1": (Stats(False, HALF, 100, 1500, ""), (0, 100, 0, 1500)),
+    "veth7a": (Stats(True, UNKNOWN, 0, 1400, "up"), (1, None, None, 1400)),
+}
+
+
+def test_each_interface_tells_how_it_is_linked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a driver does not tell has a series, and no value."""
+    monkeypatch.setattr(psutil, "net_if_stats", lambda: {n: s for n, (s, _) in LINKS.items()})
+    names = ("up", "speed", "full_duplex", "mtu")
+    assert polled("network_links").by("network_link_interface") == {
+        interface: dict(zip((f"network_link_{name}" for name in names), values, strict=True))
+        for interface, (_, values) in LINKS.items()
+    }
+
+
+def test_only_wanted_interfaces_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the filter that the traffic goes by, too."""
+    monkeypatch.setattr(psutil, "net_if_stats", lambda: {n: s for n, (s, _) in LINKS.items()})
+    told = polled("network_links", interfaces=Filter(("*",), ("veth*",)))
+    assert list(told.by("network_link_interface")) == ["eth0", "eth1"]
+
+
+def test_this_host_tells_its_loopback() -> None:
+    """It is up, and has an MTU."""
+    figures = polled("network_links").by("network_link_interface")["lo"]
+    assert figures["network_link_up"] == 1
+    assert (figures["network_link_mtu"] or 0) > 1000

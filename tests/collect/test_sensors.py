@@ -1,0 +1,83 @@
+"""Temperatures and fans, as psutil tells of them: no host of the tests need have any."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.wanted import Filter
+from tests.support.hosts import polled
+from tests.support.sources import sources_of
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+Heat = namedtuple("Heat", "label current high critical")
+Fan = namedtuple("Fan", "label current")
+
+LAPTOP = {
+    "coretemp": [Heat("Package id 0", 61.0, 80.0, 100.0), Heat("Core 0", 58.0, 80.0, 100.0)],
+    "nvme": [Heat("Composite", 38.85, 81.85, 84.85), Heat("Composite", 41.0, None, None)],
+    "acpitz": [Heat("", 0.0, None, None)],
+}
+
+
+def told(monkeypatch: pytest.MonkeyPatch, chips: Mapping[str, Any], **wanted: Filter) -> Any:  # noqa: ANN401 - a poll
+    """A poll of both families on a host with these sensors."""
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: chips)
+    monkeypatch.setattr(psutil, "sensors_fans", lambda: {"thinkpad": [Fan("", 3500), Fan("", 0)]})
+    return polled("temperatures", "fans", **wanted)
+
+
+def test_each_sensor_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its chip and its label; and a number, where two disks are of the same make."""
+    found = told(monkeypatch, LAPTOP)
+    heat = {s.metadata[-1][1]: v for s, v in found.series.items() if s.key == "temperature_current"}
+    assert heat == {
+        "coretemp Package id 0": 61.0, "coretemp Core 0": 58.0,
+        "nvme Composite": 38.85, "nvme Composite 2": 41.0, "acpitz": 0.0,
+    }  # fmt: skip
+    fans = {s.metadata[-1][1]: v for s, v in found.series.items() if s.key == "fan_speed"}
+    assert fans == {"thinkpad": 3500, "thinkpad 2": 0}
+
+
+def test_a_limit_that_nobody_tells_has_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is not sent."""
+    found = told(monkeypatch, {"acpitz": LAPTOP["acpitz"]})
+    assert [v for s, v in found.series.items() if s.key.startswith("temp")] == [0.0, None, None]
+
+
+def test_only_wanted_sensors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their whole names."""
+    wanted = Filter(("coretemp *", "nvme*"), ("* Core *",))
+    found = told(monkeypatch, LAPTOP, temperatures=wanted)
+    names = {s.metadata[-1][1] for s in found.series if s.key == "temperature_current"}
+    assert names == {"coretemp Package id 0", "nvme Composite", "nvme Composite 2"}
+
+
+def test_a_host_without_sensors_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most virtual ones are."""
+    monkeypatch.setattr(psutil, "sensors_temperatures", dict)
+    monkeypatch.setattr(psutil, "sensors_fans", dict)
+    assert polled("temperatures", "fans").left_out == {
+        "temperatures": "NotImplementedError: the host tells no temperature",
+        "fans": "NotImplementedError: the host tells of no fan",
+    }
+
+
+def test_a_sensor_that_hangs_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out, and the rest of the poll goes on."""
+    answer = Event()
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: answer.wait(60))
+    poller = Poller(sources_of("temperatures", "uptime", limit_s=0.1), ORIGIN, 1000)
+    layout, _ = poller.poll(1000)
+    answer.set()
+    assert [series.key for series in layout.series] == ["uptime_seconds", "uptime_boot_time"]
+    assert poller.left_out == {"temperatures": "NoAnswerError: no answer within 0.1 s"}
