@@ -18,8 +18,9 @@ control → worker       SETTINGS number settings                     (`Config.f
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -61,7 +62,7 @@ class UploadState:
 
     def fields(self) -> list[int | str]:
         """The state as a message carries it; `UploadState(*fields)` reads it."""
-        return list(astuple(self))
+        return [getattr(self, name) for name in self.__slots__]
 
     def after(self, before: UploadState) -> UploadState:
         """The state over several uploaders: `before` is how it stood when the last one ended.
@@ -103,3 +104,7 @@ class Account:
     dropped_ms: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     book: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """The account as a message carries it; `Account(**fields)` reads it."""
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -203,7 +203,8 @@ class Spool:
             now.acknowledged_id = max(now.acknowledged_id, last_id)
             if not now.waiting:
                 tables.forget_layouts()
-                self._layouts.clear()
+                # Those that were given last are most often those of the next polls.
+                self._layouts = {i: kept for i, kept in self._layouts.items() if i in self._packed}
         self._file.given = self._file.lost = frozenset()
         self._file.tables.give_back_pages()
         return removed + arrived

@@ -10,7 +10,6 @@ import logging
 import select
 import signal
 import time
-from dataclasses import asdict
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -234,7 +233,7 @@ class Uploader:
     def _report(self, state: UploadState) -> None:
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
-            self._send(Kind.UPLOAD, state.fields(), asdict(self._account()))
+            self._send(Kind.UPLOAD, state.fields(), self._account().fields())
 
     def _account(self) -> Account:
         """The spool's account, with what it has of our channel."""
