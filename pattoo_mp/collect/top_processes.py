@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pattoo_mp.collect.plan import Plan
     from pattoo_mp.collect.processes import Process
@@ -43,10 +44,11 @@ _TOP: Final = Table(
 
 TABLES: Final = (_TOP,)
 
-#: So many names for each that is asked for are polled at most, and one that makes room for another
-#: has been below the top for so long: an hour brings no more new names than there are places.
+#: So many names for each that is asked for are polled at most, and no more new ones in an hour.
 _PLACES: Final = 4
-_STAY_S: Final = 3600.0
+_HOUR_S: Final = 3600.0
+#: Who takes less of one processor is at the top of nothing: on a quiet host anybody would be.
+_LEAST_PERCENT: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -58,30 +60,39 @@ class Usage:
     count: int = 0
 
 
-@dataclass(slots=True)
 class Places:
-    """The names that are polled. `last` is when each of them was last among the top, in seconds."""
+    """The `names` that are polled: at most `most` at a time, and as many new ones in an hour."""
 
-    most: int
-    last: dict[str, float] = field(default_factory=dict)
-    _refused_until: float = 0.0
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._last_at_top: dict[str, float] = {}
+        self._arrivals: deque[float] = deque(maxlen=most)
+        self._refused_until = 0.0
 
-    def update(self, top: Iterable[str], now: float) -> bool:
-        """Note who is at the top at a time. Whether all of them had room, of late."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order in which they came."""
+        return tuple(self._last_at_top)
+
+    def update(self, top: Collection[str], now: float) -> bool:
+        """Note who is at the top at a time, in seconds. Whether all had room, in the last hour.
+
+        A newcomer takes the place of who was longest not at the top.
+        """
         for name in top:
-            if name not in self.last and not self._has_room(now):
-                self._refused_until = now + _STAY_S
+            if name in self._last_at_top or self._take_in(top, now):
+                self._last_at_top[name] = now
             else:
-                self.last[name] = now
+                self._refused_until = now + _HOUR_S
         return now >= self._refused_until
 
-    def _has_room(self, now: float) -> bool:
-        if len(self.last) < self.most:
-            return True
-        oldest = min(self.last, key=lambda name: self.last[name])
-        if now - self.last[oldest] < _STAY_S:
+    def _take_in(self, top: Collection[str], now: float) -> bool:
+        if len(self._arrivals) == self.most and now - self._arrivals[0] < _HOUR_S:
             return False
-        del self.last[oldest]
+        self._arrivals.append(now)
+        if len(self._last_at_top) == self.most:
+            below = (name for name in self._last_at_top if name not in top)
+            del self._last_at_top[min(below, key=lambda name: self._last_at_top[name])]
         return True
 
 
@@ -122,15 +133,14 @@ class TopProcesses:
 
     def read(self) -> Sample:
         """Look at all processes."""
+        before, self._at = self._at, self._monotonic()
+        seconds = self._at - before
         usage = self._looks.usage(processes.running())
-        at, seconds = self._monotonic(), self._monotonic() - self._at
-        self._at = at
         left_out = {}
-        if not self._places.update(top_of(usage, self._top), at):
-            left_out[f"{self.name} more names"] = (
-                f"there is room for {self._places.most} in an hour"
-            )
-        names = tuple(self._places.last)
+        if not self._places.update(top_of(usage, self._top, seconds), self._at):
+            why = f"there is room for {self._places.most} new names in an hour"
+            left_out[f"{self.name} more of them"] = why
+        names = self._places.names
         values = [value for name in names for value in _figures(usage.get(name), seconds)]
         return Sample(names, values, left_out)
 
@@ -144,19 +154,23 @@ class TopProcesses:
         ]
 
 
-def top_of(usage: dict[str, Usage], number: int) -> list[str]:
-    """The names of those that took most time, if they took any, and of those that hold most memory."""
-    busy = [name for name in nlargest(number, usage, lambda n: usage[n].ticks) if usage[name].ticks]
-    large = nlargest(number, usage, lambda name: usage[name].pages)
-    return list(dict.fromkeys([*busy, *large]))
+def top_of(usage: Mapping[str, Usage], number: int, seconds: float) -> list[str]:
+    """The names of those that took most time of so many seconds, and of those with most memory."""
+    by_time = nlargest(number, usage, lambda name: usage[name].ticks)
+    busy = [name for name in by_time if _percent(usage[name], seconds) >= _LEAST_PERCENT]
+    return list(dict.fromkeys([*busy, *nlargest(number, usage, lambda name: usage[name].pages)]))
+
+
+def _percent(usage: Usage, seconds: float) -> float:
+    return 100 * usage.ticks / os.sysconf("SC_CLK_TCK") / seconds if seconds > 0 else 0.0
 
 
 def _figures(usage: Usage | None, seconds: float) -> tuple[Value, Value, Value]:
     """Of a program that does not run, that it takes nothing: its chart goes to 0, as it does."""
     if usage is None:
         return 0.0, 0, 0
-    percent = 100 * usage.ticks / os.sysconf("SC_CLK_TCK") / seconds if seconds > 0 else 0.0
-    return round(percent, 1), usage.pages * os.sysconf("SC_PAGE_SIZE"), usage.count
+    bytes_held = usage.pages * os.sysconf("SC_PAGE_SIZE")
+    return round(_percent(usage, seconds), 1), bytes_held, usage.count
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
