@@ -33,6 +33,7 @@ FURTHER: Final = (
     "process_states",
     "top_processes",
     "cgroup",
+    "agent",
 )
 
 EVERY: Final = (*ORIGINAL, *FURTHER)

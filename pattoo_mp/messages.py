@@ -3,6 +3,8 @@
 collector → control    LAYOUT identifier packed
                        POLL layout_id timestamp_ms packed reason    (of ticks missed before it)
                        INTERVAL interval_ms after_ms                (the ticks after that time)
+                       LEDGER                                       (how does it stand?)
+control → collector    LEDGER figures                               ({name: number}; the answer)
 control → uploader     BOOK text                                    (to keep with what follows)
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
@@ -38,6 +40,7 @@ class Kind(StrEnum):
     SETTINGS = "settings"
     APPLIED = "applied"
     INTERVAL = "interval"
+    LEDGER = "ledger"
 
 
 @dataclass(frozen=True, slots=True)

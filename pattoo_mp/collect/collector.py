@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.collect.schedule import Tick
+    from pattoo_mp.collect.source import Source
     from pattoo_mp.link import Link, Message
     from pattoo_mp.model import Layout, Origin, Poll
 
@@ -38,6 +39,8 @@ _PRIMING_S: Final = 0.1
 _UNSENT_BYTES: Final = 4 << 20
 #: How long an ending collector waits for control to read the last of it.
 _FLUSH_S: Final = 2.0
+#: The family whose figures are control's.
+_AGENT: Final = "agent"
 
 
 class Collector:
@@ -65,9 +68,8 @@ class Collector:
         self._adopt = adopt
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
         self._wanted = Wanted.of(config.fields())
-        limit_s = families.time_limit_s(config.interval_ms / 1000)
-        sources = families.sources(limit_s, self._wanted, frugal=True)
-        self._poller = Poller(sources, origin, config.interval_ms)
+        self._ledger: dict[str, int] = {}
+        self._poller = Poller(self._sources(self._wanted), origin, config.interval_ms)
         self._schedule = Schedule(config.interval_ms, time.time_ns, time.monotonic_ns, after_ms)
         self._layout_id = ""
         self._told: dict[str, str] = {}
@@ -106,6 +108,8 @@ class Collector:
             case [Kind.SETTINGS, number, settings]:
                 self._apply(Config.of(settings))
                 self._link.send(Kind.APPLIED, number)
+            case [Kind.LEDGER, figures]:
+                self._ledger.update(figures)
             case _:
                 _LOG.error("A message that is not understood: %.80r", message)
 
@@ -126,9 +130,12 @@ class Collector:
 
     def _change_wanted(self, wanted: Wanted) -> None:
         if wanted != self._wanted:
-            limit_s = families.time_limit_s(self._config.interval_ms / 1000)
-            self._poller.change_sources(families.sources(limit_s, wanted, frugal=True))
             self._wanted = wanted
+            self._poller.change_sources(self._sources(wanted))
+
+    def _sources(self, wanted: Wanted) -> tuple[Source, ...]:
+        limit_s = families.time_limit_s(self._config.interval_ms / 1000)
+        return families.sources(limit_s, wanted, frugal=True, ledger=self._ledger)
 
     def _hand_over(self, layout: Layout, poll: Poll, reason: str) -> None:
         self._newest_ms = poll.timestamp_ms
@@ -149,6 +156,8 @@ class Collector:
         if self._poller.left_out != self._told:
             self._told = self._poller.left_out
             self._link.send(Kind.NOTE, self._told)
+        if _AGENT in self._wanted.families:
+            self._link.send(Kind.LEDGER)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
         """Serve the link until no time is left. False once a signal asks this process to end."""

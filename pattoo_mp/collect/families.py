@@ -16,7 +16,7 @@ from pattoo_mp.collect.source import MayHang
 from pattoo_mp.collect.wanted import DEFAULT, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
@@ -49,14 +49,18 @@ def time_limit_s(interval_s: float) -> float:
 
 
 def sources(
-    limit_s: float, wanted: Wanted = DEFAULT, *, frugal: bool = False
+    limit_s: float,
+    wanted: Wanted = DEFAULT,
+    *,
+    frugal: bool = False,
+    ledger: Mapping[str, int] | None = None,
 ) -> tuple[Source, ...]:
-    """Those of what is wanted; see `Plan` for what frugal ones are.
+    """Those of what is wanted; see `Plan` for what frugal ones are, and for the ledger.
 
     Of the original's families those that may hang hold a poll up by no more than `limit_s` together,
     and of frugal sources all of them.
     """
-    plan = Plan(wanted, limit_s / _MAY_HANG, frugal=frugal)
+    plan = Plan(wanted, limit_s / _MAY_HANG, frugal=frugal, ledger=ledger)
     return tuple(source for name in wanted.families for source in family(name).sources(plan))
 
 

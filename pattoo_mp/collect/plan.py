@@ -8,6 +8,8 @@ from pattoo_mp.collect import mounts
 from pattoo_mp.collect.together import Together
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pattoo_mp.collect.wanted import Wanted
 
 
@@ -16,11 +18,19 @@ class Plan:
 
     Sources that may hang are waited for `limit_s` each. Those of a frugal plan do together, and
     only as often as it is needed, what each could do alone: they are for one poller, which reads
-    all of them in order.
+    all of them in order. `ledger` is what control tells of the agent, filled in as it comes.
     """
 
-    def __init__(self, wanted: Wanted, limit_s: float, *, frugal: bool = False) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        limit_s: float,
+        *,
+        frugal: bool = False,
+        ledger: Mapping[str, int] | None = None,
+    ) -> None:
         self.wanted = wanted
+        self.ledger = ledger
         self.mounts: mounts.Lister = mounts.Watched() if frugal else mounts.listed
         self._limit_s = limit_s
         self._together = Together(limit_s) if frugal else None

@@ -100,6 +100,20 @@ class Ledger:
         explained = account.delivered + account.waiting + account.quarantined
         return self.total_polled - explained - self.total_dropped().total() - in_channel
 
+    def figures(self, in_channel: int) -> dict[str, int]:
+        """How it stands, in numbers that go on over restarts: polls, ticks, and a lag in ms."""
+        account = self.account or Account()
+        behind = self.last_poll_ms - account.delivered_ms if account.delivered_ms else 0
+        return {
+            "polled": self.total_polled,
+            "delivered": account.delivered,
+            "waiting": account.waiting + in_channel,
+            "quarantined": account.quarantined,
+            "dropped": self.total_dropped().total(),
+            "missed": self.missed.total(),
+            "lag": max(0, behind),
+        }
+
     def book(self) -> str:
         """What must be kept for the next control process."""
         return json.dumps(

@@ -50,13 +50,10 @@ class Relay:
         if self.ledger.account is not None:
             self.recent.note(window_s(self.ledger.interval_ms), self.counts)
         match message:
-            case [Kind.LAYOUT | Kind.POLL as kind, *fields]:
-                worker.fruitful = True
-                self._collected(kind, fields)
+            case [Kind.LAYOUT | Kind.POLL | Kind.INTERVAL | Kind.LEDGER as kind, *fields]:
+                self._collector_said(worker, kind, fields)
             case [Kind.KEPT | Kind.UPLOAD | Kind.LEAVING as kind, *fields]:
                 self._uploader_said(worker, kind, fields)
-            case [Kind.INTERVAL, interval_ms, after_ms]:
-                self.ledger.change_interval(interval_ms, after_ms)
             case [Kind.APPLIED, number]:
                 worker.settings_number = number
             case [Kind.NOTE, troubles]:
@@ -127,6 +124,15 @@ class Relay:
             "sent_bytes": self.upload.sent_bytes,
         }
 
+    def _collector_said(self, collector: Worker, kind: Kind, fields: list[Any]) -> None:
+        if kind == Kind.INTERVAL:
+            self.ledger.change_interval(*fields)
+        elif kind == Kind.LEDGER:
+            self._tell_ledger(collector)
+        else:
+            collector.fruitful = True
+            self._collected(kind, fields)
+
     def _collected(self, kind: Kind, fields: list[Any]) -> None:
         if kind == Kind.LAYOUT:
             self.channel.add_layout(*fields)
@@ -151,6 +157,15 @@ class Relay:
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:
             self.ledger.dropped[CHANNEL_FULL] += self.channel.dropped - dropped
+
+    def _tell_ledger(self, collector: Worker) -> None:
+        """Answer how it stands; not before the spool has told its part."""
+        if collector.link is None or self.ledger.account is None:
+            return
+        try:
+            collector.link.send(Kind.LEDGER, self.ledger.figures(len(self.channel)))
+        except LinkClosedError:
+            _LOG.debug("The collector is gone; its successor asks by itself.")
 
     def _uploader_said(self, uploader: Worker, kind: Kind, fields: list[Any]) -> None:
         if kind == Kind.LEAVING:

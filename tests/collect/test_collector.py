@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.collect.collector import Collector
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
-from pattoo_mp.model import Layout
+from pattoo_mp.model import Layout, Poll
 from tests.support.configs import config_in
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config import Config
     from pattoo_mp.link import Message
+    from pattoo_mp.model import Value
 
 
 class Process:
@@ -65,6 +67,16 @@ class Process:
     def wait_for_polls(self, count: int) -> None:
         """Wait until it has made so many in all."""
         wait_for(lambda: sum(m[0] == Kind.POLL for m in self.hear()) >= count, what="polls")
+
+
+def layouts(process: Process) -> list[Layout]:
+    """Every layout that it has told so far, in order."""
+    return [Layout.unpack(m[2]) for m in process.hear() if m[0] == Kind.LAYOUT]
+
+
+def newest_values(process: Process) -> list[Value]:
+    """The values of the last poll that it has told."""
+    return [Poll(*m[1:4]).values() for m in process.hear() if m[0] == Kind.POLL][-1]
 
 
 @pytest.fixture
@@ -144,8 +156,23 @@ def test_families_come_and_go_between_two_polls(home: Path, started: list[Proces
     process.link.send(Kind.SETTINGS, 1, more.fields())
     wait_for(lambda: [Kind.APPLIED, 1] in process.hear(), what="its answer")
     process.wait_for_polls(sum(m[0] == Kind.POLL for m in process.heard) + 2)
-    layouts = [Layout.unpack(m[2]) for m in process.heard if m[0] == Kind.LAYOUT]
-    before, after = ({s.key for s in layout.series} for layout in (layouts[0], layouts[-1]))
+    found = layouts(process)
+    before, after = ({s.key for s in layout.series} for layout in (found[0], found[-1]))
     assert "memory_total" in before - after
     assert after - before == {"uptime_seconds", "uptime_boot_time"}
     assert {m[4] for m in process.heard if m[0] == Kind.POLL} == {""}
+
+
+def test_the_ledger_of_a_poll_is_that_after_the_poll_before(
+    home: Path, started: list[Process]
+) -> None:
+    """The collector asks for it with each poll, and waits for no answer."""
+    started.append(Process(home, 20, at_once=False))
+    process = started[0]
+    only = config_in(home, interval_ms=20, families=("agent",), families_off=ORIGINAL)
+    process.link.send(Kind.SETTINGS, 1, only.fields())
+    wait_for(lambda: [Kind.LEDGER] in process.hear(), what="its question")
+    process.link.send(Kind.LEDGER, {"polled": 7, "missed": 1})
+    wait_for(lambda: newest_values(process) == [7, 1], what="the ledger in a poll")
+    keys = [series.key for series in layouts(process)[-1].series]
+    assert keys == ["agent_polled", "agent_missed"]

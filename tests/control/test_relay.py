@@ -288,3 +288,23 @@ def test_a_message_that_nobody_understands_does_no_harm(rig: Rig) -> None:
     rig.layout("a")
     rig.poll(1)
     assert rig.heard() == [["layout", "a"], ["poll", 1]]
+
+
+def test_the_collector_is_told_the_ledger_when_it_asks(rig: Rig) -> None:
+    """In numbers that go on over restarts; not before the spool has told its part."""
+    rig.collector.link, far = Link.pair()
+    rig.relay.handle(rig.collector, [Kind.LEDGER])
+    rig.account(kept=10, delivered=6, waiting=1, quarantined=1, dropped={"age": 2},
+                delivered_ms=1000)  # fmt: skip
+    rig.poll(2)
+    rig.poll(5, reason="late")
+    rig.relay.handle(rig.collector, [Kind.LEDGER])
+    assert far.receive() == [
+        [
+            Kind.LEDGER,
+            {"polled": 12, "delivered": 6, "waiting": 3, "quarantined": 1, "dropped": 2,
+             "missed": 2, "lag": 4000},
+        ]
+    ]  # fmt: skip
+    far.close()
+    rig.relay.handle(rig.collector, [Kind.LEDGER])  # it is gone; that is no harm

@@ -1,0 +1,46 @@
+"""The real agent with every family, and with few: what arrives at the server."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pattoo_mp.catalogue import FURTHER, ORIGINAL
+from pattoo_mp.receiver.decode import decode_post
+from tests.support.agent import NAME
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.agent import Agent
+    from tests.support.server import PattooServer, Post
+
+
+def poll(agent: Agent, more: tuple[str, ...], off: tuple[str, ...] = ()) -> None:
+    """Have these families polled from the next start or reload on."""
+    settings = {"polling_interval": 0.2, "families": more, "families_off": off}
+    agent.write(f"{NAME}.yaml", json.dumps({NAME: settings}))
+
+
+def keys(post: Post) -> set[str]:
+    """What is in one post."""
+    return {point["pattoo_key"] for point in post.datapoints()}
+
+
+def test_every_family_arrives_and_ends_as_it_is_told(
+    make_agent: Callable[..., Agent], server: PattooServer
+) -> None:
+    """All of them in one poll, the ledger too; after a reload only what is left of them."""
+    agent = make_agent(port=server.port)
+    poll(agent, FURTHER)
+    agent.start()
+    wait_for(lambda: [p for p in server.posts if "agent_delivered" in keys(p)], what="the ledger")
+    expected = {"memory_total", "process_states_running", "uptime_seconds", "sockets_used"}
+    assert expected <= keys(server.posts[-1])
+    poll(agent, ("uptime",), ORIGINAL)
+    assert agent.run("--reload").returncode == 0
+    only = {"uptime_seconds", "uptime_boot_time"}
+    wait_for(lambda: keys(server.posts[-1]) == only, what="what is left")
+    for post in server.posts:
+        decode_post(post.body)  # a pattoo server could take all of it
