@@ -13,6 +13,7 @@ if VERSION is None:
     raise SystemExit("pattoo_mp/__init__.py: no __version__ found")
 
 RECEIVER = ["Flask>=3.0", "waitress>=3.0"]
+TEXTFILE = ["prometheus_client>=0.20"]
 DOCS = ["sphinx>=7.4", "myst-parser>=3"]
 
 setup(
@@ -49,9 +50,11 @@ setup(
     ],
     extras_require={
         "receiver": RECEIVER,
+        "textfile": TEXTFILE,
         "docs": DOCS,
         "dev": [
             *RECEIVER,
+            *TEXTFILE,
             *DOCS,
             "build",
             "hypothesis",

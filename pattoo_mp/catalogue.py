@@ -34,6 +34,7 @@ FURTHER: Final = (
     "top_processes",
     "cgroup",
     "agent",
+    "textfile",
 )
 
 EVERY: Final = (*ORIGINAL, *FURTHER)

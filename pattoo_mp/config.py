@@ -49,6 +49,7 @@ class Config:
     log_backups: int
     families: tuple[str, ...]
     families_off: tuple[str, ...]
+    textfile_directory: Path | None
     mounts_include: tuple[str, ...]
     mounts_exclude: tuple[str, ...]
     filesystems_include: tuple[str, ...]
@@ -83,7 +84,7 @@ class Config:
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Config:
         """Read what `fields` made."""
-        paths = {n: Path(path) for n, path in fields.items() if n.endswith("_directory")}
+        paths = {n: path and Path(path) for n, path in fields.items() if n.endswith("_directory")}
         lists = {name: tuple(words) for name, words in fields.items() if isinstance(words, list)}
         return cls(**{**fields, **paths, **lists})
 
@@ -169,14 +170,14 @@ def unusable(directory: Path, config: Config, why: Callable[[Path], str]) -> lis
 
 
 def named_directories(config: Config) -> list[tuple[Setting, Path]]:
-    """The directories that the agent uses, with the settings that name them.
+    """The directories that the agent writes to, with the settings that name them.
 
     A default that is another setting's directory is looked at as that one.
     """
     return [
         (setting, path)
         for setting in SETTINGS
-        if setting.name.endswith("_directory")
+        if setting.is_written_to
         for path in [getattr(config, setting.name)]
         if setting.is_required or path != config.daemon_directory
     ]

@@ -71,9 +71,14 @@ class Setting:
         return self.default is Missing.REQUIRED
 
     @property
+    def is_written_to(self) -> bool:
+        """Whether it names a directory that the agent makes, and writes to."""
+        return self.expected == _A_DIRECTORY
+
+    @property
     def takes_restart(self) -> bool:
         """Whether an agent that runs cannot change it: its files are open, its lock is held."""
-        return self.name.endswith("_directory")
+        return self.is_written_to
 
     @property
     def about(self) -> str:
@@ -322,6 +327,12 @@ SETTINGS: Final = (
         f"a list of any of {', '.join(ORIGINAL)}",
         "Families of the original agent not to poll: their charts on the server end.",
         default=[],
+    ),
+    Setting(
+        "textfile_directory", PROGRAM, AGENT_FILE, _optional(_directory),
+        "the absolute path of a directory that the agent can read",
+        "Where family textfile finds its *.prom files.",
+        default=None, example="/var/lib/pattoo/textfile",
     ),
     *_filter("mounts", "mount points", exclude=["*docker*"]),
     *_filter("filesystems", "types of file systems"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.model import Layout, Poll, Series
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pattoo_mp.collect.source import Shape, Source
-    from pattoo_mp.model import Origin, Value
+    from pattoo_mp.model import Origin, Pair, Value
 
 _LOG = logging.getLogger(__name__)
+
+_NAMED: Final = 20
 
 
 class Poller:
@@ -86,7 +88,13 @@ def _difference(before: Sequence[Series], now: Sequence[Series]) -> str:
         return ""
     old, new = ({pair for series in them for pair in series.metadata} for them in (before, now))
     return "".join(
-        f"; {what}: {', '.join(f'{key} {value}' for key, value in sorted(pairs))}"
+        f"; {what}: {_names(sorted(pairs))}"
         for what, pairs in (("new", new - old), ("gone", old - new))
         if pairs
     )
+
+
+def _names(pairs: Sequence[Pair]) -> str:
+    """The first of them, and how many more there are: one line has to hold it."""
+    first = ", ".join(f"{key} {value}" for key, value in pairs[:_NAMED])
+    return f"{first} and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else first

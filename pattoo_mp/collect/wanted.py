@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import settings
@@ -48,6 +49,7 @@ class Wanted:
     """Families in the order in which they are asked, and a filter for each kind of device.
 
     `top` is how many programs the family `top_processes` is about.
+    `textfile_directory` is where the operator's own figures are, if there are any.
     """
 
     families: tuple[str, ...]
@@ -57,6 +59,7 @@ class Wanted:
     interfaces: Filter
     temperatures: Filter
     top: int
+    textfile_directory: Path | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Wanted:
@@ -66,7 +69,13 @@ class Wanted:
             for kind in ("mounts", "filesystems", "disks", "interfaces", "temperatures")
         }
         on = names_on(values["families"], values["families_off"])
-        return cls(families=on, top=values["top_processes"], **filters)
+        textfiles = values["textfile_directory"]
+        return cls(
+            families=on,
+            top=values["top_processes"],
+            textfile_directory=textfiles and Path(textfiles),
+            **filters,
+        )
 
 
 #: What is polled where nothing is configured: the original's series, and none beside them.

@@ -94,13 +94,13 @@ def _figures(table: Table, layout: Layout, poll: Poll) -> tuple[Figure, ...]:
             safe_text(series.key),
             series.data_type,
             units.get(series.key, ""),
-            _labels(table, series),
+            _labels(series),
             value if sendable(value) else None,
         )
         for series, value in zip(layout.series, poll.values(), strict=True)
     )
 
 
-def _labels(table: Table, series: Series) -> tuple[Pair, ...]:
-    own = {label.key for label in table.labels}
-    return normalise(pair for pair in series.metadata if pair[0] in own)
+def _labels(series: Series) -> tuple[Pair, ...]:
+    of_the_host = {label.key for label in host.LABELS}
+    return normalise(pair for pair in series.metadata if pair[0] not in of_the_host)

@@ -86,7 +86,7 @@ def agents_directories(root: Path) -> dict[str, str]:
     values = {
         setting.name: reading.find(setting, path, sections, problems).value
         for setting in SETTINGS
-        if setting.name.endswith("_directory") and not problems
+        if setting.is_written_to and not problems
     }
     if problems:
         raise ConfigError(problems)

@@ -70,7 +70,7 @@ def sample_directories() -> dict[str, str]:
     return {
         setting.name: str(setting.example)
         for setting in SETTINGS
-        if setting.name.endswith("_directory") and setting.is_required
+        if setting.is_written_to and setting.is_required
     }
 
 

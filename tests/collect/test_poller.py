@@ -153,6 +153,20 @@ def test_a_device_that_comes_or_goes_is_named_in_the_log(caplog: pytest.LogCaptu
     assert second == f"A poll has {len(counters)} datapoints; new: disk sdb; gone: disk sda."
 
 
+def test_of_many_that_come_the_log_names_some_and_counts_the_rest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A line of the log is no place for a thousand names."""
+    caplog.set_level(logging.INFO, LOGGER)
+    devices = {"sda": psutil.virtual_memory()}
+    poller = Poller([Devices(DISKS, lambda: devices)], ORIGIN, 1000)
+    poller.poll(1000)
+    devices |= {f"x{number:02}": devices["sda"] for number in range(25)}
+    poller.poll(2000)
+    message = caplog.records[-1].getMessage()
+    assert message.endswith("disk x18, disk x19 and 5 more.")
+
+
 def test_a_source_without_devices_gives_nothing() -> None:
     """A host without disks is not a fault."""
     poller = Poller([Devices(DISKS, dict)], ORIGIN, 1000)

@@ -34,5 +34,6 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         log_format="text",
         log_max_bytes=0,
         log_backups=1,
+        textfile_directory=None,
     )
     return replace(usual, **other)

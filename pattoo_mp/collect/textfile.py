@@ -1,0 +1,139 @@
+"""Text files: figures of the host's operator, from files in Prometheus's text format.
+
+The convention is that of node_exporter's textfile collector: each file is written under another
+name and renamed to one that ends in `.prom`.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.collect import prometheus
+from pattoo_mp.collect.admission import Admission
+from pattoo_mp.collect.limited import Limited
+from pattoo_mp.collect.prometheus import Figure, Identity, figures
+from pattoo_mp.collect.source import Sample, Shape
+from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.text_directory import Directory, TextFile
+from pattoo_mp.model import FLOAT, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.source import Source
+    from pattoo_mp.model import Pair, Value
+
+    Files = Mapping[str, TextFile[tuple[Figure, ...]]]
+
+# fmt: off
+_FILES: Final = Table(
+    "textfile", "Text files", "textfile_", FLOAT,
+    (
+        Metric("file_age", FLOAT, "seconds", "Text File (Age)",
+               "Time since the file was written: it grows where what writes it has ended."),
+    ),
+    (
+        Label("textfile_file", "Text File",
+              "The file's name. Only its age carries it: what is in the file may move to another."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_FILES,)
+
+#: Different series within a day, those of all files together.
+MOST_SERIES: Final = 1000
+_TOO_MANY: Final = f"more than {MOST_SERIES} different series within a day; the rest is left out"
+_NO_DIRECTORY: Final = "textfile_directory is not set; expected the directory of the files"
+
+
+class TextFiles:
+    """The age of each file of a directory, and the figures in them.
+
+    Of two figures with the same name and labels the first counts, in the order of the files' names.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = None if directory is None else Directory(directory, figures)
+        self._files: Files | None = None
+        self._merged = Merged()
+        self._admission: Admission[Identity] = Admission(MOST_SERIES)
+        with suppress(ImportError):  # which is told when the parser is wanted
+            if directory:
+                prometheus.parser()
+
+    @property
+    def name(self) -> str:
+        """The table's."""
+        return _FILES.name
+
+    def read(self) -> Sample:
+        """Look at the files now. Raises `OSError` for the directory as a whole."""
+        if self._directory is None:
+            return Sample(((), ()), (), {self.name: _NO_DIRECTORY})
+        files = self._directory.files()
+        if files != self._files:
+            self._merged = merge(files, self._admission)
+            self._files = files
+        now = time.time()
+        ages = {
+            name: round(now - file.written_s, 3)
+            for name, file in files.items()
+            if file.written_s is not None
+        }
+        values: list[Value] = [*self._merged.values, *ages.values()]
+        return Sample((self._merged.identities, tuple(ages)), values, self._merged.left_out)
+
+    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
+        """One for each figure, and one for each file."""
+        identities, names = shape
+        (age,), (label,) = _FILES.metrics, _FILES.labels
+        return [
+            *(Series(one.key, one.data_type, (*host, *one.labels)) for one in identities),
+            *(_FILES.series(age.name, (*host, (label.key, name))) for name in names),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The figures of all files as a poll has them, and what is left out of it."""
+
+    identities: tuple[Identity, ...] = ()
+    values: tuple[Value, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def merge(files: Files, admission: Admission[Identity]) -> Merged:
+    """The figures of all files, each once, and no more of them than are admitted."""
+    found: dict[Identity, Value] = {}
+    left_out: dict[str, str] = {}
+    for name, file in files.items():
+        twice = _add(file.content or (), found)
+        if problem := file.problem or twice:
+            left_out[f"{_FILES.name} {name}"] = problem
+    admitted = admission.admit(found)
+    if len(admitted) < len(found):
+        left_out[f"{_FILES.name} series"] = _TOO_MANY
+    kept = tuple(sorted(admitted, key=lambda one: (one.labels, one.key)))
+    return Merged(kept, tuple(found[identity] for identity in kept), left_out)
+
+
+def _add(figures_of_one: Iterable[Figure], found: dict[Identity, Value]) -> str:
+    """Add those that are not there yet. Returns what is to be told of the others."""
+    twice = 0
+    for identity, value in figures_of_one:
+        if identity in found:
+            twice += 1
+        else:
+            found[identity] = value
+    return f"figures that were given before are left out: {twice}" if twice else ""
+
+
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """Just one. Its directory may be a dead file server's."""
+    return (Limited(TextFiles(plan.wanted.textfile_directory), plan.together()),)
