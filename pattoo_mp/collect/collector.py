@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import log
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.promptness import ask_for_short_turns
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import Config
@@ -77,6 +78,7 @@ class Collector:
 
     def run(self) -> None:
         """Poll until a signal or the end of control."""
+        ask_for_short_turns()
         families.prime()
         self._schedule.skip_until(min(_PRIMING_S, self._config.interval_ms / 1000))
         try:
