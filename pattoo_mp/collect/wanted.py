@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import translate
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,10 @@ from pattoo_mp import settings
 from pattoo_mp.catalogue import names_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+#: A host with more devices of a kind than this asks the patterns each time.
+_ANSWERS: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,16 @@ class Filter:
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
-    def wants(self, name: str) -> bool:
-        """Whether something of this name is polled."""
-        return bool(self._included.match(name)) and not self._excluded.match(name)
-
     @cached_property
-    def _included(self) -> re.Pattern[str]:
-        return _any_of(self.include)
+    def wants(self) -> Callable[[str], bool]:
+        """Whether something of this name is polled. Answers are kept: each poll asks again."""
+        included, excluded = _any_of(self.include), _any_of(self.exclude)
 
-    @cached_property
-    def _excluded(self) -> re.Pattern[str]:
-        return _any_of(self.exclude)
+        @lru_cache(_ANSWERS)
+        def wants(name: str) -> bool:
+            return bool(included.match(name)) and not excluded.match(name)
+
+        return wants
 
 
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:

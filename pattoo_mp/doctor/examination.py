@@ -9,7 +9,18 @@ from pattoo_mp import paths
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import config_of
-from pattoo_mp.doctor import agent, clock, families, mounts, name, outage, places, server, who
+from pattoo_mp.doctor import (
+    agent,
+    clock,
+    families,
+    filters,
+    mounts,
+    name,
+    outage,
+    places,
+    server,
+    who,
+)
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
 
@@ -119,10 +130,12 @@ class Examination:
     def _clock(self) -> Iterable[Finding]:
         return clock.findings(clock.is_synchronised(), self._ahead_s)
 
-    def _families(self) -> Iterable[Finding]:
-        wanted = Wanted.of(self._config.fields())
+    def _families(self) -> Iterator[Finding]:
+        fields = self._config.fields()
+        wanted = Wanted.of(fields)
         self._measured = families.measure(self._origin, self._config.interval_ms, wanted)
-        return families.findings(self._measured, self._config.interval_ms / 1000)
+        yield from families.findings(self._measured, self._config.interval_ms / 1000)
+        yield from filters.findings(fields)
 
     def _spool(self) -> Iterator[Finding]:
         room = outage.look(paths.spool_file(self._config))
