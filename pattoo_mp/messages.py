@@ -92,7 +92,8 @@ class Account:
 
     `kept_of_channel` and `sequence` are of this control process's channel alone. Times (ms) are of
     polls, 0 if there is none: the newest that was kept, the newest that the server has, and the
-    oldest that waits; but for `dropped_ms`, which is when one was dropped last.
+    oldest that waits; but for `dropped_ms`, which is when one was dropped last. The three before
+    the last are for the next uploader, should the spool be gone with all that it knew.
     """
 
     sequence: int = 0
@@ -106,6 +107,9 @@ class Account:
     oldest_ms: int = 0
     dropped_ms: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    commits: int = 0
+    envelope_ms: int = 0
+    acknowledged_id: int = 0
     book: str = ""
 
     def fields(self) -> dict[str, Any]:

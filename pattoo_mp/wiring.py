@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import signal
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config import Config
     from pattoo_mp.link import Link
+    from pattoo_mp.messages import Account
     from pattoo_mp.model import Origin
+    from pattoo_mp.spool.account import SpoolState
 
     Adopt = Callable[[str, Config], None]
 
@@ -111,6 +114,15 @@ def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
     )
 
 
+def _known(account: Account | None, channel: str) -> SpoolState | None:
+    """What control knows of the spool, from the uploader before this one."""
+    from pattoo_mp.spool.account import SpoolState  # noqa: PLC0415 - in the uploader only
+
+    if account is None:
+        return None
+    return SpoolState(channel, **account.fields() | {"dropped": Counter(account.dropped)})
+
+
 def _arbiter(
     live: LiveConfig,
     origin: Origin,
@@ -144,7 +156,7 @@ def _arbiter(
         from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 
-        spool = Spool(paths.spool_file(config))
+        spool = Spool(paths.spool_file(config), known=_known(ledger.account, channel_name))
         legacy = LegacyPosts(config.cache_directory, origin.agent_id)
         Uploader(
             link,

@@ -10,12 +10,15 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pattoo_mp.spool.tables import Tables
+
+_CHECKSUM: Final = "crc"
 
 
 @dataclass(slots=True)
@@ -25,8 +28,7 @@ class SpoolState:
     `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
     `newest_ms` is the newest poll ever kept, `delivered_ms` the newest that the server has, and
     `oldest_ms` the oldest that waits, 0 if none does; `dropped_ms` is when a poll was dropped last
-    (all in ms since the epoch). `book` is what the
-    channel's side asked to be kept.
+    (all in ms since the epoch). `book` is what the channel's side asked to be kept.
     `commits` tells an older account from a newer one; `acknowledged_id` is the last one delivered.
     """
 
@@ -48,8 +50,8 @@ class SpoolState:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def facts(self) -> dict[str, str | int]:
-        """What the file keeps of it: rows are counted, not noted."""
-        return {
+        """What the file keeps of it: rows are counted, not noted. See `is_sound`."""
+        facts: dict[str, str | int] = {
             "channel": self.channel,
             "sequence": self.sequence,
             "kept_of_channel": self.kept_of_channel,
@@ -64,6 +66,13 @@ class SpoolState:
             "book": self.book,
             "dropped": json.dumps(self.dropped),
         }
+        return facts | {_CHECKSUM: _checksum(facts)}
+
+    @property
+    def closes(self) -> bool:
+        """Whether it explains every poll that was ever kept."""
+        explained = self.delivered + self.waiting + self.quarantined + self.dropped.total()
+        return self.kept == explained
 
     def drop(self, reason: str, polls: int) -> None:
         """Count polls as dropped, and note when that was."""
@@ -84,6 +93,16 @@ class SpoolState:
         return max(0, self.kept - self.delivered - self.dropped.total() - saved)
 
 
+def is_sound(facts: Mapping[str, Any]) -> bool:
+    """Whether facts are those that were noted together: SQLite does not notice a changed byte."""
+    noted = {name: value for name, value in facts.items() if name != _CHECKSUM}
+    return not noted or facts.get(_CHECKSUM) == _checksum(noted)
+
+
+def _checksum(facts: Mapping[str, Any]) -> int:
+    return crc32(json.dumps(facts, sort_keys=True, default=str).encode())
+
+
 def state_of(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
     """The account that a file holds: facts as noted, rows as counted."""
     known = state_of_facts(facts)
@@ -98,7 +117,7 @@ def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
     known = SpoolState()
     for name, default in SpoolState().numbers().items():
         value = facts.get(name, default)
-        if name != "dropped" and isinstance(value, type(default)):
+        if name not in {"dropped", _CHECKSUM} and isinstance(value, type(default)):
             setattr(known, name, value)
     known.dropped = _counter(facts.get("dropped"))
     return known

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp import private
-from pattoo_mp.spool.account import SpoolState, state_of
+from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
 from pattoo_mp.spool.hold import hold
 from pattoo_mp.spool.salvage import (
     READ_ERRORS,
+    MissingRowsError,
     copy,
     discard,
     is_damage,
@@ -44,14 +45,15 @@ class SpoolFile:
 
     `given` holds the ids that were given out last, and `lost` what of them a damage has taken
     since: a post of them may be under way, and its answer come yet.
+    `known` is the account as somebody else knows it; the newest one counts.
     Raises `SpoolError`, `OSError`, `sqlite3.Error`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: SpoolState | None = None) -> None:
         self._path = path
         self._beside = path.with_name(f"{path.name}.new")
         self._copy = AccountCopy(path.with_name(f"{path.name}.account"))
-        self.state = SpoolState()
+        self.state = known or SpoolState()
         self.given: frozenset[int] = frozenset()
         self.lost: frozenset[int] = frozenset()
         self._held = hold(self._lock_path)
@@ -206,10 +208,21 @@ def _with_account(path: Path) -> tuple[Tables, SpoolState]:
     """A file and the account that it holds."""
     tables = Tables(path)
     try:
-        return tables, state_of(tables, tables.facts())
+        return tables, _account(tables)
     except BaseException:
         tables.close()  # before another takes its place: this one would remove that one's journal
         raise
+
+
+def _account(tables: Tables) -> SpoolState:
+    """What a file says of itself. Raises `MissingRowsError` if that cannot be believed."""
+    facts = tables.facts()
+    if not is_sound(facts):
+        raise MissingRowsError("its account is not what was noted")
+    found = state_of(tables, facts)
+    if not found.closes:
+        raise MissingRowsError("polls are missing")
+    return found
 
 
 def _settled(known: SpoolState, saved: int, reason: str) -> SpoolState:

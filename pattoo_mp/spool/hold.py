@@ -21,9 +21,11 @@ _LOOK_S: Final = 0.05
 def hold(path: Path) -> int:
     """Take the lock on `path`; the descriptor that is returned holds it until it is closed.
 
+    Its directory is made, if somebody removed it while an agent runs.
     Raises `SpoolError` if another process has it.
     """
     try:
+        private.make_directory(path.parent)
         descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SpoolError(f"{path}: {error.strerror}; expected a file of this agent") from error

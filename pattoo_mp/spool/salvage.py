@@ -27,7 +27,7 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlit
 
 
 class MissingRowsError(Exception):
-    """The file holds fewer polls than were put into it, and does not know."""
+    """The file does not hold what was put into it, be it polls or the account, and does not know."""
 
 
 #: What reading a damaged file may raise; a UnicodeDecodeError is for a text, or SQLite's own

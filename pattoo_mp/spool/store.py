@@ -43,7 +43,9 @@ class Spool:
     out to be damaged is put aside, and what can be read goes into a new one.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, path: Path, limits: Limits | None = None, known: SpoolState | None = None
+    ) -> None:
         self._path = path
         #: Other ones hold from the next `append` on.
         self.limits = limits or Limits()
@@ -54,7 +56,7 @@ class Spool:
         # The timestamp that was kept for the next post; 0 if it was given out, or none was.
         self._envelope_ms = 0
         try:
-            self._file = SpoolFile(path)
+            self._file = SpoolFile(path, known)
         except OSError as error:
             raise SpoolError(f"{path}: {error.strerror}; expected a spool of this agent") from error
         except sqlite3.Error as error:

@@ -251,6 +251,9 @@ class Uploader:
             oldest_ms=state.oldest_ms,
             dropped_ms=state.dropped_ms,
             dropped=dict(state.dropped),
+            commits=state.commits,
+            envelope_ms=state.envelope_ms,
+            acknowledged_id=state.acknowledged_id,
             book=state.book,
         )
 

@@ -129,6 +129,55 @@ def test_a_copy_that_is_behind_is_not_believed(path: Path) -> None:
     spool.close()
 
 
+@pytest.mark.parametrize(("fact", "value"), [("kept", 27), ("delivered", 13), ("book", "{}")])
+def test_a_changed_fact_is_not_believed(path: Path, fact: str, value: int | str) -> None:
+    """SQLite does not notice a changed byte in a value; the account does."""
+    before = used(path)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE facts SET value = ? WHERE name = ?", (value, fact))
+    spool = Spool(path)
+    state = spool.state
+    assert (state.kept, state.delivered, state.book) == (before.kept, before.delivered, before.book)
+    assert (state.waiting, state.dropped.total()) == (20, 0)
+    spool.close()
+
+
+def test_polls_that_are_missing_at_the_start_are_counted(path: Path) -> None:
+    """A damaged page may hide some without a word; the account tells how many there should be."""
+    used(path)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM polls WHERE timestamp_ms BETWEEN 15 AND 19")
+    spool = Spool(path)
+    assert spool.state.dropped == {DAMAGED: 5}
+    assert len(times(spool)) == 15
+    spool.close()
+
+
+def test_what_control_knows_counts_where_all_files_are_gone(path: Path) -> None:
+    """The directory was removed, and the uploader ended before it had noticed."""
+    before = used(path)
+    for file in path.parent.iterdir():
+        file.unlink()
+    spool = Spool(path, known=before)
+    state = spool.state
+    assert (state.kept, state.delivered) == (30, 10)
+    assert state.dropped == {"the spool was removed": 20}
+    assert spool.next_envelope_ms(1) > before.envelope_ms
+    spool.close()
+
+
+def test_what_control_knows_is_older_than_a_file_that_is_there(path: Path) -> None:
+    """The uploader's last words may not have reached it."""
+    early = used(path)
+    spool = Spool(path)
+    fill(spool, 31, 40)
+    before = spool.state
+    spool.close()
+    spool = Spool(path, known=early)
+    assert spool.state == before
+    spool.close()
+
+
 @pytest.mark.parametrize("at", [3, (1 << 16) + 3])
 def test_one_damaged_slot_leaves_the_other(home: Path, at: int) -> None:
     """The slots are written in turn: where one is cut short, the other is one commit older."""

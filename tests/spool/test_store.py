@@ -321,10 +321,20 @@ def test_a_symbolic_link_is_not_followed(home: Path, path: Path, name: str) -> N
     assert not (home / "elsewhere").exists()
 
 
-def test_a_directory_that_is_not_there_is_an_error(home: Path) -> None:
+def test_a_directory_that_is_not_there_is_made(home: Path) -> None:
+    """Somebody removed it while an agent runs: its next uploader must not end by that."""
+    path = home / "gone" / "spool.sqlite"
+    spool = Spool(path)
+    assert fill(spool, 1, 1) == 1
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    spool.close()
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(home: Path) -> None:
     """It is a SpoolError that names the file."""
-    with pytest.raises(SpoolError, match=str(home / "none")):
-        Spool(home / "none" / "spool.sqlite")
+    (home / "file").touch()
+    with pytest.raises(SpoolError, match=str(home / "file")):
+        Spool(home / "file" / "spool.sqlite")
 
 
 def test_the_file_shrinks_after_an_outage(path: Path) -> None:
