@@ -25,18 +25,20 @@ class UnfitError(ValueError):
 
 def further_families(value: object) -> tuple[str, ...]:
     """Families to turn on. Raises `UnfitError`, or `ValueError` where it is no list of words."""
-    for word in _words(value):
-        if word in ORIGINAL:
-            raise UnfitError(word, "a family that is off; this one is on, families_off is for it")
-    return _families(value, FURTHER)
+    # Who lists one that is on may believe that it alone is polled then.
+    return _families(value, FURTHER, "a family that is off; {} is on, families_off is for it")
 
 
 def original_families(value: object) -> tuple[str, ...]:
     """Families to turn off. Raises as `further_families` does."""
-    for word in _words(value):
-        if word in FURTHER:
-            raise UnfitError(word, "a family that is on; leave this one out of families")
-    return _families(value, ORIGINAL)
+    return _families(value, ORIGINAL, "a family that is on; {} is off unless families has it")
+
+
+def some_patterns(value: object) -> tuple[str, ...]:
+    """`patterns`, but not none at all: some take that for everything, and others for nothing."""
+    if value == []:
+        raise UnfitError(value, "a pattern at least; ['*'] is for everything")
+    return patterns(value)
 
 
 def patterns(value: object) -> tuple[str, ...]:
@@ -64,11 +66,15 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _families(value: object, known: Sequence[str]) -> tuple[str, ...]:
+def _families(value: object, known: Sequence[str], elsewhere: str) -> tuple[str, ...]:
+    """`elsewhere` is said of a family that belongs into the other list."""
     words = _words(value)
     for word in words:
         if word not in known:
-            raise UnfitError(word, _nearest(word) or f"one of {', '.join(known)}")
+            near = _nearest(word)
+            if near and near not in known:
+                raise UnfitError(word, elsewhere.format(near))
+            raise UnfitError(word, near or f"one of {', '.join(known)}")
     return words
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.catalogue import FURTHER, ORIGINAL
-from pattoo_mp.choices import further_families, original_families, patterns
+from pattoo_mp.choices import further_families, original_families, patterns, some_patterns
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -193,21 +193,23 @@ def _top_processes(value: object) -> int:
 
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
-_PATTERNS: Final = "a list of patterns such as ['eth*']"
 #: The original leaves out loop*, and ram with digits and nothing after them.
 _RAM_AND_LOOP_DISKS: Final = ["loop*", "ram[0-9]", "ram[0-9][0-9]", "ram[0-9][0-9][0-9]"]
 
 
-def _filter(name: str, what: str, exclude: Sequence[str] = ()) -> tuple[Setting, Setting]:
+def _filter(
+    name: str, what: str, such_as: str, exclude: Sequence[str] = ()
+) -> tuple[Setting, Setting]:
     """Two settings: which of `what` are polled, and which of those are not."""
+    expected = f"a list of patterns such as ['{such_as}']"
     return (
         Setting(
-            f"{name}_include", PROGRAM, AGENT_FILE, patterns, _PATTERNS,
+            f"{name}_include", PROGRAM, AGENT_FILE, some_patterns, expected,
             f"Which {what} are polled.",
             default=["*"],
         ),
         Setting(
-            f"{name}_exclude", PROGRAM, AGENT_FILE, patterns, _PATTERNS,
+            f"{name}_exclude", PROGRAM, AGENT_FILE, patterns, expected,
             f"Which {what} are not polled, though {name}_include names them.",
             default=list(exclude),
         ),
@@ -334,11 +336,11 @@ SETTINGS: Final = (
         "Where family textfile finds its *.prom files.",
         default=None, example="/var/lib/pattoo/textfile",
     ),
-    *_filter("mounts", "mount points", exclude=["*docker*"]),
-    *_filter("filesystems", "types of file systems"),
-    *_filter("disks", "disks and partitions", exclude=_RAM_AND_LOOP_DISKS),
-    *_filter("interfaces", "network interfaces"),
-    *_filter("temperatures", "temperature sensors"),
+    *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
+    *_filter("filesystems", "types of file systems", "squashfs"),
+    *_filter("disks", "disks and partitions", "sd*", _RAM_AND_LOOP_DISKS),
+    *_filter("interfaces", "network interfaces", "veth*"),
+    *_filter("temperatures", "temperature sensors", "coretemp *"),
     Setting(
         "top_processes", PROGRAM, AGENT_FILE, _top_processes,
         f"a whole number from 1 to {_MOST_TOP_PROCESSES}",

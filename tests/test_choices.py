@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, names_on
-from pattoo_mp.choices import UnfitError, further_families, original_families, patterns
+from pattoo_mp.choices import (
+    UnfitError,
+    further_families,
+    original_families,
+    patterns,
+    some_patterns,
+)
 
 
 def refused(check: object, value: object) -> tuple[object, str]:
@@ -45,8 +51,12 @@ def test_what_is_near_to_nothing_is_told_all_names() -> None:
 
 def test_a_family_in_the_wrong_list_is_sent_to_the_other() -> None:
     """Who lists one of the original's may believe that it alone is polled then."""
-    assert "families_off" in refused(further_families, ["memory"])[1]
-    assert "leave this one out of families" in refused(original_families, ["uptime"])[1]
+    assert refused(further_families, ["memroy"]) == (
+        "memroy", "a family that is off; memory is on, families_off is for it",
+    )  # fmt: skip
+    assert refused(original_families, ["uptime"]) == (
+        "uptime", "a family that is on; uptime is off unless families has it",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("check", [further_families, original_families, patterns])
@@ -68,6 +78,12 @@ def test_a_word_that_yaml_takes_for_something_else_is_named() -> None:
 def test_a_bad_pattern_is_named(pattern: str) -> None:
     """What can match nothing, and a bracket that is not closed."""
     assert refused(patterns, ["*", pattern])[0] == pattern
+
+
+def test_to_include_nothing_is_refused() -> None:
+    """Elsewhere an empty list means everything; to exclude nothing is clear."""
+    assert refused(some_patterns, [])[0] == []
+    assert patterns([]) == ()
 
 
 @pytest.mark.parametrize("pattern", ["*", "eth[0-9]", "[!a-c]*", "[]]", "[[]", "[!]]", "/mnt/a b"])

@@ -159,9 +159,10 @@ def test_a_bad_port_is_refused(files: Files, port: object) -> None:
         ("families_off", ["procesor"], "'procesor'; expected processor"),
         ("disks_exclude", ["sd[a"], "'sd[a'; expected a ] for each [, or [[] for a [ itself"),
         ("mounts_include", None, None),
+        ("mounts_include", [], "[]; expected a pattern at least; ['*'] is for everything"),
         ("top_processes", 21, "21; expected a whole number from 1 to 20"),
         ("top_processes", True, "True; expected a whole number from 1 to 20"),
-        ("interfaces_include", "eth*", "'eth*'; expected a list of patterns such as ['eth*']"),
+        ("interfaces_include", "eth*", "'eth*'; expected a list of patterns such as ['veth*']"),
     ],
 )
 def test_a_bad_choice_is_refused(
