@@ -42,10 +42,18 @@ def _load(path: Path, content: bytes) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        raise _problem(path, f"{where}{error.problem or error.context}", "YAML") from error
+        raise _problem(
+            path, f"{where}{error.problem or error.context}", _wanted_instead(error)
+        ) from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _problem(path, f"malformed: {reason}", "YAML") from error
+
+
+def _wanted_instead(error: yaml.MarkedYAMLError) -> str:
+    if "alias" in f"{error.context} {error.problem}":
+        return "YAML; text that begins with * wants quotes"
+    return "YAML"
 
 
 def _sections(path: Path, content: object) -> Sections:
