@@ -67,6 +67,7 @@ setup(
             "pytest-benchmark",
             "pytest-timeout",
             "ruff",
+            "trustme",
             "types-jsonschema",
             "types-docutils",
             "types-psutil",

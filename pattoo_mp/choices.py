@@ -46,7 +46,7 @@ def patterns(value: object) -> tuple[str, ...]:
 
     `[` without `]` would stand for itself, and is refused: it is a slip far more often.
     """
-    words = _words(value)
+    words = texts(value)
     for word in words:
         if not word or not word.isprintable():
             raise UnfitError(word, "a pattern of printable characters")
@@ -55,7 +55,8 @@ def patterns(value: object) -> tuple[str, ...]:
     return words
 
 
-def _words(value: object) -> tuple[str, ...]:
+def texts(value: object) -> tuple[str, ...]:
+    """A list of texts. Raises as `further_families` does."""
     if not isinstance(value, (list, tuple)):
         raise ValueError  # noqa: TRY004 - one kind of error for every bad value
     for word in value:
@@ -68,7 +69,7 @@ def _words(value: object) -> tuple[str, ...]:
 
 def _families(value: object, known: Sequence[str], elsewhere: str) -> tuple[str, ...]:
     """`elsewhere` is said of a family that belongs into the other list."""
-    words = _words(value)
+    words = texts(value)
     for word in words:
         if word not in known:
             near = _nearest(word)

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp import directories
+from pattoo_mp import addresses, directories, trust
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.reading import Reading, find, read, read_file, shown
 from pattoo_mp.settings import SETTINGS, SHARED_FILE
+from pattoo_mp.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ _USUAL_JITTER_S = 60.0
 _JITTERS = 4
 #: Fields of a `Config` that do not have the name of their setting.
 _FIELDS = {"ip_address": "host", "ip_bind_port": "port", "polling_interval": "interval_ms"}
+#: How the names of settings end that are paths.
+_PATHS = ("_directory", "_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,10 @@ class Config:
     temperatures_include: tuple[str, ...]
     temperatures_exclude: tuple[str, ...]
     top_processes: int
+    servers: tuple[str, ...]
+    tls_ca_file: Path | None
+    tls_certificate_file: Path | None
+    tls_key_file: Path | None
 
     @property
     def jitter_s(self) -> float:
@@ -68,6 +75,21 @@ class Config:
         if self.post_jitter is not None:
             return self.post_jitter
         return min(self.interval_ms / 1000 / _JITTERS, _USUAL_JITTER_S)
+
+    @property
+    def server_url(self) -> str:
+        """`servers`, or what `host` and `port` name."""
+        return self.servers[0] if self.servers else addresses.url(self.host, self.port)
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether anything is spoken to with TLS."""
+        return addresses.is_https(self.server_url)
+
+    @property
+    def trust(self) -> Trust:
+        """What the way to the server takes."""
+        return Trust(self.tls_ca_file, self.tls_certificate_file, self.tls_key_file)
 
     def value_of(self, setting: str) -> object:
         """The value of a setting, by its name in the files."""
@@ -84,7 +106,7 @@ class Config:
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Config:
         """Read what `fields` made."""
-        paths = {n: path and Path(path) for n, path in fields.items() if n.endswith("_directory")}
+        paths = {n: Path(path) for n, path in fields.items() if path and n.endswith(_PATHS)}
         lists = {name: tuple(words) for name, words in fields.items() if isinstance(words, list)}
         return cls(**{**fields, **paths, **lists})
 
@@ -107,7 +129,7 @@ def load(directory: Path) -> Config:
     Raises `ConfigError` with a line for each problem: file, key, value and what is expected.
     """
     config = check(directory)
-    problems = unusable(directory, config, directories.make)
+    problems = unusable(directory, config, directories.make) + untrusted(directory, config)
     if problems:
         raise ConfigError(problems)
     return config
@@ -166,6 +188,17 @@ def unusable(directory: Path, config: Config, why: Callable[[Path], str]) -> lis
         f"{shown(str(path))} {problem}; expected {setting.expected}"
         for setting, path in named_directories(config)
         if (problem := why(path))
+    ]
+
+
+def untrusted(directory: Path, config: Config) -> list[str]:
+    """A line for each file of the transport's that the files in `directory` name and that is bad."""
+    return [
+        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"{shown(str(problem.path))} {problem.wrong}; expected {problem.expected}"
+        for problem in trust.problems(config.trust)
+        for setting in SETTINGS
+        if setting.name == problem.setting
     ]
 
 

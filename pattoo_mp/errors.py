@@ -9,6 +9,7 @@ PattooError                 one line for a person: what, where, what was expecte
 ├── SupervisorError         supervisord refused or could not be reached
 │   └── NotOurSupervisorError   it runs the agent, and takes no orders from us
 ├── SetupError              the host could not be set up, or what is there is in the way
+├── TrustError              a certificate, a key or a credential cannot be used
 ├── WireError               a layout or a poll that must not be sent
 ├── StoreError              the receiver's database cannot be used
 └── Refused                 a post that a pattoo server would refuse (the receiver's answer)
@@ -60,6 +61,17 @@ class NotOurSupervisorError(SupervisorError):
 
 class SetupError(PattooError):
     """An installation could not be completed, or taken away."""
+
+
+class TrustError(PattooError):
+    """The file that `setting` names cannot be used; `wrong` says why, `expected` what was wanted."""
+
+    def __init__(self, setting: str, path: object, wrong: str, expected: str) -> None:
+        super().__init__(f"{setting}: {path} {wrong}; expected {expected}")
+        self.setting = setting
+        self.path = path
+        self.wrong = wrong
+        self.expected = expected
 
 
 class WireError(PattooError):

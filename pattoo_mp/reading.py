@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.astray import astray
 from pattoo_mp.choices import UnfitError
+from pattoo_mp.conceal import concealed
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 from pattoo_mp.yamlfile import Sections, read_sections
@@ -23,8 +24,8 @@ _VALUE_IN_MESSAGE: Final = 60
 class Found:
     """One setting as it is configured.
 
-    `given` is what the file at `path` says, or the default if it says nothing (`is_set` is false).
-    `value` is that, checked; None where there is a problem with it.
+    `given` is what the file at `path` says, as it may be shown, or the default if it says nothing
+    (`is_set` is false). `value` is that, checked; None where there is a problem with it.
     """
 
     setting: Setting
@@ -104,14 +105,14 @@ def find(setting: Setting, path: Path, sections: Sections, problems: list[str]) 
         return Found(setting, path, None, is_set=False)
     given = given if is_set else setting.default
     try:
-        return Found(setting, path, given, is_set, setting.check(given))
+        return Found(setting, path, concealed(given), is_set, setting.check(given))
     except (ValueError, OverflowError) as error:
         wrong = error if isinstance(error, UnfitError) else UnfitError(given, setting.expected)
         problems.append(
             f"{path}: {setting.section}: {setting.name}: {shown(wrong.given)}; "
             f"expected {wrong.expected}"
         )
-        return Found(setting, path, given, is_set)
+        return Found(setting, path, concealed(given), is_set)
 
 
 def _unknown(path: Path, sections: Sections) -> list[str]:
@@ -139,6 +140,6 @@ def _shown_name(name: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: on one line, and not too long."""
-    text = repr(value)
+    """A value as a message shows it: on one line, not too long, and with no password of a URL's."""
+    text = repr(concealed(value))
     return text if len(text) <= _VALUE_IN_MESSAGE else f"{text[:_VALUE_IN_MESSAGE]}…"

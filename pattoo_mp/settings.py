@@ -6,7 +6,6 @@ these declarations.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import addresses
 from pattoo_mp.catalogue import FURTHER, ORIGINAL
 from pattoo_mp.choices import further_families, original_families, patterns, some_patterns
 from pattoo_mp.model import PROGRAM
@@ -35,10 +35,6 @@ _MOST_TOP_PROCESSES: Final = 20
 _MIN_INTERVAL_S: Final = 0.01
 _MAX_INTERVAL_S: Final = 86_400
 _MOST_JITTER_S: Final = 3600
-_HOST_NAME: Final = re.compile(
-    r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?"
-)
-_MAX_HOST_NAME: Final = 253
 
 
 class Missing(Enum):
@@ -86,7 +82,7 @@ class Setting:
         return f"{self.help} A change takes a restart." if self.takes_restart else self.help
 
 
-def _directory(value: object) -> Path:
+def _path(value: object) -> Path:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError
     try:
@@ -116,27 +112,6 @@ def _language(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(
         r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*", value
     ):
-        raise ValueError
-    return value
-
-
-def _host(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
-    host = value.strip()
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        # All digits and dots, but no address: a mistyped one, not a name.
-        if len(host) > _MAX_HOST_NAME or re.fullmatch(r"[0-9.]*", host):
-            raise
-    if not _HOST_NAME.fullmatch(host):
-        raise ValueError
-    return host
-
-
-def _port(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
         raise ValueError
     return value
 
@@ -193,6 +168,7 @@ def _top_processes(value: object) -> int:
 
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
+_A_PEM_FILE: Final = "the absolute path of a file in PEM that the agent can read"
 #: The original leaves out loop*, and ram with digits and nothing after them.
 _RAM_AND_LOOP_DISKS: Final = ["loop*", "ram[0-9]", "ram[0-9][0-9]", "ram[0-9][0-9][0-9]"]
 
@@ -230,22 +206,22 @@ FILES: Final = tuple(dict.fromkeys(file for file, _ in SECTIONS))
 
 SETTINGS: Final = (
     Setting(
-        "log_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
+        "log_directory", "pattoo", SHARED_FILE, _path, _A_DIRECTORY,
         "Where pattoo.log is written.",
         example="/var/log/pattoo",
     ),
     Setting(
-        "cache_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
+        "cache_directory", "pattoo", SHARED_FILE, _path, _A_DIRECTORY,
         "Where polls wait for the server.",
         example="/var/cache/pattoo",
     ),
     Setting(
-        "daemon_directory", "pattoo", SHARED_FILE, _directory, _A_DIRECTORY,
+        "daemon_directory", "pattoo", SHARED_FILE, _path, _A_DIRECTORY,
         "Where the agent's identity is kept.",
         example="/var/lib/pattoo",
     ),
     Setting(
-        "system_daemon_directory", "pattoo", SHARED_FILE, _optional(_directory), _A_DIRECTORY,
+        "system_daemon_directory", "pattoo", SHARED_FILE, _optional(_path), _A_DIRECTORY,
         "Where the PID file and the status socket are kept. The default is daemon_directory.",
         default=None, example="/run/pattoo",
     ),
@@ -260,13 +236,13 @@ SETTINGS: Final = (
         default="en",
     ),
     Setting(
-        "ip_address", SERVER, SHARED_FILE, _host,
+        "ip_address", SERVER, SHARED_FILE, addresses.host,
         "a host name or an IPv4 or IPv6 address",
         "The pattoo server.",
         default="localhost",
     ),
     Setting(
-        "ip_bind_port", SERVER, SHARED_FILE, _port, "a whole number from 1 to 65535",
+        "ip_bind_port", SERVER, SHARED_FILE, addresses.port, "a whole number from 1 to 65535",
         "The pattoo server's port.",
         default=20201,
     ),
@@ -283,6 +259,31 @@ SETTINGS: Final = (
         "those of a site do not all post at once. The default is a quarter of polling_interval, "
         "and at most 60.",
         default=None, example=60,
+    ),
+    Setting(
+        "servers", PROGRAM, AGENT_FILE, addresses.servers, f"a list with {addresses.A_SERVER}",
+        f"The pattoo server, or what stands before it, as a URL: what comes before {addresses.API}. "
+        "If it is not set, ip_address and ip_bind_port name the server.",
+        default=[], example=["https://pattoo.example.org"],
+    ),
+    Setting(
+        "tls_ca_file", PROGRAM, AGENT_FILE, _optional(_path), _A_PEM_FILE,
+        "The certificates of the CAs that may vouch for a server, and no others. If it is not set, "
+        "those that this host trusts.",
+        default=None, example="/etc/pattoo/ca.pem",
+    ),
+    Setting(
+        "tls_certificate_file", PROGRAM, AGENT_FILE, _optional(_path), _A_PEM_FILE,
+        "The certificate that the agent shows to a server that wants one, with those between it and "
+        "its CA.",
+        default=None, example="/etc/pattoo/agent.pem",
+    ),
+    Setting(
+        "tls_key_file", PROGRAM, AGENT_FILE, _optional(_path),
+        f"{_A_PEM_FILE}, and nobody else can",
+        "The key of tls_certificate_file, without a pass phrase; the file belongs to the agent's user, "
+        "with mode 0600 or 0400. If it is not set, the key is in tls_certificate_file.",
+        default=None, example="/etc/pattoo/agent.key",
     ),
     Setting(
         "spool_max_bytes", PROGRAM, AGENT_FILE, _at_least(1_000_000),
@@ -331,7 +332,7 @@ SETTINGS: Final = (
         default=[],
     ),
     Setting(
-        "textfile_directory", PROGRAM, AGENT_FILE, _optional(_directory),
+        "textfile_directory", PROGRAM, AGENT_FILE, _optional(_path),
         "the absolute path of a directory that the agent can read",
         "Where family textfile finds its *.prom files.",
         default=None, example="/var/lib/pattoo/textfile",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from setproctitle import setproctitle
 
-from pattoo_mp import __version__, identity, log, paths
+from pattoo_mp import __version__, addresses, identity, log, paths
 from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
@@ -49,7 +49,7 @@ _LOG = logging.getLogger(__name__)
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {config.interval_ms / 1000:g} s",
-    "uploader": lambda config: f" to {config.host} port {config.port}",
+    "uploader": lambda config: " to {} port {}".format(*addresses.place(config.server_url)),
 }
 
 
@@ -151,7 +151,7 @@ def _arbiter(
         adopt("uploader", config)
         from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
 
-        import_requests()
+        import_requests(needs_tls=config.needs_tls)
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
         from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415

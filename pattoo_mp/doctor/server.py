@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.addresses import place
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
@@ -41,7 +42,7 @@ def ask(config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE
 
     The exchange may take `exchange_s`, and all of it, finding the address too, `whole_s`.
     """
-    transport = Transport(config.host, config.port, exchange_s)
+    transport = Transport(config.server_url, config.trust, exchange_s)
     # Nothing else bounds a resolver that hangs.
     limited: TimeLimited[str, StatusPage] = TimeLimited(
         "server", lambda _: transport.ask_status(), whole_s
@@ -63,11 +64,12 @@ def findings(asked: Asked, config: Config) -> Iterator[Finding]:
     """Whether the server is well."""
     took = units.time(asked.round_trip_s)
     if asked.error:
+        named = "servers names" if config.servers else "ip_address and ip_bind_port name"
         yield trouble(
             "server",
             f"{asked.url}: {asked.error} (after {took})",
-            f"see that ip_address and ip_bind_port name a pattoo server that runs, and that port "
-            f"{config.port} is open on the way there; polls wait in the spool meanwhile",
+            f"see that {named} a pattoo server that runs, and that port "
+            f"{place(config.server_url)[1]} is open on the way there; polls wait in the spool meanwhile",
         )
     elif asked.round_trip_s > _SLOW_S:
         yield note(

@@ -28,6 +28,7 @@ class Fault(Enum):
     TOO_LARGE = "smaller posts may be taken"
     BUSY = "the server asks to wait"
     NOT_PATTOO = "something else answers, or the agent is configured wrongly"
+    DENIED = "a certificate or a credential is wrong: a person has to see to it"
     UNREACHABLE = "no answer that says anything"
 
 

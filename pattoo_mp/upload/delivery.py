@@ -4,7 +4,7 @@
     refused, too large     a smaller one, soon; a single poll that is refused again and again is
                            set aside; but only while the server is well: an ill one is waited for
     busy                   as long as the server asks for, and a little more
-    not pattoo             slowly: a person has to look
+    not pattoo, denied     slowly: a person has to look
     unreachable            again, with back-off
 
 A server whose disk is full refuses all posts, and its status page says that it is well. So before
@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 _LOOK: Final = (
     "this is not how a pattoo server takes posts: check ip_address and ip_bind_port of "
-    "pattoo_agent_api, and what stands between"
+    "pattoo_agent_api, or servers, and what stands between"
 )
 
 
@@ -106,6 +106,8 @@ class Delivery:
                 return self._later(outcome.error, wait_s)
             case Fault.NOT_PATTOO:
                 return self._later(f"{outcome.error}; {_LOOK}", self._backoff.slow())
+            case Fault.DENIED:
+                return self._later(outcome.error, self._backoff.slow())
         return self._later(outcome.error, self._backoff.failed())
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:

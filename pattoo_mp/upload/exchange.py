@@ -12,7 +12,7 @@ import socket
 import time
 from contextlib import contextmanager
 from threading import RLock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -20,6 +20,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ssl import SSLContext
+
+#: Whether `requests` was imported with TLS (`plain.py`).
+SPEAKS_TLS: Final = issubclass(HTTPSConnection, HTTPConnection)
 
 
 class Guard:
@@ -35,6 +39,7 @@ class Guard:
         self._socket: socket.socket | None = None
         self._due: float | None = None
         self._is_watched = False
+        self._is_ours = False
         self._expired = False
         self._closed = False
 
@@ -58,12 +63,21 @@ class Guard:
         """Whether the exchange was cut off, or will be as soon as it begins."""
         return self._expired or self._closed
 
-    def watch(self, sock: socket.socket) -> None:
-        """Take note of a socket that was just connected."""
-        with self._lock:
-            self._socket = sock
-        if self.cut:
-            self._shut_down()
+    def connecting(self, sock: socket.socket) -> None:
+        """Take note of a socket that is connected, and that TLS may take over next.
+
+        What is taken over can be cut off by another descriptor of it alone.
+        """
+        self._follow(sock.dup(), is_ours=True)
+
+    def connected(self, sock: socket.socket) -> None:
+        """Take note of a socket that nobody takes over any more."""
+        # Of TLS within TLS, the socket of the outer one.
+        self._follow(getattr(sock, "socket", sock), is_ours=False)
+
+    def failed(self) -> None:
+        """Forget a socket that did not become ready."""
+        self._follow(None, is_ours=False)
 
     def close(self) -> None:
         """Cut off this exchange and every later one."""
@@ -87,40 +101,106 @@ class Guard:
                 self._shut_down()
         return None
 
+    def _follow(self, sock: socket.socket | None, *, is_ours: bool) -> None:
+        with self._lock:
+            former, self._socket = (self._socket if self._is_ours else None), sock
+            self._is_ours = is_ours
+            if former is not None:
+                former.close()
+        if self.cut:
+            self._shut_down()
+
     def _shut_down(self) -> None:
         with self._lock:
-            sock = self._socket
-        if sock is not None:
-            with contextlib.suppress(OSError):  # it is closed already
-                sock.shutdown(socket.SHUT_RDWR)
+            if self._socket is not None:
+                with contextlib.suppress(OSError):  # it is closed already
+                    # Not the method of an encrypted socket: that one forgets its encryption
+                    # first, and what another thread then sends would go out in the clear.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Connects as `requests` does and shows each socket to a guard."""
+    """Connects as `requests` does and shows each socket to a guard.
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    `context` is for TLS, and has all that vouches for a server and for us; none without TLS.
+    """
+
+    def __init__(self, guard: Guard, context: SSLContext | None = None) -> None:
+        self._pools = _pools(guard)
+        self._context = context
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
         """Give the pools connections that call the guard."""
-        super().init_poolmanager(*args, **options)
-        guard = self._guard
+        super().init_poolmanager(*args, ssl_context=self._context, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - as inherited
+        """Give those for a proxy the same."""
+        options = {**options, "ssl_context": self._context, "proxy_ssl_context": self._context}
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002
+        """Leave it to the context: `requests` would trust CAs of its own beside those in it."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
+    """The pools by scheme. Without TLS that for https is the library's own, which says so."""
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            guard.connected(sock)
+            return sock
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    if not SPEAKS_TLS:
+        return {"http": PlainPool, "https": HTTPSConnectionPool}
+
+    class Encrypted(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            guard.connecting(sock)
+            return sock
+
+        def connect(self) -> None:
+            try:
                 super().connect()
-                guard.watch(self.sock)
+            except BaseException:
+                guard.failed()
+                raise
+            guard.connected(self.sock)
 
-        class Encrypted(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                guard.watch(self.sock)
+        def send(self, data: Any) -> None:  # noqa: ANN401 - as inherited
+            try:
+                super().send(data)
+            except OSError:
+                _raise_alert(self.sock)
+                raise
 
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
 
-        class EncryptedPool(HTTPSConnectionPool):
-            ConnectionCls = Encrypted
+    return {"http": PlainPool, "https": EncryptedPool}
 
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
+
+def _raise_alert(sock: socket.socket | None) -> None:
+    """Raise what the server said before it closed the connection, if it said anything.
+
+    With TLS 1.3 it refuses a certificate, or the lack of one, after the client's handshake.
+    """
+    import ssl  # noqa: PLC0415 - imported already by who comes here
+
+    try:
+        if sock is not None:
+            sock.recv(1)
+    except ssl.SSLError as alert:
+        if alert.reason is not None:
+            raise alert from None
+    except OSError:
+        return

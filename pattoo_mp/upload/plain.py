@@ -29,10 +29,12 @@ _UNUSED: Final = (
 _PROXIES: Final = frozenset({"http_proxy", "all_proxy"})
 
 
-def import_requests(environment: Mapping[str, str] = os.environ) -> None:
-    """Import `requests` for plain HTTP: for a proxy that is spoken to with TLS, all of it."""
+def import_requests(
+    environment: Mapping[str, str] = os.environ, *, needs_tls: bool = False
+) -> None:
+    """Import `requests` for plain HTTP; where anything is spoken to with TLS, all of it."""
     proxies = [value for name, value in environment.items() if name.lower() in _PROXIES]
-    if any(proxy.strip().lower().startswith("https:") for proxy in proxies):
+    if needs_tls or any(proxy.strip().lower().startswith("https:") for proxy in proxies):
         return
     with _without(_UNUSED), warnings.catch_warnings():
         # It would have a person install a guesser.

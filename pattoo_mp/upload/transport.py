@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Final
 
 import requests
@@ -10,8 +9,12 @@ import urllib3
 from requests.utils import get_netrc_auth
 
 from pattoo_mp import __version__
-from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, Outcome, StatusPage, one_line
+from pattoo_mp.addresses import API, is_https
+from pattoo_mp.errors import TrustError
+from pattoo_mp.trust import NO_FILES, Stamp, Trust, tls_context
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, Outcome, StatusPage
 from pattoo_mp.upload.exchange import Guard, GuardedAdapter
+from pattoo_mp.upload.reasons import outcome_of
 
 if TYPE_CHECKING:
     from requests import Response
@@ -21,21 +24,32 @@ __all__ = ["Outcome", "StatusPage", "Transport"]
 _CONNECT_S: Final = 10.0
 #: Longer than a loaded server takes, and short enough that a hung one is tried again soon.
 _EXCHANGE_S: Final = 30.0
-#: All that a network, a server and the libraries between may do.
-_FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+#: All that a network, a server, the libraries between and our own files may do.
+_FAILURES: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,
+    TrustError,
+)
 
 
 class Transport:
-    """Posts to one server, in one session, one exchange at a time."""
+    """Posts to one server, in one session, one exchange at a time.
 
-    def __init__(self, host: str, port: int, exchange_s: float = _EXCHANGE_S) -> None:
-        self._agent_url = f"http://{_in_url(host)}:{port}/pattoo/api/v1/agent/"
+    `server` is a URL as the configuration has it; `trust` are the files for TLS.
+    """
+
+    def __init__(
+        self, server: str, trust: Trust = NO_FILES, exchange_s: float = _EXCHANGE_S
+    ) -> None:
+        self._agent_url = f"{server}{API}"
+        self._trust = trust
         self._exchange_s = exchange_s
         self._guard = Guard(exchange_s)
+        #: The files for TLS as they were when they were read; None: not yet.
+        self._files: Stamp | None = None
         self._session = _Session()
-        adapter = GuardedAdapter(self._guard)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
         # The session keeps the server's cookie: with it a pattoo server answers three times faster.
         self._session.headers.update(
             {
@@ -46,6 +60,7 @@ class Transport:
             }
         )
         self._session.settle(self.url)
+        self._needs_tls = any(map(is_https, [server, *self._session.proxies.values()]))
 
     @property
     def url(self) -> str:
@@ -57,7 +72,7 @@ class Transport:
         try:
             outcome = self._exchange("POST", self.url + agent_id, body).outcome
         except _FAILURES as error:
-            outcome = Outcome(_reason(error))
+            outcome = outcome_of(error)
         if self._guard.cut:
             # Even an answer that looks whole may be the first half of another.
             return Outcome(self._late)
@@ -77,7 +92,7 @@ class Transport:
         try:
             page = self._exchange("GET", self.status_url).status_page
         except _FAILURES as failure:
-            page = StatusPage(_reason(failure))
+            page = StatusPage(outcome_of(failure).error)
         return StatusPage(self._late) if self._guard.cut else page
 
     def close(self) -> None:
@@ -92,7 +107,7 @@ class Transport:
         # The session prepares the request, so that a proxy named in the environment is used.
         with (
             self._guard.limit(),
-            self._session.request(
+            self._ready_session().request(
                 method,
                 url,
                 data=body,
@@ -109,6 +124,19 @@ class Transport:
                 response.headers.get("Date"),
             )
 
+    def _ready_session(self) -> requests.Session:
+        """The session, with the files for TLS as they are now. Raises `TrustError`."""
+        files = self._trust.stamp() if self._needs_tls else ()
+        if files != self._files:
+            self._files = None
+            context = tls_context(self._trust) if self._needs_tls else None
+            adapter = GuardedAdapter(self._guard, context)
+            self._session.close()
+            for scheme in ("http://", "https://"):
+                self._session.mount(scheme, adapter)
+            self._files = files
+        return self._session
+
 
 class _Session(requests.Session):
     """Sees no redirects: what follows them not still reads all of their body, however long."""
@@ -116,10 +144,10 @@ class _Session(requests.Session):
     def settle(self, url: str) -> None:
         """Ask the environment once, rather than for each request, how `url` is to be reached.
 
-        Which proxy it names, whose certificates, and whose name and password (~/.netrc).
+        Which proxy it names, and whose name and password (~/.netrc).
         """
         found = self.merge_environment_settings(url, {}, None, None, None)
-        self.proxies, self.verify = found["proxies"], found["verify"]
+        self.proxies = found["proxies"]
         self.auth = get_netrc_auth(url)
         self.trust_env = False
 
@@ -137,24 +165,3 @@ def _read(response: Response) -> bytes:
             break
         answer += piece
     return answer
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause in words: 'Connection refused' rather than the pool's whole tale."""
-    seen: BaseException = error
-    while True:
-        inner = seen.__cause__ or seen.__context__ or getattr(seen, "reason", None)
-        if not isinstance(inner, BaseException) or inner is seen:
-            break
-        seen = inner
-    if isinstance(seen, OSError) and seen.strerror:
-        return seen.strerror
-    return one_line(f"{type(seen).__name__}: {seen}")[:200]
-
-
-def _in_url(host: str) -> str:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return f"[{str(address).replace('%', '%25')}]" if address.version == 6 else str(address)

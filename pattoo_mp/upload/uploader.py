@@ -21,6 +21,7 @@ from pattoo_mp.model import Poll
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.exchange import SPEAKS_TLS
 from pattoo_mp.upload.pace import Pace, offset_s
 from pattoo_mp.upload.rest import rest_s
 from pattoo_mp.upload.transport import Transport
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.link import Link, Message
     from pattoo_mp.messages import UploadState
+    from pattoo_mp.trust import Trust
     from pattoo_mp.upload.legacy import LegacyPosts
 
 _LOG = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ class Uploader:
         self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.CHORES)
         self._drain = Drain(
             spool,
-            Transport(config.host, config.port),
+            Transport(*_way(config)),
             self._report,
             legacy=legacy,
             pace=Pace(offset_s(agent_id, config.jitter_s)),
@@ -165,18 +167,25 @@ class Uploader:
             case [Kind.CLOSE]:
                 self._closed = True
             case [Kind.SETTINGS, number, settings]:
-                self._apply(Config.of(settings))
-                self._send(Kind.APPLIED, number)
+                self._renew(number, Config.of(settings))
             case _:
                 _LOG.error("A message that is not understood: %.80r", message)
+
+    def _renew(self, number: int, config: Config) -> None:
+        if config.needs_tls and not SPEAKS_TLS:
+            _LOG.info("The new settings take TLS: the uploader ends, and the next one has it.")
+            self._closed = True
+            return
+        self._apply(config)
+        self._send(Kind.APPLIED, number)
 
     def _apply(self, config: Config) -> None:
         """Go on with other settings: from the next commit, and from the next post on."""
         self._spool.limits = _limits(config)
-        moved = (config.host, config.port) != (self._config.host, self._config.port)
+        moved = _way(config) != _way(self._config)
         self._drain.change(
             offset_s(self._agent_id, config.jitter_s),
-            Transport(config.host, config.port) if moved else None,
+            Transport(*_way(config)) if moved else None,
         )
         self._config = config
         self._adopt(config)
@@ -261,6 +270,11 @@ class Uploader:
         # If control is gone, the loop learns it as it receives; there is nobody to tell.
         with contextlib.suppress(LinkClosedError):
             self._link.send(*message)
+
+
+def _way(config: Config) -> tuple[str, Trust]:
+    """What a transport goes by."""
+    return config.server_url, config.trust
 
 
 def _limits(config: Config) -> Limits:

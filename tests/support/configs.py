@@ -35,5 +35,8 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         log_max_bytes=0,
         log_backups=1,
         textfile_directory=None,
+        tls_ca_file=None,
+        tls_certificate_file=None,
+        tls_key_file=None,
     )
     return replace(usual, **other)

@@ -1,4 +1,4 @@
-"""Ports for programs that must be told one."""
+"""Ports for programs that must be told one, and the URLs of programs that have one."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def at(port: int) -> str:
+    """The URL of a server at this port of ours."""
+    return f"http://127.0.0.1:{port}"

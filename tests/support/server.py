@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext
 
     Behaviour = Callable[["Handler"], bool]
 
@@ -84,14 +85,27 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     owner: PattooServer
 
+    def get_request(self) -> tuple[Any, Any]:
+        """Take a connection; with TLS, the handshake is made by the thread that serves it."""
+        connection, address = super().get_request()
+        if self.owner.context is not None:
+            connection = self.owner.context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away in the middle is what many tests are about."""
 
 
 class PattooServer:
-    """Listens on a free port of 127.0.0.1 while it is up. `port` stays the same when it is down."""
+    """Listens on a free port of 127.0.0.1 while it is up. `port` stays the same when it is down.
 
-    def __init__(self) -> None:
+    With a `context` it speaks TLS; another one counts from the next connection on.
+    """
+
+    def __init__(self, context: SSLContext | None = None) -> None:
+        self.context = context
         self.posts: list[Post] = []
         self.attempts = 0
         self.latest = Post("", b"")

@@ -11,6 +11,7 @@ from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.transport import Transport
+from tests.support.ports import at
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Posting(Told):
         self.drawn: list[float] = []
         self.drain = Drain(
             self.spool,
-            Transport("127.0.0.1", server.port),
+            Transport(at(server.port)),
             self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),

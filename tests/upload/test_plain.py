@@ -18,7 +18,7 @@ import sys
 from pattoo_mp.upload.plain import import_requests
 import_requests({})
 from pattoo_mp.upload.transport import Transport
-assert Transport("127.0.0.1", PORT).post("a5" * 32, b"{}").delivered
+assert Transport("http://127.0.0.1:PORT").post("a5" * 32, b"{}").delivered
 """
 
 

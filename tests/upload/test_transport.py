@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.addresses import url
 from pattoo_mp.upload.transport import Outcome, Transport
+from tests.support.ports import at
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ def answer(status: str, body: bytes = b"", *more: str) -> bytes:
 
 def post(server: RawServer, exchange_s: float = DEADLINE_S) -> Outcome:
     """Post once."""
-    return Transport("127.0.0.1", server.port, exchange_s).post(AGENT_ID, BODY)
+    return Transport(at(server.port), exchange_s=exchange_s).post(AGENT_ID, BODY)
 
 
 # --- taken
@@ -174,14 +176,14 @@ def test_a_large_body_arrives_whole(serve: Serve) -> None:
     """More than any buffer between holds."""
     server = serve(saying(TAKEN))
     body = bytes(range(256)) * 20_000
-    assert Transport("127.0.0.1", server.port).post(AGENT_ID, body).delivered
+    assert Transport(at(server.port)).post(AGENT_ID, body).delivered
     assert server.requests[0].endswith(body)
 
 
 def test_a_cookie_is_sent_back(serve: Serve) -> None:
     """A pattoo server that gets its session's cookie back answers three times faster."""
     server = serve(saying(answer("200 OK", b"OK", "Set-Cookie: session=abc; Path=/", LAST)))
-    transport = Transport("127.0.0.1", server.port)
+    transport = Transport(at(server.port))
     assert transport.post(AGENT_ID, BODY).delivered
     assert transport.post(AGENT_ID, BODY).delivered
     first, second = map(headers, server.requests)
@@ -192,7 +194,7 @@ def test_a_cookie_is_sent_back(serve: Serve) -> None:
 def test_one_connection_serves_several_posts(serve: Serve) -> None:
     """A server that keeps the connection open is not connected to again."""
     server = serve(saying(TAKEN, close=False))
-    transport = Transport("127.0.0.1", server.port)
+    transport = Transport(at(server.port))
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
     assert (len(server.requests), server.connections) == (3, 1)
@@ -201,7 +203,7 @@ def test_one_connection_serves_several_posts(serve: Serve) -> None:
 def test_a_server_that_closes_is_connected_to_again(serve: Serve) -> None:
     """So it is with pattoo, after each answer."""
     server = serve(saying(answer("200 OK", b"OK", LAST)))
-    transport = Transport("127.0.0.1", server.port)
+    transport = Transport(at(server.port))
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
     assert server.connections == 3
@@ -213,7 +215,7 @@ def test_an_ipv6_address_works(serve: Serve) -> None:
         server = serve(saying(TAKEN), "::1")
     except OSError as error:
         pytest.skip(f"this host has no IPv6: {error}")
-    transport = Transport("::1", server.port)
+    transport = Transport(url("::1", server.port))
     assert transport.url == f"http://[::1]:{server.port}/pattoo/api/v1/agent/receive/"
     assert transport.post(AGENT_ID, BODY).delivered
 
@@ -302,7 +304,7 @@ PAGE = answer("200 OK", b"The Pattoo Agent API is Operational.")
 
 def is_well(server: RawServer, exchange_s: float = DEADLINE_S) -> bool:
     """Ask once."""
-    return Transport("127.0.0.1", server.port, exchange_s).is_well()
+    return Transport(at(server.port), exchange_s=exchange_s).is_well()
 
 
 def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
@@ -326,7 +328,7 @@ def test_a_server_out_of_reach_is_not_well() -> None:
     """Nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    assert not Transport("127.0.0.1", port).is_well()
+    assert not Transport(at(port)).is_well()
 
 
 def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
@@ -398,14 +400,14 @@ def test_a_refused_connection_is_an_error() -> None:
     """Nobody listens: the innermost reason is told, not the library's tale of it."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    assert Transport("127.0.0.1", port).post(AGENT_ID, BODY).error == "Connection refused"
+    assert Transport(at(port)).post(AGENT_ID, BODY).error == "Connection refused"
 
 
 def test_a_name_that_is_not_known_is_an_error() -> None:
     """The outcome gives the resolver's word for it."""
     with pytest.raises(socket.gaierror) as known:
         socket.getaddrinfo("no-such-host.invalid", 80)
-    outcome = Transport("no-such-host.invalid", 80).post(AGENT_ID, BODY)
+    outcome = Transport("http://no-such-host.invalid").post(AGENT_ID, BODY)
     assert outcome.error == known.value.strerror
 
 
@@ -417,7 +419,7 @@ def test_a_post_after_an_error_begins_anew(serve: Serve) -> None:
         connection.sendall(next(answers))
         connection.shutdown(socket.SHUT_RDWR)
 
-    transport = Transport("127.0.0.1", serve(talk).port)
+    transport = Transport(at(serve(talk).port))
     delivered = [transport.post(AGENT_ID, BODY).delivered for _ in range(4)]
     assert delivered == [False, False, False, True]
 
@@ -463,7 +465,7 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, talk: Talk) -> None:
 def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
     """The limit holds while sending, too."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        transport = Transport("127.0.0.1", deaf.getsockname()[1], SHORT_S)
+        transport = Transport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
         outcome = transport.post(AGENT_ID, b"x" * (64 << 20))
     assert outcome.error == "no whole answer within 0.5 s"
 
@@ -485,7 +487,7 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve) -> None:
         else:
             connection.sendall(TAKEN)
 
-    transport = Transport("127.0.0.1", serve(talk).port, SHORT_S)
+    transport = Transport(at(serve(talk).port), exchange_s=SHORT_S)
     assert not transport.post(AGENT_ID, BODY).delivered
     silent.clear()
     assert transport.post(AGENT_ID, BODY).delivered
@@ -502,7 +504,7 @@ def hanging(connection: socket.socket, _: bytes) -> None:
 def test_close_ends_a_hanging_post(serve: Serve) -> None:
     """Another thread can end an exchange at once; it is not delivered."""
     server = serve(hanging)
-    transport = Transport("127.0.0.1", server.port, 600)
+    transport = Transport(at(server.port), exchange_s=600)
     outcomes: list[Outcome] = []
     posting = threading.Thread(target=lambda: outcomes.append(transport.post(AGENT_ID, BODY)))
     posting.start()
@@ -515,6 +517,6 @@ def test_close_ends_a_hanging_post(serve: Serve) -> None:
 
 def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
     """Whoever closes between two posts ends the second too."""
-    transport = Transport("127.0.0.1", serve(saying(TAKEN)).port, 600)
+    transport = Transport(at(serve(saying(TAKEN)).port), exchange_s=600)
     transport.close()
     assert not transport.post(AGENT_ID, BODY).delivered

@@ -13,7 +13,7 @@ from pattoo_mp.cli.check.document import document
 from pattoo_mp.cli.check.text import lines
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.cli.terminal import show_any_letter
-from pattoo_mp.collect.timelimit import TimeLimited
+from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.directories import State
 from pattoo_mp.doctor import server
 from pattoo_mp.errors import ConfigError, PattooError
@@ -51,7 +51,19 @@ def _check(directory: Path) -> Checked:
     settings = config.config_of(reading)
     states = _states([path for _, path in config.named_directories(settings)])
     problems = config.unusable(directory, settings, lambda path: states[path].problem)
+    problems += _untrusted(directory, settings)
     return Checked(directory, reading, tuple(problems), settings, states, server.ask(settings))
+
+
+def _untrusted(directory: Path, settings: config.Config) -> list[str]:
+    """Look at the transport's files, for a limited time too."""
+    limited: TimeLimited[Path, list[str]] = TimeLimited(
+        "files of the transport", lambda path: config.untrusted(path, settings), _LOOK_S
+    )
+    try:
+        return limited.ask_one(directory)
+    except NoAnswerError as error:
+        return [f"{directory}: {error}; expected files that can be read"]
 
 
 def _states(paths: list[Path]) -> dict[Path, State]:

@@ -1,0 +1,158 @@
+"""The real agent and servers that speak TLS."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.agent import NAME
+from tests.support.server import PattooServer
+from tests.support.tls import Authority
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.agent import Agent
+
+    MakeAgent = Callable[..., Agent]
+
+
+@pytest.fixture
+def authority(home: Path) -> Authority:
+    """A CA with its files where the agent's are."""
+    return Authority(home)
+
+
+@pytest.fixture
+def secure(authority: Authority) -> Iterator[PattooServer]:
+    """A server that speaks TLS."""
+    running = PattooServer(authority.server())
+    yield running
+    running.down()
+
+
+def configure(agent: Agent, server: PattooServer, **settings: object) -> None:
+    """Have it post to `server` with TLS."""
+    lines = [f"{name}: {value}" for name, value in settings.items()]
+    lines += ["polling_interval: 0.1", f"servers: ['https://127.0.0.1:{server.port}']"]
+    agent.write(f"{NAME}.yaml", "\n  ".join([f"{NAME}:", *lines]) + "\n")
+
+
+def reload(agent: Agent) -> None:
+    """Have it go by its files."""
+    done = agent.run("--reload")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def wait_for_error(agent: Agent, words: str) -> None:
+    """Wait until its status tells of this."""
+    wait_for(lambda: words in agent.status()["posts"]["last_error"], what=words)
+
+
+def wait_for_polls(agent: Agent, count: int) -> None:
+    """Wait until so many more are made."""
+    polled = agent.status()["polls"]["polled"]
+    wait_for(lambda: agent.status()["polls"]["polled"] >= polled + count, what="more polls")
+
+
+def assert_all_arrive(agent: Agent, *servers: PattooServer) -> None:
+    """Assert that every poll so far arrives, the oldest first, and that the account closes."""
+    polled = agent.status()["polls"]["polled"]
+
+    def arrived() -> list[int]:
+        return [time for server in servers for time in server.timestamps()]
+
+    wait_for(lambda: len(arrived()) >= polled, what="the arrival of all polls")
+    assert {later - earlier for earlier, later in pairwise(arrived())} == {100}
+    status = agent.status()
+    assert (status["missed"], status["polls"]["dropped"]) == ({}, {})
+    assert (status["polls"]["unaccounted"], status["polls"]["quarantined"]) == (0, 0)
+
+
+def speaks_tls(agent: Agent) -> bool:
+    """Whether its uploader has loaded OpenSSL."""
+    maps = Path(f"/proc/{agent.worker('uploader')}/maps").read_text()
+    return "libssl" in maps or "_ssl." in maps
+
+
+def test_nothing_is_lost_while_a_server_is_not_trusted(
+    make_agent: MakeAgent, secure: PattooServer, authority: Authority, home: Path
+) -> None:
+    """Status and --check say what to do; when that is done and reloaded, all polls arrive."""
+    agent = make_agent()
+    configure(agent, secure, tls_ca_file=Authority(home, "stranger").file)
+    agent.start()
+    advice = "name that CA's file in tls_ca_file"
+    wait_for_error(agent, advice)
+    checked = agent.run("--check")
+    assert (checked.returncode, advice in checked.stderr) == (1, True)
+    wait_for_polls(agent, 5)
+    assert secure.attempts == 0
+    configure(agent, secure, tls_ca_file=authority.file)
+    reload(agent)
+    assert_all_arrive(agent, secure)
+    assert agent.run("--check").returncode == 0
+
+
+def test_nothing_is_lost_while_a_certificate_has_expired(
+    make_agent: MakeAgent, secure: PattooServer, authority: Authority
+) -> None:
+    """A restart finds it renewed, and all polls arrive."""
+    secure.context = authority.expired()
+    agent = make_agent()
+    configure(agent, secure, tls_ca_file=authority.file)
+    agent.start()
+    wait_for_error(agent, "the server's certificate has expired")
+    wait_for_polls(agent, 5)
+    agent.stop()
+    assert secure.attempts == 0
+    secure.context = authority.server()
+    agent.start()
+    wait_for(lambda: agent.status()["polls"]["delivered"] >= 5, what="deliveries")
+    assert secure.timestamps() == sorted(set(secure.timestamps()))
+    assert agent.status()["polls"]["unaccounted"] == 0
+
+
+def test_a_reload_leads_from_plain_http_to_tls(
+    make_agent: MakeAgent, server: PattooServer, secure: PattooServer, authority: Authority
+) -> None:
+    """Another uploader has it, since the first one never loaded OpenSSL; no poll is lost."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(lambda: server.posts, what="a post")
+    before = agent.worker("uploader")
+    assert not speaks_tls(agent)
+    configure(agent, secure, tls_ca_file=authority.file)
+    reload(agent)
+    wait_for(lambda: secure.posts, what="a post with TLS")
+    assert agent.worker("uploader") != before
+    assert speaks_tls(agent)
+    assert_all_arrive(agent, server, secure)
+
+
+def test_a_reload_with_a_bad_file_is_refused(
+    make_agent: MakeAgent, secure: PattooServer, authority: Authority, home: Path
+) -> None:
+    """In a line; the agent goes on with what it has. So is a start."""
+    agent = make_agent()
+    configure(agent, secure, tls_ca_file=authority.file)
+    agent.start()
+    bad = home / "bad.pem"
+    bad.write_text("no")
+    configure(agent, secure, tls_ca_file=bad)
+    line = (
+        f"{agent.configuration}/{NAME}.yaml: {NAME}: tls_ca_file: '{bad}' does not hold that; "
+        f"expected certificates of CAs, in PEM"
+    )
+    done = agent.run("--reload")
+    assert (done.returncode, line in done.stderr) == (2, True)
+    checked = agent.run("--check")
+    assert (checked.returncode, line in checked.stderr) == (2, True)
+    assert_all_arrive(agent, secure)
+    agent.stop()
+    started = agent.run("--start")
+    assert (started.returncode, line in started.stderr) == (2, True)

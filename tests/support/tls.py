@@ -1,0 +1,55 @@
+"""A CA of the tests' own, and what a server and an agent make of it."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class Authority:
+    """A private CA. Files go into `home`."""
+
+    def __init__(self, home: Path, name: str = "ca") -> None:
+        self._home = home
+        self._name = name
+        self._ca = trustme.CA()
+        self._issued = 0
+        #: What vouches for its servers.
+        self.file = home / f"{name}.pem"
+        self._ca.cert_pem.write_to_path(self.file)
+
+    def server(self, name: str = "127.0.0.1", **more: Any) -> ssl.SSLContext:  # noqa: ANN401 - what trustme takes
+        """What a server of this name speaks TLS with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._ca.issue_cert(name, **more).configure_cert(context)
+        return context
+
+    def expired(self) -> ssl.SSLContext:
+        """The same, with a certificate whose time is over."""
+        return self.server(not_after=PAST)
+
+    def wanting(self, others: Authority | None = None) -> ssl.SSLContext:
+        """The same, for clients that show a certificate of this CA, or of another."""
+        context = self.server()
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations((others or self).file)
+        return context
+
+    def client(self) -> tuple[Path, Path]:
+        """A certificate for an agent, and its key."""
+        self._issued += 1
+        issued = self._ca.issue_cert("agent.example.org")
+        certificate = self._home / f"{self._name}-agent{self._issued}.pem"
+        key = certificate.with_suffix(".key")
+        certificate.write_bytes(issued.cert_chain_pems[0].bytes())
+        key.touch(mode=0o600)
+        key.write_bytes(issued.private_key_pem.bytes())
+        return certificate, key

@@ -1,0 +1,63 @@
+"""Settings that say where something is on a network."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp import addresses
+from pattoo_mp.choices import UnfitError
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("https://pattoo.example.org", "https://pattoo.example.org"),
+        ("https://pattoo.example.org/", "https://pattoo.example.org"),
+        ("HTTPS://Pattoo.Example.org:8443/a/b-c.d_e~f/", "https://pattoo.example.org:8443/a/b-c.d_e~f"),
+        ("http://192.0.2.1:20201", "http://192.0.2.1:20201"),
+        ("https://[2001:DB8::1]:443/x", "https://[2001:db8::1]:443/x"),
+    ],
+)  # fmt: skip
+def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:
+    """In plain HTTP or with TLS, with or without a port and a prefix."""
+    assert addresses.servers([given]) == (taken,)
+    assert addresses.servers([taken]) == (taken,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "pattoo.example.org", "//pattoo.example.org", "ftp://pattoo.example.org", "https://",
+     "https:///x", "https://x:0", "https://x:65536", "https://x:y", "https://1.2.3", "https://[::1",
+     "https://x/?a=b", "https://x/#a", "https://x?", "https://x#", "https://x/a//b", "https://x/%2f",
+     "https://x/a b", " https://x", "https://x\n", "https://ü", "https://x/ü", "https://x/\x1b"],
+)  # fmt: skip
+def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
+    """It is said what is expected."""
+    with pytest.raises(UnfitError) as refused:
+        addresses.servers([given])
+    assert refused.value.given == given
+    assert refused.value.expected.startswith("the URL of a pattoo server, such as https://")
+
+
+@pytest.mark.parametrize("path", ["pattoo/api/v1/agent", "x/pattoo/api/v1/agent/receive"])
+def test_what_a_pattoo_server_adds_itself_is_refused(path: str) -> None:
+    """It would stand there twice."""
+    with pytest.raises(UnfitError, match="the part of the URL before /pattoo/api/v1/agent/"):
+        addresses.servers([f"https://x/{path}"])
+
+
+@pytest.mark.parametrize("given", ["https://x", {"url": "https://x"}, None, 1])
+def test_servers_are_a_list(given: object) -> None:
+    """Of texts."""
+    with pytest.raises(ValueError, match=r"^$"):
+        addresses.servers(given)
+    with pytest.raises(UnfitError):
+        addresses.servers([given, 1])
+
+
+def test_host_and_port_of_a_url_are_known() -> None:
+    """Those that the scheme has if none is given, too."""
+    assert addresses.place("https://pattoo.example.org/x") == ("pattoo.example.org", 443)
+    assert addresses.place("http://pattoo.example.org") == ("pattoo.example.org", 80)
+    assert addresses.place("https://[::1]:8443") == ("::1", 8443)
+    assert addresses.place(addresses.url("::1", 20201)) == ("::1", 20201)
