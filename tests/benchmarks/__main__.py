@@ -1,4 +1,4 @@
-"""Measures the whole agent, and the peers that are installed, in one run of about three minutes.
+"""Measures the whole agent, and the peers that are installed, in one run of about four minutes.
 
     python -m tests.benchmarks [--write docs/benchmarks.md]
 
@@ -8,6 +8,7 @@ All talk to receivers of their own on 127.0.0.1.
 from __future__ import annotations
 
 import argparse
+import compileall
 import shutil
 import socket
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks import machine
-from tests.benchmarks.alone import idle_wakeups, rate, start_and_stop
+from tests.benchmarks.alone import idle_wakeups, memory_mb, rate, start_and_stop
 from tests.benchmarks.backlog import backlog
 from tests.benchmarks.figures import BARE, Run, beside, targets
 from tests.benchmarks.late import lateness
@@ -26,7 +27,7 @@ from tests.benchmarks.scale import scale
 from tests.benchmarks.side_by_side import Measured, measure
 from tests.benchmarks.subjects import Collectd, NodeExporter, Program, TheAgent
 from tests.receiver.process import Receiver
-from tests.support.agent import Agent
+from tests.support.agent import ROOT, Agent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
 _ORIGINAL = "the original's library"
 _TEXT = """\
 Written by `make bench`. Processor time is user and system time of all threads; memory is the
-proportional set size (PSS), which shares out what processes have in common. All of the first table
-run side by side at the same rate, each with its own receiver, and are looked at in the same windows
-of time; figures are medians over the windows. "Bare psutil" is a process that makes the psutil
-calls of a poll at the same rate, and nothing else.
+proportional set size (PSS), which shares out what processes have in common. Those under "Beside
+others" run side by side at the same rate, each posting to a receiver of its own, and are looked at in
+the same windows of time; figures are medians over the windows. "Bare psutil" is a process that makes
+the psutil calls of a poll at the same rate, and nothing else. What was tried for each target, and what
+stands in the way of some, is in the [decisions](decisions/index.md).
 """
 
 
@@ -54,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
     peers = {Collectd.name: Collectd.version(), NodeExporter.name: NodeExporter.version()}
+    # As pip does: to compile at each start, where bytecode may not be written, costs time and memory.
+    compileall.compile_dir(ROOT / "pattoo_mp", quiet=1)
     home = Path(tempfile.mkdtemp(prefix="pmp-"))
     try:
         measured, posted = _side_by_side(home, arguments, peers)
@@ -114,9 +118,10 @@ def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted:
         return Run(
             measured,
             posted,
+            memory_mb=memory_mb(home / "memory", port, hz),
             small=backlog(home / "small", port, hz, 1_000),
             large=backlog(home / "large", port, hz, arguments.polls),
-            late=lateness(hz, 20),
+            late=lateness(hz, 40),
             start_stop=start_and_stop(home / "start", port),
             idle=idle_wakeups(home / "idle", port),
             fastest=rate(home / "fast", port, 100, 20),

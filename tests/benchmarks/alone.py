@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.subjects import TheAgent
-from tests.support.usage import processor_s, wakeups
+from tests.support.usage import memory_kb, processor_s, wakeups
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _IDLE_S = 20.0
+_SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,21 @@ def start_and_stop(home: Path, port: int) -> StartStop:
         return StartStop(first_ms / 1000 - wall, started, time.monotonic() - began)
     finally:
         agent.end()
+
+
+def memory_mb(home: Path, port: int, hz: float) -> float:
+    """Memory of the tree (PSS), with nothing beside it that runs what it shares pages with."""
+    subject = TheAgent(home, port, hz)
+    try:
+        subject.start()
+        pids = subject.processes().values()
+        samples = []
+        for _ in range(_SAMPLES):
+            time.sleep(1.0)
+            samples.append(sum(memory_kb(pid) for pid in pids))
+    finally:
+        subject.end()
+    return statistics.median(samples[_SAMPLES // 2 :]) / 1000
 
 
 def idle_wakeups(home: Path, port: int) -> dict[str, float]:
