@@ -149,14 +149,16 @@ def _arbiter(
     def upload(link: Link) -> None:
         config = live.config
         adopt("uploader", config)
+        from pattoo_mp.spool.store import Spool  # noqa: PLC0415
+        from pattoo_mp.upload.first_words import tell_account  # noqa: PLC0415
+        from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
 
+        spool = Spool(paths.spool_file(config), known=_known(ledger.account, channel_name))
+        tell_account(link, spool.state, channel_name)
         import_requests(needs_tls=config.needs_tls)
-        from pattoo_mp.spool.store import Spool  # noqa: PLC0415
-        from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 
-        spool = Spool(paths.spool_file(config), known=_known(ledger.account, channel_name))
         legacy = LegacyPosts(config.cache_directory, origin.agent_id)
         Uploader(
             link,

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import log
 from pattoo_mp.config import Config
 from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Account, Kind
+from pattoo_mp.messages import Kind
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import SPEAKS_TLS
+from pattoo_mp.upload.first_words import account_of
 from pattoo_mp.upload.pace import Pace, offset_s
 from pattoo_mp.upload.rest import rest_s
 from pattoo_mp.upload.transport import Transport
@@ -242,29 +243,8 @@ class Uploader:
     def _report(self, state: UploadState) -> None:
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
-            self._send(Kind.UPLOAD, state.fields(), self._account().fields())
-
-    def _account(self) -> Account:
-        """The spool's account, with what it has of our channel."""
-        state = self._spool.state
-        is_ours = state.channel == self._channel
-        return Account(
-            sequence=state.sequence if is_ours else 0,
-            kept_of_channel=state.kept_of_channel if is_ours else 0,
-            kept=state.kept,
-            delivered=state.delivered,
-            waiting=state.waiting,
-            quarantined=state.quarantined,
-            newest_ms=state.newest_ms,
-            delivered_ms=state.delivered_ms,
-            oldest_ms=state.oldest_ms,
-            dropped_ms=state.dropped_ms,
-            dropped=dict(state.dropped),
-            commits=state.commits,
-            envelope_ms=state.envelope_ms,
-            acknowledged_id=state.acknowledged_id,
-            book=state.book,
-        )
+            account = account_of(self._spool.state, self._channel)
+            self._send(Kind.UPLOAD, state.fields(), account.fields())
 
     def _send(self, *message: object) -> None:
         # If control is gone, the loop learns it as it receives; there is nobody to tell.
