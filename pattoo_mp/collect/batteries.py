@@ -46,7 +46,7 @@ def parse(lines: str) -> dict[str, Value]:
     The kernel counts in millionths of a watt, ampere, volt; batteries tell either of their energy
     or of their charge.
 
-    >>> parse("POWER_SUPPLY_TYPE=Battery\\nPOWER_SUPPLY_STATUS=Full\\nPOWER_SUPPLY_CAPACITY=98\\n")
+    >>> parse("POWER_SUPPLY_TYPE=Battery\nPOWER_SUPPLY_STATUS=Full\nPOWER_SUPPLY_CAPACITY=98\n")
     {'charge': 98, 'discharging': 0}
     """
     told = dict(line.removeprefix(_PREFIX).split("=", 1) for line in lines.splitlines())

@@ -62,7 +62,7 @@ _NS_PER_US: Final = 1000
 def places(lines: str) -> dict[str, str]:
     r"""Where a process is, by controller; "" is that of version 2. Of `/proc/<pid>/cgroup`.
 
-    >>> places("4:cpu,cpuacct:/a\\n1:name=systemd:/b\\n0::/c\\n")
+    >>> places("4:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n")
     {'cpu': '/a', 'cpuacct': '/a', 'name=systemd': '/b', '': '/c'}
     """
     found: dict[str, str] = {}

@@ -34,7 +34,7 @@ def text(path: Path | str) -> str:
 def numbers(lines: str) -> dict[str, int]:
     r"""The whole numbers of lines of a name and a number; other lines are none of ours.
 
-    >>> numbers("pgfault 12\\noom_kill 0\\nrev a b c\\n")
+    >>> numbers("pgfault 12\noom_kill 0\nrev a b c\n")
     {'pgfault': 12, 'oom_kill': 0}
     """
     pairs = (line.split() for line in lines.splitlines())

@@ -57,10 +57,6 @@ class Mounted:
                 values += answer
         return Sample(tuple(shape), values, left_out)
 
-    def _places(self) -> dict[tuple[str, str], Any]:
-        self._mounts = {_place(mount): mount for mount in self._lister() if self._wants(mount)}
-        return self._mounts
-
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """One for each figure of each mount."""
         return [
@@ -68,6 +64,10 @@ class Mounted:
             for mount, fields in shape
             for name in fields
         ]
+
+    def _places(self) -> dict[tuple[str, str], Any]:
+        self._mounts = {_place(mount): mount for mount in self._lister() if self._wants(mount)}
+        return self._mounts
 
     def _wants(self, mount: Any) -> bool:  # noqa: ANN401 - psutil's private tuple type
         return self._wanted.mounts.wants(mount.mountpoint) and self._wanted.filesystems.wants(

@@ -54,7 +54,7 @@ _ZONES: Final = ("dma", "dma32", "normal", "high", "movable", "device")
 def parse(lines: str) -> dict[str, int]:
     r"""Of `/proc/vmstat` what there is of the table's figures; zones are added up.
 
-    >>> parse("nr_free_pages 7\\npgfault 12\\nallocstall_dma 1\\nallocstall_normal 2\\n")
+    >>> parse("nr_free_pages 7\npgfault 12\nallocstall_dma 1\nallocstall_normal 2\n")
     {'pgfault': 12, 'allocstall': 3}
     """
     found = kernel.numbers(lines)

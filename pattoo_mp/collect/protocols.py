@@ -92,7 +92,7 @@ TABLES: Final = (
 def parse(lines: str) -> dict[str, int]:
     r"""The figures of `snmp` or `netstat`: a line of names, and one of numbers. Raises `ValueError`.
 
-    >>> parse("Udp: InDatagrams NoPorts\\nUdp: 988 4\\n")
+    >>> parse("Udp: InDatagrams NoPorts\nUdp: 988 4\n")
     {'Udp InDatagrams': 988, 'Udp NoPorts': 4}
     """
     found: dict[str, int] = {}

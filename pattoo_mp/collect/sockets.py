@@ -67,7 +67,7 @@ TABLES: Final = (_IPV4, _IPV6)
 def parse(lines: str) -> dict[str, int]:
     r"""The figures of a sockstat file. Raises `ValueError`.
 
-    >>> parse("sockets: used 82\\nTCP: inuse 12 orphan 0\\n")
+    >>> parse("sockets: used 82\nTCP: inuse 12 orphan 0\n")
     {'used': 82, 'tcp_inuse': 12, 'tcp_orphan': 0}
     """
     found: dict[str, int] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import psutil
@@ -71,6 +73,12 @@ def test_each_name_is_a_family(name: str) -> None:
     assert [source.name for source in sources_of(name)] == [
         table.name for table in families.tables((name,))
     ]
+
+
+@pytest.mark.parametrize("name", [*EVERY, "kernel", "processes"])
+def test_the_examples_of_its_parsers_are_true(name: str) -> None:
+    """As their docstrings have them."""
+    assert doctest.testmod(import_module(f"pattoo_mp.collect.{name}")).failed == 0
 
 
 # What stands where a kernel writes its figures: its own words among others, and any bytes.
