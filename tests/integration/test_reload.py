@@ -127,7 +127,7 @@ def test_each_setting_is_gone_by_at_once(
     wait_for(server.posts.copy, what="a post")
     set_interval(agent, 0.2)
     set_in_shared(agent, f"ip_bind_port: {server.port}", f"ip_bind_port: {elsewhere.port}")
-    agent.set_log_level("debug")
+    agent.set_shared("log_level", "debug")
     done = agent.run("--reload")
     assert done.returncode == 0, done.stderr
     assert "(log_level, ip_bind_port, polling_interval)" in done.stdout

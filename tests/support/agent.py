@@ -69,12 +69,12 @@ class Agent:
         """Write one configuration file."""
         (self.configuration / name).write_text(text)
 
-    def set_log_level(self, level: str) -> None:
-        """Write another log_level, so that nobody can read half of the file."""
+    def set_shared(self, name: str, value: str) -> None:
+        """Set one of the settings that pattoo programs share; nobody can read half of the file."""
         path = self.configuration / "pattoo.yaml"
-        text = re.sub(r"\n  log_level: .*", "", path.read_text())
+        text = re.sub(rf"\n  {name}: .*", "", path.read_text())
         aside = path.with_suffix(".new")
-        aside.write_text(text.replace("pattoo:\n", f"pattoo:\n  log_level: {level}\n", 1))
+        aside.write_text(text.replace("pattoo:\n", f"pattoo:\n  {name}: {value}\n", 1))
         aside.replace(path)
 
     def env(self) -> dict[str, str]:

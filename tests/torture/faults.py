@@ -206,11 +206,11 @@ def _stop_and_start(world: World, draw: Random) -> None:
 
 
 def _reloaded(world: World, draw: Random) -> None:
-    """Another log level, and SIGHUP to all, which must end nobody."""
-    level = draw.choice(["debug", "info"])
+    """Another setting, and SIGHUP to all, which must end nobody."""
+    language = draw.choice(["en", "de"])  # any but the log's: the verdict reads every line of that
     pid = world.pid("control")
-    world.tell(f"log_level {level}, and SIGHUP to the {WHOLE} ({pid})")
-    world.agent.set_log_level(level)
+    world.tell(f"language {language}, and SIGHUP to the {WHOLE} ({pid})")
+    world.agent.set_shared("language", language)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGHUP)
 
