@@ -78,6 +78,11 @@ class Spool:
         """How many polls were set aside."""
         return self._file.state.quarantined
 
+    @property
+    def has_layouts(self) -> bool:
+        """Whether layouts were given since it was opened: then the file's need not be sound."""
+        return bool(self._packed)
+
     def append(
         self,
         polls: Sequence[tuple[int, Poll]],

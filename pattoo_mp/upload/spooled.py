@@ -34,11 +34,17 @@ class SpooledPosts:
         return self._spool.waiting
 
     def oldest(self) -> Post | None:
-        """The post of the oldest polls; what cannot be read is set aside."""
+        """The post of the oldest polls; what cannot be read is set aside.
+
+        A layout that is damaged in the spool most often comes again with the next poll, for a host
+        changes rarely. So nothing is set aside before that.
+        """
         try:
             polls = first_post(self._spool.oldest(self.window.polls), self._spool.layout)
             return self._post(polls) if polls else None
         except WireError as error:
+            if not self._spool.has_layouts:
+                raise OSError(f"{error}; the next poll may bring what is missing") from error
             if not self._set_aside_unreadable():
                 # Damage was found, and another file is in the place of the one that was read.
                 raise OSError(f"its polls have changed: {error}") from error

@@ -234,6 +234,24 @@ def test_a_layout_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed:
     assert rig.accounts[-1].quarantined == 2
 
 
+def test_a_layout_that_was_damaged_meanwhile_comes_again_with_the_next_poll(home: Path) -> None:
+    """Nothing is set aside before that: the polls of an uploader that was killed are all posted."""
+    spool = Spool(home / "spool.sqlite")
+    fill(spool, 1, 3)
+    spool.close()
+    with closing(sqlite3.connect(home / "spool.sqlite")) as file, file:
+        file.execute("UPDATE layouts SET packed = x'00'")
+    rig = Rig(home)
+    rig.start()
+    wait_for(lambda: rig.states and rig.states[-1].failing_since_ms, what="the missing layout")
+    fill(rig.spool, 4, 4)
+    rig.wait_until_empty()
+    assert [t for post in rig.transport.timestamps() for t in post] == [1, 2, 3, 4]
+    assert rig.accounts[-1].quarantined == 0
+    rig.stop()
+    rig.spool.close()
+
+
 def test_another_agents_polls_go_under_their_own_id(rig: Rig) -> None:
     """After the identity was changed by hand, older polls still are the old agent's."""
     other = Layout(Origin("b" * 64, "host"), 1000, LAYOUT.series)
