@@ -239,7 +239,7 @@ def test_a_layout_that_was_damaged_meanwhile_comes_again_with_the_next_poll(home
     spool = Spool(home / "spool.sqlite")
     fill(spool, 1, 3)
     spool.close()
-    with closing(sqlite3.connect(home / "spool.sqlite")) as file, file:
+    with contextlib.closing(sqlite3.connect(home / "spool.sqlite")) as file, file:
         file.execute("UPDATE layouts SET packed = x'00'")
     rig = Rig(home)
     rig.start()
