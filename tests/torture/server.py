@@ -171,7 +171,8 @@ class FaultyServer(PattooServer):
         """Begin, or begin again, to listen."""
         if self._server is None:
             server = IllServer(("127.0.0.1", self.port), IllHandler)
-            server.faulty, server.numbers = self, {}
+            server.owner = server.faulty = self
+            server.numbers = {}
             self._server, self.port = server, server.server_address[1]
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
 
