@@ -118,14 +118,15 @@ def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted:
         return Run(
             measured,
             posted,
-            memory_mb=memory_mb(home / "memory", port, hz),
-            small=backlog(home / "small", port, hz, 1_000),
-            large=backlog(home / "large", port, hz, arguments.polls),
-            late=lateness(hz, 40),
+            # Last what leaves the receiver busy.
             start_stop=start_and_stop(home / "start", port),
+            memory_mb=memory_mb(home / "memory", port, hz),
             idle=idle_wakeups(home / "idle", port),
             fastest=rate(home / "fast", port, 100, 20),
+            late=lateness(hz, 40),
             scale=scale(),
+            small=backlog(home / "small", port, hz, 1_000),
+            large=backlog(home / "large", port, hz, arguments.polls),
         )
     finally:
         receiver.end()

@@ -105,8 +105,8 @@ def targets(run: Run) -> str:
         ),
         (
             f"a poll of {run.scale.datapoints:,} datapoints: processor time of each, against a "
-            "small host, polled and encoded",
-            "1; 1", f"{run.scale.poll_ratio:.2f}; {run.scale.encode_ratio:.2f}",
+            "small host (and its parts: to poll, to encode)",
+            "1", f"{run.scale.ratio:.2f} ({run.scale.poll_ratio:.2f}, {run.scale.encode_ratio:.2f})",
         ),
         ("… ms to encode it", "10", f"{run.scale.encode_ms:.1f}"),
         (

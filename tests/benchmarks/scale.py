@@ -22,11 +22,12 @@ _TIMES = 50
 class Scale:
     """Datapoints of a poll of the large host, the ms that its encoding takes, and the ratios.
 
-    A ratio is of the processor time for each datapoint, large to small.
+    A ratio is of the processor time for each datapoint, large to small: in all, and by part.
     """
 
     datapoints: int
     encode_ms: float
+    ratio: float
     poll_ratio: float
     encode_ratio: float
 
@@ -38,6 +39,7 @@ def scale() -> Scale:
     return Scale(
         count,
         encoded * 1000,
+        ((poll + encoded) / count) / ((small_poll + small_encode) / small_count),
         (poll / count) / (small_poll / small_count),
         (encoded / count) / (small_encode / small_count),
     )
