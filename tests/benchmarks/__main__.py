@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
     peers = {Collectd.name: Collectd.version(), NodeExporter.name: NodeExporter.version()}
+    about = machine.rows(peers)
     # As pip does: to compile at each start, where bytecode may not be written, costs time and memory.
     compileall.compile_dir(ROOT / "pattoo_mp", quiet=1)
     home = Path(tempfile.mkdtemp(prefix="pmp-"))
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sections.insert(0, ("Targets", targets(run)))
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    sections.append(("Measured on", table(("what", "which"), machine.rows(peers))))
+    sections.append(("Measured on", table(("what", "which"), about)))
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     text = page("Benchmarks", f"{_TEXT}\nMeasured on {date}.\n", sections)
     sys.stdout.write(text)

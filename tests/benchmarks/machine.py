@@ -19,6 +19,7 @@ def rows(peers: dict[str, str]) -> list[tuple[str, str]]:
     return [
         ("processor", f"{_processor()}, {os.cpu_count()} cores{_virtual()}"),
         ("memory", f"{gigabytes:.0f} GB"),
+        ("load before it began", f"{os.getloadavg()[0]:.1f}, of others' work"),
         ("kernel", f"{platform.system()} {re.split('-', platform.release())[0]}"),
         ("Python", f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}"),
         *((name, version(name)) for name in _PACKAGES),
