@@ -19,6 +19,10 @@ _MAX_HOST_NAME: Final = 253
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _SCHEMES: Final = ("http", "https")
 
+#: No proxy, whatever the environment names.
+DIRECT: Final = "direct"
+
+A_PROXY: Final = f"the URL of a proxy, such as http://proxy.example.org:3128, or {DIRECT}"
 A_SERVER: Final = "the URL of a pattoo server, such as https://pattoo.example.org/prefix"
 
 
@@ -51,6 +55,27 @@ def servers(value: object) -> tuple[str, ...]:
     if len(urls) > 1:
         raise UnfitError(urls[1], "one server")
     return urls
+
+
+def proxy(value: object) -> str:
+    """`DIRECT`, or a proxy's URL without a slash at the end. Raises `UnfitError` or `ValueError`."""
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+    if value == DIRECT:
+        return value
+    parts = _parts(value, A_PROXY)
+    if parts.path not in {"", "/"}:
+        raise UnfitError(value, A_PROXY)
+    return _origin(value, parts, A_PROXY)
+
+
+def is_loopback(server: str) -> bool:
+    """Whether a checked URL names this host itself, so that nothing leaves it."""
+    name, _ = place(server)
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 def url(address: str, number: int) -> str:

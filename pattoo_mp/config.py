@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp import addresses, directories, trust
+from pattoo_mp import addresses, directories
+from pattoo_mp.contradictions import contradictions
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.reading import Reading, find, read, read_file, shown
 from pattoo_mp.settings import SETTINGS, SHARED_FILE
@@ -68,6 +69,9 @@ class Config:
     tls_ca_file: Path | None
     tls_certificate_file: Path | None
     tls_key_file: Path | None
+    credentials_file: Path | None
+    proxy: str | None
+    proxy_credentials_file: Path | None
 
     @property
     def jitter_s(self) -> float:
@@ -84,12 +88,18 @@ class Config:
     @property
     def needs_tls(self) -> bool:
         """Whether anything is spoken to with TLS."""
-        return addresses.is_https(self.server_url)
+        return any(map(addresses.is_https, [self.server_url, self.proxy or ""]))
 
     @property
     def trust(self) -> Trust:
         """What the way to the server takes."""
-        return Trust(self.tls_ca_file, self.tls_certificate_file, self.tls_key_file)
+        return Trust(
+            self.tls_ca_file,
+            self.tls_certificate_file,
+            self.tls_key_file,
+            self.credentials_file,
+            self.proxy_credentials_file,
+        )
 
     def value_of(self, setting: str) -> object:
         """The value of a setting, by its name in the files."""
@@ -196,7 +206,7 @@ def untrusted(directory: Path, config: Config) -> list[str]:
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
         f"{shown(str(problem.path))} {problem.wrong}; expected {problem.expected}"
-        for problem in trust.problems(config.trust)
+        for problem in [*config.trust.problems(), *contradictions(config)]
         for setting in SETTINGS
         if setting.name == problem.setting
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.astray import astray
 from pattoo_mp.choices import UnfitError
-from pattoo_mp.conceal import concealed
+from pattoo_mp.conceal import NOT_SHOWN, concealed
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 from pattoo_mp.yamlfile import Sections, read_sections
@@ -108,11 +108,11 @@ def find(setting: Setting, path: Path, sections: Sections, problems: list[str]) 
         return Found(setting, path, concealed(given), is_set, setting.check(given))
     except (ValueError, OverflowError) as error:
         wrong = error if isinstance(error, UnfitError) else UnfitError(given, setting.expected)
+        said = NOT_SHOWN if setting.hides else shown(wrong.given)
         problems.append(
-            f"{path}: {setting.section}: {setting.name}: {shown(wrong.given)}; "
-            f"expected {wrong.expected}"
+            f"{path}: {setting.section}: {setting.name}: {said}; expected {wrong.expected}"
         )
-        return Found(setting, path, concealed(given), is_set)
+        return Found(setting, path, NOT_SHOWN if setting.hides else concealed(given), is_set)
 
 
 def _unknown(path: Path, sections: Sections) -> list[str]:

@@ -32,9 +32,12 @@ def read(path: Path) -> bytes:
     """
     # What is not a regular file is not waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check(os.fstat(descriptor))
-        return file.read(LARGEST_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(LARGEST_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _check(found: os.stat_result) -> None:

@@ -49,7 +49,8 @@ class Setting:
 
     `check` returns the value to use, or raises `ValueError`; `expected` says what it wants, in
     words that end the sentence "expected …" (`UnfitError` says it of one part). `default` is as it would stand in the file, and goes
-    through `check` too. `example` is for a sample where there is no default to show.
+    through `check` too. `example` is for a sample where there is no default to show. Of one that
+    `hides` a wrong value is never shown: it may be the secret itself, in the place of its file.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Setting:
     help: str
     default: object = Missing.REQUIRED
     example: object = None
+    hides: bool = False
 
     @property
     def is_required(self) -> bool:
@@ -169,6 +171,9 @@ def _top_processes(value: object) -> int:
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
 _A_PEM_FILE: Final = "the absolute path of a file in PEM that the agent can read"
+
+_A_PRIVATE_FILE: Final = "the absolute path of a file that the agent's user alone can read"
+
 #: The original leaves out loop*, and ram with digits and nothing after them.
 _RAM_AND_LOOP_DISKS: Final = ["loop*", "ram[0-9]", "ram[0-9][0-9]", "ram[0-9][0-9][0-9]"]
 
@@ -284,6 +289,24 @@ SETTINGS: Final = (
         "The key of tls_certificate_file, without a pass phrase; the file belongs to the agent's user, "
         "with mode 0600 or 0400. If it is not set, the key is in tls_certificate_file.",
         default=None, example="/etc/pattoo/agent.key",
+    ),
+    Setting(
+        "credentials_file", PROGRAM, AGENT_FILE, _optional(_path), _A_PRIVATE_FILE,
+        "What the agent names itself with to what stands before the server: one line with a bearer token, "
+        "or with user:password. The file belongs to the agent's user, with mode 0600 or 0400.",
+        default=None, example="/etc/pattoo/credentials", hides=True,
+    ),
+    Setting(
+        "proxy", PROGRAM, AGENT_FILE, _optional(addresses.proxy), addresses.A_PROXY,
+        "The proxy on the way to the server. If it is not set, what the environment names: https_proxy, "
+        "http_proxy, all_proxy and no_proxy.",
+        default=None, example="http://proxy.example.org:3128",
+    ),
+    Setting(
+        "proxy_credentials_file", PROGRAM, AGENT_FILE, _optional(_path), _A_PRIVATE_FILE,
+        "What the agent names itself with to the proxy: one line with user:password. The file belongs to "
+        "the agent's user, with mode 0600 or 0400.",
+        default=None, example="/etc/pattoo/proxy-credentials", hides=True,
     ),
     Setting(
         "spool_max_bytes", PROGRAM, AGENT_FILE, _at_least(1_000_000),

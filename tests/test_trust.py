@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.errors import TrustError
-from pattoo_mp.trust import Trust, problems, tls_context
+from pattoo_mp.tls import tls_context
+from pattoo_mp.trust import Trust
 from tests.support.tls import Authority
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def written(path: Path, content: bytes, mode: int = 0o600) -> Path:
 
 def told(trust: Trust) -> str:
     """The one problem there is; who would use the files is told the same."""
-    (problem,) = problems(trust)
+    (problem,) = trust.problems()
     assert str(problem).isprintable()
     with pytest.raises(TrustError) as raised:
         tls_context(trust)
@@ -46,16 +47,16 @@ def told(trust: Trust) -> str:
 def test_files_that_are_good_are_no_problem(authority: Authority) -> None:
     """The CA alone, our certificate alone, and both."""
     certificate, key = authority.client()
-    assert problems(Trust(authority.file)) == []
-    assert problems(Trust(None, certificate, key)) == []
-    assert problems(Trust(authority.file, certificate, key)) == []
+    assert Trust(authority.file).problems() == []
+    assert Trust(None, certificate, key).problems() == []
+    assert Trust(authority.file, certificate, key).problems() == []
 
 
 def test_where_no_file_is_named_nothing_is_imported_for_it() -> None:
     """Who posts in plain HTTP has no use for OpenSSL, which takes 3 MB."""
     program = (
-        "import sys; from pattoo_mp.trust import NO_FILES, problems; "
-        "print(problems(NO_FILES), 'ssl' in sys.modules)"
+        "import sys; from pattoo_mp.trust import NO_FILES; "
+        "print(NO_FILES.problems(), 'ssl' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[] False\n"
 
@@ -104,7 +105,7 @@ def test_a_certificate_without_its_key_is_refused(authority: Authority, tmp_path
 def test_a_key_without_its_certificate_is_refused(authority: Authority) -> None:
     """It is of no use, and most often a slip."""
     _, key = authority.client()
-    (problem,) = problems(Trust(None, None, key))
+    (problem,) = Trust(None, None, key).problems()
     assert str(problem) == (
         f"tls_key_file: {key} is the key of no certificate; expected tls_certificate_file beside it"
     )
@@ -153,7 +154,7 @@ def test_what_hangs_in_the_place_of_a_key_is_not_waited_for(
 def test_each_bad_file_has_a_line_of_its_own(tmp_path: Path) -> None:
     """All at once."""
     missing = tmp_path / "missing"
-    found = problems(Trust(missing, missing, missing))
+    found = Trust(missing, missing, missing).problems()
     assert [problem.setting for problem in found] == ["tls_ca_file", "tls_certificate_file"]
 
 

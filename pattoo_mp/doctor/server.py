@@ -42,7 +42,7 @@ def ask(config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE
 
     The exchange may take `exchange_s`, and all of it, finding the address too, `whole_s`.
     """
-    transport = Transport(config.server_url, config.trust, exchange_s)
+    transport = Transport(config.server_url, config.trust, config.proxy, exchange_s)
     # Nothing else bounds a resolver that hangs.
     limited: TimeLimited[str, StatusPage] = TimeLimited(
         "server", lambda _: transport.ask_status(), whole_s

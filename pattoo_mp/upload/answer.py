@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from http import HTTPStatus
 from typing import Final
 
 from pattoo_mp.upload.http_date import http_date
@@ -17,6 +18,23 @@ from pattoo_mp.upload.retry_after import retry_after_s
 ANSWER_BYTES: Final = 4096
 
 _QUOTED: Final = 80
+#: What proxies say of who may not pass; pattoo itself asks nobody who he is.
+_DENIED: Final = {
+    401: "other credentials are wanted, or any at all: see credentials_file",
+    403: "whoever shows these credentials, or none, or comes from here, may not post: see "
+    "credentials_file, and what stands before the server",
+    407: "the proxy wants other credentials, or any at all: see proxy_credentials_file",
+}
+#: What is in the page of a proxy that answers 400 where TLS is not as it wants it.
+_NOT_AS_WANTED: Final = {
+    b"no required ssl certificate": (
+        "the server wants a certificate of us: name one in tls_certificate_file"
+    ),
+    b"the ssl certificate error": (
+        "the server refuses our certificate: see tls_certificate_file, and whom the server trusts"
+    ),
+    b"plain http": "the server speaks TLS there: the URL in servers has to begin with https",
+}
 _TAKEN: Final = b"OK"
 _OPERATIONAL: Final = b"agent api is operational"
 
@@ -63,13 +81,17 @@ class StatusPage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said, or as much of it as was read. `date` is as in its head."""
+    """What a server said, or as much of it as was read. `date` is as in its head.
+
+    Where a secret went out with the question its words are not quoted: they may be our own.
+    """
 
     status: int
     reason: str
     body: bytes
     retry_after: str | None = None
     date: str | None = None
+    is_quotable: bool = True
 
     @property
     def outcome(self) -> Outcome:
@@ -78,7 +100,7 @@ class Answer:
         if not error:
             return Outcome()
         wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
-        fault = _fault(self.status)
+        fault = Fault.DENIED if self._denied else _fault(self.status)
         return Outcome(error, fault, wait_s if fault is Fault.BUSY else 0.0)
 
     @property
@@ -100,12 +122,32 @@ class Answer:
         return self._other_than("OK from pattoo")
 
     def _other_than(self, expected: str) -> str:
+        if self._denied:
+            return f"status {self.status} {_phrase(self.status)}: {self._denied}"
         if len(self.body) > ANSWER_BYTES:
             return f"status {self.status} with a page; expected {expected}"
+        if not self.is_quotable:
+            return f"status {self.status} {_phrase(self.status)}, not quoted; expected {expected}"
         text = self.body.decode("ascii", "backslashreplace").strip()[:_QUOTED]
         if self.status != 200:
             return f"status {self.status} {one_line(self.reason)[:_QUOTED]}: {text!r}"
         return f"status 200 with {text!r}; expected {expected}"
+
+    @property
+    def _denied(self) -> str:
+        """What a person has to see to, if the answer says that we may not pass."""
+        if self.status == 400:
+            page = self.body.lower()
+            return next((said for mark, said in _NOT_AS_WANTED.items() if mark in page), "")
+        return _DENIED.get(self.status, "")
+
+
+def _phrase(status: int) -> str:
+    """What a status is called by those who made it (RFC 9110), whatever the server calls it."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "unknown"
 
 
 def one_line(text: str) -> str:

@@ -122,12 +122,16 @@ class Guard:
 class GuardedAdapter(HTTPAdapter):
     """Connects as `requests` does and shows each socket to a guard.
 
-    `context` is for TLS, and has all that vouches for a server and for us; none without TLS.
+    `context` is for TLS, and has all that vouches for a server and for us; none without TLS. A
+    proxy, and it alone, gets the header `proxy_authorization`.
     """
 
-    def __init__(self, guard: Guard, context: SSLContext | None = None) -> None:
+    def __init__(
+        self, guard: Guard, context: SSLContext | None = None, proxy_authorization: str = ""
+    ) -> None:
         self._pools = _pools(guard)
         self._context = context
+        self._proxy_authorization = proxy_authorization
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
@@ -141,6 +145,11 @@ class GuardedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002 - as inherited
+        """What a proxy is told: the library would take it from the URL."""
+        header = self._proxy_authorization
+        return {"Proxy-Authorization": header} if header else {}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002
         """Leave it to the context: `requests` would trust CAs of its own beside those in it."""

@@ -6,12 +6,18 @@ refused' rather than a library's whole tale of it.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import TrustError
-from pattoo_mp.upload.answer import Fault, Outcome, one_line
+from pattoo_mp.upload.answer import Answer, Fault, Outcome, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LONGEST: Final = 200
+#: How http.client tells of an answer to CONNECT.
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
 _UNKNOWN_CA: Final = (
     "the server's certificate is of a CA that is not trusted here ({}): name that CA's file in "
@@ -62,26 +68,42 @@ _HANDSHAKE: Final = {
 }
 
 
-def outcome_of(error: Exception) -> Outcome:
-    """What an error makes of a post."""
-    cause = _innermost(error)
-    if isinstance(cause, TrustError):
-        return Outcome(str(cause), Fault.DENIED)
-    denied = _denied(cause)
+def outcome_of(error: Exception, *, is_quotable: bool = True) -> Outcome:
+    """What an error makes of a post.
+
+    Where a secret went out, no words of others are quoted: they may be our own.
+    """
+    chain = list(_chain(error))
+    cause = chain[-1]
+    denied = str(cause) if isinstance(cause, TrustError) else _denied(cause)
     if denied:
         return Outcome(denied, Fault.DENIED)
+    refused = _TUNNEL.match(str(cause))
+    if refused:
+        return _no_tunnel(int(refused[1]))
+    by = "the proxy: " if any(type(one).__name__ == "ProxyError" for one in chain) else ""
     if isinstance(cause, OSError) and cause.strerror:
-        return Outcome(one_line(cause.strerror))
-    return Outcome(one_line(f"{type(cause).__name__}: {cause}")[:_LONGEST])
+        return Outcome(by + one_line(cause.strerror))
+    said = f": {cause}" if is_quotable else ""
+    return Outcome(by + one_line(f"{type(cause).__name__}{said}")[:_LONGEST])
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while not isinstance(error, TrustError):
-        inner = _within(error)
-        if inner is None or inner is error:
-            break
-        error = inner
-    return error
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was made of, down to the cause."""
+    inner: BaseException | None = error
+    while inner is not None:
+        yield inner
+        inner = None if isinstance(inner, TrustError) else _within(inner)
+
+
+def _no_tunnel(status: int) -> Outcome:
+    """What it means that a proxy does not connect us."""
+    if status == 407:
+        return Outcome(Answer(status, "", b"").outcome.error, Fault.DENIED)
+    error = f"the proxy does not connect to the server (status {status})"
+    if status == 403:
+        return Outcome(f"{error}: see whom it lets through", Fault.DENIED)
+    return Outcome(error)
 
 
 def _within(error: BaseException) -> BaseException | None:

@@ -252,9 +252,9 @@ class Uploader:
             self._link.send(*message)
 
 
-def _way(config: Config) -> tuple[str, Trust]:
+def _way(config: Config) -> tuple[str, Trust, str | None]:
     """What a transport goes by."""
-    return config.server_url, config.trust
+    return config.server_url, config.trust, config.proxy
 
 
 def _limits(config: Config) -> Limits:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.credentials import basic
 from tests.support.agent import NAME
+from tests.support.proxy import ForwardProxy
 from tests.support.server import PattooServer
 from tests.support.tls import Authority
 from tests.support.waiting import wait_for
@@ -17,8 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.agent import Agent
+    from tests.support.server import Handler
 
     MakeAgent = Callable[..., Agent]
+
+TOKEN = "s3cret-t0ken"
+PROXY_SECRET = "pr0xy-s3cret"
+SECRETS = (TOKEN, PROXY_SECRET, basic(f"agent:{PROXY_SECRET}").split()[1])
 
 
 @pytest.fixture
@@ -33,6 +40,14 @@ def secure(authority: Authority) -> Iterator[PattooServer]:
     running = PattooServer(authority.server())
     yield running
     running.down()
+
+
+@pytest.fixture
+def proxy() -> Iterator[ForwardProxy]:
+    """A proxy that wants credentials."""
+    running = ForwardProxy(wants=basic(f"agent:{PROXY_SECRET}"))
+    yield running
+    running.close()
 
 
 def configure(agent: Agent, server: PattooServer, **settings: object) -> None:
@@ -156,3 +171,67 @@ def test_a_reload_with_a_bad_file_is_refused(
     agent.stop()
     started = agent.run("--start")
     assert (started.returncode, line in started.stderr) == (2, True)
+
+
+def told(agent: Agent, *verbs: str) -> str:
+    """All that the agent shows: its log, its titles, and what these verbs print."""
+    titles = [Path(f"/proc/{pid}/cmdline").read_text() for pid in agent.processes()]
+    done = [agent.run(*verb.split()) for verb in verbs]
+    return "\n".join([agent.log, *titles, *(one.stdout + one.stderr for one in done)])
+
+
+def assert_no_secret(words: str) -> None:
+    """Assert that none stands there, in whatever form it was sent."""
+    assert [secret for secret in SECRETS if secret in words] == []
+
+
+def echo(handler: Handler) -> bool:
+    """Give back what was sent, as a server does that is debugged, and take nothing."""
+    handler.answer(404, str(handler.headers).encode())
+    return False
+
+
+def wanting_token(handler: Handler) -> bool:
+    """Take posts with the token."""
+    if handler.headers["Authorization"] == f"Bearer {TOKEN}":
+        return True
+    handler.answer(401, str(handler.headers).encode())
+    return False
+
+
+@pytest.mark.timeout(150)
+def test_no_secret_is_told_to_anybody(
+    make_agent: MakeAgent,
+    secure: PattooServer,
+    authority: Authority,
+    proxy: ForwardProxy,
+    home: Path,
+) -> None:
+    """Whether all is well, or refused, or configured wrongly; and the polls arrive by the proxy."""
+    named = f"http://agent:{PROXY_SECRET}@127.0.0.1:{proxy.port}"
+    agent = make_agent(log_level="debug", environment={"https_proxy": named})
+    path = home / "token"
+    path.touch(mode=0o600)
+    path.write_text(f"{TOKEN}\n")
+    files = {"tls_ca_file": authority.file, "credentials_file": path}
+    secure.behaviour = secure.status_page = echo
+    configure(agent, secure, **files)
+    agent.start()
+    wait_for_error(agent, "status 404 Not Found, not quoted")
+    assert_no_secret(told(agent, "--check", "--status", "--status --json", "--doctor"))
+
+    configure(agent, secure, **{**files, "credentials_file": TOKEN, "proxy": named})
+    lines = agent.run("--reload").stderr
+    assert "credentials_file: (not shown); expected the absolute path of a file" in lines
+    assert "proxy: '…@127.0.0.1:" in lines
+    assert_no_secret(told(agent, "--reload", "--check", "--check --json"))
+
+    secure.behaviour = wanting_token
+    configure(agent, secure, **files, proxy=f"http://127.0.0.1:{proxy.port}")
+    reload(agent)
+    wait_for_error(agent, "see proxy_credentials_file")
+    configure(agent, secure, **files)
+    reload(agent)
+    assert_all_arrive(agent, secure)
+    assert len(proxy.lines) > 1
+    assert_no_secret(told(agent, "--status"))

@@ -38,5 +38,8 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         tls_ca_file=None,
         tls_certificate_file=None,
         tls_key_file=None,
+        credentials_file=None,
+        proxy=None,
+        proxy_credentials_file=None,
     )
     return replace(usual, **other)

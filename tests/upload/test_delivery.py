@@ -220,10 +220,28 @@ def test_a_busy_server_is_left_alone_as_long_as_it_asks_for(
     assert moody.sizes() == [30, 30]
 
 
+@pytest.mark.parametrize("status", [401, 403, 407])
+def test_where_credentials_are_wanted_all_is_kept_and_tried_slowly(
+    posting: Posting, moody: MoodyServer, status: int
+) -> None:
+    """At the largest delay: a person has to see to it, and is told where."""
+    moody.mood = saying(status)
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_for_error("credentials_file")
+    assert posting.error.startswith(f"status {status} ")
+    assert times(posting.spool) == list(range(1, 31))
+    assert posting.drawn[0] == 30
+    assert posting.quarantine() == []
+    moody.mood = taking
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 31))
+
+
 @pytest.mark.parametrize(
     "mood",
     [saying(404), saying(400), saying(405), saying(201, b"OK"), saying(204, b""),
-     saying(302, b"", Location="http://127.0.0.1:1/"), saying(200, NO_SERVER), saying(401)],
+     saying(302, b"", Location="http://127.0.0.1:1/"), saying(200, NO_SERVER)],
 )  # fmt: skip
 def test_what_is_not_pattoo_gets_nothing_and_is_named(
     posting: Posting, moody: MoodyServer, mood: Mood

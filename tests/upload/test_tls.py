@@ -121,7 +121,8 @@ def test_a_certificate_of_an_unknown_ca_is_refused(
 def test_with_a_ca_of_our_own_no_other_is_trusted(authority: Authority) -> None:
     """Not those of the host, nor those that the library brings along: what it adds is left out."""
     transport = Transport("https://127.0.0.1:9", Trust(authority.file))
-    adapter = transport._ready_session().get_adapter("https://127.0.0.1:9")
+    transport._session.prepare_way()
+    adapter = transport._session.get_adapter("https://127.0.0.1:9")
     assert isinstance(adapter, GuardedAdapter)
     pool = adapter.poolmanager.connection_from_host("127.0.0.1", 9, "https")
     adapter.cert_verify(pool, "https://127.0.0.1:9", verify=True, cert=None)
@@ -262,7 +263,9 @@ def test_a_handshake_is_bounded_in_time(authority: Authority, drop: bytes) -> No
     """A server that hangs, or drips, in the handshake holds nobody for longer than the limit."""
     server = Dripping(drop)
     began = time.monotonic()
-    transport = Transport(f"https://127.0.0.1:{server.port}", Trust(authority.file), SHORT_S)
+    transport = Transport(
+        f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
+    )
     try:
         outcome = transport.post(AGENT_ID, BODY)
     finally:
@@ -286,7 +289,9 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, authority: Authority)
         return False
 
     server.behaviour = drip
-    transport = Transport(f"https://127.0.0.1:{server.port}", Trust(authority.file), SHORT_S)
+    transport = Transport(
+        f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
+    )
     began = time.monotonic()
     outcome = transport.post(AGENT_ID, BODY)
     over.set()
@@ -303,7 +308,9 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve, authority:
         over.wait(DEADLINE_S)
         return False
 
-    transport = Transport(f"https://127.0.0.1:{server.port}", Trust(authority.file), SHORT_S)
+    transport = Transport(
+        f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
+    )
     taking, server.behaviour = server.behaviour, hang
     assert not transport.post(AGENT_ID, BODY).delivered
     over.set()

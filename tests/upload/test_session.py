@@ -1,0 +1,335 @@
+"""What is on the way to a server: proxies, and what names the agent."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.credentials import basic
+from pattoo_mp.trust import Trust
+from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.transport import Outcome, Transport
+from tests.support.ports import at, free_port
+from tests.support.proxy import ForwardProxy
+from tests.support.server import PattooServer, answering
+from tests.support.tls import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.server import Handler
+
+    MakeProxy = Callable[..., ForwardProxy]
+
+AGENT_ID = "a" * 64
+BODY = b'{"some": "json"}'
+SECRET = "s3cret"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The CA that the agent is told to trust."""
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def secure(authority: Authority) -> Iterator[PattooServer]:
+    """A server that speaks TLS."""
+    running = PattooServer(authority.server())
+    yield running
+    running.down()
+
+
+@pytest.fixture(params=["http", "https"])
+def target(request: pytest.FixtureRequest, authority: Authority) -> Iterator[PattooServer]:
+    """A server, once without and once with TLS."""
+    running = PattooServer(authority.server() if request.param == "https" else None)
+    yield running
+    running.down()
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[MakeProxy]:
+    """Start proxies; all end with the test."""
+    running: list[ForwardProxy] = []
+
+    def make(**settings: object) -> ForwardProxy:
+        running.append(ForwardProxy(**settings))  # type: ignore[arg-type]
+        return running[-1]
+
+    yield make
+    for proxy in running:
+        proxy.close()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No proxies but those of the test, which may add some."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def secret_in(path: Path, content: str) -> Path:
+    """A file for the agent's user alone."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(content + "\n")
+    return path
+
+
+def url_of(server: PattooServer) -> str:
+    """By what it speaks."""
+    return f"{'https' if server.context else 'http'}://127.0.0.1:{server.port}"
+
+
+def post(server: str, trust: Trust, proxy: str | None = None) -> Outcome:
+    """Post once."""
+    return Transport(server, trust, proxy).post(AGENT_ID, BODY)
+
+
+def wanting(*headers: str) -> Callable[[Handler], bool]:
+    """Take posts that show one of these, and answer 401 to all others."""
+
+    def behave(handler: Handler) -> bool:
+        return handler.headers["Authorization"] in headers or answering(401)(handler)
+
+    return behave
+
+
+# --- what names us
+
+
+@pytest.mark.parametrize(
+    ("content", "header"),
+    [(SECRET, f"Bearer {SECRET}"), (f"agent:{SECRET}", basic(f"agent:{SECRET}"))],
+)
+def test_what_names_us_is_shown(
+    secure: PattooServer, authority: Authority, tmp_path: Path, content: str, header: str
+) -> None:
+    """With each post; without it the error says what is wanted, and the fault that a person has to look."""
+    secure.behaviour = wanting(header)
+    named = Trust(authority.file, credentials_file=secret_in(tmp_path / "secret", content))
+    assert post(url_of(secure), named).delivered
+    outcome = post(url_of(secure), Trust(authority.file))
+    assert (outcome.error, outcome.fault) == (
+        "status 401 Unauthorized: other credentials are wanted, or any at all: see credentials_file",
+        Fault.DENIED,
+    )
+
+
+def test_another_token_counts_from_the_next_post_on(
+    secure: PattooServer, authority: Authority, tmp_path: Path
+) -> None:
+    """It is renewed in its place, and nothing is restarted."""
+    secure.behaviour = wanting("Bearer second")
+    path = secret_in(tmp_path / "secret", "first")
+    transport = Transport(url_of(secure), Trust(authority.file, credentials_file=path))
+    assert transport.post(AGENT_ID, BODY).fault is Fault.DENIED
+    secret_in(tmp_path / "new", "second").replace(path)
+    assert transport.post(AGENT_ID, BODY).delivered
+    path.chmod(0o644)
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.fault is Fault.DENIED
+    assert outcome.error.startswith(f"credentials_file: {path} may be used by others")
+
+
+def test_403_says_that_we_may_not_post(server: PattooServer) -> None:
+    """No page of the proxy's is quoted, so the line is short."""
+    server.behaviour = answering(403, b"<html>" + b"no " * 1000)
+    outcome = post(at(server.port), Trust())
+    assert outcome.error.startswith("status 403 Forbidden: ")
+    assert outcome.fault is Fault.DENIED
+    assert len(outcome.error) < 200
+
+
+def test_a_server_that_gives_our_secret_back_is_not_quoted(
+    server: PattooServer, tmp_path: Path
+) -> None:
+    """Whatever its status, its words and its page."""
+
+    def echo(handler: Handler) -> bool:
+        handler.send_response(statuses.pop(), str(handler.headers["Authorization"]))
+        handler.send_header("Content-Length", str(len(handler.headers["Authorization"])))
+        handler.end_headers()
+        handler.wfile.write(handler.headers["Authorization"].encode())
+        return False
+
+    statuses = [200, 204, 302, 400, 401, 403, 404, 407, 413, 429, 500, 503, 599]
+    server.behaviour = server.status_page = echo
+    trust = Trust(credentials_file=secret_in(tmp_path / "secret", f"agent:{SECRET}"))
+    for _ in range(len(statuses)):
+        outcome = post(at(server.port), trust)
+        assert not outcome.delivered
+        for word in (SECRET, basic(f"agent:{SECRET}").split()[1], "Basic"):
+            assert word not in outcome.error
+
+
+def test_an_answer_that_is_no_http_is_not_quoted_either(tmp_path: Path) -> None:
+    """The library's error holds the line."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def echo() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                head = connection.recv(65536)
+                connection.sendall(re.findall(rb"Authorization: .*\r\n", head)[0])
+
+        thread = threading.Thread(target=echo)
+        thread.start()
+        trust = Trust(credentials_file=secret_in(tmp_path / "secret", SECRET))
+        outcome = post(at(listening.getsockname()[1]), trust)
+        thread.join(20)
+    assert outcome.error == "BadStatusLine"
+
+
+# --- proxies
+
+
+def test_a_proxy_carries_posts_in_plain_http(server: PattooServer, make_proxy: MakeProxy) -> None:
+    """It is asked with the whole URL."""
+    proxy = make_proxy()
+    assert post(at(server.port), Trust(), at(proxy.port)).delivered
+    assert proxy.lines[0].startswith(f"POST {at(server.port)}/pattoo/api/v1/agent/receive/")
+
+
+def test_a_proxy_connects_for_tls_and_sees_nothing_of_it(
+    secure: PattooServer, authority: Authority, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """The certificate is the server's, and what names us to the server is for the server alone."""
+    proxy = make_proxy()
+    trust = Trust(authority.file, credentials_file=secret_in(tmp_path / "secret", SECRET))
+    secure.behaviour = wanting(f"Bearer {SECRET}")
+    assert post(url_of(secure), trust, at(proxy.port)).delivered
+    (line,) = proxy.lines
+    assert line.startswith(f"CONNECT 127.0.0.1:{secure.port} ")
+    assert proxy.heads[0]["Authorization"] is None
+    outcome = post(url_of(secure), Trust(), at(proxy.port))
+    assert "not trusted here" in outcome.error
+
+
+def test_a_proxy_that_wants_credentials_gets_them(
+    target: PattooServer, authority: Authority, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """They are for the proxy alone. Without them the error says so."""
+    proxy = make_proxy(wants=basic(f"agent:{SECRET}"))
+    url = url_of(target)
+    seen: list[str | None] = []
+
+    def look(handler: Handler) -> bool:
+        seen.append(handler.headers["Authorization"])
+        return True
+
+    target.behaviour = look
+    path = secret_in(tmp_path / "secret", f"agent:{SECRET}")
+    trust = Trust(authority.file, proxy_credentials_file=path)
+    assert post(url, trust, at(proxy.port)).delivered
+    outcome = post(url, Trust(authority.file), at(proxy.port))
+    assert (outcome.error, outcome.fault) == (
+        "status 407 Proxy Authentication Required: the proxy wants other credentials, or any at "
+        "all: see proxy_credentials_file",
+        Fault.DENIED,
+    )
+    assert seen == [None]
+
+
+def test_a_proxy_that_is_spoken_to_with_tls_carries_posts(
+    server: PattooServer, secure: PattooServer, authority: Authority, make_proxy: MakeProxy
+) -> None:
+    """TLS within TLS, too; its certificate is checked as a server's is."""
+    proxy = make_proxy(context=authority.server())
+    url = f"https://127.0.0.1:{proxy.port}"
+    assert post(at(server.port), Trust(authority.file), url).delivered
+    assert post(url_of(secure), Trust(authority.file), url).delivered
+    assert len(proxy.lines) == 2
+    assert "not trusted here" in post(at(server.port), Trust(), url).error
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"), [(403, Fault.DENIED), (502, Fault.UNREACHABLE), (503, Fault.UNREACHABLE)]
+)
+def test_a_proxy_that_does_not_connect_is_named(
+    secure: PattooServer, authority: Authority, make_proxy: MakeProxy, status: int, fault: Fault
+) -> None:
+    """With its status."""
+    proxy = make_proxy()
+    proxy.refuses = status
+    outcome = post(url_of(secure), Trust(authority.file), at(proxy.port))
+    assert outcome.error.startswith(f"the proxy does not connect to the server (status {status})")
+    assert outcome.fault is fault
+
+
+def test_a_proxy_that_is_not_there_is_named(secure: PattooServer, authority: Authority) -> None:
+    """Not the server: that may be well."""
+    outcome = post(url_of(secure), Trust(authority.file), at(free_port()))
+    assert outcome.error == "the proxy: Connection refused"
+
+
+def test_a_proxy_of_the_environment_is_used_unless_told_otherwise(
+    target: PattooServer,
+    authority: Authority,
+    make_proxy: MakeProxy,
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """With its user and password; the setting wins, `direct` too, and so does no_proxy."""
+    named, configured = make_proxy(wants=basic(f"agent:{SECRET}/@:")), make_proxy()
+    url = url_of(target)
+    trust = Trust(authority.file)
+    environment.setenv(
+        f"{url.partition(':')[0]}_proxy", f"http://agent:{SECRET}%2F%40%3A@127.0.0.1:{named.port}"
+    )
+    assert post(url, trust).delivered
+    assert (len(named.lines), len(configured.lines)) == (1, 0)
+    assert post(url, trust, at(configured.port)).delivered
+    assert post(url, trust, "direct").delivered
+    environment.setenv("no_proxy", "127.0.0.1")
+    assert post(url, trust).delivered
+    assert (len(named.lines), len(configured.lines)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "named", [f"http://agent:{SECRET}@", f"http://agent:{SECRET}@x:y", f"socks5://agent:{SECRET}@x:1",
+              f"agent:{SECRET}@[::", f"http://agent:{SECRET}@x/path"],
+)  # fmt: skip
+def test_a_bad_proxy_of_the_environment_is_told_and_not_shown(
+    server: PattooServer, environment: pytest.MonkeyPatch, named: str
+) -> None:
+    """It may hold a password."""
+    environment.setenv("http_proxy", named)
+    outcome = post(at(server.port), Trust())
+    assert outcome.fault is Fault.DENIED
+    assert outcome.error == (
+        "proxy: what is named in the environment cannot be used; expected the URL of a proxy, such "
+        "as http://proxy.example.org:3128, or direct"
+    )
+
+
+def test_an_exchange_by_a_proxy_that_hangs_is_bounded_in_time(
+    server: PattooServer, secure: PattooServer, authority: Authority
+) -> None:
+    """In its own answer as in the server's."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        proxy = at(deaf.getsockname()[1])
+        for url in (at(server.port), url_of(secure)):
+            transport = Transport(url, Trust(authority.file), proxy, exchange_s=0.3)
+            assert transport.post(AGENT_ID, BODY).error == "no whole answer within 0.3 s"
+
+
+def test_a_400_of_a_proxy_that_wants_tls_otherwise_is_read(server: PattooServer) -> None:
+    """Apache and nginx say in a page what others say in the handshake."""
+    pages = {
+        b"<title>400 No required SSL certificate was sent</title>": "tls_certificate_file",
+        b"<title>400 The SSL certificate error</title>": "tls_certificate_file",
+        b"<title>400 The plain HTTP request was sent to HTTPS port</title>": "https",
+        b"You're speaking plain HTTP to an SSL-enabled server port.": "https",
+    }
+    for page, word in pages.items():
+        server.behaviour = answering(400, page)
+        outcome = post(at(server.port), Trust())
+        assert (outcome.fault, word in outcome.error) == (Fault.DENIED, True)
