@@ -25,7 +25,7 @@ def read_anew(directory: Path, running: Config) -> Config:
     new = check(directory)
     problems = [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
-        f"'{new.value_of(setting.name)}'; expected '{running.value_of(setting.name)}', "
+        f"{_said(new, setting)}; expected {_said(running, setting)}, "
         f"with which the agent runs: a change takes a restart"
         for setting in changes(running, new)
         if setting.takes_restart
@@ -33,6 +33,11 @@ def read_anew(directory: Path, running: Config) -> Config:
     if problems:
         raise ConfigError(problems)
     return new
+
+
+def _said(config: Config, setting: Setting) -> str:
+    value = config.value_of(setting.name)
+    return "not set" if value is None else f"'{value}'"
 
 
 def changes(old: Config, new: Config) -> list[Setting]:

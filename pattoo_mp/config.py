@@ -28,7 +28,7 @@ _JITTERS = 4
 #: Fields of a `Config` that do not have the name of their setting.
 _FIELDS = {"ip_address": "host", "ip_bind_port": "port", "polling_interval": "interval_ms"}
 #: How the names of settings end that are paths.
-_PATHS = ("_directory", "_file")
+_PATHS = ("_directory", "_file", "_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class Config:
     families: tuple[str, ...]
     families_off: tuple[str, ...]
     textfile_directory: Path | None
+    hostname: str | None
+    procfs_path: Path
+    sysfs_path: Path
+    rootfs_path: Path
     mounts_include: tuple[str, ...]
     mounts_exclude: tuple[str, ...]
     filesystems_include: tuple[str, ...]

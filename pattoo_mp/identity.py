@@ -20,9 +20,17 @@ _LINE: Final = 1000
 _EXPECTED: Final = "64 hexadecimal digits"
 
 
-def origin(identity_file: Path) -> Origin:
-    """Read the agent's identity, or make one on the first start. Raises `IdentityError`."""
-    return Origin(_agent_id(identity_file), socket.getfqdn())
+def origin(identity_file: Path, hostname: str | None = None) -> Origin:
+    """Read the agent's identity, or make one on the first start. Raises `IdentityError`.
+
+    `hostname` is the setting.
+    """
+    return Origin(_agent_id(identity_file), host_name(hostname))
+
+
+def host_name(configured: str | None) -> str:
+    """The name of the host that its series carry; a name server may be asked for it."""
+    return configured or socket.getfqdn()
 
 
 def _agent_id(path: Path) -> str:

@@ -75,8 +75,12 @@ class Setting:
 
     @property
     def takes_restart(self) -> bool:
-        """Whether an agent that runs cannot change it: its files are open, its lock is held."""
-        return self.is_written_to
+        """Whether an agent that runs cannot change it.
+
+        Its files are open, its lock is held, and its name and its way to the host are those that it
+        began with.
+        """
+        return self.is_written_to or self.name in _OF_THE_START
 
     @property
     def about(self) -> str:
@@ -168,6 +172,8 @@ def _top_processes(value: object) -> int:
     return number
 
 
+_OF_THE_START: Final = ("hostname", "procfs_path", "sysfs_path", "rootfs_path")
+_SEEN: Final = "the absolute path at which the agent sees it"
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
 _A_PEM_FILE: Final = "the absolute path of a file in PEM that the agent can read"
@@ -359,6 +365,27 @@ SETTINGS: Final = (
         "the absolute path of a directory that the agent can read",
         "Where family textfile finds its *.prom files.",
         default=None, example="/var/lib/pattoo/textfile",
+    ),
+    Setting(
+        "hostname", PROGRAM, AGENT_FILE, _optional(addresses.host), "a host name",
+        "The host's name to the server; another one begins new charts. The default is the full name that "
+        "the system tells.",
+        default=None, example="web1.example.org",
+    ),
+    Setting(
+        "procfs_path", PROGRAM, AGENT_FILE, _path, _SEEN,
+        "The host's /proc, for an agent in a container.",
+        default="/proc",
+    ),
+    Setting(
+        "sysfs_path", PROGRAM, AGENT_FILE, _path, _SEEN,
+        "The host's /sys, for an agent in a container.",
+        default="/sys",
+    ),
+    Setting(
+        "rootfs_path", PROGRAM, AGENT_FILE, _path, _SEEN,
+        "The host's /, for an agent in a container.",
+        default="/",
     ),
     *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
     *_filter("filesystems", "types of file systems", "squashfs"),

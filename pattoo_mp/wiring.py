@@ -80,7 +80,7 @@ def run(
     try:
         adopt_here(config)
         note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
-        origin = identity.origin(paths.identity_file(config))
+        origin = identity.origin(paths.identity_file(config), config.hostname)
         _LOG.info("pattoo_mp %s polls every %g s.", __version__, config.interval_ms / 1000)
         live = LiveConfig(config, read_anew, adopt_here)
         arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
@@ -136,7 +136,9 @@ def _arbiter(
     def collect(link: Link) -> None:
         adopt("collector", live.config)
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
+        from pattoo_mp.collect.host_paths import HostPaths  # noqa: PLC0415
 
+        HostPaths.of(live.config.fields()).adopt()
         Collector(
             link,
             origin,

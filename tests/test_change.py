@@ -11,6 +11,7 @@ import pytest
 from pattoo_mp.change import changes, read_anew
 from pattoo_mp.config import Config, check
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.model import PROGRAM
 from pattoo_mp.settings import AGENT_FILE, SETTINGS
 from tests.support.agent import Agent
 from tests.support.configs import config_in
@@ -18,7 +19,7 @@ from tests.support.configs import config_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-DIRECTORIES = [setting.name for setting in SETTINGS if setting.takes_restart]
+DIRECTORIES = [setting.name for setting in SETTINGS if setting.is_written_to]
 
 
 def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
@@ -45,11 +46,27 @@ def test_every_field_that_differs_is_a_setting_that_has_changed(home: Path, fiel
     assert changes(old, old) == []
 
 
-def test_only_directories_take_a_restart() -> None:
-    """Their files are open, and a lock is held in one of them."""
+def test_directories_and_who_the_agent_is_and_sees_take_a_restart() -> None:
+    """Files are open, and a lock is held; a host's name and ways are looked at as it starts."""
+    assert [setting.name for setting in SETTINGS if setting.takes_restart] == [
+        "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory",
+        "hostname", "procfs_path", "sysfs_path", "rootfs_path",
+    ]  # fmt: skip
     assert DIRECTORIES == [
         "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory",
     ]  # fmt: skip
+
+
+def test_another_name_of_the_host_is_refused(home: Path) -> None:
+    """It would begin every chart anew in the middle of a run."""
+    directory = Agent(home).configuration
+    running = replace(check(directory), hostname="web1")
+    with pytest.raises(ConfigError) as caught:
+        read_anew(directory, running)
+    assert caught.value.problems == (
+        f"{directory}/{AGENT_FILE}: {PROGRAM}: hostname: not set; expected 'web1', "
+        f"with which the agent runs: a change takes a restart",
+    )
 
 
 @pytest.mark.parametrize("name", DIRECTORIES)

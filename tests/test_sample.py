@@ -48,6 +48,7 @@ def test_what_is_commented_out_is_accepted_too(tmp_path: Path) -> None:
         "system_daemon_directory", "post_jitter", "textfile_directory",
         "servers", "tls_ca_file", "tls_certificate_file", "tls_key_file",
         "credentials_file", "proxy", "proxy_credentials_file",
+        "hostname",
     }  # fmt: skip
 
 

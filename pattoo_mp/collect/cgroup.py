@@ -5,9 +5,11 @@ Of both versions: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1 of the k
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import kernel
+from pattoo_mp.collect.host_paths import OWN
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from pattoo_mp.collect.host_paths import HostPaths
     from pattoo_mp.collect.plan import Plan
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
@@ -54,6 +57,7 @@ _CGROUP: Final = Table(
 
 TABLES: Final = (_CGROUP,)
 
+_OWN_PLACE: Final = "self/cgroup"
 #: Version 1 says `no limit` by a number that no host can reach.
 _NO_LIMIT: Final = 1 << 60
 _NS_PER_US: Final = 1000
@@ -141,8 +145,12 @@ def _reader(root: Path, path: str) -> Read:
     return read
 
 
-def _ask() -> dict[str, Value]:
-    found, root = places(kernel.proc("self/cgroup")), kernel.SYS / "fs" / "cgroup"
+def _ask(paths: HostPaths) -> dict[str, Value]:
+    if paths.are_elsewhere:  # it is the agent's own that is asked for
+        lines, sys = kernel.text(OWN.procfs / _OWN_PLACE), OWN.sysfs
+    else:
+        lines, sys = kernel.proc(_OWN_PLACE), kernel.SYS
+    found, root = places(lines), sys / "fs" / "cgroup"
     if "memory" in found:
         controllers = ("memory", "cpu", "cpuacct", "pids")
         figures = version1({c: _reader(root / c, found.get(c, "/")) for c in controllers})
@@ -154,6 +162,6 @@ def _ask() -> dict[str, Value]:
     return told
 
 
-def sources(_: Plan) -> tuple[Source, ...]:
+def sources(plan: Plan) -> tuple[Source, ...]:
     """Just one."""
-    return (Fields(_CGROUP, _ask),)
+    return (Fields(_CGROUP, partial(_ask, plan.wanted.paths)),)

@@ -6,7 +6,7 @@ Reading stands apart from parsing: what is here does the former, each family the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.table import Table
     from pattoo_mp.model import Value
 
-SYS: Final = Path("/sys")
+#: Where `/sys` is, and the files of the network below `/proc`. Like psutil's `PROCFS_PATH` they may
+#: be led elsewhere, before the first poll.
+SYS = Path("/sys")
+NET = "net"
 
 
 def proc(name: str) -> str:
     """A file of `/proc`, by its name below that; where psutil looks is where it is looked for."""
     return text(f"{psutil.PROCFS_PATH}/{name}")
+
+
+def net(name: str) -> str:
+    """A file of `/proc/net`, of the host's network."""
+    return proc(f"{NET}/{name}")
 
 
 def text(path: Path | str) -> str:

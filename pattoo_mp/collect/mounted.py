@@ -33,7 +33,9 @@ class Mounted:
         self._lister = plan.mounts
         self._together = plan.together()
         self._mounts: dict[tuple[str, str], Any] = {}
-        self._ask = self._together.part(table.name, self._places, lambda place: question(place[1]))
+        self._ask = self._together.part(
+            table.name, self._places, lambda mount: question(plan.place(*mount))
+        )
 
     @property
     def name(self) -> str:

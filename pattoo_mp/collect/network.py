@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from pattoo_mp.collect import kernel, net_dev
 from pattoo_mp.collect.source import Devices
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pattoo_mp.collect.host_paths import HostPaths
     from pattoo_mp.collect.plan import Plan
-    from pattoo_mp.collect.source import Source
+    from pattoo_mp.collect.source import Record, Source
 
 # fmt: off
 _NETWORK_IO: Final = Table(
@@ -42,10 +46,21 @@ _NETWORK_IO: Final = Table(
 TABLES: Final = (_NETWORK_IO,)
 
 
+def counters(paths: HostPaths) -> Callable[[], Mapping[str, Record]]:
+    """What tells of the traffic of each of the host's interfaces. psutil knows no network but ours."""
+    return _counters_of_the_host if paths.are_elsewhere else _own_counters
+
+
+def _own_counters() -> Mapping[str, Record]:
+    own: Mapping[str, Record] = psutil.net_io_counters(pernic=True)
+    return own
+
+
+def _counters_of_the_host() -> Mapping[str, Record]:
+    return net_dev.parse(kernel.net("dev"))
+
+
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Just one."""
-    return (
-        Devices(
-            _NETWORK_IO, lambda: psutil.net_io_counters(pernic=True), plan.wanted.interfaces.wants
-        ),
-    )
+    wanted = plan.wanted
+    return (Devices(_NETWORK_IO, counters(wanted.paths), wanted.interfaces.wants),)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
+from pattoo_mp.collect import host_links
 from pattoo_mp.collect.limited import Limited
 from pattoo_mp.collect.rows import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
@@ -54,5 +56,7 @@ def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tupl
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Just one. A driver may take its time to tell a speed, and holds a lock meanwhile."""
-    links = Rows(_LINKS, _ask, "the host has no network interface", plan.wanted.interfaces.wants)
+    paths = plan.wanted.paths
+    ask = partial(host_links.links, paths) if paths.are_elsewhere else _ask
+    links = Rows(_LINKS, ask, "the host has no network interface", plan.wanted.interfaces.wants)
     return (Limited(links, plan.together()),)

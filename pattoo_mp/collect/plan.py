@@ -18,7 +18,8 @@ class Plan:
 
     Sources that may hang are waited for `limit_s` each. Those of a frugal plan do together, and
     only as often as it is needed, what each could do alone: they are for one poller, which reads
-    all of them in order. `ledger` is what control tells of the agent, filled in as it comes.
+    all of them in order. `mounts` lists file systems, and `place` says where to ask one of them for
+    its figures. `ledger` is what control tells of the agent, filled in as it comes.
     """
 
     def __init__(
@@ -31,7 +32,8 @@ class Plan:
     ) -> None:
         self.wanted = wanted
         self.ledger = ledger
-        self.mounts: mounts.Lister = mounts.Watched() if frugal else mounts.listed
+        listed, self.place, table = mounts.listing(wanted.paths)
+        self.mounts: mounts.Lister = mounts.Watched(listed, table) if frugal else listed
         self._limit_s = limit_s
         self._together = Together(limit_s) if frugal else None
 

@@ -107,13 +107,13 @@ def parse(lines: str) -> dict[str, int]:
 
 
 def _ask(figures: tuple[tuple[str, str, str, str, str], ...], file: str) -> dict[str, Value]:
-    found = parse(kernel.proc(file))
+    found = parse(kernel.net(file))
     return {name: found[theirs] for theirs, name, *_ in figures if theirs in found}
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
     """One for each of the kernel's two files."""
-    files = ((_SNMP, "net/snmp"), (_NETSTAT, "net/netstat"))
+    files = ((_SNMP, "snmp"), (_NETSTAT, "netstat"))
     return tuple(
         Fields(table, partial(_ask, figures, file))
         for table, (figures, file) in zip(TABLES, files, strict=True)

@@ -81,12 +81,12 @@ def parse(lines: str) -> dict[str, int]:
 
 
 def _ask(table: Table, file: str) -> dict[str, Value]:
-    return kernel.described(table, parse(kernel.proc(file)))
+    return kernel.described(table, parse(kernel.net(file)))
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
     """One for each version of IP: a host may do without IPv6."""
     return (
-        Fields(_IPV4, partial(_ask, _IPV4, "net/sockstat")),
-        Fields(_IPV6, partial(_ask, _IPV6, "net/sockstat6")),
+        Fields(_IPV4, partial(_ask, _IPV4, "sockstat")),
+        Fields(_IPV6, partial(_ask, _IPV6, "sockstat6")),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -12,6 +13,7 @@ from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
+    from pattoo_mp.collect.host_paths import HostPaths
     from pattoo_mp.collect.plan import Plan
     from pattoo_mp.collect.source import Source
 
@@ -30,11 +32,13 @@ _USERS: Final = Table(
 TABLES: Final = (_USERS,)
 
 
-def _ask() -> dict[str, int]:
+def _ask(paths: HostPaths) -> dict[str, int]:
+    if paths.are_elsewhere:
+        raise NotImplementedError("psutil tells who is logged in to the agent's own root alone")
     names = [session.name for session in psutil.users()]
     return {"sessions": len(names), "logged_in": len(set(names))}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Just one. Whom it asks depends on how the host is set up."""
-    return (Limited(Fields(_USERS, _ask), plan.together()),)
+    return (Limited(Fields(_USERS, partial(_ask, plan.wanted.paths)), plan.together()),)

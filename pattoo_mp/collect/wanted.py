@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import settings
 from pattoo_mp.catalogue import names_on
+from pattoo_mp.collect.host_paths import OWN, HostPaths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,8 @@ class Wanted:
     """Families in the order in which they are asked, and a filter for each kind of device.
 
     `top` is how many programs the family `top_processes` is about.
-    `textfile_directory` is where the operator's own figures are, if there are any.
+    `textfile_directory` is where the operator's own figures are, if there are any; `paths` say where
+    the host is seen.
     """
 
     families: tuple[str, ...]
@@ -62,6 +64,7 @@ class Wanted:
     temperatures: Filter
     top: int
     textfile_directory: Path | None = None
+    paths: HostPaths = OWN
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Wanted:
@@ -76,6 +79,7 @@ class Wanted:
             families=on,
             top=values["top_processes"],
             textfile_directory=textfiles and Path(textfiles),
+            paths=HostPaths.of(values),
             **filters,
         )
 

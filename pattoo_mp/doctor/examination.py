@@ -115,7 +115,7 @@ class Examination:
         return mounts.findings(mounts.look())
 
     def _name(self) -> Iterable[Finding]:
-        found = name.look(paths.identity_file(self._config))
+        found = name.look(paths.identity_file(self._config), self._config.hostname)
         self._origin = found.origin
         return name.findings(found)
 
@@ -133,6 +133,7 @@ class Examination:
     def _families(self) -> Iterator[Finding]:
         fields = self._config.fields()
         wanted = Wanted.of(fields)
+        wanted.paths.adopt()
         self._measured = families.measure(self._origin, self._config.interval_ms, wanted)
         yield from families.findings(self._measured, self._config.interval_ms / 1000)
         yield from filters.findings(fields)

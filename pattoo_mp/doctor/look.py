@@ -5,7 +5,6 @@ It needs neither a configuration nor an identity, and touches no file of an agen
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import families, host
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.wanted import DEFAULT, Wanted
+from pattoo_mp.identity import host_name
 from pattoo_mp.model import Origin
 from pattoo_mp.wire.safe import normalise, safe_text, sendable
 
@@ -61,16 +61,20 @@ class Look:
     answers: tuple[Answer, ...]
 
 
-def look(wanted: Wanted = DEFAULT) -> Look:
-    """Ask this host for what is wanted, after the moment that the shares of the processors' time need."""
+def look(wanted: Wanted = DEFAULT, hostname: str | None = None) -> Look:
+    """Ask this host for what is wanted, after the moment that the shares of the processors' time need.
+
+    `hostname` is the setting.
+    """
     families.prime()
     time.sleep(PRIMING_S)
-    return look_at(families.sources(families.LIMIT_S, wanted), time.time_ns() // _NS_PER_MS)
+    sources = families.sources(families.LIMIT_S, wanted)
+    return look_at(sources, time.time_ns() // _NS_PER_MS, hostname)
 
 
-def look_at(sources: Sequence[Source], timestamp_ms: int) -> Look:
+def look_at(sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None) -> Look:
     """Ask `sources`, each as a poll does."""
-    hostname = socket.getfqdn()
+    hostname = host_name(hostname)
     tables = {table.name: table for table in families.tables()}
     return Look(
         timestamp_ms,

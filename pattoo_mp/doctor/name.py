@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -37,8 +36,8 @@ class Name:
         return self.origin.agent_id == _NONE_YET
 
 
-def look(path: Path) -> Name:
-    """Read the identity at `path`, make none, and ask for the host's name."""
+def look(path: Path, configured: str | None = None) -> Name:
+    """Read the identity at `path`, make none, and ask for the host's name if none is configured."""
     agent_id, error = _NONE_YET, ""
     if path.exists():
         try:
@@ -46,7 +45,7 @@ def look(path: Path) -> Name:
         except IdentityError as bad:
             error = str(bad)
     begun = time.monotonic()
-    hostname = socket.getfqdn()
+    hostname = identity.host_name(configured)
     return Name(Origin(agent_id, hostname), error, time.monotonic() - begun)
 
 

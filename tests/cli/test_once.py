@@ -211,6 +211,6 @@ def test_a_host_that_gives_nothing_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit status 1, and every family says why."""
-    monkeypatch.setattr("pattoo_mp.cli.once.look", lambda _: Look(1000, (), (answer("disk_io"),)))
+    monkeypatch.setattr("pattoo_mp.cli.once.look", lambda *_: Look(1000, (), (answer("disk_io"),)))
     assert main(["--once"]) == 1
     assert "The host has none." in capsys.readouterr().out

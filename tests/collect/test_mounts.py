@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect.mounts import Watched
+from pattoo_mp.collect.mounts import Watched, listed, own_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 #: it, after a remount, and without it.
 PROGRAM = """
 import subprocess, sys
-from pattoo_mp.collect.mounts import Watched
+from pattoo_mp.collect.mounts import Watched, listed, own_table
 place, disk = sys.argv[1:]
-watched = Watched()
+watched = Watched(listed, own_table())
 def seen(*command):
     if command:
         subprocess.run(command, check=True)
@@ -36,7 +36,7 @@ seen("umount", place)
 
 def test_the_same_list_is_given_again_while_nothing_changes() -> None:
     """The very same: who made something of it need not do so again."""
-    watched = Watched(lambda: 0.0)
+    watched = Watched(listed, own_table(), lambda: 0.0)
     assert list(watched()) == psutil.disk_partitions()
     assert watched() is watched()
 
@@ -44,7 +44,7 @@ def test_the_same_list_is_given_again_while_nothing_changes() -> None:
 def test_psutil_is_asked_now_and_then_all_the_same() -> None:
     """A kernel that takes a failing disk read-only by itself tells nobody."""
     now = [100.0]
-    watched = Watched(lambda: now[0])
+    watched = Watched(listed, own_table(), lambda: now[0])
     first = watched()
     now[0] += 9.9
     assert watched() is first
@@ -54,7 +54,7 @@ def test_psutil_is_asked_now_and_then_all_the_same() -> None:
 
 def test_a_failure_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is raised, and the next look asks again."""
-    watched = Watched(lambda: 0.0)
+    watched = Watched(listed, own_table(), lambda: 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(psutil, "disk_partitions", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pattoo_mp.config import Config
 from pattoo_mp.settings import defaults
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds
@@ -41,5 +39,9 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         credentials_file=None,
         proxy=None,
         proxy_credentials_file=None,
+        hostname=None,
+        procfs_path=Path("/proc"),
+        sysfs_path=Path("/sys"),
+        rootfs_path=Path("/"),
     )
     return replace(usual, **other)

@@ -22,12 +22,20 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     import argparse
 
+    from pattoo_mp.config import Config
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at the host and print it; a failure only if it gives nothing at all."""
     # What is left out is told among the figures; said here too it would be said twice.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
-    seen = look(_wanted(all_families=arguments.all))
+    configured = _configured()
+    wanted = DEFAULT if configured is None else Wanted.of(configured.fields())
+    wanted.paths.adopt()
+    seen = look(
+        replace(wanted, families=EVERY) if arguments.all else wanted,
+        None if configured is None else configured.hostname,
+    )
     if arguments.json:
         print(json.dumps(document(seen), indent=2))
     else:
@@ -36,22 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE if any(answer.figures for answer in seen.answers) else FAILED
 
 
-def _wanted(*, all_families: bool) -> Wanted:
-    """What is configured; every family where all are asked for."""
-    wanted = _configured()
-    return replace(wanted, families=EVERY) if all_families else wanted
-
-
-def _configured() -> Wanted:
-    """What the configuration wants, or else the default; one that is there but of no use is told of."""
+def _configured() -> Config | None:
+    """The configuration, if there is one; one that is there but of no use is told of."""
     try:
         directory = config.config_directory()
         if not directory.exists():
-            return DEFAULT
-        return Wanted.of(config.check(directory).fields())
+            return None
+        return config.check(directory)
     except ConfigError as error:
         problem = error.problems[0]
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
     print(f"{PROGRAM}: as by default, without a configuration: {problem}", file=sys.stderr)
-    return DEFAULT
+    return None
