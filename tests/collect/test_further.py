@@ -101,7 +101,9 @@ def files() -> list[str]:
     return sorted(found)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(contents=st.lists(CONTENT, min_size=1, max_size=8))
 def test_no_content_of_proc_does_worse_than_leave_a_family_out(
     contents: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -102,7 +102,9 @@ def test_the_traffic_that_is_asked_for_is_the_hosts() -> None:
     assert network.counters(OWN)().keys() == psutil.net_io_counters(pernic=True).keys()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(contents=st.lists(CONTENT, min_size=1, max_size=8))
 def test_no_content_of_the_hosts_files_ends_a_poll(contents: list[bytes], tmp_path: Path) -> None:
     """Whatever stands there, families are left out, and no more."""
