@@ -75,7 +75,7 @@ def test_each_name_is_a_family(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [*EVERY, "kernel", "processes"])
+@pytest.mark.parametrize("name", [*EVERY, "kernel", "processes", "host_mounts", "net_dev"])
 def test_the_examples_of_its_parsers_are_true(name: str) -> None:
     """As their docstrings have them."""
     assert doctest.testmod(import_module(f"pattoo_mp.collect.{name}")).failed == 0
