@@ -9,7 +9,9 @@ from pattoo_mp.astray import astray
 from pattoo_mp.choices import UnfitError
 from pattoo_mp.conceal import NOT_SHOWN, concealed
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.model import PROGRAM
 from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
+from pattoo_mp.without_effect import without_effect
 from pattoo_mp.yamlfile import Sections, read_sections
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ def read(directory: Path) -> Reading:
     ]
     problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
     notes = [f"{directory}/{line}" for line in astray({**files, LATER_SHARED_FILE: later})]
+    values = Reading(tuple(found), ()).values
+    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in without_effect(values)]
     if SERVER in later and SERVER in files[SHARED_FILE]:
         notes.append(
             f"{directory / SHARED_FILE}: {SERVER} does not count: {later_path} has that section"
