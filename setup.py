@@ -13,6 +13,8 @@ if VERSION is None:
     raise SystemExit("pattoo_mp/__init__.py: no __version__ found")
 
 RECEIVER = ["Flask>=3.0", "waitress>=3.0"]
+#: 0.4.6 is what the original library asks for.
+ENCRYPTED = ["python-gnupg>=0.4.6"]
 TEXTFILE = ["prometheus_client>=0.20"]
 DOCS = ["sphinx>=7.4", "myst-parser>=3"]
 
@@ -50,10 +52,12 @@ setup(
     ],
     extras_require={
         "receiver": RECEIVER,
+        "encrypted": ENCRYPTED,
         "textfile": TEXTFILE,
         "docs": DOCS,
         "dev": [
             *RECEIVER,
+            *ENCRYPTED,
             *TEXTFILE,
             *DOCS,
             "build",

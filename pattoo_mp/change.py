@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.config import check, untrusted
+from pattoo_mp.config import check, lacking, untrusted
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.settings import SETTINGS
 
@@ -19,8 +19,8 @@ def read_anew(directory: Path, running: Config) -> Config:
     """Read and check the files in `directory` for an agent that runs with `running`.
 
     Touches nothing. Raises `ConfigError` with the lines of a start, or with one for each setting
-    that would take a restart: then none of the others is to be changed either. A file that a setting
-    names is looked at too.
+    that would take a restart, or for what this host lacks: then none of the others is to be changed.
+    A file that a setting names is looked at too.
     """
     new = check(directory)
     problems = [
@@ -29,7 +29,7 @@ def read_anew(directory: Path, running: Config) -> Config:
         f"with which the agent runs: a change takes a restart"
         for setting in changes(running, new)
         if setting.takes_restart
-    ] + untrusted(directory, new)
+    ] + [*lacking(directory, new), *untrusted(directory, new)]
     if problems:
         raise ConfigError(problems)
     return new

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp import addresses, directories
+from pattoo_mp import addresses, directories, encryption
 from pattoo_mp.contradictions import contradictions
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.reading import Reading, find, read, read_file, shown
@@ -44,6 +44,7 @@ class Config:
     host: str
     port: int
     interval_ms: int
+    encrypted: bool
     post_jitter: float | None
     spool_max_bytes: int
     spool_max_age: int
@@ -143,7 +144,8 @@ def load(directory: Path) -> Config:
     Raises `ConfigError` with a line for each problem: file, key, value and what is expected.
     """
     config = check(directory)
-    problems = unusable(directory, config, directories.make) + untrusted(directory, config)
+    problems = unusable(directory, config, directories.make)
+    problems += [*lacking(directory, config), *untrusted(directory, config)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -202,6 +204,16 @@ def unusable(directory: Path, config: Config, why: Callable[[Path], str]) -> lis
         f"{shown(str(path))} {problem}; expected {setting.expected}"
         for setting, path in named_directories(config)
         if (problem := why(path))
+    ]
+
+
+def lacking(directory: Path, config: Config) -> list[str]:
+    """A line if this host lacks what the files in `directory` ask for."""
+    missing = encryption.missing() if config.encrypted else ""
+    return [
+        f"{directory / setting.file}: {setting.section}: {setting.name}: True, but {missing}"
+        for setting in SETTINGS
+        if setting.name == "encrypted" and missing
     ]
 
 

@@ -10,6 +10,7 @@ PattooError                 one line for a person: what, where, what was expecte
 │   └── NotOurSupervisorError   it runs the agent, and takes no orders from us
 ├── SetupError              the host could not be set up, or what is there is in the way
 ├── TrustError              a certificate, a key or a credential cannot be used
+├── KeyringError            gpg, or a key in the agent's key ring, cannot be used
 ├── WireError               a layout or a poll that must not be sent
 ├── StoreError              the receiver's database cannot be used
 └── Refused                 a post that a pattoo server would refuse (the receiver's answer)
@@ -72,6 +73,10 @@ class TrustError(PattooError):
         self.path = path
         self.wrong = wrong
         self.expected = expected
+
+
+class KeyringError(PattooError):
+    """GnuPG, or one of its keys, cannot be used."""
 
 
 class WireError(PattooError):

@@ -37,6 +37,11 @@ def supervisor_file(system_daemon_directory: Path) -> Path:
     return system_daemon_directory / "run" / f"{PROGRAM}.supervisor"
 
 
+def keys_directory(config: Config) -> Path:
+    """The agent's key for encrypted mode, the same place as the original agent's."""
+    return config.daemon_directory / "keys" / PROGRAM
+
+
 def spool_file(config: Config) -> Path:
     """The polls that wait for the server."""
     return config.cache_directory / f"{PROGRAM}.spool.sqlite"

@@ -45,3 +45,14 @@ def open_file(path: Path, flags: int) -> int:
                 errno.ELOOP, "is a symbolic link, and links are not followed", str(path)
             ) from None
         raise
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file of the agent's own so that no crash can leave half of one. Raises `OSError`."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

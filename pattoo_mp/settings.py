@@ -151,6 +151,12 @@ def _at_least(lowest: int) -> Callable[[object], int]:
     return check
 
 
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+    return value
+
+
 def _log_max_bytes(value: object) -> int:
     size = _at_least(0)(value)
     if 0 < size < _LEAST_LOG:
@@ -262,6 +268,12 @@ SETTINGS: Final = (
         f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds",
         "Seconds from one poll to the next.",
         default=300,
+    ),
+    Setting(
+        "encrypted", PROGRAM, AGENT_FILE, _yes_or_no, "true or false",
+        "Posts are encrypted for the server alone, with gpg and python-gnupg. The server has to be "
+        "set up to decrypt.",
+        default=False,
     ),
     Setting(
         "post_jitter", PROGRAM, AGENT_FILE, _optional(_seconds),

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp import encryption
 from tests.support.agent import Agent
+from tests.support.decrypting import DecryptingServer
+from tests.support.keyrings import Keyrings
 from tests.support.server import PattooServer
 
 if TYPE_CHECKING:
@@ -36,6 +39,24 @@ def server() -> Iterator[PattooServer]:
 def elsewhere() -> Iterator[PattooServer]:
     """Another pattoo server that listens."""
     running = PattooServer()
+    yield running
+    running.down()
+
+
+@pytest.fixture(scope="session")
+def keyrings() -> Iterator[Keyrings]:
+    """Keys for encrypted mode; without GnuPG on this host there are none, nor tests of it."""
+    if encryption.missing():
+        pytest.skip(encryption.missing())
+    path = Path(tempfile.mkdtemp(prefix="pmp-keys-"))
+    yield Keyrings(path)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def decrypting(home: Path, keyrings: Keyrings) -> Iterator[DecryptingServer]:
+    """A pattoo server that takes encrypted posts."""
+    running = DecryptingServer(keyrings.of_server(home / "server"))
     yield running
     running.down()
 

@@ -6,7 +6,6 @@ Apart from `supervisor`, which talks to supervisord: XML-RPC costs 3 MB, and con
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from pattoo_mp import private
@@ -25,8 +24,4 @@ def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
         return
     group = environment.get("SUPERVISOR_GROUP_NAME", process)
     private.make_directory(path.parent)
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"url": url, "name": f"{group}:{process}"}, file)
-    aside.replace(path)
+    private.replace_file(path, json.dumps({"url": url, "name": f"{group}:{process}"}))

@@ -14,6 +14,7 @@ from pattoo_mp.doctor import (
     clock,
     families,
     filters,
+    keys,
     mounts,
     name,
     outage,
@@ -68,6 +69,8 @@ class Examination:
         if self._sees:
             yield self._part("Name", self._name)
             yield self._part("Places", self._places)
+        if self._sees and self._config.encrypted:
+            yield self._part("Keys", self._keys)
         yield self._part("Server", self._server)
         yield self._part("Clock", self._clock)
         yield self._part("Polls", self._families)
@@ -121,6 +124,9 @@ class Examination:
 
     def _places(self) -> Iterable[Finding]:
         return places.findings(self._etc, self._config, self._user)
+
+    def _keys(self) -> Iterable[Finding]:
+        return keys.findings(self._config, self._origin.agent_id)
 
     def _server(self) -> Iterable[Finding]:
         asked = server.ask(self._config)

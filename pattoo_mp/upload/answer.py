@@ -46,7 +46,7 @@ class Fault(Enum):
     TOO_LARGE = "smaller posts may be taken"
     BUSY = "the server asks to wait"
     NOT_PATTOO = "something else answers, or the agent is configured wrongly"
-    DENIED = "a certificate or a credential is wrong: a person has to see to it"
+    DENIED = "a key, a certificate or a credential is wrong: a person has to see to it"
     UNREACHABLE = "no answer that says anything"
 
 
@@ -66,6 +66,14 @@ class Outcome:
     def delivered(self) -> bool:
         """Whether the server has taken the post."""
         return not self.error
+
+
+class FailedError(Exception):
+    """An exchange, or what was to come of it, failed: `outcome` says how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.error)
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +104,17 @@ class Answer:
     @property
     def outcome(self) -> Outcome:
         """What this means as the answer to a post."""
-        error = self._error()
-        if not error:
+        # A captive portal, too, answers 200.
+        is_whole = len(self.body) <= ANSWER_BYTES
+        if self.status == 200 and is_whole and self.body.strip() == _TAKEN:
             return Outcome()
+        return self.refusal("OK from pattoo")
+
+    def refusal(self, expected: str) -> Outcome:
+        """What this means where `expected` was, and did not come."""
         wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
         fault = Fault.DENIED if self._denied else _fault(self.status)
-        return Outcome(error, fault, wait_s if fault is Fault.BUSY else 0.0)
+        return Outcome(self._other_than(expected), fault, wait_s if fault is Fault.BUSY else 0.0)
 
     @property
     def is_operational(self) -> bool:
@@ -113,13 +126,6 @@ class Answer:
         """What this means as the answer to a question for that page."""
         error = "" if self.is_operational else self._other_than("the status page of pattoo")
         return StatusPage(error, http_date(self.date))
-
-    def _error(self) -> str:
-        # A captive portal, too, answers 200.
-        is_whole = len(self.body) <= ANSWER_BYTES
-        if self.status == 200 and is_whole and self.body.strip() == _TAKEN:
-            return ""
-        return self._other_than("OK from pattoo")
 
     def _other_than(self, expected: str) -> str:
         if self._denied:

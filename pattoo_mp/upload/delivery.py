@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from pattoo_mp.upload.answer import Outcome
     from pattoo_mp.upload.backoff import Backoff
+    from pattoo_mp.upload.carrier import Carrier
     from pattoo_mp.upload.post import Post, Source
-    from pattoo_mp.upload.transport import Transport
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Delivery:
     def __init__(
         self,
         sources: Sequence[Source],
-        transport: Transport,
+        transport: Carrier,
         envelope_ms: Callable[[], int],
         backoff: Backoff,
         spacing_s: float,

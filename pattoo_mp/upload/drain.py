@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pattoo_mp.spool.store import Spool
+    from pattoo_mp.upload.carrier import Carrier
     from pattoo_mp.upload.delivery import Attempt
     from pattoo_mp.upload.legacy import LegacyPosts
     from pattoo_mp.upload.post import Source
-    from pattoo_mp.upload.transport import Transport
 
 _LOG = logging.getLogger(__name__)
 _FOR_EVER: Final = float("inf")
@@ -41,7 +41,7 @@ class Drain:
     def __init__(
         self,
         spool: Spool,
-        transport: Transport,
+        transport: Carrier,
         report: Callable[[UploadState], None],
         *,
         legacy: LegacyPosts | None = None,
@@ -57,7 +57,7 @@ class Drain:
         self._pace = pace or Pace()
         self._spacing_s = spacing_s
         self._is_idle = False
-        self._next_transport: Transport | None = None
+        self._next_transport: Carrier | None = None
         self._begin()
         self._changed = Condition()
         self._stopping = False
@@ -87,7 +87,7 @@ class Drain:
         with self._changed:
             self._changed.notify_all()
 
-    def change(self, offset_s: float, transport: Transport | None) -> None:
+    def change(self, offset_s: float, transport: Carrier | None) -> None:
         """Post at another moment after a poll, and to another server if one is given.
 
         The post that is under way is finished by whoever has it; the next one is by the new settings.

@@ -10,7 +10,7 @@ import urllib3
 from pattoo_mp.addresses import API
 from pattoo_mp.errors import TrustError
 from pattoo_mp.trust import NO_FILES, Trust
-from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, Outcome, StatusPage
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome, StatusPage
 from pattoo_mp.upload.exchange import Guard
 from pattoo_mp.upload.reasons import outcome_of
 from pattoo_mp.upload.session import Session
@@ -59,13 +59,35 @@ class Transport:
     def post(self, agent_id: str, body: bytes) -> Outcome:
         """Post `body`. Never raises for what a network or a server does; the outcome says it."""
         try:
-            outcome = self._exchange("POST", self.url + agent_id, body).outcome
+            return self.exchange("POST", self.url + agent_id, body).outcome
+        except FailedError as failed:
+            return failed.outcome
+
+    @property
+    def agent_url(self) -> str:
+        """What the URLs of all that a pattoo server offers to agents begin with."""
+        return self._agent_url
+
+    def exchange(
+        self, method: str, url: str, body: bytes | None = None, most_bytes: int = ANSWER_BYTES
+    ) -> Answer:
+        """The answer, of which no more than a little above `most_bytes` is read.
+
+        Raises `FailedError` for whatever a network or a server does instead of answering.
+        """
+        try:
+            answer = self._exchange(method, url, body, most_bytes)
         except _FAILURES as error:
-            outcome = self._outcome_of(error)
+            late = Outcome(self._late)
+            raise FailedError(late if self._guard.cut else self._outcome_of(error)) from error
         if self._guard.cut:
             # Even an answer that looks whole may be the first half of another.
-            return Outcome(self._late)
-        return outcome
+            raise FailedError(Outcome(self._late))
+        return answer
+
+    def forget_session(self) -> None:
+        """Begin anew with a server that knows its clients by a cookie."""
+        self._session.cookies.clear()
 
     @property
     def status_url(self) -> str:
@@ -79,10 +101,9 @@ class Transport:
     def ask_status(self) -> StatusPage:
         """Ask the server's status page, and say what is wrong with the answer. Never raises."""
         try:
-            page = self._exchange("GET", self.status_url).status_page
-        except _FAILURES as failure:
-            page = StatusPage(self._outcome_of(failure).error)
-        return StatusPage(self._late) if self._guard.cut else page
+            return self.exchange("GET", self.status_url).status_page
+        except FailedError as failed:
+            return StatusPage(failed.outcome.error)
 
     def close(self) -> None:
         """Cut off the exchange that goes on, and every later one. For any thread."""
@@ -95,7 +116,7 @@ class Transport:
     def _outcome_of(self, error: Exception) -> Outcome:
         return outcome_of(error, is_quotable=self._session.is_quotable)
 
-    def _exchange(self, method: str, url: str, body: bytes | None = None) -> Answer:
+    def _exchange(self, method: str, url: str, body: bytes | None, most_bytes: int) -> Answer:
         with self._guard.limit():
             self._session.prepare_way()
             with self._session.request(
@@ -109,19 +130,19 @@ class Transport:
                 return Answer(
                     response.status_code,
                     response.reason or "",
-                    _read(response),
+                    _read(response, most_bytes),
                     response.headers.get("Retry-After"),
                     response.headers.get("Date"),
                     self._session.is_quotable,
                 )
 
 
-def _read(response: Response) -> bytes:
+def _read(response: Response, most_bytes: int) -> bytes:
     """The answer, or enough of it to tell that it is not pattoo's."""
     answer = b""
     # Only a read that finds nothing more tells whether all that was announced has come.
-    while len(answer) <= ANSWER_BYTES:
-        piece = response.raw.read(ANSWER_BYTES + 1, decode_content=False)
+    while len(answer) <= most_bytes:
+        piece = response.raw.read(most_bytes + 1, decode_content=False)
         if not piece:
             break
         answer += piece

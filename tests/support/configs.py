@@ -25,6 +25,7 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         host="127.0.0.1",
         port=9,
         interval_ms=100,
+        encrypted=False,
         post_jitter=None,
         spool_max_bytes=10**9,
         spool_max_age=10**6,

@@ -104,6 +104,8 @@ class PattooServer:
     With a `context` it speaks TLS; another one counts from the next connection on.
     """
 
+    handler: type[Handler] = Handler
+
     def __init__(self, context: SSLContext | None = None) -> None:
         self.context = context
         self.posts: list[Post] = []
@@ -117,7 +119,7 @@ class PattooServer:
 
     def up(self) -> None:
         """Begin, or begin again, to listen."""
-        self._server = Server(("127.0.0.1", self.port), Handler)
+        self._server = Server(("127.0.0.1", self.port), self.handler)
         self._server.owner = self
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

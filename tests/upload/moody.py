@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
-from tests.support.server import PREFIX, Handler, PattooServer, Post, Server
+from tests.support.server import PREFIX, Handler, PattooServer, Post
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +23,6 @@ class MoodyServer(PattooServer):
         self.page: tuple[int, bytes] = (200, WELL)
         self.bodies: list[bytes] = []
         super().__init__()
-
-    def up(self) -> None:
-        """Begin, or begin again, to listen."""
-        self._server = Server(("127.0.0.1", self.port), _Handler)
-        self._server.owner = self
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def sizes(self) -> list[int]:
         """How many polls each post had, in the order in which they came, taken or not."""
@@ -54,6 +46,9 @@ class _Handler(Handler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+
+MoodyServer.handler = _Handler
 
 
 def _owner(handler: Handler) -> MoodyServer:

@@ -52,6 +52,7 @@ def _check(directory: Path) -> Checked:
     states = _states([path for _, path in config.named_directories(settings)])
     problems = config.unusable(directory, settings, lambda path: states[path].problem)
     problems += _untrusted(directory, settings)
+    problems += config.lacking(directory, settings)
     return Checked(directory, reading, tuple(problems), settings, states, server.ask(settings))
 
 

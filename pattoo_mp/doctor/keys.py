@@ -1,0 +1,34 @@
+"""What encrypted mode needs: GnuPG, the agent's key, and the keys of servers that it knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pattoo_mp import encryption, paths
+from pattoo_mp.doctor.finding import Finding, trouble, well
+from pattoo_mp.errors import KeyringError
+from pattoo_mp.upload.encrypted.known import FILE, KnownServers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pattoo_mp.config import Config
+
+
+def findings(config: Config, agent_id: str) -> Iterator[Finding]:
+    """A line for each; the keys are only looked at."""
+    missing = encryption.missing()
+    if missing:
+        yield trouble("gpg", missing, "install it, or set encrypted to false")
+    else:
+        yield well("gpg", "is there, and so is python-gnupg")
+    keys = paths.keys_directory(config)
+    named = [path.name.partition("-")[0] for path in keys.glob(f"*-{agent_id}")]
+    yield well("our key", ", ".join(named) or "none yet; it is made before the first post")
+    try:
+        known = KnownServers(keys / FILE).all()
+    except KeyringError as error:
+        yield trouble("servers' keys", str(error), "give that file to the agent's user")
+        return
+    for url, fingerprint in known.items():
+        yield well("server's key", f"{fingerprint}, of {url}")

@@ -1,0 +1,172 @@
+"""How a session begins: keys are exchanged, and a pass phrase agreed upon.
+
+    POST key           our identity and public key                                       202
+    GET  key           the server's key, and a nonce that only we can read               200
+    POST validation    the nonce under a new pass phrase, and that for the server alone  200
+
+The server knows a session by its cookie, and answers 208 to one that it has a pass phrase of. So each
+handshake begins without a cookie.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.errors import KeyringError
+from pattoo_mp.upload.answer import Answer, FailedError, Fault, Outcome
+
+if TYPE_CHECKING:
+    from pattoo_mp.upload.encrypted.keyring import Keyring, OwnKey
+    from pattoo_mp.upload.encrypted.known import KnownServers
+    from pattoo_mp.upload.transport import Transport
+
+_LOG = logging.getLogger(__name__)
+
+#: A key of 16384 bits in armor is 6 kB.
+_OFFER_BYTES: Final = 65536
+_NO_SUCH_PAGE: Final = (404, 405)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server gives of its own: its public key, and a nonce encrypted to ours."""
+
+    key: str
+    nonce: str
+
+
+class Handshake:
+    """With the server behind `transport`. A step that would begin after `due` is not taken."""
+
+    def __init__(
+        self, transport: Transport, keyring: Keyring, known: KnownServers, agent_id: str
+    ) -> None:
+        self._transport = transport
+        self._keyring = keyring
+        self._gpg = keyring.gpg
+        self._known = known
+        self._agent_id = agent_id
+        self._due = 0.0
+
+    def begin(self, seconds: float) -> str:
+        """Begin a session, in `seconds` without the making of a key; its pass phrase.
+
+        Raises `FailedError` and `KeyringError`.
+        """
+        with self._keyring.open() as own:
+            self._due = time.monotonic() + seconds
+            offer = self._exchange_keys(own)
+            fingerprint, is_new = self._server_key(offer, own)
+            try:
+                pass_phrase = self._agree(offer, own, fingerprint)
+            except (FailedError, KeyringError):
+                if is_new:
+                    self._gpg.remove(fingerprint)
+                raise
+        if is_new:
+            self._known.remember(self._transport.agent_url, fingerprint)
+            _LOG.info(
+                "%s is known by its key %s from now on.", self._transport.agent_url, fingerprint
+            )
+        return pass_phrase
+
+    def _exchange_keys(self, own: OwnKey) -> Offer:
+        self._transport.forget_session()
+        ours = {"pattoo_agent_email": self._agent_id, "pattoo_agent_key": own.public}
+        answer = self._ask("POST", "key", ours)
+        if answer.status in _NO_SUCH_PAGE:
+            raise _denied(
+                f"the server takes no keys (status {answer.status}): it has to be a pattoo server that "
+                f"is set up to decrypt, or encrypted has to be false here"
+            )
+        if answer.status != 202:
+            raise FailedError(answer.refusal("202, to our key"))
+        answer = self._ask("GET", "key")
+        offer = _offer(answer) if answer.status == 200 else None
+        if offer is None:
+            raise FailedError(answer.refusal("the key of a pattoo server"))
+        return offer
+
+    def _server_key(self, offer: Offer, own: OwnKey) -> tuple[str, bool]:
+        """The fingerprint of the server's key, and whether it was not known before."""
+        url = self._transport.agent_url
+        known = self._known.all().get(url, "")
+        added = self._gpg.add(offer.key)
+        if added == {known}:
+            return known, False
+        if len(added) != 1 or own.fingerprint in added:
+            self._remove(added - {known, own.fingerprint})
+            raise _denied("the server gives a key that cannot be its own; expected one public key")
+        (fingerprint,) = added
+        if known:
+            self._remove(added)
+            raise _denied(
+                f"the server's key has changed, from {known} to {fingerprint}: nothing is sent under "
+                f"it. If the server has a new key, remove its line from {self._known.path}; if not, "
+                f"somebody else answers"
+            )
+        return fingerprint, True
+
+    def _agree(self, offer: Offer, own: OwnKey, fingerprint: str) -> str:
+        nonce = self._nonce(offer, own)
+        pass_phrase = secrets.token_urlsafe(32)
+        ours = {
+            "encrypted_nonce": self._gpg.symmetric(nonce, pass_phrase),
+            "encrypted_sym_key": self._gpg.encrypt_to(fingerprint, pass_phrase.encode()),
+        }
+        answer = self._ask("POST", "validation", ours)
+        if answer.status == 401:
+            raise FailedError(Outcome("the server does not find its nonce in our answer (401)"))
+        if answer.status != 200:
+            raise FailedError(answer.refusal("200, to the nonce of a pattoo server"))
+        return pass_phrase
+
+    def _nonce(self, offer: Offer, own: OwnKey) -> bytes:
+        try:
+            return self._gpg.decrypt(offer.nonce, own.pass_phrase)
+        except KeyringError as error:
+            raise KeyringError(
+                f"{error}: our key {own.fingerprint} does not open the server's nonce; the server may "
+                f"have an older key of this agent, which has to go from its key ring"
+            ) from None
+
+    def _remove(self, fingerprints: set[str]) -> None:
+        for fingerprint in fingerprints:
+            self._gpg.remove(fingerprint)
+
+    def _ask(self, method: str, page: str, content: dict[str, str] | None = None) -> Answer:
+        if time.monotonic() >= self._due:
+            raise FailedError(Outcome("the server is too slow for an exchange of keys"))
+        body = None if content is None else in_json(content)
+        url = self._transport.agent_url + page
+        return self._transport.exchange(method, url, body, _OFFER_BYTES)
+
+
+def in_json(content: dict[str, str]) -> bytes:
+    """A body as a pattoo server expects it: JSON, in a JSON string (wire.md, "Encrypted mode")."""
+    return json.dumps(json.dumps(content)).encode()
+
+
+def _offer(answer: Answer) -> Offer | None:
+    """What the server gave; none if that is something else."""
+    if len(answer.body) > _OFFER_BYTES:
+        return None
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return None
+    if not isinstance(content, dict):
+        return None
+    key, nonce = content.get("api_key"), content.get("encrypted_nonce")
+    if not isinstance(key, str) or not isinstance(nonce, str):
+        return None
+    return Offer(key, nonce)
+
+
+def _denied(error: str) -> FailedError:
+    return FailedError(Outcome(error, Fault.DENIED))

@@ -1,0 +1,63 @@
+"""The keys of servers that were met before, as in ssh's known_hosts: a line each, URL and fingerprint.
+
+The first key of a server is believed. Another one later is not: what is sent under it can be read
+by whoever has it, and nobody but a person can tell whether that is the server
+(docs/decisions/025-encrypted-mode.md). So a line that is not understood is no server forgotten.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp import private
+from pattoo_mp.errors import KeyringError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE: Final = "known_servers"
+
+_FINGERPRINT: Final = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
+
+
+class KnownServers:
+    """The file at `path`. All calls raise `KeyringError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def all(self) -> dict[str, str]:
+        """The fingerprints of all servers' keys, by their URLs."""
+        return dict(self._pair(line) for line in self._text().splitlines() if line.strip())
+
+    def remember(self, url: str, fingerprint: str) -> None:
+        """Know the server at `url` from now on."""
+        lines = [*self._text().splitlines(), f"{url} {fingerprint}"]
+        try:
+            private.replace_file(self.path, "".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise self._unusable(error.strerror) from None
+
+    def _text(self) -> str:
+        try:
+            with os.fdopen(private.open_file(self.path, os.O_RDONLY), encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise self._unusable(error.strerror) from None
+        except UnicodeDecodeError:
+            raise self._unusable("is not text") from None
+
+    def _pair(self, line: str) -> tuple[str, str]:
+        url, _, written = line.strip().partition(" ")
+        # gpg writes one with spaces in it.
+        fingerprint = "".join(written.split()).upper()
+        if not _FINGERPRINT.fullmatch(fingerprint):
+            raise self._unusable(f"has a line {line[:80]!r}")
+        return url, fingerprint
+
+    def _unusable(self, why: str | None) -> KeyringError:
+        return KeyringError(f"{self.path}: {why}; expected lines of a URL and a fingerprint")

@@ -1,0 +1,73 @@
+"""Keys and posts of encrypted mode, as the original library reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pattoo_shared import encrypt
+
+from pattoo_mp.model import PROGRAM
+from pattoo_mp.upload.encrypted.transport import EncryptedTransport
+from pattoo_mp.upload.transport import Transport
+from tests.support.decrypting import end_gpg_agent
+from tests.support.keyrings import AGENT_ID
+from tests.support.ports import at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pattoo_mp.upload.encrypted.keyring import Keyring
+    from tests.support.decrypting import DecryptingServer
+    from tests.support.keyrings import Keyrings
+
+
+@pytest.fixture
+def ours(home: Path, keyrings: Keyrings, monkeypatch: pytest.MonkeyPatch) -> Keyring:
+    """Our keys where the original looks for its own; the path of its sockets must be short."""
+    for name in ("log", "cache", "daemon/agent_id", "daemon/keys"):
+        (home / name).mkdir(parents=True)
+    (home / "daemon/agent_id" / f"{PROGRAM}.agent_id").write_text(AGENT_ID)
+    (home / "pattoo.yaml").write_text(
+        f"pattoo:\n  log_directory: {home}/log\n  cache_directory: {home}/cache\n"
+        f"  daemon_directory: {home}/daemon\n"
+    )
+    (home / "pattoo_agent.yaml").write_text("pattoo_agent_api:\n  ip_address: 127.0.0.1\n")
+    monkeypatch.setenv("PATTOO_CONFIGDIR", str(home))
+    return keyrings.of_agent(home / "daemon/keys" / PROGRAM)
+
+
+@pytest.fixture
+def original(ours: Keyring) -> Iterator[encrypt.Encryption]:
+    """The original's view of these keys."""
+    yield encrypt.Encryption(PROGRAM)
+    end_gpg_agent(ours.directory / ".keyring")
+
+
+def test_the_original_finds_our_key_and_opens_it(
+    ours: Keyring, original: encrypt.Encryption
+) -> None:
+    """By the names of the files: who goes back to it keeps the key."""
+    with ours.open() as own:
+        assert original.fingerprint() == own.fingerprint
+        assert original.email == AGENT_ID
+        message = ours.gpg.encrypt_to(own.fingerprint, b"nonce")
+    assert original.decrypt(message) == "nonce"
+
+
+def test_the_original_decrypts_what_we_encrypt(ours: Keyring, original: encrypt.Encryption) -> None:
+    """A real server is made of the same library."""
+    assert original.sdecrypt(ours.gpg.symmetric(b'{"data": 1}', "pass"), "pass") == '{"data": 1}'
+    with ours.open() as own:
+        message = ours.gpg.encrypt_to(own.fingerprint, b"a pass phrase")
+    assert original.decrypt(message) == "a pass phrase"
+
+
+def test_a_server_that_has_our_key_from_the_original_is_posted_to(
+    ours: Keyring, original: encrypt.Encryption, decrypting: DecryptingServer
+) -> None:
+    """It is the same key, and given twice it is still one."""
+    decrypting.gpg.import_keys(original.pexport())
+    transport = EncryptedTransport(Transport(at(decrypting.port)), ours)
+    assert transport.post(AGENT_ID, b"{}").delivered

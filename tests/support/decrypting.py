@@ -1,0 +1,187 @@
+"""A pattoo server that decrypts, written from what the real one does: keys, nonce, session, posts.
+
+It knows an agent's session by its cookie, and forgets all of them as it is told to.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gnupg
+
+from tests.support.server import PREFIX, Handler, PattooServer, Post
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EMAIL = "api@pattoo.example"
+#: Small and without a pass phrase: made in a moment. What the agent is given is a key like any other.
+_KEY = """%no-protection
+Key-Type: RSA
+Key-Length: 2048
+Name-Real: pattoo_api_agentd
+Name-Email: {}
+%commit
+"""
+
+
+def make_key(home: Path, email: str = EMAIL) -> str:
+    """Make a key in a key ring of its own, in `home`; its public half, in armor."""
+    home.mkdir(mode=0o700)
+    gpg = gnupg.GPG(gnupghome=str(home))
+    made = gpg.gen_key(_KEY.format(email))
+    end_gpg_agent(home)
+    return str(gpg.export_keys(made.fingerprint))
+
+
+def end_gpg_agent(home: Path) -> None:
+    """End what gpg started for a key ring, and left running."""
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=False, timeout=20)
+
+
+@dataclass
+class Session:
+    """What the server remembers of one."""
+
+    email: str
+    nonce: str = field(default_factory=lambda: secrets.token_hex(32))
+    pass_phrase: str = ""
+
+
+class DecryptingServer(PattooServer):
+    """Takes encrypted posts; `posts` has them decrypted. Its keys are in `home`.
+
+    `answers` has what it says instead to a question such as `GET key`; `asked` has all questions,
+    with the statuses of its answers.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.gpg = gnupg.GPG(gnupghome=str(home), options=["--trust-model", "always"])
+        self.fingerprint = self.key_of(EMAIL)
+        self.sessions: dict[str, Session] = {}
+        self.answers: dict[str, tuple[int, bytes]] = {}
+        self.asked: list[tuple[str, int]] = []
+        self.lock = threading.Lock()
+        super().__init__()
+
+    def down(self) -> None:
+        """Refuse connections, and leave no process behind."""
+        super().down()
+        end_gpg_agent(self.home)
+
+    def count(self, question: str) -> int:
+        """How often something was asked."""
+        return sum(asked == question for asked, _ in self.asked)
+
+    def key_of(self, email: str) -> str:
+        """The first key of that name, as the real server finds it; empty if there is none."""
+        keys = self.gpg.list_keys()
+        return next((k["fingerprint"] for k in keys if f"<{email}>" in str(k["uids"])), "")
+
+    def take_key(self, session: Session | None, content: dict[str, str]) -> tuple[int, str]:
+        """Take an agent's public key; its answer, and the cookie of the new session."""
+        if session is not None and session.pass_phrase:
+            return 208, ""
+        self.gpg.import_keys(content["pattoo_agent_key"])
+        cookie = secrets.token_hex(8)
+        self.sessions[cookie] = Session(content["pattoo_agent_email"])
+        return 202, cookie
+
+    def offer(self, session: Session) -> dict[str, str]:
+        """Our key, and a nonce for whoever has the secret half of the agent's."""
+        nonce = self.gpg.encrypt(session.nonce, [self.key_of(session.email)])
+        key = self.gpg.export_keys(self.fingerprint)
+        return {"api_email": EMAIL, "api_key": key, "encrypted_nonce": str(nonce)}
+
+    def validate(self, session: Session, content: dict[str, str]) -> int:
+        """Whether the nonce came back; then the pass phrase counts, and the agent's key goes."""
+        if session.pass_phrase:
+            return 208
+        pass_phrase = str(self.gpg.decrypt(content["encrypted_sym_key"]))
+        nonce = str(self.gpg.decrypt(content["encrypted_nonce"], passphrase=pass_phrase))
+        if nonce != session.nonce:
+            return 401
+        session.pass_phrase = pass_phrase
+        self.gpg.delete_keys(self.key_of(session.email))
+        return 200
+
+    def decrypt(self, session: Session, content: dict[str, str]) -> Post:
+        """A post."""
+        text = str(self.gpg.decrypt(content["encrypted_data"], passphrase=session.pass_phrase))
+        post = json.loads(text)
+        return Post(post["source"], json.dumps(post["data"]).encode())
+
+
+class _Handler(Handler):
+    def do_GET(self) -> None:  # noqa: N802 - as inherited
+        if self._page() != "key":
+            super().do_GET()
+            return
+        with _owner(self).lock:
+            session = self._session()
+            if self._is_told_otherwise() or session is None:
+                return
+            self._say(200, json.dumps(_owner(self).offer(session)).encode())
+
+    def do_POST(self) -> None:  # noqa: N802 - as inherited
+        owner, page = _owner(self), self._page()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with owner.lock:
+            session, content = self._session(), json.loads(json.loads(body))
+            if self._is_told_otherwise():
+                return
+            if page == "key":
+                status, cookie = owner.take_key(session, content)
+                self._say(status, cookie=cookie)
+            elif page == "validation" and session is not None:
+                self._say(owner.validate(session, content))
+            elif page == "encrypted" and (session is None or not session.pass_phrase):
+                self._say(208)
+            elif page == "encrypted" and session is not None:
+                self._take(owner.decrypt(session, content))
+
+    def _take(self, post: Post) -> None:
+        owner = _owner(self)
+        owner.attempts += 1
+        if owner.behaviour(self):
+            owner.posts.append(post)
+            self._say(202, b"OK")
+
+    def _is_told_otherwise(self) -> bool:
+        told = _owner(self).answers.get(f"{self.command} {self._page()}")
+        if told is not None:
+            self._say(*told)
+        return told is not None
+
+    def _session(self) -> Session | None:
+        cookies = self.headers.get("Cookie", "").split("; ")
+        named = [c.removeprefix("session=") for c in cookies if c.startswith("session=")]
+        return _owner(self).sessions.get(named[0]) if named else None
+
+    def _page(self) -> str:
+        return self.path.removeprefix(PREFIX)
+
+    def _say(self, status: int, body: bytes = b"", cookie: str = "") -> None:
+        _owner(self).asked.append((f"{self.command} {self._page()}", status))
+        self.send_response(status)
+        if cookie:
+            self.send_header("Set-Cookie", f"session={cookie}; HttpOnly; Path=/")
+        self.send_header("Connection", "close")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+DecryptingServer.handler = _Handler
+
+
+def _owner(handler: Handler) -> DecryptingServer:
+    owner: Any = handler.server.owner
+    assert isinstance(owner, DecryptingServer)
+    return owner

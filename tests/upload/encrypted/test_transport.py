@@ -1,0 +1,275 @@
+"""Encrypted posts to a server that decrypts, and to others."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.encrypted.transport import EncryptedTransport
+from pattoo_mp.upload.transport import Transport
+from tests.support.decrypting import EMAIL, make_key
+from tests.support.keyrings import AGENT_ID
+from tests.support.ports import at
+from tests.support.server import answering, hanging
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pattoo_mp.upload.encrypted.keyring import Keyring
+    from tests.support.decrypting import DecryptingServer
+    from tests.support.keyrings import Keyrings
+
+BODY = b'{"pattoo_agent_id": "\\u00e4", "more": [1, 2.5]}'
+HANDSHAKE = [("POST key", 202), ("GET key", 200), ("POST validation", 200)]
+
+
+@pytest.fixture
+def keyring(home: Path, keyrings: Keyrings) -> Keyring:
+    """The agent's keys."""
+    return keyrings.of_agent(home / "keys")
+
+
+@pytest.fixture
+def transport(keyring: Keyring, decrypting: DecryptingServer) -> EncryptedTransport:
+    """To that server, without a session yet."""
+    return to(decrypting, keyring)
+
+
+def to(server: DecryptingServer, keyring: Keyring, exchange_s: float = 10) -> EncryptedTransport:
+    """A transport without a session yet."""
+    return EncryptedTransport(Transport(at(server.port), exchange_s=exchange_s), keyring)
+
+
+def known_servers(keyring: Keyring) -> str:
+    """What is noted of servers."""
+    path = keyring.directory / "known_servers"
+    return path.read_text() if path.exists() else ""
+
+
+# --- sessions
+
+
+def test_the_first_post_begins_a_session_and_arrives(
+    transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
+) -> None:
+    """Whole, and under the agent's identity; the server is known from then on."""
+    assert transport.post(AGENT_ID, BODY).delivered
+    assert decrypting.asked == [*HANDSHAKE, ("POST encrypted", 202)]
+    (post,) = decrypting.posts
+    assert (post.agent_id, post.content) == (AGENT_ID, json.loads(BODY))
+    assert known_servers(keyring).split()[1] == decrypting.fingerprint
+
+
+def test_one_session_serves_many_posts(
+    transport: EncryptedTransport, decrypting: DecryptingServer
+) -> None:
+    """A new one for each would take most of the time."""
+    for _ in range(3):
+        assert transport.post(AGENT_ID, BODY).delivered
+    assert decrypting.count("POST validation") == 1
+    assert len(decrypting.posts) == 3
+
+
+def test_a_server_that_forgot_the_session_gets_the_post_in_a_new_one(
+    transport: EncryptedTransport, decrypting: DecryptingServer
+) -> None:
+    """Its 208 is no delivery: what it was the answer to goes again, once."""
+    assert transport.post(AGENT_ID, BODY).delivered
+    decrypting.sessions.clear()
+    decrypting.asked.clear()
+    assert transport.post(AGENT_ID, b'{"second": 2}').delivered
+    assert decrypting.asked == [("POST encrypted", 208), *HANDSHAKE, ("POST encrypted", 202)]
+    assert decrypting.posts[-1].content == {"second": 2}
+    assert len(decrypting.posts) == 2
+
+
+def test_a_server_that_forgets_at_once_is_left_alone(
+    transport: EncryptedTransport, decrypting: DecryptingServer
+) -> None:
+    """One handshake for each attempt, and the post is not delivered."""
+    decrypting.answers["POST encrypted"] = (208, b"")
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.error.endswith("(208): the post is not stored")
+    assert outcome.fault is Fault.UNREACHABLE
+    assert decrypting.asked == [*HANDSHAKE, ("POST encrypted", 208)]
+    del decrypting.answers["POST encrypted"]
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+@pytest.mark.parametrize("step", ["POST key", "POST validation"])
+def test_a_session_that_there_is_already_is_no_session_of_ours(
+    transport: EncryptedTransport, decrypting: DecryptingServer, step: str
+) -> None:
+    """208 to a step of the handshake: nothing is posted, and the next attempt begins anew."""
+    decrypting.answers[step] = (208, b"")
+    assert not transport.post(AGENT_ID, BODY).delivered
+    assert decrypting.count("POST encrypted") == 0
+    decrypting.answers.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+def test_a_nonce_that_the_server_does_not_find_is_tried_again(
+    transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
+) -> None:
+    """401: not delivered, the server stays unknown, and the next attempt begins anew."""
+    decrypting.answers["POST validation"] = (401, b"")
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.error == "the server does not find its nonce in our answer (401)"
+    assert outcome.fault is Fault.UNREACHABLE
+    assert (known_servers(keyring), decrypting.count("POST encrypted")) == ("", 0)
+    decrypting.answers.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+# --- keys
+
+
+def test_a_key_of_ours_that_is_lost_is_made_anew(
+    transport: EncryptedTransport,
+    decrypting: DecryptingServer,
+    keyring: Keyring,
+    keyrings: Keyrings,
+) -> None:
+    """When the next session begins; the one that goes on does not need it."""
+    assert transport.post(AGENT_ID, BODY).delivered
+    for path in (keyring.directory / ".keyring/private-keys-v1.d").iterdir():
+        path.unlink()
+    assert transport.post(AGENT_ID, BODY).delivered
+    decrypting.sessions.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+    assert decrypting.count("POST validation") == 2
+    with keyring.open() as own:
+        assert own.fingerprint != keyrings.fingerprint
+        assert (keyring.directory / f"{own.fingerprint}-{AGENT_ID}").exists()
+
+
+def test_a_server_with_an_older_key_of_ours_is_named(
+    transport: EncryptedTransport, decrypting: DecryptingServer, home: Path
+) -> None:
+    """Its nonce is for that one: somebody has to remove it there."""
+    decrypting.gpg.import_keys(make_key(home / "older", AGENT_ID))
+    outcome = transport.post(AGENT_ID, BODY)
+    assert "the server may have an older key of this agent" in outcome.error
+    assert outcome.fault is Fault.DENIED
+    assert decrypting.posts == []
+
+
+def test_a_server_with_another_key_gets_nothing(
+    transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring, home: Path
+) -> None:
+    """One line says which key it was, which it is, and what to do; then a person decides."""
+    assert transport.post(AGENT_ID, BODY).delivered
+    former = decrypting.fingerprint
+    (decrypting.fingerprint,) = decrypting.gpg.import_keys(make_key(home / "new")).fingerprints
+    decrypting.sessions.clear()
+    outcome = transport.post(AGENT_ID, BODY)
+    assert f"has changed, from {former} to {decrypting.fingerprint}" in outcome.error
+    assert f"remove its line from {keyring.directory}/known_servers" in outcome.error
+    assert outcome.fault is Fault.DENIED
+    assert (decrypting.count("POST validation"), len(decrypting.posts)) == (1, 1)
+
+
+def test_a_new_key_of_a_server_is_taken_once_its_line_is_removed(
+    transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
+) -> None:
+    """As the error says."""
+    known = keyring.directory / "known_servers"
+    known.write_text(f"http://127.0.0.1:{decrypting.port}/pattoo/api/v1/agent/ {'A' * 40}\n")
+    assert "has changed" in transport.post(AGENT_ID, BODY).error
+    known.write_text("")
+    assert transport.post(AGENT_ID, BODY).delivered
+    assert known_servers(keyring).split()[1] == decrypting.fingerprint
+
+
+def test_our_own_key_is_not_a_servers(
+    transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
+) -> None:
+    """Whoever gives back what was given is no server; and our key stays."""
+    with keyring.open() as own:
+        offer = {"api_email": EMAIL, "api_key": own.public, "encrypted_nonce": "none"}
+    decrypting.answers["GET key"] = (200, json.dumps(offer).encode())
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.error == "the server gives a key that cannot be its own; expected one public key"
+    assert outcome.fault is Fault.DENIED
+    decrypting.answers.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+# --- servers that are something else, or in trouble
+
+
+def test_a_server_that_is_not_set_up_to_decrypt_is_named(
+    transport: EncryptedTransport, decrypting: DecryptingServer
+) -> None:
+    """404: a person has to look, at the server or at the setting."""
+    decrypting.answers["POST key"] = (404, b"")
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.fault is Fault.DENIED
+    assert outcome.error.startswith("the server takes no keys (status 404)")
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"<html>Log in first</html>",
+        b"[1, 2]",
+        b'{"api_key": 5, "encrypted_nonce": []}',
+        b'{"api_email": "", "api_key": "' + b"k" * 100_000 + b'", "encrypted_nonce": ""}',
+    ],
+    ids=["page", "list", "numbers", "large"],
+)
+def test_an_offer_that_is_none_is_refused(
+    transport: EncryptedTransport, decrypting: DecryptingServer, offer: bytes
+) -> None:
+    """Whatever it is, and however large."""
+    decrypting.answers["GET key"] = (200, offer)
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.fault is Fault.NOT_PATTOO
+    assert "the key of a pattoo server" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"), [(500, Fault.REFUSED), (413, Fault.TOO_LARGE), (503, Fault.BUSY)]
+)
+def test_other_answers_mean_what_they_mean_in_the_clear(
+    transport: EncryptedTransport, decrypting: DecryptingServer, status: int, fault: Fault
+) -> None:
+    """And the session goes on."""
+    decrypting.behaviour = answering(status)
+    assert transport.post(AGENT_ID, BODY).fault is fault
+    assert transport.post(AGENT_ID, BODY).fault is fault
+    assert decrypting.count("POST validation") == 1
+    assert decrypting.posts == []
+
+
+def test_200_is_no_delivery(transport: EncryptedTransport, decrypting: DecryptingServer) -> None:
+    """The server says 202 to what it stored; a captive portal says 200."""
+    decrypting.answers["POST encrypted"] = (200, b"OK")
+    assert transport.post(AGENT_ID, BODY).fault is Fault.NOT_PATTOO
+
+
+def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: DecryptingServer) -> None:
+    """By the same limit as any exchange; what comes later is delivered."""
+    until = threading.Event()
+    decrypting.behaviour = hanging(until)
+    transport = to(decrypting, keyring, exchange_s=0.5)
+    assert transport.post(AGENT_ID, BODY).error == "no whole answer within 0.5 s"
+    until.set()
+    wait_for(lambda: decrypting.attempts == 1)
+    decrypting.behaviour = lambda _: True
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+def test_a_post_after_close_ends_at_once(
+    transport: EncryptedTransport, decrypting: DecryptingServer
+) -> None:
+    """Nothing begins any more, neither gpg nor an exchange."""
+    assert transport.post(AGENT_ID, BODY).delivered
+    transport.close()
+    assert not transport.post(AGENT_ID, BODY).delivered
+    assert len(decrypting.posts) == 1
