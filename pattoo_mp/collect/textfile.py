@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Pair, Value
 
+    Name = tuple[str, tuple[Pair, ...]]
     Files = Mapping[str, TextFile[tuple[Figure, ...]]]
 
 # fmt: off
@@ -75,62 +76,79 @@ class TextFiles:
     def read(self) -> Sample:
         """Look at the files now. Raises `OSError` for the directory as a whole."""
         if self._directory is None:
-            return Sample(((), ()), (), {self.name: _NO_DIRECTORY})
+            return Sample((), (), {self.name: _NO_DIRECTORY})
         files = self._directory.files()
         if files != self._files:
             self._merged = merge(files, self._admission)
             self._files = files
         now = time.time()
-        ages = {
-            name: round(now - file.written_s, 3)
-            for name, file in files.items()
-            if file.written_s is not None
-        }
-        values: list[Value] = [*self._merged.values, *ages.values()]
-        return Sample((self._merged.identities, tuple(ages)), values, self._merged.left_out)
+        ages = (round(now - written_s, 3) for written_s in self._merged.written_s)
+        return Sample(self._merged.identities, [*self._merged.values, *ages], self._merged.left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each figure, and one for each file."""
-        identities, names = shape
-        (age,), (label,) = _FILES.metrics, _FILES.labels
-        return [
-            *(Series(one.key, one.data_type, (*host, *one.labels)) for one in identities),
-            *(_FILES.series(age.name, (*host, (label.key, name))) for name in names),
-        ]
+        """One for each figure, and one for the age of each file."""
+        return [Series(one.key, one.data_type, (*host, *one.labels)) for one in shape]
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The figures of all files as a poll has them, and what is left out of it."""
+    """The figures of all files as a poll has them, and what is left out of it.
+
+    `values` are of the first of `identities`; the others are the ages of files, each of which was
+    written at `written_s` (Unix time).
+    """
 
     identities: tuple[Identity, ...] = ()
     values: tuple[Value, ...] = ()
+    written_s: tuple[float, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def merge(files: Files, admission: Admission[Identity]) -> Merged:
     """The figures of all files, each once, and no more of them than are admitted."""
-    found: dict[Identity, Value] = {}
+    found: dict[Name, Figure] = {}
+    ages: dict[Identity, float] = {}
     left_out: dict[str, str] = {}
     for name, file in files.items():
         twice = _add(file.content or (), found)
         if problem := file.problem or twice:
             left_out[f"{_FILES.name} {name}"] = problem
-    admitted = admission.admit(found)
-    if len(admitted) < len(found):
+        if file.written_s is not None:
+            ages[_age(name)] = file.written_s
+    values = dict(found.values())
+    admitted = admission.admit((*ages, *values))
+    if len(admitted) < len(ages) + len(values):
         left_out[f"{_FILES.name} series"] = _TOO_MANY
-    kept = tuple(sorted(admitted, key=lambda one: (one.labels, one.key)))
-    return Merged(kept, tuple(found[identity] for identity in kept), left_out)
+    kept = [one for one in sorted(values, key=_place) if one in admitted]
+    aged = [one for one in ages if one in admitted]
+    return Merged(
+        (*kept, *aged),
+        tuple(values[one] for one in kept),
+        tuple(ages[one] for one in aged),
+        left_out,
+    )
 
 
-def _add(figures_of_one: Iterable[Figure], found: dict[Identity, Value]) -> str:
-    """Add those that are not there yet. Returns what is to be told of the others."""
+def _age(file: str) -> Identity:
+    (age,), (label,) = _FILES.metrics, _FILES.labels
+    return Identity(_FILES.key(age), age.data_type, ((label.key, file),))
+
+
+def _place(one: Identity) -> tuple[object, ...]:
+    """Figures with the same labels stand together."""
+    return one.labels, one.key
+
+
+def _add(own: Iterable[Figure], found: dict[Name, Figure]) -> str:
+    """Add the figures of a file that are not there yet. Returns what is to be told of the others.
+
+    A name and labels with two types would be two series that nobody can tell apart.
+    """
     twice = 0
-    for identity, value in figures_of_one:
-        if identity in found:
+    for figure in own:
+        identity, _ = figure
+        if found.setdefault((identity.key, identity.labels), figure) is not figure:
             twice += 1
-        else:
-            found[identity] = value
     return f"figures that were given before are left out: {twice}" if twice else ""
 
 

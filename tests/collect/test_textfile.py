@@ -67,6 +67,15 @@ def test_a_figure_of_two_files_is_sent_once(tmp_path: Path) -> None:
     assert told.left_out == {"textfile b.prom": "figures that were given before are left out: 1"}
 
 
+def test_a_figure_with_two_types_is_sent_with_the_first(tmp_path: Path) -> None:
+    """By key and labels alone nobody could tell the two apart."""
+    (tmp_path / "a.prom").write_text("# TYPE x_total counter\nx_total 1\n")
+    (tmp_path / "b.prom").write_text("x_total 2\n")
+    told = polled("textfile", textfile_directory=tmp_path)
+    assert [(s.data_type, v) for s, v in told.series.items()][:1] == [(COUNTER64, 1)]
+    assert told.left_out == {"textfile b.prom": "figures that were given before are left out: 1"}
+
+
 def test_a_new_value_makes_no_new_layout_and_a_new_file_does(tmp_path: Path) -> None:
     """A layout costs more than a poll."""
     file = tmp_path / "a.prom"
@@ -87,10 +96,23 @@ def test_different_series_are_bounded(tmp_path: Path) -> None:
     file.write_text("".join(f'x{{run="{n}"}} 1\n' for n in range(MOST_SERIES + 1)))
     polls = poller(tmp_path)
     told = again(polls)
-    assert len(told.series) == MOST_SERIES + 1  # the age too
+    assert len(told.series) == MOST_SERIES
     assert list(told.left_out) == ["textfile series"]
     file.write_text('x{run="0"} 1\nx{run="new"} 1\n')
     assert len(again(polls).series) == 1 + 1
+
+
+def test_files_that_come_and_go_are_bounded(tmp_path: Path) -> None:
+    """Their ages are series, too; a file that stays keeps its."""
+    (tmp_path / "a.prom").touch()
+    polls = poller(tmp_path)
+    for number in range(MOST_SERIES + 10):
+        file = tmp_path / f"job-{number}.prom"
+        file.touch()
+        told = again(polls)
+        file.unlink()
+    assert list(told.by("textfile_file")) == ["a.prom"]
+    assert list(told.left_out) == ["textfile series"]
 
 
 def test_a_directory_that_hangs_holds_up_a_poll_no_longer_than_the_limit(
@@ -134,4 +156,4 @@ def test_nobody_is_read_twice_for_one_poll(tmp_path: Path) -> None:
     """Files that do not change cost a look, and give the very same figures."""
     (tmp_path / "a.prom").write_text("x 1\n")
     files = TextFiles(tmp_path)
-    assert files.read().shape[0] is files.read().shape[0]
+    assert files.read().shape is files.read().shape
