@@ -59,15 +59,22 @@ class Clock:
 
 def schedule_of(clock: Clock, interval_ms: int, after_ms: int = 0) -> Schedule:
     """A schedule on `clock`."""
-    return Schedule(interval_ms, clock.wall_ns, clock.monotonic_ns, after_ms)
+    return Schedule((interval_ms,), clock.wall_ns, clock.monotonic_ns, after_ms)
 
 
 def waited_tick(schedule: Schedule, clock: Clock) -> Tick:
     """Wait as long as the schedule says, and take the tick: there must be one."""
     clock.pass_ns(round(schedule.wait_s() * 1e9))
-    tick = schedule.take()
+    tick = taken(schedule)
     assert tick is not None
     return tick
+
+
+def taken(schedule: Schedule) -> Tick | None:
+    """The tick that is due of the one interval there is."""
+    ticks = schedule.take()
+    assert len(ticks) <= 1
+    return ticks[0] if ticks else None
 
 
 def waited(schedule: Schedule, clock: Clock, count: int) -> list[int]:
@@ -97,10 +104,10 @@ def test_a_tick_is_not_given_before_its_time(interval_ms: int) -> None:
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     clock.pass_ns(round(schedule.wait_s() * 1e9) - 1)
-    assert schedule.take() is None
+    assert taken(schedule) is None
     assert schedule.wait_s() == pytest.approx(1e-9)
     clock.pass_ns(1)
-    assert schedule.take() is not None
+    assert taken(schedule) is not None
 
 
 def test_a_tick_is_given_once() -> None:
@@ -108,7 +115,7 @@ def test_a_tick_is_given_once() -> None:
     clock = Clock()
     schedule = schedule_of(clock, 1000)
     waited_tick(schedule, clock)
-    assert schedule.take() is None
+    assert taken(schedule) is None
     assert schedule.wait_s() == pytest.approx(1.0)
 
 
@@ -121,10 +128,10 @@ def test_a_late_tick_does_not_move_the_next(interval_ms: int) -> None:
     times = []
     for _ in range(5):
         clock.pass_ns(round(schedule.wait_s() * 1e9) + interval_ms * MS - 1)
-        tick = schedule.take()
+        tick = taken(schedule)
         assert tick is not None
         times.append(tick.timestamp_ms)
-        assert tick == Tick(tick.timestamp_ms)
+        assert tick == Tick(tick.timestamp_ms, interval_ms)
         assert schedule.wait_s() == pytest.approx(1e-9)
     assert times == [first + n * interval_ms for n in range(1, 6)]
 
@@ -136,8 +143,8 @@ def test_an_overrun_skips_whole_ticks_and_counts_them(interval_ms: int) -> None:
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
     clock.pass_ms(interval_ms * 4.5)
-    assert schedule.take() == Tick(first + 4 * interval_ms, 3, Reason.LATE)
-    assert schedule.take() is None
+    assert taken(schedule) == Tick(first + 4 * interval_ms, interval_ms, 3, Reason.LATE)
+    assert taken(schedule) is None
     assert schedule.wait_s() == pytest.approx(interval_ms / 2000)
     assert waited(schedule, clock, 2) == [first + 5 * interval_ms, first + 6 * interval_ms]
 
@@ -150,10 +157,10 @@ def test_a_clock_set_forward_is_followed_at_once(interval_ms: int) -> None:
     first = waited_tick(schedule, clock).timestamp_ms
     clock.step_ms(HOUR_MS)
     assert schedule.wait_s() == 0
-    tick = schedule.take()
+    tick = taken(schedule)
     now = (first + HOUR_MS) // interval_ms * interval_ms
-    assert tick == Tick(now, (now - first) // interval_ms - 1, Reason.CLOCK)
-    assert schedule.take() is None
+    assert tick == Tick(now, interval_ms, (now - first) // interval_ms - 1, Reason.CLOCK)
+    assert taken(schedule) is None
     assert waited(schedule, clock, 3) == [now + n * interval_ms for n in (1, 2, 3)]
 
 
@@ -165,7 +172,7 @@ def test_a_suspended_host_goes_on_at_once() -> None:
     clock.pass_ms(300)
     clock.step_ms(8 * HOUR_MS)
     clock.pass_ms(100)
-    assert schedule.take() == Tick(first + 8 * HOUR_MS, 8 * 3600 - 1, Reason.CLOCK)
+    assert taken(schedule) == Tick(first + 8 * HOUR_MS, 1000, 8 * 3600 - 1, Reason.CLOCK)
     assert schedule.wait_s() == pytest.approx(0.6)
 
 
@@ -198,7 +205,7 @@ def test_a_leap_of_the_monotonic_clock_changes_nothing(interval_ms: int) -> None
     first = waited_tick(schedule, clock).timestamp_ms
     clock.pass_ms(interval_ms / 4)
     clock.monotonic += 24 * HOUR_MS * MS
-    assert schedule.take() is None
+    assert taken(schedule) is None
     assert schedule.wait_s() == pytest.approx(interval_ms * 3 / 4 / 1000)
     assert waited(schedule, clock, 3) == [first + n * interval_ms for n in (1, 2, 3)]
     assert schedule.ahead_ms() == 0
@@ -258,7 +265,7 @@ def test_a_pause_between_the_two_clocks_shifts_nothing(interval_ms: int) -> None
     for pause in (0.3, 0.6, 0.9):
         clock.pause_ns = int(interval_ms * pause) * MS
         schedule.wait_s()
-        schedule.take()
+        taken(schedule)
         assert schedule.now_ms() == clock.wall // MS
         assert schedule.ahead_ms() == 0
 
@@ -304,7 +311,7 @@ def test_a_changed_interval_has_its_first_tick_after_now(old_ms: int, new_ms: in
     last = waited(schedule, clock, 3)[-1]
     clock.pass_ms(old_ms * 0.6)
     now_ms = clock.wall // MS
-    assert schedule.change(new_ms, last) == now_ms
+    assert schedule.change((new_ms,), last) == now_ms
     first = first_after(now_ms, new_ms)
     assert waited(schedule, clock, 3) == [first, first + new_ms, first + 2 * new_ms]
 
@@ -315,16 +322,16 @@ def test_a_tick_that_fell_due_just_before_a_change_is_not_missed() -> None:
         clock = Clock(wall=1_800_000_001_500 * MS)
         schedule = schedule_of(clock, 1000)
         clock.pass_ms(510)
-        assert schedule.change(new_ms, 0) == 1_800_000_001_999
+        assert schedule.change((new_ms,), 0) == 1_800_000_001_999
         clock.pass_ns(round(schedule.wait_s() * 1e9))
-        assert schedule.take() == Tick(first_ms)
+        assert taken(schedule) == Tick(first_ms, new_ms)
 
 
 def test_a_change_to_a_long_interval_waits_for_its_tick() -> None:
     """A multiple of the new interval, not an interval from now."""
     clock = Clock()
     schedule = schedule_of(clock, 10)
-    schedule.change(HOUR_MS, waited(schedule, clock, 1)[-1])
+    schedule.change((HOUR_MS,), waited(schedule, clock, 1)[-1])
     assert waited(schedule, clock, 1) == [first_after(START_MS, HOUR_MS)]
 
 
@@ -334,7 +341,7 @@ def test_a_change_after_a_small_step_back_repeats_no_tick() -> None:
     schedule = schedule_of(clock, 300_000)
     last = waited(schedule, clock, 1)[-1]
     clock.step_ms(-100_000)
-    assert schedule.change(100, last) == last
+    assert schedule.change((100,), last) == last
     assert schedule.wait_s() <= 0.15
     assert waited(schedule, clock, 3) == [last + 100, last + 200, last + 300]
 
@@ -345,7 +352,7 @@ def test_a_change_while_the_schedule_runs_ahead_stays_ahead() -> None:
     schedule = schedule_of(clock, 1000)
     last = waited(schedule, clock, 2)[-1]
     clock.step_ms(-HOUR_MS)
-    schedule.change(100, last)
+    schedule.change((100,), last)
     assert waited(schedule, clock, 2) == [last + 100, last + 200]
     assert schedule.ahead_ms() >= HOUR_MS - 1000
 
@@ -355,7 +362,7 @@ def test_a_change_does_not_shorten_the_time_to_prime() -> None:
     clock = Clock(wall=1_800_000_000_950 * MS)
     schedule = schedule_of(clock, 1000)
     schedule.skip_until(0.1)
-    schedule.change(10, 0)
+    schedule.change((10,), 0)
     assert waited(schedule, clock, 2) == [1_800_000_001_050, 1_800_000_001_060]
 
 
@@ -385,7 +392,7 @@ def test_whatever_the_clock_does_ticks_go_up_and_waits_are_short(
         clock.pause_ns = int(pause * interval_ms * MS)
         assert schedule.wait_s() <= 1.5 * interval_ms / 1000
         clock.pause_ns = 0
-        tick = schedule.take()
+        tick = taken(schedule)
         ticks += [tick] if tick else []
         assert schedule.wait_s() <= 1.5 * interval_ms / 1000
     ticks.append(waited_tick(schedule, clock))
@@ -414,7 +421,7 @@ def test_whatever_the_clock_does_a_changed_interval_loses_and_repeats_nothing(
         interval = interval or 1000
         clock.pass_ms(wait * interval)
         clock.step_ms(step * interval)
-        tick = None if late else schedule.take()
+        tick = None if late else taken(schedule)
         if tick is not None:
             counted_from = max(newest, boundary)
             if newest:
@@ -422,10 +429,126 @@ def test_whatever_the_clock_does_a_changed_interval_loses_and_repeats_nothing(
             assert newest < tick.timestamp_ms
             assert tick.timestamp_ms % interval == 0
             newest = tick.timestamp_ms
-        before, boundary = boundary, schedule.change(interval_ms, newest)
+        before, boundary = boundary, schedule.change((interval_ms,), newest)
         assert boundary >= newest
         if newest and newest >= before:
             # No tick of the old interval between the newest one and the boundary: none to miss.
             assert boundary // interval == newest // interval
         interval = interval_ms
         assert schedule.wait_s() <= 1.5 * interval / 1000
+
+
+def times_of(schedule: Schedule, clock: Clock, takes: int) -> list[list[tuple[int, int]]]:
+    """What each of the next wake-ups brings: times after the start, each with its interval."""
+    found = []
+    for _ in range(takes):
+        clock.pass_ns(round(schedule.wait_s() * 1e9))
+        ticks = schedule.take()
+        assert not any(tick.missed for tick in ticks)
+        found.append([(t.timestamp_ms - 1_800_000_000_000, t.interval_ms) for t in ticks])
+    return found
+
+
+def test_one_wake_up_serves_all_that_are_due() -> None:
+    """Intervals that are multiples of each other never wake the process beside each other."""
+    clock = Clock(wall=1_800_000_000_000 * MS)
+    schedule = Schedule((1000, 3000), clock.wall_ns, clock.monotonic_ns)
+    assert times_of(schedule, clock, 4) == [
+        [(1000, 1000)],
+        [(2000, 1000)],
+        [(3000, 1000), (3000, 3000)],
+        [(4000, 1000)],
+    ]
+
+
+def test_each_interval_has_its_own_ticks() -> None:
+    """Also where none is a multiple of the other."""
+    clock = Clock(wall=1_800_000_000_000 * MS)
+    schedule = Schedule((300, 500), clock.wall_ns, clock.monotonic_ns)
+    brought = [one for wake_up in times_of(schedule, clock, 7) for one in wake_up]
+    assert brought == [
+        (300, 300), (500, 500), (600, 300), (900, 300), (1000, 500), (1200, 300),
+        (1500, 300), (1500, 500),
+    ]  # fmt: skip
+
+
+def test_an_overrun_costs_a_long_interval_no_tick() -> None:
+    """The short one misses some; the long one has its own, late, and times still grow."""
+    clock = Clock(wall=1_800_000_059_500 * MS)
+    schedule = Schedule((100, 60_000), clock.wall_ns, clock.monotonic_ns)
+    clock.pass_ms(750)
+    assert schedule.take() == [
+        Tick(1_800_000_060_000, 60_000),
+        Tick(1_800_000_060_200, 100, 6, Reason.LATE),
+    ]
+
+
+def test_a_far_first_tick_is_not_waited_for() -> None:
+    """The long intervals have one before it, once the time to prime is over; then all is as ever."""
+    clock = Clock(wall=1_800_000_000_950 * MS)
+    schedule = Schedule((1000, 60_000, 300_000), clock.wall_ns, clock.monotonic_ns)
+    schedule.skip_until(0.1, 10)
+    assert times_of(schedule, clock, 3) == [
+        [(1050, 60_000), (1050, 300_000)],
+        [(2000, 1000)],
+        [(3000, 1000)],
+    ]
+    clock.pass_ms(56_500)
+    assert [(t.timestamp_ms, t.interval_ms, t.missed) for t in schedule.take()] == [
+        (1_800_000_059_000, 1000, 55),
+    ]
+    assert times_of(schedule, clock, 1) == [[(60_000, 1000), (60_000, 60_000)]]
+
+
+def test_a_near_first_tick_is_waited_for() -> None:
+    """None is made up before it."""
+    clock = Clock(wall=1_800_000_052_000 * MS)
+    schedule = schedule_of(clock, 60_000)
+    schedule.skip_until(0.1, 10)
+    assert waited(schedule, clock, 1) == [1_800_000_060_000]
+
+
+@pytest.mark.parametrize(("new_ms", "first_ms"), [(300_000, 950), (100, 1000)])
+def test_a_change_before_the_first_tick_keeps_the_patience(new_ms: int, first_ms: int) -> None:
+    """An agent that was told of another interval as it started waits no longer for its first poll."""
+    clock = Clock(wall=1_800_000_000_850 * MS)
+    schedule = schedule_of(clock, 60_000)
+    schedule.skip_until(0.1, 10)
+    assert schedule.change((new_ms,), 0) == 1_800_000_000_850
+    assert waited(schedule, clock, 1) == [1_800_000_000_000 + first_ms]
+
+
+def test_a_change_after_the_time_to_prime_makes_no_tick_of_the_past() -> None:
+    """The first one lies after the boundary, however late the change is."""
+    clock = Clock(wall=1_800_000_052_000 * MS)
+    schedule = schedule_of(clock, 60_000)
+    schedule.skip_until(0.1, 10)
+    clock.pass_ms(5000)
+    assert schedule.change((300_000,), 0) == 1_800_000_057_000
+    assert waited(schedule, clock, 2) == [1_800_000_057_001, 1_800_000_300_000]
+
+
+@settings(quick, max_examples=200)
+@given(
+    intervals_ms=st.sets(st.integers(1, 5000), min_size=2, max_size=4),
+    start_ms=st.integers(10**12, 2 * 10**12),
+    actions=st.lists(st.tuples(WAITS, STEPS), max_size=30),
+)
+def test_whatever_the_clock_does_the_ticks_of_all_intervals_are_in_order(
+    intervals_ms: set[int], start_ms: int, actions: list[tuple[float, float]]
+) -> None:
+    """All together never go back, and of each interval every tick is given once or counted."""
+    clock = Clock(wall=start_ms * MS)
+    schedule = Schedule(intervals_ms, clock.wall_ns, clock.monotonic_ns)
+    ticks: list[Tick] = []
+    for wait, step in actions:
+        clock.pass_ms(wait * min(intervals_ms))
+        clock.step_ms(step * min(intervals_ms))
+        ticks += schedule.take()
+        assert schedule.wait_s() <= 1.5 * min(intervals_ms) / 1000
+    for earlier, later in pairwise(ticks):
+        assert earlier.timestamp_ms <= later.timestamp_ms
+    for interval_ms in intervals_ms:
+        own = [tick for tick in ticks if tick.interval_ms == interval_ms]
+        for earlier, later in pairwise(own):
+            assert later.timestamp_ms - earlier.timestamp_ms == (later.missed + 1) * interval_ms
