@@ -23,8 +23,10 @@ def first_post(
 ) -> list[Spooled]:
     """The polls of the next post, in order: at least one, if there are any.
 
-    All are of one agent and one interval, since a post says both once. A poll that is larger
-    than a post may be goes alone.
+    All are of one agent, host and program, since a post says once whose it is. It says its interval
+    once, too, but the server never reads that: its ingester (`cache_to_keypairs` in PattooShared's
+    `converter.py`, release 0.0.98) takes it from the pairs of each datapoint. So polls of different
+    intervals share a post. A poll that is larger than a post may be goes alone.
     """
     chosen: list[Spooled] = []
     room = datapoints
@@ -33,8 +35,7 @@ def first_post(
         room -= len(this.series)
         if chosen:
             first = layout(chosen[0].poll.layout_id)
-            same = (first.origin, first.interval_ms) == (this.origin, this.interval_ms)
-            if not same or room < 0:
+            if first.origin != this.origin or room < 0:
                 break
         chosen.append(spooled)
     return chosen

@@ -38,7 +38,7 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
     """Return the body of one post that holds `polls`.
 
     `layouts` has each poll's layout by its identifier; all are of one agent, and the first
-    poll's interval is the envelope's. `envelope_ms` must be unique and greater than that of
+    poll's interval is the envelope's, which the server does not read. `envelope_ms` must be unique and greater than that of
     the agent's last post: the server names its files by it. Values that no server survives are
     left out. Raises `WireError` for a poll that does not fit its layout.
     """

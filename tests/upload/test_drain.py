@@ -7,6 +7,7 @@ import json
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgpack
@@ -130,8 +131,8 @@ def test_a_poll_that_comes_is_posted_without_delay(rig: Rig) -> None:
 
 
 def test_posts_of_a_backlog_go_in_order(rig: Rig) -> None:
-    """What does not fit one post, here for its interval, goes in the next, never before it."""
-    other = Layout(LAYOUT.origin, 2000, LAYOUT.series)
+    """What does not fit one post, here for its host, goes in the next, never before it."""
+    other = Layout(replace(LAYOUT.origin, hostname="another"), 1000, LAYOUT.series)
     rig.spool.append(
         [(1, poll(1)), (2, poll(2)), (3, poll(3, other))],
         {**LAYOUTS, other.identifier: other.packed},
