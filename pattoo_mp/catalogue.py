@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: What the original agent sends. They are on unless they are turned off.
 ORIGINAL: Final = ("system", "processor", "memory", "partitions", "disk_io", "network")
@@ -43,3 +43,23 @@ EVERY: Final = (*ORIGINAL, *FURTHER)
 def names_on(more: Sequence[str], off: Sequence[str]) -> tuple[str, ...]:
     """The families to poll: the original's but those `off`, and of the others those in `more`."""
     return tuple(name for name in EVERY if name in more or (name in ORIGINAL and name not in off))
+
+
+def by_interval(
+    names: Iterable[str], default_ms: int, own: Mapping[str, int]
+) -> dict[int, tuple[str, ...]]:
+    """The groups of families that are polled together: their names by their interval, the shortest first.
+
+    A family that is not in `own` has the interval `default_ms`. With no family at all there is one
+    group, of none.
+    """
+    groups: dict[int, tuple[str, ...]] = {}
+    for name in names:
+        interval_ms = own.get(name, default_ms)
+        groups[interval_ms] = (*groups.get(interval_ms, ()), name)
+    return dict(sorted(groups.items())) or {default_ms: ()}
+
+
+def in_words(intervals_ms: Iterable[int]) -> str:
+    """Intervals as people read them: "0.1 s, 60 s"."""
+    return ", ".join(f"{interval_ms / 1000:g} s" for interval_ms in intervals_ms)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pattoo_mp.model import Poll
 
 #: Ten minutes at 10 Hz with the uploader dead, an hour and a half at 1 Hz.
@@ -40,6 +42,7 @@ class Channel:
         self._waiting: deque[tuple[int, Poll]] = deque()
         self._leased: deque[tuple[int, Poll]] = deque()
         self._layouts: dict[str, bytes] = {}
+        self._newest: dict[int, str] = {}
         self._bytes = 0
         self._leased_bytes = 0
         self._sequence = 0
@@ -56,11 +59,16 @@ class Channel:
             return poll.timestamp_ms
         return 0
 
-    def add_layout(self, identifier: str, packed: bytes) -> None:
-        """Keep a layout for the polls that will refer to it."""
-        needed = {poll.layout_id for _, poll in (*self._leased, *self._waiting)}
-        self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
+    def add_layout(self, identifier: str, packed: bytes, interval_ms: int) -> None:
+        """Keep a layout for the polls that will refer to it: those of a group, until it has another."""
+        self._newest[interval_ms] = identifier
         self._layouts[identifier] = packed
+        self._forget_layouts()
+
+    def keep_groups(self, intervals_ms: Collection[int]) -> None:
+        """Forget the groups of other intervals: no poll of theirs comes before another layout."""
+        self._newest = {ms: newest for ms, newest in self._newest.items() if ms in intervals_ms}
+        self._forget_layouts()
 
     def put(self, poll: Poll) -> None:
         """Append a poll; while there is no room, drop the oldest that nobody has leased."""
@@ -95,6 +103,11 @@ class Channel:
         self._waiting.extendleft(reversed(self._leased))
         self._leased.clear()
         self._leased_bytes = 0
+
+    def _forget_layouts(self) -> None:
+        needed = {poll.layout_id for _, poll in (*self._leased, *self._waiting)}
+        needed |= set(self._newest.values())
+        self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
 
     def _is_full(self) -> bool:
         return len(self) > self._max_polls or self._bytes > self._max_bytes

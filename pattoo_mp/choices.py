@@ -1,4 +1,4 @@
-"""Checks of settings that are lists of words: which families to poll, and what of them."""
+"""Checks of settings that name families, or what of their devices is polled."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: One of several characters, in a pattern: a ] that comes first is one of them.
 _CLASS: Final = re.compile(r"\[!?+\]?+[^]]*\]")
 
 
 class UnfitError(ValueError):
-    """One word of a list is wrong; `expected` says what was wanted of it, as a setting's does."""
+    """One part of a value is wrong; `expected` says what was wanted of it, as a setting's does."""
 
     def __init__(self, given: object, expected: str) -> None:
         super().__init__(expected)
@@ -53,6 +53,32 @@ def patterns(value: object) -> tuple[str, ...]:
         if "[" in _CLASS.sub("", word):
             raise UnfitError(word, "a ] for each [, or [[] for a [ itself")
     return words
+
+
+def for_families(
+    check: Callable[[object], object], expected: str
+) -> Callable[[object], dict[str, object]]:
+    """A check of a mapping that gives families something of their own, which `check` checks.
+
+    `expected` says what that wants. The check raises as `further_families` does.
+    """
+
+    def checked(value: object) -> dict[str, object]:
+        if not isinstance(value, dict):
+            raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+        for name in value:
+            if name not in EVERY:
+                near = _nearest(name) if isinstance(name, str) else ""
+                raise UnfitError(name, near or f"one of {', '.join(EVERY)}")
+        return {name: own(name, given) for name, given in value.items()}
+
+    def own(name: object, given: object) -> object:
+        try:
+            return check(given)
+        except (ValueError, OverflowError) as error:
+            raise UnfitError(given, f"{expected}, for {name}") from error
+
+    return checked
 
 
 def texts(value: object) -> tuple[str, ...]:

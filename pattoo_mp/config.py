@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp import addresses, directories, encryption
+from pattoo_mp.catalogue import by_interval, names_on
 from pattoo_mp.contradictions import contradictions
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.reading import Reading, find, read, read_file, shown
@@ -44,6 +45,7 @@ class Config:
     host: str
     port: int
     interval_ms: int
+    intervals: dict[str, int]
     encrypted: bool
     post_jitter: float | None
     spool_max_bytes: int
@@ -79,11 +81,22 @@ class Config:
     proxy_credentials_file: Path | None
 
     @property
+    def groups(self) -> dict[int, tuple[str, ...]]:
+        """The families that are polled together, by their interval (ms), the shortest first."""
+        names = names_on(self.families, self.families_off)
+        return by_interval(names, self.interval_ms, self.intervals)
+
+    @property
+    def shortest_s(self) -> float:
+        """The shortest interval in force, in seconds."""
+        return min(self.groups) / 1000
+
+    @property
     def jitter_s(self) -> float:
-        """`post_jitter`, or what follows from the interval."""
+        """`post_jitter`, or what follows from the shortest interval; a post is due by its end."""
         if self.post_jitter is not None:
-            return self.post_jitter
-        return min(self.interval_ms / 1000 / _JITTERS, _USUAL_JITTER_S)
+            return min(self.post_jitter, self.shortest_s)
+        return min(self.shortest_s / _JITTERS, _USUAL_JITTER_S)
 
     @property
     def server_url(self) -> str:

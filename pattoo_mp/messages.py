@@ -1,8 +1,9 @@
 """What control and its workers say to each other over their links: a kind, then its fields.
 
-collector → control    LAYOUT identifier packed
-                       POLL layout_id timestamp_ms packed reason    (of ticks missed before it)
-                       INTERVAL interval_ms after_ms                (the ticks after that time)
+collector → control    LAYOUT identifier packed interval_ms
+                       POLL layout_id timestamp_ms packed reason interval_ms
+                                                                    (reason: of ticks missed before it)
+                       INTERVALS intervals_ms after_ms              (of the ticks after that time)
                        LEDGER                                       (how does it stand?)
 control → collector    LEDGER figures                               ({name: number}; the answer)
 control → uploader     BOOK text                                    (to keep with what follows)
@@ -39,7 +40,7 @@ class Kind(StrEnum):
     FATAL = "fatal"
     SETTINGS = "settings"
     APPLIED = "applied"
-    INTERVAL = "interval"
+    INTERVALS = "intervals"
     LEDGER = "ledger"
 
 

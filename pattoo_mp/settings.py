@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import addresses
 from pattoo_mp.catalogue import FURTHER, ORIGINAL
-from pattoo_mp.choices import further_families, original_families, patterns, some_patterns
+from pattoo_mp.choices import (
+    for_families,
+    further_families,
+    original_families,
+    patterns,
+    some_patterns,
+)
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -178,6 +184,10 @@ def _top_processes(value: object) -> int:
     return number
 
 
+_AN_INTERVAL: Final = (
+    f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds"
+)
+
 _OF_THE_START: Final = ("hostname", "procfs_path", "sysfs_path", "rootfs_path")
 _SEEN: Final = "the absolute path at which the agent sees it"
 _A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
@@ -264,10 +274,15 @@ SETTINGS: Final = (
         default=20201,
     ),
     Setting(
-        "polling_interval", PROGRAM, AGENT_FILE, _interval_ms,
-        f"a number of seconds from {_MIN_INTERVAL_S} to {_MAX_INTERVAL_S}, in whole milliseconds",
+        "polling_interval", PROGRAM, AGENT_FILE, _interval_ms, _AN_INTERVAL,
         "Seconds from one poll to the next.",
         default=300,
+    ),
+    Setting(
+        "intervals", PROGRAM, AGENT_FILE, for_families(_interval_ms, _AN_INTERVAL),
+        "families with their seconds, such as {processor: 0.1, partitions: 60}",
+        "Families that are polled at an interval of their own, and not at polling_interval.",
+        default={},
     ),
     Setting(
         "encrypted", PROGRAM, AGENT_FILE, _yes_or_no, "true or false",
@@ -279,8 +294,8 @@ SETTINGS: Final = (
         "post_jitter", PROGRAM, AGENT_FILE, _optional(_seconds),
         f"a number of seconds from 0 to {_MOST_JITTER_S}",
         "Each agent posts at a moment of its own after a poll, up to so many seconds later, so that "
-        "those of a site do not all post at once. The default is a quarter of polling_interval, "
-        "and at most 60.",
+        "those of a site do not all post at once. It is never more than the shortest interval in "
+        "force; the default is a quarter of that, and at most 60.",
         default=None, example=60,
     ),
     Setting(

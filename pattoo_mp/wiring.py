@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from setproctitle import setproctitle
 
 from pattoo_mp import __version__, addresses, identity, log, paths
+from pattoo_mp.catalogue import in_words
 from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
@@ -48,7 +49,7 @@ _LOG = logging.getLogger(__name__)
 #: What `ps` shows of each process beside its name.
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
-    "collector": lambda config: f" every {config.interval_ms / 1000:g} s",
+    "collector": lambda config: f" every {in_words(config.groups)}",
     "uploader": lambda config: " to {} port {}".format(*addresses.place(config.server_url)),
 }
 
@@ -81,7 +82,7 @@ def run(
         adopt_here(config)
         note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
         origin = identity.origin(paths.identity_file(config), config.hostname)
-        _LOG.info("pattoo_mp %s polls every %g s.", __version__, config.interval_ms / 1000)
+        _LOG.info("pattoo_mp %s polls every %s.", __version__, in_words(config.groups))
         live = LiveConfig(config, read_anew, adopt_here)
         arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
         # What is here stays: a look for garbage that writes to all of it would be paid for three
@@ -130,7 +131,7 @@ def _arbiter(
     on_ready: Callable[[], None],
     keep_lock: Callable[[], None],
 ) -> Arbiter:
-    ledger = Ledger(live.config.interval_ms)
+    ledger = Ledger(*live.config.groups)
     channel_name = secrets.token_hex(8)
 
     def collect(link: Link) -> None:

@@ -26,6 +26,8 @@ def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
     """Something else of the same kind."""
     if value is None:
         return 1.5
+    if isinstance(value, dict):
+        return {**value, "memory": 1000}
     return value + 1 if isinstance(value, int) else type(value)(f"{value}x")
 
 

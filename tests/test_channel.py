@@ -144,9 +144,9 @@ def test_bytes_are_free_again_after_the_acknowledgement() -> None:
 def test_a_lease_brings_the_layouts_of_its_polls() -> None:
     """Each layout that is referred to, and no other."""
     channel = Channel()
-    channel.add_layout("a", b"A")
+    channel.add_layout("a", b"A", 1000)
     channel.put(poll(1, "a"))
-    channel.add_layout("b", b"B")
+    channel.add_layout("b", b"B", 1000)
     channel.put(poll(2, "b"))
     assert channel.lease(1).layouts == {"a": b"A"}
     channel.acknowledge(1)
@@ -156,7 +156,7 @@ def test_a_lease_brings_the_layouts_of_its_polls() -> None:
 def test_a_layout_is_given_with_each_lease() -> None:
     """A new holder that was told nothing yet gets it too."""
     channel = Channel()
-    channel.add_layout("a", b"A")
+    channel.add_layout("a", b"A", 1000)
     channel.put(poll(1, "a"))
     assert channel.lease(EVERYTHING).layouts == {"a": b"A"}
     channel.release()
@@ -167,11 +167,37 @@ def test_a_layout_without_polls_is_forgotten_when_the_next_one_comes() -> None:
     """A host that changes for years does not fill the memory."""
     channel = Channel()
     for number in range(100):
-        channel.add_layout(str(number), b"x")
+        channel.add_layout(str(number), b"x", 1000)
         channel.put(poll(number, str(number)))
         channel.lease(EVERYTHING)
         channel.acknowledge(number + 1)
     assert len(channel._layouts) <= 2
+
+
+def test_the_newest_layout_of_each_group_is_kept() -> None:
+    """A group that is polled seldom has its layout still when another has had several since."""
+    channel = Channel()
+    channel.add_layout("slow", b"S", 60_000)
+    for number, layout in enumerate(("a", "b", "c"), 1):
+        channel.add_layout(layout, layout.encode(), 100)
+        channel.put(poll(number, layout))
+        channel.lease(EVERYTHING)
+        channel.acknowledge(number)
+    channel.put(poll(4, "slow"))
+    channel.put(poll(5, "c"))
+    assert channel.lease(EVERYTHING).layouts == {"slow": b"S", "c": b"c"}
+
+
+def test_layouts_of_groups_that_are_gone_stay_for_the_polls_that_wait() -> None:
+    """And no longer: intervals that change for years do not fill the memory."""
+    channel = Channel()
+    channel.add_layout("a", b"A", 100)
+    channel.put(poll(1, "a"))
+    channel.keep_groups({200})
+    assert channel.lease(EVERYTHING).layouts == {"a": b"A"}
+    channel.acknowledge(1)
+    channel.add_layout("b", b"B", 200)
+    assert list(channel._layouts) == ["b"]
 
 
 class ChannelAgainstList(RuleBasedStateMachine):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, names_on
+from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, by_interval, in_words, names_on
 from pattoo_mp.choices import (
     UnfitError,
+    for_families,
     further_families,
     original_families,
     patterns,
@@ -90,3 +91,52 @@ def test_to_include_nothing_is_refused() -> None:
 def test_a_good_pattern_is_kept(pattern: str) -> None:
     """As it is."""
     assert patterns([pattern]) == (pattern,)
+
+
+def test_families_of_one_interval_are_a_group() -> None:
+    """In their own order, the group of the shortest interval first."""
+    groups = by_interval(
+        ORIGINAL, 1000, {"partitions": 60_000, "processor": 100, "network": 60_000}
+    )
+    assert list(groups.items()) == [
+        (100, ("processor",)),
+        (1000, ("system", "memory", "disk_io")),
+        (60_000, ("partitions", "network")),
+    ]
+    assert in_words(groups) == "0.1 s, 1 s, 60 s"
+
+
+def test_without_intervals_of_their_own_all_families_are_one_group() -> None:
+    """So are those whose own interval is that of all others, and none at all."""
+    assert by_interval(ORIGINAL, 1000, {}) == {1000: ORIGINAL}
+    assert by_interval(ORIGINAL, 1000, {"memory": 1000, "uptime": 5}) == {1000: ORIGINAL}
+    assert by_interval((), 1000, {"memory": 5}) == {1000: ()}
+
+
+#: Takes numbers in a text.
+NUMBERS = for_families(lambda value: int(str(value)), "a number")
+
+
+def test_what_families_have_of_their_own_is_checked() -> None:
+    """Each by itself."""
+    assert NUMBERS({"memory": "7", "uptime": 8}) == {"memory": 7, "uptime": 8}
+    assert NUMBERS({}) == {}
+    assert refused(NUMBERS, {"memory": 7, "uptime": "x"}) == ("x", "a number, for uptime")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("memry", "memory"), ("xyz", f"one of {', '.join(EVERY)}"), (5, f"one of {', '.join(EVERY)}"),
+     (None, f"one of {', '.join(EVERY)}")],
+)  # fmt: skip
+def test_a_family_that_there_is_not_has_nothing(name: object, expected: str) -> None:
+    """A slip is told the nearest name."""
+    assert refused(NUMBERS, {name: 5}) == (name, expected)
+
+
+@pytest.mark.parametrize("value", [5, "memory", ["memory"], [{"memory": 5}], True])
+def test_what_is_no_mapping_gives_no_family_anything(value: object) -> None:
+    """Whatever it names."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the setting's words follow
+        NUMBERS(value)
+    assert not isinstance(caught.value, UnfitError)

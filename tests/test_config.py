@@ -120,6 +120,45 @@ def test_a_bad_interval_is_refused(files: Files, value: object) -> None:
     assert "expected a number of seconds from 0.01 to 86400, in whole milliseconds" in problem
 
 
+def test_families_may_have_intervals_of_their_own(files: Files) -> None:
+    """Those that are on are grouped by them; what is off does not matter."""
+    files.agent[NAME]["intervals"] = {"partitions": 60, "processor": 0.1, "uptime": 5}
+    loaded = files.load()
+    assert list(loaded.groups) == [100, 1000, 60_000]
+    assert loaded.groups[60_000] == ("partitions",)
+    assert loaded.shortest_s == 0.1
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"procesor": 1}, "'procesor'; expected processor"),
+        ({"processor": 0}, "0; expected a number of seconds from 0.01 to 86400, in whole milliseconds, for processor"),
+        ({"processor": None}, "None; expected a number of seconds"),
+        (["processor"], "['processor']; expected families with their seconds, such as {processor: 0.1"),
+        (60, "60; expected families with their seconds"),
+    ],
+)  # fmt: skip
+def test_bad_intervals_are_refused(files: Files, value: object, words: str) -> None:
+    """With the one that is wrong, and what is expected of it."""
+    files.agent[NAME]["intervals"] = value
+    (problem,) = files.problems()
+    assert problem.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: intervals: {words}")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "own", "given", "jitter_s"),
+    [(300, {}, None, 60), (40, {}, None, 10), (300, {"processor": 2}, None, 0.5),
+     (300, {}, 90, 90), (10, {}, 90, 10), (300, {"processor": 2}, 90, 2), (300, {}, 0, 0)],
+)  # fmt: skip
+def test_a_post_is_put_off_by_no_more_than_the_shortest_interval(
+    files: Files, seconds: float, own: dict[str, float], given: float | None, jitter_s: float
+) -> None:
+    """Whatever post_jitter says; without it, by a quarter of that and a minute at most."""
+    files.agent[NAME] = {"polling_interval": seconds, "intervals": own, "post_jitter": given}
+    assert files.load().jitter_s == jitter_s
+
+
 @pytest.mark.parametrize(
     "host",
     ["localhost", "pattoo.example.org", "192.0.2.1", "2001:db8::1", "::1", "fe80::1%eth0", "a_b", "x."],

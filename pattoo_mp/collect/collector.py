@@ -1,4 +1,8 @@
-"""The collector process: polls at each tick and hands the poll to control. It waits for nobody."""
+"""The collector process: polls at each tick and hands the polls to control. It waits for nobody.
+
+What is due at the same moment is polled by one wake-up, and handed over in the order of its times:
+the spool keeps no poll that is older than one before it.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
 from pattoo_mp.collect import families
-from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.promptness import ask_for_short_turns
 from pattoo_mp.collect.schedule import Schedule
-from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
@@ -26,13 +29,12 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.collect.schedule import Tick
-    from pattoo_mp.collect.source import Source
     from pattoo_mp.link import Link, Message
     from pattoo_mp.model import Layout, Origin, Poll
 
 _LOG = logging.getLogger(__name__)
 
-#: A first tick further away than this is not waited for: one poll is made at once.
+#: A group's first tick further away than this is not waited for: it is polled once at once.
 _PATIENCE_S: Final = 10.0
 #: psutil's documentation asks for at least this between two looks at the processor's shares.
 _PRIMING_S: Final = 0.1
@@ -48,8 +50,8 @@ class Collector:
     """Polls on a schedule.
 
     `after_ms` is the newest poll there is, of an earlier collector or agent; none at or before it
-    comes again. `at_once` asks for a first poll now if the first tick is far away. `adopt` does
-    what new settings ask of the process itself.
+    comes again. `at_once` asks for a first poll now of each group whose first tick is far away.
+    `adopt` does what new settings ask of the process itself.
     """
 
     def __init__(
@@ -68,42 +70,35 @@ class Collector:
         self._at_once = at_once
         self._adopt = adopt
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
-        self._wanted = Wanted.of(config.fields())
         self._ledger: dict[str, int] = {}
-        self._poller = Poller(self._sources(self._wanted), origin, config.interval_ms)
-        self._schedule = Schedule(config.interval_ms, time.time_ns, time.monotonic_ns, after_ms)
-        self._layout_id = ""
+        self._groups = Groups(origin, config, self._ledger)
+        intervals_ms = self._groups.intervals_ms
+        self._schedule = Schedule(intervals_ms, time.time_ns, time.monotonic_ns, after_ms)
+        self._layout_ids: dict[int, str] = {}
         self._told: dict[str, str] = {}
         self._unread = False
+        self._lost_ms: set[int] = set()
 
     def run(self) -> None:
         """Poll until a signal or the end of control."""
         ask_for_short_turns()
         families.prime()
-        self._schedule.skip_until(min(_PRIMING_S, self._config.interval_ms / 1000))
+        priming_s = min(_PRIMING_S, self._config.shortest_s)
+        self._schedule.skip_until(priming_s, _PATIENCE_S if self._at_once else None)
         try:
-            if self._at_once and self._schedule.wait_s() > _PATIENCE_S:
-                self._poll_at_once()
             while self._wait(self._schedule.wait_s):
                 self._poll_what_is_due()
             self._flush()
         except LinkClosedError:
             _LOG.error("Control is gone; the collector ends.")
 
-    def _poll_at_once(self) -> None:
-        until = time.monotonic() + _PRIMING_S
-        primed = self._wait(lambda: max(0.0, until - time.monotonic()))
-        # New settings may have brought a tick meanwhile: that one is as good.
-        if primed and self._schedule.wait_s() > 0:
-            self._hand_over(*self._poller.poll(self._schedule.now_ms()), "")
-
     def _poll_what_is_due(self) -> None:
-        tick = self._schedule.take()
-        if tick is not None:
+        for tick in self._schedule.take():
             self._poll(tick)
 
     def _poll(self, tick: Tick) -> None:
-        self._hand_over(*self._poller.poll(tick.timestamp_ms), tick.reason or "")
+        layout, poll = self._groups.poll(tick.interval_ms, tick.timestamp_ms)
+        self._hand_over(layout, poll, tick.reason or "")
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -117,30 +112,23 @@ class Collector:
 
     def _apply(self, config: Config) -> None:
         """Go on with other settings. It is between two polls, in the thread that polls."""
-        if config.interval_ms != self._config.interval_ms:
+        if config.groups != self._config.groups:
             self._poll_what_is_due()  # by the settings that were in force when it fell due
-            self._change_interval(config.interval_ms)
+        before_ms = self._groups.intervals_ms
+        self._groups.change(config)
+        if self._groups.intervals_ms != before_ms:
+            self._change_intervals()
         self._config = config
-        self._change_wanted(Wanted.of(config.fields()))
         self._adopt(config)
 
-    def _change_interval(self, interval_ms: int) -> None:
-        families.wait_at_most(families.time_limit_s(interval_ms / 1000), self._poller.sources)
-        self._poller.interval_ms = interval_ms
-        after_ms = self._schedule.change(interval_ms, self._newest_ms)
-        self._link.send(Kind.INTERVAL, interval_ms, after_ms)
-
-    def _change_wanted(self, wanted: Wanted) -> None:
-        if wanted != self._wanted:
-            self._wanted = wanted
-            self._poller.change_sources(self._sources(wanted))
-
-    def _sources(self, wanted: Wanted) -> tuple[Source, ...]:
-        limit_s = families.time_limit_s(self._config.interval_ms / 1000)
-        return families.sources(limit_s, wanted, frugal=True, ledger=self._ledger)
+    def _change_intervals(self) -> None:
+        intervals_ms = self._groups.intervals_ms
+        after_ms = self._schedule.change(intervals_ms, self._newest_ms)
+        self._link.send(Kind.INTERVALS, sorted(intervals_ms), after_ms)
+        self._layout_ids.clear()  # control forgets those of intervals that are gone
 
     def _hand_over(self, layout: Layout, poll: Poll, reason: str) -> None:
-        self._newest_ms = poll.timestamp_ms
+        self._newest_ms, interval_ms = poll.timestamp_ms, layout.interval_ms
         if self._link.unsent_bytes > _UNSENT_BYTES:
             if not self._unread:
                 _LOG.error(
@@ -148,17 +136,23 @@ class Collector:
                     os.getppid(),
                 )
             self._unread = True
+            self._lost_ms.add(interval_ms)
             return
-        if self._unread:
-            self._unread, reason = False, "control did not read"
-        if layout.identifier != self._layout_id:
-            self._link.send(Kind.LAYOUT, layout.identifier, layout.packed)
-            self._layout_id = layout.identifier
-        self._link.send(Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, reason)
-        if self._poller.left_out != self._told:
-            self._told = self._poller.left_out
+        self._unread = False
+        if interval_ms in self._lost_ms:
+            self._lost_ms.remove(interval_ms)
+            reason = "control did not read"
+        if layout.identifier != self._layout_ids.get(interval_ms):
+            self._link.send(Kind.LAYOUT, layout.identifier, layout.packed, interval_ms)
+            self._layout_ids[interval_ms] = layout.identifier
+        self._link.send(
+            Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, reason, interval_ms
+        )
+        left_out = self._groups.left_out
+        if left_out != self._told:
+            self._told = left_out
             self._link.send(Kind.NOTE, self._told)
-        if _AGENT in self._wanted.families:
+        if self._groups.has(_AGENT, interval_ms):
             self._link.send(Kind.LEDGER)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:

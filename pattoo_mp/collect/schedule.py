@@ -112,14 +112,14 @@ class Schedule:
         return boundary_ms
 
     def take(self) -> list[Tick]:
-        """The ticks that are due, in the order of their times. Each is given once."""
+        """The ticks that are due, in the order of their times, then of intervals. Each is given once."""
         now = self._now()
         due = [due for due in self._dues if now >= due.at]
         if due:
             self._floor = self._offset - self._shortest // 2
             self._patience = None
         ticks = [one.tick(now, self._stepped) for one in due]
-        return sorted(ticks, key=lambda tick: tick.timestamp_ms)
+        return sorted(ticks, key=lambda tick: (tick.timestamp_ms, tick.interval_ms))
 
     def _begin(self, intervals_ms: Iterable[int]) -> None:
         self._dues = [_Due(interval_ms * _NS_PER_MS, self._stepped) for interval_ms in intervals_ms]

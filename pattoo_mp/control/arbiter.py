@@ -188,7 +188,7 @@ class Arbiter:
             if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
                 if worker is self._collector:
                     now_ms = time.time_ns() // 1_000_000
-                    self._relay.collector_started(self._live.config.interval_ms, now_ms)
+                    self._relay.collector_started(self._live.config.groups, now_ms)
                 worker.start(self.in_child)
                 self._live.started(worker)
                 self._heard[worker] = time.monotonic()

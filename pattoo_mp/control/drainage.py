@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: The speed is that of so many posts, the last ones.
 _POSTS: Final = 20
-#: No server is posted to more often.
+#: No server is posted to more often, and one that is behind as often as this (`upload/drain.py`).
 _LEAST_SPACING_S: Final = 1.0
 #: A poll that had so many chances to be posted should have been.
 _CHANCES: Final = 3
@@ -32,26 +32,23 @@ class Drainage:
         """Forget the speed: nothing is left, or the server takes nothing any more."""
         self._taken.clear()
 
-    def polls_per_s(self, spacing_s: float) -> float | None:
+    def polls_per_s(self) -> float | None:
         """The speed; None if the server takes nothing.
 
-        `spacing_s` is what lies between two posts, for as long as there was only one.
+        As long as there was only one post, another is taken to follow it as soon as one may.
         """
         if not self._taken:
             return None
         first, *others = self._taken
         if not others:
-            return first[1] / spacing_s
+            return first[1] / _LEAST_SPACING_S
         between_s = others[-1][0] - first[0]
-        return sum(polls for _, polls in others) / max(between_s, spacing_s)
+        return sum(polls for _, polls in others) / max(between_s, _LEAST_SPACING_S)
 
 
-def spacing_s(interval_ms: int, jitter_s: float = 0.0) -> float:
-    """The time from one post to the next while the server is well.
-
-    `jitter_s` is for how long a post may be put off so that the agents of a site do not all post at once.
-    """
-    return max(interval_ms / 1000, jitter_s, _LEAST_SPACING_S)
+def spacing_s(interval_ms: int) -> float:
+    """The time from one post to the next while the server is well: `interval_ms` is the shortest."""
+    return max(interval_ms / 1000, _LEAST_SPACING_S)
 
 
 def is_behind(since_ms: int, spacing_ms: int, now_ms: int) -> bool:
@@ -59,9 +56,9 @@ def is_behind(since_ms: int, spacing_ms: int, now_ms: int) -> bool:
     return 0 < since_ms < now_ms - _CHANCES * spacing_ms
 
 
-def backlog(waiting: int, polls_per_s: float | None, interval_ms: int) -> dict[str, float | None]:
+def backlog(waiting: int, polls_per_s: float | None, new_per_s: float) -> dict[str, float | None]:
     """What is to be said of polls that wait although the server should have them."""
-    gone_s = gone_in_s(waiting, polls_per_s, interval_ms)
+    gone_s = gone_in_s(waiting, polls_per_s, new_per_s)
     return {
         "polls": waiting,
         "taken_per_s": None if polls_per_s is None else round(polls_per_s, 3),
@@ -69,12 +66,12 @@ def backlog(waiting: int, polls_per_s: float | None, interval_ms: int) -> dict[s
     }
 
 
-def gone_in_s(backlog: int, polls_per_s: float | None, interval_ms: int) -> float | None:
-    """When a backlog will be gone (s), with new polls added to it all the while.
+def gone_in_s(backlog: int, polls_per_s: float | None, new_per_s: float) -> float | None:
+    """When a backlog will be gone (s), with `new_per_s` polls added to it all the while.
 
     None if it is not, at this speed.
     """
     if polls_per_s is None:
         return None
-    shrinks_by = polls_per_s - 1000 / interval_ms
+    shrinks_by = polls_per_s - new_per_s
     return backlog / shrinks_by if shrinks_by > 0 else None

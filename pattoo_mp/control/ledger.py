@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.control.track import Track
 from pattoo_mp.messages import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 #: Gaps kept with when and why; older ones only in the counts.
 _GAPS: Final = 20
@@ -33,48 +37,78 @@ class Gap:
     reason: str
 
 
-@dataclass(slots=True)
 class Ledger:
     """Counts polls as they come in, and the ticks between them that did not.
 
-    Ticks are the multiples of the interval that was in force at their time, so what is missing
-    between two polls shows in their timestamps, whatever the reason was. `polled` is of this
-    control process.
+    Ticks are the multiples of each interval that was in force at their time, so what is missing
+    between two polls of an interval shows in their timestamps, whatever the reason was. `polled` is
+    of this control process; `last_poll_ms` is the newest poll of any interval.
     """
 
-    interval_ms: int
-    polled: int = 0
-    last_poll_ms: int = 0
-    missed: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    gaps: deque[Gap] = field(default_factory=lambda: deque(maxlen=_GAPS))
-    account: Account | None = None
-    _dropped_before: int = 0
-    # Since the newest poll: when the interval changed, and the ticks before that time.
-    _changed_ms: int = 0
-    _before_change: int = 0
+    def __init__(self, *intervals_ms: int) -> None:
+        self._tracks = {interval_ms: Track(interval_ms) for interval_ms in intervals_ms}
+        self.polled = 0
+        self.last_poll_ms = 0
+        self.missed: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.gaps: deque[Gap] = deque(maxlen=_GAPS)
+        self.account: Account | None = None
+        self._dropped_before = 0
 
-    def poll(self, timestamp_ms: int, reason: str) -> Gap | None:
+    @property
+    def intervals_ms(self) -> list[int]:
+        """Those in force, the shortest first."""
+        return sorted(self._tracks)
+
+    @property
+    def interval_ms(self) -> int:
+        """The shortest one: after so long there is another poll."""
+        return min(self._tracks)
+
+    @property
+    def polls_per_s(self) -> float:
+        """How many new polls come, of all intervals."""
+        return sum(1000 / interval_ms for interval_ms in self._tracks)
+
+    def poll(self, timestamp_ms: int, reason: str, interval_ms: int) -> Gap | None:
         """Count a poll; `reason` tells why ticks before it were missed. Returns the gap, if any."""
+        if not self.last_poll_ms:
+            self._begin(timestamp_ms)
+        track = self._tracks[interval_ms]
+        after_ms, why = track.newest_ms, track.excuse or reason
         gap = None
-        if self.last_poll_ms:
-            why = reason if self.polled else AGENT_WAS_DOWN
-            ticks = self._before_change + self._ticks_until(timestamp_ms)
-            if ticks:
-                self.missed[why] += ticks
-                gap = Gap(ticks, self.last_poll_ms, timestamp_ms, why)
-                self.gaps.append(gap)
+        ticks = track.poll(timestamp_ms)
+        if ticks:
+            self.missed[why] += ticks
+            gap = Gap(ticks, after_ms, timestamp_ms, why)
+            self.gaps.append(gap)
         self.polled += 1
         self.last_poll_ms = timestamp_ms
-        self._before_change = 0
         return gap
 
-    def change_interval(self, interval_ms: int, after_ms: int) -> None:
-        """Count by another interval what is due after `after_ms`."""
+    def excuse(self, reason: str) -> None:
+        """Say why ticks are missed of each interval before its next poll."""
+        for track in self._tracks.values():
+            track.excuse = track.excuse or reason
+
+    def change_intervals(self, intervals_ms: Collection[int], after_ms: int) -> None:
+        """Count by other intervals what is due after `after_ms`.
+
+        Those that stay go on. What is pending of those that go is told by a new one, if there is any.
+        """
+        gone = [track for ms, track in self._tracks.items() if ms not in intervals_ms]
+        new = [Track(ms) for ms in sorted(intervals_ms) if ms not in self._tracks]
+        staying = [track for ms, track in self._tracks.items() if ms in intervals_ms]
         if self.last_poll_ms:
-            self._before_change += self._ticks_until(after_ms + 1)
-            self._changed_ms = after_ms
-        self.interval_ms = interval_ms
+            for track in new:
+                track.begin(self.last_poll_ms, after_ms)
+        for track in gone:
+            track.count_until(after_ms + 1)
+            if new:
+                new[0].take_over(track)
+            elif track.pending:
+                min(staying, key=lambda one: one.interval_ms).take_over(track)
+        self._tracks = {track.interval_ms: track for track in (*staying, *new)}
 
     def settle(self, account: Account) -> None:
         """Take the spool's account; the first one tells also what was before this process."""
@@ -120,10 +154,10 @@ class Ledger:
             {"missed": self.missed, "dropped": self.dropped, "gaps": [asdict(g) for g in self.gaps]}
         )
 
-    def _ticks_until(self, timestamp_ms: int) -> int:
-        """The ticks since the newest poll that are not counted yet, up to before a time."""
-        since_ms = max(self.last_poll_ms, self._changed_ms)
-        return ticks_between(since_ms, timestamp_ms, self.interval_ms)
+    def _begin(self, newest_ms: int) -> None:
+        self.last_poll_ms = newest_ms
+        for track in self._tracks.values():
+            track.begin(newest_ms)
 
     def _go_on_from(self, account: Account) -> None:
         book = _read(account.book)
@@ -132,13 +166,10 @@ class Ledger:
         self.dropped += before
         self.missed += Counter(_counts(book.get("missed")))
         self.gaps.extendleft(reversed(_gaps(book.get("gaps"))))
-        if not self.polled:
-            self.last_poll_ms = account.newest_ms
-
-
-def ticks_between(earlier_ms: int, later_ms: int, interval_ms: int) -> int:
-    """How many ticks lie strictly between two times."""
-    return max(0, (later_ms - 1) // interval_ms - earlier_ms // interval_ms)
+        if account.newest_ms and not self.polled:
+            self._begin(account.newest_ms)
+            for track in self._tracks.values():
+                track.excuse = AGENT_WAS_DOWN
 
 
 def _read(book: str) -> dict[str, Any]:

@@ -101,8 +101,7 @@ class LiveConfig:
             _LOG.info("The configuration was read anew; nothing has changed.")
             return
         _LOG.info("The configuration was read anew; changed: %s.", ", ".join(changed))
-        if new.interval_ms != self.config.interval_ms:
-            _tell_of_interval(self.config.interval_ms / 1000, new.interval_ms / 1000)
+        _tell_of_intervals(self.config, new)
         self.config, self._number = new, self.last.number
         for worker in workers:
             self._give(worker)
@@ -119,10 +118,15 @@ class LiveConfig:
         self.last = Reading(self.last.number + 1, time.time_ns() // 1_000_000, **found)
 
 
-def _tell_of_interval(old_s: float, new_s: float) -> None:
-    _LOG.warning(
-        "polling_interval was %g s and is %g s. The server shows each series, its past too, in "
-        "steps of the newest interval.",
-        old_s,
-        new_s,
-    )
+def _tell_of_intervals(old: Config, new: Config) -> None:
+    for old_ms, before in old.groups.items():
+        for new_ms, after in new.groups.items():
+            names = [name for name in before if name in after]
+            if names and new_ms != old_ms:
+                _LOG.warning(
+                    "The interval of %s was %g s and is %g s. The server shows each series, its past "
+                    "too, in steps of the newest interval.",
+                    ", ".join(names),
+                    old_ms / 1000,
+                    new_ms / 1000,
+                )

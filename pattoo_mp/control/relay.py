@@ -14,6 +14,8 @@ from pattoo_mp.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pattoo_mp.channel import Channel
     from pattoo_mp.control.ledger import Ledger
     from pattoo_mp.control.recent import Counts
@@ -43,14 +45,13 @@ class Relay:
         self._upload_before = UploadState()
         self._noted = _NOTHING_NOTED
         self._last_layout_id = ""
-        self._new_collector = False
 
     def handle(self, worker: Worker, message: Message) -> None:
         """Act on one message of a worker."""
         if self.ledger.account is not None:
             self.recent.note(window_s(self.ledger.interval_ms), self.counts)
         match message:
-            case [Kind.LAYOUT | Kind.POLL | Kind.INTERVAL | Kind.LEDGER as kind, *fields]:
+            case [Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind, *fields]:
                 self._collector_said(worker, kind, fields)
             case [Kind.KEPT | Kind.UPLOAD | Kind.LEAVING as kind, *fields]:
                 self._uploader_said(worker, kind, fields)
@@ -63,14 +64,14 @@ class Relay:
             case _:
                 _LOG.error("The %s says what nobody understands: %.80r", worker.role.name, message)
 
-    def collector_started(self, interval_ms: int, now_ms: int) -> None:
-        """A new collector: what is missing before its first poll was missed by its absence.
+    def collector_started(self, intervals_ms: Collection[int], now_ms: int) -> None:
+        """A new collector: what is missing before its first polls was missed by its absence.
 
-        If its interval is another one, the ticks are of that from now on.
+        If its intervals are other ones, the ticks are of those from now on.
         """
-        self._new_collector = True
-        if interval_ms != self.ledger.interval_ms:
-            self.ledger.change_interval(interval_ms, max(now_ms, self.ledger.last_poll_ms))
+        if set(intervals_ms) != set(self.ledger.intervals_ms):
+            self._change_intervals(intervals_ms, max(now_ms, self.ledger.last_poll_ms))
+        self.ledger.excuse(_COLLECTOR_WAS_DOWN)
 
     def uploader_gone(self) -> None:
         """Take back what the uploader had; the next one gets it."""
@@ -125,8 +126,8 @@ class Relay:
         }
 
     def _collector_said(self, collector: Worker, kind: Kind, fields: list[Any]) -> None:
-        if kind == Kind.INTERVAL:
-            self.ledger.change_interval(*fields)
+        if kind == Kind.INTERVALS:
+            self._change_intervals(*fields)
         elif kind == Kind.LEDGER:
             self._tell_ledger(collector)
         else:
@@ -137,10 +138,8 @@ class Relay:
         if kind == Kind.LAYOUT:
             self.channel.add_layout(*fields)
             return
-        *poll, reason = fields
-        if self._new_collector:
-            self._new_collector, reason = False, _COLLECTOR_WAS_DOWN
-        gap = self.ledger.poll(poll[1], reason)
+        *poll, reason, interval_ms = fields
+        gap = self.ledger.poll(poll[1], reason, interval_ms)
         if gap is not None:
             _LOG.warning(
                 "%d ticks missed after %d ms, before %d ms (%s to %s): %s.",
@@ -157,6 +156,10 @@ class Relay:
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:
             self.ledger.dropped[CHANNEL_FULL] += self.channel.dropped - dropped
+
+    def _change_intervals(self, intervals_ms: Collection[int], after_ms: int) -> None:
+        self.ledger.change_intervals(intervals_ms, after_ms)
+        self.channel.keep_groups(intervals_ms)
 
     def _tell_ledger(self, collector: Worker) -> None:
         """Answer how it stands; not before the spool has told its part."""

@@ -42,12 +42,13 @@ def snapshot(
         "control": {"pid": os.getpid(), "started_ms": started_ms, **usage(os.getpid())},
         "workers": {worker.role.name: _worker(worker) for worker in workers},
         "interval_ms": ledger.interval_ms,
+        "intervals_ms": ledger.intervals_ms,
         "polls": _polls(relay),
         "missed": dict(ledger.missed),
         "gaps": [asdict(gap) for gap in ledger.gaps],
         "posts": {
             "server": upload.server,
-            "spacing_ms": round(spacing_s(ledger.interval_ms, live.config.jitter_s) * 1000),
+            "spacing_ms": round(spacing_s(ledger.interval_ms) * 1000),
             "count": upload.posts,
             "sent_bytes": upload.sent_bytes,
             "last_ms": upload.last_post_ms,
@@ -121,8 +122,8 @@ def _recent(relay: Relay) -> dict[str, float]:
 
 def _backlog(relay: Relay, status: dict[str, Any]) -> dict[str, float | None]:
     """What waits though the server should have it: nothing, as long as all goes its usual way."""
-    polls, interval_ms = status["polls"], status["interval_ms"]
+    polls, new_per_s = status["polls"], relay.ledger.polls_per_s
     if not is_behind(polls["oldest_waiting_ms"], status["posts"]["spacing_ms"], status["now_ms"]):
-        return backlog(0, None, interval_ms)
-    speed = relay.drainage.polls_per_s(spacing_s(interval_ms))
-    return backlog(polls["in_spool"] + polls["in_channel"], speed, interval_ms)
+        return backlog(0, None, new_per_s)
+    speed = relay.drainage.polls_per_s()
+    return backlog(polls["in_spool"] + polls["in_channel"], speed, new_per_s)

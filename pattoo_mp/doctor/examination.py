@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
@@ -53,7 +54,7 @@ class Examination:
         self._user = "the agent's user"
         self._origin = Origin("", "")
         self._ahead_s: float | None = None
-        self._measured: Measured | None = None
+        self._measured: list[Measured] = []
         self._hangs = False
 
     def parts(self) -> Iterator[Part]:
@@ -138,15 +139,26 @@ class Examination:
 
     def _families(self) -> Iterator[Finding]:
         fields = self._config.fields()
-        wanted = Wanted.of(fields)
-        wanted.paths.adopt()
-        self._measured = families.measure(self._origin, self._config.interval_ms, wanted)
-        yield from families.findings(self._measured, self._config.interval_ms / 1000)
+        every, shortest_s = Wanted.of(fields), self._config.shortest_s
+        groups = self._config.groups
+        every.paths.adopt()
+        for interval_ms, names in groups.items():
+            wanted = replace(every, families=names)
+            measured = families.measure(self._origin, interval_ms, wanted, shortest_s)
+            self._measured.append(measured)
+            group = ", ".join(names) if len(groups) > 1 else ""
+            yield from families.findings(measured, interval_ms / 1000, group)
+        if len(groups) > 1:
+            yield families.all_due(self._measured, shortest_s)
         yield from filters.findings(fields)
 
     def _spool(self) -> Iterator[Finding]:
         room = outage.look(paths.spool_file(self._config))
         yield from outage.findings(room, self._config.cache_directory)
-        if self._measured is not None:
-            poll_bytes = outage.bytes_a_poll(self._measured.layout, self._measured.poll)
+        if len(self._measured) == len(self._config.groups):
+            poll_bytes = sum(
+                outage.bytes_a_poll(measured.layout, measured.poll)
+                * (self._config.interval_ms / measured.layout.interval_ms)
+                for measured in self._measured
+            )
             yield outage.outage(self._config, room, poll_bytes)

@@ -63,9 +63,14 @@ class _Timed:
         return self.source.series(shape, host)
 
 
-def measure(origin: Origin, interval_ms: int, wanted: Wanted = DEFAULT) -> Measured:
-    """Poll a few times as the collector does, with the limits it has for those that hang."""
-    limit_s = families.time_limit_s(interval_ms / 1000)
+def measure(
+    origin: Origin, interval_ms: int, wanted: Wanted = DEFAULT, shortest_s: float | None = None
+) -> Measured:
+    """Poll a few times as the collector does, with the limits it has for those that hang.
+
+    `shortest_s` is the shortest interval in force, if that is another one.
+    """
+    limit_s = families.time_limit_s(shortest_s or interval_ms / 1000)
     timed = [_Timed(source) for source in families.sources(limit_s, wanted)]
     poller = Poller(timed, origin, interval_ms)
     families.prime()
@@ -87,19 +92,33 @@ def _by_family(timed: Sequence[_Timed]) -> dict[str, list[float]]:
     return sums
 
 
-def findings(measured: Measured, interval_s: float) -> Iterator[Finding]:
-    """A line for each family, for what is left out, and for the interval."""
+def findings(measured: Measured, interval_s: float, group: str = "") -> Iterator[Finding]:
+    """A line for each family, for what is left out, and for the interval.
+
+    `group` names the families where others have other intervals.
+    """
     for family, (first, *again) in measured.families.items():
         yield well(family, f"{units.time(median(again))}, {units.time(first)} the first time")
     for name, why in measured.left_out.items():
         yield _left_out(name, why)
     first, *again = measured.polls
     yield well(
-        "a whole poll",
+        f"a poll every {interval_s:g} s" if group else "a whole poll",
         f"{len(measured.layout.series)} datapoints in {units.time(median(again))}, "
         f"{units.time(max(again))} at worst, {units.time(first)} the first time",
     )
-    yield _interval(lowest_interval_s(max(again)), interval_s)
+    subject = f"interval of {group}" if group else "polling_interval"
+    yield _interval(subject, lowest_interval_s(max(again)), interval_s)
+
+
+def all_due(groups: Sequence[Measured], shortest_s: float) -> Finding:
+    """Whether polls of all groups, where they are due at once, leave the shortest interval its ticks."""
+    worst_s = sum(max(measured.polls[1:]) for measured in groups)
+    found = f"{units.time(worst_s)} at worst, one after the other; the shortest interval is "
+    found += f"{shortest_s:g} s"
+    if worst_s < shortest_s:
+        return well("all polls at once", found)
+    return trouble("all polls at once", found, "raise it: the polls of one wake-up cost it ticks")
 
 
 def lowest_interval_s(poll_s: float) -> float:
@@ -110,12 +129,12 @@ def lowest_interval_s(poll_s: float) -> float:
     return round(step * power, 6)
 
 
-def _interval(lowest_s: float, interval_s: float) -> Finding:
+def _interval(subject: str, lowest_s: float, interval_s: float) -> Finding:
     found = f"{interval_s:g} s; {lowest_s:g} s or more is safe on this host"
     if interval_s >= lowest_s:
-        return well("polling_interval", found)
+        return well(subject, found)
     return trouble(
-        "polling_interval",
+        subject,
         found,
         f"set it to {lowest_s:g} or more: a poll that does not end in time costs the next its tick",
     )

@@ -79,7 +79,7 @@ def findings(room: Room, directory: Path) -> Iterator[Finding]:
 
 
 def outage(config: Config, room: Room, poll_bytes: float) -> Finding:
-    """How long an outage may last from now on."""
+    """How long an outage may last from now on; `poll_bytes` are kept in each polling_interval."""
     held_s, (limit, advice) = held(config, room, poll_bytes)
     found = (
         f"{units.time(held_s)} of the server's fit, {units.size(poll_bytes)} every "

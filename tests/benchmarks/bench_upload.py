@@ -96,7 +96,7 @@ def test_link(benchmark: BenchmarkFixture, polled: Polls) -> None:
     poll = some[0]
 
     def over() -> None:
-        ours.send(Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, "")
+        ours.send(Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, "", 1000)
         theirs.receive()
 
     benchmark(over)

@@ -30,14 +30,22 @@ if TYPE_CHECKING:
 class Process:
     """A collector in a process of its own; we are its control."""
 
-    def __init__(self, home: Path, interval_ms: int, *, at_once: bool) -> None:
+    def __init__(
+        self,
+        home: Path,
+        interval_ms: int,
+        *,
+        at_once: bool,
+        intervals: dict[str, int] | None = None,
+    ) -> None:
         self.home = home
         self.adopted = home / "adopted"
         self.heard: list[Message] = []
         self.link, theirs = Link.pair()
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(theirs, config_in(home, interval_ms=interval_ms), at_once=at_once)
+            config = config_in(home, interval_ms=interval_ms, intervals=intervals or {})
+            self._be(theirs, config, at_once=at_once)
         theirs.close()
 
     def _be(self, link: Link, config: Config, *, at_once: bool) -> None:
@@ -105,9 +113,9 @@ def test_the_interval_changes_between_two_polls(home: Path, started: list[Proces
         match kind:
             case Kind.LAYOUT:
                 layouts[fields[0]] = Layout.unpack(fields[1])
-            case Kind.INTERVAL:
+            case Kind.INTERVALS:
                 assert fields[1] // interval_ms == newest // interval_ms or not newest
-                interval_ms, boundary = fields
+                (interval_ms,), boundary = fields
                 boundaries.append(boundary)
                 newest = max(newest, boundary)
             case Kind.POLL:
@@ -137,7 +145,7 @@ def test_the_same_interval_again_changes_no_tick(home: Path, started: list[Proce
     process = started[0]
     process.settle(1, 50)
     process.wait_for_polls(3)
-    assert Kind.INTERVAL not in {message[0] for message in process.heard}
+    assert Kind.INTERVALS not in {message[0] for message in process.heard}
 
 
 def test_a_message_that_nobody_understands_does_no_harm(home: Path, started: list[Process]) -> None:
@@ -177,3 +185,59 @@ def test_the_ledger_of_a_poll_is_that_after_the_poll_before(
     wait_for(lambda: newest_values(process) == [7, 1], what="the ledger in a poll")
     keys = [series.key for series in layouts(process)[-1].series]
     assert keys == ["agent_polled", "agent_missed"]
+
+
+def polls(process: Process) -> list[tuple[int, int]]:
+    """The time of each poll so far, and its interval."""
+    return [(m[2], m[5]) for m in process.hear() if m[0] == Kind.POLL]
+
+
+def test_each_group_is_polled_at_its_own_interval(home: Path, started: list[Process]) -> None:
+    """Each with its own layout, told once; what is due together comes together, times never go back."""
+    own = {"memory": 40, "network": 120, "partitions": 120}
+    started.append(Process(home, 20, at_once=False, intervals=own))
+    process = started[0]
+    wait_for(lambda: [ms for _, ms in polls(process)].count(120) >= 3, what="polls of each")
+    found = {layout.interval_ms: {s.key for s in layout.series} for layout in layouts(process)}
+    assert sorted(found) == [20, 40, 120]
+    assert len(layouts(process)) == 3
+    assert "memory_total" in found[40] - found[20] - found[120]
+    assert "disk_partition_disk_usage_used" in found[120] - found[20] - found[40]
+    told = polls(process)
+    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
+    assert all(time % interval_ms == 0 for time, interval_ms in told)
+    assert len(set(told)) == len(told)
+
+
+def test_each_group_with_a_far_first_tick_is_polled_at_once(
+    home: Path, started: list[Process]
+) -> None:
+    """Once, all at one moment, and before the others go on."""
+    own = {"memory": 43_200_000, "network": 20}
+    started.append(Process(home, 86_400_000, at_once=True, intervals=own))
+    process = started[0]
+    process.wait_for_polls(5)
+    (first, *_), told = polls(process), polls(process)
+    assert {ms for time, ms in told if time == first[0]} >= {43_200_000, 86_400_000}
+    assert {ms for time, ms in told if time > first[0]} == {20}
+    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
+
+
+def test_a_family_moves_to_another_group_between_two_polls(
+    home: Path, started: list[Process]
+) -> None:
+    """Into a new group, into the old one again: the boundary is told, and times never go back."""
+    started.append(Process(home, 20, at_once=False))
+    process = started[0]
+    process.wait_for_polls(2)
+    for number, own in enumerate(({"memory": 50}, {}), 1):
+        config = config_in(home, interval_ms=20, intervals=own)
+        process.link.send(Kind.SETTINGS, number, config.fields())
+        wait_for(lambda n=number: [Kind.APPLIED, n] in process.hear(), what="its answer")  # type: ignore[misc]
+        process.wait_for_polls(len(polls(process)) + 6)
+    assert [m[1] for m in process.heard if m[0] == Kind.INTERVALS] == [[20, 50], [20]]
+    assert {ms for _, ms in polls(process)} == {20, 50}
+    told = polls(process)
+    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
+    assert "memory_total" in {series.key for series in layouts(process)[-1].series}
+    assert {m[4] for m in process.heard if m[0] == Kind.POLL} <= {"", "late"}

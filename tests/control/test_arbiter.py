@@ -37,12 +37,12 @@ FATAL_STATUS = 9
 def polling(link: Link) -> None:
     """Poll until told otherwise."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    link.send(Kind.LAYOUT, "a", b"")
+    link.send(Kind.LAYOUT, "a", b"", INTERVAL_MS)
     tick = time.time_ns() // 1_000_000 // INTERVAL_MS
     while True:
         tick += 1
         select.select([], [], [], INTERVAL_MS / 1000)
-        link.send(Kind.POLL, "a", tick * INTERVAL_MS, b"", "")
+        link.send(Kind.POLL, "a", tick * INTERVAL_MS, b"", "", INTERVAL_MS)
 
 
 def keeping(link: Link) -> None:

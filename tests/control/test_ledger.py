@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.control.ledger import Gap, Ledger, ticks_between
+from pattoo_mp.control.ledger import Gap, Ledger
 from pattoo_mp.messages import Account
 
 
@@ -14,7 +16,7 @@ def ledger_of(*timestamps: int, reason: str = "why") -> Ledger:
     """A ledger of one poll a second that saw these."""
     ledger = Ledger(1000)
     for timestamp in timestamps:
-        ledger.poll(timestamp, reason)
+        ledger.poll(timestamp, reason, 1000)
     return ledger
 
 
@@ -37,7 +39,7 @@ def test_missed_ticks_are_counted_by_reason() -> None:
     """Several gaps of one reason add up; another reason is apart."""
     ledger = Ledger(1000)
     for timestamp, reason in ((1000, ""), (3000, "late"), (6000, "late"), (8000, "down")):
-        ledger.poll(timestamp, reason)
+        ledger.poll(timestamp, reason, 1000)
     assert ledger.missed == {"late": 3, "down": 1}
 
 
@@ -71,63 +73,46 @@ def test_only_the_newest_gaps_are_kept() -> None:
     assert ledger.missed == {"why": 49}
 
 
-@pytest.mark.parametrize(
-    ("earlier", "later", "ticks"),
-    [(0, 1000, 0), (0, 1001, 1), (1, 1000, 0), (999, 1001, 1), (1000, 1000, 0), (1000, 3000, 1),
-     (1500, 1600, 0), (3000, 1000, 0)],
-)  # fmt: skip
-def test_ticks_between_are_those_strictly_between(earlier: int, later: int, ticks: int) -> None:
-    """Neither end counts."""
-    assert ticks_between(earlier, later, 1000) == ticks
-
-
-@given(st.integers(0, 5000), st.integers(0, 5000), st.integers(1, 700))
-def test_ticks_between_counts_multiples(earlier: int, later: int, interval: int) -> None:
-    """It agrees with counting them one by one."""
-    expected = sum(1 for t in range(earlier + 1, later) if t % interval == 0)
-    assert ticks_between(earlier, later, interval) == expected
-
-
 def test_a_changed_interval_misses_nothing_by_itself() -> None:
     """The last poll of the old interval, the first of the new one, and the next."""
     ledger = ledger_of(1000, 2000)
-    ledger.change_interval(300, 2700)
+    ledger.change_intervals({300}, 2700)
     for timestamp in (3000, 3300):
-        ledger.poll(timestamp, "why")
+        ledger.poll(timestamp, "why", 300)
     assert not ledger.missed
 
 
 def test_ticks_are_counted_by_the_interval_that_was_in_force() -> None:
     """3000 and 4000 of the old one up to 4500, then 4600 to 4900 of the new one: one gap."""
     ledger = ledger_of(1000, 2000)
-    ledger.change_interval(100, 4500)
-    assert ledger.poll(5000, "late") == Gap(6, 2000, 5000, "late")
+    ledger.change_intervals({100}, 4500)
+    assert ledger.poll(5000, "late", 100) == Gap(6, 2000, 5000, "late")
     assert ledger.missed == {"late": 6}
 
 
 def test_a_tick_at_the_moment_of_the_change_is_one_of_the_old_interval() -> None:
     """It is counted once, though it is a multiple of both."""
     ledger = ledger_of(1000)
-    ledger.change_interval(500, 2000)
-    ledger.poll(2500, "why")
+    ledger.change_intervals({500}, 2000)
+    ledger.poll(2500, "why", 500)
     assert ledger.missed == {"why": 1}
 
 
 def test_several_changes_without_a_poll_between_them_add_up() -> None:
     """2000 by the first, none by the second, 3000 to 3200 by the third."""
     ledger = ledger_of(1000)
-    ledger.change_interval(10_000, 2500)
-    ledger.change_interval(100, 2950)
-    ledger.poll(3300, "why")
+    ledger.change_intervals({10_000}, 2500)
+    ledger.change_intervals({100}, 2950)
+    ledger.poll(3300, "why", 100)
     assert ledger.missed == {"why": 4}
 
 
 def test_a_change_before_anything_was_polled_counts_all_by_the_new_interval() -> None:
     """Also the ticks that the account of an earlier agent shows to be missing."""
     ledger = Ledger(1000)
-    ledger.change_interval(500, 4700)
+    ledger.change_intervals({500}, 4700)
     ledger.settle(Account(kept=1, waiting=1, newest_ms=4000))
-    ledger.poll(5500, "")
+    ledger.poll(5500, "", 500)
     assert ledger.missed == {"the agent was down": 2}
 
 
@@ -141,12 +126,105 @@ def test_every_tick_is_polled_or_missed_whatever_changes(
         ticks += sum(1 for t in range(now + 1, now + pause + 1) if t % interval == 0)
         now += pause
         if polled and now % interval == 0 and now > ledger.last_poll_ms:
-            ledger.poll(now, "why")
+            ledger.poll(now, "why", interval)
         else:
-            ledger.change_interval(another, now)
+            ledger.change_intervals({another}, now)
             interval = another
     last = now + 10_000 // interval * interval + interval
     last -= last % interval
     ticks += sum(1 for t in range(now + 1, last + 1) if t % interval == 0)
-    ledger.poll(last, "why")
+    ledger.poll(last, "why", interval)
     assert ledger.missed.total() + ledger.polled - 1 == ticks
+
+
+def two_tracks() -> Ledger:
+    """A ledger of a poll every 0.1 s and one every 3 s, both polled at 3 s."""
+    ledger = Ledger(100, 3000)
+    for interval_ms in (100, 3000):
+        ledger.poll(3000, "", interval_ms)
+    return ledger
+
+
+def test_each_interval_is_counted_by_its_own_ticks() -> None:
+    """A gap of one is none of the other, and is told from its own polls."""
+    ledger = two_tracks()
+    assert ledger.poll(3300, "late", 100) == Gap(2, 3000, 3300, "late")
+    assert ledger.poll(9000, "?", 3000) == Gap(1, 3000, 9000, "?")
+    assert ledger.missed == {"late": 2, "?": 1}
+    assert (ledger.intervals_ms, ledger.interval_ms, ledger.last_poll_ms) == (
+        [100, 3000],
+        100,
+        9000,
+    )
+    assert ledger.polls_per_s == pytest.approx(10 + 1 / 3)
+
+
+def test_the_first_poll_of_any_interval_begins_the_account_of_all() -> None:
+    """One that is missing before its own first poll is missed all the same."""
+    ledger = Ledger(1000, 3000)
+    ledger.poll(2000, "", 1000)
+    assert ledger.poll(6000, "late", 3000) == Gap(1, 2000, 6000, "late")
+
+
+def test_after_a_restart_each_interval_goes_on_from_the_newest_poll() -> None:
+    """Of whatever interval that was: what the agent's absence cost each is its own."""
+    ledger = Ledger(1000, 3000)
+    ledger.settle(Account(kept=1, waiting=1, newest_ms=2000))
+    ledger.poll(7000, "?", 1000)
+    ledger.poll(8000, "?", 1000)
+    ledger.poll(9000, "?", 3000)
+    assert ledger.missed == {"the agent was down": 6}
+    assert [gap.ticks for gap in ledger.gaps] == [4, 2]
+
+
+def test_an_interval_that_stays_is_not_touched_by_a_change() -> None:
+    """Its ticks are counted from its own polls, whatever comes and goes beside it."""
+    ledger = two_tracks()
+    ledger.change_intervals({500, 3000}, 4000)
+    assert ledger.poll(9000, "late", 3000) == Gap(1, 3000, 9000, "late")
+
+
+def test_what_is_pending_of_an_interval_that_goes_is_told_by_a_new_one() -> None:
+    """3100, 3200 and 3300 of the old one; 3500 and 4000 of the new one."""
+    ledger = two_tracks()
+    ledger.change_intervals({500, 3000}, 3300)
+    assert ledger.poll(4500, "late", 500) == Gap(5, 3000, 4500, "late")
+
+
+def test_what_is_pending_is_told_by_one_that_stays_where_there_is_no_new_one() -> None:
+    """A family that moved into a group that there was already."""
+    ledger = two_tracks()
+    ledger.change_intervals({3000}, 3300)
+    assert ledger.poll(6000, "late", 3000) == Gap(3, 3000, 6000, "late")
+
+
+INTERVALS_MS = st.sets(st.integers(1, 700), min_size=1, max_size=3)
+
+
+@given(
+    INTERVALS_MS,
+    st.lists(st.tuples(INTERVALS_MS, st.integers(0, 2000), st.booleans()), max_size=20),
+)
+def test_every_tick_of_every_interval_is_polled_or_missed(
+    first: set[int], steps: list[tuple[set[int], int, bool]]
+) -> None:
+    """It agrees with counting them, those of each interval as long as it was in force."""
+    ledger, intervals, now, ticks = Ledger(*first), first, 1, 0
+    for interval in first:
+        ledger.poll(now, "", interval)
+    for others, pause, is_polled in steps:
+        ticks += sum((now + pause) // interval - now // interval for interval in intervals)
+        now += pause
+        if is_polled:
+            for interval in intervals:
+                if pause and now % interval == 0:
+                    ledger.poll(now, "why", interval)
+        else:
+            ledger.change_intervals(others, now)
+            intervals = others
+    common = math.lcm(*intervals)
+    last = (now // common + 1) * common
+    for interval in intervals:
+        ticks += last // interval - now // interval
+        ledger.poll(last, "why", interval)
+    assert ledger.missed.total() + ledger.polled - len(first) == ticks

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEVER = float("inf")
 FINE: dict[str, Any] = {
-    "interval_ms": 300_000,
+    "intervals_ms": [300_000],
     "polls": {"since_start": 12, "in_channel": 1, "in_spool": 2, "dropped": {}},
     "posts": {"failing_since_ms": 0, "last_error": "an old one"},
     "workers": {"uploader": {"pid": 7, "last_death": "signal SIGKILL", "troubles": {}}},

@@ -31,13 +31,17 @@ class Rig:
         )
         self.uploader.link, self.far = Link.pair()
 
-    def layout(self, identifier: str) -> None:
+    def layout(self, identifier: str, interval_ms: int = 1000) -> None:
         """Hear of a layout from the collector."""
-        self.relay.handle(self.collector, [Kind.LAYOUT, identifier, identifier.encode()])
+        message = [Kind.LAYOUT, identifier, identifier.encode(), interval_ms]
+        self.relay.handle(self.collector, message)
 
-    def poll(self, second: int, layout: str = "a", reason: str = "") -> None:
+    def poll(
+        self, second: int, layout: str = "a", reason: str = "", interval_ms: int = 1000
+    ) -> None:
         """Hear of a poll from the collector, and pass it on."""
-        self.relay.handle(self.collector, [Kind.POLL, layout, second * 1000, b"", reason])
+        message = [Kind.POLL, layout, second * 1000, b"", reason, interval_ms]
+        self.relay.handle(self.collector, message)
         self.relay.lease_to(self.uploader)
 
     def kept(self, sequence: int) -> None:
@@ -96,7 +100,7 @@ def test_layouts_that_take_turns_in_one_lease_are_all_told(rig: Rig) -> None:
     """Each poll's layout is known before the poll comes, wherever the uploader commits between."""
     for number, layout in enumerate(("a", "b", "a"), 1):
         rig.layout(layout)
-        rig.relay.handle(rig.collector, [Kind.POLL, layout, number * 1000, b"", ""])
+        rig.relay.handle(rig.collector, [Kind.POLL, layout, number * 1000, b"", "", 1000])
     rig.relay.lease_to(rig.uploader)
     assert rig.heard() == [
         ["layout", "a"], ["poll", 1], ["layout", "b"], ["poll", 2], ["layout", "a"], ["poll", 3],
@@ -147,7 +151,7 @@ def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
     """Whatever the new one says, and for its first poll only."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.collector_started(1000, 0)
+    rig.relay.collector_started({1000}, 0)
     rig.poll(4, reason="?")
     rig.poll(6, reason="late")
     assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
@@ -157,8 +161,8 @@ def test_a_collector_says_from_when_on_it_polls_at_another_interval(rig: Rig) ->
     """Ticks before that time are of the old one: 2 and 3 s; after it of the new: 4 and 4.5 s."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.handle(rig.collector, [Kind.INTERVAL, 500, 3700])
-    rig.poll(5, reason="late")
+    rig.relay.handle(rig.collector, [Kind.INTERVALS, [500], 3700])
+    rig.poll(5, reason="late", interval_ms=500)
     assert rig.relay.ledger.missed == {"late": 4}
     assert rig.relay.ledger.interval_ms == 500
 
@@ -167,8 +171,8 @@ def test_a_new_collector_may_have_another_interval(rig: Rig) -> None:
     """It counts from its start: 2 s by the old one, 3, 3.5, 4 and 4.5 s by the new one."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.collector_started(500, 2600)
-    rig.poll(5)
+    rig.relay.collector_started({500}, 2600)
+    rig.poll(5, interval_ms=500)
     assert rig.relay.ledger.missed == {"the collector was down": 5}
 
 
@@ -176,9 +180,42 @@ def test_a_new_collector_of_a_clock_set_back_counts_from_the_newest_poll(rig: Ri
     """What was polled is not missed."""
     rig.layout("a")
     rig.poll(10)
-    rig.relay.collector_started(500, 2000)
-    rig.poll(11)
+    rig.relay.collector_started({500}, 2000)
+    rig.poll(11, interval_ms=500)
     assert rig.relay.ledger.missed == {"the collector was down": 1}
+
+
+def groups(rig: Rig, *intervals_ms: int) -> None:
+    """Begin with groups of these intervals, a layout for each."""
+    rig.relay.handle(rig.collector, [Kind.INTERVALS, list(intervals_ms), 0])
+    for interval_ms in intervals_ms:
+        rig.layout(f"every {interval_ms}", interval_ms)
+
+
+def test_each_group_has_its_layout_whenever_its_polls_come(rig: Rig) -> None:
+    """A layout that came long before its poll, and before others that took its turn, is there."""
+    groups(rig, 1000, 3000)
+    for second in (1, 2, 3):
+        rig.poll(second, "every 1000")
+        rig.kept(second)
+    rig.heard()
+    rig.poll(3, "every 3000", interval_ms=3000)
+    rig.poll(4, "every 1000")
+    assert rig.heard() == [
+        ["layout", "every 3000"], ["poll", 4], ["layout", "every 1000"], ["poll", 5],
+    ]  # fmt: skip
+
+
+def test_a_new_collector_excuses_the_first_poll_of_each_group(rig: Rig) -> None:
+    """Also where the seldom group's comes long after the other's."""
+    groups(rig, 1000, 3000)
+    rig.poll(3, interval_ms=3000)
+    rig.poll(3)
+    rig.relay.collector_started({1000, 3000}, 0)
+    rig.poll(5, reason="?")
+    rig.poll(7, reason="late")
+    rig.poll(9, reason="?", interval_ms=3000)
+    assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
 def test_a_worker_says_which_settings_it_goes_by(rig: Rig) -> None:
@@ -199,9 +236,9 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
 def test_what_the_server_takes_of_a_backlog_has_a_speed(rig: Rig) -> None:
     """From the second account on: the first tells of what was before."""
     rig.account(kept=100, delivered=40, waiting=60)
-    assert rig.relay.drainage.polls_per_s(1) is None
+    assert rig.relay.drainage.polls_per_s() is None
     rig.account(kept=100, delivered=50, waiting=50)
-    assert rig.relay.drainage.polls_per_s(1) == 10
+    assert rig.relay.drainage.polls_per_s() == 10
 
 
 @pytest.mark.parametrize("end", [{"waiting": 0, "delivered": 100}, {"failing": 7, "waiting": 50}])
@@ -212,7 +249,7 @@ def test_the_speed_is_forgotten_with_the_backlog_and_with_a_failure(
     rig.account(kept=100, delivered=40, waiting=60)
     rig.account(kept=100, delivered=50, waiting=50)
     rig.account(**{"kept": 100, "delivered": 50, **end})
-    assert rig.relay.drainage.polls_per_s(1) is None
+    assert rig.relay.drainage.polls_per_s() is None
 
 
 def test_a_new_uploader_begins_its_speed_anew(rig: Rig) -> None:
@@ -220,7 +257,7 @@ def test_a_new_uploader_begins_its_speed_anew(rig: Rig) -> None:
     rig.account(kept=100, delivered=40, waiting=60)
     rig.account(kept=100, delivered=50, waiting=50)
     rig.new_uploader()
-    assert rig.relay.drainage.polls_per_s(1) is None
+    assert rig.relay.drainage.polls_per_s() is None
 
 
 def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
@@ -267,7 +304,7 @@ def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Ri
     assert later.missed == {"late": 2}
     assert later.total_polled == 5
     assert later.unaccounted(0) == 0
-    later.poll(10_000, "late")
+    later.poll(10_000, "late", 1000)
     assert later.missed == {"late": 2, "the agent was down": 2}
     assert [gap.reason for gap in later.gaps] == ["late", "the agent was down"]
 

@@ -68,6 +68,27 @@ def test_an_interval_that_is_too_short_is_trouble() -> None:
     assert short.advice.startswith("set it to 0.02 or more")
 
 
+def test_a_group_is_told_by_its_families_and_its_interval() -> None:
+    """Where there are several; each has a safe interval of its own."""
+    told = families.findings(measured(polls=(0.1, 0.004, 0.004)), 0.01, "memory, network")
+    group = {f.subject: f for f in told}
+    assert group["interval of memory, network"].state is State.TROUBLE
+    assert "in 4 ms, 4 ms at worst" in group["a poll every 0.01 s"].found
+
+
+@pytest.mark.parametrize(
+    ("shortest_s", "state"), [(0.2, State.WELL), (0.07, State.WELL), (0.05, State.TROUBLE)]
+)
+def test_all_groups_at_once_must_leave_the_shortest_interval_its_ticks(
+    shortest_s: float, state: State
+) -> None:
+    """The slowest polls of each, one after the other; the first of each does not count."""
+    groups = [measured(polls=(9.0, 0.01, 0.02)), measured(polls=(9.0, 0.04, 0.03))]
+    found = families.all_due(groups, shortest_s)
+    assert found.state is state
+    assert found.found.startswith("60 ms at worst")
+
+
 def test_what_a_host_does_not_give_is_no_trouble() -> None:
     """The polls go on without it."""
     why = "NotImplementedError: the kernel gives no processor frequency"

@@ -14,8 +14,8 @@ import pytest
 from pattoo_mp.control.reloading import reload
 from pattoo_mp.control.verbs import Agent as Asked
 from pattoo_mp.errors import PattooError
-from pattoo_mp.spool.store import Spool
 from tests.support.agent import NAME
+from tests.support.arrived import assert_every_tick_is_there, kept, sent
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from tests.support.server import PattooServer
 
     MakeAgent = Callable[..., Agent]
-
-#: A poll's time, and the interval that its datapoints name; both in ms.
-Sent = tuple[int, int]
 
 
 def set_interval(agent: Agent, seconds: float | str) -> None:
@@ -54,41 +51,6 @@ def wait_for_polls(agent: Agent, count: int = 1) -> None:
     """Wait until so many more are made."""
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] >= polled + count, what="more polls")
-
-
-def sent(server: PattooServer) -> list[Sent]:
-    """What has arrived, in the order in which it did."""
-    return [
-        found
-        for post in server.posts
-        for found in dict.fromkeys(
-            (point["pattoo_timestamp"], int(point["pattoo_agent_polling_interval"]))
-            for point in post.datapoints()
-        )
-    ]
-
-
-def kept(agent: Agent) -> list[Sent]:
-    """What still waits in the spool of a stopped agent, in order."""
-    spool = Spool(agent.spool)
-    try:
-        polls = [spooled.poll for spooled in spool.oldest(1000)]
-        return [(poll.timestamp_ms, spool.layout(poll.layout_id).interval_ms) for poll in polls]
-    finally:
-        spool.close()
-
-
-def assert_every_tick_is_there(polls: list[Sent]) -> None:
-    """Assert that none is missing, and none comes twice, whatever interval was in force.
-
-    Where the interval changes there must have been a moment with neither a tick of the old one
-    between the poll before and that moment, nor one of the new one between it and the poll after.
-    """
-    for (before, old), (after, new) in pairwise(polls):
-        assert before < after
-        assert before % old == 0
-        assert after % new == 0
-        assert after - before == old if new == old else after - new < before + old
 
 
 @pytest.mark.timeout(120)

@@ -12,7 +12,7 @@ from pattoo_mp.settings import defaults
 
 def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds
     """Everything below `home`, a poll every 0.1 s, nobody's server; and what is said otherwise."""
-    choices: dict[str, Any] = {n: v for n, v in defaults().items() if isinstance(v, tuple)}
+    choices: dict[str, Any] = {n: v for n, v in defaults().items() if isinstance(v, (tuple, dict))}
     usual = Config(
         **choices,
         top_processes=5,

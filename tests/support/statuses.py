@@ -33,6 +33,7 @@ def status(**changes: object) -> dict[str, Any]:
         },
         "workers": {"collector": worker(), "uploader": worker(pid=8, memory_bytes=32_800_000)},
         "interval_ms": 10_000,
+        "intervals_ms": [10_000],
         "polls": {
             "polled": 1000, "delivered": 999, "in_channel": 0, "in_spool": 1, "quarantined": 0,
             "dropped": {}, "unaccounted": 0, "since_start": 360, "last_ms": NOON_MS - 250,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pattoo_mp.catalogue import in_words
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, number, rate, time
 from pattoo_mp.cli.terminal import printable
@@ -84,7 +85,9 @@ def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:
 
 def _traffic(status: Status) -> Iterator[Row]:
     polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
-    yield Row("Last poll", f"{time(polls['last_ms'])}, every {status['interval_ms'] / 1000:g} s")
+    # A control process of an earlier release knows of one interval only.
+    every = in_words(status.get("intervals_ms") or [status["interval_ms"]])
+    yield Row("Last poll", f"{time(polls['last_ms'])}, every {every}")
     yield Row("Server", posts["server"] or "not known yet")
     yield Row("Last post", time(posts["last_ms"]))
     if polls["last_delivered_ms"]:

@@ -35,7 +35,18 @@ def test_the_last_gap_is_told_with_when_and_why() -> None:
 
 def test_an_interval_below_a_second_is_told_exactly() -> None:
     """No rounding to 0 s."""
-    assert report(interval_ms=100)["Last poll"].endswith(", every 0.1 s")
+    assert report(interval_ms=100, intervals_ms=[100])["Last poll"].endswith(", every 0.1 s")
+
+
+def test_each_interval_is_told() -> None:
+    """Where groups of families have their own."""
+    told = report(interval_ms=100, intervals_ms=[100, 60_000])
+    assert told["Last poll"].endswith(", every 0.1 s, 60 s")
+
+
+def test_a_control_process_of_an_earlier_release_has_one_interval() -> None:
+    """It says so in one number."""
+    assert report(intervals_ms=[])["Last poll"].endswith(", every 10 s")
 
 
 def test_what_has_not_happened_yet_was_never() -> None:
