@@ -50,3 +50,13 @@ def test_a_directory_of_somebody_else_in_a_public_place_is_refused(home: Path) -
     with pytest.raises(PermissionError):
         private.make_directory(home / "run")
     home.chmod(0o700)
+
+
+def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_aside(home: Path) -> None:
+    """The new one is for its owner alone, whatever the old one was."""
+    (home / "note").write_text("old")
+    (home / "note").chmod(0o644)
+    private.replace_file(home / "note", "new")
+    assert (home / "note").read_text() == "new"
+    assert (home / "note").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in home.iterdir()] == ["note"]

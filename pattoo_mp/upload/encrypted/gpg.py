@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import gnupg
 
 from pattoo_mp.errors import KeyringError
+from pattoo_mp.upload.encrypted.orphans import taken_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,8 +69,9 @@ class Gpg:
                 self._holder = _begin_agent(home)
                 yield
             finally:
-                self._end_holder()
                 _end_agent(home)
+                with taken_in("gpg-agent"):
+                    self._end_holder()
                 library.gnupghome = str(self._home)
 
     def close(self) -> None:
@@ -108,9 +110,10 @@ class Gpg:
         """Add public keys, in armor; their fingerprints."""
         return self._do(lambda it: set(map(str, it.import_keys(key).fingerprints)))
 
-    def remove(self, fingerprint: str) -> None:
-        """Remove a public key."""
-        self._do(lambda it: it.delete_keys(fingerprint))
+    def remove(self, fingerprints: set[str]) -> None:
+        """Remove public keys."""
+        if fingerprints:
+            self._do(lambda it: it.delete_keys(list(fingerprints)))
 
     def decrypt(self, message: str, pass_phrase: str) -> bytes:
         """What was encrypted to a key of ours, which `pass_phrase` opens."""

@@ -66,7 +66,7 @@ class Handshake:
                 pass_phrase = self._agree(offer, own, fingerprint)
             except (FailedError, KeyringError):
                 if is_new:
-                    self._gpg.remove(fingerprint)
+                    self._gpg.remove({fingerprint})
                 raise
         if is_new:
             self._known.remember(self._transport.agent_url, fingerprint)
@@ -100,11 +100,11 @@ class Handshake:
         if added == {known}:
             return known, False
         if len(added) != 1 or own.fingerprint in added:
-            self._remove(added - {known, own.fingerprint})
+            self._gpg.remove(added - {known, own.fingerprint})
             raise _denied("the server gives a key that cannot be its own; expected one public key")
         (fingerprint,) = added
         if known:
-            self._remove(added)
+            self._gpg.remove(added)
             raise _denied(
                 f"the server's key has changed, from {known} to {fingerprint}: nothing is sent under "
                 f"it. If the server has a new key, remove its line from {self._known.path}; if not, "
@@ -134,10 +134,6 @@ class Handshake:
                 f"{error}: our key {own.fingerprint} does not open the server's nonce; the server may "
                 f"have an older key of this agent, which has to go from its key ring"
             ) from None
-
-    def _remove(self, fingerprints: set[str]) -> None:
-        for fingerprint in fingerprints:
-            self._gpg.remove(fingerprint)
 
     def _ask(self, method: str, page: str, content: dict[str, str] | None = None) -> Answer:
         if time.monotonic() >= self._due:

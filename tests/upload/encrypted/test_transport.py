@@ -265,6 +265,14 @@ def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: Decrypting
     assert transport.post(AGENT_ID, BODY).delivered
 
 
+def test_a_handshake_is_bounded_as_a_whole(keyring: Keyring, decrypting: DecryptingServer) -> None:
+    """Where each step is quick enough for itself, and all of them together are not."""
+    plain = Transport(at(decrypting.port))
+    outcome = EncryptedTransport(plain, keyring, whole_s=0).post(AGENT_ID, BODY)
+    assert outcome.error == "the server is too slow for an exchange of keys"
+    assert decrypting.asked == []
+
+
 def test_a_post_after_close_ends_at_once(
     transport: EncryptedTransport, decrypting: DecryptingServer
 ) -> None:
