@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.text_directory import Directory
 from pattoo_mp.collect.textfile import MOST_SERIES, TextFiles
 from pattoo_mp.model import COUNTER64, FLOAT
+from tests.support.agent import ROOT
 from tests.support.hosts import again, polled
 from tests.support.sources import sources_of
 from tests.support.waiting import wait_for
@@ -150,6 +152,20 @@ def test_without_the_library_it_is_said_what_to_install(
         "textfile": "ImportError: prometheus_client is not installed; "
         "expected the extra `textfile` of pattoo_mp"
     }
+
+
+def test_the_library_is_loaded_only_for_a_directory() -> None:
+    """Not for a table, nor for a family that is on without one: it takes more than all other families."""
+    code = (
+        "import sys; from pattoo_mp.collect import collector, families;"
+        "from tests.support.sources import sources_of;"
+        "families.tables(); sources_of('textfile'); print('prometheus_client' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=60, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "False\n"
 
 
 def test_nobody_is_read_twice_for_one_poll(tmp_path: Path) -> None:
