@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import log
 from pattoo_mp.control.parent import die_with
 from pattoo_mp.control.restarts import Restarts
 from pattoo_mp.errors import PattooError
@@ -28,6 +29,8 @@ FATAL_STATUS: Final = 3
 _DEATHS: Final = 5
 #: The signals for which control has handlers.
 _HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+#: Those that a worker deals with once it has a loop (`Wakeup`); until then they are held back.
+_LATER: Final = frozenset(log.CHORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,12 @@ class Worker:
         ours, theirs = Link.pair()
         parent = os.getpid()
         # A signal must meet either control's handlers or the child's own, never a mix of both.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED | _LATER)
         pid = os.fork()
         if pid == 0:
             ours.close()
             _run(self.role, theirs, parent, in_child)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED | _LATER)
         theirs.close()
         self.pid, self.link = pid, ours
         self.started_ms = time.time_ns() // 1_000_000
