@@ -218,8 +218,8 @@ class Arbiter:
             pass
         worker.note_death(how)
         if worker is self._uploader:
-            # One that was not killed had its chance to keep what it was given.
-            self._gave_up = self._stop_by is not None and how.startswith("exit")
+            # One that was told of the end, and not killed, had its chance to keep what there was.
+            self._gave_up = self._relay.closed and how.startswith("exit")
             self._relay.uploader_gone()
         if self._stop_by is None:
             _LOG.warning("The %s ended (%s).", worker.role.name, worker.last_death)

@@ -233,6 +233,46 @@ def test_a_stop_meets_a_kill_at_any_moment(control: Callable[..., Control], vict
     wait_for(lambda: not any(alive(pid) for pid in pids.values()), what="the end of the workers")
 
 
+def test_an_uploader_that_leaves_before_the_collector_does_is_replaced_in_a_stop(
+    control: Callable[..., Control], home: Path
+) -> None:
+    """A signal to the group may end it first; what the collector had yet to give is kept."""
+    left, kept = home / "left", home / "kept"
+
+    def ending_late(link: Link) -> None:
+        asked: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+        link.send(Kind.LAYOUT, "a", b"")
+        tick = time.time_ns() // 1_000_000 // INTERVAL_MS
+        while not (asked and left.exists()):
+            tick += 1
+            time.sleep(INTERVAL_MS / 1000)
+            link.send(Kind.POLL, "a", tick * INTERVAL_MS, b"", "")
+        link.send(Kind.POLL, "a", (tick + 1) * INTERVAL_MS, b"", "")
+
+    def leaving_first(link: Link) -> None:
+        if left.exists():
+            keeping(link)
+            kept.touch()
+            return
+
+        def leave(*_: object) -> None:
+            left.touch()
+            os._exit(0)
+
+        signal.signal(signal.SIGTERM, leave)
+        say(link, 0)
+        signal.pause()
+
+    one = control(ending_late, leaving_first)
+    wait_for(lambda: polled(one) > 3, what="polls")
+    uploader = one.worker("uploader")["pid"]
+    os.kill(one.pid, signal.SIGTERM)
+    os.kill(uploader, signal.SIGTERM)
+    assert one.wait() == 0
+    assert kept.exists()
+
+
 def test_a_hang_up_reads_the_configuration_anew(control: Callable[..., Control]) -> None:
     """SIGHUP ends nobody, control or worker."""
     one = control(polling, keeping)
