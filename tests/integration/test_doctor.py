@@ -164,7 +164,7 @@ def test_who_is_not_the_agents_user_gets_no_advice_on_its_files(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
     """All of them would look closed, and to open them would be a mistake."""
-    agent = make_agent(port=server.port)
+    agent = make_agent(port=server.port, interval=300)  # no pace that a busy host cannot keep
     agent.start()
     agent.home.chmod(0o755)
     printed = as_nobody(lambda: doctor_here(agent))

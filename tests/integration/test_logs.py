@@ -39,8 +39,10 @@ def team(agent: Agent) -> list[int]:
 
 def use(pids: list[int], path: Path) -> bool:
     """Whether all these processes have this file open, and none of its predecessors."""
-    opened = [str(fd.readlink()) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir()]
-    return [name for name in opened if "pattoo.log" in name] == [str(path)] * len(pids)
+    with contextlib.suppress(OSError):  # what is open changes while it is listed
+        opened = [str(fd.readlink()) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        return [name for name in opened if "pattoo.log" in name] == [str(path)] * len(pids)
+    return False
 
 
 def kill(agent: Agent, name: str) -> None:

@@ -151,7 +151,8 @@ def test_posts_keep_their_distance(rig: Rig) -> None:
         rig.drain.wake()
         wait_for(lambda n=number: len(rig.transport.attempts) == n)  # type: ignore[misc]
     first, second = rig.transport.attempts
-    assert second - first >= 0.99
+    # It is a second from the start of one to that of the next; a post is made before it is sent.
+    assert second - first >= 0.9
 
 
 def test_envelope_times_grow_from_post_to_post(rig: Rig) -> None:

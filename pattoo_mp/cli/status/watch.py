@@ -18,8 +18,9 @@ _PERIOD_S: Final = 1.0
 
 def watch(agent: Agent, show: Show) -> int:
     """Ask and show once a second; the exit status is that of the last answer."""
-    # Who is asked to end leaves the terminal as it was.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Who is asked to end leaves the terminal as it was; a script in the background has SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     status = ask(agent)
     with suppress(KeyboardInterrupt):
         show(status)
