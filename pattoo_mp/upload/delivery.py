@@ -114,7 +114,9 @@ class Delivery:
         can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
         if not can_be_split and not self._transport.is_well():
             return self._later(outcome.error, self._backoff.failed())
-        if source.window.refused(post.polls, post.head):
+        if can_be_split:
+            source.window.too_large(post.polls)
+        elif source.window.refused(post.polls, post.head):
             return self._condemn(source, post, outcome)
         if post.polls > 1:
             _LOG.info(

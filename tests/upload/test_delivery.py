@@ -182,6 +182,17 @@ def test_posts_that_are_too_large_become_smaller(posting: Posting, moody: MoodyS
     assert posting.quarantine() == []
 
 
+def test_a_proxys_limit_is_found_once(posting: Posting, moody: MoodyServer) -> None:
+    """A backlog is not refused with every other post: posts stay below the size that was too large."""
+    moody.mood = too_large_above(3000)
+    fill(posting.spool, 1, 100)
+    posting.start()
+    posting.wait_until_empty()
+    refused = [len(body) > 3000 for body in moody.bodies]
+    assert refused == sorted(refused, reverse=True)
+    assert moody.timestamps() == list(range(1, 101))
+
+
 def test_too_large_needs_no_status_page(posting: Posting, moody: MoodyServer) -> None:
     """It is clear what to do: a proxy may hide that page."""
     moody.mood, moody.page = too_large_above(3000), (403, b"hidden")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.upload.window import Window
+from pattoo_mp.upload.window import REMEMBERED, Window
 
 
 def test_a_window_is_as_large_as_it_may_be_at_first() -> None:
@@ -68,13 +68,58 @@ def test_an_acquitted_head_needs_three_refusals_again() -> None:
     assert [window.refused(1, "a") for _ in range(3)] == [False, False, True]
 
 
-@given(st.lists(st.booleans(), max_size=60), st.integers(1, 2000))
-def test_it_stays_between_one_and_the_limit(outcomes: list[bool], largest: int) -> None:
+def test_what_was_too_large_is_not_tried_at_once_again() -> None:
+    """It stays below that, as large as doubling makes it."""
+    window = Window(1000)
+    window.too_large(100)
+    window.too_large(window.polls)
+    sizes = []
+    for _ in range(3):
+        window.taken()
+        sizes.append(window.polls)
+    assert sizes == [25, 25, 25]
+
+
+def test_what_was_too_large_is_tried_again_after_many_posts() -> None:
+    """The limit may be another by then."""
+    window = Window(1000)
+    window.too_large(100)
+    sizes = []
+    for _ in range(REMEMBERED + 4):
+        window.taken()
+        sizes.append(window.polls)
+    assert sizes[-6:] == [50, 100, 200, 400, 800, 1000]
+
+
+def test_one_poll_that_is_too_large_sets_no_limit_to_the_others() -> None:
+    """It was found alone: their number was not what was wrong."""
+    window = Window(1000)
+    window.too_large(2)
+    window.refused(1, "head")
+    window.taken()
+    assert window.polls == 2
+
+
+def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
+    """What is refused for its content is no matter of the size: the others go as fast as before."""
+    window = Window(1000)
+    window.refused(8, "head")
+    window.taken()
+    assert window.polls == 8
+
+
+@given(
+    st.lists(st.sampled_from(["taken", "refused", "too large"]), max_size=60), st.integers(1, 2000)
+)
+def test_it_stays_between_one_and_the_limit(outcomes: list[str], largest: int) -> None:
     """Whatever is taken and refused."""
     window = Window(largest)
-    for taken in outcomes:
-        if taken:
-            window.taken()
-        else:
-            window.refused(window.polls, "head")
+    for outcome in outcomes:
+        match outcome:
+            case "taken":
+                window.taken()
+            case "refused":
+                window.refused(window.polls, "head")
+            case _:
+                window.too_large(window.polls)
         assert 1 <= window.polls <= largest
