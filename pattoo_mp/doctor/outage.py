@@ -82,7 +82,7 @@ def outage(config: Config, room: Room, poll_bytes: float) -> Finding:
     """How long an outage may last from now on; `poll_bytes` are kept in each polling_interval."""
     held_s, (limit, advice) = held(config, room, poll_bytes)
     found = (
-        f"{units.time(held_s)} of the server's fit, {units.size(poll_bytes)} every "
+        f"{units.time(held_s)} without the server, {units.size(poll_bytes)} every "
         f"{config.interval_ms / 1000:g} s; {limit}"
     )
     if held_s >= _DAY_S:

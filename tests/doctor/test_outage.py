@@ -75,6 +75,7 @@ def test_a_day_is_well_and_less_than_an_hour_is_trouble(
     room = Room(0, settings.spool_min_free_bytes + int(hours * 3600 * 1000))
     found = outage.outage(settings, room, 1000)
     assert found.state is state
+    assert "without the server, 1 kB every 1 s" in found.found
     if state is not State.WELL:
         assert found.advice == f"make room on the disk of {settings.cache_directory}"
 
