@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.astray import astray
@@ -15,6 +16,7 @@ from pattoo_mp.without_effect import without_effect
 from pattoo_mp.yamlfile import Sections, read_sections
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pattoo_mp.settings import Setting
@@ -86,7 +88,9 @@ def read_file(path: Path, problems: list[str], *, optional: bool = False) -> Sec
         return read_sections(path)
     except FileNotFoundError:
         if not optional:
-            problems.append(f"{path}: no such file; expected a configuration file of pattoo")
+            problems.append(
+                f"{path}: no such file; expected what --sample-config --file {path.name} prints"
+            )
     except ConfigError as error:
         problems += error.problems
     return {}
@@ -123,7 +127,7 @@ def _unknown(path: Path, sections: Sections) -> list[str]:
     """Name what does not belong into the agent's own file: most often a slip of the pen."""
     ours = [setting for setting in SETTINGS if setting.file == AGENT_FILE]
     section_names = {setting.section for setting in ours}
-    known = {setting.name for setting in ours} | {""}
+    known = [setting.name for setting in ours]
     problems = [
         f"{path}: {_shown_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
         for name in sections
@@ -132,11 +136,17 @@ def _unknown(path: Path, sections: Sections) -> list[str]:
     for section in section_names:
         problems += [
             f"{path}: {section}: {_shown_name(key)}: unknown setting; "
-            f"expected {' or '.join(setting.name for setting in ours)}"
+            f"expected {_instead_of(key, known)}"
             for key in sections.get(section, {})
-            if key not in known
+            if key and key not in known
         ]
     return problems
+
+
+def _instead_of(key: str, known: Sequence[str]) -> str:
+    """The setting that was most likely meant, or the way to all of them: they are a screenful."""
+    near = get_close_matches(key.lower(), known, 1)
+    return near[0] if near else f"one that --sample-config --file {AGENT_FILE} prints"
 
 
 def _shown_name(name: str) -> str:

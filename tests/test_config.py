@@ -239,6 +239,24 @@ def test_unknown_keys_are_refused_only_in_the_agents_own_file(files: Files) -> N
     assert f"pattoo_agent_os_spoked: unknown section; expected {NAME}" in problem
 
 
+def test_a_mistyped_setting_is_told_the_nearest_one(files: Files) -> None:
+    """And a name that is like none where all of them are listed."""
+    files.agent[NAME] = {"Poling_intervall": 1, "colour": "red"}
+    mistyped, unknown = files.problems()
+    assert mistyped.endswith("Poling_intervall: unknown setting; expected polling_interval")
+    assert unknown.endswith(
+        f"colour: unknown setting; expected one that --sample-config --file {NAME}.yaml prints"
+    )
+
+
+def test_a_file_that_is_missing_can_be_made(files: Files) -> None:
+    """The line names the command that prints it."""
+    files.write()
+    (files.directory / "pattoo.yaml").unlink()
+    (problem,) = refused(files.directory)
+    assert problem.endswith("no such file; expected what --sample-config --file pattoo.yaml prints")
+
+
 def test_the_later_shared_file_wins(files: Files) -> None:
     """pattoo_agent.yaml, where later releases keep the section, wins if it has it."""
     files.shared["pattoo_agent_api"] = {"ip_address": "old", "ip_bind_port": 1}
