@@ -41,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     choosing = argparse.ArgumentParser(add_help=False)
     choosing.add_argument(
         "--boot", choices=[each.value for each in Boot],
-        help="what starts the agent at boot; without this, what runs services here",
+        help="what starts the agent at boot; without this, what install made it the last time, or "
+        "what runs services here",
     )  # fmt: skip
     choosing.add_argument(
         "--logrotate",

@@ -40,6 +40,17 @@ def detect(root: Path) -> Boot:
     return Boot.NONE
 
 
+def installed(paths: Iterable[str]) -> Boot | None:
+    """Who starts it by one of the files at these `paths`; None if none of them is for that."""
+    sections = {f"{directory}/{name}" for directory, name in _SECTIONS.items()}
+    for path in paths:
+        if path == _UNIT:
+            return Boot.SYSTEMD
+        if path in sections:
+            return Boot.SUPERVISORD
+    return None
+
+
 def files(boot: Boot, root: Path, shipped: Path, programs: Path) -> list[File]:
     """The files for the boot. `shipped` is where conf/ is, `programs` where the agent's command is."""
     without_quotes(str(programs))
@@ -88,10 +99,8 @@ def how_to_begin(boot: Boot, programs: Path) -> str:
 
 def how_to_forget(removed: Iterable[str]) -> list[str]:
     """The commands that make systemd or supervisord forget the files that were removed."""
-    commands = {_UNIT: "systemctl daemon-reload"} | {
-        f"{directory}/{name}": "supervisorctl update" for directory, name in _SECTIONS.items()
-    }
-    return [commands[path] for path in removed if path in commands]
+    commands = {Boot.SYSTEMD: "systemctl daemon-reload", Boot.SUPERVISORD: "supervisorctl update"}
+    return [commands[boot] for path in removed if (boot := installed([path]))]
 
 
 def _section_path(root: Path) -> str:

@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _install(arguments: argparse.Namespace) -> int:
     _must_be_allowed(arguments)
-    chosen = _boot(arguments)
     done = record.read(below(arguments.root, record.PATH))
+    chosen = _boot(arguments, done)
     steps = _install_steps(arguments, chosen, done)
     _carry_out(steps, arguments, done)
     if arguments.root == HOST and not arguments.dry_run:
@@ -77,7 +77,7 @@ def _uninstall(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     done = record.read(below(arguments.root, record.PATH))
-    steps = _install_steps(arguments, _boot(arguments), done)
+    steps = _install_steps(arguments, _boot(arguments, done), done)
     for step in steps:
         word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
         _say(step.line if word is None else f"{word:<7} {step.what}")
@@ -101,8 +101,11 @@ def _layout(arguments: argparse.Namespace, chosen: Boot, done: Record) -> Layout
     return layout(directories.values(), others)
 
 
-def _boot(arguments: argparse.Namespace) -> Boot:
-    return Boot(arguments.boot) if arguments.boot else boot.detect(arguments.root)
+def _boot(arguments: argparse.Namespace, done: Record) -> Boot:
+    """Who is asked for, or who was the last time: two of them would start two agents."""
+    if arguments.boot:
+        return Boot(arguments.boot)
+    return boot.installed(done.files) or boot.detect(arguments.root)
 
 
 def _carry_out(steps: list[Step], arguments: argparse.Namespace, done: Record) -> None:

@@ -160,6 +160,22 @@ def test_logrotate_gets_a_file_only_if_that_is_asked_for(root: Path) -> None:
     assert not rotating.exists()
 
 
+def test_what_starts_it_stays_what_was_chosen(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A later install that does not say it again adds no unit to the section: two agents would start."""
+    section = root / f"etc/supervisor/conf.d/{NAME}.conf"
+    section.parent.mkdir(parents=True)
+    setup(root, "install", "--boot", "supervisord")
+    section.unlink()
+    capsys.readouterr()
+    assert setup(root, "status") == 3
+    assert f"lacks   /etc/supervisor/conf.d/{NAME}.conf" in capsys.readouterr().out.splitlines()
+    setup(root, "install")
+    assert section.exists()
+    assert not (root / f"etc/systemd/system/{NAME}.service").exists()
+
+
 def test_no_link_is_followed_to_a_file_of_somebody_elses(root: Path) -> None:
     """Whoever may write to /etc/pattoo must not lead us elsewhere."""
     precious = root / "precious"
