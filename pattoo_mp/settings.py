@@ -249,7 +249,8 @@ SETTINGS: Final = (
     ),
     Setting(
         "system_daemon_directory", "pattoo", SHARED_FILE, _optional(_path), _A_DIRECTORY,
-        "Where the PID file and the status socket are kept. The default is daemon_directory.",
+        "Where the PID file and the status socket are kept: stop the agent before you change it, or "
+        "it is not found. The default is daemon_directory.",
         default=None, example="/run/pattoo",
     ),
     Setting(
