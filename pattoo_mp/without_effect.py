@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp.catalogue import by_interval, names_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: What the groups of families follow from.
+_GROUPS: Final = ("families", "families_off", "polling_interval", "intervals")
 
 
 def without_effect(values: Mapping[str, Any]) -> Iterator[str]:
     """A line for each, of settings by their names; None stands for a value with a problem."""
-    is_on = "textfile" in (values["families"] or ())
-    directory = values["textfile_directory"]
+    yield from _of_text_files(values["families"] or (), values["textfile_directory"])
+    if all(values[name] is not None for name in _GROUPS):
+        yield from _of_intervals(values)
+
+
+def _of_text_files(families: Sequence[str], directory: object) -> Iterator[str]:
+    is_on = "textfile" in families
     if directory and not is_on:
         yield "textfile_directory: is not read, as families does not name textfile"
     if is_on and not directory:
         yield "families: textfile gives nothing, as textfile_directory is not set"
+
+
+def _of_intervals(values: Mapping[str, Any]) -> Iterator[str]:
+    more, off, usual_ms, own = (values[name] for name in _GROUPS)
+    names = names_on(more, off)
+    for name in own:
+        if name not in names:
+            yield f"intervals: {name} is not polled, as it is off"
+    shortest_s = min(by_interval(names, usual_ms, own)) / 1000
+    jitter_s = values["post_jitter"] or 0
+    if jitter_s > shortest_s:
+        yield f"post_jitter: is {shortest_s:g}, the shortest interval, and not {jitter_s:g}"

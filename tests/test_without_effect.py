@@ -40,6 +40,29 @@ def test_a_directory_and_its_family_belong_together(
     assert list(without_effect(values)) == told
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"intervals": {"memory": 1000, "inodes": 1000}},
+         ["intervals: inodes is not polled, as it is off"]),
+        ({"intervals": {"memory": 1000}, "families_off": ("memory",)},
+         ["intervals: memory is not polled, as it is off"]),
+        ({"intervals": {"inodes": 1000}, "families": ("inodes",)}, []),
+        ({"post_jitter": 300.0}, []),
+        ({"post_jitter": 400.0}, ["post_jitter: is 300, the shortest interval, and not 400"]),
+        ({"post_jitter": 60.0, "intervals": {"memory": 10_000}},
+         ["post_jitter: is 10, the shortest interval, and not 60"]),
+        ({"post_jitter": 60.0, "intervals": {"memory": 10_000}, "families_off": None}, []),
+        ({"post_jitter": 400.0, "polling_interval": None}, []),
+    ],
+)  # fmt: skip
+def test_an_interval_of_what_is_off_and_a_post_put_off_for_too_long_are_told(
+    changes: dict[str, object], told: list[str]
+) -> None:
+    """Both are taken, and do not do what they say."""
+    assert list(without_effect({**defaults(), **changes})) == told
+
+
 def test_a_look_at_the_files_tells_of_it(home: Path) -> None:
     """With the file and the section, as --check and --doctor show it."""
     agent = Agent(home)

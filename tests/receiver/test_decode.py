@@ -46,6 +46,14 @@ def test_a_datapoint_has_every_pair_in_its_place() -> None:
     assert found.metadata == (("disk", "sda"),)
 
 
+def test_each_datapoint_keeps_its_own_interval() -> None:
+    """Also where one post holds several, none of them that of the envelope."""
+    post = decode_post(
+        body(point(agent_polling_interval="100"), point(agent_polling_interval="60000"))
+    )
+    assert [found.polling_interval_ms for found in post.datapoints] == [100, 60_000]
+
+
 def test_polls_are_counted_by_their_times() -> None:
     """A post of datapoints at two times has two polls."""
     post = decode_post(body(point(), point(key="other"), point(timestamp=TICK + 1)))
