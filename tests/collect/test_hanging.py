@@ -17,6 +17,7 @@ import pytest
 
 from pattoo_mp.collect import families
 from pattoo_mp.collect.collector import Collector
+from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Table
@@ -289,3 +290,19 @@ def test_a_signal_ends_a_collector_with_a_hanging_mount(
     finally:
         child.link.close()
     assert notes(child.heard)[-1][1]["disk_partitions /data"] == "no answer within 0.025 s"
+
+
+def test_who_hangs_in_a_seldom_group_is_waited_for_as_the_shortest_interval_allows(
+    disks: Disks,
+) -> None:
+    """One thread polls all groups; and a group that has another interval still knows who hangs."""
+    disks.dead = {"/data"}
+    often, seldom = {"partitions": 5000}, {"partitions": 60_000}
+    groups = Groups(ORIGIN, config_in(Path("/nowhere"), intervals=seldom), {})
+    groups.poll(60_000, 1000)
+    assert groups.left_out == {"disk_partitions /data": "no answer within 0.025 s"}
+    threads = threading.active_count()
+    groups.change(config_in(Path("/nowhere"), interval_ms=1000, intervals=often))
+    groups.poll(5000, 1000)
+    assert groups.left_out == {"disk_partitions /data": "no answer within 0.25 s"}
+    assert threading.active_count() == threads
