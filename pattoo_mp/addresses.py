@@ -52,8 +52,9 @@ def port(value: object) -> int:
 def servers(value: object) -> tuple[str, ...]:
     """URLs of pattoo servers, without a slash at the end. Raises `UnfitError` or `ValueError`."""
     urls = tuple(_server(word) for word in texts(value))
-    if len(urls) > 1:
-        raise UnfitError(urls[1], "one server")
+    for number, one in enumerate(urls):
+        if one in urls[:number]:
+            raise UnfitError(one, "each server once")
     return urls
 
 

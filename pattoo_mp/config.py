@@ -73,6 +73,7 @@ class Config:
     temperatures_exclude: tuple[str, ...]
     top_processes: int
     servers: tuple[str, ...]
+    failover_after: float
     tls_ca_file: Path | None
     tls_certificate_file: Path | None
     tls_key_file: Path | None
@@ -99,14 +100,14 @@ class Config:
         return min(self.shortest_s / _JITTERS, _USUAL_JITTER_S)
 
     @property
-    def server_url(self) -> str:
+    def server_urls(self) -> tuple[str, ...]:
         """`servers`, or what `host` and `port` name."""
-        return self.servers[0] if self.servers else addresses.url(self.host, self.port)
+        return self.servers or (addresses.url(self.host, self.port),)
 
     @property
     def needs_tls(self) -> bool:
         """Whether anything is spoken to with TLS."""
-        return any(map(addresses.is_https, [self.server_url, self.proxy or ""]))
+        return any(map(addresses.is_https, [*self.server_urls, self.proxy or ""]))
 
     @property
     def trust(self) -> Trust:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 def contradictions(config: Config) -> Iterator[TrustError]:
     """An error for each."""
-    credentials, server = config.credentials_file, config.server_url
-    # What stays on this host may be a tunnel's end.
-    if credentials and not addresses.is_https(server) and not addresses.is_loopback(server):
-        wrong = f"would go in the clear to {server}"
-        yield TrustError("credentials_file", credentials, wrong, "a server with https")
+    for server in config.server_urls if config.credentials_file else ():
+        # What stays on this host may be a tunnel's end.
+        if not addresses.is_https(server) and not addresses.is_loopback(server):
+            wrong = f"would go in the clear to {server}"
+            expected = "servers with https"
+            yield TrustError("credentials_file", config.credentials_file, wrong, expected)
     if config.proxy_credentials_file and config.proxy in {None, addresses.DIRECT}:
         wrong, expected = "is for no proxy", "the URL of one in proxy"
         yield TrustError("proxy_credentials_file", config.proxy_credentials_file, wrong, expected)

@@ -50,7 +50,8 @@ class UploadState:
 
     `posts` and `sent_bytes` count what the server has taken since this uploader started. Times are
     in ms since the epoch, 0 where it has not happened yet. `old_…` are the original agent's unsent
-    posts: still there, delivered, and put aside.
+    posts: still there, delivered, and put aside. `server` is where posts go, `instead_of` the first
+    choice where that is another one.
     """
 
     posts: int = 0
@@ -63,6 +64,7 @@ class UploadState:
     old_taken: int = 0
     old_bad: int = 0
     server: str = ""
+    instead_of: str = ""
 
     def fields(self) -> list[int | str]:
         """The state as a message carries it; `UploadState(*fields)` reads it."""

@@ -41,6 +41,7 @@ _MOST_TOP_PROCESSES: Final = 20
 _MIN_INTERVAL_S: Final = 0.01
 _MAX_INTERVAL_S: Final = 86_400
 _MOST_JITTER_S: Final = 3600
+_MOST_FAILOVER_S: Final = 86_400
 
 
 class Missing(Enum):
@@ -140,12 +141,15 @@ def _interval_ms(value: object) -> int:
     return milliseconds
 
 
-def _seconds(value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
-    if not 0 <= value <= _MOST_JITTER_S:
-        raise ValueError
-    return float(value)
+def _seconds(least: float, most: float) -> Callable[[object], float]:
+    def check(value: object) -> float:
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+        if not least <= value <= most:
+            raise ValueError
+        return float(value)
+
+    return check
 
 
 def _at_least(lowest: int) -> Callable[[object], int]:
@@ -292,7 +296,7 @@ SETTINGS: Final = (
         default=False,
     ),
     Setting(
-        "post_jitter", PROGRAM, AGENT_FILE, _optional(_seconds),
+        "post_jitter", PROGRAM, AGENT_FILE, _optional(_seconds(0, _MOST_JITTER_S)),
         f"a number of seconds from 0 to {_MOST_JITTER_S}",
         "Each agent posts at a moment of its own after a poll, up to so many seconds later, so that "
         "those of a site do not all post at once. It is never more than the shortest interval in "
@@ -300,10 +304,18 @@ SETTINGS: Final = (
         default=None, example=60,
     ),
     Setting(
-        "servers", PROGRAM, AGENT_FILE, addresses.servers, f"a list with {addresses.A_SERVER}",
-        f"The pattoo server, or what stands before it, as a URL: what comes before {addresses.API}. "
-        "If it is not set, ip_address and ip_bind_port name the server.",
+        "servers", PROGRAM, AGENT_FILE, addresses.servers, f"a list, each of it {addresses.A_SERVER}",
+        f"Pattoo servers, or what stands before them, as URLs: what comes before {addresses.API}. Each "
+        "poll goes to one of them: the first that takes any. If it is not set, ip_address and "
+        "ip_bind_port name the server.",
         default=[], example=["https://pattoo.example.org"],
+    ),
+    Setting(
+        "failover_after", PROGRAM, AGENT_FILE, _seconds(1, _MOST_FAILOVER_S),
+        f"a number of seconds from 1 to {_MOST_FAILOVER_S}",
+        "For how long a server takes nothing before the next of servers gets the polls; and for how "
+        "long one that comes before that is well before it gets them again.",
+        default=300,
     ),
     Setting(
         "tls_ca_file", PROGRAM, AGENT_FILE, _optional(_path), _A_PEM_FILE,

@@ -50,7 +50,7 @@ _LOG = logging.getLogger(__name__)
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {in_words(config.groups)}",
-    "uploader": lambda config: " to {} port {}".format(*addresses.place(config.server_url)),
+    "uploader": lambda config: " to {} port {}".format(*addresses.place(config.server_urls[0])),
 }
 
 

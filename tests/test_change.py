@@ -28,7 +28,7 @@ def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
         return 1.5
     if isinstance(value, dict):
         return {**value, "memory": 1000}
-    return value + 1 if isinstance(value, int) else type(value)(f"{value}x")
+    return value + 1 if isinstance(value, int | float) else type(value)(f"{value}x")
 
 
 def test_a_configuration_survives_a_message(home: Path) -> None:

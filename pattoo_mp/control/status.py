@@ -48,6 +48,7 @@ def snapshot(
         "gaps": [asdict(gap) for gap in ledger.gaps],
         "posts": {
             "server": upload.server,
+            "instead_of": upload.instead_of,
             "spacing_ms": round(spacing_s(ledger.interval_ms) * 1000),
             "count": upload.posts,
             "sent_bytes": upload.sent_bytes,

@@ -130,9 +130,9 @@ class Examination:
         return keys.findings(self._config, self._origin.agent_id)
 
     def _server(self) -> Iterable[Finding]:
-        asked = server.ask(self._config)
-        self._ahead_s = asked.ahead_s
-        return server.findings(asked, self._config)
+        for asked in server.ask_each(self._config):
+            self._ahead_s = asked.ahead_s if self._ahead_s is None else self._ahead_s
+            yield from server.findings(asked, self._config)
 
     def _clock(self) -> Iterable[Finding]:
         return clock.findings(clock.is_synchronised(), self._ahead_s)

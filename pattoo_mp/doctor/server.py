@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.addresses import place
-from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.addresses import API, place
+from pattoo_mp.collect.timelimit import TimeLimited
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.upload.transport import StatusPage, Transport
@@ -38,22 +38,32 @@ class Asked:
 
 
 def ask(config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S) -> Asked:
-    """Ask for the status page as the agent posts: the same session, address and proxies.
+    """Ask the server that comes first for its status page. See `ask_each`."""
+    return ask_each(config, exchange_s, whole_s)[0]
 
-    The exchange may take `exchange_s`, and all of it, finding the address too, `whole_s`.
+
+def ask_each(
+    config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S
+) -> tuple[Asked, ...]:
+    """Ask for the status pages as the agent posts: the same session, address and proxies.
+
+    An exchange may take `exchange_s`, and all of them, finding the addresses too, `whole_s`.
     """
-    transport = Transport(config.server_url, config.trust, config.proxy, exchange_s)
+
+    def look(url: str) -> Asked:
+        transport = Transport(url, config.trust, config.proxy, exchange_s)
+        begun = time.monotonic()
+        page = transport.ask_status()
+        took_s = time.monotonic() - begun
+        return Asked(transport.status_url, page.error, took_s, _ahead_s(page, time.time()))
+
     # Nothing else bounds a resolver that hangs.
-    limited: TimeLimited[str, StatusPage] = TimeLimited(
-        "server", lambda _: transport.ask_status(), whole_s
+    limited: TimeLimited[str, Asked] = TimeLimited("server", look, whole_s)
+    answers = limited.ask(config.server_urls)
+    return tuple(
+        answer if isinstance(answer, Asked) else Asked(f"{url}{API}status", str(answer), whole_s)
+        for url, answer in answers.items()
     )
-    begun = time.monotonic()
-    try:
-        page = limited.ask_one(transport.status_url)
-    except NoAnswerError as late:
-        page = StatusPage(str(late))
-    took_s = time.monotonic() - begun
-    return Asked(transport.status_url, page.error, took_s, _ahead_s(page, time.time()))
 
 
 def _ahead_s(page: StatusPage, now_s: float) -> float | None:
@@ -69,7 +79,7 @@ def findings(asked: Asked, config: Config) -> Iterator[Finding]:
             "server",
             f"{asked.url}: {asked.error} (after {took})",
             f"see that {named} a pattoo server that runs, and that port "
-            f"{place(config.server_url)[1]} is open on the way there; polls wait in the spool meanwhile",
+            f"{place(asked.url)[1]} is open on the way there; polls wait in the spool meanwhile",
         )
     elif asked.round_trip_s > _SLOW_S:
         yield note(

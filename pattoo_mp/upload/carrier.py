@@ -29,9 +29,12 @@ class Carrier(Protocol):
         """Cut off what goes on, and all that comes later. For any thread."""
 
 
-def carrier(config: Config, agent_id: str) -> Carrier:
-    """What the configuration asks for. Nothing of encryption is imported where it is off."""
-    transport = Transport(config.server_url, config.trust, config.proxy)
+def carrier(config: Config, url: str, agent_id: str) -> Carrier:
+    """What the configuration asks for, to one of its servers.
+
+    Nothing of encryption is imported where it is off.
+    """
+    transport = Transport(url, config.trust, config.proxy)
     if not config.encrypted:
         return transport
     from pattoo_mp.upload.encrypted.gpg import Gpg  # noqa: PLC0415

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pattoo_mp.spool.store import Spool
-    from pattoo_mp.upload.carrier import Carrier
     from pattoo_mp.upload.delivery import Attempt
     from pattoo_mp.upload.legacy import LegacyPosts
     from pattoo_mp.upload.post import Source
+    from pattoo_mp.upload.servers import Servers
 
 _LOG = logging.getLogger(__name__)
 _FOR_EVER: Final = float("inf")
@@ -41,7 +41,7 @@ class Drain:
     def __init__(
         self,
         spool: Spool,
-        transport: Carrier,
+        servers: Servers,
         report: Callable[[UploadState], None],
         *,
         legacy: LegacyPosts | None = None,
@@ -50,14 +50,14 @@ class Drain:
         spacing_s: float = _SPACING_S,
     ) -> None:
         self._spool = spool
-        self._transport = transport
+        self._servers = servers
         self._report = report
         self._legacy = legacy
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
         self._spacing_s = spacing_s
         self._is_idle = False
-        self._next_transport: Carrier | None = None
+        self._next_servers: Servers | None = None
         self._begin()
         self._changed = Condition()
         self._stopping = False
@@ -75,6 +75,7 @@ class Drain:
         while self._wait(self._until_polls_s) and self._wait(self._until_time_s):
             try:
                 self._post()
+                self._reconsider()
             except StorageError as error:
                 self._broken(f"the spool: {error}")
             except Exception as error:  # noqa: BLE001 - this thread's outermost loop: told, and tried again
@@ -87,14 +88,14 @@ class Drain:
         with self._changed:
             self._changed.notify_all()
 
-    def change(self, offset_s: float, transport: Carrier | None) -> None:
-        """Post at another moment after a poll, and to another server if one is given.
+    def change(self, offset_s: float, servers: Servers | None) -> None:
+        """Post at another moment after a poll, and to other servers if any are given.
 
         The post that is under way is finished by whoever has it; the next one is by the new settings.
         """
         with self._changed:
             self._pace.offset_s = offset_s
-            self._next_transport = transport or self._next_transport
+            self._next_servers = servers or self._next_servers
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -102,7 +103,7 @@ class Drain:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._transport.close()
+        self._servers.close()
 
     def tell(self) -> None:
         """Report the state."""
@@ -116,7 +117,8 @@ class Drain:
                 failing_since_ms=self._failing_since_ms,
                 old_waiting=self._legacy.waiting if self._legacy else 0,
                 old_taken=self._legacy.taken if self._legacy else 0,
-                server=self._transport.url,
+                server=self._servers.current.url,
+                instead_of=self._servers.instead_of,
                 old_bad=self._legacy.bad + self._legacy.refused if self._legacy else 0,
             )
         )
@@ -128,7 +130,7 @@ class Drain:
             sources.insert(0, LegacySource(self._legacy, self._envelope_ms))
         self._backoff.succeeded()
         self._delivery = Delivery(
-            sources, self._transport, self._envelope_ms, self._backoff, self._spacing_s
+            sources, self._servers.current, self._envelope_ms, self._backoff, self._spacing_s
         )
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
@@ -156,13 +158,24 @@ class Drain:
         return max(0.0, self._pace.not_before - time.monotonic())
 
     def _take_up(self) -> None:
-        """Go on with the server of the last `change`."""
-        if self._next_transport is not None:
-            self._transport, self._next_transport = self._next_transport, None
-            self._begin()
-            self._pace.another_server()
-            self._error, self._error_ms, self._failing_since_ms = "", 0, 0
-            self.tell()
+        """Go on with the servers of the last `change`."""
+        if self._next_servers is not None:
+            self._servers, self._next_servers = self._next_servers, None
+            self._error, self._error_ms = "", 0
+            self._go_over()
+
+    def _reconsider(self) -> None:
+        """See whether another server is to get the next post."""
+        self.rests_until = time.monotonic()
+        if not self._stopping and self._servers.reconsider(self._envelope_ms):
+            self._go_over()
+
+    def _go_over(self) -> None:
+        """Begin with another server; what the last one did is no fault of its."""
+        self._begin()
+        self._pace.another_server()
+        self._failing_since_ms = 0
+        self.tell()
 
     def _post(self) -> None:
         started = time.monotonic()
@@ -170,6 +183,7 @@ class Drain:
         if attempt is None:
             return
         self._pace.tried(attempt, started, time.monotonic())
+        self._servers.tried(taken=not attempt.error)
         if not attempt.error:
             self._succeeded(attempt)
         elif not self._stopping:
@@ -189,7 +203,7 @@ class Drain:
         self._last_post_ms = _now_ms()
         if self._failing_since_ms:
             for_s = (self._last_post_ms - self._failing_since_ms) // 1000
-            _LOG.info("%s takes polls again, after %d s.", self._transport.url, for_s)
+            _LOG.info("%s takes polls again, after %d s.", self._servers.current.url, for_s)
             self._failing_since_ms = 0
         _LOG.debug(
             "%d polls delivered in %d bytes, %d wait.",
@@ -203,7 +217,7 @@ class Drain:
         self._failing_since_ms = self._failing_since_ms or self._error_ms
         _LOG.warning(
             "%s: %s. %d polls wait; trying again until they are taken.",
-            self._transport.url,
+            self._servers.current.url,
             attempt.error,
             self._spool.waiting,
             # The first of each failure is written at once, the others of it are counted.

@@ -20,12 +20,12 @@ from pattoo_mp.messages import Kind
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
-from pattoo_mp.upload.carrier import carrier
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import SPEAKS_TLS
 from pattoo_mp.upload.first_words import account_of
 from pattoo_mp.upload.pace import Pace, offset_s
 from pattoo_mp.upload.rest import rest_s
+from pattoo_mp.upload.servers import servers
 from pattoo_mp.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from pattoo_mp.link import Link, Message
     from pattoo_mp.messages import UploadState
-    from pattoo_mp.trust import Trust
     from pattoo_mp.upload.legacy import LegacyPosts
 
 _LOG = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ class Uploader:
         self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.CHORES)
         self._drain = Drain(
             spool,
-            carrier(config, agent_id),
+            servers(config, agent_id),
             self._report,
             legacy=legacy,
             pace=Pace(offset_s(agent_id, config.jitter_s)),
@@ -186,7 +185,7 @@ class Uploader:
         moved = _way(config) != _way(self._config)
         self._drain.change(
             offset_s(self._agent_id, config.jitter_s),
-            carrier(config, self._agent_id) if moved else None,
+            servers(config, self._agent_id) if moved else None,
         )
         self._config = config
         self._adopt(config)
@@ -252,9 +251,10 @@ class Uploader:
             self._link.send(*message)
 
 
-def _way(config: Config) -> tuple[str, Trust, str | None, bool]:
-    """All that a carrier goes by."""
-    return config.server_url, config.trust, config.proxy, config.encrypted
+def _way(config: Config) -> tuple[object, ...]:
+    """All that the way to the servers goes by."""
+    servers = config.server_urls, config.failover_after
+    return servers, config.trust, config.proxy, config.encrypted
 
 
 def _limits(config: Config) -> Limits:

@@ -69,13 +69,30 @@ def test_a_server_that_is_not_well_is_told_with_its_error() -> None:
     assert text[-1] == "  http://x/status  Connection refused (after 2 ms)"
 
 
+def test_each_server_is_told_by_preference() -> None:
+    """Where several are configured; all of them have to be well."""
+    others = (
+        Asked("http://longer/status", "Connection refused", 0.002),
+        Asked("http://z", "", 0.1),
+    )
+    found = checked(server=Asked("http://x/status", "", 0.003), other_servers=others)
+    assert lines(found)[-3:] == [
+        "  http://x/status       is well, answers within 3 ms",
+        "  http://longer/status  Connection refused (after 2 ms)",
+        "  http://z              is well, answers within 100 ms",
+    ]
+    told = document(found)
+    VALIDATOR.validate(told)
+    assert [asked["url"] for asked in told["other_servers"]] == ["http://longer/status", "http://z"]
+
+
 def test_without_a_file_there_is_little_to_say() -> None:
     """Neither directory nor server was looked at."""
     nothing = Checked(ETC, Reading((), ("bad",)), ("bad",))
     assert lines(nothing) == ["Configuration in /etc/pattoo"]
     assert document(nothing) == {
         "schema": 1, "directory": "/etc/pattoo", "settings": [], "directories": [],
-        "server": None, "notes": [], "problems": ["bad"],
+        "server": None, "other_servers": [], "notes": [], "problems": ["bad"],
     }  # fmt: skip
     VALIDATOR.validate(document(nothing))
 

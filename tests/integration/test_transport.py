@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,17 +74,24 @@ def wait_for_polls(agent: Agent, count: int) -> None:
 
 
 def assert_all_arrive(agent: Agent, *servers: PattooServer) -> None:
-    """Assert that every poll so far arrives, the oldest first, and that the account closes."""
+    """Assert that each poll so far is at one of the servers, once, and that the account closes.
+
+    Each server has its own in order. What a busy machine made the agent miss was never polled.
+    """
     polled = agent.status()["polls"]["polled"]
 
     def arrived() -> list[int]:
-        return [time for server in servers for time in server.timestamps()]
+        return sorted(time for server in servers for time in server.timestamps())
 
     wait_for(lambda: len(arrived()) >= polled, what="the arrival of all polls")
-    assert {later - earlier for earlier, later in pairwise(arrived())} == {100}
-    status = agent.status()
-    assert (status["missed"], status["polls"]["dropped"]) == ({}, {})
-    assert (status["polls"]["unaccounted"], status["polls"]["quarantined"]) == (0, 0)
+    times, status = arrived(), agent.status()
+    ticks = (times[-1] - times[0]) // 100 + 1
+    assert len(times) == len(set(times))
+    assert ticks - len(times) <= sum(status["missed"].values())
+    for server in servers:
+        assert server.timestamps() == sorted(server.timestamps())
+    polls = status["polls"]
+    assert (polls["unaccounted"], polls["quarantined"], polls["dropped"]) == (0, 0, {})
 
 
 def speaks_tls(agent: Agent) -> bool:
@@ -235,3 +241,24 @@ def test_no_secret_is_told_to_anybody(
     assert_all_arrive(agent, secure)
     assert len(proxy.lines) > 1
     assert_no_secret(told(agent, "--status"))
+
+
+def test_polls_go_over_to_another_server_and_come_back(
+    make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer
+) -> None:
+    """Each poll is at one of them, either has its own in order, and the account closes."""
+    agent = make_agent()
+    both = [f"http://127.0.0.1:{one.port}" for one in (server, elsewhere)]
+    settings = f"servers: {both}\n  failover_after: 1\n  polling_interval: 0.1\n"
+    agent.write(f"{NAME}.yaml", f"{NAME}:\n  {settings}")
+    agent.start()
+    wait_for(server.timestamps, what="a poll")
+    server.down()
+    wait_for(elsewhere.timestamps, what="a poll at the other one")
+    assert agent.status()["posts"]["instead_of"].startswith(both[0])
+    assert f", instead of {both[0]}/" in agent.run("--status").stdout
+    before = len(server.timestamps())
+    server.up()
+    wait_for(lambda: len(server.timestamps()) > before, what="the way back")
+    assert_all_arrive(agent, server, elsewhere)
+    assert agent.status()["posts"]["instead_of"] == ""

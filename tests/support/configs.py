@@ -34,6 +34,7 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         log_max_bytes=0,
         log_backups=1,
         textfile_directory=None,
+        failover_after=300.0,
         tls_ca_file=None,
         tls_certificate_file=None,
         tls_key_file=None,

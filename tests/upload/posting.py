@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.servers import Server, Servers
 from pattoo_mp.upload.transport import Transport
 from tests.support.ports import at
 from tests.support.waiting import wait_for
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.messages import UploadState
     from pattoo_mp.spool.store import SpoolState
+    from pattoo_mp.upload.carrier import Carrier
     from pattoo_mp.upload.legacy import LegacyPosts
     from tests.support.server import PattooServer
 
@@ -39,6 +41,11 @@ def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
     yield begin
     for posting in made:
         posting.end()
+
+
+def only(carrier: Carrier) -> Servers:
+    """The servers of who has one."""
+    return Servers([Server(carrier, carrier)])
 
 
 class Told:
@@ -72,7 +79,7 @@ class Posting(Told):
         self.drawn: list[float] = []
         self.drain = Drain(
             self.spool,
-            Transport(at(server.port)),
+            only(Transport(at(server.port))),
             self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),

@@ -21,11 +21,13 @@ from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.waiting import wait_for
-from tests.upload.posting import Told
+from tests.upload.posting import Told, only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pattoo_mp.upload.servers import Servers
 
 
 TAKEN = Outcome()
@@ -73,15 +75,18 @@ def _timestamps(content: dict[str, Any]) -> list[int]:
     return list(dict.fromkeys(row["pattoo_timestamp"] for row in rows))
 
 
+def alone(transport: FakeTransport) -> Servers:
+    """The servers of who has this one. Only its `post`, `close` and `url` are used."""
+    return only(cast("Transport", transport))
+
+
 class Rig(Told):
     """A drain with all that it needs, its loop in a thread."""
 
     def __init__(self, home: Path, offset_s: float = 0) -> None:
         super().__init__(Spool(home / "spool.sqlite"))
         self.transport = FakeTransport()
-        # Only a transport's `post`, `close` and `url` are used.
-        transport = cast("Transport", self.transport)
-        self.drain = Drain(self.spool, transport, self.note, pace=Pace(offset_s))
+        self.drain = Drain(self.spool, alone(self.transport), self.note, pace=Pace(offset_s))
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 
     def start(self) -> None:
@@ -377,7 +382,7 @@ def test_another_server_is_posted_to_as_soon_as_the_post_under_way_is_over(rig: 
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.transport.attempts, what="a post to the old one")
-    rig.drain.change(0, cast("Transport", new))
+    rig.drain.change(0, alone(new))
     assert new.attempts == []
     rig.transport.close()
     wait_for(lambda: new.timestamps() == [[1]], what="a post to the new one")
@@ -391,7 +396,7 @@ def test_another_server_is_shown_before_anything_is_posted_to_it(rig: Rig) -> No
     new = FakeTransport()
     new.url = "http://other/"
     rig.start()
-    rig.drain.change(0, cast("Transport", new))
+    rig.drain.change(0, alone(new))
     wait_for(lambda: rig.states and rig.states[-1].server == "http://other/", what="its address")
 
 
@@ -400,7 +405,7 @@ def test_a_stop_cuts_off_a_post_to_another_server(rig: Rig) -> None:
     new = FakeTransport()
     new.hangs = True
     rig.start()
-    rig.drain.change(0, cast("Transport", new))
+    rig.drain.change(0, alone(new))
     fill(rig.spool, 1, 1)
     rig.drain.wake()
     wait_for(lambda: new.attempts, what="a post")

@@ -37,10 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
     if checked.problems:
         raise ConfigError(checked.problems)
-    if checked.server is not None and checked.server.error:
-        raise PattooError(
-            f"{checked.server.url}: {checked.server.error}; expected a pattoo server that is well"
-        )
+    for asked in checked.servers:
+        if asked.error:
+            raise PattooError(f"{asked.url}: {asked.error}; expected a pattoo server that is well")
     return DONE
 
 
@@ -53,7 +52,8 @@ def _check(directory: Path) -> Checked:
     problems = config.unusable(directory, settings, lambda path: states[path].problem)
     problems += _untrusted(directory, settings)
     problems += config.lacking(directory, settings)
-    return Checked(directory, reading, tuple(problems), settings, states, server.ask(settings))
+    first, *others = server.ask_each(settings)
+    return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
 
 
 def _untrusted(directory: Path, settings: config.Config) -> list[str]:

@@ -28,11 +28,17 @@ class Checked:
     config: Config | None = None
     states: Mapping[Path, State] = field(default_factory=dict)
     server: Asked | None = None
+    other_servers: tuple[Asked, ...] = ()
 
     @property
     def is_well(self) -> bool:
         """Whether an agent could start, and post."""
-        return not self.problems and self.server is not None and not self.server.error
+        return not self.problems and bool(self.servers) and not any(s.error for s in self.servers)
+
+    @property
+    def servers(self) -> tuple[Asked, ...]:
+        """All that were asked, by preference."""
+        return () if self.server is None else (self.server, *self.other_servers)
 
     def in_force(self, found: Found) -> object:
         """A setting's value as the file has it; a default that follows from others, as it is.

@@ -25,6 +25,7 @@ def document(checked: Checked) -> dict[str, Any]:
             for path, state in checked.states.items()
         ],
         "server": None if checked.server is None else _server(checked.server),
+        "other_servers": [_server(asked) for asked in checked.other_servers],
         "notes": list(checked.reading.notes),
         "problems": list(checked.problems),
     }

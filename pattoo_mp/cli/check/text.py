@@ -28,7 +28,8 @@ def lines(checked: Checked) -> list[str]:
         text += ["", "Directories"]
         text += _columns(_directories(checked.config, checked.states), indent=2)
     if checked.server is not None:
-        text += ["", "Server", f"  {checked.server.url}  {_answer(checked.server)}"]
+        text += ["", "Server"]
+        text += _columns([(one.url, _answer(one)) for one in checked.servers], indent=2)
     return [*text, "", "All is well."] if checked.is_well else text
 
 

@@ -88,7 +88,9 @@ def _traffic(status: Status) -> Iterator[Row]:
     # A control process of an earlier release knows of one interval only.
     every = in_words(status.get("intervals_ms") or [status["interval_ms"]])
     yield Row("Last poll", f"{time(polls['last_ms'])}, every {every}")
-    yield Row("Server", posts["server"] or "not known yet")
+    instead_of = posts.get("instead_of")
+    instead = f", instead of {instead_of}" if instead_of else ""
+    yield Row("Server", f"{posts['server'] or 'not known yet'}{instead}")
     yield Row("Last post", time(posts["last_ms"]))
     if polls["last_delivered_ms"]:
         delivered = polls["last_delivered_ms"]
