@@ -25,7 +25,7 @@ def verbs() -> str:
 
 def options() -> str:
     """What changes what the verbs do, in Markdown."""
-    return _definitions((_form(option), _meaning(option)) for option in OPTIONS)
+    return _definitions((_form(option), option.help) for option in OPTIONS)
 
 
 def exit_statuses() -> str:
@@ -36,11 +36,6 @@ def exit_statuses() -> str:
 
 def _form(option: Option) -> str:
     return f"`{option.name} {'|'.join(option.choices)}`" if option.choices else f"`{option.name}`"
-
-
-def _meaning(option: Option) -> str:
-    *others, last = (f"`{verb}`" for verb in option.goes_with)
-    return f"With {' or '.join([', '.join(others), last] if others else [last])}. {option.help}"
 
 
 def _definitions(items: Iterable[tuple[str, str]]) -> str:

@@ -10,5 +10,5 @@ DONE: Final = 0
 FAILED: Final = 1
 #: Bad usage or bad configuration.
 BAD_USAGE: Final = 2
-#: Stopped (`--status`; the Linux Standard Base's number for it).
+#: Stopped (`--status`, `--reload`; the Linux Standard Base's number for it).
 STOPPED: Final = 3

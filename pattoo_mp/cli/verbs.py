@@ -32,7 +32,10 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What changes what the verbs in `goes_with` do: a switch, or one of several `choices`."""
+    """What changes what the verbs in `goes_with` do: a switch, or one of several `choices`.
+
+    `help` names these verbs, for it is all that `--help` shows.
+    """
 
     name: str
     help: str
@@ -75,8 +78,21 @@ OPTIONS: Final = (
         "Stops or restarts the agent daemon ungracefully when used with --stop or --restart.",
         ("--stop", "--restart"),
     ),
-    Option("--file", "Prints this file alone, as it may be used.", ("--sample-config",), FILES),
-    Option("--all", "Shows the families that are off, too.", ("--once",)),
-    Option("--json", "Prints JSON, for programs.", ("--check", "--once", "--doctor", "--status")),
-    Option("--watch", "Shows it again and again.", ("--status",)),
+    Option(
+        "--file",
+        "Prints this file alone, as it may be used, when used with --sample-config.",
+        ("--sample-config",),
+        FILES,
+    ),
+    Option("--all", "Shows the families that are off, too, when used with --once.", ("--once",)),
+    Option(
+        "--json",
+        "Prints JSON, for programs, when used with --check, --once, --doctor or --status.",
+        ("--check", "--once", "--doctor", "--status"),
+    ),
+    Option(
+        "--watch",
+        "Shows the status again and again, until Ctrl-C, when used with --status.",
+        ("--status",),
+    ),
 )
