@@ -130,7 +130,7 @@ def test_a_killed_agent_leaves_nothing_of_gpg_behind(
 def test_a_host_without_gpg_is_told_before_anything_starts(
     make_agent: MakeAgent, home: Path
 ) -> None:
-    """At a start, by --check and by --doctor; where it is off nobody asks for it."""
+    """At a start, a reload, by --check and by --doctor; where it is off nobody asks for it."""
     agent = make_agent(environment={"PATH": str(home)})
     set_encrypted(agent, "true")
     expected = (
@@ -146,3 +146,8 @@ def test_a_host_without_gpg_is_told_before_anything_starts(
     assert "bad   gpg                       there is no gpg in PATH" in doctor.stdout
     set_encrypted(agent, "false")
     assert "gpg" not in agent.run("--check").stderr
+    agent.start()
+    set_encrypted(agent, "true")
+    done = agent.run("--reload")
+    assert done.returncode == 2
+    assert expected in done.stderr

@@ -11,7 +11,7 @@ import pytest
 from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.encrypted.transport import EncryptedTransport
 from pattoo_mp.upload.transport import Transport
-from tests.support.decrypting import EMAIL, make_key
+from tests.support.decrypting import EMAIL, DecryptingServer, make_key
 from tests.support.keyrings import AGENT_ID
 from tests.support.ports import at
 from tests.support.server import answering, hanging
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.upload.encrypted.keyring import Keyring
-    from tests.support.decrypting import DecryptingServer
     from tests.support.keyrings import Keyrings
 
 BODY = b'{"pattoo_agent_id": "\\u00e4", "more": [1, 2.5]}'
@@ -124,6 +123,23 @@ def test_a_nonce_that_the_server_does_not_find_is_tried_again(
     assert (known_servers(keyring), decrypting.count("POST encrypted")) == ("", 0)
     decrypting.answers.clear()
     assert transport.post(AGENT_ID, BODY).delivered
+
+
+def test_two_servers_have_sessions_and_lines_of_their_own(
+    decrypting: DecryptingServer, keyring: Keyring, keyrings: Keyrings, home: Path
+) -> None:
+    """Posts may go over from one to the other and back, under one key of ours."""
+    other = DecryptingServer(keyrings.of_server(home / "other"))
+    first, second = to(decrypting, keyring), to(other, keyring)
+    try:
+        assert first.post(AGENT_ID, BODY).delivered
+        assert second.post(AGENT_ID, BODY).delivered
+        assert first.post(AGENT_ID, BODY).delivered
+    finally:
+        other.down()
+    assert (decrypting.count("POST validation"), other.count("POST validation")) == (1, 1)
+    assert (len(decrypting.posts), len(other.posts)) == (2, 1)
+    assert len(known_servers(keyring).splitlines()) == 2
 
 
 # --- keys
