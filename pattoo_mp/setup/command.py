@@ -51,6 +51,7 @@ def _install(arguments: argparse.Namespace) -> int:
     _must_be_allowed(arguments)
     done = record.read(below(arguments.root, record.PATH))
     chosen = _boot(arguments, done)
+    _must_be_alone(chosen, arguments.root, done)
     steps = _install_steps(arguments, chosen, done)
     _carry_out(steps, arguments, done)
     if arguments.root == HOST and not arguments.dry_run:
@@ -126,6 +127,17 @@ def _say(line: str) -> None:
 def _must_be_allowed(arguments: argparse.Namespace) -> None:
     if arguments.root == HOST and os.geteuid() != 0 and not arguments.dry_run:
         raise SetupError(f"{arguments.verb}: needs root; expected that, or --root or --dry-run")
+
+
+def _must_be_alone(chosen: Boot, root: Path, done: Record) -> None:
+    """Raise `SetupError` if another than the `chosen` one would start the agent, too."""
+    for path in done.files:
+        other = boot.installed([path])
+        if other not in {None, chosen} and below(root, path).exists():
+            raise SetupError(
+                f"--boot {chosen}: {other} starts the agent by {path}; expected '{NAME} uninstall' "
+                f"first, which keeps configuration and data"
+            )
 
 
 def _must_not_run() -> None:

@@ -176,6 +176,25 @@ def test_what_starts_it_stays_what_was_chosen(
     assert not (root / f"etc/systemd/system/{NAME}.service").exists()
 
 
+@pytest.mark.parametrize("other", ["supervisord", "none"])
+def test_another_is_not_put_beside_what_starts_it(
+    root: Path, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    """Both would start it. After `uninstall` it may be chosen anew."""
+    setup(root, "install", "--boot", "systemd")
+    before = files(root)
+    assert setup(root, "install", "--boot", other) == 1
+    assert capsys.readouterr().err == (
+        f"pattoo_mp-setup: error: --boot {other}: systemd starts the agent by "
+        f"/etc/systemd/system/{NAME}.service; expected 'pattoo_mp-setup uninstall' first, which "
+        f"keeps configuration and data\n"
+    )
+    assert files(root) == before
+    setup(root, "uninstall")
+    assert setup(root, "install", "--boot", other) == 0
+    assert not (root / f"etc/systemd/system/{NAME}.service").exists()
+
+
 def test_no_link_is_followed_to_a_file_of_somebody_elses(root: Path) -> None:
     """Whoever may write to /etc/pattoo must not lead us elsewhere."""
     precious = root / "precious"
