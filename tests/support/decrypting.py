@@ -57,7 +57,7 @@ class DecryptingServer(PattooServer):
     """Takes encrypted posts; `posts` has them decrypted. Its keys are in `home`.
 
     `answers` has what it says instead to a question such as `GET key`; `asked` has all questions,
-    with the statuses of its answers.
+    with the statuses of its answers. If it `mixes_up` sessions it expects another's nonce of each.
     """
 
     def __init__(self, home: Path) -> None:
@@ -67,6 +67,7 @@ class DecryptingServer(PattooServer):
         self.sessions: dict[str, Session] = {}
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.asked: list[tuple[str, int]] = []
+        self.mixes_up = False
         self.lock = threading.Lock()
         super().__init__()
 
@@ -96,6 +97,8 @@ class DecryptingServer(PattooServer):
     def offer(self, session: Session) -> dict[str, str]:
         """Our key, and a nonce for whoever has the secret half of the agent's."""
         nonce = self.gpg.encrypt(session.nonce, [self.key_of(session.email)])
+        if self.mixes_up:
+            session.nonce = secrets.token_hex(32)
         key = self.gpg.export_keys(self.fingerprint)
         return {"api_email": EMAIL, "api_key": key, "encrypted_nonce": str(nonce)}
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.trust import Trust
 from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.encrypted.transport import EncryptedTransport
 from pattoo_mp.upload.transport import Transport
 from tests.support.decrypting import EMAIL, DecryptingServer, make_key
 from tests.support.keyrings import AGENT_ID
 from tests.support.ports import at
+from tests.support.proxy import ForwardProxy
 from tests.support.server import answering, hanging
+from tests.support.tls import Authority
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -116,12 +119,13 @@ def test_a_nonce_that_the_server_does_not_find_is_tried_again(
     transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
 ) -> None:
     """401: not delivered, the server stays unknown, and the next attempt begins anew."""
-    decrypting.answers["POST validation"] = (401, b"")
+    decrypting.mixes_up = True
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.error == "the server does not find its nonce in our answer (401)"
     assert outcome.fault is Fault.UNREACHABLE
+    assert decrypting.asked[-1] == ("POST validation", 401)
     assert (known_servers(keyring), decrypting.count("POST encrypted")) == ("", 0)
-    decrypting.answers.clear()
+    decrypting.mixes_up = False
     assert transport.post(AGENT_ID, BODY).delivered
 
 
@@ -140,6 +144,25 @@ def test_two_servers_have_sessions_and_lines_of_their_own(
     assert (decrypting.count("POST validation"), other.count("POST validation")) == (1, 1)
     assert (len(decrypting.posts), len(other.posts)) == (2, 1)
     assert len(known_servers(keyring).splitlines()) == 2
+
+
+def test_it_goes_the_way_that_a_post_in_the_clear_goes(
+    decrypting: DecryptingServer, keyring: Keyring, home: Path
+) -> None:
+    """With TLS through a proxy here: all of it, and it is one session."""
+    authority = Authority(home)
+    decrypting.context = authority.server()
+    proxy = ForwardProxy()
+    url = f"https://127.0.0.1:{decrypting.port}"
+    plain = Transport(url, Trust(authority.file), at(proxy.port))
+    transport = EncryptedTransport(plain, keyring)
+    try:
+        assert [transport.post(AGENT_ID, BODY).delivered for _ in range(2)] == [True, True]
+    finally:
+        proxy.close()
+    assert decrypting.asked == [*HANDSHAKE, ("POST encrypted", 202), ("POST encrypted", 202)]
+    assert {line.split()[0] for line in proxy.lines} == {"CONNECT"}
+    assert known_servers(keyring).startswith(f"{url}/")
 
 
 # --- keys
@@ -247,6 +270,20 @@ def test_an_offer_that_is_none_is_refused(
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.fault is Fault.NOT_PATTOO
     assert "the key of a pattoo server" in outcome.error
+
+
+@pytest.mark.parametrize(
+    "key", ["", "not a key", "-----BEGIN PGP PUBLIC KEY BLOCK-----", "ключ \ud800"]
+)
+def test_a_key_that_is_none_is_refused(
+    transport: EncryptedTransport, decrypting: DecryptingServer, key: str
+) -> None:
+    """Whatever it is, it ends nothing but this attempt."""
+    offer = {"api_key": key, "encrypted_nonce": ""}
+    decrypting.answers["GET key"] = (200, json.dumps(offer).encode())
+    assert transport.post(AGENT_ID, BODY).fault is Fault.DENIED
+    decrypting.answers.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
 
 
 @pytest.mark.parametrize(
