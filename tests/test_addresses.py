@@ -55,6 +55,34 @@ def test_servers_are_a_list(given: object) -> None:
         addresses.servers([given, 1])
 
 
+def test_a_server_is_named_once() -> None:
+    """However it is written."""
+    with pytest.raises(UnfitError, match="each server once"):
+        addresses.servers(["https://x", "http://x", "HTTPS://X/"])
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("direct", "direct"), ("http://proxy.example.org:3128/", "http://proxy.example.org:3128"),
+     ("https://[::1]:1", "https://[::1]:1")],
+)  # fmt: skip
+def test_a_proxy_is_a_url_or_a_word(given: str, taken: str) -> None:
+    """Spoken to with or without TLS."""
+    assert addresses.proxy(given) == taken
+    assert addresses.proxy(taken) == taken
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "none", "Direct", "proxy:3128", "socks5://x:1", "http://user:s3cret@x:1", "http://x/path",
+     "http://x:y", "http://", "http://x y", "http://x\n", 3128, None, ["http://x"]],
+)  # fmt: skip
+def test_what_is_no_proxy_is_refused(given: object) -> None:
+    """A path, another protocol, or a password that settings would show."""
+    with pytest.raises(ValueError):  # noqa: PT011 - one kind of error for every bad value
+        addresses.proxy(given)
+
+
 def test_host_and_port_of_a_url_are_known() -> None:
     """Those that the scheme has if none is given, too."""
     assert addresses.place("https://pattoo.example.org/x") == ("pattoo.example.org", 443)

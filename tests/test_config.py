@@ -432,3 +432,46 @@ def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
         return
     assert problems
     assert all(len(problem.splitlines()) == 1 for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["credentials_file", "proxy_credentials_file"])
+@pytest.mark.parametrize("value", ["s3cret", "user:s3cret", ["s3cret"], {"user": "s3cret"}, 5323])
+def test_a_secret_in_the_place_of_its_file_is_refused_and_not_shown(
+    files: Files, name: str, value: object
+) -> None:
+    """Neither in the line nor in what --check shows."""
+    files.agent[NAME][name] = value
+    (problem,) = files.problems()
+    assert problem == (
+        f"{files.directory}/{NAME}.yaml: {NAME}: {name}: (not shown); expected the absolute path of "
+        "a file that the agent's user alone can read"
+    )
+    found = {one.setting.name: one.given for one in config.look(files.directory).found}
+    assert found[name] == "(not shown)"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("servers", ["https://a", "https://user:s3cret@b"]), ("proxy", "http://user:s3cret@b"),
+     ("servers", "https://user:s3cret@b"), ("servers", [{"url": "https://user:s3cret@b"}]),
+     ("polling_interval", "user:s3cret@b")],
+)  # fmt: skip
+def test_a_password_in_a_url_is_refused_and_not_shown(
+    files: Files, name: str, value: object
+) -> None:
+    """Whatever setting it stands in."""
+    files.agent[NAME][name] = value
+    (problem,) = files.problems()
+    assert "s3cret" not in problem
+    assert "…@b" in problem
+    found = {one.setting.name: one.given for one in config.look(files.directory).found}
+    assert "s3cret" not in str(found[name])
+
+
+@pytest.mark.parametrize("value", [0, 0.5, -1, 86_401, "5", True, float("nan"), float("inf")])
+def test_a_bad_failover_after_is_refused(files: Files, value: object) -> None:
+    """A second is the least."""
+    files.agent[NAME]["failover_after"] = value
+    (problem,) = files.problems()
+    assert "failover_after" in problem
+    assert problem.endswith("expected a number of seconds from 1 to 86400")

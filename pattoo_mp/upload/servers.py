@@ -100,11 +100,12 @@ class Servers:
 
 def servers(config: Config, agent_id: str) -> Servers:
     """Those of the configuration."""
-    made = [
-        Server(
-            carrier(config, url, agent_id),
-            Transport(url, config.trust, config.proxy, exchange_s=_LOOK_S),
-        )
-        for url in config.server_urls
-    ]
+    carriers = [carrier(config, url, agent_id) for url in config.server_urls]
+    # One that is alone is looked at by nobody.
+    scouts = carriers if len(carriers) == 1 else [_scout(config, url) for url in config.server_urls]
+    made = list(map(Server, carriers, scouts))
     return Servers(made, agent_id, config.failover_after)
+
+
+def _scout(config: Config, url: str) -> Carrier:
+    return Transport(url, config.trust, config.proxy, exchange_s=_LOOK_S)

@@ -45,9 +45,13 @@ class Authority:
 
     def client(self) -> tuple[Path, Path]:
         """A certificate for an agent, and its key."""
+        return self.files("agent.example.org")
+
+    def files(self, name: str) -> tuple[Path, Path]:
+        """A certificate of this name, and its key."""
         self._issued += 1
-        issued = self._ca.issue_cert("agent.example.org")
-        certificate = self._home / f"{self._name}-agent{self._issued}.pem"
+        issued = self._ca.issue_cert(name)
+        certificate = self._home / f"{self._name}-{self._issued}.pem"
         key = certificate.with_suffix(".key")
         certificate.write_bytes(issued.cert_chain_pems[0].bytes())
         key.touch(mode=0o600)

@@ -1,0 +1,115 @@
+"""The documented configurations of nginx and HAProxy, in front of a server, where they are installed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.trust import Trust
+from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.transport import Transport
+from tests.support.agent import ROOT
+from tests.support.ports import free_port
+from tests.support.tls import Authority
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.server import PattooServer
+
+EXAMPLES = ROOT / "docs" / "examples"
+AGENT_ID = "a" * 64
+TOKEN = "4f6e8a-of-host-one"
+NGINX = "daemon off; pid {home}/pid; error_log {home}/log; events {{}} http {{ access_log off; {temporary} include {home}/site; }}"
+
+
+@pytest.fixture
+def authority(home: Path) -> Authority:
+    """It vouches for the proxy, and for agents."""
+    return Authority(home)
+
+
+@pytest.fixture(params=["nginx", "haproxy"])
+def proxy(
+    request: pytest.FixtureRequest, home: Path, authority: Authority, server: PattooServer
+) -> Iterator[int]:
+    """The port of one of them, before `server`."""
+    program = shutil.which(request.param, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if program is None:
+        pytest.skip(f"{request.param} is not installed")
+    port = free_port()
+    home.chmod(0o755)  # nginx, as root, goes on as another user
+    command = {"nginx": _nginx, "haproxy": _haproxy}[request.param](
+        home, authority, port, server.port
+    )
+    running = subprocess.Popen([program, *command])
+    try:
+        wait_for(lambda: _listens(port), what=request.param)
+        yield port
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _nginx(home: Path, authority: Authority, port: int, to: int) -> list[str]:
+    text = (EXAMPLES / "pattoo.nginx.conf").read_text()
+    text = text.replace("listen 443", f"listen 127.0.0.1:{port}").replace(":20201", f":{to}")
+    (home / "site").write_text(text.replace("/etc/nginx/", f"{home}/"))
+    certificate, key = authority.files("127.0.0.1")
+    shutil.copy(certificate, home / "pattoo.pem")
+    shutil.copy(key, home / "pattoo.key")
+    shutil.copy(authority.file, home / "agents-ca.pem")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = " ".join(f"{kind}_temp_path {home}/{kind};" for kind in kinds)
+    (home / "nginx.conf").write_text(NGINX.format(home=home, temporary=temporary))
+    return ["-p", str(home), "-c", str(home / "nginx.conf"), "-e", str(home / "log")]
+
+
+def _haproxy(home: Path, authority: Authority, port: int, to: int) -> list[str]:
+    text = (EXAMPLES / "pattoo.haproxy.cfg").read_text()
+    text = text.replace("bind :443", f"bind 127.0.0.1:{port}").replace(":20201", f":{to}")
+    (home / "haproxy.cfg").write_text(text.replace("/etc/haproxy/", f"{home}/"))
+    certificate, key = authority.files("127.0.0.1")
+    (home / "pattoo.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+    (home / "agents").write_text(f"Bearer {TOKEN}\n")
+    shutil.copy(authority.file, home / "agents-ca.pem")
+    return ["-db", "-f", str(home / "haproxy.cfg")]
+
+
+def test_agents_with_certificate_and_token_get_through(
+    proxy: int, authority: Authority, server: PattooServer, home: Path
+) -> None:
+    """And nobody else; what is missing is said."""
+    token, wrong = home / "token", home / "wrong"
+    for path, content in ((token, TOKEN), (wrong, "wrong")):
+        path.touch(mode=0o600)
+        path.write_text(content)
+    url = f"https://127.0.0.1:{proxy}/monitoring"
+    known = (authority.file, *authority.client())
+
+    assert Transport(url, Trust(*known, token)).post(AGENT_ID, b"{}").delivered
+    assert Transport(url, Trust(*known, token)).is_well()
+    assert [post.agent_id for post in server.posts] == [AGENT_ID]
+    for trust, words in (
+        (Trust(*known, wrong), "status 401 Unauthorized: .*credentials_file"),
+        (Trust(*known), "status 401 Unauthorized: .*credentials_file"),
+        (Trust(authority.file, credentials_file=token), "tls_certificate_file"),
+    ):
+        outcome = Transport(url, trust).post(AGENT_ID, b"{}")
+        assert outcome.fault is Fault.DENIED
+        assert re.search(words, outcome.error), outcome.error
+    assert server.attempts == 1
