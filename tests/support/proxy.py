@@ -7,20 +7,20 @@ import http.client
 import selectors
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from tests.support.listening import Answering, Listening
 
 if TYPE_CHECKING:
     from email.message import Message
     from ssl import SSLContext
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Listening
+class _Handler(Answering):
+    server: _Proxy
 
-    def do_CONNECT(self) -> None:
+    def do_CONNECT(self) -> None:  # noqa: N802 - as http.server looks for it
         """Connect to where the client asks for, and carry bytes both ways."""
         if not self._may_pass():
             return
@@ -28,7 +28,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             target = socket.create_connection((host, int(port)), 10)
         except OSError:
-            self._answer(502)
+            self.answer(502)
             return
         with target:
             self.send_response(200)
@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
             _carry(self.connection, target)
         self.close_connection = True
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - as http.server looks for it
         """Ask the server that the URL names, and pass its answer on."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if not self._may_pass():
@@ -48,9 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer = target.getresponse()
             content = answer.read()
         except OSError:
-            self._answer(502)
+            self.answer(502)
             return
-        self._answer(answer.status, content)
+        self.answer(answer.status, content)
         target.close()
 
     do_GET = do_POST  # noqa: N815 - as http.server looks for it
@@ -60,38 +60,19 @@ class _Handler(BaseHTTPRequestHandler):
         owner.lines.append(self.requestline)
         owner.heads.append(self.headers)
         if owner.refuses:
-            self._answer(owner.refuses)
+            self.answer(owner.refuses)
         elif owner.wants and self.headers.get("Proxy-Authorization") != owner.wants:
-            self._answer(407)
+            self.answer(407)
         else:
             return True
         return False
 
-    def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Connection", "close")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-        """Say nothing."""
-
-
-class _Listening(ThreadingHTTPServer):
-    daemon_threads = True
+class _Proxy(Listening):
     owner: ForwardProxy
 
-    def get_request(self) -> tuple[Any, Any]:
-        connection, address = super().get_request()
-        if self.owner.context is not None:
-            connection = self.owner.context.wrap_socket(
-                connection, server_side=True, do_handshake_on_connect=False
-            )
-        return connection, address
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no error here."""
+    def tls(self) -> SSLContext | None:
+        return self.owner.context
 
 
 class ForwardProxy:
@@ -106,7 +87,7 @@ class ForwardProxy:
         self.refuses = 0
         self.lines: list[str] = []
         self.heads: list[Message] = []
-        self._listening = _Listening(("127.0.0.1", 0), _Handler)
+        self._listening = _Proxy(("127.0.0.1", 0), _Handler)
         self._listening.owner = self
         self.port: int = self._listening.server_address[1]
         threading.Thread(target=self._listening.serve_forever, args=(0.02,), daemon=True).start()

@@ -9,8 +9,9 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from tests.support.listening import Answering, Listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,18 +47,17 @@ class Post:
         return list(dict.fromkeys(point["pattoo_timestamp"] for point in self.datapoints()))
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering):
     """Answers one request."""
 
-    protocol_version = "HTTP/1.1"
     server: Server
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as http.server looks for it
         """The status page, unless the server is told to do otherwise."""
         if self.server.owner.status_page(self):
             self.answer(200, b"The Pattoo Agent API is Operational.")
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - as http.server looks for it
         """Take a post, unless the server is told to do otherwise."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         owner = self.server.owner
@@ -67,35 +67,15 @@ class Handler(BaseHTTPRequestHandler):
             owner.posts.append(post)
             self.answer(200, b"OK")
 
-    def answer(self, status: int, body: bytes) -> None:
-        """Send a whole answer, and close, as the real server does after each."""
-        self.send_response(status)
-        self.send_header("Connection", "close")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-        """Say nothing."""
+class Server(Listening):
+    """One with a way back to its owner."""
 
-
-class Server(ThreadingHTTPServer):
-    """http.server with a way back to its owner."""
-
-    daemon_threads = True
     owner: PattooServer
 
-    def get_request(self) -> tuple[Any, Any]:
-        """Take a connection; with TLS, the handshake is made by the thread that serves it."""
-        connection, address = super().get_request()
-        if self.owner.context is not None:
-            connection = self.owner.context.wrap_socket(
-                connection, server_side=True, do_handshake_on_connect=False
-            )
-        return connection, address
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is what many tests are about."""
+    def tls(self) -> SSLContext | None:
+        """As its owner wants it."""
+        return self.owner.context
 
 
 class PattooServer:
