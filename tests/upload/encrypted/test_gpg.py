@@ -45,6 +45,12 @@ def test_no_agent_stays_when_the_work_is_done(ring: Path) -> None:
     wait_for(lambda: not gpg_agents(ring), what="its end")
 
 
+def test_an_agent_that_is_not_there_has_lost_no_key(ring: Path) -> None:
+    """Or a new one would be made in the place of one that is well."""
+    with pytest.raises(KeyringError, match="no gpg-agent running"):
+        Gpg(ring).secret_keys()
+
+
 def test_close_ends_the_agent_and_all_that_comes_later(ring: Path) -> None:
     """As an uploader that is asked to end does, whatever its other thread is at."""
     gpg = Gpg(ring)
@@ -68,6 +74,8 @@ def test_a_gpg_that_hangs_is_given_up(
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     with pytest.raises(KeyringError, match=r"gpg: no answer within 0\.5 s"):
         gpg.symmetric(b"words", "pass phrase")
+    with pytest.raises(KeyringError, match=r"gpg: no answer within 0\.5 s"):
+        gpg.secret_keys()
     assert not Path(f"/proc/{(home / 'pid').read_text().strip()}").exists()
 
 
