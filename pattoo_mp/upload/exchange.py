@@ -8,6 +8,8 @@ when the agent stops.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import time
 from contextlib import contextmanager
@@ -186,11 +188,8 @@ def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
             guard.connected(self.sock)
 
         def send(self, data: Any) -> None:  # noqa: ANN401 - as inherited
-            try:
+            with _broken_pipes():
                 super().send(data)
-            except OSError:
-                _raise_alert(self.sock)
-                raise
 
     class EncryptedPool(HTTPSConnectionPool):
         ConnectionCls = Encrypted
@@ -198,18 +197,16 @@ def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": EncryptedPool}
 
 
-def _raise_alert(sock: socket.socket | None) -> None:
-    """Raise what the server said before it closed the connection, if it said anything.
+@contextmanager
+def _broken_pipes() -> Iterator[None]:
+    """Call the end of a connection with TLS what it is called of a plain one.
 
-    With TLS 1.3 it refuses a certificate, or the lack of one, after the client's handshake.
+    With TLS 1.3 a server refuses our certificate after the handshake, while we send. By this name
+    the library reads what the server said last.
     """
-    import ssl  # noqa: PLC0415 - imported already by who comes here
-
     try:
-        if sock is not None:
-            sock.recv(1)
-    except ssl.SSLError as alert:
-        if alert.reason is not None:
-            raise alert from None
-    except OSError:
-        return
+        yield
+    except OSError as error:
+        if type(error).__name__ != "SSLEOFError":
+            raise
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error

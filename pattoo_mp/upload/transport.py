@@ -123,7 +123,7 @@ class Transport:
                 method,
                 url,
                 data=body,
-                timeout=(_CONNECT_S, self._exchange_s),
+                timeout=(min(_CONNECT_S, self._exchange_s), self._exchange_s),
                 allow_redirects=False,
                 stream=True,
             ) as response:
