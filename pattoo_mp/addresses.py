@@ -122,7 +122,8 @@ def _parts(text: str, expected: str) -> SplitResult:
 
 def _origin(text: str, parts: SplitResult, expected: str) -> str:
     try:
-        name = host(parts.hostname or "")
+        # In a URL the % before an interface is written as such (RFC 6874).
+        name = host((parts.hostname or "").replace("%25", "%"))
         number = "" if parts.port is None else f":{port(parts.port)}"
     except ValueError as error:
         raise UnfitError(text, expected) from error

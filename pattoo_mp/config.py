@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pattoo_mp import addresses, directories, encryption
 from pattoo_mp.catalogue import by_interval, names_on
 from pattoo_mp.contradictions import contradictions
-from pattoo_mp.errors import ConfigError
+from pattoo_mp.errors import ConfigError, TrustError
 from pattoo_mp.reading import Reading, find, read, read_file, shown
 from pattoo_mp.settings import SETTINGS, SHARED_FILE
 from pattoo_mp.trust import Trust
@@ -231,12 +231,17 @@ def lacking(directory: Path, config: Config) -> list[str]:
     ]
 
 
+def distrust(config: Config) -> list[TrustError]:
+    """What is wrong with the way to the servers, as far as it can be seen from here."""
+    return [*config.trust.problems(), *contradictions(config)]
+
+
 def untrusted(directory: Path, config: Config) -> list[str]:
     """A line for each file of the transport's that the files in `directory` name and that is bad."""
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
         f"{shown(str(problem.path))} {problem.wrong}; expected {problem.expected}"
-        for problem in [*config.trust.problems(), *contradictions(config)]
+        for problem in distrust(config)
         for setting in SETTINGS
         if setting.name == problem.setting
     ]

@@ -16,6 +16,7 @@ from pattoo_mp.choices import UnfitError
         ("HTTPS://Pattoo.Example.org:8443/a/b-c.d_e~f/", "https://pattoo.example.org:8443/a/b-c.d_e~f"),
         ("http://192.0.2.1:20201", "http://192.0.2.1:20201"),
         ("https://[2001:DB8::1]:443/x", "https://[2001:db8::1]:443/x"),
+        ("http://[fe80::1%25eth0]:80", "http://[fe80::1%25eth0]:80"),
     ],
 )  # fmt: skip
 def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:

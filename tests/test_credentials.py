@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from pattoo_mp.credentials import PROXY, SERVER, authorization
 from pattoo_mp.errors import TrustError
 from pattoo_mp.trust import Trust
+from tests.support.unprivileged import NOBODY, as_nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,3 +89,16 @@ def test_a_file_that_is_not_there_or_is_none_is_refused(tmp_path: Path) -> None:
         f"proxy_credentials_file: {tmp_path} is not a regular file; "
         "expected a file of the agent's user, with mode 0600 or 0400",
     ]
+
+
+def test_a_file_is_its_owners_and_root_may_ask_for_that_user(home: Path) -> None:
+    """So --check as root says the same as the agent's start."""
+    path = written(home / "credentials", b"s3cret")
+    home.chmod(0o755)
+    assert authorization(SERVER, path) == "Bearer s3cret"
+    if os.geteuid() == 0:
+        with pytest.raises(AssertionError, match="cannot be read"):
+            as_nobody(lambda: authorization(SERVER, path))
+        os.chown(path, NOBODY, NOBODY)
+    assert as_nobody(lambda: authorization(SERVER, path)) == "Bearer s3cret"
+    assert authorization(SERVER, path) == "Bearer s3cret"

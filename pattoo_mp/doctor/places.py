@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pattoo_mp import directories, paths, private
-from pattoo_mp.config import named_directories
+from pattoo_mp.config import distrust, named_directories
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, trouble, well
 from pattoo_mp.settings import FILES
@@ -91,7 +91,7 @@ def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
         state = directories.look(path)
         closed += [path] if state.problem else []
         yield _directory(setting.name, path, state, user)
-    for problem in config.trust.problems():
+    for problem in distrust(config):
         yield trouble(
             problem.setting,
             f"{problem.path} {problem.wrong}, as {user}",

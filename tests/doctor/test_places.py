@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,3 +96,24 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
     if IS_ROOT:
         assert "bad log_directory" in as_nobody(told)
         assert "bad" not in told()
+
+
+def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
+    make_agent: Callable[..., Agent],
+) -> None:
+    """Files that cannot be used, and settings that may not be together."""
+    agent = make_agent()
+    path = agent.home / "credentials"
+    path.touch(mode=0o644)
+    settings = replace(
+        config.check(agent.configuration), servers=("http://192.0.2.1",), credentials_file=path
+    )
+    found = [
+        finding
+        for finding in places.findings(agent.configuration, settings, "pattoo")
+        if finding.subject == "credentials_file"
+    ]
+    assert [finding.state for finding in found] == [State.TROUBLE] * 2
+    assert "(mode 0644), as pattoo" in found[0].found
+    assert found[0].advice == "let it be a file of the agent's user, with mode 0600 or 0400"
+    assert "would go in the clear to http://192.0.2.1" in found[1].found
