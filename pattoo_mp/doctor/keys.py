@@ -28,7 +28,11 @@ def findings(config: Config, agent_id: str) -> Iterator[Finding]:
     try:
         known = KnownServers(keys / FILE).all()
     except KeyringError as error:
-        yield trouble("servers' keys", str(error), "give that file to the agent's user")
+        yield trouble(
+            "servers' keys",
+            str(error),
+            "correct that line, or remove it to believe the next key; the file has to be the agent's user's",
+        )
         return
     for url, fingerprint in known.items():
         yield well("server's key", f"{fingerprint}, of {url}")
