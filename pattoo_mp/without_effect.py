@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.addresses import is_https
 from pattoo_mp.catalogue import by_interval, names_on
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ def without_effect(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _of_text_files(values["families"] or (), values["textfile_directory"])
     if all(values[name] is not None for name in _GROUPS):
         yield from _of_intervals(values)
+    if values["servers"] is not None:
+        yield from _of_tls(values)
 
 
 def _of_text_files(families: Sequence[str], directory: object) -> Iterator[str]:
@@ -38,3 +41,10 @@ def _of_intervals(values: Mapping[str, Any]) -> Iterator[str]:
     jitter_s = values["post_jitter"] or 0
     if jitter_s > shortest_s:
         yield f"post_jitter: is {shortest_s:g}, the shortest interval, and not {jitter_s:g}"
+
+
+def _of_tls(values: Mapping[str, Any]) -> Iterator[str]:
+    if not any(map(is_https, [*values["servers"], values["proxy"] or ""])):
+        for name in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
+            if values[name]:
+                yield f"{name}: is not used, as neither servers nor proxy has https"

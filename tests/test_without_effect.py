@@ -73,3 +73,21 @@ def test_a_look_at_the_files_tells_of_it(home: Path) -> None:
         f"{agent.configuration}/{AGENT_FILE}: {NAME}: textfile_directory: is not read, "
         f"as families does not name textfile",
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ["tls_ca_file: is not used, as neither servers nor proxy has https"]),
+        ({"servers": ("http://x",), "tls_ca_file": None}, []),
+        ({"servers": ("http://x", "https://y")}, []),
+        ({"proxy": "https://x:3128"}, []),
+        ({"servers": None}, []),
+    ],
+)
+def test_a_file_for_tls_takes_something_that_is_spoken_to_with_it(
+    changes: dict[str, object], told: list[str]
+) -> None:
+    """A server with https, or a proxy."""
+    values = {**defaults(), "tls_ca_file": SOME, **changes}
+    assert list(without_effect(values)) == told
