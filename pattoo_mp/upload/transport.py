@@ -123,7 +123,8 @@ class Transport:
                 method,
                 url,
                 data=body,
-                timeout=(min(_CONNECT_S, self._exchange_s), self._exchange_s),
+                # The guard's limit comes first: one fault has one reason.
+                timeout=(min(_CONNECT_S, self._exchange_s), self._exchange_s + _CONNECT_S),
                 allow_redirects=False,
                 stream=True,
             ) as response:

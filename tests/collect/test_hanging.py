@@ -305,4 +305,4 @@ def test_who_hangs_in_a_seldom_group_is_waited_for_as_the_shortest_interval_allo
     groups.change(config_in(Path("/nowhere"), interval_ms=1000, intervals=often))
     groups.poll(5000, 1000)
     assert groups.left_out == {"disk_partitions /data": "no answer within 0.25 s"}
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of other tests may have ended meanwhile

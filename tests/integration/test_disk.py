@@ -83,9 +83,15 @@ def test_a_read_only_disk_stops_no_poll(
     """The same for a file system that was remounted read-only after an error."""
     agent = make_agent(port=server.port)
     agent.start()
-    # The kernel refuses this while a file is open for writing, so it comes between two uploaders.
-    os.kill(agent.worker("uploader"), signal.SIGKILL)
-    wait_for(lambda: mount("-o", "remount,ro", small_disk), what="the remount")
+
+    def between_two_uploaders() -> bool:
+        # The kernel refuses this while a file is open for writing.
+        uploader = agent.status()["workers"]["uploader"]["pid"]
+        if uploader:
+            os.kill(uploader, signal.SIGKILL)
+        return mount("-o", "remount,ro", small_disk)
+
+    wait_for(between_two_uploaders, what="the remount")
     wait_for(
         lambda: "Read-only" in agent.status()["workers"]["uploader"]["last_death"],
         60,
