@@ -19,7 +19,7 @@ from pattoo_mp.control.track import Track
 from pattoo_mp.messages import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 #: Gaps kept with when and why; older ones only in the counts.
 _GAPS: Final = 20
@@ -79,9 +79,7 @@ class Ledger:
         gap = None
         ticks = track.poll(timestamp_ms)
         if ticks:
-            self.missed[why] += ticks
-            gap = Gap(ticks, after_ms, timestamp_ms, why)
-            self.gaps.append(gap)
+            gap = self._gap(ticks, after_ms, timestamp_ms, why)
         self.polled += 1
         self.last_poll_ms = timestamp_ms
         return gap
@@ -110,11 +108,14 @@ class Ledger:
                 min(staying, key=lambda one: one.interval_ms).take_over(track)
         self._tracks = {track.interval_ms: track for track in (*staying, *new)}
 
-    def settle(self, account: Account) -> None:
-        """Take the spool's account; the first one tells also what was before this process."""
-        if self.account is None:
-            self._go_on_from(account)
+    def settle(self, account: Account) -> list[Gap]:
+        """Take the spool's account; the first one tells also what was before this process.
+
+        Where it came late, polls came before it: returns the gaps before the first of them.
+        """
+        gaps = self._go_on_from(account) if self.account is None else []
         self.account = account
+        return gaps
 
     @property
     def total_polled(self) -> int:
@@ -159,17 +160,33 @@ class Ledger:
         for track in self._tracks.values():
             track.begin(newest_ms)
 
-    def _go_on_from(self, account: Account) -> None:
+    def _gap(self, ticks: int, after_ms: int, before_ms: int, reason: str) -> Gap:
+        self.missed[reason] += ticks
+        gap = Gap(ticks, after_ms, before_ms, reason)
+        self.gaps.append(gap)
+        return gap
+
+    def _go_on_from(self, account: Account) -> list[Gap]:
         book = _read(account.book)
         before = Counter(_counts(book.get("dropped")))
         self._dropped_before = before.total()
         self.dropped += before
         self.missed += Counter(_counts(book.get("missed")))
         self.gaps.extendleft(reversed(_gaps(book.get("gaps"))))
-        if account.newest_ms and not self.polled:
-            self._begin(account.newest_ms)
-            for track in self._tracks.values():
+        if not account.newest_ms:
+            return []
+        if not self.polled:
+            self.last_poll_ms = account.newest_ms
+        return list(self._gaps_since(account.newest_ms))
+
+    def _gaps_since(self, newest_ms: int) -> Iterator[Gap]:
+        """Let each track go on from the newest poll of an earlier agent."""
+        for track in self._tracks.values():
+            if not track.first_ms:
+                track.begin(newest_ms)
                 track.excuse = AGENT_WAS_DOWN
+            elif ticks := track.missed_since(newest_ms):
+                yield self._gap(ticks, newest_ms, track.first_ms, AGENT_WAS_DOWN)
 
 
 def _read(book: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pattoo_mp.channel import Channel
-    from pattoo_mp.control.ledger import Ledger
+    from pattoo_mp.control.ledger import Gap, Ledger
     from pattoo_mp.control.recent import Counts
     from pattoo_mp.control.worker import Worker
     from pattoo_mp.link import Link, Message
@@ -141,17 +141,7 @@ class Relay:
         *poll, reason, interval_ms = fields
         gap = self.ledger.poll(poll[1], reason, interval_ms)
         if gap is not None:
-            _LOG.warning(
-                "%d ticks missed after %d ms, before %d ms (%s to %s): %s.",
-                gap.ticks,
-                gap.after_ms,
-                gap.before_ms,
-                log.local_time(gap.after_ms / 1000),
-                log.local_time(gap.before_ms / 1000),
-                gap.reason,
-                # A host that is too slow misses ticks all the time; the ledger has the sum.
-                extra=log.alike(f"missed: {gap.reason}"),
-            )
+            _tell(gap)
         dropped = self.channel.dropped
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:
@@ -183,7 +173,8 @@ class Relay:
 
     def _settle(self, account: Account) -> None:
         before = self.ledger.account
-        self.ledger.settle(account)
+        for gap in self.ledger.settle(account):
+            _tell(gap)
         if before is not None and account.delivered > before.delivered:
             self.drainage.taken(account.delivered - before.delivered)
         if self.upload.failing_since_ms or not account.waiting:
@@ -201,3 +192,17 @@ class Relay:
         if noted != self._noted:
             link.send(Kind.BOOK, self.ledger.book())
             self._noted = noted
+
+
+def _tell(gap: Gap) -> None:
+    _LOG.warning(
+        "%d ticks missed after %d ms, before %d ms (%s to %s): %s.",
+        gap.ticks,
+        gap.after_ms,
+        gap.before_ms,
+        log.local_time(gap.after_ms / 1000),
+        log.local_time(gap.before_ms / 1000),
+        gap.reason,
+        # A host that is too slow misses ticks all the time; the ledger has the sum.
+        extra=log.alike(f"missed: {gap.reason}"),
+    )

@@ -12,7 +12,7 @@ class Track:
     `newest_ms` is its newest poll, or the poll of another interval after which this one began; 0
     if there was none yet: then nothing can be missing. Ticks up to and including `counted_ms` are
     counted; `pending` of them were missed, for the next poll to tell. `excuse` says why, where that
-    is known before it.
+    is known before it. `first_ms` is the first poll of its own.
     """
 
     interval_ms: int
@@ -20,6 +20,7 @@ class Track:
     counted_ms: int = 0
     pending: int = 0
     excuse: str = ""
+    first_ms: int = 0
 
     def begin(self, newest_ms: int, after_ms: int = 0) -> None:
         """Count ticks after a poll, and after a boundary that comes later, if it does."""
@@ -28,10 +29,15 @@ class Track:
 
     def poll(self, timestamp_ms: int) -> int:
         """Note a poll. Returns how many ticks before it were missed."""
+        self.first_ms = self.first_ms or timestamp_ms
         self.count_until(timestamp_ms)
         missed, self.pending, self.excuse = self.pending, 0, ""
         self.begin(timestamp_ms)
         return missed
+
+    def missed_since(self, newest_ms: int) -> int:
+        """How many ticks lie between a poll of an earlier agent and the first poll of this one."""
+        return ticks_between(newest_ms, self.first_ms, self.interval_ms)
 
     def count_until(self, timestamp_ms: int) -> None:
         """Count the ticks before a time."""

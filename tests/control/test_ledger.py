@@ -228,3 +228,21 @@ def test_every_tick_of_every_interval_is_polled_or_missed(
         ticks += last // interval - now // interval
         ledger.poll(last, "why", interval)
     assert ledger.missed.total() + ledger.polled - len(first) == ticks
+
+
+def test_an_account_that_comes_late_tells_the_gap_before_the_first_poll() -> None:
+    """A spool that was slow to open: polls came before anybody knew of those of an earlier agent."""
+    ledger = ledger_of(10_000, 11_000)
+    gaps = ledger.settle(Account(kept=5, newest_ms=6_000))
+    assert gaps == [Gap(3, 6_000, 10_000, "the agent was down")] == list(ledger.gaps)
+    assert ledger.missed == {"the agent was down": 3}
+    assert ledger.poll(12_000, "", 1000) is None
+    assert ledger.settle(Account(kept=8, newest_ms=12_000)) == []
+
+
+def test_an_account_that_comes_late_without_a_gap_tells_none() -> None:
+    """The first poll came at the tick after the newest one of an earlier agent, or none is known."""
+    for newest_ms in (0, 9_000, 9_500, 11_000):
+        ledger = ledger_of(10_000, 11_000)
+        assert ledger.settle(Account(newest_ms=newest_ms)) == []
+        assert not ledger.missed
