@@ -225,7 +225,11 @@ def _processes(evidence: Evidence, verdict: Verdict) -> None:
             f"{len(seen)} seen, {rss / 1000:.1f} MB at most, {usual} usual, {most} at most",
         )
         verdict.must(rss <= RSS_KB, f"{role}: {rss} kB resident")
-        verdict.must(most <= usual + _FDS, f"{role}: {most} descriptors, {usual} are usual")
+        largest = max(seen, key=lambda p: len(p.open), default=None)
+        names = largest.open if largest else []
+        verdict.must(
+            most <= usual + _FDS, f"{role}: {most} descriptors, {usual} are usual: {names}"
+        )
 
 
 def _words(counts: Counter[str]) -> str:

@@ -29,11 +29,12 @@ _BACK_S = 45.0
 
 @dataclass
 class Process:
-    """What was seen of one process: descriptors when it was young and last, and its memory."""
+    """What was seen of one process: descriptors at each look, the last ones by name, and its memory."""
 
     role: str
     since: float
     fds: list[int] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
     rss_kb: int = 0
 
 
@@ -164,7 +165,8 @@ class World:
             return
         with contextlib.suppress(OSError, IndexError):
             seen = self.processes.setdefault(pid, Process(role, time.monotonic()))
-            seen.fds.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+            seen.open = sorted(str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir())
+            seen.fds.append(len(seen.open))
             seen.rss_kb = max(seen.rss_kb, rss_kb(pid))
 
     def kept(self) -> Kept:
