@@ -4,6 +4,8 @@ PYTHON ?= python3
 PORT ?= 20201
 SEED ?= 1
 SECONDS ?= 60
+# Tests wait for processes most of the time; two at a time leave each a processor of two.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -17,7 +19,7 @@ stop:  ## End what `make run` began.
 	@if [ -d .run ]; then $(BIN)/python -m tools.first_run stop; else echo "It does not run."; fi
 
 test: $(STAMP)  ## The whole suite.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
 
 soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)

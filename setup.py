@@ -70,6 +70,7 @@ setup(
             "pytest",
             "pytest-benchmark",
             "pytest-timeout",
+            "pytest-xdist",
             "ruff",
             "trustme",
             "types-jsonschema",
