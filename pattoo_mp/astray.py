@@ -14,7 +14,7 @@ from pattoo_mp.settings import LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pattoo_mp.settings import Setting
+    from pattoo_mp.setting import Setting
     from pattoo_mp.yamlfile import Sections
 
 #: Of two names with this much in common one is most often the other, mistyped (difflib's ratio).

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.config import Config
-    from pattoo_mp.settings import Setting
+    from pattoo_mp.setting import Setting
 
 
 def read_anew(directory: Path, running: Config) -> Config:

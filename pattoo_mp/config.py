@@ -18,7 +18,7 @@ from pattoo_mp.trust import Trust
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pattoo_mp.settings import Setting
+    from pattoo_mp.setting import Setting
 
 VARIABLE = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY = "/etc/pattoo"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pattoo_mp.settings import Setting
+    from pattoo_mp.setting import Setting
 
 _VALUE_IN_MESSAGE: Final = 60
 

@@ -16,7 +16,7 @@ from pattoo_mp.settings import FILES, SECTIONS, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.settings import Setting
+    from pattoo_mp.setting import Setting
 
 _WIDTH: Final = 96
 

@@ -1,0 +1,66 @@
+"""What a setting is: its place, its check, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: What is expected of a directory that the agent makes.
+A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
+#: What counts from the start of an agent on.
+OF_THE_START: Final = ("hostname", "procfs_path", "sysfs_path", "rootfs_path")
+
+
+class Missing(Enum):
+    """The default of a setting that has none."""
+
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    `check` returns the value to use, or raises `ValueError`; `expected` says what it wants, in
+    words that end the sentence "expected …" (`UnfitError` says it of one part). `default` is as it would stand in the file, and goes
+    through `check` too. `example` is for a sample where there is no default to show. Of one that
+    `hides` a wrong value is never shown: it may be the secret itself, in the place of its file.
+    """
+
+    name: str
+    section: str
+    file: str
+    check: Callable[[object], object]
+    expected: str
+    help: str
+    default: object = Missing.REQUIRED
+    example: object = None
+    hides: bool = False
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the file must set it."""
+        return self.default is Missing.REQUIRED
+
+    @property
+    def is_written_to(self) -> bool:
+        """Whether it names a directory that the agent makes, and writes to."""
+        return self.expected == A_DIRECTORY
+
+    @property
+    def takes_restart(self) -> bool:
+        """Whether an agent that runs cannot change it.
+
+        Its files are open, its lock is held, and its name and its way to the host are those that it
+        began with.
+        """
+        return self.is_written_to or self.name in OF_THE_START
+
+    @property
+    def about(self) -> str:
+        """What it is, for who reads about it."""
+        return f"{self.help} A change takes a restart." if self.takes_restart else self.help
