@@ -51,6 +51,11 @@ class Handler(logging.Handler):
                 outlet.tell_lost()
             self._set_alarm()
 
+    def tell_counts(self) -> None:
+        """Write all counts now."""
+        with self._held():
+            self._put(self._repeats.counts())
+
     def reopen(self) -> None:
         """Open anew what may have been renamed."""
         with self._held():

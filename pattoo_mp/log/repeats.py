@@ -79,10 +79,14 @@ class Repeats:
             for line in self._close(known, now)
         ]
 
-    def rest(self) -> list[Line]:
-        """All counts, whether their time has come or not; nothing is remembered any more."""
+    def counts(self) -> list[Line]:
+        """All counts, whether their time has come or not."""
         now = self._monotonic()
-        told = [line for known in self._known.values() for line in self._close(known, now)]
+        return [line for known in self._known.values() for line in self._close(known, now)]
+
+    def rest(self) -> list[Line]:
+        """All counts; nothing is remembered any more."""
+        told = self.counts()
         self._known.clear()
         return told
 

@@ -202,6 +202,7 @@ class Drain:
         self._sent_bytes += attempt.bytes_sent
         self._last_post_ms = _now_ms()
         if self._failing_since_ms:
+            log.tell_counts()  # a count that came after this would look like another failure
             for_s = (self._last_post_ms - self._failing_since_ms) // 1000
             _LOG.info("%s takes polls again, after %d s.", self._servers.current.url, for_s)
             self._failing_since_ms = 0

@@ -50,6 +50,18 @@ def test_the_first_goes_out_at_once_and_the_count_when_its_time_has_come() -> No
     assert log.out[1:] == [line("No room.", created=1e9 + 5, repeated=240, within_s=5)]
 
 
+def test_counts_can_be_asked_for_before_their_time() -> None:
+    """What they complain of is over. The line is remembered: if it comes again soon, it is counted."""
+    log = Clocked()
+    for _ in range(4):
+        log.say(line("No answer."))
+    log.now = 2
+    assert log.repeats.counts() == [line("No answer.", created=1e9 + 2, repeated=3, within_s=2)]
+    assert log.repeats.next_at is None
+    log.say(line("No answer."))
+    assert len(log.out) == 1
+
+
 def test_what_goes_on_is_told_ever_more_rarely_and_counted_once() -> None:
     """A line every 15 s for a day: about one an hour, and all of them add up."""
     log = Clocked()
