@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
 from pattoo_mp.control.notify import Notifier
+from pattoo_mp.control.silence import SILENCE_S, Silence
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.worker import Worker
 from pattoo_mp.errors import PattooError, StartError
@@ -35,10 +36,6 @@ _LOG = logging.getLogger(__name__)
 
 #: A stop takes no longer, whatever hangs. supervisord's stopwaitsecs must be above it.
 STOP_S: Final = 10.0
-#: A worker that should have said something and has not for this long is replaced.
-SILENCE_S: Final = 60.0
-#: Control itself was stopped or starved: what it did not hear is not the workers' silence.
-_OVERSLEPT_S: Final = 5.0
 _KILL_S: Final = 1.0
 _KEEP_S: Final = 5.0
 #: How long a first poll waits for the account of those before; a spool may be slow to open.
@@ -79,11 +76,10 @@ class Arbiter:
         self._keep_lock = keep_lock
         self._notifier = notifier or Notifier()
         self._kept_at = 0.0
-        self._silence_s = silence_s
+        self._silence = Silence(self._collector, self._uploader, relay, silence_s)
         self._ready = False
         self._stop_by: float | None = None
         self._gave_up = False
-        self._heard = dict.fromkeys(self._workers, time.monotonic())
         self._started_ms = time.time_ns() // 1_000_000
         self._wakeup = Wakeup(
             (*_STOPPING, _RELOADING, signal.SIGCHLD),
@@ -139,7 +135,7 @@ class Arbiter:
         step = self._next_step_s()
         began = time.monotonic()
         readable, writable, _ = select.select(reading, writing, [], step)
-        self._forgive_silence(0.0 if step is None else began + step)
+        self._silence.forgive(0.0 if step is None else began + step)
         if self._door in readable:
             self._door.answer(self._status())
         for link in writable:
@@ -148,30 +144,15 @@ class Arbiter:
                 link.flush()
         return readable
 
-    def _forgive_silence(self, planned: float) -> None:
-        """Begin to count silence anew where nothing could be said, or nothing could be heard."""
-        now = time.monotonic()
-        if not len(self._relay.channel):
-            self._heard[self._uploader] = now
-        if planned and now - planned > _OVERSLEPT_S:
-            self._heard = dict.fromkeys(self._workers, now)
-
     def _next_step_s(self) -> float | None:
         now = time.monotonic()
         moments = [worker.start_at for worker in self._workers if self._is_wanted(worker)]
-        moments += [self._silent_at(worker) for worker in self._workers if worker.alive]
+        moments += [self._silence.strange_at(worker) for worker in self._workers if worker.alive]
         moments.append(self._notifier.wake_at)
         if self._stop_by is not None:
             moments.append(self._stop_by)
         first = min(moments)
         return None if first == _NEVER else max(0.0, first - now)
-
-    def _silent_at(self, worker: Worker) -> float:
-        """When the silence of a worker becomes strange; never if it has nothing to say."""
-        heard = self._heard[worker]
-        if worker is self._collector:
-            return heard + self._relay.ledger.interval_ms / 1000 + self._silence_s
-        return heard + self._silence_s if len(self._relay.channel) else _NEVER
 
     # --- workers
 
@@ -191,7 +172,7 @@ class Arbiter:
                     self._relay.collector_started(self._live.config.groups, now_ms)
                 worker.start(self.in_child)
                 self._live.started(worker)
-                self._heard[worker] = time.monotonic()
+                self._silence.heard(worker)
 
     def _listen(self, worker: Worker) -> bool:
         """Take what a worker has said; whether it was anything."""
@@ -204,7 +185,7 @@ class Arbiter:
             worker.close_link()
             return False
         if messages:
-            self._heard[worker] = time.monotonic()
+            self._silence.heard(worker)
         for message in messages:
             self._relay.handle(worker, message)
         return bool(messages)
@@ -227,15 +208,15 @@ class Arbiter:
                 raise StartError(worker.fatal)
 
     def _replace_if_silent(self, worker: Worker) -> None:
-        if worker.alive and time.monotonic() >= self._silent_at(worker):
+        if worker.alive and time.monotonic() >= self._silence.strange_at(worker):
             _LOG.error(
                 "The %s (process %d) has said nothing for %d s; it is killed and replaced.",
                 worker.role.name,
                 worker.pid,
-                time.monotonic() - self._heard[worker],
+                self._silence.lasts_s(worker),
             )
             worker.signal(signal.SIGKILL)
-            self._heard[worker] = time.monotonic()
+            self._silence.heard(worker)
 
     # --- start and stop
 
