@@ -15,7 +15,6 @@ from pattoo_mp.control.ready import READY
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,22 +24,32 @@ def run(arguments: argparse.Namespace) -> int:
     directory = config.config_directory()
     settings = config.load(directory)
     ready_fd: int | None = arguments.ready_fd
-    wiring.run(
-        settings, partial(read_anew, directory), _ready(ready_fd), to_stderr=ready_fd is None
-    )
+    ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell
+    wiring.run(settings, partial(read_anew, directory), ready, to_stderr=ready_fd is None)
     return DONE
 
 
-def _ready(descriptor: int | None) -> Callable[[], None]:
-    """What to do once polls flow: tell the `--start` that waits, and let go of its terminal."""
+class _Ready:
+    """Tells the `--start` that waits that polls flow, and lets go of its terminal.
 
-    def tell() -> None:
-        if descriptor is None:
+    Workers, which are forks, let go at once: they have nothing to tell there.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def tell(self) -> None:
+        """Tell it, once."""
+        if self._descriptor is not None:
+            os.write(self._descriptor, READY)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._descriptor is None:
             return
-        os.write(descriptor, READY)
-        os.close(descriptor)
+        os.close(self._descriptor)
+        self._descriptor = None
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stderr.fileno())
         os.close(nowhere)
-
-    return tell

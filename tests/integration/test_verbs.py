@@ -42,6 +42,11 @@ def test_start_returns_once_polls_flow_and_stop_leaves_nothing(make_agent: MakeA
     assert agent.status()["polls"]["polled"] >= 1
     assert agent.status()["polls"]["in_channel"] == 0
     assert len(agent.processes()) == 3
+    # Nothing of the terminal that it was started from is held by any of them.
+    opened = [
+        fd.readlink() for pid in agent.processes() for fd in Path(f"/proc/{pid}/fd").iterdir()
+    ]
+    assert not [name for name in map(str, opened) if name.startswith("pipe:")]
     done = agent.run("--stop")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{STOPPED}\n", "")
     assert agent.processes() == []
