@@ -65,6 +65,7 @@ class Schedule:
         self._stepped = 0
         self._seen = monotonic_ns() + self._offset
         self._earliest = 0
+        self._boundary_ms = 0
         self._patience: int | None = None
         self._dues: list[_Due] = []
         self._shortest = self._floor = 0
@@ -101,15 +102,17 @@ class Schedule:
 
         `after_ms` is the newest poll there is. Returns the boundary, in ms: what is due after it is
         of the new intervals. It is now, but before the next tick of an old one, which is a new
-        one's if it has come meanwhile, and not before the newest poll.
+        one's if it has come meanwhile, and neither before the newest poll nor before the boundary of
+        the last change: up to that, ticks were counted already.
         """
+        after_ms = max(after_ms, self._boundary_ms)
         behind = max(0, after_ms * _NS_PER_MS - self._now())
         self._offset += behind  # a small step back was followed: as at a start, it no longer is
         self._seen += behind
-        boundary_ms = min(self._seen, self._next() - 1) // _NS_PER_MS
+        self._boundary_ms = min(self._seen, self._next() - 1) // _NS_PER_MS
         self._begin(intervals_ms)
-        self._plan(max(boundary_ms * _NS_PER_MS, self._earliest - 1))
-        return boundary_ms
+        self._plan(max(self._boundary_ms * _NS_PER_MS, self._earliest - 1))
+        return self._boundary_ms
 
     def take(self) -> list[Tick]:
         """The ticks that are due, in the order of their times, then of intervals. Each is given once."""

@@ -346,6 +346,17 @@ def test_a_change_after_a_small_step_back_repeats_no_tick() -> None:
     assert waited(schedule, clock, 3) == [last + 100, last + 200, last + 300]
 
 
+def test_a_change_after_a_small_step_back_is_not_before_the_last_change() -> None:
+    """What was counted up to one boundary is not due once more after another."""
+    clock = Clock(wall=1_800_000_000_000 * MS)
+    schedule = schedule_of(clock, 2)
+    clock.step_ms(1)
+    assert schedule.change((1,), 0) == 1_800_000_000_001
+    clock.step_ms(-0.5)
+    assert schedule.change((1,), 0) == 1_800_000_000_001
+    assert waited(schedule, clock, 2) == [1_800_000_000_002, 1_800_000_000_003]
+
+
 def test_a_change_while_the_schedule_runs_ahead_stays_ahead() -> None:
     """After an hour back: the ticks go on from the newest one."""
     clock = Clock()
