@@ -144,7 +144,7 @@ class Handshake:
 
 
 def in_json(content: dict[str, str]) -> bytes:
-    """A body as a pattoo server expects it: JSON, in a JSON string (wire.md, "Encrypted mode")."""
+    """A body as a pattoo server expects it: JSON, in a JSON string."""
     return json.dumps(json.dumps(content)).encode()
 
 
