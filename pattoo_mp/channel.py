@@ -59,6 +59,11 @@ class Channel:
             return poll.timestamp_ms
         return 0
 
+    @property
+    def leased(self) -> int:
+        """How many of them are given out, and not acknowledged yet."""
+        return len(self._leased)
+
     def add_layout(self, identifier: str, packed: bytes, interval_ms: int) -> None:
         """Keep a layout for the polls that will refer to it: those of a group, until it has another."""
         self._newest[interval_ms] = identifier

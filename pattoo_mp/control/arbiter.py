@@ -199,8 +199,10 @@ class Arbiter:
             pass
         worker.note_death(how)
         if worker is self._uploader:
-            # One that was told of the end, and not killed, had its chance to keep what there was.
-            self._gave_up = self._relay.closed and how.startswith("exit")
+            # One that was told of the end, and not killed, could not keep what it still had in hand;
+            # nor could another. What was never given to it is for another to keep.
+            in_hand = self._relay.closed and self._relay.channel.leased
+            self._gave_up = bool(in_hand) and how.startswith("exit")
             self._relay.uploader_gone()
         if self._stop_by is None:
             _LOG.warning("The %s ended (%s).", worker.role.name, worker.last_death)
