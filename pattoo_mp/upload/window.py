@@ -36,11 +36,6 @@ class Window:
         """How many polls the next post may hold."""
         return self._polls
 
-    @property
-    def is_narrowed(self) -> bool:
-        """Whether refusals made it smaller than it could be."""
-        return self._polls < self._largest
-
     def taken(self) -> None:
         """Note that a post was taken."""
         self._taken += 1

@@ -11,7 +11,7 @@ from pattoo_mp.upload.window import REMEMBERED, Window
 def test_a_window_is_as_large_as_it_may_be_at_first() -> None:
     """Nothing was refused yet."""
     window = Window(1000)
-    assert (window.polls, window.is_narrowed) == (1000, False)
+    assert window.polls == 1000
 
 
 def test_half_of_what_was_refused_is_tried_next() -> None:
@@ -35,7 +35,7 @@ def test_a_success_doubles_it_up_to_the_limit() -> None:
         window.taken()
         sizes.append(window.polls)
     assert sizes == [2, 4, 8, 10, 10]
-    assert not window.is_narrowed
+    assert window.polls == 10
 
 
 def test_a_poll_refused_alone_three_times_in_a_row_is_condemned() -> None:
