@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from setproctitle import setproctitle
 
-from pattoo_mp import __version__, addresses, identity, log, paths
+from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.catalogue import in_words
 from pattoo_mp.channel import Channel
+from pattoo_mp.config import addresses
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
 from pattoo_mp.control.ledger import Ledger
@@ -36,7 +37,7 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
     from pattoo_mp.link import Link
     from pattoo_mp.messages import Account
     from pattoo_mp.model import Origin

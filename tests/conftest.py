@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import encryption
+from pattoo_mp.config import encryption
 from tests.support.agent import Agent
 from tests.support.decrypting import DecryptingServer
 from tests.support.keyrings import Keyrings

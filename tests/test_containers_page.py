@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from pattoo_mp import config
+from pattoo_mp.config import loading
 from tests.support.agent import ROOT
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ SETTINGS, DAEMON_SET = yaml.safe_load_all(
 
 
 @pytest.fixture
-def configured(tmp_path: Path) -> config.Config:
+def configured(tmp_path: Path) -> loading.Config:
     """The configuration of the DaemonSet."""
     for name, text in SETTINGS["data"].items():
         (tmp_path / name).write_text(text)
-    return config.check(tmp_path)
+    return loading.check(tmp_path)
 
 
 def mounted() -> dict[str, dict[str, Any]]:
@@ -39,7 +39,7 @@ def mounted() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_the_daemon_set_mounts_what_it_configures(configured: config.Config) -> None:
+def test_the_daemon_set_mounts_what_it_configures(configured: loading.Config) -> None:
     """Read-only, and the root with what is mounted later."""
     host = {
         str(configured.procfs_path): "/proc",
@@ -52,14 +52,14 @@ def test_the_daemon_set_mounts_what_it_configures(configured: config.Config) -> 
     assert mounts[str(configured.rootfs_path)]["mountPropagation"] == "HostToContainer"
 
 
-def test_identity_and_spool_outlive_the_pod(configured: config.Config) -> None:
+def test_identity_and_spool_outlive_the_pod(configured: loading.Config) -> None:
     """All directories are below what is the node's."""
     kept = next(m for m in mounted().values() if not m.get("readOnly"))["mountPath"]
-    for _, directory in config.named_directories(configured):
+    for _, directory in loading.named_directories(configured):
         assert directory.is_relative_to(kept)
 
 
-def test_docker_is_given_the_same_places(configured: config.Config) -> None:
+def test_docker_is_given_the_same_places(configured: loading.Config) -> None:
     """By the line of the page."""
     volumes = dict(re.findall(r"--volume (\S+?):(/host\S*?):ro", PAGE))
     assert volumes == {
@@ -69,7 +69,7 @@ def test_docker_is_given_the_same_places(configured: config.Config) -> None:
     }
 
 
-def test_a_fixed_name_is_in_no_configuration_of_many_hosts(configured: config.Config) -> None:
+def test_a_fixed_name_is_in_no_configuration_of_many_hosts(configured: loading.Config) -> None:
     """The nodes would be one."""
     assert configured.hostname is None
     assert DAEMON_SET["spec"]["template"]["spec"]["hostNetwork"] is True

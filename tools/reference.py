@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp import sample
-from pattoo_mp.settings import FILES, SECTIONS, SETTINGS
+from pattoo_mp.config import sample
+from pattoo_mp.config.settings import FILES, SECTIONS, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.setting import Setting
+    from pattoo_mp.config.setting import Setting
 
 
 #: A bar in a cell of a Markdown table.

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pattoo_mp import sample
+from pattoo_mp.config import sample
+from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.settings import FILES
 from pattoo_mp.translations import translations
 from tools import build_docs, manual
 

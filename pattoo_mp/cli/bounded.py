@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import config
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.config import loading
 from pattoo_mp.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.reading import Reading
+    from pattoo_mp.config.reading import Reading
 
 _READ_S: Final = 10.0
 
 
 def look(directory: Path, read_s: float = _READ_S) -> Reading:
     """What the files in `directory` say. Raises `ConfigError` if they cannot be had in `read_s`."""
-    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", config.look, read_s)
+    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", loading.look, read_s)
     try:
         return limited.ask_one(directory)
     except NoAnswerError as error:

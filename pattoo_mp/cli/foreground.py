@@ -8,9 +8,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pattoo_mp import config, wiring
-from pattoo_mp.change import read_anew
+from pattoo_mp import wiring
 from pattoo_mp.cli.statuses import DONE
+from pattoo_mp.config import loading
+from pattoo_mp.config.change import read_anew
 from pattoo_mp.control.ready import READY
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end."""
     # Asked to reload before there is anything to reload: that waits until there is.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    directory = config.config_directory()
-    settings = config.load(directory)
+    directory = loading.config_directory()
+    settings = loading.load(directory)
     ready_fd: int | None = arguments.ready_fd
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell
     wiring.run(settings, partial(read_anew, directory), ready, to_stderr=ready_fd is None)

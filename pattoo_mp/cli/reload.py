@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp import config
 from pattoo_mp.cli.running import agent
 from pattoo_mp.cli.statuses import DONE, STOPPED
+from pattoo_mp.config import loading
 from pattoo_mp.control.reloading import reload
 from pattoo_mp.model import PROGRAM
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(_: argparse.Namespace) -> int:
     """Have it read its configuration anew; return once it goes by that, or say why not."""
-    config.check(config.config_directory())
+    loading.check(loading.config_directory())
     asked = agent()
     pid = asked.pid
     if pid is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp import config
 from pattoo_mp.cli import start
 from pattoo_mp.cli.running import agent
+from pattoo_mp.config import loading
 
 if TYPE_CHECKING:
     import argparse
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it and start it; one that could not start again is not stopped."""
-    config.load(config.config_directory())
+    loading.load(loading.config_directory())
     agent().stop(force=arguments.force)
     return start.run(arguments)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pattoo_mp import config
+from pattoo_mp.config import loading
 from pattoo_mp.control.verbs import Agent
 
 
 def agent() -> Agent:
     """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
-    return Agent(config.running_directory(config.config_directory()))
+    return Agent(loading.running_directory(loading.config_directory()))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp import sample
 from pattoo_mp.cli.statuses import DONE
+from pattoo_mp.config import sample
 
 if TYPE_CHECKING:
     import argparse

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.settings import FILES
+from pattoo_mp.config.settings import FILES
 
 if TYPE_CHECKING:
     import argparse

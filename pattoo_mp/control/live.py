@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.change import changes
+from pattoo_mp.config.change import changes
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
@@ -20,7 +20,7 @@ from pattoo_mp.messages import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
     from pattoo_mp.control.worker import Worker
 
 _LOG = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from pattoo_mp.errors import NotOurSupervisorError, PattooError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
 
 #: A supervisord answers within milliseconds.
 _KEEPER_S: Final = 5.0

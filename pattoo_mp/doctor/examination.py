@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.collect.wanted import Wanted
-from pattoo_mp.config import config_of
+from pattoo_mp.config.loading import config_of
 from pattoo_mp.doctor import (
     agent,
     clock,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from pattoo_mp.config.reading import Reading
     from pattoo_mp.doctor.families import Measured
-    from pattoo_mp.reading import Reading
 
 #: Above what each part needs where nothing hangs; the parts' own limits are shorter.
 _PART_S: Final = 20.0

@@ -11,8 +11,8 @@ from pattoo_mp.collect import network
 from pattoo_mp.collect.host_paths import HostPaths
 from pattoo_mp.collect.mounts import listing
 from pattoo_mp.collect.sensors import by_sensor
+from pattoo_mp.config.settings import defaults
 from pattoo_mp.doctor.finding import Finding, note
-from pattoo_mp.settings import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

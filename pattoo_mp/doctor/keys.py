@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp import encryption, paths
+from pattoo_mp import paths
+from pattoo_mp.config import encryption
 from pattoo_mp.doctor.finding import Finding, trouble, well
 from pattoo_mp.errors import KeyringError
 from pattoo_mp.upload.encrypted.known import FILE, KnownServers
@@ -12,7 +13,7 @@ from pattoo_mp.upload.encrypted.known import FILE, KnownServers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
 
 
 def findings(config: Config, agent_id: str) -> Iterator[Finding]:

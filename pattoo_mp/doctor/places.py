@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pattoo_mp import directories, paths, private
-from pattoo_mp.config import distrust, named_directories
+from pattoo_mp import paths, private
+from pattoo_mp.config import directories
+from pattoo_mp.config.loading import distrust, named_directories
+from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, trouble, well
-from pattoo_mp.settings import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
 
 
 class Use(Enum):

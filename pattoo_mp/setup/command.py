@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import config
 from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
+from pattoo_mp.config import loading
+from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
 from pattoo_mp.control.verbs import Agent
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.settings import AGENT_FILE, SHARED_FILE
 from pattoo_mp.setup import act, boot, plan, record, rotation
 from pattoo_mp.setup.arguments import HOST, NAME, parse
 from pattoo_mp.setup.boot import Boot
@@ -147,7 +147,7 @@ def _must_not_run() -> None:
             f"systemd starts the agent at boot; expected 'systemctl disable --now {PROGRAM}' first"
         )
     try:
-        pid = Agent(config.running_directory(Path(CONFIGURATION))).pid
+        pid = Agent(loading.running_directory(Path(CONFIGURATION))).pid
     except ConfigError:
         return  # without a configuration none can be found, nor run for long
     if pid is not None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pattoo_mp import reading
+from pattoo_mp.config import reading
+from pattoo_mp.config.settings import SETTINGS, SHARED_FILE
 from pattoo_mp.errors import ConfigError, SetupError
-from pattoo_mp.settings import SETTINGS, SHARED_FILE
 from pattoo_mp.setup.layout import CONFIGURATION, sample_directories
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import sample
-from pattoo_mp.config import DEFAULT_DIRECTORY
-from pattoo_mp.settings import FILES, SETTINGS
+from pattoo_mp.config import sample
+from pattoo_mp.config.loading import DEFAULT_DIRECTORY
+from pattoo_mp.config.settings import FILES, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from pattoo_mp import addresses
-from pattoo_mp.credentials import basic
+from pattoo_mp.config import addresses
+from pattoo_mp.config.credentials import basic
 from pattoo_mp.errors import TrustError
 
 if TYPE_CHECKING:

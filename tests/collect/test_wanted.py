@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp import settings
 from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.collect.wanted import DEFAULT, Filter, Wanted
+from pattoo_mp.config import settings
 
 #: How the original agent chooses: disks by expressions, mounts by a word.
 ORIGINAL_DISKS = re.compile(r"ram\d{1,3}\Z|loop")

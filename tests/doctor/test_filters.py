@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pattoo_mp.config.settings import defaults
 from pattoo_mp.doctor.filters import findings
 from pattoo_mp.doctor.finding import State
-from pattoo_mp.settings import defaults
 
 
 def found(**given: tuple[str, ...]) -> list[tuple[str, str]]:

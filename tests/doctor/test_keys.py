@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import encryption, paths
+from pattoo_mp import paths
+from pattoo_mp.config import encryption
 from pattoo_mp.doctor.finding import Finding, State
 from pattoo_mp.doctor.keys import findings
 from pattoo_mp.upload.encrypted.known import FILE

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import config, paths
+from pattoo_mp import paths
+from pattoo_mp.config import loading
 from pattoo_mp.doctor import outage
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.outage import Room
@@ -18,7 +19,7 @@ from tests.wire.posts import ORIGIN
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
 
 GB = 1_000_000_000
 DAY_S = 86_400
@@ -35,7 +36,7 @@ def settings(home: Path) -> Config:
     (home / "pattoo_agent_os_autonomousd.yaml").write_text(
         "pattoo_agent_os_autonomousd: {polling_interval: 1}\n"
     )
-    return config.check(home)
+    return loading.check(home)
 
 
 def limit(settings: Config, room: Room, poll_bytes: float) -> tuple[float, str]:

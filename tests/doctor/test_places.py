@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import config
+from pattoo_mp.config import loading
 from pattoo_mp.doctor import places
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.places import Place, Use
@@ -84,7 +84,7 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
 ) -> None:
     """Root can, and so would not see it."""
     agent = make_agent()
-    settings = config.check(agent.configuration)
+    settings = loading.check(agent.configuration)
     agent.home.chmod(0o755)
     (agent.configuration / "pattoo.yaml").chmod(0o000)
 
@@ -106,7 +106,7 @@ def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
     path = agent.home / "credentials"
     path.touch(mode=0o644)
     settings = replace(
-        config.check(agent.configuration), servers=("http://192.0.2.1",), credentials_file=path
+        loading.check(agent.configuration), servers=("http://192.0.2.1",), credentials_file=path
     )
     found = [
         finding

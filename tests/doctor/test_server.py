@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import config
+from pattoo_mp.config import loading
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.server import Asked, ask, findings
 from tests.support.server import PattooServer, answering, hanging
@@ -15,14 +15,14 @@ from tests.support.server import PattooServer, answering, hanging
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
     from tests.support.agent import Agent
 
 
 @pytest.fixture
 def settings(make_agent: Callable[..., Agent], server: PattooServer) -> Config:
     """They name the server."""
-    return config.check(make_agent(port=server.port).configuration)
+    return loading.check(make_agent(port=server.port).configuration)
 
 
 def test_a_server_that_is_well_tells_its_time(settings: Config) -> None:

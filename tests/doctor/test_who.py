@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import config, paths
+from pattoo_mp import paths
+from pattoo_mp.config import loading
 from pattoo_mp.doctor import who
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.who import User
@@ -16,7 +17,7 @@ from tests.support.unprivileged import NOBODY, as_nobody, in_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
     from tests.support.agent import Agent
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -25,7 +26,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be anot
 @pytest.fixture
 def settings(make_agent: Callable[..., Agent]) -> Config:
     """A configuration whose directories are not made yet."""
-    return config.check(make_agent().configuration)
+    return loading.check(make_agent().configuration)
 
 
 def test_whoever_asks_is_the_user_where_nothing_else_is_known(settings: Config) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import config
 from pattoo_mp.cli import check as _read_before_rights_are_given_up  # noqa: F401
 from pattoo_mp.cli import main
-from pattoo_mp.settings import FILES
+from pattoo_mp.config import loading
+from pattoo_mp.config.settings import FILES
 from tests.support.agent import NAME
 from tests.support.server import PattooServer, answering
 from tests.support.unprivileged import as_nobody
@@ -95,7 +95,7 @@ def test_a_directory_that_the_agents_user_may_not_make_is_exit_2(
 def check_here(agent: Agent) -> str:
     """Exit status and complaints of --check in this process."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setenv(config.VARIABLE, str(agent.configuration))
+        patch.setenv(loading.VARIABLE, str(agent.configuration))
         with contextlib.redirect_stderr(io.StringIO()) as complaints:
             status = main(["--check"])
     return f"{status}\n{complaints.getvalue()}"
@@ -134,7 +134,7 @@ def test_a_sample_begins_a_configuration(make_agent: MakeAgent) -> None:
     agent = make_agent()
     for name in FILES:
         agent.write(name, agent.run("--sample-config", "--file", name).stdout)
-    assert config.check(agent.configuration).port == 20201
+    assert loading.check(agent.configuration).port == 20201
     both = agent.run("--sample-config")
     assert both.returncode == 0
     assert all(f"# ---------- {name} ----------\n" in both.stdout for name in FILES)

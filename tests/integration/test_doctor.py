@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pattoo_mp import config
 from pattoo_mp.cli import main
+from pattoo_mp.config import loading
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import State
 from tests.support.agent import NAME
@@ -100,7 +100,7 @@ def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
     until = threading.Event()
     server.status_page = hanging(until)
     agent = make_agent(port=server.port)
-    examination = Examination(agent.configuration, config.look(agent.configuration), 3.0)
+    examination = Examination(agent.configuration, loading.look(agent.configuration), 3.0)
     parts = {part.title: part for part in examination.parts()}
     until.set()
     assert [(f.subject, f.found) for f in parts["Server"].findings] == [
@@ -178,7 +178,7 @@ def test_who_is_not_the_agents_user_gets_no_advice_on_its_files(
 def doctor_here(agent: Agent) -> str:
     """Exit status and report of --doctor in this process."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-        patch.setenv(config.VARIABLE, str(agent.configuration))
+        patch.setenv(loading.VARIABLE, str(agent.configuration))
         status = main(["--doctor"])
     return f"{status}\n{out.getvalue()}"
 

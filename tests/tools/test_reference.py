@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pattoo_mp import sample
-from pattoo_mp.settings import FILES, SETTINGS
+from pattoo_mp.config import sample
+from pattoo_mp.config.settings import FILES, SETTINGS
 from tools import reference
 
 

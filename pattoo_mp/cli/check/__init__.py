@@ -6,7 +6,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import config, directories
 from pattoo_mp.cli import bounded
 from pattoo_mp.cli.check.checked import Checked
 from pattoo_mp.cli.check.document import document
@@ -14,7 +13,8 @@ from pattoo_mp.cli.check.text import lines
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
-from pattoo_mp.directories import State
+from pattoo_mp.config import directories, loading
+from pattoo_mp.config.directories import State
 from pattoo_mp.doctor import server
 from pattoo_mp.errors import ConfigError, PattooError
 
@@ -28,7 +28,7 @@ _LOOK_S: Final = 5.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is so; what is wrong is told as at a start. Makes nothing."""
-    checked = _check(config.config_directory())
+    checked = _check(loading.config_directory())
     show_any_letter()
     if arguments.json:
         print(json.dumps(document(checked), indent=2))
@@ -47,19 +47,19 @@ def _check(directory: Path) -> Checked:
     reading = bounded.look(directory)
     if reading.problems:
         return Checked(directory, reading, reading.problems)
-    settings = config.config_of(reading)
-    states = _states([path for _, path in config.named_directories(settings)])
-    problems = config.unusable(directory, settings, lambda path: states[path].problem)
+    settings = loading.config_of(reading)
+    states = _states([path for _, path in loading.named_directories(settings)])
+    problems = loading.unusable(directory, settings, lambda path: states[path].problem)
     problems += _untrusted(directory, settings)
-    problems += config.lacking(directory, settings)
+    problems += loading.lacking(directory, settings)
     first, *others = server.ask_each(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
 
 
-def _untrusted(directory: Path, settings: config.Config) -> list[str]:
+def _untrusted(directory: Path, settings: loading.Config) -> list[str]:
     """Look at the transport's files, for a limited time too."""
     limited: TimeLimited[Path, list[str]] = TimeLimited(
-        "files of the transport", lambda path: config.untrusted(path, settings), _LOOK_S
+        "files of the transport", lambda path: loading.untrusted(path, settings), _LOOK_S
     )
     try:
         return limited.ask_one(directory)

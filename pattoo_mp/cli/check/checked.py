@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pattoo_mp.config import Config
-    from pattoo_mp.directories import State
+    from pattoo_mp.config.directories import State
+    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.reading import Found, Reading
     from pattoo_mp.doctor.server import Asked
-    from pattoo_mp.reading import Found, Reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pattoo_mp.cli.check.checked import Checked
+    from pattoo_mp.config.reading import Found
     from pattoo_mp.doctor.server import Asked
-    from pattoo_mp.reading import Found
 
 #: It grows when a script that reads the document could no longer read it. What is only added
 #: to the document leaves it as it is.

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.terminal import printable
-from pattoo_mp.config import named_directories
+from pattoo_mp.config.loading import named_directories
 from pattoo_mp.doctor import units
 
 if TYPE_CHECKING:
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.cli.check.checked import Checked
-    from pattoo_mp.config import Config
-    from pattoo_mp.directories import State
+    from pattoo_mp.config.directories import State
+    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.reading import Found
     from pattoo_mp.doctor.server import Asked
-    from pattoo_mp.reading import Found
 
 
 def lines(checked: Checked) -> list[str]:

@@ -8,13 +8,13 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pattoo_mp import config
 from pattoo_mp.catalogue import EVERY
 from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.wanted import DEFAULT, Wanted
+from pattoo_mp.config import loading
 from pattoo_mp.doctor.look import look
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
@@ -22,7 +22,7 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     import argparse
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _configured() -> Config | None:
     """The configuration, if there is one; one that is there but of no use is told of."""
     try:
-        directory = config.config_directory()
+        directory = loading.config_directory()
         if not directory.exists():
             return None
-        return config.check(directory)
+        return loading.check(directory)
     except ConfigError as error:
         problem = error.problems[0]
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, by_interval, in_words, names_on
-from pattoo_mp.choices import (
+from pattoo_mp.config.choices import (
     UnfitError,
     for_families,
     further_families,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.astray import astray
-from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE
+from pattoo_mp.config.astray import astray
+from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE
 
 
 def told(file: str, section: str, **settings: object) -> list[str]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import pytest
 
-from pattoo_mp.change import changes, read_anew
-from pattoo_mp.config import Config, check
+from pattoo_mp.config.change import changes, read_anew
+from pattoo_mp.config.loading import Config, check
+from pattoo_mp.config.settings import AGENT_FILE, SETTINGS
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.settings import AGENT_FILE, SETTINGS
 from tests.support.agent import Agent
 from tests.support.configs import config_in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.conceal import concealed
+from pattoo_mp.config.conceal import concealed
 
 
 @pytest.mark.parametrize(

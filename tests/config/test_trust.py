@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.config.tls import tls_context
+from pattoo_mp.config.trust import Trust
 from pattoo_mp.errors import TrustError
-from pattoo_mp.tls import tls_context
-from pattoo_mp.trust import Trust
 from tests.support.tls import Authority
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_files_that_are_good_are_no_problem(authority: Authority) -> None:
 def test_where_no_file_is_named_nothing_is_imported_for_it() -> None:
     """Who posts in plain HTTP has no use for OpenSSL, which takes 3 MB."""
     program = (
-        "import sys; from pattoo_mp.trust import NO_FILES; "
+        "import sys; from pattoo_mp.config.trust import NO_FILES; "
         "print(NO_FILES.problems(), 'ssl' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[] False\n"

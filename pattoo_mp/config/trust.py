@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.credentials import PROXY, SERVER, authorization
+from pattoo_mp.config.credentials import PROXY, SERVER, authorization
+from pattoo_mp.config.tls import tls_problems
 from pattoo_mp.errors import TrustError
-from pattoo_mp.tls import tls_problems
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.credentials import PROXY, SERVER, authorization
+from pattoo_mp.config.credentials import PROXY, SERVER, authorization
+from pattoo_mp.config.trust import Trust
 from pattoo_mp.errors import TrustError
-from pattoo_mp.trust import Trust
 from tests.support.unprivileged import NOBODY, as_nobody
 
 if TYPE_CHECKING:

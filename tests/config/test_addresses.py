@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp import addresses
-from pattoo_mp.choices import UnfitError
+from pattoo_mp.config import addresses
+from pattoo_mp.config.choices import UnfitError
 
 
 @pytest.mark.parametrize(

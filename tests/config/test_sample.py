@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pattoo_mp import config, sample
-from pattoo_mp.settings import FILES, SETTINGS
+from pattoo_mp.config import loading, sample
+from pattoo_mp.config.settings import FILES, SETTINGS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def checked(directory: Path, texts: dict[str, str]) -> config.Config:
+def checked(directory: Path, texts: dict[str, str]) -> loading.Config:
     """What files of these texts configure."""
     for name, text in texts.items():
         (directory / name).write_text(text)
-    return config.check(directory)
+    return loading.check(directory)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -43,7 +43,7 @@ def test_what_is_commented_out_is_accepted_too(tmp_path: Path) -> None:
     assert named == {setting.name for setting in SETTINGS}
     found = checked(tmp_path, texts)
     plain = checked(tmp_path, {name: sample.one_file(name) for name in FILES})
-    different = {n for n in config.Config.__slots__ if getattr(found, n) != getattr(plain, n)}
+    different = {n for n in loading.Config.__slots__ if getattr(found, n) != getattr(plain, n)}
     assert different == {
         "system_daemon_directory", "post_jitter", "textfile_directory",
         "servers", "tls_ca_file", "tls_certificate_file", "tls_key_file",

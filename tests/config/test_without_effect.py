@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config import look
-from pattoo_mp.settings import AGENT_FILE, defaults
-from pattoo_mp.without_effect import without_effect
+from pattoo_mp.config.loading import look
+from pattoo_mp.config.settings import AGENT_FILE, defaults
+from pattoo_mp.config.without_effect import without_effect
 from tests.support.agent import NAME, Agent
 
 SOME = Path("/srv")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp import addresses
+from pattoo_mp.config import addresses
 from pattoo_mp.errors import TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config import Config
+    from pattoo_mp.config.loading import Config
 
 
 def contradictions(config: Config) -> Iterator[TrustError]:

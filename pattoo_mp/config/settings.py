@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import addresses, checks
 from pattoo_mp.catalogue import FURTHER, ORIGINAL
-from pattoo_mp.choices import (
+from pattoo_mp.config import addresses, checks
+from pattoo_mp.config.choices import (
     for_families,
     further_families,
     original_families,
     patterns,
     some_patterns,
 )
+from pattoo_mp.config.setting import A_DIRECTORY, Setting
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.setting import A_DIRECTORY, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import directories
+from pattoo_mp.config import directories
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:

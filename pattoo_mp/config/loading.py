@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp import addresses, directories, encryption
 from pattoo_mp.catalogue import by_interval, names_on
-from pattoo_mp.contradictions import contradictions
+from pattoo_mp.config import addresses, directories, encryption
+from pattoo_mp.config.contradictions import contradictions
+from pattoo_mp.config.reading import Reading, find, read, read_file, shown
+from pattoo_mp.config.settings import SETTINGS, SHARED_FILE
+from pattoo_mp.config.trust import Trust
 from pattoo_mp.errors import ConfigError, TrustError
-from pattoo_mp.reading import Reading, find, read, read_file, shown
-from pattoo_mp.settings import SETTINGS, SHARED_FILE
-from pattoo_mp.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pattoo_mp.setting import Setting
+    from pattoo_mp.config.setting import Setting
 
 VARIABLE = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY = "/etc/pattoo"

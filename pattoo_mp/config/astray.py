@@ -9,13 +9,13 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.settings import LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pattoo_mp.setting import Setting
-    from pattoo_mp.yamlfile import Sections
+    from pattoo_mp.config.setting import Setting
+    from pattoo_mp.config.yamlfile import Sections
 
 #: Of two names with this much in common one is most often the other, mistyped (difflib's ratio).
 _ALIKE: Final = 0.85

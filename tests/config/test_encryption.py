@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp import encryption
+from pattoo_mp.config import encryption
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: An interpreter that has nothing installed but what its path names.
-BARE = [sys.executable, "-S", "-c", "from pattoo_mp import encryption; print(encryption.missing())"]
+LOOK = "from pattoo_mp.config import encryption; print(encryption.missing())"
+BARE = [sys.executable, "-S", "-c", LOOK]
 
 
 def missing(*paths: Path) -> str:

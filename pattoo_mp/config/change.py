@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.config import check, lacking, untrusted
+from pattoo_mp.config.loading import check, lacking, untrusted
+from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.settings import SETTINGS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.config import Config
-    from pattoo_mp.setting import Setting
+    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.setting import Setting
 
 
 def read_anew(directory: Path, running: Config) -> Config:

@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from pattoo_mp.choices import UnfitError, texts
+from pattoo_mp.config.choices import UnfitError, texts
 
 #: What a pattoo server's own paths begin with; a prefix comes before it.
 API: Final = "/pattoo/api/v1/agent/"

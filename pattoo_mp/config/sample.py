@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from pattoo_mp.settings import FILES, SECTIONS, SETTINGS
+from pattoo_mp.config.settings import FILES, SECTIONS, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.setting import Setting
+    from pattoo_mp.config.setting import Setting
 
 _WIDTH: Final = 96
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from pattoo_mp import secretfile
+from pattoo_mp.config import secretfile
 from pattoo_mp.errors import TrustError
 
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
-    from pattoo_mp.trust import Trust
+    from pattoo_mp.config.trust import Trust
 
 _CA: Final = "certificates of CAs, in PEM"
 _CERTIFICATE: Final = "a certificate in PEM, with its key there or in tls_key_file"

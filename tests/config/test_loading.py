@@ -12,9 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp import config
+from pattoo_mp.config import loading
+from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +41,10 @@ class Files:
         (self.directory / "pattoo.yaml").write_text(yaml.safe_dump(self.shared))
         (self.directory / f"{NAME}.yaml").write_text(yaml.safe_dump(self.agent))
 
-    def load(self) -> config.Config:
+    def load(self) -> loading.Config:
         """Write and read them."""
         self.write()
-        return config.load(self.directory)
+        return loading.load(self.directory)
 
     def problems(self) -> tuple[str, ...]:
         """Write and read them; they must be refused."""
@@ -55,7 +55,7 @@ class Files:
 def refused(directory: Path) -> tuple[str, ...]:
     """The problems of a configuration that must be refused, each one line."""
     with pytest.raises(ConfigError) as caught:
-        config.load(directory)
+        loading.load(directory)
     assert caught.value.problems
     assert all("\n" not in problem for problem in caught.value.problems)
     return caught.value.problems
@@ -366,20 +366,20 @@ def test_a_broken_setting_does_not_hide_a_running_agent(files: Files) -> None:
     files.shared["pattoo"]["log_level"] = "loud"
     files.agent[NAME]["polling_interval"] = "never"
     files.write()
-    assert config.running_directory(files.directory) == files.directory / "daemon"
+    assert loading.running_directory(files.directory) == files.directory / "daemon"
 
 
 def test_the_environment_names_the_directory() -> None:
     """PATTOO_CONFIGDIR, or /etc/pattoo where it is unset or empty."""
-    assert config.config_directory({"PATTOO_CONFIGDIR": "/x"}) == Path("/x")
-    assert config.config_directory({"PATTOO_CONFIGDIR": ""}) == Path("/etc/pattoo")
-    assert config.config_directory({}) == Path("/etc/pattoo")
+    assert loading.config_directory({"PATTOO_CONFIGDIR": "/x"}) == Path("/x")
+    assert loading.config_directory({"PATTOO_CONFIGDIR": ""}) == Path("/etc/pattoo")
+    assert loading.config_directory({}) == Path("/etc/pattoo")
 
 
 def test_a_home_that_is_not_there_is_no_directory() -> None:
     """One line, as for all that a person may get wrong."""
     with pytest.raises(ConfigError, match="PATTOO_CONFIGDIR: ~no-such-user/x: "):
-        config.config_directory({"PATTOO_CONFIGDIR": "~no-such-user/x"})
+        loading.config_directory({"PATTOO_CONFIGDIR": "~no-such-user/x"})
 
 
 values = st.recursive(
@@ -422,7 +422,7 @@ def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
     as_bytes = shared.encode("utf-8", "surrogatepass") if isinstance(shared, str) else shared
     (directory / "pattoo.yaml").write_bytes(as_bytes)
     (directory / f"{NAME}.yaml").write_text(agent)
-    check: Callable[[Path], config.Config] = config.check
+    check: Callable[[Path], loading.Config] = loading.check
     try:
         loaded = check(directory)
     except ConfigError as error:
@@ -446,7 +446,7 @@ def test_a_secret_in_the_place_of_its_file_is_refused_and_not_shown(
         f"{files.directory}/{NAME}.yaml: {NAME}: {name}: (not shown); expected the absolute path of "
         "a file that the agent's user alone can read"
     )
-    found = {one.setting.name: one.given for one in config.look(files.directory).found}
+    found = {one.setting.name: one.given for one in loading.look(files.directory).found}
     assert found[name] == "(not shown)"
 
 
@@ -464,7 +464,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown(
     (problem,) = files.problems()
     assert "s3cret" not in problem
     assert "…@b" in problem
-    found = {one.setting.name: one.given for one in config.look(files.directory).found}
+    found = {one.setting.name: one.given for one in loading.look(files.directory).found}
     assert "s3cret" not in str(found[name])
 
 

@@ -7,7 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import secretfile
+from pattoo_mp.config import secretfile
 from pattoo_mp.errors import TrustError
 
 if TYPE_CHECKING:

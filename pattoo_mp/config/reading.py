@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.astray import astray
-from pattoo_mp.choices import UnfitError
-from pattoo_mp.conceal import NOT_SHOWN, concealed
+from pattoo_mp.config.astray import astray
+from pattoo_mp.config.choices import UnfitError
+from pattoo_mp.config.conceal import NOT_SHOWN, concealed
+from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
+from pattoo_mp.config.without_effect import without_effect
+from pattoo_mp.config.yamlfile import Sections, read_sections
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
-from pattoo_mp.without_effect import without_effect
-from pattoo_mp.yamlfile import Sections, read_sections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pattoo_mp.setting import Setting
+    from pattoo_mp.config.setting import Setting
 
 _VALUE_IN_MESSAGE: Final = 60
 
