@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.model import Layout, Poll, Series
+from pattoo_mp.plural import counted
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Poller:
             if shape is not None:
                 series += source.series(shape, about)
         difference = _difference(self._layout.series, series)
-        _LOG.info("A poll has %d datapoints%s.", len(series), difference)
+        _LOG.info("A poll has %s%s.", counted(len(series), "datapoint"), difference)
         return Layout(self._origin, self.interval_ms, tuple(series))
 
     def _tell(self, left_out: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.worker import Worker
 from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.link import LinkClosedError
+from pattoo_mp.plural import counted
 from pattoo_mp.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -291,6 +292,6 @@ class Arbiter:
             worker.close_link()
         left = len(self._relay.channel)
         if left:
-            _LOG.error("%d polls are lost: they were in memory, and the spool took nothing.", left)
+            _LOG.error("%s lost from memory: the spool took nothing.", counted(left, "poll"))
         self._door.close(remove=True)
         self._wakeup.close()

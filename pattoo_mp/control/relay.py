@@ -12,6 +12,7 @@ from pattoo_mp.control.recent import Recent, window_s
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -196,8 +197,8 @@ class Relay:
 
 def _tell(gap: Gap) -> None:
     _LOG.warning(
-        "%d ticks missed after %d ms, before %d ms (%s to %s): %s.",
-        gap.ticks,
+        "%s missed after %d ms, before %d ms (%s to %s): %s.",
+        counted(gap.ticks, "tick"),
         gap.after_ms,
         gap.before_ms,
         log.local_time(gap.after_ms / 1000),

@@ -15,6 +15,7 @@ from pattoo_mp.control.supervisor import Supervisor
 from pattoo_mp.control.verbs import Agent
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import NotOurSupervisorError, PattooError
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,5 +113,5 @@ def findings(running: Running) -> Iterator[Finding]:
         )
         yield well("process", f"{running.pid}, {by}")
     if running.troubles:
-        how_many = "a trouble" if running.troubles == 1 else f"{running.troubles} troubles"
+        how_many = counted(running.troubles, "trouble")
         yield trouble("status", f"speaks of {how_many}", "ask --status: it says what to do")

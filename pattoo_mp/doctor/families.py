@@ -14,6 +14,7 @@ from pattoo_mp.collect.timelimit import NoAnswerError
 from pattoo_mp.collect.wanted import DEFAULT, Wanted
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ def findings(measured: Measured, interval_s: float, group: str = "") -> Iterator
     first, *again = measured.polls
     yield well(
         f"a poll every {interval_s:g} s" if group else "a whole poll",
-        f"{len(measured.layout.series)} datapoints in {units.time(median(again))}, "
+        f"{counted(len(measured.layout.series), 'datapoint')} in {units.time(median(again))}, "
         f"{units.time(max(again))} at worst, {units.time(first)} the first time",
     )
     subject = f"interval of {group}" if group else "polling_interval"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from pattoo_mp.plural import counted
+
 _TIMES: Final = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
 _SIZES: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -22,7 +24,7 @@ def size(count: float) -> str:
     for unit, name in _SIZES:
         if count >= unit:
             return f"{_digits(count / unit)} {name}"
-    return f"{count:.0f} bytes"
+    return counted(f"{count:.0f}", "byte")
 
 
 def _digits(number: float) -> str:

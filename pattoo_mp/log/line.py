@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from pattoo_mp.plural import counted
+
 _LONGEST_TEXT: Final = 8_000
 _LONGEST_TRACEBACK: Final = 32_000
 _TRACEBACKS: Final = logging.Formatter()
@@ -58,7 +60,7 @@ class Line:
         if not self.repeated:
             return self.text
         what = "the same" if self.kind == self.text else "the like"
-        times = "once" if self.repeated == 1 else f"{self.repeated} times"
+        times = "once" if self.repeated == 1 else counted(self.repeated, "time")
         return f"{self.text} ({what} {times} in the last {_span(self.within_s)})"
 
 
@@ -91,7 +93,7 @@ def _traceback(record: logging.LogRecord) -> str:
 
 def _span(seconds: int) -> str:
     for unit_s, unit in ((3600, "hour"), (60, "minute"), (1, "second")):
-        number = round(seconds / unit_s)
+        count = round(seconds / unit_s)
         if seconds >= unit_s or unit_s == 1:
-            return unit if number == 1 else f"{number} {unit}s"
+            return unit if count == 1 else counted(count, unit)
     raise AssertionError

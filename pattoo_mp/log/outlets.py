@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import private
 from pattoo_mp.log.line import Line
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +47,7 @@ class Outlet(ABC):
     def tell_lost(self) -> None:
         """Say how many lines could not be written, if that can be written now."""
         if self.lost:
-            lines = "line" if self.lost == 1 else "lines"
-            text = f"{self.lost} {lines} could not be written here: {self._why}."
+            text = f"{counted(self.lost, 'line')} could not be written here: {self._why}."
             if self._try(Line(time.time(), logging.WARNING, __name__, text, text)):
                 self.lost = 0
 

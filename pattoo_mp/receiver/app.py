@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
+from pattoo_mp.plural import counted
 from pattoo_mp.receiver.decode import decode_post
 from pattoo_mp.receiver.protocol import MAX_BODY_BYTES, PREFIX
 from pattoo_mp.receiver.refused import NOT_A_POST, UNUSABLE, Refused, shown
@@ -100,9 +101,8 @@ def _not_served(error: HTTPException) -> Response:
 
 def _log_kept(kept: StoredPost) -> None:
     agent, polls = shown(kept.agent_id), kept.polls
-    _log.info(
-        "agent %s: stored %d of %d datapoints, %d polls", agent, kept.stored, kept.datapoints, polls
-    )
+    points = counted(kept.datapoints, "datapoint")
+    _log.info("agent %s: stored %d of %s, %s", agent, kept.stored, points, counted(polls, "poll"))
     if kept.duplicates or kept.late:
         _log.warning("agent %s: %d came before, %d too late", agent, kept.duplicates, kept.late)
     if kept.stale_envelope:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp import private
+from pattoo_mp.plural import counted
 from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
 from pattoo_mp.spool.hold import hold
@@ -235,8 +236,8 @@ def _settled(known: SpoolState, saved: int, reason: str) -> SpoolState:
     state.commits += 1
     _LOG.log(
         logging.ERROR if lost else logging.WARNING,
-        "%d polls were saved from the old spool, %d were lost.",
-        saved,
+        "Saved from the old spool: %s; lost: %d.",
+        counted(saved, "poll"),
         lost,
     )
     return state

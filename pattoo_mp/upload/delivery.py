@@ -17,6 +17,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.plural import counted
 from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.post import empty_post
 
@@ -120,7 +121,9 @@ class Delivery:
             return self._condemn(source, post, outcome)
         if post.polls > 1:
             _LOG.info(
-                "The server refused a post of %d polls; trying %d.", post.polls, source.window.polls
+                "The server refused a post of %s; trying %d.",
+                counted(post.polls, "poll"),
+                source.window.polls,
             )
         return self._later(outcome.error, 0.0)
 

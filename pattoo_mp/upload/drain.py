@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
 from pattoo_mp.messages import UploadState
+from pattoo_mp.plural import counted
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
@@ -207,8 +208,8 @@ class Drain:
             _LOG.info("%s takes polls again, after %d s.", self._servers.current.url, for_s)
             self._failing_since_ms = 0
         _LOG.debug(
-            "%d polls delivered in %d bytes, %d wait.",
-            attempt.polls,
+            "%s delivered in %d bytes, waiting: %d.",
+            counted(attempt.polls, "poll"),
             attempt.bytes_sent,
             self._spool.waiting,
         )
@@ -217,10 +218,10 @@ class Drain:
         self._error, self._error_ms = attempt.error, _now_ms()
         self._failing_since_ms = self._failing_since_ms or self._error_ms
         _LOG.warning(
-            "%s: %s. %d polls wait; trying again until they are taken.",
+            "%s: %s. Waiting: %s, tried again until taken.",
             self._servers.current.url,
             attempt.error,
-            self._spool.waiting,
+            counted(self._spool.waiting, "poll"),
             # The first of each failure is written at once, the others of it are counted.
             extra=log.alike(f"{attempt.error} since {self._failing_since_ms}"),
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,8 @@ class LegacyPosts:
         self.refused = 0
         self._left = deque(_oldest_first(cache_directory / agent_id))
         if self._left:
-            _LOG.info("%d unsent posts of the original agent are sent first.", len(self._left))
+            many = counted(len(self._left), "unsent post")
+            _LOG.info("Sending %s of the original agent first.", many)
 
     @property
     def waiting(self) -> int:

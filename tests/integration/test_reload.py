@@ -94,7 +94,7 @@ def test_each_setting_is_gone_by_at_once(
     assert done.returncode == 0, done.stderr
     assert "(log_level, ip_bind_port, polling_interval)" in done.stdout
     wait_for(lambda: {interval for _, interval in sent(elsewhere)} >= {200}, what="polls there")
-    wait_for(lambda: "polls delivered in" in agent.log, what="a line of the level debug")
+    wait_for(lambda: " delivered in " in agent.log, what="a line of the level debug")
     titles = {Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0") for pid in agent.processes()}
     assert titles == {
         f"{NAME}: control",

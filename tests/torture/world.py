@@ -124,7 +124,7 @@ class World:
 
     def spools_replaced(self) -> int:
         """How often the agent has put another file in the place of its spool."""
-        return self.log().count(" were saved from the old spool, ")
+        return self.log().count("Saved from the old spool: ")
 
     # --- what is seen
 

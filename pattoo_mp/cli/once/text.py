@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.cli.terminal import printable
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,8 @@ _PREFIXES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 def lines(look: Look) -> list[str]:
     """A heading for each family, and below it a line for each figure and for each thing left out."""
-    count = sum(len(answer.figures) for answer in look.answers)
-    told = [f"A poll of this host holds {count} datapoints. This one is not sent.", "", "Host"]
+    points = counted(sum(len(answer.figures) for answer in look.answers), "datapoint")
+    told = [f"A poll of this host holds {points}. This one is not sent.", "", "Host"]
     told += [f"    {name:<{_NAME_WIDTH}}{printable(value)}".rstrip() for name, value in look.host]
     for answer in look.answers:
         told += ["", answer.table.title, *_answer(answer)]

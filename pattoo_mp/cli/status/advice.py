@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli.status.words import age, number, time
+from pattoo_mp.cli.status.words import age, time
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.doctor import units
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
 def _dropping(status: Status, _: Trouble) -> str:
     recent = status["recent"]
     if recent["dropped"]:
-        dropped = f"{number(recent['dropped'], 'poll')} dropped in the last {units.time(recent['seconds'])}"
+        dropped = f"{counted(recent['dropped'], 'poll')} dropped in the last {units.time(recent['seconds'])}"
     else:
         dropped = f"polls were dropped at {time(status['polls']['last_dropped_ms'])}"
     return (
@@ -83,7 +84,7 @@ def _dropping(status: Status, _: Trouble) -> str:
 
 def _quarantine(status: Status, _: Trouble) -> str:
     return (
-        f"{number(status['recent']['quarantined'], 'poll')} set aside in the last "
+        f"{counted(status['recent']['quarantined'], 'poll')} set aside in the last "
         f"{units.time(status['recent']['seconds'])}. The server refuses them and takes others: "
         "pattoo.log says why, and so should the server's log"
     )
@@ -91,7 +92,7 @@ def _quarantine(status: Status, _: Trouble) -> str:
 
 def _unaccounted(status: Status, _: Trouble) -> str:
     return (
-        f"{number(status['polls']['unaccounted'], 'poll')} cannot be accounted for. This is a "
+        f"{counted(status['polls']['unaccounted'], 'poll')} cannot be accounted for. This is a "
         "defect of the agent: please report it, with pattoo.log"
     )
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.catalogue import in_words
 from pattoo_mp.cli.status.advice import advice
-from pattoo_mp.cli.status.words import age, counts, number, rate, time
+from pattoo_mp.cli.status.words import age, counts, rate, time
 from pattoo_mp.cli.terminal import printable
 from pattoo_mp.doctor import units
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def _processes(status: Status, before: Status | None) -> Iterator[Row]:
         text = _process(status, before, "workers", name) if worker["pid"] else "not running"
         if worker["restarts"]:
             text += (
-                f", restarted {number(worker['restarts'], 'time')}, "
+                f", restarted {counted(worker['restarts'], 'time')}, "
                 f"last ended by {worker['last_death']}"
             )
         yield Row(name.capitalize(), text, bad=not worker["pid"])
@@ -113,14 +114,14 @@ def _rates(recent: dict[str, float]) -> str:
 def _ledger(status: Status) -> Iterator[Row]:
     polls = status["polls"]
     yield Row(
-        "Polled", f"{number(polls['polled'], 'poll')}, {polls['since_start']} since the start"
+        "Polled", f"{counted(polls['polled'], 'poll')}, {polls['since_start']} since the start"
     )
-    yield Row("Delivered", number(polls["delivered"], "poll"))
+    yield Row("Delivered", counted(polls["delivered"], "poll"))
     yield Row("Waiting", waiting(status), bad=bool(status["backlog"]["polls"]))
     yield Row("Dropped", counts(polls["dropped"], "poll"), bad=bool(status["recent"]["dropped"]))
     yield Row(
         "Quarantine",
-        number(polls["quarantined"], "poll"),
+        counted(polls["quarantined"], "poll"),
         bad=bool(status["recent"]["quarantined"]),
     )
     yield Row("Missed", counts(status["missed"], "tick"), bad=bool(status["recent"]["missed"]))
@@ -131,7 +132,7 @@ def _ledger(status: Status) -> Iterator[Row]:
 def waiting(status: Status) -> str:
     """How many polls wait, since when, and until when."""
     polls, backlog = status["polls"], status["backlog"]
-    text = number(polls["in_channel"] + polls["in_spool"], "poll")
+    text = counted(polls["in_channel"] + polls["in_spool"], "poll")
     if polls["oldest_waiting_ms"]:
         text += f", the oldest {age(status['now_ms'], polls['oldest_waiting_ms'])} old"
     if not backlog["polls"]:
@@ -146,7 +147,7 @@ def waiting(status: Status) -> str:
 
 def _gap(gap: dict[str, Any]) -> str:
     between = f"between {time(gap['after_ms'])} and {time(gap['before_ms'])}"
-    return f"{number(gap['ticks'], 'tick')} {between}: {gap['reason']}"
+    return f"{counted(gap['ticks'], 'tick')} {between}: {gap['reason']}"
 
 
 def _error(posts: dict[str, Any]) -> str:

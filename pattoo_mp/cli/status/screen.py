@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pattoo_mp.cli.status.rows import heading, rows
+from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +71,9 @@ def _text(row: Row) -> Text:
 
 def _bar(gone: int, peak: int) -> RenderableType:
     line = Table.grid(padding=(0, 1, 0, 0))
-    line.add_row(ProgressBar(peak, gone, width=_BAR_WIDTH), f"{gone / peak:.0%} of {peak} polls")
+    line.add_row(
+        ProgressBar(peak, gone, width=_BAR_WIDTH), f"{gone / peak:.0%} of {counted(peak, 'poll')}"
+    )
     return line
 
 

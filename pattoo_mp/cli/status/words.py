@@ -6,19 +6,15 @@ from datetime import datetime
 from typing import Final
 
 from pattoo_mp.doctor import units
+from pattoo_mp.plural import counted
 
 _RATES: Final = ((1, "s"), (60, "min"), (3_600, "h"))
 _ALMOST_ONE: Final = 0.995
 
 
-def number(count: int, unit: str) -> str:
-    """A count with its unit, in the singular or the plural."""
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-
-
 def counts(by_reason: dict[str, int], unit: str) -> str:
     """The sum, and each reason."""
-    total = number(sum(by_reason.values()), unit)
+    total = counted(sum(by_reason.values()), unit)
     if not by_reason:
         return total
     return f"{total} ({', '.join(f'{count} {reason}' for reason, count in by_reason.items())})"
@@ -39,8 +35,8 @@ def age(now_ms: int, then_ms: int) -> str:
 def rate(count: float, seconds: float, unit: str) -> str:
     """How often, in the unit of time that fits."""
     if not count or not seconds:
-        return f"0 {unit}s"
+        return counted(0, unit)
     unit_s, per = next((r for r in _RATES if count / seconds * r[0] >= _ALMOST_ONE), _RATES[-1])
     often = count / seconds * unit_s
     told = f"{often:.2g}" if often < 10 else f"{often:.0f}"
-    return f"{told} {unit}{'' if told == '1' else 's'}/{per}"
+    return f"{counted(told, unit)}/{per}"
