@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.running import agent
+from pattoo_mp.cli.status import plain
+from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE, STOPPED
 from pattoo_mp.config import loading
 from pattoo_mp.control.reloading import reload
@@ -20,7 +22,7 @@ def run(_: argparse.Namespace) -> int:
     asked = agent()
     pid = asked.pid
     if pid is None:
-        print(f"Daemon is stopped - {PROGRAM}")
+        print(plain.report(not_running(asked)))
         return STOPPED
     changed = reload(asked, pid)
     print(f"Daemon is reloaded - {PROGRAM} ({', '.join(changed) or 'nothing has changed'})")

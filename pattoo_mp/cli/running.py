@@ -8,4 +8,5 @@ from pattoo_mp.control.verbs import Agent
 
 def agent() -> Agent:
     """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
-    return Agent(loading.running_directory(loading.config_directory()))
+    directory = loading.config_directory()
+    return Agent(loading.running_directory(directory), directory)

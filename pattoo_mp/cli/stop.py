@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.running import agent
+from pattoo_mp.cli.status import plain
+from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.model import PROGRAM
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it, in order or by force."""
-    agent().stop(force=arguments.force)
-    print(f"Daemon is stopped - {PROGRAM}")
+    asked = agent()
+    if asked.stop(force=arguments.force):
+        print(f"Daemon is stopped - {PROGRAM}")
+    else:
+        print(plain.report(not_running(asked)))
     return DONE

@@ -20,6 +20,7 @@ from pattoo_mp.messages import Account
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pattoo_mp.control.live import LiveConfig
     from pattoo_mp.control.relay import Relay
@@ -80,9 +81,18 @@ def silent(pid: int) -> dict[str, Any]:
     }
 
 
-def stopped() -> dict[str, Any]:
-    """The status of an agent that does not run."""
-    return {"schema": SCHEMA, "state": "stopped", "troubles": []}
+def stopped(pid_file: Path, configuration: Path | None) -> dict[str, Any]:
+    """The status of an agent that does not run: nobody has `pid_file` locked.
+
+    That is the file to look at by what stands in the directory `configuration`.
+    """
+    return {
+        "schema": SCHEMA,
+        "state": "stopped",
+        "troubles": [],
+        "pid_file": str(pid_file),
+        "configuration": str(configuration or ""),
+    }
 
 
 def _worker(worker: Worker) -> dict[str, Any]:

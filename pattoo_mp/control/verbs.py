@@ -33,14 +33,23 @@ _LOOK_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The agent whose state lies in `directory` (`system_daemon_directory`)."""
+    """The agent whose state lies in `directory` (`system_daemon_directory`).
+
+    `configuration` is where the files lie that say so, if any do.
+    """
 
     directory: Path
+    configuration: Path | None = None
+
+    @property
+    def pid_file(self) -> Path:
+        """What its control process has locked while it runs."""
+        return paths.pid_file(self.directory)
 
     @property
     def pid(self) -> int | None:
         """The control process, if one runs. Raises `PattooError` if we may not know."""
-        return holder(paths.pid_file(self.directory))
+        return holder(self.pid_file)
 
     def status(self) -> dict[str, Any]:
         """What the control process says. Raises `OSError` if it does not answer."""
@@ -64,20 +73,20 @@ class Agent:
         else:
             _detach(command, environment, self._why_not)
 
-    def stop(self, *, force: bool) -> None:
+    def stop(self, *, force: bool) -> bool:
         """Stop the agent, if it runs: in order, or by SIGKILL of its process group.
 
-        Raises `PattooError` if it does not end in time.
+        Returns whether it ran. Raises `PattooError` if it does not end in time.
         """
         pid = self.pid
         supervisor = self._supervisor(pid)
         if supervisor is not None and supervisor.may_run:
             if not force:
                 supervisor.stop()
-                return
+                return pid is not None
             supervisor.begin_stop()
         if pid is None:
-            return
+            return False
         _signal_group(pid, signal.SIGKILL if force else signal.SIGTERM)
         limit_s = _KILL_S if force else STOP_S + _STOP_GRACE_S
         if not _wait_for(lambda: self.pid != pid and not _group_lives(pid), limit_s):
@@ -85,6 +94,7 @@ class Agent:
                 f"the agent (process {pid}) did not end within {limit_s:g} s"
                 + ("" if force else "; --force kills it")
             )
+        return True
 
     def _supervisor(self, pid: int | None) -> Supervisor | None:
         return Supervisor.of(paths.supervisor_file(self.directory), pid)

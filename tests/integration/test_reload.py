@@ -170,7 +170,7 @@ def test_reload_of_a_stopped_agent_exits_3(make_agent: MakeAgent) -> None:
     """As --status does; a bad configuration is told all the same."""
     agent = make_agent()
     done = agent.run("--reload")
-    assert (done.returncode, done.stdout) == (3, f"Daemon is stopped - {NAME}\n")
+    assert (done.returncode, done.stdout) == (3, agent.stopped)
     set_interval(agent, "never")
     assert agent.run("--reload").returncode == 2
 

@@ -58,7 +58,7 @@ def test_status_says_what_a_person_wants_to_know(
     """--status begins with the known line, goes on with the rest, and exits 0 or 3."""
     agent = make_agent(port=server.port)
     done = agent.run("--status")
-    assert (done.returncode, done.stdout) == (3, f"{STOPPED}\n")
+    assert (done.returncode, done.stdout) == (3, agent.stopped)
     agent.start()
     wait_for(server.timestamps, what="a post")
     done = agent.run("--status")
@@ -191,9 +191,10 @@ def test_stop_is_bounded_while_the_server_hangs(
 
 
 def test_stop_of_a_stopped_agent_is_no_error(make_agent: MakeAgent) -> None:
-    """--stop exits 0 when nothing runs: what was asked for is so."""
-    done = make_agent().run("--stop")
-    assert (done.returncode, done.stdout) == (0, f"{STOPPED}\n")
+    """--stop exits 0 when nothing runs, for what was asked for is so; and says where it looked."""
+    agent = make_agent()
+    done = agent.run("--stop")
+    assert (done.returncode, done.stdout) == (0, agent.stopped)
 
 
 def test_a_stale_pid_file_neither_lies_nor_harms(make_agent: MakeAgent) -> None:

@@ -50,6 +50,14 @@ class Agent:
         return self.home / "etc"
 
     @property
+    def stopped(self) -> str:
+        """What is said of it while it does not run."""
+        return (
+            f"Daemon is stopped - {NAME}\n  Looked at      {self.home}/daemon/pid/{NAME}.pid, which "
+            f"nobody has locked, by the configuration in {self.configuration}\n"
+        )
+
+    @property
     def log(self) -> str:
         """The whole log."""
         path = self.home / "log" / "pattoo.log"

@@ -37,7 +37,12 @@ def ask(agent: Agent) -> dict[str, Any]:
                 return silent(pid)
         time.sleep(_LOOK_S)
         pid = agent.pid
-    return stopped()
+    return not_running(agent)
+
+
+def not_running(agent: Agent) -> dict[str, Any]:
+    """The status of an agent that is known not to run."""
+    return stopped(agent.pid_file, agent.configuration)
 
 
 def exit_status(status: dict[str, Any]) -> int:

@@ -40,7 +40,9 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
     that between the two, and not that since the start.
     """
     found = [Row("Trouble", advice(status, trouble), bad=True) for trouble in status["troubles"]]
-    if status["state"] == "silent":
+    if status["state"] == "stopped":
+        found.append(Row("Looked at", _looked_at(status)))
+    elif status["state"] == "silent":
         found.append(Row("Control", f"process {status['control']['pid']}"))
     elif status["state"] == "running":
         found += _processes(status, before)
@@ -49,6 +51,12 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
         found += _remarks(status)
     # Errors and names of mounts may hold anything.
     return [replace(row, text=printable(row.text)) for row in found]
+
+
+def _looked_at(status: Status) -> str:
+    """What says that it is stopped: there may be another agent elsewhere."""
+    by = f", by the configuration in {status['configuration']}" if status["configuration"] else ""
+    return f"{status['pid_file']}, which nobody has locked{by}"
 
 
 def _processes(status: Status, before: Status | None) -> Iterator[Row]:

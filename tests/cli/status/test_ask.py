@@ -72,7 +72,15 @@ def test_an_agent_that_hangs_up_is_silent(home: Path) -> None:
 def test_an_agent_that_ends_as_it_is_asked_is_stopped(home: Path) -> None:
     """And not silent."""
     with control(home, lambda _: os._exit(0)) as agent:
-        assert ask(agent) == {"schema": 1, "state": "stopped", "troubles": []}
+        assert ask(agent)["state"] == "stopped"
+
+
+def test_of_a_stopped_agent_it_is_told_where_it_was_looked_for(home: Path) -> None:
+    """There may be another one, which other files speak of."""
+    assert ask(Agent(home, home / "etc")) == {
+        "schema": 1, "state": "stopped", "troubles": [],
+        "pid_file": str(paths.pid_file(home)), "configuration": str(home / "etc"),
+    }  # fmt: skip
 
 
 def test_an_agent_of_another_release_is_an_error_that_says_so(home: Path) -> None:

@@ -22,7 +22,7 @@ STATUSES = {
     "no_polls": no_polls(),
     "much_trouble": much_trouble(),
     "silent": silent(6),
-    "stopped": stopped(),
+    "stopped": stopped(Path("/var/lib/pattoo/pid/agent.pid"), Path("/etc/pattoo")),
 }
 
 
