@@ -22,12 +22,12 @@ from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.catalogue import in_words
 from pattoo_mp.channel import Channel
 from pattoo_mp.config import addresses
+from pattoo_mp.control import endings
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.notify import Notifier
-from pattoo_mp.control.pidlock import PidLock
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.control.worker import Role
@@ -78,25 +78,27 @@ def run(
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(PermissionError):  # a session's leader leads a group already
         os.setpgid(0, 0)
-    lock = PidLock(paths.pid_file(config.system_daemon_directory))
-    try:
-        adopt_here(config)
-        note_supervisor(paths.supervisor_file(config.system_daemon_directory), os.environ)
-        origin = identity.origin(paths.identity_file(config), config.hostname)
-        _LOG.info("pattoo_mp %s polls every %s.", __version__, in_words(config.groups))
-        live = LiveConfig(config, read_anew, adopt_here)
-        arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
+    directory = config.system_daemon_directory
+    cut_short_pid = endings.cut_short(directory)
+    with endings.run_below(directory) as lock:
+        try:
+            adopt_here(config)
+            endings.tell(cut_short_pid)
+            note_supervisor(paths.supervisor_file(directory), os.environ)
+            origin = identity.origin(paths.identity_file(config), config.hostname)
+            _LOG.info("pattoo_mp %s polls every %s.", __version__, in_words(config.groups))
+            live = LiveConfig(config, read_anew, adopt_here)
+            arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
+        except OSError as error:
+            raise StartError(
+                f"{error.filename or 'system'}: {error.strerror}; "
+                "expected a file that the agent may use"
+            ) from error
         # What is here stays: a look for garbage that writes to all of it would be paid for three
         # times, since the workers share its pages as long as nobody writes.
         gc.freeze()
         arbiter.run()
         _LOG.info("Stopped.")
-    except OSError as error:
-        raise StartError(
-            f"{error.filename or 'system'}: {error.strerror}; expected a file that the agent may use"
-        ) from error
-    finally:
-        lock.release()
 
 
 def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:

@@ -122,7 +122,7 @@ class Arbiter:
     def in_child(self) -> None:
         """Give up, in a fork, what belongs to control alone."""
         self._wakeup.close()
-        self._door.close(remove=False)
+        self._door.close()
         for worker in self._workers:
             worker.close_link()
 
@@ -293,5 +293,5 @@ class Arbiter:
         left = len(self._relay.channel)
         if left:
             _LOG.error("%s lost from memory: the spool took nothing.", counted(left, "poll"))
-        self._door.close(remove=True)
+        self._door.close()
         self._wakeup.close()

@@ -53,11 +53,9 @@ class Door:
                 caller.setblocking(False)
                 caller.send(json.dumps(status).encode())
 
-    def close(self, *, remove: bool) -> None:
-        """Stop listening. A worker closes its copy and leaves the file (`remove` false)."""
+    def close(self) -> None:
+        """Stop listening. The file stays: it tells how a run ended (see `endings`)."""
         self._socket.close()
-        if remove:
-            self._path.unlink(missing_ok=True)
 
 
 def _listening(path: Path) -> socket.socket:

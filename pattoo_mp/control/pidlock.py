@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,10 @@ _LOG = logging.getLogger(__name__)
 
 #: struct flock of Linux: type, whence, start, length, process.
 _FLOCK: Final = "hhqqi4x"
+
+#: What a PID file holds. Read as far as that: it may be anything.
+_CONTENT: Final = re.compile(rb"(\d{1,10})\n?")
+_CONTENT_BYTES: Final = 16
 
 
 class PidLock:
@@ -72,6 +77,21 @@ def _taken(path: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+def left_behind(path: Path) -> int:
+    """The process that the file names although nobody holds its lock; 0 if there is none.
+
+    The number says who wrote it last, and nothing else. Not for the holder itself.
+    """
+    try:
+        descriptor = private.open_file(path, os.O_RDONLY)
+    except OSError:
+        return 0
+    with os.fdopen(descriptor, "rb") as file:
+        found = _CONTENT.fullmatch(file.read(_CONTENT_BYTES))
+    # Asked afterwards: who started meanwhile has written it.
+    return int(found[1]) if found and holder(path) is None else 0
 
 
 def holder(path: Path) -> int | None:

@@ -81,10 +81,11 @@ def silent(pid: int) -> dict[str, Any]:
     }
 
 
-def stopped(pid_file: Path, configuration: Path | None) -> dict[str, Any]:
+def stopped(pid_file: Path, configuration: Path | None, cut_short_pid: int) -> dict[str, Any]:
     """The status of an agent that does not run: nobody has `pid_file` locked.
 
-    That is the file to look at by what stands in the directory `configuration`.
+    That is the file to look at by what stands in the directory `configuration`. `cut_short_pid` was
+    control in a last run that did not end in order; 0 if it did.
     """
     return {
         "schema": SCHEMA,
@@ -92,6 +93,7 @@ def stopped(pid_file: Path, configuration: Path | None) -> dict[str, Any]:
         "troubles": [],
         "pid_file": str(pid_file),
         "configuration": str(configuration or ""),
+        "cut_short_pid": cut_short_pid,
     }
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import paths
 from pattoo_mp.control.arbiter import STOP_S
 from pattoo_mp.control.door import ask
+from pattoo_mp.control.endings import cut_short, forgive
 from pattoo_mp.control.notify import without_systemd
 from pattoo_mp.control.pidlock import holder
 from pattoo_mp.control.ready import READY
@@ -50,6 +51,11 @@ class Agent:
     def pid(self) -> int | None:
         """The control process, if one runs. Raises `PattooError` if we may not know."""
         return holder(self.pid_file)
+
+    @property
+    def cut_short(self) -> int:
+        """The control process of the last run, if that did not end in order; else 0."""
+        return cut_short(self.directory)
 
     def status(self) -> dict[str, Any]:
         """What the control process says. Raises `OSError` if it does not answer."""
@@ -94,6 +100,8 @@ class Agent:
                 f"the agent (process {pid}) did not end within {limit_s:g} s"
                 + ("" if force else "; --force kills it")
             )
+        if force:
+            forgive(self.directory)
         return True
 
     def _supervisor(self, pid: int | None) -> Supervisor | None:

@@ -53,7 +53,7 @@ def porter(path: Path) -> Iterator[Porter]:
     answering = Porter(path, STATUS)
     yield answering
     answering.stop()
-    answering.door.close(remove=True)
+    answering.door.close()
 
 
 def test_who_asks_is_answered(porter: Porter, path: Path) -> None:
@@ -76,27 +76,26 @@ def test_nobody_there_is_an_error(path: Path) -> None:
     path.parent.mkdir()
     with pytest.raises(OSError, match="No such file"):
         ask(path)
-    Door(path).close(remove=False)
+    Door(path).close()
     with pytest.raises(ConnectionRefusedError):
         ask(path)
 
 
 def test_a_stale_socket_is_replaced(path: Path) -> None:
     """A control process that was killed leaves its socket; the next one opens anew."""
-    Door(path).close(remove=False)
+    Door(path).close()
     assert path.is_socket()
     porter = Porter(path, STATUS)
     assert ask(path) == STATUS
     porter.stop()
-    porter.door.close(remove=True)
-    assert not path.exists()
+    porter.door.close()
 
 
 def test_a_worker_that_closes_its_copy_leaves_the_door_open(porter: Porter, path: Path) -> None:
-    """Only control removes the file."""
+    """It goes on listening in control."""
     copy = Door.__new__(Door)
     copy._path, copy._socket = path, porter.door._socket.dup()
-    copy.close(remove=False)
+    copy.close()
     assert ask(path) == STATUS
 
 
@@ -106,8 +105,7 @@ def test_a_path_of_any_length_works(home: Path) -> None:
     porter = Porter(path, STATUS)
     assert ask(path) == STATUS
     porter.stop()
-    porter.door.close(remove=True)
-    assert not path.exists()
+    porter.door.close()
 
 
 def test_a_large_status_is_answered_whole(path: Path) -> None:
@@ -116,7 +114,7 @@ def test_a_large_status_is_answered_whole(path: Path) -> None:
     porter = Porter(path, status)
     assert ask(path) == status
     porter.stop()
-    porter.door.close(remove=True)
+    porter.door.close()
 
 
 def test_a_caller_that_never_reads_holds_nobody_up(path: Path) -> None:
@@ -129,7 +127,7 @@ def test_a_caller_that_never_reads_holds_nobody_up(path: Path) -> None:
         answered.start()
         answered.join(20)
         assert not answered.is_alive()
-    door.close(remove=True)
+    door.close()
 
 
 def test_a_caller_that_is_gone_holds_nobody_up(path: Path) -> None:
@@ -139,7 +137,7 @@ def test_a_caller_that_is_gone_holds_nobody_up(path: Path) -> None:
         caller.connect(str(path))
     door.answer(STATUS)
     door.answer(STATUS)  # nobody waits at all
-    door.close(remove=True)
+    door.close()
 
 
 @pytest.mark.parametrize("answer", [b"", b'{"half": ', b"[1]", b"\xff", b"17"])

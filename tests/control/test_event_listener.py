@@ -60,7 +60,7 @@ def test_a_silent_agent_that_no_supervisord_runs_is_left_alone(
     with lock_held(home / "pid" / f"{NAME}.pid"), caplog.at_level(logging.WARNING):
         listener.tick(0)
         listener.tick(0)
-    door.close(remove=True)
+    door.close()
     (message,) = caplog.messages
     assert message.startswith("The agent is left alone: SUPERVISOR_SERVER_URL is not set; expected")
 

@@ -24,7 +24,7 @@ def silent(home: Path) -> Iterator[Path]:
     path = home / "run" / "agent.sock"
     door = Door(path)
     yield path
-    door.close(remove=True)
+    door.close()
 
 
 def test_who_does_not_answer_is_silent(silent: Path) -> None:
@@ -51,7 +51,7 @@ def test_nobody_at_the_socket_is_no_silence(home: Path) -> None:
     path = home / "run" / "agent.sock"
     assert feel(path, 5) == (Pulse.UNKNOWN, f"{path}: No such file or directory")
     door = Door(path)
-    door.close(remove=False)
+    door.close()
     assert feel(path, 5) == (Pulse.UNKNOWN, f"{path}: Connection refused")
 
 

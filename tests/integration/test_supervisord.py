@@ -39,6 +39,7 @@ def test_supervisorctl_runs_the_agent(agent: Supervised, server: PattooServer) -
     agent.ctl("stop", NAME)
     assert agent.state() == "STOPPED"
     assert agent.pid is None
+    assert agent.cut_short_pid == 0
     agent.ctl("start", NAME)
     wait_for(running(agent))
     assert agent.pid != first
@@ -59,6 +60,7 @@ def test_supervisord_brings_control_back_after_a_sigkill(
     arrived = len(server.timestamps())
     wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls")
     assert agent.run("--status").returncode == 0
+    assert f"The last run (process {old[0]}) did not end in order" in agent.log
 
 
 def test_stop_by_the_command_line_stays_stopped(agent: Supervised) -> None:
@@ -82,6 +84,7 @@ def test_a_forced_stop_stays_stopped(agent: Supervised) -> None:
     assert done.returncode == 0, done.stderr
     wait_for(lambda: agent.state() == "STOPPED", what="supervisord's word for it")
     assert agent.pid is None
+    assert agent.cut_short_pid == 0
     assert not set(old) & set(agent.processes())
 
 

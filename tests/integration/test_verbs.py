@@ -218,14 +218,43 @@ def test_a_stale_pid_file_neither_lies_nor_harms(make_agent: MakeAgent) -> None:
 def test_status_tells_the_truth_after_a_sigkill(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """After SIGKILL of control the agent is stopped, no worker outlives it, and it starts again."""
+    """After SIGKILL of control the agent is stopped, no worker outlives it, and it starts again.
+
+    That its end was not in order is told until then, and by the first line of the new run.
+    """
     agent = make_agent(port=server.port)
     agent.start()
-    os.kill(agent.pid or 0, signal.SIGKILL)
+    pid = agent.pid
+    assert agent.cut_short_pid == 0
+    os.kill(pid or 0, signal.SIGKILL)
     wait_for(lambda: not agent.processes(), what="the end of the workers")
-    assert agent.run("--status").returncode == 3
+    done = agent.run("--status")
+    assert done.returncode == 3
+    assert f"process {pid} did not end in order" in done.stdout.splitlines()[2]
+    assert agent.cut_short_pid == pid
+    before = len(agent.log)
     agent.start()
     assert agent.run("--status").returncode == 0
+    first, *rest = agent.log[before:].splitlines()
+    assert f"The last run (process {pid}) did not end in order" in first
+    assert not [line for line in rest if "in order" in line]
+
+
+@pytest.mark.parametrize("how", ["--stop", "--force", "SIGTERM", "SIGINT"])
+def test_an_end_that_was_asked_for_is_not_told_as_a_crash(make_agent: MakeAgent, how: str) -> None:
+    """Neither by --status nor by the next start."""
+    agent = make_agent()
+    agent.start()
+    if how.startswith("SIG"):
+        os.kill(agent.pid or 0, signal.Signals[how])
+        wait_for(lambda: not agent.processes(), what="the end")
+    else:
+        agent.run(*dict.fromkeys(["--stop", how]))
+    assert agent.pid is None
+    assert agent.run("--status").stdout == agent.stopped
+    assert agent.cut_short_pid == 0
+    agent.start()
+    assert "did not end in order" not in agent.log
 
 
 def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pattoo_mp.control.door import ask
+from pattoo_mp.control.endings import cut_short
 from pattoo_mp.control.pidlock import holder
 from tests.support.waiting import wait_for
 
@@ -56,6 +57,11 @@ class Agent:
             f"Daemon is stopped - {NAME}\n  Looked at      {self.home}/daemon/pid/{NAME}.pid, which "
             f"nobody has locked, by the configuration in {self.configuration}\n"
         )
+
+    @property
+    def cut_short_pid(self) -> int:
+        """The control process of a last run that did not end in order; 0 if there is no such."""
+        return cut_short(self.home / "daemon")
 
     @property
     def log(self) -> str:

@@ -42,7 +42,7 @@ def ask(agent: Agent) -> dict[str, Any]:
 
 def not_running(agent: Agent) -> dict[str, Any]:
     """The status of an agent that is known not to run."""
-    return stopped(agent.pid_file, agent.configuration)
+    return stopped(agent.pid_file, agent.configuration, agent.cut_short)
 
 
 def exit_status(status: dict[str, Any]) -> int:

@@ -21,8 +21,10 @@ def report(status: Status) -> str:
 
 def line(status: Status) -> str:
     """The most important of it, in one line."""
-    if status["state"] != "running":
-        return heading(status) if status["state"] == "stopped" else f"{heading(status)}, silent"
+    if status["state"] == "stopped":
+        return f"{heading(status)}, cut short" if status["cut_short_pid"] else heading(status)
+    if status["state"] == "silent":
+        return f"{heading(status)}, silent"
     polls = status["polls"]
     codes = ", ".join(
         " ".join(filter(None, (str(trouble["code"]), str(trouble["subject"]))))

@@ -41,7 +41,7 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
     """
     found = [Row("Trouble", advice(status, trouble), bad=True) for trouble in status["troubles"]]
     if status["state"] == "stopped":
-        found.append(Row("Looked at", _looked_at(status)))
+        found += _stopped(status)
     elif status["state"] == "silent":
         found.append(Row("Control", f"process {status['control']['pid']}"))
     elif status["state"] == "running":
@@ -53,10 +53,17 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
     return [replace(row, text=printable(row.text)) for row in found]
 
 
-def _looked_at(status: Status) -> str:
-    """What says that it is stopped: there may be another agent elsewhere."""
+def _stopped(status: Status) -> Iterator[Row]:
+    """What says that it is stopped, as there may be another agent elsewhere; and how it ended."""
     by = f", by the configuration in {status['configuration']}" if status["configuration"] else ""
-    return f"{status['pid_file']}, which nobody has locked{by}"
+    yield Row("Looked at", f"{status['pid_file']}, which nobody has locked{by}")
+    if status["cut_short_pid"]:
+        yield Row(
+            "Last run",
+            f"process {status['cut_short_pid']} did not end in order: it was killed, it crashed, or the "
+            "host went down. pattoo.log and dmesg may say more",
+            bad=True,
+        )
 
 
 def _processes(status: Status, before: Status | None) -> Iterator[Row]:

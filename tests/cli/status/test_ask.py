@@ -80,6 +80,7 @@ def test_of_a_stopped_agent_it_is_told_where_it_was_looked_for(home: Path) -> No
     assert ask(Agent(home, home / "etc")) == {
         "schema": 1, "state": "stopped", "troubles": [],
         "pid_file": str(paths.pid_file(home)), "configuration": str(home / "etc"),
+        "cut_short_pid": 0,
     }  # fmt: skip
 
 

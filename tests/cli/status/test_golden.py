@@ -15,6 +15,7 @@ from tests.support.schema import check
 from tests.support.statuses import draining, much_trouble, no_polls, server_gone, status
 
 GOLDEN = Path(__file__).parent / "golden"
+PID_FILE = Path("/var/lib/pattoo/pid/agent.pid")
 STATUSES = {
     "well": status(),
     "server_gone": server_gone(),
@@ -22,7 +23,8 @@ STATUSES = {
     "no_polls": no_polls(),
     "much_trouble": much_trouble(),
     "silent": silent(6),
-    "stopped": stopped(Path("/var/lib/pattoo/pid/agent.pid"), Path("/etc/pattoo")),
+    "stopped": stopped(PID_FILE, Path("/etc/pattoo"), 0),
+    "cut_short": stopped(PID_FILE, Path("/etc/pattoo"), 7635),
 }
 
 
