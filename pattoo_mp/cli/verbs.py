@@ -92,7 +92,7 @@ OPTIONS: Final = (
     ),
     Option(
         "--watch",
-        "Shows the status again and again, until Ctrl-C or the agent's end, when used with --status.",
+        "Shows the status again and again, until Ctrl-C, when used with --status.",
         ("--status",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from tests.support.terminal import CTRL_C, ESCAPE, Terminal
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.agent import Agent
 
@@ -68,6 +69,18 @@ def on_a_terminal(agent: Agent, *words: str, **tastes: str) -> Terminal:
     return Terminal([*agent.command, "--status", *words], agent.env(), **tastes)
 
 
+@contextlib.contextmanager
+def piped(agent: Agent, *words: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """`--status --watch` in a pipe: its process, and what it prints, line by line."""
+    command = [*agent.command, "--status", "--watch", *words]
+    with subprocess.Popen(command, env=agent.env(), stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        try:
+            yield watching, iter(watching.stdout)
+        finally:
+            watching.kill()
+
+
 def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
@@ -91,13 +104,16 @@ def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
 
 
 def test_an_agent_that_does_not_run_exits_3_in_every_form(make_agent: MakeAgent) -> None:
-    """Also where it is watched."""
+    """Also where it is watched, which goes on."""
     agent = make_agent()
-    for words, expected in (((), agent.stopped), (("--watch",), f"{STOPPED}\n")):
-        done = agent.run("--status", *words)
-        assert (done.returncode, done.stdout, done.stderr) == (3, expected, "")
+    done = agent.run("--status")
+    assert (done.returncode, done.stdout, done.stderr) == (3, agent.stopped, "")
     assert asked(agent)["state"] == "stopped"
-    assert agent.run("--status", "--json", "--watch").returncode == 3
+    with piped(agent, "--json") as (watching, lines):
+        for _ in range(2):
+            assert json.loads(next(lines))["state"] == "stopped"
+        watching.terminate()
+        assert watching.wait(20) == 3
 
 
 def test_a_server_that_takes_nothing_exits_1_until_it_does(
@@ -178,26 +194,33 @@ def test_a_watch_ends_on_ctrl_c_with_the_terminal_as_it_was(
         assert terminal.output.rfind(f"{ESCAPE}[?25h") > terminal.output.rfind(f"{ESCAPE}[?25l")
 
 
-def test_a_watch_ends_when_the_agent_stops(make_agent: MakeAgent, server: PattooServer) -> None:
-    """On a terminal and in a pipe, with the exit status of an agent that is stopped."""
+def test_a_watch_sees_the_agent_through_a_restart(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """On a terminal and in a pipe: it is stopped for a while, and then it runs again."""
     agent = make_agent(port=server.port)
     agent.start()
-    command = [*agent.command, "--status", "--watch"]
-    with (
-        on_a_terminal(agent, "--watch") as terminal,
-        subprocess.Popen(command, env=agent.env(), stdout=subprocess.PIPE, text=True) as piped,
-    ):
+    with on_a_terminal(agent, "--watch") as terminal, piped(agent) as (watching, lines):
         terminal.wait_for(RUNNING)
-        assert piped.stdout is not None
-        first = piped.stdout.readline()
+        first = next(lines)
+        assert re.fullmatch(r"\S+ \S+  well; \d+ polled, .*\n", first)
         agent.stop()
+        terminal.wait_for(STOPPED, times=2)
+        assert f"{STOPPED}\n" in lines
+        assert next(lines) == f"{STOPPED}\n"
+        shown = terminal.text.count(RUNNING)
+        agent.start()
+        terminal.wait_for(RUNNING, times=shown + 1)
+        again = next(line for line in lines if STOPPED not in line)
+        assert " polled, " in again
+        assert ESCAPE not in first + again
+        agent.stop()
+        assert f"{STOPPED}\n" in lines
+        terminal.wait_for(STOPPED, times=terminal.text.count(STOPPED) + 1)
+        terminal.type(CTRL_C)
         assert terminal.end() == 3
-        assert STOPPED in terminal.text
-        lines = [first, *piped.stdout]
-    assert piped.returncode == 3
-    assert lines[-1] == f"{STOPPED}\n"
-    assert re.fullmatch(r"\S+ \S+  well; \d+ polled, .*\n", first)
-    assert ESCAPE not in "".join(lines)
+        watching.terminate()
+        assert watching.wait(20) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`--watch`: the status again and again, until Ctrl-C or the end of the agent."""
+"""`--watch`: the status again and again, until Ctrl-C; an agent that ends may be back in a moment."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ _PERIOD_S: Final = 1.0
 
 
 def watch(agent: Agent, show: Show) -> int:
-    """Ask and show once a second; the exit status is that of the last answer."""
+    """Ask and show once a second; the exit status is that of the last answer.
+
+    Raises as `ask` does.
+    """
     # Who is asked to end leaves the terminal as it was; a script in the background has SIGINT ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     status = ask(agent)
     with suppress(KeyboardInterrupt):
-        show(status)
-        while status["state"] != "stopped":
+        while True:
+            show(status)
             time.sleep(_PERIOD_S)
             status = ask(agent)
-            show(status)
     return exit_status(status)
