@@ -9,7 +9,7 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 
 def log_file(config: Config) -> Path:

@@ -21,7 +21,7 @@ from setproctitle import setproctitle
 from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.catalogue import in_words
 from pattoo_mp.channel import Channel
-from pattoo_mp.config import addresses
+from pattoo_mp.config import urls
 from pattoo_mp.control import endings
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
@@ -37,7 +37,7 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.link import Link
     from pattoo_mp.messages import Account
     from pattoo_mp.model import Origin
@@ -51,7 +51,7 @@ _LOG = logging.getLogger(__name__)
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {in_words(config.groups)}",
-    "uploader": lambda config: " to {} port {}".format(*addresses.place(config.server_urls[0])),
+    "uploader": lambda config: " to {} port {}".format(*urls.place(config.server_urls[0])),
 }
 
 

@@ -14,6 +14,8 @@ from tests.support.agent import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pattoo_mp.config.values import Config
+
 PAGE = (ROOT / "docs" / "containers.md").read_text()
 SETTINGS, DAEMON_SET = yaml.safe_load_all(
     (ROOT / "docs" / "examples" / "daemonset.yaml").read_text()
@@ -21,7 +23,7 @@ SETTINGS, DAEMON_SET = yaml.safe_load_all(
 
 
 @pytest.fixture
-def configured(tmp_path: Path) -> loading.Config:
+def configured(tmp_path: Path) -> Config:
     """The configuration of the DaemonSet."""
     for name, text in SETTINGS["data"].items():
         (tmp_path / name).write_text(text)
@@ -39,7 +41,7 @@ def mounted() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_the_daemon_set_mounts_what_it_configures(configured: loading.Config) -> None:
+def test_the_daemon_set_mounts_what_it_configures(configured: Config) -> None:
     """Read-only, and the root with what is mounted later."""
     host = {
         str(configured.procfs_path): "/proc",
@@ -52,14 +54,14 @@ def test_the_daemon_set_mounts_what_it_configures(configured: loading.Config) ->
     assert mounts[str(configured.rootfs_path)]["mountPropagation"] == "HostToContainer"
 
 
-def test_identity_and_spool_outlive_the_pod(configured: loading.Config) -> None:
+def test_identity_and_spool_outlive_the_pod(configured: Config) -> None:
     """All directories are below what is the node's."""
     kept = next(m for m in mounted().values() if not m.get("readOnly"))["mountPath"]
     for _, directory in loading.named_directories(configured):
         assert directory.is_relative_to(kept)
 
 
-def test_docker_is_given_the_same_places(configured: loading.Config) -> None:
+def test_docker_is_given_the_same_places(configured: Config) -> None:
     """By the line of the page."""
     volumes = dict(re.findall(r"--volume (\S+?):(/host\S*?):ro", PAGE))
     assert volumes == {
@@ -69,7 +71,7 @@ def test_docker_is_given_the_same_places(configured: loading.Config) -> None:
     }
 
 
-def test_a_fixed_name_is_in_no_configuration_of_many_hosts(configured: loading.Config) -> None:
+def test_a_fixed_name_is_in_no_configuration_of_many_hosts(configured: Config) -> None:
     """The nodes would be one."""
     assert configured.hostname is None
     assert DAEMON_SET["spec"]["template"]["spec"]["hostNetwork"] is True

@@ -12,6 +12,7 @@ from pattoo_mp import wiring
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.config import loading
 from pattoo_mp.config.change import read_anew
+from pattoo_mp.config.home import config_directory
 from pattoo_mp.control.ready import READY
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end."""
     # Asked to reload before there is anything to reload: that waits until there is.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    directory = loading.config_directory()
+    directory = config_directory()
     settings = loading.load(directory)
     ready_fd: int | None = arguments.ready_fd
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell

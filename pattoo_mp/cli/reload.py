@@ -9,6 +9,7 @@ from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE, STOPPED
 from pattoo_mp.config import loading
+from pattoo_mp.config.home import config_directory
 from pattoo_mp.control.reloading import reload
 from pattoo_mp.model import PROGRAM
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def run(_: argparse.Namespace) -> int:
     """Have it read its configuration anew; return once it goes by that, or say why not."""
-    loading.check(loading.config_directory())
+    loading.check(config_directory())
     asked = agent()
     pid = asked.pid
     if pid is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pattoo_mp.cli import start
 from pattoo_mp.cli.running import agent
 from pattoo_mp.config import loading
+from pattoo_mp.config.home import config_directory
 
 if TYPE_CHECKING:
     import argparse
@@ -14,6 +15,6 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it and start it; one that could not start again is not stopped."""
-    loading.load(loading.config_directory())
+    loading.load(config_directory())
     agent().stop(force=arguments.force)
     return start.run(arguments)

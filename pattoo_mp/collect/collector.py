@@ -18,7 +18,7 @@ from pattoo_mp.collect import families
 from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.promptness import ask_for_short_turns
 from pattoo_mp.collect.schedule import Schedule
-from pattoo_mp.config.loading import Config
+from pattoo_mp.config.values import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.wakeup import Wakeup

@@ -12,7 +12,7 @@ from pattoo_mp.collect.wanted import Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.model import Layout, Origin, Poll
 
 

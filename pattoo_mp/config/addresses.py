@@ -8,9 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from pattoo_mp.config.choices import UnfitError, texts
-
-#: What a pattoo server's own paths begin with; a prefix comes before it.
-API: Final = "/pattoo/api/v1/agent/"
+from pattoo_mp.config.urls import API, DIRECT, in_url, place
 
 _HOST_NAME: Final = re.compile(
     r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?"
@@ -18,9 +16,6 @@ _HOST_NAME: Final = re.compile(
 _MAX_HOST_NAME: Final = 253
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _SCHEMES: Final = ("http", "https")
-
-#: No proxy, whatever the environment names.
-DIRECT: Final = "direct"
 
 A_PROXY: Final = f"the URL of a proxy, such as http://proxy.example.org:3128, or {DIRECT}"
 A_SERVER: Final = "the URL of a pattoo server, such as https://pattoo.example.org/prefix"
@@ -79,22 +74,6 @@ def is_loopback(server: str) -> bool:
         return name == "localhost"
 
 
-def url(address: str, number: int) -> str:
-    """The URL of the server of that address and port, in plain HTTP."""
-    return f"http://{_in_url(address)}:{number}"
-
-
-def is_https(server: str) -> bool:
-    """Whether a checked URL asks for TLS."""
-    return server.startswith("https:")
-
-
-def place(server: str) -> tuple[str, int]:
-    """Host and port of a checked URL."""
-    parts = urlsplit(server)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
 def _server(text: str) -> str:
     parts = _parts(text, A_SERVER)
     if not _PREFIX.fullmatch(parts.path):
@@ -127,12 +106,4 @@ def _origin(text: str, parts: SplitResult, expected: str) -> str:
         number = "" if parts.port is None else f":{port(parts.port)}"
     except ValueError as error:
         raise UnfitError(text, expected) from error
-    return f"{parts.scheme}://{_in_url(name)}{number}"
-
-
-def _in_url(name: str) -> str:
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name
-    return f"[{str(address).replace('%', '%25')}]" if address.version == 6 else str(address)
+    return f"{parts.scheme}://{in_url(name)}{number}"

@@ -11,8 +11,8 @@ from pattoo_mp.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.config.loading import Config
     from pattoo_mp.config.setting import Setting
+    from pattoo_mp.config.values import Config
 
 
 def read_anew(directory: Path, running: Config) -> Config:

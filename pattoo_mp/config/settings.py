@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.catalogue import FURTHER, ORIGINAL
-from pattoo_mp.config import addresses, checks
+from pattoo_mp.config import addresses, checks, urls
 from pattoo_mp.config.choices import (
     for_families,
     further_families,
@@ -147,7 +147,7 @@ SETTINGS: Final = (
     ),
     Setting(
         "servers", PROGRAM, AGENT_FILE, addresses.servers, f"a list, each of it {addresses.A_SERVER}",
-        f"Pattoo servers, or what stands before them, as URLs: what comes before {addresses.API}. Each "
+        f"Pattoo servers, or what stands before them, as URLs: what comes before {urls.API}. Each "
         "poll goes to one of them: the first that takes any. If it is not set, ip_address and "
         "ip_bind_port name the server.",
         default=[], example=["https://pattoo.example.org"],

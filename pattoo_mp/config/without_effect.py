@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.catalogue import by_interval, names_on
-from pattoo_mp.config.addresses import is_https
+from pattoo_mp.config.urls import is_https
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

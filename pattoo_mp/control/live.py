@@ -20,7 +20,7 @@ from pattoo_mp.messages import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.control.worker import Worker
 
 _LOG = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from pattoo_mp.plural import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 #: A supervisord answers within milliseconds.
 _KEEPER_S: Final = 5.0

@@ -13,7 +13,7 @@ from pattoo_mp.upload.encrypted.known import FILE, KnownServers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 
 def findings(config: Config, agent_id: str) -> Iterator[Finding]:

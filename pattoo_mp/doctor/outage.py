@@ -16,7 +16,7 @@ from pattoo_mp.spool.tables import Tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.model import Layout, Poll
 
 #: Enough that what a file has besides its polls does not count.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.timelimit import TimeLimited
-from pattoo_mp.config.addresses import API, place
+from pattoo_mp.config.urls import API, place
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.upload.transport import StatusPage, Transport
@@ -15,7 +15,7 @@ from pattoo_mp.upload.transport import StatusPage, Transport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 #: A person waits for this. A server that is slower than this is in trouble, and so is a resolver.
 _EXCHANGE_S: Final = 10.0

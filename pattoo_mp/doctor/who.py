@@ -13,7 +13,7 @@ from pattoo_mp import paths
 from pattoo_mp.doctor.finding import Finding, note, well
 
 if TYPE_CHECKING:
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 ASKS: Final = "asks"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config import sample
-from pattoo_mp.config.loading import DEFAULT_DIRECTORY
+from pattoo_mp.config.home import DEFAULT_DIRECTORY
 from pattoo_mp.config.settings import FILES, SETTINGS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pattoo_mp import paths
 from pattoo_mp.upload.transport import Transport
 
 if TYPE_CHECKING:
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.upload.answer import Outcome
 
 

@@ -15,7 +15,7 @@ from pattoo_mp.upload.transport import Transport
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.upload.carrier import Carrier
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
-from pattoo_mp.config.loading import Config
+from pattoo_mp.config.values import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import Poll

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from pattoo_mp.link import Message
     from pattoo_mp.model import Value
 

@@ -82,11 +82,3 @@ def test_what_is_no_proxy_is_refused(given: object) -> None:
     """A path, another protocol, or a password that settings would show."""
     with pytest.raises(ValueError):  # noqa: PT011 - one kind of error for every bad value
         addresses.proxy(given)
-
-
-def test_host_and_port_of_a_url_are_known() -> None:
-    """Those that the scheme has if none is given, too."""
-    assert addresses.place("https://pattoo.example.org/x") == ("pattoo.example.org", 443)
-    assert addresses.place("http://pattoo.example.org") == ("pattoo.example.org", 80)
-    assert addresses.place("https://[::1]:8443") == ("::1", 8443)
-    assert addresses.place(addresses.url("::1", 20201)) == ("::1", 20201)

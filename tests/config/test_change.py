@@ -9,8 +9,9 @@ import msgpack
 import pytest
 
 from pattoo_mp.config.change import changes, read_anew
-from pattoo_mp.config.loading import Config, check
+from pattoo_mp.config.loading import check
 from pattoo_mp.config.settings import AGENT_FILE, SETTINGS
+from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
 from tests.support.agent import Agent

@@ -13,11 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pattoo_mp.config import loading
+from pattoo_mp.config.home import config_directory
 from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pattoo_mp.config.values import Config
 
 NAME = "pattoo_agent_os_autonomousd"
 
@@ -41,7 +44,7 @@ class Files:
         (self.directory / "pattoo.yaml").write_text(yaml.safe_dump(self.shared))
         (self.directory / f"{NAME}.yaml").write_text(yaml.safe_dump(self.agent))
 
-    def load(self) -> loading.Config:
+    def load(self) -> Config:
         """Write and read them."""
         self.write()
         return loading.load(self.directory)
@@ -371,15 +374,15 @@ def test_a_broken_setting_does_not_hide_a_running_agent(files: Files) -> None:
 
 def test_the_environment_names_the_directory() -> None:
     """PATTOO_CONFIGDIR, or /etc/pattoo where it is unset or empty."""
-    assert loading.config_directory({"PATTOO_CONFIGDIR": "/x"}) == Path("/x")
-    assert loading.config_directory({"PATTOO_CONFIGDIR": ""}) == Path("/etc/pattoo")
-    assert loading.config_directory({}) == Path("/etc/pattoo")
+    assert config_directory({"PATTOO_CONFIGDIR": "/x"}) == Path("/x")
+    assert config_directory({"PATTOO_CONFIGDIR": ""}) == Path("/etc/pattoo")
+    assert config_directory({}) == Path("/etc/pattoo")
 
 
 def test_a_home_that_is_not_there_is_no_directory() -> None:
     """One line, as for all that a person may get wrong."""
     with pytest.raises(ConfigError, match="PATTOO_CONFIGDIR: ~no-such-user/x: "):
-        loading.config_directory({"PATTOO_CONFIGDIR": "~no-such-user/x"})
+        config_directory({"PATTOO_CONFIGDIR": "~no-such-user/x"})
 
 
 values = st.recursive(
@@ -422,7 +425,7 @@ def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
     as_bytes = shared.encode("utf-8", "surrogatepass") if isinstance(shared, str) else shared
     (directory / "pattoo.yaml").write_bytes(as_bytes)
     (directory / f"{NAME}.yaml").write_text(agent)
-    check: Callable[[Path], loading.Config] = loading.check
+    check: Callable[[Path], Config] = loading.check
     try:
         loaded = check(directory)
     except ConfigError as error:

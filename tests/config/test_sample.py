@@ -10,11 +10,12 @@ import yaml
 
 from pattoo_mp.config import loading, sample
 from pattoo_mp.config.settings import FILES, SETTINGS
+from pattoo_mp.config.values import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def checked(directory: Path, texts: dict[str, str]) -> loading.Config:
+def checked(directory: Path, texts: dict[str, str]) -> Config:
     """What files of these texts configure."""
     for name, text in texts.items():
         (directory / name).write_text(text)
@@ -43,7 +44,7 @@ def test_what_is_commented_out_is_accepted_too(tmp_path: Path) -> None:
     assert named == {setting.name for setting in SETTINGS}
     found = checked(tmp_path, texts)
     plain = checked(tmp_path, {name: sample.one_file(name) for name in FILES})
-    different = {n for n in loading.Config.__slots__ if getattr(found, n) != getattr(plain, n)}
+    different = {n for n in Config.__slots__ if getattr(found, n) != getattr(plain, n)}
     assert different == {
         "system_daemon_directory", "post_jitter", "textfile_directory",
         "servers", "tls_ca_file", "tls_certificate_file", "tls_key_file",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.loading import Config
+from pattoo_mp.config.values import Config
 from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.errors import ConfigError

@@ -19,7 +19,7 @@ from tests.wire.posts import ORIGIN
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 GB = 1_000_000_000
 DAY_S = 86_400

@@ -15,7 +15,7 @@ from tests.support.server import PattooServer, answering, hanging
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from tests.support.agent import Agent
 
 

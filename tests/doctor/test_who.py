@@ -17,7 +17,7 @@ from tests.support.unprivileged import NOBODY, as_nobody, in_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
     from tests.support.agent import Agent
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")

@@ -12,6 +12,7 @@ import pytest
 from pattoo_mp.cli import check as _read_before_rights_are_given_up  # noqa: F401
 from pattoo_mp.cli import main
 from pattoo_mp.config import loading
+from pattoo_mp.config.home import VARIABLE
 from pattoo_mp.config.settings import FILES
 from tests.support.agent import NAME
 from tests.support.server import PattooServer, answering
@@ -95,7 +96,7 @@ def test_a_directory_that_the_agents_user_may_not_make_is_exit_2(
 def check_here(agent: Agent) -> str:
     """Exit status and complaints of --check in this process."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setenv(loading.VARIABLE, str(agent.configuration))
+        patch.setenv(VARIABLE, str(agent.configuration))
         with contextlib.redirect_stderr(io.StringIO()) as complaints:
             status = main(["--check"])
     return f"{status}\n{complaints.getvalue()}"

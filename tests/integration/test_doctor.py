@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from pattoo_mp.cli import main
 from pattoo_mp.config import loading
+from pattoo_mp.config.home import VARIABLE
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import State
 from tests.support.agent import NAME
@@ -178,7 +179,7 @@ def test_who_is_not_the_agents_user_gets_no_advice_on_its_files(
 def doctor_here(agent: Agent) -> str:
     """Exit status and report of --doctor in this process."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-        patch.setenv(loading.VARIABLE, str(agent.configuration))
+        patch.setenv(VARIABLE, str(agent.configuration))
         status = main(["--doctor"])
     return f"{status}\n{out.getvalue()}"
 

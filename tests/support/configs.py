@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pattoo_mp.config.loading import Config
 from pattoo_mp.config.settings import defaults
+from pattoo_mp.config.values import Config
 
 
 def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.addresses import url
+from pattoo_mp.config.urls import url
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.ports import at
 from tests.support.waiting import wait_for

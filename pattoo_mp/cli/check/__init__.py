@@ -15,6 +15,7 @@ from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.config import directories, loading
 from pattoo_mp.config.directories import State
+from pattoo_mp.config.home import config_directory
 from pattoo_mp.doctor import server
 from pattoo_mp.errors import ConfigError, PattooError
 
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from pattoo_mp.config.values import Config
+
 #: A local disk answers at once; a dead file server never does.
 _LOOK_S: Final = 5.0
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is so; what is wrong is told as at a start. Makes nothing."""
-    checked = _check(loading.config_directory())
+    checked = _check(config_directory())
     show_any_letter()
     if arguments.json:
         print(json.dumps(document(checked), indent=2))
@@ -56,7 +59,7 @@ def _check(directory: Path) -> Checked:
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
 
 
-def _untrusted(directory: Path, settings: loading.Config) -> list[str]:
+def _untrusted(directory: Path, settings: Config) -> list[str]:
     """Look at the transport's files, for a limited time too."""
     limited: TimeLimited[Path, list[str]] = TimeLimited(
         "files of the transport", lambda path: loading.untrusted(path, settings), _LOOK_S

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.config.directories import State
-    from pattoo_mp.config.loading import Config
     from pattoo_mp.config.reading import Found, Reading
+    from pattoo_mp.config.values import Config
     from pattoo_mp.doctor.server import Asked
 
 

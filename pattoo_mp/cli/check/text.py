@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pattoo_mp.cli.check.checked import Checked
     from pattoo_mp.config.directories import State
-    from pattoo_mp.config.loading import Config
     from pattoo_mp.config.reading import Found
+    from pattoo_mp.config.values import Config
     from pattoo_mp.doctor.server import Asked
 
 

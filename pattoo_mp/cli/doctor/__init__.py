@@ -11,7 +11,7 @@ from pattoo_mp.cli.doctor import text
 from pattoo_mp.cli.doctor.document import document
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
-from pattoo_mp.config import loading
+from pattoo_mp.config.home import config_directory
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import State
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found, part by part, as soon as it is. Disturbs no agent that runs."""
-    directory = loading.config_directory()
+    directory = config_directory()
     examination = Examination(directory, bounded.look(directory))
     # What is left out of a poll is told among the findings; said here too it would be said twice.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())

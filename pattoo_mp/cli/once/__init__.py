@@ -15,6 +15,7 @@ from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.wanted import DEFAULT, Wanted
 from pattoo_mp.config import loading
+from pattoo_mp.config.home import config_directory
 from pattoo_mp.doctor.look import look
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
@@ -22,7 +23,7 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     import argparse
 
-    from pattoo_mp.config.loading import Config
+    from pattoo_mp.config.values import Config
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _configured() -> Config | None:
     """The configuration, if there is one; one that is there but of no use is told of."""
     try:
-        directory = loading.config_directory()
+        directory = config_directory()
         if not directory.exists():
             return None
         return loading.check(directory)
