@@ -20,8 +20,13 @@ def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
 
     Raises `ConfigError` if it is below the home of a user that there is not.
     """
-    named = environment.get(VARIABLE) or DEFAULT_DIRECTORY
+    named = as_named(environment)
     try:
         return Path(named).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError([f"{VARIABLE}: {named}: {error}; expected a directory"]) from error
+
+
+def as_named(environment: Mapping[str, str] = os.environ) -> str:
+    """What `config_directory` goes by, as it is written there."""
+    return environment.get(VARIABLE) or DEFAULT_DIRECTORY

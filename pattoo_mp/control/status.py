@@ -97,6 +97,11 @@ def stopped(pid_file: Path, configuration: Path | None, cut_short_pid: int) -> d
     }
 
 
+def unknown(errors: Sequence[str]) -> dict[str, Any]:
+    """The status where it cannot be known whether an agent runs; `errors` say why."""
+    return {"schema": SCHEMA, "state": "unknown", "troubles": [], "errors": list(errors)}
+
+
 def _worker(worker: Worker) -> dict[str, Any]:
     return {
         "pid": worker.pid,

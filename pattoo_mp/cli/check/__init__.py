@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli import bounded
 from pattoo_mp.cli.check.checked import Checked
 from pattoo_mp.cli.check.document import document
 from pattoo_mp.cli.check.text import lines
+from pattoo_mp.cli.for_programs import told_in_json
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.config import directories, loading
 from pattoo_mp.config.directories import State
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.config.home import as_named, config_directory
+from pattoo_mp.config.reading import Reading
 from pattoo_mp.doctor import server
 from pattoo_mp.errors import ConfigError, PattooError
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from pattoo_mp.config.values import Config
 
@@ -31,7 +34,8 @@ _LOOK_S: Final = 5.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is so; what is wrong is told as at a start. Makes nothing."""
-    checked = _check(config_directory())
+    with told_in_json(arguments, _unread):
+        checked = _check(config_directory())
     show_any_letter()
     if arguments.json:
         print(json.dumps(document(checked), indent=2))
@@ -44,6 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
         if asked.error:
             raise PattooError(f"{asked.url}: {asked.error}; expected a pattoo server that is well")
     return DONE
+
+
+def _unread(problems: Sequence[str]) -> dict[str, Any]:
+    """The document where there was no directory to read."""
+    reading = Reading((), tuple(problems))
+    return document(Checked(Path(as_named()), reading, reading.problems))
 
 
 def _check(directory: Path) -> Checked:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.cli import bounded
 from pattoo_mp.cli.doctor import text
-from pattoo_mp.cli.doctor.document import document
+from pattoo_mp.cli.doctor.document import broken, document
+from pattoo_mp.cli.for_programs import told_in_json
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.config.home import config_directory
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found, part by part, as soon as it is. Disturbs no agent that runs."""
-    directory = config_directory()
-    examination = Examination(directory, bounded.look(directory))
+    with told_in_json(arguments, broken):
+        directory = config_directory()
+        examination = Examination(directory, bounded.look(directory))
     # What is left out of a poll is told among the findings; said here too it would be said twice.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     show_any_letter()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.doctor.finding import State
+from pattoo_mp.doctor.finding import Part, State, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pattoo_mp.doctor.finding import Part
-
 #: It grows when a script that reads the document could no longer read it. What is only added
 #: to the document leaves it as it is.
 SCHEMA: Final = 1
+
+
+def broken(problems: Sequence[str]) -> dict[str, Any]:
+    """The same where the configuration is of no use, and nothing else was looked at."""
+    advice = "correct that; --check says more"
+    findings = tuple(trouble("files", problem, advice) for problem in problems)
+    return document([Part("Configuration", findings)])
 
 
 def document(parts: Sequence[Part]) -> dict[str, Any]:
