@@ -9,17 +9,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from pattoo_mp.catalogue import EVERY, ORIGINAL
+from pattoo_mp.catalogue import EVERY
 from pattoo_mp.collect import processor
 from pattoo_mp.collect.plan import Plan
 from pattoo_mp.collect.source import MayHang
-from pattoo_mp.collect.wanted import DEFAULT, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
+    from pattoo_mp.collect.wanted import Wanted
 
 #: What a poll waits for those that hang, at most and at least. Under less than the least, a busy
 #: host that lets a thread wait its turn would look like one that hangs.
@@ -50,7 +50,7 @@ def time_limit_s(interval_s: float) -> float:
 
 def sources(
     limit_s: float,
-    wanted: Wanted = DEFAULT,
+    wanted: Wanted,
     *,
     frugal: bool = False,
     ledger: Mapping[str, int] | None = None,
@@ -74,11 +74,6 @@ def wait_at_most(limit_s: float, these: Iterable[Source]) -> None:
 def tables(names: Iterable[str] = EVERY) -> tuple[Table, ...]:
     """What families of these names may give, in the order of their sources."""
     return tuple(table for name in names for table in family(name).TABLES)
-
-
-#: What is polled where nothing is configured, for who has all the time that there is.
-SOURCES: Final = sources(LIMIT_S)
-TABLES: Final = tables(ORIGINAL)
 
 
 def prime() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.catalogue import names_on
 from pattoo_mp.collect.host_paths import OWN, HostPaths
-from pattoo_mp.config import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +81,3 @@ class Wanted:
             paths=HostPaths.of(values),
             **filters,
         )
-
-
-#: What is polled where nothing is configured: the original's series, and none beside them.
-DEFAULT: Final = Wanted.of(settings.defaults())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.timelimit import NoAnswerError
-from pattoo_mp.collect.wanted import DEFAULT, Wanted
+from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.plural import counted
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pattoo_mp.collect.source import Sample, Shape, Source
+    from pattoo_mp.collect.wanted import Wanted
     from pattoo_mp.model import Layout, Origin, Pair, Poll, Series
 
 _POLLS_AGAIN: Final = 5

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import families, host
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.wanted import DEFAULT, Wanted
+from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.identity import host_name
 from pattoo_mp.model import Origin
 from pattoo_mp.wire.safe import normalise, safe_text, sendable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
+    from pattoo_mp.collect.wanted import Wanted
     from pattoo_mp.model import Layout, Pair, Poll, Series, Value
 
 #: The time that the processors' shares are measured over. The kernel counts in hundredths of a

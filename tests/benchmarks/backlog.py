@@ -9,13 +9,13 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from pattoo_mp import identity
-from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.spooled import SpooledPosts
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
+from tests.support.sources import BY_DEFAULT
 from tests.support.usage import memory_kb
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
     (subject.agent.home / "cache").mkdir(parents=True, mode=0o700)
     origin = identity.origin(daemon / "agent_id" / "pattoo_agent_os_autonomousd.agent_id")
     step = round(1000 / hz)
-    poller = Poller(families.SOURCES, origin, step)
+    poller = Poller(BY_DEFAULT, origin, step)
     layout, first = poller.poll(0)
     # As many as a post holds, a moment apart: no two of a post have all their values in common.
     looks = [first, *(poller.poll(0)[1] for _ in islice(ticks(_LOOK_HZ), _LOOKS))]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.collect import host
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Layout, Origin
 from tests.benchmarks.calls import answers
+from tests.support.sources import BY_DEFAULT
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 ORIGIN = Origin("a5" * 32, "localhost")
 
 
-@pytest.mark.parametrize("source", families.SOURCES, ids=lambda source: source.name)
+@pytest.mark.parametrize("source", BY_DEFAULT, ids=lambda source: source.name)
 def test_family(benchmark: BenchmarkFixture, source: Source) -> None:
     """One question and its answer."""
     try:
@@ -36,13 +37,13 @@ def test_bare_calls(benchmark: BenchmarkFixture) -> None:
 
 def test_poll(benchmark: BenchmarkFixture) -> None:
     """All families, packed."""
-    benchmark(Poller(families.SOURCES, ORIGIN, 100).poll, 1)
+    benchmark(Poller(BY_DEFAULT, ORIGIN, 100).poll, 1)
 
 
 def test_layout(benchmark: BenchmarkFixture) -> None:
     """The series of all families and their identifier: once for each change of the host."""
     samples = []
-    for source in families.SOURCES:
+    for source in BY_DEFAULT:
         try:
             samples.append((source, source.read().shape))
         except (OSError, NotImplementedError):

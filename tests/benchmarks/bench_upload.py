@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.channel import Channel
-from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
@@ -16,6 +15,7 @@ from pattoo_mp.model import Origin
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.hosts import polls
+from tests.support.sources import BY_DEFAULT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ FULL = 100
 @pytest.fixture(scope="module")
 def polled() -> Polls:
     """Real polls, as many as fill a post of a backlog."""
-    return polls(Poller(families.SOURCES, Origin("a5" * 32, "localhost"), 100), FULL)
+    return polls(Poller(BY_DEFAULT, Origin("a5" * 32, "localhost"), 100), FULL)
 
 
 @pytest.mark.parametrize("number", [1, TEN_HZ, FULL])

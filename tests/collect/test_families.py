@@ -11,7 +11,7 @@ import pytest
 from pattoo_mp.collect import families, processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Poll, Value
-from tests.support.sources import sources_of
+from tests.support.sources import BY_DEFAULT, sources_of
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
@@ -32,7 +32,7 @@ USAGE = "disk_partition_disk_usage_"
 Mount = namedtuple("Mount", "device mountpoint fstype opts")
 
 
-def polled(sources: Sequence[Source] = families.SOURCES) -> tuple[Poller, Layout, Poll]:
+def polled(sources: Sequence[Source] = BY_DEFAULT) -> tuple[Poller, Layout, Poll]:
     """A poll of this host."""
     poller = Poller(sources, ORIGIN, 1000)
     return poller, *poller.poll(1000)
@@ -153,7 +153,7 @@ def test_no_two_series_of_this_host_are_one() -> None:
 
 def test_a_quiet_host_keeps_its_layout() -> None:
     """Two polls of the same host have the same series, so their text is worked out once."""
-    poller, first, _ = polled(families.SOURCES)
+    poller, first, _ = polled(BY_DEFAULT)
     second, _ = poller.poll(2000)
     assert second is first
 
@@ -310,5 +310,5 @@ def test_a_host_without_a_frequency_gives_the_rest(
 
 def test_each_source_has_a_name_of_its_own() -> None:
     """What is left out is told by it."""
-    names = [source.name for source in families.SOURCES]
+    names = [source.name for source in BY_DEFAULT]
     assert len(set(names)) == len(names)

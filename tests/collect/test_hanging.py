@@ -21,6 +21,7 @@ from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Table
+from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import INTEGER, Layout
@@ -183,7 +184,7 @@ def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyP
     """Both the mounts and the frequency, and the rest of the host is polled."""
     monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
     disks.dead = {"/", "/home"}
-    poller = Poller(families.sources(LIMIT_S), ORIGIN, 1000)
+    poller = Poller(families.sources(LIMIT_S, DEFAULT), ORIGIN, 1000)
     layout, _ = poller.poll(1000)
     assert {"process_count", "memory_total", "cpu_times_user"} <= {s.key for s in layout.series}
     expected = {"disk_partitions /", "disk_partitions /home", "processor.frequency"}
@@ -206,7 +207,7 @@ def test_the_limit_can_change_between_two_polls(
 ) -> None:
     """Of all that may hang; what hangs already is not asked, or waited for, once more."""
     monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
-    sources = families.sources(LIMIT_S)
+    sources = families.sources(LIMIT_S, DEFAULT)
     poller = Poller(sources, ORIGIN, 1000)
     disks.dead = {"/"}
     poller.poll(1000)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.catalogue import EVERY
+from pattoo_mp.catalogue import EVERY, ORIGINAL
 from pattoo_mp.collect import families, host
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Series
 from pattoo_mp.wire.safe import TEXT_BYTES
-from tests.support.sources import sources_of
+from tests.support.sources import BY_DEFAULT, sources_of
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
@@ -31,7 +31,9 @@ def fields(source: Source) -> set[str]:
 
 def test_each_source_has_a_table_of_its_name() -> None:
     """In the order in which a poll asks them."""
-    assert [source.name for source in families.SOURCES] == [table.name for table in families.TABLES]
+    assert [source.name for source in BY_DEFAULT] == [
+        table.name for table in families.tables(ORIGINAL)
+    ]
     assert [source.name for source in SOURCES] == [table.name for table in TABLES]
 
 

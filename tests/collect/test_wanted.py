@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.catalogue import ORIGINAL
-from pattoo_mp.collect.wanted import DEFAULT, Filter, Wanted
+from pattoo_mp.collect.unconfigured import DEFAULT
+from pattoo_mp.collect.wanted import Filter, Wanted
 from pattoo_mp.config import settings
 
 #: How the original agent chooses: disks by expressions, mounts by a word.

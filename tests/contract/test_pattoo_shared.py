@@ -18,12 +18,12 @@ from pattoo_shared.variables import (
     TargetDataPoints,
 )
 
-from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, PROGRAM, Layout, Origin, Poll, Series, Value
 from pattoo_mp.wire.checksum import UNCOUNTED, series_checksum
 from pattoo_mp.wire.encode import encode
 from pattoo_mp.wire.safe import normalise, sendable
+from tests.support.sources import BY_DEFAULT
 from tests.wire.posts import datapoints, pair_lists
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Point:
 
 def polled(origin: Origin = ORIGIN, interval_ms: int = INTERVAL_MS) -> tuple[Layout, Poll]:
     """A real poll of this host."""
-    return Poller(families.SOURCES, origin, interval_ms).poll(TICK_MS)
+    return Poller(BY_DEFAULT, origin, interval_ms).poll(TICK_MS)
 
 
 def points(layout: Layout, poll: Poll) -> list[Point]:
@@ -64,8 +64,8 @@ def points(layout: Layout, poll: Poll) -> list[Point]:
 def several() -> tuple[bytes, list[Point]]:
     """One post of several polls of several layouts, and what is in it."""
     whole, first = polled()
-    fewer, second = Poller(families.SOURCES[:3], ORIGIN, INTERVAL_MS).poll(TICK_MS + INTERVAL_MS)
-    faster, third = Poller(families.SOURCES[-2:], ORIGIN, 1000).poll(TICK_MS + INTERVAL_MS + 1000)
+    fewer, second = Poller(BY_DEFAULT[:3], ORIGIN, INTERVAL_MS).poll(TICK_MS + INTERVAL_MS)
+    faster, third = Poller(BY_DEFAULT[-2:], ORIGIN, 1000).poll(TICK_MS + INTERVAL_MS + 1000)
     fourth = Poll.of(whole, TICK_MS + 2 * INTERVAL_MS, first.values())
     polls = [(whole, first), (fewer, second), (faster, third), (whole, fourth)]
     layouts = {layout.identifier: layout for layout, _ in polls}

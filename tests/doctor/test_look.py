@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.look import look, look_at
 from pattoo_mp.model import COUNTER64
 from tests.support.procfs import ProcFS
-from tests.support.sources import sources_of
+from tests.support.sources import BY_DEFAULT, sources_of
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def values(answer: Answer) -> dict[str, object]:
 
 def test_a_look_shows_what_a_poll_holds() -> None:
     """The same keys, types and metadata, in the same order."""
-    layout, _ = Poller(families.SOURCES, ORIGIN, 1000).poll(1000)
-    seen = look_at(families.SOURCES, 1000)
+    layout, _ = Poller(BY_DEFAULT, ORIGIN, 1000).poll(1000)
+    seen = look_at(BY_DEFAULT, 1000)
     figures = [figure for answer in seen.answers for figure in answer.figures]
     names = {name for name, _ in seen.host}
     assert [(f.key, f.data_type, f.labels) for f in figures] == [
@@ -55,8 +56,8 @@ def test_a_look_shows_what_a_poll_holds() -> None:
 
 def test_every_figure_of_this_host_has_a_unit() -> None:
     """And there is one answer for each source, those that give nothing included."""
-    seen = look_at(families.SOURCES, 1000)
-    assert [answer.table for answer in seen.answers] == list(families.TABLES)
+    seen = look_at(BY_DEFAULT, 1000)
+    assert [answer.table for answer in seen.answers] == list(families.tables(ORIGINAL))
     assert all(figure.unit for answer in seen.answers for figure in answer.figures)
 
 

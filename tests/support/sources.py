@@ -1,4 +1,4 @@
-"""The sources of some families alone."""
+"""The sources of some families alone, and those that are polled by default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.collect import families
 from pattoo_mp.collect.plan import Plan
-from pattoo_mp.collect.wanted import DEFAULT
+from pattoo_mp.collect.unconfigured import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,3 +21,7 @@ def sources_of(*names: str, limit_s: float = _AT_LEISURE_S, **wanted: Any) -> Se
     """Those of these families, each with all the time it may need; the rest as it is by default."""
     plan = Plan(replace(DEFAULT, families=names, **wanted), limit_s)
     return tuple(source for name in names for source in families.family(name).sources(plan))
+
+
+#: What is polled where nothing is configured.
+BY_DEFAULT: Final = families.sources(families.LIMIT_S, DEFAULT)

@@ -13,7 +13,8 @@ from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
-from pattoo_mp.collect.wanted import DEFAULT, Wanted
+from pattoo_mp.collect.unconfigured import DEFAULT
+from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import loading
 from pattoo_mp.config.home import config_directory
 from pattoo_mp.doctor.look import look
