@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import msgpack
 
+from pattoo_mp.digests import blake2b
 from pattoo_mp.errors import WireError
 
 if TYPE_CHECKING:

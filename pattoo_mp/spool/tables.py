@@ -6,11 +6,11 @@ import os
 import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from pattoo_mp import private
+from pattoo_mp.digests import blake2b
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.spool import schema

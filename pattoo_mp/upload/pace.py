@@ -8,8 +8,9 @@ poll, the same after every poll (docs/fleet.md).
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.digests import sha256
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.delivery import Attempt

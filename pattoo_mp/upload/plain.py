@@ -7,17 +7,18 @@ takes each of these for optional: on a Python that lacks them it does without.
 from __future__ import annotations
 
 import os
-import sys
 import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+from pattoo_mp.hidden import hidden
 
-#: Encrypted connections; guesses at a text's encoding; other JSON; compression that is not asked for.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Encrypted connections, and the library for them; guesses at a text's encoding; other JSON; compression that is not asked for.
 _UNUSED: Final = (
     "ssl",
+    "_hashlib",
     "OpenSSL",
     "charset_normalizer",
     "chardet",
@@ -36,23 +37,7 @@ def import_requests(
     proxies = [value for name, value in environment.items() if name.lower() in _PROXIES]
     if needs_tls or any(proxy.strip().lower().startswith("https:") for proxy in proxies):
         return
-    with _without(_UNUSED), warnings.catch_warnings():
+    with hidden(_UNUSED), warnings.catch_warnings():
         # It would have a person install a guesser.
         warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
         import requests  # noqa: F401, PLC0415 - it stays imported, and is what others then find
-
-
-@contextmanager
-def _without(modules: Iterable[str]) -> Iterator[None]:
-    """Let imports inside find none of `modules`, but those that are there already.
-
-    None in `sys.modules` is Python's own word for it ("The import system" in its reference).
-    Afterwards they can be imported as ever.
-    """
-    hidden = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # as the reference has it
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]

@@ -7,8 +7,9 @@ starts new series and charts.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from pattoo_mp.digests import sha256
 
 if TYPE_CHECKING:
     from pattoo_mp.model import Origin, Pair

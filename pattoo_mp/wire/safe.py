@@ -6,8 +6,9 @@ for every agent until a person removes the file. So it is taken out before it le
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, TypeGuard
+
+from pattoo_mp.digests import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
