@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -71,7 +70,7 @@ def _create(path: Path) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32) + "\n")
+        file.write(os.urandom(32).hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
     try:

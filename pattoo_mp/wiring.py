@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import os
-import secrets
 import signal
 from collections import Counter
 from functools import partial
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pattoo_mp.config.values import Config
+    from pattoo_mp.control.live import Renewal
     from pattoo_mp.link import Link
     from pattoo_mp.messages import Account
     from pattoo_mp.model import Origin
@@ -57,7 +57,7 @@ _TITLES: Final[dict[str, Callable[[Config], str]]] = {
 
 def run(
     config: Config,
-    read_anew: Callable[[Config], Config],
+    read_anew: Callable[[Config], Renewal],
     on_ready: Callable[[], None],
     *,
     to_stderr: bool,
@@ -135,7 +135,7 @@ def _arbiter(
     keep_lock: Callable[[], None],
 ) -> Arbiter:
     ledger = Ledger(*live.config.groups)
-    channel_name = secrets.token_hex(8)
+    channel_name = os.urandom(8).hex()
 
     def collect(link: Link) -> None:
         adopt("collector", live.config)

@@ -9,9 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pattoo_mp import wiring
+from pattoo_mp.cli import apart
 from pattoo_mp.cli.statuses import DONE
-from pattoo_mp.config import loading
-from pattoo_mp.config.change import read_anew
 from pattoo_mp.config.home import config_directory
 from pattoo_mp.control.ready import READY
 
@@ -21,13 +20,17 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end."""
+    return be_control(arguments.ready_fd)
+
+
+def be_control(ready_fd: int | None) -> int:
+    """Be the control process until a signal asks for the end; say on `ready_fd` when polls flow."""
     # Asked to reload before there is anything to reload: that waits until there is.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     directory = config_directory()
-    settings = loading.load(directory)
-    ready_fd: int | None = arguments.ready_fd
+    settings = apart.load(directory)
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell
-    wiring.run(settings, partial(read_anew, directory), ready, to_stderr=ready_fd is None)
+    wiring.run(settings, partial(apart.read_anew, directory), ready, to_stderr=ready_fd is None)
     return DONE
 
 

@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
+from pattoo_mp.cli.outcome import outcome
 from pattoo_mp.cli.verbs import OPTIONS, VERBS
-from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Do what the command line asks; return the exit status."""
     arguments = _parse(argv)
-    try:
-        status: int = arguments.verb.run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Who read us went away, as `head` does.
-        _close_output()
-        return DONE
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _complain("the output: no space left on its device; expected room for what is printed")
-        _close_output()
-        return FAILED
-    except ConfigError as error:
-        for problem in error.problems:
-            _complain(problem)
-        return BAD_USAGE
-    except PattooError as error:
-        _complain(str(error))
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
-    return status
+    return outcome(lambda: arguments.verb.run(arguments))
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line; exits with status 2 and the usage if it is not one."""
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv)
@@ -59,15 +33,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} goes with {' or '.join(option.goes_with)}")
     return arguments
-
-
-def _close_output() -> None:
-    """Let go of what could not be written. Python would complain once more at its exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _complain(problem: str) -> None:
-    print(f"{PROGRAM}: error: {problem}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

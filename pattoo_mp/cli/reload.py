@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pattoo_mp.cli import bounded
 from pattoo_mp.cli.running import agent
 from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(_: argparse.Namespace) -> int:
     """Have it read its configuration anew; return once it goes by that, or say why not."""
-    loading.check(config_directory())
+    loading.config_of(bounded.look(config_directory()))
     asked = agent()
     pid = asked.pid
     if pid is None:

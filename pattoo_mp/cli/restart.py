@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli import start
+from pattoo_mp.cli import apart, start
 from pattoo_mp.cli.running import agent
-from pattoo_mp.config import loading
 from pattoo_mp.config.home import config_directory
 
 if TYPE_CHECKING:
@@ -15,6 +14,6 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it and start it; one that could not start again is not stopped."""
-    loading.load(config_directory())
+    apart.load(config_directory())
     agent().stop(force=arguments.force)
     return start.run(arguments)

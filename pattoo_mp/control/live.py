@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.config.change import changes
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.control.worker import Worker
+
+    #: A configuration to go by from now on, and the names of the settings in which it differs.
+    Renewal = tuple[Config, tuple[str, ...]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,14 +44,14 @@ class Reading:
 class LiveConfig:
     """`config` is in force. `read` reads the files anew, for an agent that goes by a given one.
 
-    `read` raises `ConfigError`. `adopt` does what new settings ask of this process, and raises
+    `read` says what is different, too, and raises `ConfigError`. `adopt` does what new settings ask of this process, and raises
     `OSError` where that is not possible.
     """
 
     def __init__(
         self,
         config: Config,
-        read: Callable[[Config], Config],
+        read: Callable[[Config], Renewal],
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self.config = config
@@ -61,7 +63,7 @@ class LiveConfig:
     def reload(self, workers: Iterable[Worker]) -> None:
         """Read the files anew and put what they say in force, all of it or nothing."""
         try:
-            new = self._read(self.config)
+            new, changed = self._read(self.config)
             self._adopt(new)
         except ConfigError as error:
             self._refuse(error.problems)
@@ -69,7 +71,7 @@ class LiveConfig:
             what = f"{error.filename or 'system'}: {error.strerror}"
             self._refuse([f"{what}; expected a file that the agent may use"])
         else:
-            self._accept(new, workers)
+            self._accept(new, changed, workers)
 
     def started(self, worker: Worker) -> None:
         """Note that a worker has begun with what is in force now."""
@@ -94,8 +96,7 @@ class LiveConfig:
             _LOG.error("The new configuration is refused: %s", problem)
         _LOG.error("The agent goes on with the configuration that it has.")
 
-    def _accept(self, new: Config, workers: Iterable[Worker]) -> None:
-        changed = tuple(setting.name for setting in changes(self.config, new))
+    def _accept(self, new: Config, changed: tuple[str, ...], workers: Iterable[Worker]) -> None:
         self._note(changed=changed)
         if not changed:
             _LOG.info("The configuration was read anew; nothing has changed.")

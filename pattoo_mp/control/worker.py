@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
+from pattoo_mp.control.child import end
 from pattoo_mp.control.parent import die_with
 from pattoo_mp.control.restarts import Restarts
 from pattoo_mp.errors import PattooError
@@ -112,14 +112,10 @@ class Worker:
         self.deaths_ms.append(time.time_ns() // 1_000_000)
 
     def kill(self, wait_s: float) -> None:
-        """SIGKILL, and wait for the end, but not for ever: a dead disk may hold a process."""
-        if not self.alive:
-            return
-        self.signal(signal.SIGKILL)
-        descriptor = os.pidfd_open(self.pid)
-        select.select([descriptor], [], [], wait_s)
-        os.close(descriptor)
-        self.reap()
+        """End it at once; wait for that no longer than `wait_s`."""
+        if self.alive:
+            end(self.pid, wait_s)
+            self.reap()
 
     def close_link(self) -> None:
         """Forget the link of a process that is gone."""

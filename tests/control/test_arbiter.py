@@ -105,7 +105,7 @@ class Control:
                 Relay(Channel(), Ledger(INTERVAL_MS)),
                 Door(self.path),
                 lambda: None,
-                live=LiveConfig(config, lambda running: running),
+                live=LiveConfig(config, lambda running: (running, ())),
                 silence_s=1.0,
             ).run()
             status = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.config.change import changes
 from pattoo_mp.config.values import Config
 from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.worker import Role, Worker
@@ -18,6 +19,8 @@ from tests.support.configs import config_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pattoo_mp.control.live import Renewal
 
 
 class Rig:
@@ -38,10 +41,10 @@ class Rig:
             worker.pid = number + 1
             self.far.append(far)
 
-    def _read(self, _: Config) -> Config:
+    def _read(self, running: Config) -> Renewal:
         if self.problems:
             raise ConfigError(self.problems)
-        return self.found
+        return self.found, tuple(s.name for s in changes(running, self.found))
 
     def _adopt(self, config: Config) -> None:
         if not self.log_is_writable:

@@ -132,6 +132,30 @@ def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
     assert agent.run("--reload").returncode == 0
 
 
+def test_files_that_hang_are_refused_and_cost_no_tick(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Their reader is given up; control goes on, and nothing of it is left."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    processes = sorted(agent.processes())
+    file = agent.configuration / "pattoo.yaml"
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)  # nobody writes, so whoever opens it waits
+    hang_up(agent)
+    (problem,) = agent.status()["reload"]["problems"]
+    assert problem.endswith("no answer within 5 s; expected files that can be read")
+    file.unlink()
+    file.write_text(text)
+    assert agent.run("--reload").returncode == 0
+    assert sorted(agent.processes()) == processes
+    wait_for_polls(agent)
+    assert agent.status()["missed"] == {}
+    agent.stop()
+    assert_every_tick_is_there([*sent(server), *kept(agent)])
+
+
 def test_a_setting_that_takes_a_restart_is_refused_with_all_the_others(
     make_agent: MakeAgent,
 ) -> None:
