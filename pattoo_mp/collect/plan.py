@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.collect import mounts
+from pattoo_mp.collect.processes import OneLook, running
 from pattoo_mp.collect.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from pattoo_mp.collect.processes import Process
     from pattoo_mp.collect.wanted import Wanted
+
+    Processes = Callable[[], Iterable[Process]]
 
 
 class Plan:
@@ -34,6 +38,11 @@ class Plan:
         self.ledger = ledger
         listed, self.place, table = mounts.listing(wanted.paths)
         self.mounts: mounts.Lister = mounts.Watched(listed, table) if frugal else listed
+        #: All processes, as `process_states` and then `top_processes` see them.
+        self.processes: tuple[Processes, Processes] = (running, running)
+        if frugal and {"process_states", "top_processes"} <= set(wanted.families):
+            look = OneLook()
+            self.processes = (look.first, look.second)
         self._limit_s = limit_s
         self._together = Together(limit_s) if frugal else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import processes
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
@@ -61,6 +60,7 @@ def counted(found: Iterable[Process]) -> dict[str, int]:
     return counts
 
 
-def sources(_: Plan) -> tuple[Source, ...]:
+def sources(plan: Plan) -> tuple[Source, ...]:
     """Just one. It reads a file for each process."""
-    return (Fields(_PROCESSES, lambda: counted(processes.running())),)
+    look, _ = plan.processes
+    return (Fields(_PROCESSES, lambda: counted(look())),)

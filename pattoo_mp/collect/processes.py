@@ -15,7 +15,7 @@ import psutil
 from pattoo_mp.collect import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 #: The kernel's own threads are children of this process, and are named for what they do at the
 #: moment: `kworker/0:1-events`.
@@ -63,3 +63,26 @@ def running() -> Iterator[Process]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             yield parse(line)
+
+
+class OneLook:
+    """One look at all processes for two sources that are read one after the other in each poll.
+
+    It reads a file for each process, so a second look would cost as much once more. What the first
+    has seen is kept for the second alone; where the first has failed, the second looks for itself.
+    """
+
+    def __init__(self, look: Callable[[], Iterable[Process]] = running) -> None:
+        self._look = look
+        self._seen: Sequence[Process] | None = None
+
+    def first(self) -> Sequence[Process]:
+        """Look."""
+        self._seen = None
+        self._seen = tuple(self._look())
+        return self._seen
+
+    def second(self) -> Iterable[Process]:
+        """What the first has seen in this poll."""
+        seen, self._seen = self._seen, None
+        return self._look() if seen is None else seen

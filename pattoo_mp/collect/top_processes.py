@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import processes
+from pattoo_mp.collect.processes import running
 from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
@@ -124,8 +124,14 @@ class TopProcesses:
 
     name = _TOP.name
 
-    def __init__(self, top: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        top: int,
+        look: Callable[[], Iterable[Process]] = running,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._top = top
+        self._look = look
         self._monotonic = monotonic
         self._looks = Looks()
         self._places = Places(_PLACES * top)
@@ -135,7 +141,7 @@ class TopProcesses:
         """Look at all processes."""
         before, self._at = self._at, self._monotonic()
         seconds = self._at - before
-        usage = self._looks.usage(processes.running())
+        usage = self._looks.usage(self._look())
         left_out = {}
         if not self._places.update(top_of(usage, self._top, seconds), self._at):
             why = f"there is room for {self._places.most} new names in an hour"
@@ -175,4 +181,5 @@ def _figures(usage: Usage | None, seconds: float) -> tuple[Value, Value, Value]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Just one. It reads a file for each process."""
-    return (TopProcesses(plan.wanted.top),)
+    _, look = plan.processes
+    return (TopProcesses(plan.wanted.top, look),)

@@ -71,7 +71,7 @@ def test_a_program_s_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Percent of one processor, bytes, processes; the kernel's threads under one name."""
     be("laptop", monkeypatch)
     clock = iter([0.0, 2.0])
-    told = again(Poller([TopProcesses(2, lambda: next(clock))], ORIGIN, 1000))
+    told = again(Poller([TopProcesses(2, monotonic=lambda: next(clock))], ORIGIN, 1000))
     programs = told.by("top_processes_name")
     assert list(programs) == ["firefox", "Web Content"]
     assert programs["Web Content"] == {
@@ -87,7 +87,7 @@ def test_time_is_a_share_of_the_time_between(
     monkeypatch.setattr("psutil.PROCFS_PATH", str(tmp_path), raising=False)
     (tmp_path / "5").mkdir()
     clock = iter([0.0, 1.0, 2.0])
-    poller = Poller([TopProcesses(1, lambda: next(clock))], ORIGIN, 1000)
+    poller = Poller([TopProcesses(1, monotonic=lambda: next(clock))], ORIGIN, 1000)
     for ticks in (0, 2 * os.sysconf("SC_CLK_TCK")):
         line = f"5 (cc) R 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 9 1 10 0"
         (tmp_path / "5" / "stat").write_text(line)
