@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.catalogue import by_interval, names_on
 from pattoo_mp.config import urls
 from pattoo_mp.config.trust import Trust
+from pattoo_mp.spacing import spacing_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,11 @@ class Config:
         if self.post_jitter is not None:
             return min(self.post_jitter, self.shortest_s)
         return min(self.shortest_s / _JITTERS, _USUAL_JITTER_S)
+
+    @property
+    def spacing_s(self) -> float:
+        """How far apart posts are at the least, in seconds."""
+        return spacing_s(self.shortest_s)
 
     @property
     def server_urls(self) -> tuple[str, ...]:

@@ -6,13 +6,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.spacing import LEAST_S, spacing_s
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: The speed is that of so many posts, the last ones.
 _POSTS: Final = 20
-#: No server is posted to more often, and one that is behind as often as this (`upload/drain.py`).
-_LEAST_SPACING_S: Final = 1.0
 #: A poll that had so many chances to be posted should have been.
 _CHANCES: Final = 3
 
@@ -41,14 +41,14 @@ class Drainage:
             return None
         first, *others = self._taken
         if not others:
-            return first[1] / _LEAST_SPACING_S
+            return first[1] / LEAST_S
         between_s = others[-1][0] - first[0]
-        return sum(polls for _, polls in others) / max(between_s, _LEAST_SPACING_S)
+        return sum(polls for _, polls in others) / max(between_s, LEAST_S)
 
 
-def spacing_s(interval_ms: int) -> float:
-    """The time from one post to the next while the server is well: `interval_ms` is the shortest."""
-    return max(interval_ms / 1000, _LEAST_SPACING_S)
+def usual_spacing_s(shortest_s: float) -> float:
+    """The time from one post to the next while the server is well; `shortest_s` is an interval."""
+    return max(shortest_s, spacing_s(shortest_s))
 
 
 def is_behind(since_ms: int, spacing_ms: int, now_ms: int) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.control.drainage import backlog, is_behind, spacing_s
+from pattoo_mp.control.drainage import backlog, is_behind, usual_spacing_s
 from pattoo_mp.control.recent import window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.control.usage import usage
@@ -50,7 +50,7 @@ def snapshot(
         "posts": {
             "server": upload.server,
             "instead_of": upload.instead_of,
-            "spacing_ms": round(spacing_s(ledger.interval_ms) * 1000),
+            "spacing_ms": round(usual_spacing_s(ledger.interval_ms / 1000) * 1000),
             "count": upload.posts,
             "sent_bytes": upload.sent_bytes,
             "last_ms": upload.last_post_ms,

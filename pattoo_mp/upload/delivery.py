@@ -1,6 +1,6 @@
 """One attempt to deliver the oldest post, and what follows from the server's answer.
 
-    taken                  the next one, after the usual spacing
+    taken                  the next one, after the usual spacing; sooner if more is waiting
     refused, too large     a smaller one, soon; a single poll that is refused again and again is
                            set aside; but only while the server is well: an ill one is waited for
     busy                   as long as the server asks for, and a little more
@@ -41,21 +41,19 @@ _LOOK: Final = (
 class Attempt:
     """What came of an attempt: `error` is empty if it was not in vain.
 
-    `polls` of the spool were delivered in `bytes_sent`; the next attempt comes after `wait_s`.
+    `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold.
+    After a failure the next attempt comes after `wait_s` at the least.
     """
 
     error: str = ""
     polls: int = 0
     bytes_sent: int = 0
+    more: bool = False
     wait_s: float = 0.0
 
 
 class Delivery:
-    """Delivers from the first of `sources` that has something.
-
-    Posts are `spacing_s` apart at the least. So polls that come faster share a post, those that
-    come more slowly have one each, and a backlog goes as fast as the server answers.
-    """
+    """Delivers from the first of `sources` that has something."""
 
     def __init__(
         self,
@@ -63,13 +61,11 @@ class Delivery:
         transport: Carrier,
         envelope_ms: Callable[[], int],
         backoff: Backoff,
-        spacing_s: float,
     ) -> None:
         self._sources = sources
         self._transport = transport
         self._envelope_ms = envelope_ms
         self._backoff = backoff
-        self._spacing_s = spacing_s
 
     @property
     def waiting(self) -> bool:
@@ -86,16 +82,17 @@ class Delivery:
 
     def broken(self, error: str) -> Attempt:
         """What follows where something of our own failed."""
-        return self._later(error, self._backoff.failed())
+        return Attempt(error, wait_s=self._backoff.failed())
 
     def _try(self, source: Source, post: Post) -> Attempt:
+        more = sum(each.waiting for each in self._sources) > post.polls
         outcome = self._transport.post(post.agent_id, post.body)
         if not outcome.delivered:
             return self._not_taken(source, post, outcome)
         polls = post.taken()
         self._backoff.succeeded()
         source.window.taken()
-        return Attempt("", polls, len(post.body), self._spacing_s)
+        return Attempt("", polls, len(post.body), more)
 
     def _not_taken(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         match outcome.fault:
@@ -104,17 +101,17 @@ class Delivery:
             case Fault.BUSY:
                 # What the server asks for is the least: its agents must not all come at once.
                 wait_s = outcome.retry_after_s + self._backoff.failed()
-                return self._later(outcome.error, wait_s)
+                return Attempt(outcome.error, wait_s=wait_s)
             case Fault.NOT_PATTOO:
-                return self._later(f"{outcome.error}; {_LOOK}", self._backoff.slow())
+                return Attempt(f"{outcome.error}; {_LOOK}", wait_s=self._backoff.slow())
             case Fault.DENIED:
-                return self._later(outcome.error, self._backoff.slow())
-        return self._later(outcome.error, self._backoff.failed())
+                return Attempt(outcome.error, wait_s=self._backoff.slow())
+        return Attempt(outcome.error, wait_s=self._backoff.failed())
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
         if not can_be_split and not self._transport.is_well():
-            return self._later(outcome.error, self._backoff.failed())
+            return Attempt(outcome.error, wait_s=self._backoff.failed())
         if can_be_split:
             source.window.too_large(post.polls)
         elif source.window.refused(post.polls, post.head):
@@ -125,7 +122,7 @@ class Delivery:
                 counted(post.polls, "poll"),
                 source.window.polls,
             )
-        return self._later(outcome.error, 0.0)
+        return Attempt(outcome.error)
 
     def _condemn(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         """Set a poll aside, unless the server takes nothing at all."""
@@ -133,10 +130,7 @@ class Delivery:
         if not self._transport.post(post.agent_id, empty).delivered:
             source.window.acquit()
             error = f"{outcome.error}; it takes no empty post either"
-            return self._later(error, self._backoff.failed())
+            return Attempt(error, wait_s=self._backoff.failed())
         _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)
         post.set_aside(outcome.error)
-        return self._later(outcome.error, 0.0)
-
-    def _later(self, error: str, wait_s: float) -> Attempt:
-        return Attempt(error, wait_s=max(self._spacing_s, wait_s))
+        return Attempt(outcome.error)

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _FOR_EVER: Final = float("inf")
 
-#: No server is posted to more often than this, however often the host is polled.
-_SPACING_S: Final = 1.0
-
 
 class Drain:
     """The loop of the posting thread. `report` is given the state whenever it changes.
@@ -48,7 +45,6 @@ class Drain:
         legacy: LegacyPosts | None = None,
         backoff: Backoff | None = None,
         pace: Pace | None = None,
-        spacing_s: float = _SPACING_S,
     ) -> None:
         self._spool = spool
         self._servers = servers
@@ -56,7 +52,6 @@ class Drain:
         self._legacy = legacy
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
-        self._spacing_s = spacing_s
         self._is_idle = False
         self._next_servers: Servers | None = None
         self._begin()
@@ -89,13 +84,13 @@ class Drain:
         with self._changed:
             self._changed.notify_all()
 
-    def change(self, offset_s: float, servers: Servers | None) -> None:
-        """Post at another moment after a poll, and to other servers if any are given.
+    def change(self, offset_s: float, spacing_s: float, servers: Servers | None) -> None:
+        """Post at another moment after a poll, so far apart, and to other servers if any are given.
 
         The post that is under way is finished by whoever has it; the next one is by the new settings.
         """
         with self._changed:
-            self._pace.offset_s = offset_s
+            self._pace.offset_s, self._pace.spacing_s = offset_s, spacing_s
             self._next_servers = servers or self._next_servers
             self._changed.notify_all()
 
@@ -130,9 +125,7 @@ class Drain:
         if self._legacy is not None:
             sources.insert(0, LegacySource(self._legacy, self._envelope_ms))
         self._backoff.succeeded()
-        self._delivery = Delivery(
-            sources, self._servers.current, self._envelope_ms, self._backoff, self._spacing_s
-        )
+        self._delivery = Delivery(sources, self._servers.current, self._envelope_ms, self._backoff)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
         """Wait as long as there is something to wait for. False if this loop is to end."""

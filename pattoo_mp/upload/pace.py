@@ -1,5 +1,8 @@
 """When the next post may be tried: pure, and the same for a real agent and a simulated one.
 
+Posts are spaced, so polls that come faster share one, and those that come more slowly have one each. A
+backlog goes as fast as the server answers, and once a second at most.
+
 All agents of a site poll at the same moment, since ticks are multiples of the interval on the wall
 clock. If all posted at once, a server that takes some hundred posts a second would let the last of
 them wait until they give up, and come again. So each agent posts at a moment of its own after its
@@ -11,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.digests import sha256
+from pattoo_mp.spacing import LEAST_S
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.delivery import Attempt
@@ -28,11 +32,13 @@ def offset_s(agent_id: str, jitter_s: float) -> float:
 class Pace:
     """Plans the attempts of one agent. Times are of a monotonic clock, in s.
 
-    `offset_s` may change at any time, and counts for what waits already.
+    `offset_s` may change at any time, and counts for what waits already; `spacing_s` too, and counts
+    from the next post on.
     """
 
-    def __init__(self, offset_s: float = 0.0) -> None:
+    def __init__(self, offset_s: float = 0.0, spacing_s: float = LEAST_S) -> None:
         self.offset_s = offset_s
+        self.spacing_s = spacing_s
         self._free_at = _NEVER
         self._came_at = _NEVER
         self._is_first = True
@@ -54,7 +60,11 @@ class Pace:
 
     def tried(self, attempt: Attempt, started: float, ended: float) -> None:
         """Note an attempt: posts are spaced from start to start, and after a failure from its end."""
-        self._free_at = (ended if attempt.error else started) + attempt.wait_s
+        least_s = min(LEAST_S, self.spacing_s)
+        if attempt.error:
+            self._free_at = ended + max(least_s, attempt.wait_s)
+        else:
+            self._free_at = started + (least_s if attempt.more else self.spacing_s)
 
     def another_server(self) -> None:
         """Forget how the last attempt ended: it was another's doing."""

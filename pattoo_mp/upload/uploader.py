@@ -86,7 +86,7 @@ class Uploader:
             servers(config, agent_id),
             self._report,
             legacy=legacy,
-            pace=Pace(offset_s(agent_id, config.jitter_s)),
+            pace=Pace(offset_s(agent_id, config.jitter_s), config.spacing_s),
         )
         self._held: list[tuple[int, Poll]] = []
         self._layouts: dict[str, bytes] = {}
@@ -185,6 +185,7 @@ class Uploader:
         moved = _way(config) != _way(self._config)
         self._drain.change(
             offset_s(self._agent_id, config.jitter_s),
+            config.spacing_s,
             servers(config, self._agent_id) if moved else None,
         )
         self._config = config

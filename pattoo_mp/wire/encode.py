@@ -6,18 +6,18 @@ The body's pairs (`[key, value]`) are numbered, and each datapoint is a list of 
      "pattoo_datapoints": {"key_value_pairs": {"0": ["release", "6.1"], …},
                            "datapoint_pairs": [[0, 1, 2, …], …]}}
 
-The static pairs come first, so that they have the short numbers; a value or a time that several
-datapoints of a post share is one pair.
+A number is written as often as its pair is used, so the pairs that are used most have the shortest
+ones; a value or a time that several datapoints of a post share is one pair.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import astuple
 from functools import lru_cache
-from itertools import islice
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from itertools import chain, count
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Origin
@@ -25,13 +25,17 @@ from pattoo_mp.wire.checksum import origin_pairs, series_checksum
 from pattoo_mp.wire.safe import TEXT_BYTES, normalise, safe_text, sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pattoo_mp.model import Layout, Poll, Series, Value
 
 #: A post's layouts are few and the same from post to post; a host that changes all the time
 #: must not fill the memory with those of yesterday.
-_TEMPLATES = 4
+_TEMPLATES: Final = 4
+
+#: Numbers of two digits that are kept for times: each stands in all datapoints of a poll. They are as
+#: many as the polls of a post at 10 Hz; those of a backlog, which holds more, have longer ones.
+_TIMES: Final = range(10, 30)
 
 
 def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: int) -> bytes:
@@ -44,7 +48,7 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
     """
     used = tuple(dict.fromkeys(poll.layout_id for poll in polls))
     template = _template(tuple(layouts[identifier] for identifier in used))
-    pairs = template.pairs.copy()
+    pairs = _Pairs(template.numbered)
     rows: list[str] = []
     for poll in polls:
         rows += template.rows[poll.layout_id].fill(poll, pairs)
@@ -53,60 +57,49 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
         f'{{"pattoo_agent_timestamp": {envelope_ms}, '
         f'"pattoo_agent_id": {json.dumps(first.origin.agent_id)}, '
         f'"pattoo_agent_polling_interval": {first.interval_ms}, '
-        f'"pattoo_datapoints": {{"key_value_pairs": {{{pairs.text()}}}, '
+        f'"pattoo_datapoints": {{"key_value_pairs": {{{pairs.text(template.text)}}}, '
         f'"datapoint_pairs": [{",".join(rows)}]}}}}'
     ).encode()
 
 
 class _Pairs:
-    """The numbered pairs of one post; a pair given again keeps its first number."""
+    """The pairs of one post that change from poll to poll; `numbered` is how many others it has."""
 
-    def __init__(self, numbers: Mapping[str, int] = MappingProxyType({}), text: str = "") -> None:
-        self._numbers = dict(numbers)
-        #: What was numbered from the beginning, as text already.
-        self._given, self._given_text = len(numbers), text
+    def __init__(self, numbered: int) -> None:
+        self._first = max(numbered + len(_TIMES), _TIMES.stop)
+        self._times: dict[str, int] = {}
+        #: Values, and times for which no short number was left.
+        self._later: dict[str, int] = {}
 
-    def copy(self) -> _Pairs:
-        """Pairs that begin with these."""
-        return _Pairs(self._numbers, self._given_text)
-
-    def number(self, pair: str) -> int:
-        return self._numbers.setdefault(pair, len(self._numbers))
+    def time_number(self, timestamp_ms: int) -> int:
+        """The number of a time's pair."""
+        pair = f'["pattoo_timestamp",{timestamp_ms}]'
+        if pair not in self._times and len(self._times) == len(_TIMES):
+            return self._later.setdefault(pair, self._first + len(self._later))
+        return self._times.setdefault(pair, _TIMES.start + len(self._times))
 
     def value_numbers(self, values: Sequence[Value]) -> list[int | None]:
         """The number of each value's pair; None for one that the server would not survive."""
-        known = self._numbers
+        known, first = self._later, self._first
         found: list[int | None] = []
         for value in values:
             if sendable(value):
                 pair = f'["pattoo_value",{value!r}]'
-                found.append(known.setdefault(pair, len(known)))
+                found.append(known.setdefault(pair, first + len(known)))
             else:
                 found.append(None)
         return found
 
-    def text(self) -> str:
-        later = islice(self._numbers.items(), self._given, None)
-        texts = [f'"{number}":{pair}' for pair, number in later]
-        return ",".join([self._given_text, *texts] if self._given_text else texts)
-
-    def fixed(self) -> _Pairs:
-        """The same, with the text of all of them worked out."""
-        return _Pairs(self._numbers, self.text())
+    def text(self, others: str) -> str:
+        """All pairs, after those that are text already."""
+        return ",".join(filter(None, (others, _text(self._times), _text(self._later))))
 
 
 class _Rows:
     """The datapoints of one layout as text, with places for the time and the values."""
 
-    def __init__(self, layout: Layout, pairs: _Pairs) -> None:
-        # The checksums are of what is sent: a host's name, too, may hold bytes that are not UTF-8.
-        origin = Origin(*map(safe_text, astuple(layout.origin)))
-        common = [
-            *origin_pairs(origin),
-            ("pattoo_agent_polling_interval", str(layout.interval_ms)),
-        ]
-        shared = [pairs.number(_pair(key, value)) for key, value in common]
-        self._rows = [_row(origin, series, shared, pairs) for series in layout.series]
+    def __init__(self, rows: Sequence[Sequence[int]], numbers: Mapping[int, int]) -> None:
+        self._rows = [f"[{','.join(str(numbers[pair]) for pair in row)},T,%d]" for row in rows]
         self._whole = ",".join(self._rows)
 
     def fill(self, poll: Poll, pairs: _Pairs) -> list[str]:
@@ -116,7 +109,7 @@ class _Rows:
             raise WireError(
                 f"a poll of {len(values)} values for a layout of {len(self._rows)} series"
             )
-        time = str(pairs.number(f'["pattoo_timestamp",{poll.timestamp_ms}]'))
+        time = str(pairs.time_number(poll.timestamp_ms))
         numbers = pairs.value_numbers(values)
         if None not in numbers and numbers:
             return [self._whole.replace("T", time) % tuple(numbers)]
@@ -125,12 +118,18 @@ class _Rows:
 
 
 class _Template:
-    """All of a post that does not change from poll to poll."""
+    """All of a post that does not change from poll to poll: its rows, and its pairs as text."""
 
     def __init__(self, layouts: tuple[Layout, ...]) -> None:
-        pairs = _Pairs()
-        self.rows = {layout.identifier: _Rows(layout, pairs) for layout in layouts}
-        self.pairs = pairs.fixed()
+        pairs: dict[str, int] = {}
+        rows = {layout.identifier: _rows(layout, pairs) for layout in layouts}
+        uses = Counter(chain.from_iterable(chain.from_iterable(rows.values())))
+        most_used = [pair for pair, _ in uses.most_common()]
+        numbers = dict(zip(most_used, _numbers(), strict=False))
+        self.rows = {identifier: _Rows(some, numbers) for identifier, some in rows.items()}
+        texts = list(pairs)
+        self.text = _text({texts[pair]: number for pair, number in numbers.items()})
+        self.numbered = len(numbers)
 
 
 @lru_cache(maxsize=_TEMPLATES)
@@ -138,18 +137,42 @@ def _template(layouts: tuple[Layout, ...]) -> _Template:
     return _Template(layouts)
 
 
-def _row(origin: Origin, series: Series, shared: list[int], pairs: _Pairs) -> str:
+def _rows(layout: Layout, pairs: dict[str, int]) -> list[list[int]]:
+    """The places in `pairs` of what each series has; those that are not there yet are added."""
+
+    def places(some: Iterable[tuple[str, str | int]]) -> list[int]:
+        return [pairs.setdefault(_pair(*pair), len(pairs)) for pair in some]
+
+    # The checksums are of what is sent: a host's name, too, may hold bytes that are not UTF-8.
+    origin = Origin(*map(safe_text, astuple(layout.origin)))
+    shared = places(
+        [*origin_pairs(origin), ("pattoo_agent_polling_interval", str(layout.interval_ms))]
+    )
+    return [shared + places(_own(origin, series)) for series in layout.series]
+
+
+def _own(origin: Origin, series: Series) -> list[tuple[str, str | int]]:
+    """The pairs of a series that others may lack."""
     # The server stores program and key in one column.
     room = TEXT_BYTES - len(f"{origin.program}_".encode())
     key = safe_text(series.key.lower().strip(), room)
     metadata = normalise(series.metadata)
     checksum = series_checksum(key, series.data_type, metadata, origin)
-    numbers = [pairs.number(_pair(name, value)) for name, value in metadata]
-    numbers += shared
-    numbers.append(pairs.number(_pair("pattoo_data_type", series.data_type)))
-    numbers.append(pairs.number(_pair("pattoo_key", key)))
-    numbers.append(pairs.number(_pair("pattoo_checksum", checksum)))
-    return f"[{','.join(map(str, numbers))},T,%d]"
+    return [
+        *metadata,
+        ("pattoo_data_type", series.data_type),
+        ("pattoo_key", key),
+        ("pattoo_checksum", checksum),
+    ]
+
+
+def _numbers() -> Iterator[int]:
+    """The numbers of all pairs but times, the shortest first."""
+    return chain(range(_TIMES.start), count(_TIMES.stop))
+
+
+def _text(numbers: Mapping[str, int]) -> str:
+    return ",".join(f'"{number}":{pair}' for pair, number in numbers.items())
 
 
 def _pair(key: str, value: str | int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.drainage import Drainage, backlog, gone_in_s, is_behind, spacing_s
+from pattoo_mp.control.drainage import Drainage, backlog, gone_in_s, is_behind, usual_spacing_s
 
 
 class Clock:
@@ -78,10 +78,12 @@ def test_a_poll_that_waited_for_three_posts_is_behind(waited_s: float, *, expect
     assert is_behind(now_ms - int(waited_s * 1000), 10_000, now_ms) == expected
 
 
-@pytest.mark.parametrize(("interval_ms", "expected"), [(10, 1), (10_000, 10), (300_000, 300)])
-def test_posts_are_an_interval_apart(interval_ms: int, expected: float) -> None:
-    """And a second at least."""
-    assert spacing_s(interval_ms) == expected
+@pytest.mark.parametrize(
+    ("shortest_s", "expected"), [(0.01, 2), (0.999, 2), (1, 1), (10, 10), (300, 300)]
+)
+def test_posts_are_an_interval_apart(shortest_s: float, expected: float) -> None:
+    """Polls that come faster than once a second wait for each other."""
+    assert usual_spacing_s(shortest_s) == expected
 
 
 def test_where_nothing_waits_nothing_is_behind() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.servers import Server, Servers
 from pattoo_mp.upload.transport import Transport
 from tests.support.ports import at
@@ -83,7 +84,7 @@ class Posting(Told):
             self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),
-            spacing_s=_MOMENT_S,
+            pace=Pace(spacing_s=_MOMENT_S),
         )
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 

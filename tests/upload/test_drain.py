@@ -356,10 +356,24 @@ def test_a_smaller_jitter_ends_the_wait_of_a_larger_one(home: Path) -> None:
     fill(rig.spool, 2, 2)
     rig.drain.wake()
     wait_for(lambda: rig.drain.rests_until > time.monotonic() + 200, what="a long wait")
-    rig.drain.change(0, None)
+    rig.drain.change(0, 1, None)
     wait_for(lambda: rig.transport.timestamps() == [[1], [2]], what="the second poll")
     rig.stop()
     rig.spool.close()
+
+
+def test_another_spacing_counts_from_the_next_post_on(rig: Rig) -> None:
+    """As after a reload that changes the interval."""
+    fill(rig.spool, 1, 1)
+    rig.start()
+    wait_for(lambda: rig.transport.timestamps() == [[1]], what="the first post")
+    rig.drain.change(0, 600, None)
+    fill(rig.spool, 2, 2)
+    rig.drain.wake()
+    wait_for(lambda: rig.transport.timestamps() == [[1], [2]], what="the second post")
+    fill(rig.spool, 3, 3)
+    rig.drain.wake()
+    wait_for(lambda: time.monotonic() + 500 < rig.drain.rests_until < 1e9, what="a long wait")
 
 
 def test_another_jitter_does_not_hurry_a_server_that_asked_to_be_left_alone(rig: Rig) -> None:
@@ -369,7 +383,7 @@ def test_another_jitter_does_not_hurry_a_server_that_asked_to_be_left_alone(rig:
     rig.start()
     wait_for(lambda: rig.drain.rests_until > time.monotonic() + 500, what="a long wait")
     before = rig.drain.rests_until
-    rig.drain.change(0, None)
+    rig.drain.change(0, 1, None)
     wait_for(lambda: rig.drain.rests_until != before, what="another look at the time")
     assert rig.drain.rests_until > time.monotonic() + 500
     assert len(rig.transport.attempts) == 1
@@ -382,7 +396,7 @@ def test_another_server_is_posted_to_as_soon_as_the_post_under_way_is_over(rig: 
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.transport.attempts, what="a post to the old one")
-    rig.drain.change(0, alone(new))
+    rig.drain.change(0, 1, alone(new))
     assert new.attempts == []
     rig.transport.close()
     wait_for(lambda: new.timestamps() == [[1]], what="a post to the new one")
@@ -396,7 +410,7 @@ def test_another_server_is_shown_before_anything_is_posted_to_it(rig: Rig) -> No
     new = FakeTransport()
     new.url = "http://other/"
     rig.start()
-    rig.drain.change(0, alone(new))
+    rig.drain.change(0, 1, alone(new))
     wait_for(lambda: rig.states and rig.states[-1].server == "http://other/", what="its address")
 
 
@@ -405,7 +419,7 @@ def test_a_stop_cuts_off_a_post_to_another_server(rig: Rig) -> None:
     new = FakeTransport()
     new.hangs = True
     rig.start()
-    rig.drain.change(0, alone(new))
+    rig.drain.change(0, 1, alone(new))
     fill(rig.spool, 1, 1)
     rig.drain.wake()
     wait_for(lambda: new.attempts, what="a post")

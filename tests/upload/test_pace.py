@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from pattoo_mp.spacing import spacing_s
 from pattoo_mp.upload.delivery import Attempt
 from pattoo_mp.upload.pace import Pace, offset_s
 
@@ -34,7 +35,7 @@ def test_the_first_post_goes_at_once_and_later_ones_wait_for_their_moment() -> N
     pace = Pace(7)
     pace.something_came(100)
     assert pace.not_before <= 100
-    pace.tried(Attempt(polls=1, wait_s=60), 100, 101)
+    pace.tried(Attempt(polls=1), 100, 101)
     pace.something_came(160)
     assert pace.not_before == 167
 
@@ -42,7 +43,28 @@ def test_the_first_post_goes_at_once_and_later_ones_wait_for_their_moment() -> N
 def test_posts_are_spaced_from_start_to_start_and_failures_from_their_end() -> None:
     """A slow answer does not make posts rarer; a failed attempt is followed by a whole wait."""
     pace = Pace()
-    pace.tried(Attempt(polls=1, wait_s=1), 10, 13)
+    pace.tried(Attempt(polls=1), 10, 13)
     assert pace.not_before == 11
     pace.tried(Attempt("hangs", wait_s=4), 13, 43)
     assert pace.not_before == 47
+
+
+def test_a_backlog_goes_once_a_second_however_far_apart_posts_are_otherwise() -> None:
+    """And so does what was refused, in smaller posts."""
+    pace = Pace(spacing_s=spacing_s(0.1))
+    pace.tried(Attempt(polls=100, more=True), 10, 10.5)
+    assert pace.not_before == 11
+    pace.tried(Attempt("too large"), 11, 11.5)
+    assert pace.not_before == 12.5
+    pace.tried(Attempt(polls=20), 13, 13.5)
+    assert pace.not_before == 15
+
+
+def test_another_spacing_counts_from_the_next_post_on() -> None:
+    """It follows the interval, which a reload may change."""
+    pace = Pace(spacing_s=spacing_s(1))
+    pace.tried(Attempt(polls=1), 10, 10.5)
+    pace.spacing_s = spacing_s(0.1)
+    assert pace.not_before == 11
+    pace.tried(Attempt(polls=1), 11, 11.5)
+    assert pace.not_before == 13

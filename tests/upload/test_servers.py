@@ -10,6 +10,7 @@ import pytest
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.servers import Server, Servers
 from pattoo_mp.upload.transport import Transport
 from tests.spool.polls import LAYOUT, fill
@@ -55,7 +56,7 @@ class Rig(Told):
             self._servers,
             self.note,
             backoff=Backoff(lambda _, __: MOMENT_S),
-            spacing_s=MOMENT_S,
+            pace=Pace(spacing_s=MOMENT_S),
         )
         self._thread = threading.Thread(target=self._drain.run, daemon=True)
         self._thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -203,6 +204,23 @@ def test_a_value_that_several_datapoints_have_is_one_pair() -> None:
     pairs = document(post([(LOAD, 1000, [5, 5])]))["pattoo_datapoints"]["key_value_pairs"].values()
     assert list(pairs).count(["pattoo_value", 5]) == 1
     assert list(pairs).count(["pattoo_timestamp", 1000]) == 1
+
+
+def test_the_pairs_that_are_used_most_have_the_shortest_numbers() -> None:
+    """Of what is known of a host, and beside it of as many times as a post of 10 Hz has."""
+    host = tuple((f"about {n}", "this host") for n in range(6))
+    layout = Layout(ORIGIN, 100, tuple(Series(f"key {n // 2}", FLOAT, host) for n in range(100)))
+    points = document(post([(layout, n, [n] * 100) for n in range(20)]))["pattoo_datapoints"]
+    uses = Counter(number for row in points["datapoint_pairs"] for number in row)
+    lasting = [n for n in uses if points["key_value_pairs"][str(n)][0] != "pattoo_value"]
+    found = [len(str(n)) for n in sorted(lasting, key=lambda n: (-uses[n], n))]
+    assert found == sorted(found)
+
+
+def test_a_post_has_room_for_many_times() -> None:
+    """Those for which no short number is left have longer ones, beside values and series."""
+    polled: list[Look] = [(LOAD, time % 50, [time, 0.5]) for time in range(100)]
+    assert [strip(point) for point in datapoints(post(polled))] == expected(polled)
 
 
 def test_layouts_of_one_post_share_their_pairs() -> None:

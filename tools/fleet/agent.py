@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.transport import Transport
     from tools.fleet.server import SimulatedServer
 
-#: As the real one: no server is posted to more often.
-_SPACING_S: Final = 1.0
 #: What fits into a post if a poll has 100 datapoints.
 _POLLS_PER_POST: Final = DATAPOINTS // 100
 
@@ -62,11 +60,7 @@ class SimulatedAgent:
         self.polls = _Polls(name)
         self._pace = Pace(offset_s(name, jitter_s))
         self._delivery = Delivery(
-            [self.polls],
-            cast("Transport", self._wire),
-            lambda: 0,
-            Backoff(draw.uniform),
-            _SPACING_S,
+            [self.polls], cast("Transport", self._wire), lambda: 0, Backoff(draw.uniform)
         )
 
     def poll(self, now: float) -> bool:
