@@ -9,6 +9,8 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# As it is on a host: installed, not run from the checkout.
+INSTALLED := .venv-installed
 
 .PHONY: run stop test check docs samples soak torture bench fleet format clean
 
@@ -29,7 +31,10 @@ torture: $(STAMP)  ## Random faults from a seed: every poll accounted for.
 
 bench: $(STAMP)  ## What the agent costs, beside others: writes docs/benchmarks.md.
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name
-	$(BIN)/python -m tests.benchmarks --write docs/benchmarks.md $(ARGS)
+	$(PYTHON) -m venv $(INSTALLED)
+	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]'
+	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	$(INSTALLED)/bin/python -m tests.benchmarks --write docs/benchmarks.md $(ARGS)
 
 check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
 	$(BIN)/ruff check .
@@ -52,7 +57,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .run build dist docs/_build *.egg-info
+	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info
 
 $(STAMP): setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

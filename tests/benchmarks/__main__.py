@@ -8,7 +8,6 @@ All talk to receivers of their own on 127.0.0.1.
 from __future__ import annotations
 
 import argparse
-import compileall
 import shutil
 import socket
 import sys
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pattoo_mp.catalogue import FURTHER
 from tests.benchmarks import machine
 from tests.benchmarks.alone import idle_wakeups, memory_mb, rate, start_and_stop
 from tests.benchmarks.backlog import backlog
@@ -27,7 +27,7 @@ from tests.benchmarks.scale import scale
 from tests.benchmarks.side_by_side import Measured, measure
 from tests.benchmarks.subjects import Collectd, NodeExporter, Program, TheAgent
 from tests.receiver.process import Receiver
-from tests.support.agent import ROOT, Agent
+from tests.support.agent import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _ORIGINAL = "the original's library"
 _TEXT = """\
-Written by `make bench`. Processor time is user and system time of all threads; memory is the
+Written by `make bench`, of an agent that is installed, as on a host, and not run from a checkout.
+Processor time is user and system time of all threads; memory is the
 proportional set size (PSS), which shares out what processes have in common. Those under "Beside
 others" run side by side at the same rate, each posting to a receiver of its own, and are looked at in
 the same windows of time; figures are medians over the windows. "Bare psutil" is a process that makes
@@ -57,8 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     peers = {Collectd.name: Collectd.version(), NodeExporter.name: NodeExporter.version()}
     about = machine.rows(peers)
-    # As pip does: to compile at each start, where bytecode may not be written, costs time and memory.
-    compileall.compile_dir(ROOT / "pattoo_mp", quiet=1)
     home = Path(tempfile.mkdtemp(prefix="pmp-"))
     try:
         measured, posted = _side_by_side(home, arguments, peers)
@@ -123,7 +122,8 @@ def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted:
             start_stop=start_and_stop(home / "start", port),
             memory_mb=memory_mb(home / "memory", port, hz),
             idle=idle_wakeups(home / "idle", port),
-            fastest=rate(home / "fast", port, 100, 20),
+            fastest=rate(home / "fast", port, 100, 60),
+            all_on=rate(home / "all", port, 100, 60, FURTHER),
             late=lateness(hz, 40),
             scale=scale(),
             small=backlog(home / "small", port, hz, 1_000),

@@ -11,6 +11,7 @@ from tests.benchmarks.subjects import TheAgent
 from tests.support.usage import memory_kb, processor_s, wakeups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _IDLE_S = 20.0
@@ -87,13 +88,14 @@ class Rate:
 
     hz: float
     seconds: float
+    datapoints: int
     missed: int
     processor: float
 
 
-def rate(home: Path, port: int, hz: float, seconds: float) -> Rate:
-    """Poll all families at `hz`."""
-    subject = TheAgent(home, port, hz)
+def rate(home: Path, port: int, hz: float, seconds: float, more: Sequence[str] = ()) -> Rate:
+    """Poll at `hz`: the original's families, and `more`."""
+    subject = TheAgent(home, port, hz, more)
     try:
         subject.start()
         time.sleep(2.0)
@@ -107,4 +109,4 @@ def rate(home: Path, port: int, hz: float, seconds: float) -> Rate:
         missed = sum(subject.agent.status()["missed"].values()) - missed
     finally:
         subject.end()
-    return Rate(hz, took, missed, used / took)
+    return Rate(hz, took, subject.datapoints, missed, used / took)

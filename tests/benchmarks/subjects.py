@@ -8,15 +8,16 @@ import subprocess
 import sys
 import threading
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.sink import Sink
-from tests.support.agent import ROOT, Agent
+from tests.support.agent import NAME, ROOT, Agent
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 
 class Subject(Protocol):
@@ -39,12 +40,19 @@ class Subject(Protocol):
 
 
 class TheAgent:
-    """pattoo_mp, started by its command line, posting to `port`."""
+    """pattoo_mp, as it is installed beside this Python, posting to `port`."""
 
     name = "pattoo_mp"
 
-    def __init__(self, home: Path, port: int, hz: float) -> None:
-        self.agent = Agent(home, port=port, interval=round(1 / hz, 3))
+    def __init__(self, home: Path, port: int, hz: float, more: Sequence[str] = ()) -> None:
+        command = [str(Path(sys.executable).with_name(NAME))]
+        self.agent = Agent(home, port=port, interval=round(1 / hz, 3), command=command)
+        if more:
+            self.agent.write(
+                f"{NAME}.yaml",
+                f"{NAME}:\n  polling_interval: {round(1 / hz, 3)}\n"
+                f"  families: [{', '.join(more)}]\n  textfile_directory: {home}\n",
+            )
         self.datapoints = 0
 
     def start(self) -> None:
