@@ -49,6 +49,21 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_the_comparison_has_the_figures_of_the_benchmarks() -> None:
+    """`make bench` writes one page; the other repeats what it says of whom it has measured."""
+    benchmarks, comparison = (
+        (ROOT / "docs" / page).read_text() for page in ("benchmarks.md", "comparison.md")
+    )
+    found = re.findall(
+        r"^\| (pattoo_mp|collectd|node_exporter) \| (\d+) \| (.*) \|$", benchmarks, re.MULTILINE
+    )
+    assert "pattoo_mp" in {name for name, _, _ in found}
+    for name, _, cells in found:
+        processor_ms, a_datapoint_us, _, _, memory_mb, _ = cells.split(" | ")
+        assert f"{memory_mb} MB" in comparison, name
+        assert f"{processor_ms} ms; {a_datapoint_us} µs" in comparison, name
+
+
 def test_commands_that_pages_show_are_there() -> None:
     """Verbs and options of the agent, and targets of make; history and decisions may name others."""
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
