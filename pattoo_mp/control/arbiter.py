@@ -171,9 +171,18 @@ class Arbiter:
                 if worker is self._collector:
                     now_ms = time.time_ns() // 1_000_000
                     self._relay.collector_started(self._live.config.groups, now_ms)
-                worker.start(self.in_child)
-                self._live.started(worker)
-                self._silence.heard(worker)
+                self._start(worker)
+
+    def _start(self, worker: Worker) -> None:
+        """Start it. A host that has no process left for it now may have one later."""
+        try:
+            worker.start(self.in_child)
+        except OSError as error:
+            worker.note_death(f"a start that failed ({error.strerror})")
+            _LOG.error("The %s cannot be started: %s.", worker.role.name, error.strerror)
+            return
+        self._live.started(worker)
+        self._silence.heard(worker)
 
     def _listen(self, worker: Worker) -> bool:
         """Take what a worker has said; whether it was anything."""

@@ -70,20 +70,28 @@ class Worker:
         return self.pid != 0
 
     def start(self, in_child: Callable[[], None]) -> None:
-        """Fork. `in_child` gives up what belongs to control alone."""
+        """Fork. `in_child` gives up what belongs to control alone.
+
+        Raises `OSError` if the host has no process or no descriptors for it; nothing is left of that.
+        """
+        self.fatal, self.fruitful = "", False
         ours, theirs = Link.pair()
         parent = os.getpid()
         # A signal must meet either control's handlers or the child's own, never a mix of both.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED | _LATER)
-        pid = os.fork()
-        if pid == 0:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED | _LATER)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                _run(self.role, theirs, parent, in_child)
+        except OSError:
             ours.close()
-            _run(self.role, theirs, parent, in_child)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED | _LATER)
-        theirs.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
         self.pid, self.link = pid, ours
         self.started_ms = time.time_ns() // 1_000_000
-        self.fatal, self.fruitful = "", False
         _LOG.info("The %s is started as process %d.", self.role.name, pid)
 
     def signal(self, number: signal.Signals) -> None:
@@ -103,7 +111,7 @@ class Worker:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
     def note_death(self, how: str) -> None:
-        """Keep why the process ended, and plan when to start the next one."""
+        """Keep why the process ended, or why there is none, and plan when to start the next one."""
         self.last_death = f"{how}: {self.fatal}" if self.fatal else how
         self.close_link()
         now = time.monotonic()

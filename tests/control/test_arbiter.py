@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,12 +24,14 @@ from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.messages import Account, Kind, UploadState
 from tests.support.configs import config_in
+from tests.support.unprivileged import NOBODY, become_nobody
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from pattoo_mp.config.values import Config
+    from pattoo_mp.control.live import Renewal
     from pattoo_mp.link import Link
 
 INTERVAL_MS = 20
@@ -91,13 +95,18 @@ class Control:
         self, home: Path, collect: Callable[[Link], None], upload: Callable[[Link], None]
     ) -> None:
         self.path = home / "run" / "x.sock"
+        self._full = home / "full"
+        if os.geteuid() == 0:
+            os.chown(home, NOBODY, NOBODY)
         self.pid = os.fork()
         if self.pid == 0:
             self._be(collect, upload)
 
     def _be(self, collect: Callable[[Link], None], upload: Callable[[Link], None]) -> None:
         status = 1
+        become_nobody()  # for root no number of processes is too large
         config = config_in(self.path.parent, interval_ms=INTERVAL_MS)
+        self._read_anew(config)
         try:
             Arbiter(
                 Role("collector", collect, signal.SIGKILL),
@@ -105,7 +114,7 @@ class Control:
                 Relay(Channel(), Ledger(INTERVAL_MS)),
                 Door(self.path),
                 lambda: None,
-                live=LiveConfig(config, lambda running: (running, ())),
+                live=LiveConfig(config, self._read_anew),
                 silence_s=1.0,
             ).run()
             status = 0
@@ -124,6 +133,26 @@ class Control:
         """What it says of a worker."""
         found: dict[str, Any] = self.status().get("workers", {}).get(name, {})
         return found
+
+    def may_start(self, *, anybody: bool) -> None:
+        """Let its user have no other process, or as many as before."""
+        number = self.status()["reload"]["number"]
+        self._full.unlink() if anybody else self._full.touch()
+        os.kill(self.pid, signal.SIGHUP)
+        wait_for(lambda: self.status()["reload"]["number"] > number, what="a reading")
+
+    def _read_anew(self, running: Config) -> Renewal:
+        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (0 if self._full.exists() else most, most))
+        return running, ()
+
+    def holds(self) -> tuple[int, str]:
+        """How many descriptors it has open, and which signals it holds back."""
+        process = Path(f"/proc/{self.pid}")
+        blocked = [
+            line for line in (process / "status").read_text().splitlines() if "SigBlk" in line
+        ]
+        return len(list((process / "fd").iterdir())), "".join(blocked)
 
     def wait(self) -> int:
         """Its exit status."""
@@ -197,6 +226,40 @@ def test_a_worker_that_keeps_dying_is_started_ever_more_slowly(
     wait_for(lambda: one.worker("uploader").get("restarts", 0) >= 4, what="four deaths")
     assert one.worker("uploader")["last_death"] == "exit status 1"
     assert one.worker("collector")["restarts"] == 0
+    os.kill(one.pid, signal.SIGTERM)
+    assert one.wait() == 0
+
+
+def test_a_host_without_a_process_to_spare_is_asked_again(control: Callable[..., Control]) -> None:
+    """The status says why there is no uploader; the collector polls on, and nothing is lost or left."""
+    one = control(polling, keeping)
+    wait_for(lambda: one.status().get("polls", {}).get("in_spool"), what="polls")
+    collector = one.worker("collector")["pid"]
+    one.may_start(anybody=False)
+    os.kill(one.worker("uploader")["pid"], signal.SIGKILL)
+    wait_for(lambda: one.worker("uploader")["restarts"] >= 3, what="two starts that fail")
+    why = "a start that failed (Resource temporarily unavailable)"
+    assert (one.worker("uploader")["pid"], one.worker("uploader")["last_death"]) == (0, why)
+    held, before = one.holds(), polled(one)
+    wait_for(lambda: one.worker("uploader")["restarts"] >= 5, what="two more")
+    assert one.holds() == held
+    assert polled(one) > before
+    one.may_start(anybody=True)
+    wait_for(lambda: one.worker("uploader")["pid"], what="an uploader")
+    wait_for(lambda: one.status()["polls"]["in_channel"] < 3, what="all that waited")
+    assert one.worker("collector")["pid"] == collector
+    os.kill(one.pid, signal.SIGTERM)
+    assert one.wait() == 0
+
+
+def test_an_agent_that_cannot_start_anybody_says_so_and_can_be_stopped(
+    control: Callable[..., Control], home: Path
+) -> None:
+    """What `--start` says when its time is over, and SIGTERM ends it at once."""
+    (home / "full").touch()
+    one = control(polling, keeping)
+    for name in ("collector", "uploader"):
+        wait_for(lambda: one.worker(name).get("restarts", 0) >= 3, what=f"no {name}")  # noqa: B023
     os.kill(one.pid, signal.SIGTERM)
     assert one.wait() == 0
 

@@ -17,13 +17,18 @@ def as_nobody(question: Callable[[], str]) -> str:
     """What `question` answers in a child process of the user nobody; of ours, if we are not root."""
 
     def without_rights() -> str:
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+        become_nobody()
         return question()
 
     return in_child(without_rights)
+
+
+def become_nobody() -> None:
+    """Give up the rights of root, if this process has them."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
 
 
 def in_child(question: Callable[[], str]) -> str:
