@@ -13,7 +13,10 @@ from typing import Any, Final
 
 import msgpack
 
-_RECEIVE_BYTES: Final = 1 << 18
+_RECEIVE_BYTES: Final = 1 << 16
+#: A buffer of an unpacker begins with this, and grows to what a message takes. By itself it would begin
+#: with 1 MB, and write to all of it in turn.
+_BUFFER_BYTES: Final = 1 << 14
 #: A layout of 10,000 series is about 2 MB; anything larger than this is not a message.
 _MESSAGE_BYTES: Final = 1 << 26
 
@@ -30,7 +33,7 @@ class Link:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._socket = sock
-        self._unpacker = msgpack.Unpacker(max_buffer_size=_MESSAGE_BYTES)
+        self._unpacker = msgpack.Unpacker(read_size=_BUFFER_BYTES, max_buffer_size=_MESSAGE_BYTES)
         self._unsent = bytearray()
         self._lock = Lock()
 

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import msgpack
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pattoo_mp.link import Link, LinkClosedError
+from pattoo_mp.messages import Kind
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -171,3 +173,20 @@ def test_flushing_to_a_closed_peer_raises(ends: Ends) -> None:
     ends[1].close()
     with pytest.raises(LinkClosedError):
         ends[0].flush()
+
+
+def test_a_link_takes_little_memory_however_much_it_has_carried() -> None:
+    """A buffer that is written to in turn would be as large as it can be, after minutes."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        ours, theirs = Link.pair()
+        for number in range(100):
+            ours.send(Kind.POLL, number, b"x" * 10_000)
+            assert theirs.receive() == [[Kind.POLL, number, b"x" * 10_000]]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 200_000
+    ours.close()
+    theirs.close()
