@@ -32,7 +32,8 @@ class Running:
     """What is known of the agent's process. `error` says why it is not known whether it runs.
 
     `keeper` is who starts it again, `deaf` why that is not known. `troubles` is how many its status
-    speaks of; `silent` is why it did not answer.
+    speaks of; `silent` is why it did not answer. `cut_short_pid` was control in a last run that did
+    not end in order.
     """
 
     pid: int | None = None
@@ -41,6 +42,7 @@ class Running:
     error: str = ""
     silent: str = ""
     troubles: int = 0
+    cut_short_pid: int = 0
 
 
 def look(config: Config) -> Running:
@@ -56,7 +58,7 @@ def look(config: Config) -> Running:
     except NoAnswerError as error:
         deaf = str(error)
     if pid is None:
-        return Running(keeper=keeper, deaf=deaf)
+        return Running(keeper=keeper, deaf=deaf, cut_short_pid=agent.cut_short)
     try:
         status = agent.status()
     except OSError as error:
@@ -91,7 +93,7 @@ def unit_of(cgroups: str) -> str:
 
 
 def findings(running: Running) -> Iterator[Finding]:
-    """Whether it runs, and what it says is wrong."""
+    """Whether it runs, or how it ended, and what it says is wrong."""
     if running.deaf:
         yield trouble(
             "supervisord", running.deaf, "--start, --stop and --restart wait for it: restart it"
@@ -112,6 +114,13 @@ def findings(running: Running) -> Iterator[Finding]:
             f"run by {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
         )
         yield well("process", f"{running.pid}, {by}")
+    if running.cut_short_pid:
+        yield note(
+            "last run",
+            f"process {running.cut_short_pid} did not end in order: it was killed, it crashed, or the "
+            "host went down",
+            "find out which: pattoo.log, dmesg -T and last -x may say more",
+        )
     if running.troubles:
         how_many = counted(running.troubles, "trouble")
         yield trouble("status", f"speaks of {how_many}", "ask --status: it says what to do")

@@ -51,6 +51,14 @@ def test_an_agent_in_trouble_is_trouble() -> None:
     assert "--status" in found.advice
 
 
+def test_a_last_run_that_was_cut_short_is_noted() -> None:
+    """It is over, so it is no trouble; why it was may be worth a look."""
+    _, found = findings(Running(cut_short_pid=7))
+    assert (found.state, found.subject) == (State.NOTE, "last run")
+    assert found.found.startswith("process 7 did not end in order")
+    assert "dmesg" in found.advice
+
+
 def test_a_supervisord_that_hangs_is_trouble() -> None:
     """A stop would wait for it."""
     found, _ = findings(Running(7, deaf="no answer within 5 s"))

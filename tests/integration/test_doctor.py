@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import threading
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,24 @@ def test_an_agent_that_runs_is_not_disturbed(make_agent: MakeAgent, server: Patt
     assert all(f["state"] == "ok" for (part, _), f in found.items() if part == "Places")
     assert found["Name", "identity"]["state"] == "ok"
     assert len(server.posts) == 1
+
+
+def test_a_last_run_that_was_cut_short_is_told(make_agent: MakeAgent, server: PattooServer) -> None:
+    """After a SIGKILL, in words and in JSON, and not of the agent that runs again or was stopped."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    pid = agent.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not agent.processes(), what="the end of all processes")
+    finding = told(agent.run("--doctor", "--json"))["Agent", "last run"]
+    assert finding["state"] == State.NOTE.value
+    assert f"process {pid} did not end in order" in finding["found"]
+    assert finding["found"] in agent.run("--doctor").stdout
+    agent.start()
+    assert ("Agent", "last run") not in told(agent.run("--doctor", "--json"))
+    agent.stop()
+    assert ("Agent", "last run") not in told(agent.run("--doctor", "--json"))
 
 
 def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
