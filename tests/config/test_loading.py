@@ -163,6 +163,18 @@ def test_a_post_is_put_off_by_no_more_than_the_shortest_interval(
 
 
 @pytest.mark.parametrize(
+    ("seconds", "own", "spacing_s"),
+    [(0.1, {}, 2), (1, {}, 1), (300, {}, 1), (300, {"processor": 0.1}, 2), (0.1, {"memory": 300}, 2)],
+)
+def test_posts_are_further_apart_where_any_family_is_polled_more_than_once_a_second(
+    files: Files, seconds: float, own: dict[str, float], spacing_s: float
+) -> None:
+    """So that its polls share a post."""
+    files.agent[NAME] = {"polling_interval": seconds, "intervals": own}
+    assert files.load().spacing_s == spacing_s
+
+
+@pytest.mark.parametrize(
     "host",
     ["localhost", "pattoo.example.org", "192.0.2.1", "2001:db8::1", "::1", "fe80::1%eth0", "a_b", "x."],
 )  # fmt: skip

@@ -53,6 +53,15 @@ def wait_for_polls(agent: Agent, count: int = 1) -> None:
     wait_for(lambda: agent.status()["polls"]["polled"] >= polled + count, what="more polls")
 
 
+def sizes(server: PattooServer, interval_ms: int) -> list[int]:
+    """How many polls each post holds that has polls of this interval."""
+    return [
+        len(post.timestamps())
+        for post in server.posts
+        if any(int(p["pattoo_agent_polling_interval"]) == interval_ms for p in post.datapoints())
+    ]
+
+
 @pytest.mark.timeout(120)
 def test_twenty_reloads_there_and_back_cost_no_tick(
     make_agent: MakeAgent, server: PattooServer
@@ -78,6 +87,20 @@ def test_twenty_reloads_there_and_back_cost_no_tick(
     polls = [*sent(server), *kept(agent)]
     assert sum(old != new for (_, old), (_, new) in pairwise(polls)) == 40
     assert_every_tick_is_there(polls)
+
+
+def test_the_spacing_of_posts_follows_the_interval(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """At 0.1 s posts hold the polls of two seconds, after a reload to 1 s one each."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(lambda: any(18 <= size <= 22 for size in sizes(server, 100)), what="two seconds")
+    assert agent.status()["posts"]["spacing_ms"] == 2000
+    set_interval(agent, 1)
+    assert agent.run("--reload").returncode == 0
+    wait_for(lambda: sizes(server, 1000)[-3:] == [1, 1, 1], what="a post for each poll")
+    assert agent.status()["posts"]["spacing_ms"] == 1000
 
 
 def test_each_setting_is_gone_by_at_once(

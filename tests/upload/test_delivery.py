@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.spool.polls import fill, times
+from pattoo_mp.model import Layout
+from pattoo_mp.upload.backoff import Backoff
+from pattoo_mp.upload.delivery import Delivery
+from pattoo_mp.upload.legacy import LegacyPosts
+from pattoo_mp.upload.legacy_source import LegacySource
+from pattoo_mp.upload.spooled import SpooledPosts
+from pattoo_mp.upload.transport import Transport
+from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
+from tests.support.ports import at
 from tests.support.waiting import wait_for
+from tests.upload import originals
 from tests.upload.moody import (
     WELL,
     MoodyServer,
@@ -23,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pattoo_mp.upload.post import Source
     from tests.upload.moody import Mood
 
+OTHER_HOST = Layout(replace(LAYOUT.origin, hostname="another"), 1000, LAYOUT.series)
 NO_SERVER = b"<html>Log in first</html>"
 
 
@@ -41,6 +53,23 @@ def posting(home: Path, moody: MoodyServer) -> Iterator[Posting]:
     """A drain to that server, not started yet."""
     for begin in begin_in(home, moody):
         yield begin()
+
+
+@pytest.mark.parametrize("old_posts", [0, 1])
+def test_an_attempt_tells_whether_more_is_waiting(
+    posting: Posting, moody: MoodyServer, home: Path, old_posts: int
+) -> None:
+    """More than the post could hold: polls, here of two hosts, or the original's old posts."""
+    originals.keep(home, *range(old_posts))
+    polls = [(1, poll(1)), (2, poll(2, OTHER_HOST))]
+    posting.spool.append(polls, {**LAYOUTS, OTHER_HOST.identifier: OTHER_HOST.packed}, "c")
+    sources: list[Source] = [
+        LegacySource(LegacyPosts(home, originals.AGENT_ID), lambda: 1),
+        SpooledPosts(posting.spool, lambda: 1),
+    ]
+    delivery = Delivery(sources, Transport(at(moody.port)), lambda: 1, Backoff())
+    found = [attempt.more for attempt in iter(delivery.attempt, None)]
+    assert found == [True] * (old_posts + 1) + [False]
 
 
 # --- refused by a server that is well

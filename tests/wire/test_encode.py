@@ -209,7 +209,8 @@ def test_a_value_that_several_datapoints_have_is_one_pair() -> None:
 def test_the_pairs_that_are_used_most_have_the_shortest_numbers() -> None:
     """Of what is known of a host, and beside it of as many times as a post of 10 Hz has."""
     host = tuple((f"about {n}", "this host") for n in range(6))
-    layout = Layout(ORIGIN, 100, tuple(Series(f"key {n // 2}", FLOAT, host) for n in range(100)))
+    series = [Series(f"key {n // 2}", FLOAT, (*host, ("disk", str(n % 2)))) for n in range(100)]
+    layout = Layout(ORIGIN, 100, tuple(series))
     points = document(post([(layout, n, [n] * 100) for n in range(20)]))["pattoo_datapoints"]
     uses = Counter(number for row in points["datapoint_pairs"] for number in row)
     lasting = [n for n in uses if points["key_value_pairs"][str(n)][0] != "pattoo_value"]
