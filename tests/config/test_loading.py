@@ -164,7 +164,13 @@ def test_a_post_is_put_off_by_no_more_than_the_shortest_interval(
 
 @pytest.mark.parametrize(
     ("seconds", "own", "spacing_s"),
-    [(0.1, {}, 2), (1, {}, 1), (300, {}, 1), (300, {"processor": 0.1}, 2), (0.1, {"memory": 300}, 2)],
+    [
+        (0.1, {}, 2),
+        (1, {}, 1),
+        (300, {}, 1),
+        (300, {"processor": 0.1}, 2),
+        (0.1, {"memory": 300}, 2),
+    ],
 )
 def test_posts_are_further_apart_where_any_family_is_polled_more_than_once_a_second(
     files: Files, seconds: float, own: dict[str, float], spacing_s: float
