@@ -30,11 +30,11 @@ from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.control.worker import Role
-from pattoo_mp.errors import StartError
+from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.control.live import Renewal
@@ -81,7 +81,7 @@ def run(
     directory = config.system_daemon_directory
     cut_short_pid = endings.cut_short(directory)
     with endings.run_below(directory) as lock:
-        try:
+        with _hindrances_told(config):
             adopt_here(config)
             endings.tell(cut_short_pid)
             note_supervisor(paths.supervisor_file(directory), os.environ)
@@ -89,16 +89,31 @@ def run(
             _LOG.info("pattoo_mp %s polls every %s.", __version__, in_words(config.groups))
             live = LiveConfig(config, read_anew, adopt_here)
             arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
-        except OSError as error:
-            raise StartError(
-                f"{error.filename or 'system'}: {error.strerror}; "
-                "expected a file that the agent may use"
-            ) from error
         # What is here stays: a look for garbage that writes to all of it would be paid for three
         # times, since the workers share its pages as long as nobody writes.
         gc.freeze()
         arbiter.run()
         _LOG.info("Stopped.")
+
+
+@contextlib.contextmanager
+def _hindrances_told(config: Config) -> Iterator[None]:
+    """Write into the log's file what is in the way of a start; raise it as a `PattooError`.
+
+    Not to stderr as well: the command line says it there.
+    """
+    try:
+        yield
+    except (OSError, PattooError) as error:
+        told = error if isinstance(error, PattooError) else _start_error(error)
+        _adopt("control", config, to_stderr=False)
+        _LOG.error("%s", told)
+        raise told from None
+
+
+def _start_error(error: OSError) -> StartError:
+    what = f"{error.filename or 'system'}: {error.strerror}"
+    return StartError(f"{what}; expected a file that the agent may use")
 
 
 def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:

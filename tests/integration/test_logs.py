@@ -13,6 +13,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pattoo_mp import log
 from pattoo_mp.wakeup import Wakeup
 from tests.support.agent import NAME, ROOT, Agent
@@ -152,6 +154,29 @@ def test_a_worker_starts_though_its_log_cannot_be_written(
     path.rmdir()
     agent.stop()
     assert " could not be written here: Is a directory" in path.read_text()
+
+
+@pytest.mark.parametrize("verb", ["--start", "--foreground"])
+@pytest.mark.parametrize("what", ["identity", "socket"])
+def test_what_is_in_the_way_of_a_start_is_told_once_in_the_log_and_once_on_stderr(
+    make_agent: MakeAgent, verb: str, what: str
+) -> None:
+    """Under --foreground, too, where the log goes to stderr as well."""
+    agent = make_agent()
+    if what == "socket":
+        (agent.home / "daemon" / "run" / f"{NAME}.sock").mkdir(parents=True)
+        words = "expected a place for the status socket"
+    else:
+        identity = agent.home / "daemon" / "agent_id" / f"{NAME}.agent_id"
+        identity.parent.mkdir(parents=True)
+        identity.write_text("nobody")
+        words = "the identity is 'nobody'; expected 64 hexadecimal digits"
+    done = agent.run(verb)
+    assert done.returncode == 1
+    (told,) = [line for line in done.stderr.splitlines() if words in line]
+    (logged,) = [line for line in agent.log.splitlines() if words in line]
+    assert " ERROR " in logged
+    assert logged.endswith(told.partition(": error: ")[2])
 
 
 @contextlib.contextmanager
