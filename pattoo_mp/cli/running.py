@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pattoo_mp.config import loading
+from pattoo_mp.cli import apart
 from pattoo_mp.config.home import config_directory
 from pattoo_mp.control.verbs import Agent
 
@@ -10,4 +10,4 @@ from pattoo_mp.control.verbs import Agent
 def agent() -> Agent:
     """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
     directory = config_directory()
-    return Agent(loading.running_directory(directory), directory)
+    return Agent(apart.find(directory), directory)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import resource
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from pattoo_mp.cli import apart
+from pattoo_mp.cli import apart, reader
 from pattoo_mp.config import change, loading
 from pattoo_mp.errors import ConfigError
 from tests.support.agent import Agent
 from tests.support.configs import config_in
+from tests.support.unprivileged import as_nobody
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -32,6 +36,19 @@ def test_it_is_what_a_reading_of_our_own_finds(files: Path) -> None:
     found = apart.load(files)
     assert found == loading.check(files)
     assert found.log_directory.is_dir()
+
+
+def test_the_directory_of_the_agent_is_found_though_all_else_is_wrong(files: Path) -> None:
+    """A broken setting must keep nobody from a stop."""
+    directory = loading.load(files).system_daemon_directory
+    text = (files / "pattoo.yaml").read_text()
+    (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: none"))
+    assert apart.find(files) == directory
+
+
+def test_a_check_makes_nothing(files: Path) -> None:
+    """It says what `load` would."""
+    assert not apart.check(files).log_directory.exists()
 
 
 def test_what_is_wrong_is_told_as_by_a_reading_of_our_own(files: Path) -> None:
@@ -81,3 +98,116 @@ def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(loading, "load", killed)
     with pytest.raises(ConfigError, match="the process that read it has ended"):
         apart.load(files)
+
+
+def test_a_reader_that_hangs_whatever_is_done_stays_the_only_one(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a dead file server: the next is told at once, until it has ended; then all is well."""
+    text = (files / "pattoo.yaml").read_text()
+    (files / "pattoo.yaml").unlink()
+    os.mkfifo(files / "pattoo.yaml")
+    monkeypatch.setattr(reader, "end", lambda _pid, _wait_s: None)  # what the kernel makes of it
+    with pytest.raises(ConfigError, match="no answer within"):
+        apart.find(files, within_s=0.2)
+    (hanging,) = psutil.Process().children()
+    with pytest.raises(ConfigError, match=f"process {hanging.pid}, .* still hangs"):
+        apart.find(files)
+    assert psutil.Process().children() == [hanging]
+    hanging.kill()
+    wait_for(lambda: hanging.status() == psutil.STATUS_ZOMBIE, what="its end")
+    (files / "pattoo.yaml").unlink()
+    (files / "pattoo.yaml").write_text(text)
+    monkeypatch.undo()
+    assert apart.find(files) == files.parent / "daemon"
+
+
+def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link or a pipe that it held, as it hangs, would seem to have somebody at its end."""
+
+    def tell(_: Path) -> Path:
+        raise ConfigError(open_here())
+
+    monkeypatch.setattr(loading, "running_directory", tell)
+    ends = os.pipe()
+    ours = open_here()
+    with pytest.raises(ConfigError) as caught:
+        apart.find(files)
+    for end in ends:
+        os.close(end)
+    assert set(caught.value.problems) & set(ours) <= {os.devnull}
+    # Nowhere, three times, and the pipe for the answer.
+    assert len(caught.value.problems) == 4
+
+
+def open_here() -> list[str]:
+    """What this process has open, but for the look at it."""
+    links = [entry for entry in Path("/proc/self/fd").iterdir() if os.path.lexists(entry)]
+    return [str(entry.readlink()) for entry in links if os.path.lexists(entry)]
+
+
+def test_a_name_that_is_no_text_is_told_as_it_is(files: Path) -> None:
+    """A directory may be called by any bytes."""
+    strange = files.with_name("etc\udcff")
+    with pytest.raises(ConfigError) as caught:
+        apart.load(strange)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{strange}: no such directory")
+
+
+def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
+    """In one line, and not as a defect."""
+    home.chmod(0o700)
+
+    def closed() -> str:
+        try:
+            apart.find(home / "etc")
+        except ConfigError as error:
+            return str(error)
+        return "found"
+
+    if os.geteuid():
+        home.chmod(0o000)
+    assert as_nobody(closed).endswith("Permission denied; expected files that can be read")
+
+
+def test_a_defect_is_logged_by_who_asked(
+    files: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback; the reader has no log."""
+
+    def broken(_: Path) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(loading, "load", broken)
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.raises(ConfigError, match="the process that read it has ended"),
+    ):
+        apart.load(files)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "why"),
+    [
+        (resource.RLIMIT_NPROC, 0, "Resource temporarily unavailable"),
+        (resource.RLIMIT_NOFILE, 3, "Too many open files"),
+    ],
+)
+def test_a_host_without_room_for_a_reader_is_told(limit: int, left: int, why: str) -> None:
+    """In one line; no descriptor is left of it."""
+
+    def short() -> str:
+        before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        _, most = resource.getrlimit(limit)
+        resource.setrlimit(limit, (left, most))
+        try:
+            apart.load(Path("/x"))
+        except ConfigError as error:
+            resource.setrlimit(limit, (most, most))
+            assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+            return str(error)
+        return "read"
+
+    assert as_nobody(short).startswith(f"/x: {why}; expected a host with room")

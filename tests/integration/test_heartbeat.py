@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.support.agent import NAME, ROOT
@@ -13,9 +15,10 @@ from tests.support.supervised import CONFIGURATION, Supervised
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.agent import Agent
     from tests.support.server import PattooServer
 
 
@@ -54,3 +57,32 @@ def test_a_stopped_control_is_restarted_and_loses_no_poll(
     said = agent.ctl("tail", "pattoo_heartbeat", "stderr")
     assert f"{NAME} (process {old[0]}) hangs: no answer within" in said
     assert f"{NAME} is restarted, as process {agent.pid}." in said
+
+
+def test_a_listener_whose_files_hang_says_so_and_looks_again(
+    make_agent: Callable[..., Agent],
+) -> None:
+    """Each tick is acknowledged; once the files can be read the agent is looked after again."""
+    agent = make_agent(environment={"SUPERVISOR_ENABLED": "1"})
+    file = agent.configuration / "pattoo.yaml"
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)  # nobody writes, so whoever opens it waits
+    with subprocess.Popen(
+        [*agent.command, "--event-listener"], env=agent.env(), text=True, bufsize=0,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as listener:  # fmt: skip
+        assert listener.stdin
+        assert listener.stdout
+        assert listener.stderr
+        listener.stdin.write("eventname:TICK_5 len:0\n")
+        assert "no answer within 5 s" in listener.stderr.readline()
+        assert psutil.Process(listener.pid).children() == []
+        file.unlink()
+        file.write_text(text)
+        agent.start()
+        os.kill(agent.pid or 0, signal.SIGSTOP)
+        listener.stdin.write("eventname:TICK_5 len:0\n")
+        assert "SUPERVISOR_SERVER_URL is not set" in listener.stderr.readline()
+        listener.stdin.close()
+        assert listener.stdout.read() == "READY\nRESULT 2\nOK" * 2 + "READY\n"

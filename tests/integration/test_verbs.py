@@ -359,3 +359,21 @@ def test_a_worker_that_is_asked_to_end_ends_and_is_replaced(
     wait_for(lambda: agent.worker(name) != before, what="another worker")
     assert agent.status()["workers"][name]["last_death"] == "exit status 0"
     assert agent.status()["polls"]["dropped"] == {}
+
+
+@pytest.mark.parametrize(("verb", "within_s"), [("--status", 5), ("--stop", 5), ("--reload", 10)])
+def test_files_that_hang_hold_no_command_up(
+    make_agent: MakeAgent, verb: str, within_s: int
+) -> None:
+    """Each ends with one line and exit status 2, and leaves no process."""
+    agent = make_agent()
+    file = agent.configuration / "pattoo.yaml"
+    file.unlink()
+    os.mkfifo(file)  # nobody writes, so whoever opens it waits
+    done = agent.run(verb, timeout=30)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"{NAME}: error: {agent.configuration}: no answer within {within_s} s; expected files "
+        "that can be read\n"
+    )
+    assert agent.processes() == []
