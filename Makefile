@@ -31,6 +31,7 @@ torture: $(STAMP)  ## Random faults from a seed: every poll accounted for.
 
 bench: $(STAMP)  ## What the agent costs, beside others: writes docs/benchmarks.md.
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name
+	rm -rf build  # modules that have gone or moved would be installed from there
 	$(PYTHON) -m venv $(INSTALLED)
 	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]'
 	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
