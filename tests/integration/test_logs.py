@@ -124,7 +124,7 @@ def test_a_reload_changes_the_log_of_all_processes(
     before = len(agent.log)
     kill(agent, "collector")
     server.down()
-    wait_for(lambda: "trying again" in agent.log[before:], what="a line of the uploader")
+    wait_for(lambda: "tried again until taken" in agent.log[before:], what="a line of the uploader")
     agent.stop()
     objects = [json.loads(row) for row in agent.log[before:].splitlines()]
     assert {one["process"] for one in objects} == {"control", "collector", "uploader"}
@@ -134,9 +134,9 @@ def test_a_trouble_that_goes_on_is_said_at_once_and_then_counted(make_agent: Mak
     """A server that is away: one line, and later one that tells how often it was tried again."""
     agent = make_agent()
     agent.start()
-    wait_for(lambda: "trying again until they are taken." in agent.log, what="the trouble")
+    wait_for(lambda: "tried again until taken." in agent.log, what="the trouble")
     wait_for(lambda: "(the like " in agent.log, what="the count")
-    assert agent.log.count("trying again until they are taken.") == 2
+    assert agent.log.count("tried again until taken.") == 2
 
 
 def test_a_worker_starts_though_its_log_cannot_be_written(
