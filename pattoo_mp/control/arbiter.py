@@ -254,7 +254,7 @@ class Arbiter:
         try:
             self._keep_lock()
             self._door.keep()
-        except PattooError as error:
+        except (OSError, PattooError) as error:
             _LOG.error("%s", error)
 
     def _reopen_log(self) -> None:

@@ -33,12 +33,16 @@ class Door:
         self._place = path.lstat()
 
     def keep(self) -> None:
-        """Listen anew if somebody removed the socket: without it nobody can ask."""
+        """Listen anew if somebody removed the socket: without it nobody can ask.
+
+        Raises `StartError` if there is no place for it now; it can be tried again.
+        """
         with contextlib.suppress(OSError):
             if os.path.samestat(self._path.lstat(), self._place):
                 return
-        self._socket.close()
-        self._socket = _listening(self._path)
+        # As long as there is no other one, the loop of control waits on this one.
+        removed, self._socket = self._socket, _listening(self._path)
+        removed.close()
         self._place = self._path.lstat()
 
     def fileno(self) -> int:
@@ -59,18 +63,20 @@ class Door:
 
 
 def _listening(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    listening: socket.socket | None = None
     try:
         private.make_directory(path.parent)
         path.unlink(missing_ok=True)  # of a control process that was killed
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with _short(path) as name, _umask(0o177):
             listening.bind(name)
+        listening.listen(16)
     except OSError as error:
-        listening.close()
+        if listening is not None:
+            listening.close()
         raise StartError(
             f"{path}: {error.strerror}; expected a place for the status socket"
         ) from error
-    listening.listen(16)
     return listening
 
 

@@ -71,11 +71,16 @@ def _taken(path: Path) -> int:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        os.close(descriptor)
         raise AlreadyRunningError(
             f"the agent runs already, as process {holder(path) or 'unknown'}"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        os.close(descriptor)
+        raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
     return descriptor
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp.control.door import Door, ask
+from pattoo_mp.errors import StartError
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -54,6 +55,22 @@ def porter(path: Path) -> Iterator[Porter]:
     yield answering
     answering.stop()
     answering.door.close()
+
+
+def test_a_door_that_finds_no_place_can_be_waited_at_and_tries_again(path: Path) -> None:
+    """Control waits on it in its loop; a directory that is no directory is mended some day."""
+    door = Door(path)
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.touch()
+    for _ in range(2):
+        with pytest.raises(StartError, match="expected a place for the status socket"):
+            door.keep()
+        assert select.select([door], [], [], 0)[0] == []
+    path.parent.unlink()
+    door.keep()
+    assert path.is_socket()
+    door.close()
 
 
 def test_who_asks_is_answered(porter: Porter, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 
 from pattoo_mp.control.pidlock import PidLock, holder
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
+from tests.support.locked import lock_held
+from tests.support.unprivileged import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,3 +173,30 @@ def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
         for process in processes:
             process.kill()
             process.communicate(timeout=20)
+
+
+def test_a_disk_without_room_for_the_number_is_told(home: Path) -> None:
+    """Of a start, and where the file was removed; no descriptor is left of it."""
+
+    def full() -> str:
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        with pytest.raises(StartError) as caught:
+            PidLock(home / "x.pid")
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+        return str(caught.value)
+
+    assert in_child(full) == f"{home}/x.pid: File too large; expected a PID file to write"
+
+
+def test_a_lock_that_somebody_else_has_taken_leaves_no_descriptor(home: Path) -> None:
+    """Control tries again every few seconds, as long as it runs."""
+    path = home / "x.pid"
+    lock = PidLock(path)
+    path.unlink()
+    with lock_held(path):
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        with pytest.raises(AlreadyRunningError):
+            lock.keep()
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    lock.release()
