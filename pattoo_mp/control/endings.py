@@ -58,11 +58,11 @@ def run_below(directory: Path) -> Iterator[PidLock]:
     forgive(directory)
     try:
         yield lock
-    except Exception as error:
-        if not isinstance(error, PattooError):
-            _LOG.exception("Control ends by an error.")
-            raise
+    except PattooError:
         _end(directory, lock)
+        raise
+    except Exception:
+        _LOG.exception("Control ends by an error.")
         raise
     _end(directory, lock)
 
