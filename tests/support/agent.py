@@ -113,8 +113,17 @@ class Agent:
         assert done.returncode == 0, done.stderr + self.log
 
     def status(self) -> dict[str, Any]:
-        """What control says of itself."""
-        return ask(self.home / "daemon" / "run" / f"{NAME}.sock")
+        """What control says of itself. Raises `OSError` if it does not run."""
+
+        def asked() -> dict[str, Any] | None:
+            try:
+                return ask(self.home / "daemon" / "run" / f"{NAME}.sock")
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self.pid is None:
+                    raise
+                return None  # it locks its PID file a moment before it listens
+
+        return wait_for(asked, what="an answer of control")
 
     def worker(self, name: str) -> int:
         """The process of a worker that runs."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
+def wait_for(condition: Callable[[], T | None], seconds: float = 20.0, what: str = "") -> T:
     """The first true answer of `condition`; fails the test if there is none in time."""
     until = time.monotonic() + seconds
     while True:
