@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.control.live import Renewal
+    from pattoo_mp.control.live import Reader
     from pattoo_mp.link import Link
     from pattoo_mp.messages import Account
     from pattoo_mp.model import Origin
@@ -57,14 +57,14 @@ _TITLES: Final[dict[str, Callable[[Config], str]]] = {
 
 def run(
     config: Config,
-    read_anew: Callable[[Config], Renewal],
+    read_anew: Callable[[Config], Reader],
     on_ready: Callable[[], None],
     *,
     to_stderr: bool,
 ) -> None:
     """Be the control process until a signal asks for the end.
 
-    `read_anew` reads the files once more, for an agent that goes by a given configuration.
+    `read_anew` has the files read once more, for an agent that goes by a given configuration.
     Raises `AlreadyRunningError`, `StartError` or `IdentityError` if the agent cannot run.
     """
     os.umask(0o077)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from pattoo_mp.cli.reader import answer
+from pattoo_mp.cli.reader import Reader, answer
 from pattoo_mp.config.values import Config
 
 #: A start has the time; a control process that is asked to reload has other things to do.
@@ -26,12 +26,12 @@ def load(directory: Path, within_s: float = _LOAD_S) -> Config:
 
     Raises `ConfigError`, also if there is no answer `within_s`.
     """
-    return Config.of(answer(directory, partial(_loaded, directory), within_s))
+    return answer(Reader(directory, partial(_loaded, directory), Config.of, within_s))
 
 
 def check(directory: Path, within_s: float = _LOAD_S) -> Config:
     """The configuration in `directory`; nothing is made. Raises as `load` does."""
-    return Config.of(answer(directory, partial(_checked, directory), within_s))
+    return answer(Reader(directory, partial(_checked, directory), Config.of, within_s))
 
 
 def find(directory: Path, within_s: float = _FIND_S) -> Path:
@@ -39,17 +39,22 @@ def find(directory: Path, within_s: float = _FIND_S) -> Path:
 
     Raises as `load` does.
     """
-    return Path(answer(directory, partial(_found, directory), within_s))
+    return answer(Reader(directory, partial(_found, directory), Path, within_s))
 
 
 def read_anew(
     directory: Path, running: Config, within_s: float = _RELOAD_S
-) -> tuple[Config, tuple[str, ...]]:
-    """The configuration in `directory` for an agent that goes by `running`, and what has changed.
+) -> Reader[tuple[Config, tuple[str, ...]]]:
+    """Read the configuration in `directory` for an agent that goes by `running`; do not wait for it.
 
-    That is named by its settings. Raises `ConfigError`, also if there is no answer `within_s`.
+    The answer is the configuration, and the settings in which it differs, by their names. Raises
+    `ConfigError` as `Reader` does.
     """
-    fields, changed = answer(directory, partial(_read_anew, directory, running), within_s)
+    return Reader(directory, partial(_read_anew, directory, running), _renewal, within_s)
+
+
+def _renewal(answer: tuple[dict[str, Any], list[str]]) -> tuple[Config, tuple[str, ...]]:
+    fields, changed = answer
     return Config.of(fields), tuple(changed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -9,7 +10,7 @@ import select
 import signal
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 import msgpack
 
@@ -27,94 +28,142 @@ _END_S: Final = 1.0
 _PART_BYTES: Final = 1 << 16
 _STDERR: Final = 2
 
+#: What the asker makes of an answer.
+Made = TypeVar("Made")
+
 #: Those of ours that did not even end by SIGKILL: the kernel waits for a disk or a server.
-_HANGING: Final[set[int]] = set()
+_HANGING: Final[set[Reader[Any]]] = set()
 
 
-def answer(directory: Path, question: Callable[[], object], within_s: float) -> Any:  # noqa: ANN401 - as asked
-    """What `question` about the files in `directory` gives, asked in a fork.
+class Reader(Generic[Made]):
+    """A fork that is asked `question` about the files in `directory`.
 
-    Raises the `ConfigError` that it raises; one, too, if there is no answer `within_s`, if an earlier
-    reader still hangs, or if the host has no room for another process.
+    Its answer, as values for MessagePack, is given to `make`. Until `due_at`, `within_s` from now, it
+    may be waited for: its descriptor is readable when there is something to take.
     """
-    _wait_for_those_that_hang(directory)
-    packed = _asked(directory, question, within_s)
-    if packed is None:
+
+    def __init__(
+        self,
+        directory: Path,
+        question: Callable[[], object],
+        make: Callable[[Any], Made],
+        within_s: float,
+    ) -> None:
+        """Ask. Raises `ConfigError` if an earlier one still hangs, or the host has no room for it."""
+        self._forbid_a_second_that_hangs(directory)
+        self._directory = directory
+        self._make = make
+        self._within_s = within_s
+        self.due_at = time.monotonic() + within_s
+        self._parts: list[bytes] = []
+        try:
+            self.pid, self._answers = _fork(question)
+        except OSError as error:
+            raise ConfigError(
+                [
+                    f"{directory}: {error.strerror}; expected a host with room for a process that "
+                    "reads it"
+                ]
+            ) from error
+
+    def fileno(self) -> int:
+        """Give the descriptor, for `select`."""
+        return self._answers
+
+    def take(self) -> Made | None:
+        """What is made of the answer; None as long as that is not all there. It never waits.
+
+        Raises the `ConfigError` that the question raises, and one if there is no answer in time.
+        """
+        if self._has_all():
+            return self._understood(b"".join(self._parts))
+        if time.monotonic() < self.due_at:
+            return None
         raise ConfigError(
-            [f"{directory}: no answer within {within_s:g} s; expected files that can be read"]
+            [
+                f"{self._directory}: no answer within {self._within_s:g} s; expected files that can "
+                "be read"
+            ]
         )
+
+    def end(self, wait_s: float = 0.0) -> None:
+        """Wait for no answer any more, and for its end no longer than `wait_s`."""
+        self.let_go()
+        _HANGING.add(self)
+        end(self.pid, wait_s)
+        self.has_ended()
+
+    def has_ended(self) -> bool:
+        """Whether it is gone, after `end`; nothing is left of it then."""
+        if self in _HANGING and os.waitpid(self.pid, os.WNOHANG)[0]:
+            _HANGING.remove(self)
+        return self not in _HANGING
+
+    def let_go(self) -> None:
+        """Close the descriptor: that is all there is of it in another fork of the same parent."""
+        os.close(self._answers)
+
+    def _has_all(self) -> bool:
+        """Whether its answer is here, up to the end of the pipe, now that all that came is taken."""
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(self._answers, _PART_BYTES):
+                self._parts.append(part)
+            return True
+        return False
+
+    def _understood(self, packed: bytes) -> Made:
+        try:
+            given = msgpack.unpackb(packed, unicode_errors="surrogateescape")
+        except ValueError as error:  # cut short, or nothing at all
+            raise ConfigError([self._ended()]) from error
+        if "problems" in given:
+            raise ConfigError(given["problems"])
+        if "defect" in given:
+            _LOG.error("The configuration could not be read: %s", given["defect"])
+            raise ConfigError([self._ended()])
+        return self._make(given["is"])
+
+    def _ended(self) -> str:
+        return f"{self._directory}: the process that read it has ended; expected it to say what is there"
+
+    @staticmethod
+    def _forbid_a_second_that_hangs(directory: Path) -> None:
+        """Each would stay until the file system answers."""
+        for reader in tuple(_HANGING):
+            if not reader.has_ended():
+                raise ConfigError(
+                    [
+                        f"{directory}: process {reader.pid}, which was to read it, still hangs; "
+                        "expected files that can be read"
+                    ]
+                )
+
+
+def answer(reader: Reader[Made]) -> Made:
+    """Wait for what `reader` answers. Raises as its `take` does."""
     try:
-        given = msgpack.unpackb(packed, unicode_errors="surrogateescape")
-    except ValueError as error:  # cut short, or nothing at all
-        raise ConfigError([_ended(directory)]) from error
-    if "problems" in given:
-        raise ConfigError(given["problems"])
-    if "defect" in given:
-        _LOG.error("The configuration could not be read: %s", given["defect"])
-        raise ConfigError([_ended(directory)])
-    return given["is"]
+        while (made := reader.take()) is None:
+            select.select([reader], [], [], max(0.0, reader.due_at - time.monotonic()))
+        return made
+    finally:
+        reader.end(_END_S)
 
 
-def _asked(directory: Path, question: Callable[[], object], within_s: float) -> bytes | None:
-    """The answer of a fork as it comes; None if that does not come in time."""
+def _fork(question: Callable[[], object]) -> tuple[int, int]:
+    """The process that is asked, and where its answer comes. Raises `OSError`; nothing is left."""
     parent = os.getpid()
-    try:
-        answers, answer_to = os.pipe()
-    except OSError as error:
-        raise ConfigError([_no_reader(directory, error)]) from error
+    answers, answer_to = os.pipe()
+    os.set_blocking(answers, False)
     try:
         pid = os.fork()
         if pid == 0:
             _be_asked(question, answer_to, parent)
-    except OSError as error:
+    except OSError:
         os.close(answers)
-        raise ConfigError([_no_reader(directory, error)]) from error
+        raise
     finally:
         os.close(answer_to)
-    try:
-        return _all_of(answers, time.monotonic() + within_s)
-    finally:
-        os.close(answers)
-        _HANGING.add(pid)
-        end(pid, _END_S)
-        _forget_who_has_ended()
-
-
-def _wait_for_those_that_hang(directory: Path) -> None:
-    """Another reader would hang, too; each of them would stay until the file system answers."""
-    _forget_who_has_ended()
-    if _HANGING:
-        raise ConfigError(
-            [
-                f"{directory}: process {min(_HANGING)}, which was to read it, still hangs; expected "
-                "files that can be read"
-            ]
-        )
-
-
-def _forget_who_has_ended() -> None:
-    for pid in tuple(_HANGING):
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            _HANGING.remove(pid)
-
-
-def _ended(directory: Path) -> str:
-    return f"{directory}: the process that read it has ended; expected it to say what is there"
-
-
-def _no_reader(directory: Path, error: OSError) -> str:
-    return f"{directory}: {error.strerror}; expected a host with room for a process that reads it"
-
-
-def _all_of(descriptor: int, until: float) -> bytes | None:
-    """What comes on a pipe before its end; None if that does not come in time."""
-    parts: list[bytes] = []
-    while select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
-        part = os.read(descriptor, _PART_BYTES)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-    return None
+    return pid, answers
 
 
 # --- in the process that goes away

@@ -101,6 +101,7 @@ class Arbiter:
                 readable = self._wait()
                 signals = self._wakeup.take() if self._wakeup in readable else set()
                 self._act_on(signals)
+                self._go_on_with_reading()
                 for worker in self._workers:
                     if worker.link in readable:
                         self._listen(worker)
@@ -123,6 +124,7 @@ class Arbiter:
         """Give up, in a fork, what belongs to control alone."""
         self._wakeup.close()
         self._door.close()
+        self._live.in_child()
         for worker in self._workers:
             worker.close_link()
 
@@ -132,6 +134,8 @@ class Arbiter:
         """Wait until there is something to do; whom there is something to read from."""
         links = [worker.link for worker in self._workers if worker.link is not None]
         reading: list[FileDescriptorLike] = [self._wakeup, self._door, *links]
+        if self._live.reader is not None:
+            reading.append(self._live.reader)
         writing = [link for link in links if link.unsent_bytes]
         step = self._next_step_s()
         began = time.monotonic()
@@ -149,7 +153,7 @@ class Arbiter:
         now = time.monotonic()
         moments = [worker.start_at for worker in self._workers if self._is_wanted(worker)]
         moments += [self._silence.strange_at(worker) for worker in self._workers if worker.alive]
-        moments.append(self._notifier.wake_at)
+        moments += [self._notifier.wake_at, self._live.wake_at]
         if self._stop_by is not None:
             moments.append(self._stop_by)
         first = min(moments)
@@ -270,12 +274,18 @@ class Arbiter:
             self._begin_stop(signals & _STOPPING)
         elif _RELOADING in signals:
             self._notifier.reloading()
-            self._live.reload(self._workers)
+            self._live.reload()
+
+    def _go_on_with_reading(self) -> None:
+        self._live.go_on(self._workers)
+        if self._live.reader is None:
+            self._notifier.reloaded()
 
     def _begin_stop(self, asked: set[signal.Signals]) -> None:
         _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in asked)))
         self._stop_by = time.monotonic() + STOP_S
         self._notifier.stopping()
+        self._live.leave()
         self._collector.signal(signal.SIGTERM)
         for worker in self._workers:
             worker.signal(signal.SIGCONT)  # one that is stopped could not end

@@ -2,7 +2,7 @@
 
 Each reading of the files has a number. One that is refused changes nothing, and is told. One that
 is accepted goes to both workers, which say when they go by it; a worker that starts later starts
-with it.
+with it. Control goes on with its work while another process reads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.link import LinkClosedError
@@ -29,6 +29,35 @@ _LOG = logging.getLogger(__name__)
 
 #: Of another file that lies in the place of ours every line may be a problem. These tell it, too.
 _PROBLEMS: Final = 20
+#: For a reader that is killed to be gone; one that hangs in the kernel is left to itself.
+_END_S: Final = 0.1
+_NEVER: Final = float("inf")
+
+
+class Reader(Protocol):
+    """Who reads the files for us; its descriptor is readable when there is something to take."""
+
+    @property
+    def due_at(self) -> float:
+        """Until when it may be waited for, on the monotonic clock."""
+
+    def fileno(self) -> int:
+        """Give the descriptor, for `select`."""
+
+    def take(self) -> Renewal | None:
+        """What it found; None as long as it is not ready. It never waits.
+
+        Raises `ConfigError`, also where it is late.
+        """
+
+    def end(self, wait_s: float) -> None:
+        """Wait for nothing from it any more, and for its end no longer than `wait_s`."""
+
+    def has_ended(self) -> bool:
+        """Whether nothing is left of it after `end`."""
+
+    def let_go(self) -> None:
+        """Forget it, in a fork: it is control's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +71,83 @@ class Reading:
 
 
 class LiveConfig:
-    """`config` is in force. `read` reads the files anew, for an agent that goes by a given one.
+    """`config` is in force. `read` has the files read anew, for an agent that goes by a given one.
 
-    `read` says what is different, too, and raises `ConfigError`. `adopt` does what new settings ask of this process, and raises
-    `OSError` where that is not possible.
+    `read` raises `ConfigError` if nobody can read them now. `adopt` does what new settings ask of this
+    process, and raises `OSError` where that is not possible.
     """
 
     def __init__(
         self,
         config: Config,
-        read: Callable[[Config], Renewal],
+        read: Callable[[Config], Reader],
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self.config = config
         self.last = Reading()
+        #: Who reads the files now, if anybody does.
+        self.reader: Reader | None = None
+        self._ending: list[Reader] = []
+        self._is_asked_again = False
         self._number = 0
         self._read = read
         self._adopt = adopt
 
-    def reload(self, workers: Iterable[Worker]) -> None:
-        """Read the files anew and put what they say in force, all of it or nothing."""
+    @property
+    def wake_at(self) -> float:
+        """When the reader is late, on the monotonic clock; maybe never."""
+        return _NEVER if self.reader is None else self.reader.due_at
+
+    def reload(self) -> None:
+        """Have the files read anew; `go_on` puts what they say in force.
+
+        Where they are being read, that comes once more afterwards: they may have changed meanwhile.
+        """
+        if self.reader is not None:
+            self._is_asked_again = True
+            return
         try:
-            new, changed = self._read(self.config)
-            self._adopt(new)
+            self.reader = self._read(self.config)
+        except ConfigError as error:
+            self._refuse(error.problems)
+
+    def go_on(self, workers: Iterable[Worker]) -> None:
+        """Put in force what a reader has found, if it has: all of it, or nothing. It never waits."""
+        self._ending = [reader for reader in self._ending if not reader.has_ended()]
+        if self.reader is None or not self._has_come_of(self.reader, workers):
+            return
+        self.leave()
+        if self._is_asked_again:
+            self._is_asked_again = False
+            self.reload()
+
+    def leave(self) -> None:
+        """Give up a reading that is under way, if one is."""
+        if self.reader is not None:
+            self.reader.end(_END_S)
+            self._ending.append(self.reader)
+            self.reader = None
+
+    def in_child(self) -> None:
+        """Give up, in a fork, what belongs to control alone."""
+        if self.reader is not None:
+            self.reader.let_go()
+
+    def _has_come_of(self, reader: Reader, workers: Iterable[Worker]) -> bool:
+        """Whether the reading has come to an end, of one kind or another."""
+        try:
+            renewal = reader.take()
+            if renewal is None:
+                return False
+            self._adopt(renewal[0])
         except ConfigError as error:
             self._refuse(error.problems)
         except OSError as error:
             what = f"{error.filename or 'system'}: {error.strerror}"
             self._refuse([f"{what}; expected a file that the agent may use"])
         else:
-            self._accept(new, changed, workers)
+            self._accept(*renewal, workers)
+        return True
 
     def started(self, worker: Worker) -> None:
         """Note that a worker has begun with what is in force now."""
@@ -82,6 +158,7 @@ class LiveConfig:
         late = [w.role.name for w in workers if w.alive and w.settings_number < self._number]
         return {
             "number": self.last.number,
+            "reading": self.reader is not None,
             "at_ms": self.last.at_ms,
             "changed": list(self.last.changed),
             "problems": list(self.last.problems),

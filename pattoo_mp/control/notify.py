@@ -44,6 +44,7 @@ class Notifier:
         self._due_at = time.monotonic() + ready_by_s
         self._is_ready = False
         self._told_ready = False
+        self._is_reloading = False
         self._failed = False
 
     @classmethod
@@ -66,13 +67,19 @@ class Notifier:
         self._due_at = 0.0
 
     def reloading(self) -> None:
-        """The configuration is read anew; the next beat tells that this is done."""
+        """The configuration is being read anew."""
         if not self._told_ready:
-            return  # it starts still, and is awaited anyway
+            return  # it starts still, or reloads already, and is awaited anyway
         self._told_ready = False
-        self._due_at = 0.0
+        self._is_reloading = True
         # Without the time, Type=notify-reload could take an earlier READY for the answer.
         self._send(["RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"])
+
+    def reloaded(self) -> None:
+        """No configuration is being read: if one was, the next beat tells that this is done."""
+        if self._is_reloading:
+            self._is_reloading = False
+            self._due_at = 0.0
 
     def beat(self, status: Callable[[], dict[str, Any]]) -> None:
         """Tell what is due. The loop calls this at each turn, so a loop that hangs is silent."""
@@ -81,13 +88,18 @@ class Notifier:
             return
         said = status()
         lines = [f"STATUS={sentence(said)}"]
-        if not self._told_ready and (self._is_ready or said["polls"]["since_start"]):
+        if self._may_be_ready(said):
             lines.append("READY=1")
         if self._has_watchdog:
             lines.append("WATCHDOG=1")
         is_told = self._send(lines)
         self._told_ready |= is_told and "READY=1" in lines
         self._due_at = now + (self._every_s if is_told else _TRY_AGAIN_S)
+
+    def _may_be_ready(self, said: dict[str, Any]) -> bool:
+        if self._told_ready or self._is_reloading:
+            return False
+        return bool(self._is_ready or said["polls"]["since_start"])
 
     def stopping(self) -> None:
         """The end has begun, and is bounded; from now on systemd listens to no beat."""

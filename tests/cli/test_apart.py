@@ -66,13 +66,13 @@ def test_what_changes_is_named(files: Path) -> None:
     running = loading.load(files)
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: 19"))
-    new, changed = apart.read_anew(files, running)
+    new, changed = reader.answer(apart.read_anew(files, running))
     assert (new.port, changed) == (19, ("ip_bind_port",))
     elsewhere = config_in(files.parent / "elsewhere")
     with pytest.raises(ConfigError) as ours:
         change.read_anew(files, elsewhere)
     with pytest.raises(ConfigError) as caught:
-        apart.read_anew(files, elsewhere)
+        reader.answer(apart.read_anew(files, elsewhere))
     assert caught.value.problems == ours.value.problems
 
 
@@ -85,6 +85,24 @@ def test_files_that_hang_are_not_waited_for(files: Path) -> None:
     assert caught.value.problems == (
         f"{files}: no answer within 0.2 s; expected files that can be read",
     )
+
+
+def test_who_asks_need_not_wait(files: Path) -> None:
+    """Nothing is there until all is there; one that is ended goes when the kernel lets it."""
+    running = loading.load(files)
+    text = (files / "pattoo.yaml").read_text()
+    (files / "pattoo.yaml").unlink()
+    os.mkfifo(files / "pattoo.yaml")
+    asked = apart.read_anew(files, running)
+    assert asked.take() is None
+    (files / "pattoo.yaml").write_text(text)  # to who has it open, and waits
+    found = wait_for(asked.take, what="its answer")
+    assert found == (running, ())
+    asked.end()
+    wait_for(asked.has_ended, what="its end")
+    hanging = apart.read_anew(files, running)
+    hanging.end()
+    wait_for(hanging.has_ended, what="its end")
 
 
 def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

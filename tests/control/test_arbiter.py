@@ -24,6 +24,7 @@ from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.messages import Account, Kind, UploadState
 from tests.support.configs import config_in
+from tests.support.readers import FakeReader
 from tests.support.unprivileged import NOBODY, become_nobody
 from tests.support.waiting import wait_for
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.control.live import Renewal
     from pattoo_mp.link import Link
 
 INTERVAL_MS = 20
@@ -141,10 +141,10 @@ class Control:
         os.kill(self.pid, signal.SIGHUP)
         wait_for(lambda: self.status()["reload"]["number"] > number, what="a reading")
 
-    def _read_anew(self, running: Config) -> Renewal:
+    def _read_anew(self, running: Config) -> FakeReader:
         _, most = resource.getrlimit(resource.RLIMIT_NPROC)
         resource.setrlimit(resource.RLIMIT_NPROC, (0 if self._full.exists() else most, most))
-        return running, ()
+        return FakeReader((running, ()))
 
     def holds(self) -> tuple[int, str]:
         """How many descriptors it has open, and which signals it holds back."""

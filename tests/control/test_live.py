@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,12 +15,11 @@ from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.link import Link
 from tests.support.configs import config_in
+from tests.support.readers import FakeReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from pattoo_mp.control.live import Renewal
 
 
 class Rig:
@@ -29,6 +28,9 @@ class Rig:
     def __init__(self, home: Path) -> None:
         self.found = config_in(home)
         self.problems: list[str] = []
+        self.nobody_reads = ""
+        self.is_slow = False
+        self.readers: list[FakeReader] = []
         self.adopted: list[Config] = []
         self.log_is_writable = True
         self.live = LiveConfig(self.found, self._read, self._adopt)
@@ -41,10 +43,12 @@ class Rig:
             worker.pid = number + 1
             self.far.append(far)
 
-    def _read(self, running: Config) -> Renewal:
-        if self.problems:
-            raise ConfigError(self.problems)
-        return self.found, tuple(s.name for s in changes(running, self.found))
+    def _read(self, running: Config) -> FakeReader:
+        if self.nobody_reads:
+            raise ConfigError([self.nobody_reads])
+        found = self.found, tuple(s.name for s in changes(running, self.found))
+        self.readers.append(FakeReader(None if self.is_slow else found, self.problems))
+        return self.readers[-1]
 
     def _adopt(self, config: Config) -> None:
         if not self.log_is_writable:
@@ -53,7 +57,8 @@ class Rig:
 
     def reload(self) -> None:
         """Read anew."""
-        self.live.reload(self.workers)
+        self.live.reload()
+        self.live.go_on(self.workers)
 
     def heard(self) -> list[list[tuple[int, int]]]:
         """What each worker was told: the number of the settings, and the interval in them."""
@@ -65,8 +70,13 @@ class Rig:
     @property
     def waiting_for(self) -> list[str]:
         """Who does not go by the newest settings yet."""
-        names: list[str] = self.live.snapshot(self.workers)["waiting_for"]
+        names: list[str] = self.answer["waiting_for"]
         return names
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What the status says of it."""
+        return self.live.snapshot(self.workers)
 
     def end(self) -> None:
         """Close every link."""
@@ -97,14 +107,14 @@ def test_new_settings_go_to_every_worker_and_are_waited_for(rig: Rig) -> None:
     for worker in rig.workers:
         worker.settings_number = 2
     assert rig.waiting_for == []
-    assert rig.live.snapshot(rig.workers)["changed"] == ["polling_interval"]
+    assert rig.answer["changed"] == ["polling_interval"]
 
 
 def test_what_has_not_changed_is_told_to_nobody(rig: Rig) -> None:
     """The reading is counted all the same: who asked for it waits for that."""
     rig.reload()
     assert rig.heard() == [[], []]
-    answer = rig.live.snapshot(rig.workers)
+    answer = rig.answer
     assert (answer["number"], answer["changed"], answer["waiting_for"]) == (1, [], [])
 
 
@@ -115,17 +125,17 @@ def test_a_refused_configuration_changes_nothing(rig: Rig) -> None:
     rig.reload()
     assert rig.live.config == before
     assert rig.heard() == [[], []]
-    assert rig.live.snapshot(rig.workers)["problems"] == rig.problems
+    assert rig.answer["problems"] == rig.problems
     rig.problems = []
     rig.reload()
-    assert rig.live.snapshot(rig.workers)["problems"] == []
+    assert rig.answer["problems"] == []
 
 
 def test_of_very_many_problems_the_first_are_told(rig: Rig) -> None:
     """A log and a status that hold a hundred thousand lines help nobody."""
     rig.problems = [f"{number}" for number in range(100_000)]
     rig.reload()
-    *told, last = rig.live.snapshot(rig.workers)["problems"]
+    *told, last = rig.answer["problems"]
     assert told == rig.problems[:20]
     assert last == "and 99980 more; see --check"
 
@@ -135,7 +145,7 @@ def test_a_configuration_that_control_itself_cannot_go_by_is_refused(rig: Rig) -
     rig.found = replace(rig.found, log_level="info")
     rig.log_is_writable = False
     rig.reload()
-    answer = rig.live.snapshot(rig.workers)
+    answer = rig.answer
     assert answer["problems"] == ["/log: Permission denied; expected a file that the agent may use"]
     assert rig.live.config.log_level == "debug"
     assert rig.heard() == [[], []]
@@ -162,3 +172,44 @@ def test_a_worker_whose_end_nobody_has_noticed_yet_does_no_harm(rig: Rig) -> Non
     rig.found = replace(rig.found, port=10)
     rig.reload()
     assert len(rig.far[1].receive()) == 1
+
+
+def test_who_asks_while_the_files_are_read_has_them_read_once_more(rig: Rig) -> None:
+    """They may have changed after they were read. However many ask, once is enough for all."""
+    rig.is_slow = True
+    rig.reload()
+    rig.reload()
+    rig.reload()
+    assert len(rig.readers) == 1
+    assert (rig.answer["number"], rig.answer["reading"]) == (0, True)
+    rig.is_slow = False
+    rig.readers[0].found = rig.found, ()
+    rig.found = replace(rig.found, interval_ms=200)
+    rig.live.go_on(rig.workers)
+    assert (rig.answer["number"], rig.answer["reading"]) == (1, True)
+    assert rig.readers[0].is_over
+    rig.live.go_on(rig.workers)
+    assert (rig.answer["number"], rig.answer["reading"]) == (2, False)
+    assert rig.answer["changed"] == ["polling_interval"]
+    assert len(rig.readers) == 2
+
+
+def test_a_reading_that_is_given_up_changes_nothing(rig: Rig) -> None:
+    """As in a stop; its process is ended."""
+    rig.is_slow = True
+    rig.reload()
+    rig.live.leave()
+    rig.live.leave()
+    rig.readers[0].found = replace(rig.found, interval_ms=200), ("polling_interval",)
+    rig.live.go_on(rig.workers)
+    assert rig.readers[0].is_over
+    assert (rig.answer["number"], rig.answer["reading"]) == (0, False)
+    assert rig.live.config == rig.found
+
+
+def test_files_that_nobody_can_read_now_are_refused_at_once(rig: Rig) -> None:
+    """A host without room for a reader; the reason is the answer."""
+    rig.nobody_reads = "no room"
+    rig.reload()
+    assert rig.answer["problems"] == ["no room"]
+    assert (rig.answer["number"], rig.answer["reading"]) == (1, False)

@@ -121,7 +121,12 @@ def test_a_reload_is_told_and_that_it_is_done(home: Path) -> None:
         notifier.beat(lambda: FINE)
         before_us = time.monotonic_ns() // 1000
         notifier.reloading()
+        notifier.reloading()
+        notifier.beat(lambda: FINE)
+        assert systemd.told("READY") == ["1"]
+        notifier.reloaded()
         assert notifier.wake_at == 0.0
+        notifier.reloaded()
         notifier.beat(lambda: FINE)
         assert [sorted(datagram) for datagram in systemd.listen()] == [
             ["READY", "STATUS"],

@@ -47,6 +47,25 @@ def hang_up(agent: Agent) -> None:
     wait_for(lambda: not agent.status()["reload"]["waiting_for"], what="the workers")
 
 
+def make_files_hang(agent: Agent) -> Callable[[], None]:
+    """Let nobody read its configuration, as on a dead file server; returns what mends it."""
+    file = agent.configuration / "pattoo.yaml"
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)  # nobody writes, so whoever opens it waits
+
+    def mend() -> None:
+        file.unlink()
+        file.write_text(text)
+
+    return mend
+
+
+def open_in(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def wait_for_polls(agent: Agent, count: int = 1) -> None:
     """Wait until so many more are made."""
     polled = agent.status()["polls"]["polled"]
@@ -158,25 +177,57 @@ def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
 def test_files_that_hang_are_refused_and_cost_no_tick(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Their reader is given up; control goes on, and nothing of it is left."""
+    """Control answers meanwhile; their reader is given up, and nothing of it is left."""
     agent = make_agent(port=server.port)
     agent.start()
     processes = sorted(agent.processes())
-    file = agent.configuration / "pattoo.yaml"
-    text = file.read_text()
-    file.unlink()
-    os.mkfifo(file)  # nobody writes, so whoever opens it waits
-    hang_up(agent)
+    mend = make_files_hang(agent)
+    os.kill(agent.pid or 0, signal.SIGHUP)
+    wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
+    wait_for_polls(agent)
+    assert agent.status()["reload"]["number"] == 0
+    wait_for(lambda: agent.status()["reload"]["number"], what="its end")
     (problem,) = agent.status()["reload"]["problems"]
     assert problem.endswith("no answer within 5 s; expected files that can be read")
-    file.unlink()
-    file.write_text(text)
+    mend()
     assert agent.run("--reload").returncode == 0
     assert sorted(agent.processes()) == processes
     wait_for_polls(agent)
     assert agent.status()["missed"] == {}
     agent.stop()
     assert_every_tick_is_there([*sent(server), *kept(agent)])
+
+
+def test_a_stop_does_not_wait_for_files_that_hang(make_agent: MakeAgent) -> None:
+    """Nor do the workers: their reader is ended, and never heard of again."""
+    agent = make_agent()
+    agent.start()
+    control = agent.pid or 0
+    make_files_hang(agent)
+    os.kill(control, signal.SIGHUP)
+    wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
+    os.kill(control, signal.SIGTERM)
+    wait_for(lambda: not agent.processes(), what="the end of all processes")
+    assert "Stopped." in agent.log
+    assert "is refused" not in agent.log
+
+
+def test_a_worker_that_begins_while_the_files_are_read_holds_nothing_of_that(
+    make_agent: MakeAgent,
+) -> None:
+    """Its descriptors are those of the worker before it."""
+    agent = make_agent()
+    agent.start()
+    before = agent.worker("collector")
+    wait_for_polls(agent, 2)
+    held = open_in(before)
+    make_files_hang(agent)
+    os.kill(agent.pid or 0, signal.SIGHUP)
+    wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
+    agent.signal("collector", "SIGKILL")
+    wait_for(lambda: agent.worker("collector") not in {0, before}, what="another collector")
+    wait_for_polls(agent, 2)
+    assert open_in(agent.worker("collector")) == held
 
 
 def test_a_setting_that_takes_a_restart_is_refused_with_all_the_others(

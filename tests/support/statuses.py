@@ -53,7 +53,10 @@ def status(**changes: object) -> dict[str, Any]:
         },
         "backlog": {"polls": 0, "taken_per_s": None, "gone_in_s": None},
         "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
-        "reload": {"number": 0, "at_ms": 0, "changed": [], "problems": [], "waiting_for": []},
+        "reload": {
+            "number": 0, "reading": False, "at_ms": 0, "changed": [], "problems": [],
+            "waiting_for": [],
+        },
     }  # fmt: skip
     for name, change in changes.items():
         well[name] = {**well[name], **change} if isinstance(change, dict) else change
