@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli import apart
-from pattoo_mp.cli.running import agent
+from pattoo_mp.cli.running import agent_to_reload
 from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE, STOPPED
-from pattoo_mp.config.home import config_directory
 from pattoo_mp.control.reloading import reload
 from pattoo_mp.model import PROGRAM
 
@@ -19,8 +17,7 @@ if TYPE_CHECKING:
 
 def run(_: argparse.Namespace) -> int:
     """Have it read its configuration anew; return once it goes by that, or say why not."""
-    apart.check(config_directory())
-    asked = agent()
+    asked = agent_to_reload()
     pid = asked.pid
     if pid is None:
         print(plain.report(not_running(asked)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli import apart, start
-from pattoo_mp.cli.running import agent
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.cli import start
+from pattoo_mp.cli.running import agent_to_start
 
 if TYPE_CHECKING:
     import argparse
@@ -14,6 +13,6 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stop it and start it; one that could not start again is not stopped."""
-    apart.load(config_directory())
-    agent().stop(force=arguments.force)
-    return start.run(arguments)
+    agent = agent_to_start()
+    agent.stop(force=arguments.force)
+    return start.begin(agent)

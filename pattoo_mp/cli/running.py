@@ -11,3 +11,18 @@ def agent() -> Agent:
     """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
     directory = config_directory()
     return Agent(apart.find(directory), directory)
+
+
+def agent_to_start() -> Agent:
+    """Find it by a configuration that it can start with; the directories that this names are made.
+
+    Raises `ConfigError`.
+    """
+    directory = config_directory()
+    return Agent(apart.load(directory).system_daemon_directory, directory)
+
+
+def agent_to_reload() -> Agent:
+    """Find it by a configuration that is right as far as we can tell. Raises `ConfigError`."""
+    directory = config_directory()
+    return Agent(apart.check(directory).system_daemon_directory, directory)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli import apart
+from pattoo_mp.cli.running import agent_to_start
 from pattoo_mp.cli.statuses import DONE
-from pattoo_mp.config.home import VARIABLE, config_directory
-from pattoo_mp.control.verbs import Agent, own_command
+from pattoo_mp.config.home import VARIABLE
+from pattoo_mp.control.verbs import own_command
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
     import argparse
 
+    from pattoo_mp.control.verbs import Agent
+
 
 def run(_: argparse.Namespace) -> int:
     """Start it; return once polls flow."""
-    directory = config_directory()
-    agent = Agent(apart.load(directory).system_daemon_directory)
+    return begin(agent_to_start())
+
+
+def begin(agent: Agent) -> int:
+    """Start it by the configuration that it was found by; return once polls flow."""
     # The control process runs elsewhere; it must find the configuration that was checked here.
-    agent.start([*own_command(), "--foreground"], {VARIABLE: str(directory)})
+    agent.start([*own_command(), "--foreground"], {VARIABLE: str(agent.configuration)})
     print(f"Daemon is running - {PROGRAM} (process {agent.pid})")
     return DONE
