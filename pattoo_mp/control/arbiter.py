@@ -133,7 +133,9 @@ class Arbiter:
     def _wait(self) -> list[FileDescriptorLike]:
         """Wait until there is something to do; whom there is something to read from."""
         links = [worker.link for worker in self._workers if worker.link is not None]
-        reading: list[FileDescriptorLike] = [self._wakeup, self._door, *links]
+        reading: list[FileDescriptorLike] = [self._wakeup, *links]
+        if not self._door.rests:
+            reading.append(self._door)
         if self._live.reader is not None:
             reading.append(self._live.reader)
         writing = [link for link in links if link.unsent_bytes]
@@ -153,7 +155,7 @@ class Arbiter:
         now = time.monotonic()
         moments = [worker.start_at for worker in self._workers if self._is_wanted(worker)]
         moments += [self._silence.strange_at(worker) for worker in self._workers if worker.alive]
-        moments += [self._notifier.wake_at, self._live.wake_at]
+        moments += [self._notifier.wake_at, self._live.wake_at, self._door.wake_at]
         if self._stop_by is not None:
             moments.append(self._stop_by)
         first = min(moments)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import private
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_LOG = logging.getLogger(__name__)
+
+_NEVER: Final = float("inf")
+#: Until the next try where nobody can be let in: who knocks goes on to, and a loop would spin.
+_REST_S: Final = 1.0
 _ANSWER_S: Final = 5.0
 _ANSWER_BYTES: Final = 1 << 20
 
@@ -31,6 +38,18 @@ class Door:
         self._path = path
         self._socket = _listening(path)
         self._place = path.lstat()
+        self._rests_until = 0.0
+        self._is_told = False
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is not to be waited at now."""
+        return time.monotonic() < self._rests_until
+
+    @property
+    def wake_at(self) -> float:
+        """When it can be waited at again, on the monotonic clock; never if it can be now."""
+        return self._rests_until if self.rests else _NEVER
 
     def keep(self) -> None:
         """Listen anew if somebody removed the socket: without it nobody can ask.
@@ -50,12 +69,27 @@ class Door:
         return self._socket.fileno()
 
     def answer(self, status: dict[str, Any]) -> None:
-        """Answer one who waits. A caller that does not read gets what fits, and no more time."""
-        with contextlib.suppress(OSError):
+        """Answer one who waits. A caller that does not read gets what fits, and no more time.
+
+        Where this process or the host has no descriptor left, it rests for a second.
+        """
+        try:
             caller, _ = self._socket.accept()
-            with caller:
-                caller.setblocking(False)
-                caller.send(json.dumps(status).encode())
+        except BlockingIOError:
+            return  # gone meanwhile
+        except OSError as error:
+            self._rest(error)
+            return
+        self._is_told = False
+        with caller, contextlib.suppress(OSError):
+            caller.setblocking(False)
+            caller.send(json.dumps(status).encode())
+
+    def _rest(self, error: OSError) -> None:
+        self._rests_until = time.monotonic() + _REST_S
+        if not self._is_told:
+            _LOG.error("%s: nobody can be answered: %s.", self._path, error.strerror)
+        self._is_told = True
 
     def close(self) -> None:
         """Stop listening. The file stays: it tells how a run ended (see `endings`)."""

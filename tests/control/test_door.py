@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import select
 import socket
 import stat
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +73,28 @@ def test_a_door_that_finds_no_place_can_be_waited_at_and_tries_again(path: Path)
     path.parent.unlink()
     door.keep()
     assert path.is_socket()
+    door.close()
+
+
+def test_a_door_without_a_descriptor_rests(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who knocks is answered once there is one; until then nobody waits there, and one line says so."""
+    door = Door(path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+        assert (door.rests, door.wake_at) == (False, float("inf"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            door.answer(STATUS)
+            door.answer(STATUS)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert door.rests
+        assert door.wake_at <= time.monotonic() + 1.0
+        assert caplog.messages == [f"{path}: nobody can be answered: Too many open files."]
+        wait_for(lambda: not door.rests, what="the end of its rest")
+        door.answer(STATUS)
+        assert json.loads(caller.recv(1 << 16)) == STATUS
     door.close()
 
 
