@@ -19,7 +19,7 @@ from pattoo_mp.control.usage import usage
 from pattoo_mp.messages import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from pattoo_mp.control.live import LiveConfig
@@ -30,7 +30,7 @@ SCHEMA: Final = 1
 
 
 def snapshot(
-    started_ms: int, workers: Sequence[Worker], relay: Relay, live: LiveConfig
+    started_ms: int, workers: Iterable[Worker], relay: Relay, live: LiveConfig
 ) -> dict[str, Any]:
     """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
     ledger, upload = relay.ledger, relay.upload
