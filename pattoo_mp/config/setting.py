@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-#: What is expected of a directory that the agent makes.
-A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
-#: What counts from the start of an agent on.
-OF_THE_START: Final = ("hostname", "procfs_path", "sysfs_path", "rootfs_path")
 
 
 class Missing(Enum):
@@ -28,7 +23,10 @@ class Setting:
     `check` returns the value to use, or raises `ValueError`; `expected` says what it wants, in
     words that end the sentence "expected …" (`UnfitError` says it of one part). `default` is as it would stand in the file, and goes
     through `check` too. `example` is for a sample where there is no default to show. Of one that
-    `hides` a wrong value is never shown: it may be the secret itself, in the place of its file.
+    `hides` a wrong value is never shown: it may be the secret itself, in the place of its file. One
+    that `is_written_to` names a directory that the agent makes. One that `takes_restart` cannot be
+    changed while an agent runs: its files are open, its lock is held, and its name and its way to
+    the host are those that it began with.
     """
 
     name: str
@@ -40,25 +38,13 @@ class Setting:
     default: object = Missing.REQUIRED
     example: object = None
     hides: bool = False
+    is_written_to: bool = False
+    takes_restart: bool = False
 
     @property
     def is_required(self) -> bool:
         """Whether the file must set it."""
         return self.default is Missing.REQUIRED
-
-    @property
-    def is_written_to(self) -> bool:
-        """Whether it names a directory that the agent makes, and writes to."""
-        return self.expected == A_DIRECTORY
-
-    @property
-    def takes_restart(self) -> bool:
-        """Whether an agent that runs cannot change it.
-
-        Its files are open, its lock is held, and its name and its way to the host are those that it
-        began with.
-        """
-        return self.is_written_to or self.name in OF_THE_START
 
     @property
     def about(self) -> str:

@@ -17,7 +17,7 @@ from pattoo_mp.config.choices import (
     patterns,
     some_patterns,
 )
-from pattoo_mp.config.setting import A_DIRECTORY, Setting
+from pattoo_mp.config.setting import Setting
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS: Final = ("text", "json")
 _MOST_JITTER_S: Final = 3600
 _MOST_FAILOVER_S: Final = 86_400
+
+_A_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
 _AN_INTERVAL: Final = f"a number of seconds from {checks.MIN_INTERVAL_S} to {checks.MAX_INTERVAL_S}, in whole milliseconds"
 
@@ -79,25 +81,25 @@ FILES: Final = tuple(dict.fromkeys(file for file, _ in SECTIONS))
 
 SETTINGS: Final = (
     Setting(
-        "log_directory", "pattoo", SHARED_FILE, checks.path, A_DIRECTORY,
+        "log_directory", "pattoo", SHARED_FILE, checks.path, _A_DIRECTORY,
         "Where pattoo.log is written.",
-        example="/var/log/pattoo",
+        example="/var/log/pattoo", is_written_to=True, takes_restart=True,
     ),
     Setting(
-        "cache_directory", "pattoo", SHARED_FILE, checks.path, A_DIRECTORY,
+        "cache_directory", "pattoo", SHARED_FILE, checks.path, _A_DIRECTORY,
         "Where polls wait for the server.",
-        example="/var/cache/pattoo",
+        example="/var/cache/pattoo", is_written_to=True, takes_restart=True,
     ),
     Setting(
-        "daemon_directory", "pattoo", SHARED_FILE, checks.path, A_DIRECTORY,
+        "daemon_directory", "pattoo", SHARED_FILE, checks.path, _A_DIRECTORY,
         "Where the agent's identity is kept.",
-        example="/var/lib/pattoo",
+        example="/var/lib/pattoo", is_written_to=True, takes_restart=True,
     ),
     Setting(
-        "system_daemon_directory", "pattoo", SHARED_FILE, checks.optional(checks.path), A_DIRECTORY,
+        "system_daemon_directory", "pattoo", SHARED_FILE, checks.optional(checks.path), _A_DIRECTORY,
         "Where the PID file and the status socket are kept: stop the agent before you change it, or "
         "it is not found. The default is daemon_directory.",
-        default=None, example="/run/pattoo",
+        default=None, example="/run/pattoo", is_written_to=True, takes_restart=True,
     ),
     Setting(
         "log_level", "pattoo", SHARED_FILE, checks.one_of(_LOG_LEVELS), f"one of {', '.join(_LOG_LEVELS)}",
@@ -252,22 +254,22 @@ SETTINGS: Final = (
         "hostname", PROGRAM, AGENT_FILE, checks.optional(addresses.host), "a host name",
         "The host's name to the server; another one begins new charts. The default is the full name that "
         "the system tells.",
-        default=None, example="web1.example.org",
+        default=None, example="web1.example.org", takes_restart=True,
     ),
     Setting(
         "procfs_path", PROGRAM, AGENT_FILE, checks.path, _SEEN,
         "The host's /proc, for an agent in a container.",
-        default="/proc",
+        default="/proc", takes_restart=True,
     ),
     Setting(
         "sysfs_path", PROGRAM, AGENT_FILE, checks.path, _SEEN,
         "The host's /sys, for an agent in a container.",
-        default="/sys",
+        default="/sys", takes_restart=True,
     ),
     Setting(
         "rootfs_path", PROGRAM, AGENT_FILE, checks.path, _SEEN,
         "The host's /, for an agent in a container.",
-        default="/",
+        default="/", takes_restart=True,
     ),
     *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
     *_filter("filesystems", "types of file systems", "squashfs"),

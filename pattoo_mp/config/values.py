@@ -6,7 +6,7 @@ It is all of the configuration that the agent's processes hold. What reads and c
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,8 +24,6 @@ _USUAL_JITTER_S = 60.0
 _JITTERS = 4
 #: Fields of a `Config` that do not have the name of their setting.
 FIELDS: Final = {"ip_address": "host", "ip_bind_port": "port", "polling_interval": "interval_ms"}
-#: How the names of settings end that are paths.
-_PATHS = ("_directory", "_file", "_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +132,15 @@ class Config:
         return {name: _as_sent(value) for name, value in asdict(self).items()}
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Config:
+    def of(cls, sent: Mapping[str, Any]) -> Config:
         """Read what `fields` made."""
-        paths = {n: Path(path) for n, path in fields.items() if path and n.endswith(_PATHS)}
-        lists = {name: tuple(words) for name, words in fields.items() if isinstance(words, list)}
-        return cls(**{**fields, **paths, **lists})
+        paths = {name: Path(path) for name, path in sent.items() if path and name in _PATHS}
+        lists = {name: tuple(words) for name, words in sent.items() if isinstance(words, list)}
+        return cls(**{**sent, **paths, **lists})
+
+
+#: Fields that are paths, by their declaration.
+_PATHS: Final = {field.name for field in fields(Config) if "Path" in str(field.type)}
 
 
 def _as_sent(value: object) -> object:
