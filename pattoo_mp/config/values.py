@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 #: simulation (docs/fleet.md).
 _USUAL_JITTER_S = 60.0
 _JITTERS = 4
-#: Fields of a `Config` that do not have the name of their setting.
-FIELDS: Final = {"ip_address": "host", "ip_bind_port": "port", "polling_interval": "interval_ms"}
+#: The field of a `Config` that does not have the name of its setting: nor has it its unit.
+FIELDS: Final = {"polling_interval": "interval_ms"}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings, checked. `host`, `port` and `interval_ms` are what `FIELDS` says."""
+    """The settings, checked, by their names; `interval_ms` is what `FIELDS` says."""
 
     log_directory: Path
     cache_directory: Path
@@ -36,8 +36,8 @@ class Config:
     system_daemon_directory: Path
     log_level: str
     language: str
-    host: str
-    port: int
+    ip_address: str
+    ip_bind_port: int
     interval_ms: int
     intervals: dict[str, int]
     encrypted: bool
@@ -100,8 +100,8 @@ class Config:
 
     @property
     def server_urls(self) -> tuple[str, ...]:
-        """`servers`, or what `host` and `port` name."""
-        return self.servers or (urls.url(self.host, self.port),)
+        """`servers`, or what `ip_address` and `ip_bind_port` name."""
+        return self.servers or (urls.url(self.ip_address, self.ip_bind_port),)
 
     @property
     def needs_tls(self) -> bool:

@@ -67,7 +67,7 @@ def test_what_changes_is_named(files: Path) -> None:
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: 19"))
     new, changed = reader.answer(apart.read_anew(files, running))
-    assert (new.port, changed) == (19, ("ip_bind_port",))
+    assert (new.ip_bind_port, changed) == (19, ("ip_bind_port",))
     elsewhere = config_in(files.parent / "elsewhere")
     with pytest.raises(ConfigError) as ours:
         change.read_anew(files, elsewhere)

@@ -30,7 +30,7 @@ def test_credentials_go_out_with_tls_or_stay_on_this_host(servers: tuple[str, ..
 @pytest.mark.parametrize(
     ("settings", "server"),
     [({"servers": ("https://x", "http://y:80/z")}, "http://y:80/z"),
-     ({"host": "192.0.2.1", "port": 20201}, "http://192.0.2.1:20201"),
+     ({"ip_address": "192.0.2.1", "ip_bind_port": 20201}, "http://192.0.2.1:20201"),
      ({"servers": ("http://localhost.example.org",)}, "http://localhost.example.org")],
 )  # fmt: skip
 def test_credentials_never_go_out_in_the_clear(settings: dict[str, object], server: str) -> None:

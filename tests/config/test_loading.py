@@ -74,7 +74,7 @@ def test_defaults_stand_for_what_is_left_out(files: Files) -> None:
     """Only the three directories are required."""
     files.agent = {}
     loaded = files.load()
-    assert (loaded.host, loaded.port) == ("localhost", 20201)
+    assert (loaded.ip_address, loaded.ip_bind_port) == ("localhost", 20201)
     assert loaded.interval_ms == 300_000
     assert loaded.log_level == "info"
     assert loaded.system_daemon_directory == loaded.daemon_directory
@@ -187,7 +187,7 @@ def test_posts_are_further_apart_where_any_family_is_polled_more_than_once_a_sec
 def test_host_names_and_addresses_work(files: Files, host: str) -> None:
     """IPv4, IPv6 and names."""
     files.shared["pattoo_agent_api"] = {"ip_address": host}
-    assert files.load().host == host
+    assert files.load().ip_address == host
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ def test_the_later_shared_file_wins(files: Files) -> None:
     later = files.directory / "pattoo_agent.yaml"
     later.write_text("pattoo_agent_api:\n  ip_address: new\nother: 1\n")
     loaded = files.load()
-    assert (loaded.host, loaded.port) == ("new", 20201)
+    assert (loaded.ip_address, loaded.ip_bind_port) == ("new", 20201)
     later.write_text("something_else:\n  a: 1\n")
-    assert files.load().host == "old"
+    assert files.load().ip_address == "old"
     later.write_text("pattoo_agent_api:\n  ip_bind_port: 0\n")
     (problem,) = files.problems()
     assert problem.startswith(str(later))

@@ -156,7 +156,7 @@ def test_a_worker_that_starts_later_is_not_waited_for(rig: Rig) -> None:
     collector, uploader = rig.workers
     uploader.close_link()
     uploader.pid = 0
-    rig.found = replace(rig.found, port=10)
+    rig.found = replace(rig.found, ip_bind_port=10)
     rig.reload()
     assert rig.waiting_for == ["collector"]
     collector.pid = 0
@@ -169,7 +169,7 @@ def test_a_worker_that_starts_later_is_not_waited_for(rig: Rig) -> None:
 def test_a_worker_whose_end_nobody_has_noticed_yet_does_no_harm(rig: Rig) -> None:
     """Its link is broken; the other one is told."""
     rig.far[0].close()
-    rig.found = replace(rig.found, port=10)
+    rig.found = replace(rig.found, ip_bind_port=10)
     rig.reload()
     assert len(rig.far[1].receive()) == 1
 

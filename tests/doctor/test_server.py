@@ -29,7 +29,7 @@ def test_a_server_that_is_well_tells_its_time(settings: Config) -> None:
     """Ours, for it runs on this host."""
     asked = ask(settings)
     assert asked.error == ""
-    assert asked.url == f"http://127.0.0.1:{settings.port}/pattoo/api/v1/agent/status"
+    assert asked.url == f"http://127.0.0.1:{settings.ip_bind_port}/pattoo/api/v1/agent/status"
     assert asked.ahead_s == pytest.approx(0, abs=3)
 
 

@@ -135,7 +135,7 @@ def test_a_sample_begins_a_configuration(make_agent: MakeAgent) -> None:
     agent = make_agent()
     for name in FILES:
         agent.write(name, agent.run("--sample-config", "--file", name).stdout)
-    assert loading.check(agent.configuration).port == 20201
+    assert loading.check(agent.configuration).ip_bind_port == 20201
     both = agent.run("--sample-config")
     assert both.returncode == 0
     assert all(f"# ---------- {name} ----------\n" in both.stdout for name in FILES)

@@ -38,7 +38,7 @@ class Process:
         self.link, theirs = Link.pair()
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(theirs, config_in(home, port=port))
+            self._be(theirs, config_in(home, ip_bind_port=port))
         theirs.close()
         self._heard: list[Message] = []
         self.status: int | None = None
@@ -218,7 +218,7 @@ def test_another_server_gets_what_waits_and_what_comes(
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
-    uploader.link.send(Kind.SETTINGS, 7, config_in(home, port=elsewhere.port).fields())
+    uploader.link.send(Kind.SETTINGS, 7, config_in(home, ip_bind_port=elsewhere.port).fields())
     uploader.wait_to_hear(Kind.APPLIED, 7)
     uploader.give(2)
     wait_for(lambda: elsewhere.timestamps() == [1, 2], what="both polls")
@@ -232,7 +232,9 @@ def test_other_limits_of_the_spool_hold_from_the_next_poll_on(home: Path, start:
     uploader.give(1)
     uploader.give(2)
     uploader.wait_to_hear(Kind.KEPT, 2)
-    uploader.link.send(Kind.SETTINGS, 1, config_in(home, port=NOWHERE, spool_max_age=1).fields())
+    uploader.link.send(
+        Kind.SETTINGS, 1, config_in(home, ip_bind_port=NOWHERE, spool_max_age=1).fields()
+    )
     uploader.give(2000)
     uploader.link.send(Kind.CLOSE)
     assert uploader.end() == 0
