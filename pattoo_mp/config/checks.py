@@ -6,7 +6,6 @@ Those of lists and mappings are in `choices.py`.
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,13 +48,9 @@ def one_of(words: Sequence[str]) -> Callable[[object], str]:
     return check
 
 
-def language(value: object) -> str:
-    """Take the code of a language."""
-    if not isinstance(value, str) or not re.fullmatch(
-        r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*", value
-    ):
-        raise ValueError
-    return value
+def of_others(value: object) -> str:
+    """Take anything, as text that a message can carry: nobody here goes by it."""
+    return value if isinstance(value, str) and value.isascii() else ascii(value)
 
 
 def interval_ms(value: object) -> int:

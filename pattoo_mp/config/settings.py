@@ -107,8 +107,8 @@ SETTINGS: Final = (
         default="info",
     ),
     Setting(
-        "language", "pattoo", SHARED_FILE, checks.language, "a language code such as en",
-        "The language of other pattoo programs; this agent only checks it.",
+        "language", "pattoo", SHARED_FILE, checks.of_others, "a language code such as en",
+        "The language of other pattoo programs; this agent has none, and takes any.",
         default="en",
     ),
     Setting(

@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -346,6 +347,13 @@ def test_a_file_that_is_a_directory_is_refused(files: Files) -> None:
     (files.directory / "pattoo.yaml").unlink()
     (files.directory / "pattoo.yaml").mkdir()
     assert "cannot be read (Is a directory)" in refused(files.directory)[0]
+
+
+@pytest.mark.parametrize("value", ["de_AT", "", "\ud800", False, 5, ["en"], {"a": 1}])
+def test_any_language_is_accepted(files: Files, value: object) -> None:
+    """It is that of other programs (and YAML takes Norwegian, no, for false): no reason not to start."""
+    files.shared["pattoo"]["language"] = value
+    msgpack.packb(files.load().fields())
 
 
 @pytest.mark.parametrize("value", ["relative/path", "", " ", 5, ["/x"], True, "/a\0b"])

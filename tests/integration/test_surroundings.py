@@ -87,7 +87,7 @@ def bad_configurations() -> list[tuple[str, str]]:
         '"\\0"',
     ]
     settings = {
-        "pattoo.yaml": ["log_directory", "cache_directory", "daemon_directory", "log_level", "language"],
+        "pattoo.yaml": ["log_directory", "cache_directory", "daemon_directory", "log_level"],
         f"{NAME}.yaml": ["polling_interval", "spool_max_bytes", "spool_max_age", "poling_interval"],
     }  # fmt: skip
     made: list[tuple[str, str]] = []
