@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -47,7 +48,9 @@ class _Ready:
     def tell(self) -> None:
         """Tell it, once."""
         if self._descriptor is not None:
-            os.write(self._descriptor, READY)
+            # Who waited may be gone: ended by Ctrl-C, or with the connection that it came by.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._descriptor, READY)
         self._let_go()
 
     def _let_go(self) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.outcome import outcome
+from pattoo_mp.cli.outcome import outcome, printed
 from pattoo_mp.cli.verbs import OPTIONS, VERBS
 from pattoo_mp.model import PROGRAM
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Do what the command line asks; return the exit status."""
     arguments = _parse(argv)
-    return outcome(lambda: arguments.verb.run(arguments))
+    return outcome(lambda: printed(lambda: arguments.verb.run(arguments)))
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 def outcome(do: Callable[[], int]) -> int:
     """Do it; return the exit status."""
     try:
+        return do()
+    except ConfigError as error:
+        for problem in error.problems:
+            _complain(problem)
+        return BAD_USAGE
+    except PattooError as error:
+        _complain(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def printed(do: Callable[[], int]) -> int:
+    """Do what prints to stdout; return the exit status, also where that cannot be printed."""
+    try:
         status = do()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -29,15 +44,6 @@ def outcome(do: Callable[[], int]) -> int:
             raise
         _complain("the output: no space left on its device; expected room for what is printed")
         _close_output()
-        return FAILED
-    except ConfigError as error:
-        for problem in error.problems:
-            _complain(problem)
-        return BAD_USAGE
-    except PattooError as error:
-        _complain(str(error))
-        return FAILED
-    except KeyboardInterrupt:
         return FAILED
     return status
 

@@ -321,6 +321,24 @@ def test_a_start_that_cannot_succeed_says_why(make_agent: MakeAgent) -> None:
     assert agent.processes() == []
 
 
+def test_an_agent_outlives_a_start_that_was_given_up(make_agent: MakeAgent) -> None:
+    """Ctrl-C, or a connection that is gone, before polls flow: it polls, and can be stopped."""
+    agent = make_agent()
+    told, tell = os.pipe()
+    with subprocess.Popen(
+        [*agent.command, "--foreground", "--ready-fd", str(tell)], env=agent.env(),
+        start_new_session=True, pass_fds=[tell], stderr=subprocess.PIPE, text=True,
+    ) as control:  # fmt: skip
+        os.close(tell)
+        os.close(told)
+        wait_for(lambda: agent.pid, what="its lock")
+        wait_for(lambda: agent.status()["polls"]["in_spool"] > 2, what="polls that are kept")
+        agent.stop()
+        assert control.communicate(timeout=20) == (None, "")
+    assert control.returncode == 0
+    assert "by an error" not in agent.log
+
+
 def test_the_collector_is_replaced_when_it_is_killed(make_agent: MakeAgent) -> None:
     """SIGKILL of the collector costs a few ticks, which are counted, and nothing else."""
     agent = make_agent()
