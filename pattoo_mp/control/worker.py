@@ -99,16 +99,15 @@ class Worker:
         if self.alive:
             os.kill(self.pid, number)
 
-    def reap(self) -> str:
-        """How the process has ended, in words; empty as long as it has not."""
+    def reap(self) -> int | None:
+        """The exit status of the process, or minus the signal that ended it; None if none has ended."""
         if not self.alive:
-            return ""
+            return None
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid == 0:
-            return ""
+            return None
         self.pid = 0
-        code = os.waitstatus_to_exitcode(status)
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return os.waitstatus_to_exitcode(status)
 
     def note_death(self, how: str) -> None:
         """Keep why the process ended, or why there is none, and plan when to start the next one."""
@@ -131,6 +130,18 @@ class Worker:
             self.link.close()
             self.link = None
         self.troubles = {}
+
+
+def ending(code: int) -> str:
+    """How a process has ended, in words, by what `Worker.reap` gives."""
+    return f"signal {_signal_name(-code)}" if code < 0 else f"exit status {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time signals
+        return str(number)
 
 
 def _run(role: Role, link: Link, parent: int, in_child: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.control.silence import Silence
-from pattoo_mp.control.worker import Worker
+from pattoo_mp.control.worker import Worker, ending
 from pattoo_mp.errors import StartError
 from pattoo_mp.link import LinkClosedError
 
@@ -168,17 +168,17 @@ class Workers:
 
     def _bury(self, worker: Worker) -> None:
         """Note the end of a process, after its last words."""
-        how = worker.reap()
-        if not how:
+        code = worker.reap()
+        if code is None:
             return
         while self._listen(worker):
             pass
-        worker.note_death(how)
+        worker.note_death(ending(code))
         if worker is self.uploader:
             # One that was told of the end, and not killed, could not keep what it still had in hand;
             # nor could another. What was never given to it is for another to keep.
             in_hand = self._relay.closed and self._relay.channel.leased
-            self._gave_up = bool(in_hand) and how.startswith("exit")
+            self._gave_up = bool(in_hand) and code >= 0
             self._relay.uploader_gone()
         if not self.are_stopping:
             _LOG.warning("The %s ended (%s).", worker.role.name, worker.last_death)

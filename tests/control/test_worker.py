@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import signal
 from pathlib import Path
 
 import pytest
 
-from pattoo_mp.control.worker import Role, Worker
+from pattoo_mp.control.worker import Role, Worker, ending
 from tests.support.unprivileged import as_nobody
+from tests.support.waiting import wait_for
 
 WORKER = Role("uploader", lambda _: None, signal.SIGKILL)
 
@@ -40,3 +42,23 @@ def held() -> tuple[set[Path], set[int]]:
 def test_a_start_that_fails_leaves_nothing(limit: int, left: int, why: str) -> None:
     """No descriptor, and no signal that is held back."""
     assert as_nobody(lambda: short_of(limit, left)) == f"{why}, the same"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, 40, signal.SIGRTMAX])
+def test_an_end_by_any_signal_is_told(number: int) -> None:
+    """Most of the real-time signals have no name."""
+    worker = Worker(Role("uploader", lambda _: signal.pause(), signal.SIGKILL))
+    worker.start(lambda: None)
+    os.kill(worker.pid, number)
+    told: list[str] = []
+
+    def ended() -> bool:
+        code = worker.reap()
+        if code is not None:
+            told.append(ending(code))
+        return code is not None
+
+    wait_for(ended, what="its end")
+    worker.close_link()
+    expected = {40: "40", signal.SIGRTMAX: "SIGRTMAX", signal.SIGKILL: "SIGKILL"}[number]
+    assert told == [f"signal {expected}"]
