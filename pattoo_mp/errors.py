@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def where_and_why(error: OSError) -> str:
+    """The beginning of a line about an error of the system: the file that it is about, and its words."""
+    return f"{error.filename or 'system'}: {error.strerror}"
+
+
 class PattooError(Exception):
     """Base of all errors that are told to a person in one line."""
 

@@ -30,7 +30,7 @@ from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.control.worker import Role
-from pattoo_mp.errors import PattooError, StartError
+from pattoo_mp.errors import PattooError, StartError, where_and_why
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _hindrances_told(config: Config) -> Iterator[None]:
 
 
 def _start_error(error: OSError) -> StartError:
-    what = f"{error.filename or 'system'}: {error.strerror}"
-    return StartError(f"{what}; expected a file that the agent may use")
+    return StartError(f"{where_and_why(error)}; expected a file that the agent may use")
 
 
 def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:

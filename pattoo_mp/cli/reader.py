@@ -16,7 +16,7 @@ import msgpack
 
 from pattoo_mp.control.child import end
 from pattoo_mp.control.parent import die_with
-from pattoo_mp.errors import ConfigError
+from pattoo_mp.errors import ConfigError, where_and_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,8 +181,7 @@ def _be_asked(question: Callable[[], object], answer_to: int, parent: int) -> No
         except ConfigError as error:
             answer = {"problems": error.problems}
         except OSError as error:
-            what = f"{error.filename or 'system'}: {error.strerror}"
-            answer = {"problems": [f"{what}; expected files that can be read"]}
+            answer = {"problems": [f"{where_and_why(error)}; expected files that can be read"]}
         except Exception:  # noqa: BLE001 - the outermost of a process: the parent logs it
             answer = {"defect": traceback.format_exc()}
         with open(answer_to, "wb") as file:

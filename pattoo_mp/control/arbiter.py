@@ -17,7 +17,7 @@ from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.silence import SILENCE_S
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.workers import Workers
-from pattoo_mp.errors import PattooError
+from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.plural import counted
 from pattoo_mp.wakeup import Wakeup
 
@@ -162,11 +162,13 @@ class Arbiter:
         if time.monotonic() < self._kept_at + _KEEP_S:
             return
         self._kept_at = time.monotonic()
-        try:
-            self._keep_lock()
-            self._door.keep()
-        except (OSError, PattooError) as error:
-            _LOG.error("%s", error)
+        for keep in (self._keep_lock, self._door.keep):
+            try:
+                keep()
+            except PattooError as error:
+                _LOG.error("%s", error)
+            except OSError as error:
+                _LOG.error("%s; expected a place that the agent may use", where_and_why(error))
 
     def _reopen_log(self) -> None:
         """Open the log anew, and let the workers do so: an idle one would keep the old file."""
@@ -206,8 +208,8 @@ class Arbiter:
         if not self._workers.are_stopping:
             return False
         if time.monotonic() >= self._stop_by:
-            late = " and ".join(self._workers.names_alive)
-            _LOG.error("The %s did not end within %g s of a stop; it is killed.", late, STOP_S)
+            for name in self._workers.names_alive:
+                _LOG.error("The %s did not end within %g s of a stop; it is killed.", name, STOP_S)
             return True
         return not self._workers.any_left
 

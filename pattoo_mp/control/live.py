@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pattoo_mp.errors import ConfigError
+from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
 
@@ -143,8 +143,7 @@ class LiveConfig:
         except ConfigError as error:
             self._refuse(error.problems)
         except OSError as error:
-            what = f"{error.filename or 'system'}: {error.strerror}"
-            self._refuse([f"{what}; expected a file that the agent may use"])
+            self._refuse([f"{where_and_why(error)}; expected a file that the agent may use"])
         else:
             self._accept(*renewal, workers)
         return True

@@ -36,25 +36,52 @@ class PidLock:
     """The lock of a running control process, given up when the process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock and write our process id. Raises `AlreadyRunningError`, `StartError`."""
+        """Take the lock and write our process id. Raises `AlreadyRunningError`, `StartError`.
+
+        A disk without room for the number is no error: it is the lock that counts.
+        """
         self._path = path
         self._descriptor = _taken(path)
+        self._has_number = False
+        with suppress(OSError):
+            self._write_number()
 
     def keep(self) -> None:
         """Make the file again if somebody removed it: without it nobody finds this process.
 
-        Raises as the constructor does.
+        Raises as the constructor does, and `OSError` if there is no room for the number, or if
+        nobody can tell now whether the file is there.
         """
-        with suppress(OSError):
+        if not self._is_in_place():
+            removed, self._descriptor = self._descriptor, _taken(self._path)
+            os.close(removed)
+            # In case it was put back just now, and is the same file: the lock went with that (fcntl(2)).
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._has_number = False
+            _LOG.warning(
+                "%s was removed; it is made again, or --status and --stop would find nobody.",
+                self._path,
+            )
+        if not self._has_number:
+            self._write_number()
+
+    def _is_in_place(self) -> bool:
+        """Whether the path leads to the file that we hold."""
+        try:
             # Not by opening it: to close it again would drop our lock (fcntl(2)).
-            if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
-                return
-        _LOG.warning(
-            "%s was removed; it is made again, or --status and --stop would find nobody.",
-            self._path,
-        )
-        removed, self._descriptor = self._descriptor, _taken(self._path)
-        os.close(removed)
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _write_number(self) -> None:
+        """Over what is there, and only then cut: a full disk has no other room than that."""
+        number = f"{os.getpid()}\n".encode()
+        try:
+            os.pwrite(self._descriptor, number, 0)
+            os.ftruncate(self._descriptor, len(number))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
+        self._has_number = True
 
     def release(self) -> None:
         """Empty the file and give the lock up."""
@@ -75,12 +102,6 @@ def _taken(path: Path) -> int:
         raise AlreadyRunningError(
             f"the agent runs already, as process {holder(path) or 'unknown'}"
         ) from error
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    except OSError as error:
-        os.close(descriptor)
-        raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
     return descriptor
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -175,18 +176,56 @@ def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
             process.communicate(timeout=20)
 
 
-def test_a_disk_without_room_for_the_number_is_told(home: Path) -> None:
-    """Of a start, and where the file was removed; no descriptor is left of it."""
+def test_a_disk_without_room_for_the_number_hinders_nobody(home: Path) -> None:
+    """It is the lock that counts; the number is written when there is room."""
+    path = home / "x.pid"
 
     def full() -> str:
-        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        with pytest.raises(StartError) as caught:
-            PidLock(home / "x.pid")
-        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-        return str(caught.value)
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+        lock = PidLock(path)
+        assert holder_seen_by_another(path) == os.getpid()
+        with pytest.raises(OSError, match="File too large"):
+            lock.keep()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        lock.keep()
+        return path.read_text()
 
-    assert in_child(full) == f"{home}/x.pid: File too large; expected a PID file to write"
+    assert int(in_child(full))
+
+
+def test_a_file_that_nobody_can_look_at_is_not_taken_for_removed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file server that stumbles: to open the same file again, and close it, would drop the lock."""
+    lock = PidLock(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", stumble)
+        with pytest.raises(OSError, match="Stale file handle"):
+            lock.keep()
+    lock.keep()
+    assert holder_seen_by_another(path) == os.getpid()
+    lock.release()
+
+
+def test_a_file_that_was_put_back_is_held(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gone when it was looked for, and there again when it was opened: the lock is on it."""
+    lock = PidLock(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(PidLock, "_is_in_place", lambda _: False)
+        lock.keep()
+    assert holder_seen_by_another(path) == os.getpid()
+    lock.release()
+
+
+def stumble(_: Path) -> None:
+    """Fail as a file server does."""
+    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def holder_seen_by_another(path: Path) -> int:
+    """Who holds the lock, asked by a process that does not."""
+    return int(in_child(lambda: str(holder(path) or 0)))
 
 
 def test_a_lock_that_somebody_else_has_taken_leaves_no_descriptor(home: Path) -> None:
