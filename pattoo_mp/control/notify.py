@@ -45,6 +45,7 @@ class Notifier:
         self._is_ready = False
         self._told_ready = False
         self._is_reloading = False
+        self._is_stopping = False
         self._failed = False
 
     @classmethod
@@ -59,7 +60,7 @@ class Notifier:
     def wake_at(self) -> float:
         """When the loop must turn for systemd's sake, on the monotonic clock; maybe never."""
         is_awaited = self._has_watchdog or not self._told_ready
-        return self._due_at if self._address and is_awaited else _NEVER
+        return self._due_at if self._is_heard and is_awaited else _NEVER
 
     def ready(self) -> None:
         """Polls are kept: tell it at the next beat."""
@@ -84,7 +85,7 @@ class Notifier:
     def beat(self, status: Callable[[], dict[str, Any]]) -> None:
         """Tell what is due. The loop calls this at each turn, so a loop that hangs is silent."""
         now = time.monotonic()
-        if not self._address or now < self._due_at:
+        if not self._is_heard or now < self._due_at:
             return
         said = status()
         lines = [f"STATUS={sentence(said)}"]
@@ -96,6 +97,10 @@ class Notifier:
         self._told_ready |= is_told and "READY=1" in lines
         self._due_at = now + (self._every_s if is_told else _TRY_AGAIN_S)
 
+    @property
+    def _is_heard(self) -> bool:
+        return bool(self._address) and not self._is_stopping
+
     def _may_be_ready(self, said: dict[str, Any]) -> bool:
         if self._told_ready or self._is_reloading:
             return False
@@ -103,7 +108,7 @@ class Notifier:
 
     def stopping(self) -> None:
         """The end has begun, and is bounded; from now on systemd listens to no beat."""
-        self._due_at = _NEVER
+        self._is_stopping = True
         self._send(["STOPPING=1", "STATUS=Stopping: what was polled is kept first."])
 
     def _send(self, lines: list[str]) -> bool:
