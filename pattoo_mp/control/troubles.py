@@ -74,9 +74,10 @@ def _of_workers(status: Status) -> list[Trouble]:
     found = []
     now_ms = status["now_ms"]
     lately_ms = _lately_ms(status)
-    is_new = now_ms < status["control"]["started_ms"] + _START_MS
+    # A time that is to come is of a clock that was set back since.
+    is_new = 0 <= now_ms - status["control"]["started_ms"] < _START_MS
     for name, worker in status["workers"].items():
-        deaths = [death_ms for death_ms in worker["deaths_ms"] if death_ms >= lately_ms]
+        deaths = [death_ms for death_ms in worker["deaths_ms"] if lately_ms <= death_ms <= now_ms]
         if len(deaths) >= _DEATHS:
             found.append(trouble(Code.WORKER_DIES, name, deaths[0]))
         elif not worker["pid"] and (deaths or not is_new):

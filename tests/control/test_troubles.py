@@ -108,6 +108,14 @@ def test_a_worker_that_is_about_to_be_started_is_none() -> None:
     assert codes(control=new, workers=collector(pid=0, deaths_ms=[NOON_MS])) == ["worker_gone"]
 
 
+def test_a_clock_that_was_set_back_makes_no_trouble_and_hides_none() -> None:
+    """Deaths and a start that are to come: nobody died of late, and nobody is new."""
+    ahead = NOON_MS + 60 * MINUTE_MS
+    assert codes(workers=collector(deaths_ms=[ahead, ahead, ahead])) == []
+    gone = collector(pid=0, deaths_ms=[ahead])
+    assert codes(control={"started_ms": ahead}, workers=gone) == ["worker_gone"]
+
+
 def test_a_worker_that_ended_three_times_of_late_is_one() -> None:
     """Twice may be an accident. Whether it is there at this moment does not matter."""
     deaths_ms = [NOON_MS - n * MINUTE_MS for n in (4, 3, 2)]

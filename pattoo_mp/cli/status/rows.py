@@ -85,11 +85,13 @@ def _process(status: Status, before: Status | None, *place: str) -> str:
         cpu_s, since_ms = earlier["cpu_s"], status["now_ms"] - (before or status)["now_ms"]
     else:
         cpu_s, since_ms = 0.0, status["now_ms"] - process["started_ms"]
-    share = (process["cpu_s"] - cpu_s) / max(1, since_ms) * 1000
-    return (
+    text = (
         f"process {process['pid']} since {time(process['started_ms'])}, "
-        f"{units.size(process['memory_bytes'])}, {share:.1%} CPU"
+        f"{units.size(process['memory_bytes'])}"
     )
+    if since_ms <= 0:
+        return text  # the clock was set back: nobody knows for how long it has run
+    return f"{text}, {(process['cpu_s'] - cpu_s) * 1000 / since_ms:.1%} CPU"
 
 
 def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:

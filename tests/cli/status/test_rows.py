@@ -124,6 +124,11 @@ def test_the_use_of_the_processor_is_that_since_the_last_look() -> None:
     assert told["Uploader"] == "1.0% CPU"
 
 
+def test_a_clock_that_was_set_back_makes_nobody_busy() -> None:
+    """A process that began at a time that is to come: nobody knows for how long it has run."""
+    assert report(control={"started_ms": NOON_MS + 3_600_000})["Control"].endswith(" MB")
+
+
 def test_troubles_of_workers_follow() -> None:
     """What the host does not give, on one line whatever its name; and a disk that takes nothing."""
     told = report(
