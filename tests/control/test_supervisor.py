@@ -58,6 +58,18 @@ def test_an_old_note_goes_when_nobody_supervises(path: Path, missing: str) -> No
     assert not path.exists()
 
 
+def test_a_note_that_cannot_be_made_hinders_nobody(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The agent polls without it; the log says what a later command cannot do."""
+    path.mkdir(parents=True)
+    note_supervisor(path, ENVIRONMENT)
+    (message,) = caplog.messages
+    assert message.endswith(
+        "; --start and --stop cannot ask the supervisor, which may start what they end."
+    )
+
+
 def test_no_note_to_remove_is_no_error(path: Path) -> None:
     """Most agents never had one."""
     note_supervisor(path, {})

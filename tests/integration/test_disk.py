@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.test_faults import assert_unbroken
 from tests.support import shim
+from tests.support.agent import NAME
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -29,15 +30,37 @@ def mount(*words: str | Path) -> bool:
     return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
 
 
+@contextlib.contextmanager
+def small(directory: Path) -> Iterator[Path]:
+    """A file system of 1 MB in the place of a directory."""
+    directory.mkdir()
+    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", directory):
+        pytest.skip("only root may mount, and not everywhere")
+    yield directory
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Path]:
-    """A file system of 1 MB in the place of the cache directory."""
-    cache = home / "cache"
-    cache.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", cache):
-        pytest.skip("only root may mount, and not everywhere")
-    yield cache
-    subprocess.run(["umount", "--lazy", cache], check=True)
+    """One for the cache directory."""
+    with small(home / "cache") as cache:
+        yield cache
+
+
+@pytest.fixture
+def small_daemon_disk(home: Path) -> Iterator[Path]:
+    """One for the daemon directory."""
+    with small(home / "daemon") as daemon:
+        yield daemon
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on it; gives the file that takes it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return filler
 
 
 def in_trouble(agent: Agent) -> bool:
@@ -63,10 +86,7 @@ def test_a_full_disk_stops_no_poll(
     """With no room polls wait in the channel, and it is said; with room again all arrive."""
     agent = make_agent(port=server.port)
     agent.start()
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
+    filler = fill(small_disk)
     wait_for(lambda: in_trouble(agent), 60, "the trouble")
     before = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
@@ -101,6 +121,24 @@ def test_a_read_only_disk_stops_no_poll(
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert_recovered(agent, server)
+
+
+def test_an_agent_starts_without_room_for_its_number(
+    make_agent: MakeAgent, server: PattooServer, small_daemon_disk: Path
+) -> None:
+    """After an end in order the PID file is empty. It is held all the same, and filled when it can be."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    agent.stop()
+    filler = fill(small_daemon_disk)
+    agent.start()
+    number = small_daemon_disk / "pid" / f"{NAME}.pid"
+    assert number.read_text() == ""
+    wait_for(server.timestamps, what="a post")
+    filler.unlink()
+    wait_for(lambda: number.read_text() == f"{agent.pid}\n", what="the number")
+    assert agent.run("--status").returncode == 0
+    agent.stop()
 
 
 def test_a_sync_of_five_seconds_delays_no_poll(
