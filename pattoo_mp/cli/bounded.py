@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.config import loading
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.collect.timelimit import only
+from pattoo_mp.timelimit import only
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.source import Sample, Shape, Source

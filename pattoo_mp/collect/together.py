@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.collect.timelimit import TimeLimited
+from pattoo_mp.timelimit import TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

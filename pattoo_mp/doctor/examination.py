@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config.loading import config_of
 from pattoo_mp.doctor import (
@@ -25,6 +24,7 @@ from pattoo_mp.doctor import (
 )
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
+from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

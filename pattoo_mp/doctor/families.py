@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.timelimit import NoAnswerError
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.plural import counted
+from pattoo_mp.timelimit import NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

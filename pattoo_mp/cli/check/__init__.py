@@ -14,13 +14,13 @@ from pattoo_mp.cli.check.text import lines
 from pattoo_mp.cli.for_programs import told_in_json
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.cli.terminal import show_any_letter
-from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.config import directories, loading
 from pattoo_mp.config.directories import State
 from pattoo_mp.config.home import as_named, config_directory
 from pattoo_mp.config.reading import Reading
 from pattoo_mp.doctor import server
 from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     import argparse

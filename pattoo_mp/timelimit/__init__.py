@@ -13,8 +13,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from pattoo_mp.collect.asker import Asker
-from pattoo_mp.collect.round import Attempt, Round
+from pattoo_mp.timelimit.asker import Asker
+from pattoo_mp.timelimit.round import Attempt, Round
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pattoo_mp.collect.asker import Asker
+    from pattoo_mp.timelimit.asker import Asker
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
