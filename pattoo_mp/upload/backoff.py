@@ -32,9 +32,13 @@ class Backoff:
         return self._draw(0, bound)
 
     def slow(self) -> float:
-        """Note a failure that only a person can mend; return the largest delay at once."""
+        """Note a failure that only a person can mend; return a long delay at once.
+
+        It is drawn from the upper half of what there is: rarely tried, and all the same not by all
+        agents of a site in step.
+        """
         self._failures += 1
-        return self._draw(LARGEST_S, LARGEST_S)
+        return self._draw(LARGEST_S / 2, LARGEST_S)
 
     def succeeded(self) -> None:
         """Begin anew."""

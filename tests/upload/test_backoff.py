@@ -54,8 +54,8 @@ def test_a_real_draw_is_never_out_of_bounds(outcomes: list[bool]) -> None:
             assert 0 <= backoff.failed() <= 30
 
 
-def test_what_only_a_person_can_mend_is_tried_at_the_largest_delay() -> None:
-    """From the first time on, and with nothing drawn below it."""
+def test_what_only_a_person_can_mend_is_tried_rarely_and_not_in_step() -> None:
+    """From the first time on after 15 to 30 s: agents that were refused as one come back apart."""
     drawn: list[tuple[float, float]] = []
 
     def draw(low: float, high: float) -> float:
@@ -64,4 +64,6 @@ def test_what_only_a_person_can_mend_is_tried_at_the_largest_delay() -> None:
 
     backoff = Backoff(draw)
     assert [backoff.slow(), backoff.slow()] == [30, 30]
-    assert drawn == [(30, 30), (30, 30)]
+    assert drawn == [(15, 30), (15, 30)]
+    real = Backoff()
+    assert len({real.slow() for _ in range(20)}) > 1
