@@ -20,10 +20,10 @@ ANSWER_BYTES: Final = 4096
 _QUOTED: Final = 80
 #: What proxies say of who may not pass; pattoo itself asks nobody who he is.
 _DENIED: Final = {
-    401: "other credentials are wanted, or any at all: see credentials_file",
-    403: "whoever shows these credentials, or none, or comes from here, may not post: see "
-    "credentials_file, and what stands before the server",
-    407: "the proxy wants other credentials, or any at all: see proxy_credentials_file",
+    401: "the server wants credentials, or rejects these: see credentials_file",
+    403: "the server does not let this agent post: see credentials_file, and what stands before "
+    "the server",
+    407: "the proxy wants credentials, or rejects these: see proxy_credentials_file",
 }
 #: What is in the page of a proxy that answers 400 where TLS is not as it wants it.
 _NOT_AS_WANTED: Final = {

@@ -22,7 +22,7 @@ _OVERHEAD_BYTES: Final = 1_000
 def rest_s(kept: Sequence[Poll], commit_s: float) -> float:
     """Seconds to rest after a commit of what came since the one before, `commit_s` earlier.
 
-    None where polls come no faster than commits; less than `commit_s` where so many come that
+    0 where polls come no faster than commits; less than `commit_s` where so many come that
     the link would fill up.
     """
     if len(kept) < 2:

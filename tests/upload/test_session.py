@@ -119,7 +119,7 @@ def test_what_names_us_is_shown(
     assert post(url_of(secure), named).delivered
     outcome = post(url_of(secure), Trust(authority.file))
     assert (outcome.error, outcome.fault) == (
-        "status 401 Unauthorized: other credentials are wanted, or any at all: see credentials_file",
+        "status 401 Unauthorized: the server wants credentials, or rejects these: see credentials_file",
         Fault.DENIED,
     )
 
@@ -232,8 +232,8 @@ def test_a_proxy_that_wants_credentials_gets_them(
     assert post(url, trust, at(proxy.port)).delivered
     outcome = post(url, Trust(authority.file), at(proxy.port))
     assert (outcome.error, outcome.fault) == (
-        "status 407 Proxy Authentication Required: the proxy wants other credentials, or any at "
-        "all: see proxy_credentials_file",
+        "status 407 Proxy Authentication Required: the proxy wants credentials, or rejects "
+        "these: see proxy_credentials_file",
         Fault.DENIED,
     )
     assert seen == [None]
