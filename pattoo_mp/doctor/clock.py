@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.doctor import units
+from pattoo_mp import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 
 if TYPE_CHECKING:

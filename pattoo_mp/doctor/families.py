@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import units
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.unconfigured import DEFAULT
-from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.plural import counted
 from pattoo_mp.timelimit import NoAnswerError

@@ -6,8 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import identity
-from pattoo_mp.doctor import units
+from pattoo_mp import identity, units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin

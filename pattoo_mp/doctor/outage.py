@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.doctor import units
+from pattoo_mp import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.spool.tables import Tables
 

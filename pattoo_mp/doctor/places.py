@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pattoo_mp import paths, private
+from pattoo_mp import paths, private, units
 from pattoo_mp.config import directories
 from pattoo_mp.config.loading import distrust, named_directories
 from pattoo_mp.config.settings import FILES
-from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, trouble, well
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import units
 from pattoo_mp.config.urls import API, place
-from pattoo_mp.doctor import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit import TimeLimited
 from pattoo_mp.upload.transport import StatusPage, Transport

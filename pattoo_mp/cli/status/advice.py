@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp import units
 from pattoo_mp.cli.status.words import age, time
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.doctor import units
 from pattoo_mp.plural import counted
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pattoo_mp import units
 from pattoo_mp.catalogue import in_words
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, rate, time
 from pattoo_mp.cli.terminal import printable
-from pattoo_mp.doctor import units
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.plural import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from pattoo_mp.doctor import units
+from pattoo_mp import units
 from pattoo_mp.plural import counted
 
 _RATES: Final = ((1, "s"), (60, "min"), (3_600, "h"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.doctor import units
+from pattoo_mp import units
 
 
 @pytest.mark.parametrize(
