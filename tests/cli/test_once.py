@@ -76,7 +76,7 @@ LOOK = Look(
             "network_io",
             Figure("network_io_bytes_sent", COUNTER64, "bytes", ETH0, 1_048_576),
             Figure("network_io_packets_sent", COUNTER64, "packets", ETH0, 1_234_567),
-            Figure("network_io_bytes_sent", COUNTER64, "bytes", WG0, 1023),
+            Figure("network_io_bytes_sent", COUNTER64, "bytes", WG0, 999),
         ),
     ),
 )  # fmt: skip
@@ -141,10 +141,10 @@ def test_this_host_in_words_fits_80_columns(capsys: pytest.CaptureFixture[str]) 
     ("value", "unit", "shown"),
     [
         (0, "bytes", "0  B"),
-        (1023, "bytes", "1,023  B"),
-        (1024, "bytes", "1.0  KiB"),
-        (3 << 39, "bytes", "1.5  TiB"),
-        (1 << 70, "bytes", "1,048,576.0  PiB"),
+        (999, "bytes", "999  B"),
+        (1000, "bytes", "1.0  kB"),
+        (1_500_000_000_000, "bytes", "1.5  TB"),
+        (10**21, "bytes", "1,000,000.0  PB"),
         (12345678, "packets", "12,345,678  packets"),
         (99.95, "percent", "99.95  %"),
         (2596.142, "MHz", "2,596.14  MHz"),
@@ -152,7 +152,7 @@ def test_this_host_in_words_fits_80_columns(capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_a_figure_is_rounded_for_the_eye(value: Value, unit: str, shown: str) -> None:
-    """Sizes to the binary prefix at hand, counts whole, the rest to two places."""
+    """Sizes to the prefix at hand, a step being 1000 as everywhere, counts whole, the rest to two places."""
     assert lines(single("memory_total", value, unit))[-1].split("memory_total")[1].strip() == shown
 
 

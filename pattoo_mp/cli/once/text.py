@@ -18,8 +18,7 @@ _WIDTH: Final = 80
 _NAME_WIDTH: Final = 12
 _KEY_WIDTH: Final = 36
 _VALUE_WIDTH: Final = 16
-_KIB: Final = 1024
-_PREFIXES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def lines(look: Look) -> list[str]:
@@ -65,7 +64,7 @@ def _readable(value: Value, unit: str) -> tuple[str, str]:
 
 def _scaled(size: float) -> tuple[str, str]:
     power = 0
-    while abs(size) >= _KIB and power < len(_PREFIXES) - 1:
-        size /= _KIB
+    while abs(size) >= 1000 and power < len(_SIZES) - 1:
+        size /= 1000
         power += 1
-    return (f"{size:,.1f}" if power else f"{size:,}"), _PREFIXES[power]
+    return (f"{size:,.1f}" if power else f"{size:,}"), _SIZES[power]
