@@ -36,7 +36,8 @@ def _agent_id(path: Path) -> str:
     try:
         private.make_directory(path.parent)
         if not path.exists():
-            _create(path)
+            # Of several processes that start at once the quickest one's counts.
+            private.create_file(path, os.urandom(32).hex() + "\n")
     except OSError as error:
         raise _unusable(path, error) from error
     return known(path)
@@ -63,19 +64,3 @@ def _unusable(path: Path, error: OSError) -> IdentityError:
     return IdentityError(
         f"{path}: cannot be used ({error.strerror}); expected a file with {_EXPECTED}"
     )
-
-
-def _create(path: Path) -> None:
-    """Write a new identity so that no crash can leave half of one, nor a race two."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = private.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(os.urandom(32).hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass  # another process was quicker: its identity counts
-    finally:
-        aside.unlink()

@@ -9,10 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+#: What file systems say that know no sync of a directory (fsync(2)).
+_NO_SYNC: Final = {errno.EINVAL, errno.ENOTSUP}
 
 
 def make_directory(path: Path) -> None:
@@ -47,12 +52,62 @@ def open_file(path: Path, flags: int) -> int:
         raise
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file of the agent's own so that no crash can leave half of one. Raises `OSError`."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+def replace_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Write a file so that no crash leaves half of one, nor an older one once this has returned.
+
+    Raises an `OSError` that names `path`; then nothing is left beside it.
+    """
+    with _written_aside(path, content, mode) as aside:
+        aside.replace(path)
+
+
+def create_file(path: Path, content: str | bytes, mode: int = 0o600) -> bool:
+    """The same for a file that is to stay as it is once it is there: then false, and it does.
+
+    Of several processes that do so at once one alone makes it.
+    """
+    with _written_aside(path, content, mode) as aside:
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextmanager
+def _written_aside(path: Path, content: str | bytes, mode: int) -> Iterator[Path]:
+    """The content in a file beside `path`, synced; what is done to it inside will last, too."""
+    # Hidden: a directory of configurations is read by what its files are called.
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # In a container each process of ours has the same number again after a kill.
+        aside.unlink(missing_ok=True)
+        descriptor = open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, mode)
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(descriptor)
+            yield aside
+            _sync_directory(path.parent)
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    """Let a name that was given in it last. Raises `OSError` if the disk fails."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # one that we may write to, and not read
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

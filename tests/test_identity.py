@@ -13,6 +13,7 @@ import pytest
 
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.identity import origin
+from tests.support.small import files_of_at_most
 
 ROOT = Path(__file__).resolve().parents[1]
 KNOWN = "0123456789abcdef" * 4
@@ -109,6 +110,14 @@ def test_a_symbolic_link_that_leads_nowhere_is_refused(path: Path, home: Path) -
     with pytest.raises(IdentityError):
         origin(path)
     assert not (home / "elsewhere").exists()
+
+
+def test_a_disk_without_room_leaves_no_half_of_one(path: Path) -> None:
+    """Nor anything beside it: a supervisor tries again and again. With room, the next try makes it."""
+    with files_of_at_most(2), pytest.raises(IdentityError, match=f"^{path}: cannot be used"):
+        origin(path)
+    assert list(path.parent.iterdir()) == []
+    assert origin(path).agent_id in path.read_text()
 
 
 def test_many_that_start_at_once_agree(path: Path) -> None:

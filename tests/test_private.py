@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pattoo_mp import private
+from tests.support.small import files_of_at_most
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+    Write = Callable[..., object]
 
 
 def test_what_is_made_is_for_its_owner_alone(home: Path) -> None:
@@ -52,11 +56,72 @@ def test_a_directory_of_somebody_else_in_a_public_place_is_refused(home: Path) -
     home.chmod(0o700)
 
 
-def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_aside(home: Path) -> None:
-    """The new one is for its owner alone, whatever the old one was."""
+@pytest.mark.parametrize("write", [private.replace_file, private.create_file])
+def test_a_file_is_written_as_a_whole_and_nothing_is_left_aside(home: Path, write: Write) -> None:
+    """It has the mode that was asked for, whatever the umask is: at first, its owner's alone."""
+    before = os.umask(0o077)
+    try:
+        write(home / "note", "text")
+        write(home / "for all", b"bytes", 0o644)
+    finally:
+        os.umask(before)
+    assert (home / "note").read_text() == "text"
+    assert (home / "note").stat().st_mode & 0o777 == 0o600
+    assert (home / "for all").read_bytes() == b"bytes"
+    assert (home / "for all").stat().st_mode & 0o777 == 0o644
+    assert {path.name for path in home.iterdir()} == {"note", "for all"}
+
+
+def test_what_was_there_is_replaced_or_stays(home: Path) -> None:
+    """By which of the two it is written; a mode that others gave it goes with the old file."""
     (home / "note").write_text("old")
     (home / "note").chmod(0o644)
+    assert not private.create_file(home / "note", "new")
+    assert (home / "note").read_text() == "old"
     private.replace_file(home / "note", "new")
     assert (home / "note").read_text() == "new"
     assert (home / "note").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in home.iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize("write", [private.replace_file, private.create_file])
+def test_a_disk_without_room_leaves_nothing_aside(home: Path, write: Write) -> None:
+    """A supervisor that tries again and again would add a file each time. The error names the file."""
+    with files_of_at_most(2), pytest.raises(OSError, match="too large") as failed:
+        write(home / "note", "text")
+    assert failed.value.filename == str(home / "note")
+    assert list(home.iterdir()) == []
+
+
+def test_what_is_in_the_way_leaves_nothing_aside(home: Path) -> None:
+    """A directory has the name."""
+    (home / "note").mkdir()
+    with pytest.raises(IsADirectoryError) as failed:
+        private.replace_file(home / "note", "text")
+    assert failed.value.filename == str(home / "note")
+    assert [path.name for path in home.iterdir()] == ["note"]
+
+
+def test_what_a_kill_left_aside_is_in_nobodys_way(home: Path) -> None:
+    """In a container the next process has the same number; nor is a link of that name followed."""
+    aside = home / f".note.{os.getpid()}"
+    for leave in (lambda: aside.write_text("half"), lambda: aside.symlink_to(home / "theirs")):
+        leave()
+        private.replace_file(home / "note", "text")
+        assert [path.name for path in home.iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize("write", [private.replace_file, private.create_file])
+def test_the_name_of_a_file_that_was_written_lasts(
+    home: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is synced, and after the name was given."""
+    synced: list[tuple[Path, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path, (home / "note").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write(home / "note", "text")
+    assert synced == [(home / f".note.{os.getpid()}", False), (home, True)]

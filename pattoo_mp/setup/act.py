@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pattoo_mp import private
 from pattoo_mp.errors import SetupError
 from pattoo_mp.setup import record as records
 from pattoo_mp.setup.found import below, has_user
@@ -93,17 +94,7 @@ def _make(path: Path, wanted: Directory, root: Path) -> None:
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole, or not at all, and through no link that somebody laid there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    private.replace_file(path, content, _FILE_MODE)
 
 
 def _keep(record: Record, path: Path) -> None:
