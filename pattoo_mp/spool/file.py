@@ -16,7 +16,7 @@ from pattoo_mp import private
 from pattoo_mp.plural import counted
 from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
-from pattoo_mp.spool.hold import hold
+from pattoo_mp.spool.hold import hold, is_held
 from pattoo_mp.spool.salvage import (
     READ_ERRORS,
     MissingRowsError,
@@ -58,7 +58,11 @@ class SpoolFile:
         self.given: frozenset[int] = frozenset()
         self.lost: frozenset[int] = frozenset()
         self._held = hold(self._lock_path)
-        self._tables: Tables | None = self._open()
+        try:
+            self._tables: Tables | None = self._open()
+        except BaseException:
+            os.close(self._held)
+            raise
 
     @property
     def tables(self) -> Tables:
@@ -164,9 +168,10 @@ class SpoolFile:
         """The file was removed or emptied under our feet: what is still open goes into a new one."""
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
         private.make_directory(self._path.parent)
-        if not self._lock_path.exists():
-            os.close(self._held)
-            self._held = hold(self._lock_path)
+        if not is_held(self._held, self._lock_path):
+            # The new one first: where it is not to be had, the old one is closed once, and later.
+            held, self._held = self._held, hold(self._lock_path)
+            os.close(held)
         state = self._make_beside(self.tables, self.state, DAMAGED)
         self._close()
         if self._path.exists():

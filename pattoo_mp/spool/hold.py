@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import private
@@ -22,13 +23,31 @@ def hold(path: Path) -> int:
     """Take the lock on `path`; the descriptor that is returned holds it until it is closed.
 
     Its directory is made, if somebody removed it while an agent runs.
-    Raises `SpoolError` if another process has it.
+    Raises `OSError`, or `SpoolError` if another process has it; then nothing is left open.
     """
+    private.make_directory(path.parent)
+    descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
     try:
-        private.make_directory(path.parent)
-        descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise SpoolError(f"{path}: {error.strerror}; expected a file of this agent") from error
+        _lock(descriptor, path)
+    except BaseException:
+        os.close(descriptor)  # a lock that nobody knows of would lock out its own process
+        raise
+    # The number is for people. A disk without room for it must not cost the lock.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def is_held(descriptor: int, path: Path) -> bool:
+    """Whether the lock is still the one that others would find. Raises `OSError`."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(descriptor: int, path: Path) -> None:
     until = time.monotonic() + _PREDECESSOR_S
     while True:
         try:
@@ -36,13 +55,10 @@ def hold(path: Path) -> int:
         except BlockingIOError as error:
             if time.monotonic() >= until:
                 holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-                os.close(descriptor)
                 raise SpoolError(
                     f"{path}: another agent uses this spool (process {holder or 'unknown'}); "
                     f"expected one of our own"
                 ) from error
             time.sleep(_LOOK_S)
         else:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            return descriptor
+            return

@@ -58,7 +58,10 @@ class Spool:
         try:
             self._file = SpoolFile(path, known)
         except OSError as error:
-            raise SpoolError(f"{path}: {error.strerror}; expected a spool of this agent") from error
+            place = error.filename or path
+            raise SpoolError(
+                f"{place}: {error.strerror}; expected a spool of this agent"
+            ) from error
         except sqlite3.Error as error:
             raise SpoolError(f"{path}: {error}; expected a spool of this agent") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 from tests.integration.test_faults import assert_unbroken
 from tests.support import shim
 from tests.support.agent import NAME
+from tests.support.disks import fill, mount, small
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from tests.support.server import PattooServer
 
     MakeAgent = Callable[..., Agent]
-
-
-def mount(*words: str | Path) -> bool:
-    """Mount; false if this is not allowed here."""
-    return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
-
-
-@contextlib.contextmanager
-def small(directory: Path) -> Iterator[Path]:
-    """A file system of 1 MB in the place of a directory."""
-    directory.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", directory):
-        pytest.skip("only root may mount, and not everywhere")
-    yield directory
-    subprocess.run(["umount", "--lazy", directory], check=True)
 
 
 @pytest.fixture
@@ -52,15 +37,6 @@ def small_daemon_disk(home: Path) -> Iterator[Path]:
     """One for the daemon directory."""
     with small(home / "daemon") as daemon:
         yield daemon
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on it; gives the file that takes it."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-    return filler
 
 
 def in_trouble(agent: Agent) -> bool:

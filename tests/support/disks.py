@@ -1,0 +1,48 @@
+"""Disks that are small enough to be filled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def mount(*words: str | Path) -> bool:
+    """Mount; false if this is not allowed here."""
+    return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
+
+
+@contextlib.contextmanager
+def small(directory: Path, size: str = "1m") -> Iterator[Path]:
+    """A file system of that size in the place of a directory, which is made."""
+    directory.mkdir()
+    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory):
+        pytest.skip("only root may mount, and not everywhere")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def fill(disk: Path, *, but_for: int = 0) -> Path:
+    """Leave no more room on it than so many bytes; gives the file that takes the rest."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        file.truncate(max(0, file.tell() - but_for))
+    return filler
+
+
+def free_bytes(disk: Path) -> int:
+    """How much room there is."""
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
