@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from pattoo_mp.timelimit.asker import Asker
-from pattoo_mp.timelimit.round import Attempt, Round
+from pattoo_mp.timelimit.round import Round, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,7 +58,7 @@ class TimeLimited(Generic[K, V]):
         self._question = question
         self.limit_s = limit_s
         self._asker: Asker | None = None
-        self._hanging: dict[K, Attempt[K, V]] = {}
+        self._hanging: dict[K, Share[K, V]] = {}
 
     def ask(self, keys: Iterable[K]) -> dict[K, V | Exception]:
         """The answer of each key, or what it raised, or `NoAnswerError`; in the keys' order."""
@@ -87,31 +87,31 @@ class TimeLimited(Generic[K, V]):
             self._hanging |= round_.give_up()
         return round_.answers
 
-    def _begin(self, round_: Round[K, V], asker: Asker) -> Attempt[K, V]:
-        attempt = Attempt(round_, asker, self.limit_s / 2)
-        attempt.start()
-        return attempt
+    def _begin(self, round_: Round[K, V], asker: Asker) -> Share[K, V]:
+        share = Share(round_, asker, self.limit_s / 2)
+        share.start()
+        return share
 
-    def _reinforcements(self, round_: Round[K, V]) -> list[Attempt[K, V]]:
-        attempts: list[Attempt[K, V]] = []
+    def _reinforcements(self, round_: Round[K, V]) -> list[Share[K, V]]:
+        shares: list[Share[K, V]] = []
         with suppress(RuntimeError):  # no more threads to be had
             for _ in range(min(round_.waiting, _SPARE_ASKERS)):
-                attempts.append(self._begin(round_, Asker(self._name)))  # noqa: PERF401 - keep what began
-        return attempts
+                shares.append(self._begin(round_, Asker(self._name)))  # noqa: PERF401 - keep what began
+        return shares
 
-    def _wait(self, attempts: list[Attempt[K, V]], until: float) -> None:
-        for attempt in attempts:
-            attempt.is_over(until - time.monotonic())
+    def _wait(self, shares: list[Share[K, V]], until: float) -> None:
+        for share in shares:
+            share.is_over(until - time.monotonic())
 
     def _hangs(self, key: K) -> bool:
-        attempt = self._hanging.get(key)
-        if attempt is None:
+        share = self._hanging.get(key)
+        if share is None:
             return False
-        if attempt.is_over() and attempt.is_well:
+        if share.is_over() and share.is_well:
             del self._hanging[key]
             return False
-        if attempt.is_over():
-            attempt.start_again(key)
+        if share.is_over():
+            share.start_again(key)
         return True
 
     def _forget_all_but(self, wanted: Mapping[K, None]) -> None:

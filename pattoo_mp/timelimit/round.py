@@ -22,7 +22,7 @@ class Round(Generic[K, V]):
     def __init__(self, question: Callable[[K], V], keys: Iterable[K]) -> None:
         self._question = question
         self._waiting = deque(keys)
-        self._asking: dict[Attempt[K, V], K] = {}
+        self._asking: dict[Share[K, V], K] = {}
         self._lock = Lock()
         self.answers: dict[K, V | Exception] = {}
 
@@ -31,14 +31,14 @@ class Round(Generic[K, V]):
         """How many keys nobody has asked yet."""
         return len(self._waiting)
 
-    def keys_for(self, attempt: Attempt[K, V]) -> Iterator[K]:
-        """The keys that `attempt` is to ask, each the next one that waits, while there are any."""
+    def keys_for(self, share: Share[K, V]) -> Iterator[K]:
+        """The keys that `share` is to ask, each the next one that waits, while there are any."""
         while True:
             with self._lock:
-                self._asking.pop(attempt, None)
+                self._asking.pop(share, None)
                 if not self._waiting:
                     return
-                key = self._asking[attempt] = self._waiting.popleft()
+                key = self._asking[share] = self._waiting.popleft()
             yield key
 
     def ask(self, key: K) -> V | Exception:
@@ -48,16 +48,16 @@ class Round(Generic[K, V]):
         except Exception as error:  # noqa: BLE001 - whatever one does, the others go on
             return error
 
-    def give_up(self) -> dict[K, Attempt[K, V]]:
+    def give_up(self) -> dict[K, Share[K, V]]:
         """Let nobody else be asked. Returns the keys that are being asked still, and by whom."""
         with self._lock:
             self._waiting.clear()
-            for attempt in self._asking:
-                attempt.is_late = True
-            return {key: attempt for attempt, key in self._asking.items()}
+            for share in self._asking:
+                share.is_late = True
+            return {key: share for share, key in self._asking.items()}
 
 
-class Attempt(Generic[K, V]):
+class Share(Generic[K, V]):
     """One thread's part in a round.
 
     Once the round was given up, the key that it hangs on has to answer again, within `prompt_s`,
