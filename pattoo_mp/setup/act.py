@@ -12,13 +12,13 @@ from pattoo_mp import private
 from pattoo_mp.errors import SetupError
 from pattoo_mp.setup import record as records
 from pattoo_mp.setup.found import below, has_user
-from pattoo_mp.setup.layout import USER
+from pattoo_mp.setup.inventory import USER
 from pattoo_mp.setup.plan import Act
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pattoo_mp.setup.layout import Directory
+    from pattoo_mp.setup.inventory import Directory
     from pattoo_mp.setup.plan import Step
     from pattoo_mp.setup.record import Record
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.setup.found import below
-from pattoo_mp.setup.layout import CONFIGURATION, USER, File
+from pattoo_mp.setup.inventory import CONFIGURATION, USER, File
 from pattoo_mp.setup.replacing import replaced, without_quotes
 
 if TYPE_CHECKING:

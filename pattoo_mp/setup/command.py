@@ -17,7 +17,7 @@ from pattoo_mp.setup import act, boot, plan, record, rotation
 from pattoo_mp.setup.arguments import HOST, NAME, parse
 from pattoo_mp.setup.boot import Boot
 from pattoo_mp.setup.found import agents_directories, below, has_user, look, unreachable
-from pattoo_mp.setup.layout import CONFIGURATION, USER, Layout, layout
+from pattoo_mp.setup.inventory import CONFIGURATION, USER, Inventory, inventory
 from pattoo_mp.setup.plan import Act, Step
 from pattoo_mp.setup.program import programs, shipped
 
@@ -86,20 +86,20 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _install_steps(arguments: argparse.Namespace, chosen: Boot, done: Record) -> list[Step]:
-    wanted = _layout(arguments, chosen, done)
+    wanted = _inventory(arguments, chosen, done)
     there = look(arguments.root, plan.paths(wanted, done))
     user = USER if arguments.root == HOST else ""
     return plan.install(wanted, there, done, user, has_user=has_user(USER))
 
 
-def _layout(arguments: argparse.Namespace, chosen: Boot, done: Record) -> Layout:
+def _inventory(arguments: argparse.Namespace, chosen: Boot, done: Record) -> Inventory:
     root, conf = arguments.root, shipped()
     directories = agents_directories(root)
     others = boot.files(chosen, root, conf, programs())
     # Once it was asked for, it follows new releases as the other files do.
     if arguments.logrotate or rotation.PATH in done.files:
         others.append(rotation.file(conf, directories))
-    return layout(directories.values(), others)
+    return inventory(directories.values(), others)
 
 
 def _boot(arguments: argparse.Namespace, done: Record) -> Boot:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pattoo_mp.config import reading
 from pattoo_mp.config.settings import SETTINGS, SHARED_FILE
 from pattoo_mp.errors import ConfigError, SetupError
-from pattoo_mp.setup.layout import CONFIGURATION, sample_directories
+from pattoo_mp.setup.inventory import CONFIGURATION, sample_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import SetupError
 from pattoo_mp.setup.found import Found, Kind
-from pattoo_mp.setup.layout import Directory, File, Layout, is_configuration
+from pattoo_mp.setup.inventory import Directory, File, Inventory, is_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +59,11 @@ def beside(path: str) -> str:
     return f"{path}{_NEW}"
 
 
-def paths(layout: Layout, record: Record) -> list[str]:
+def paths(inventory: Inventory, record: Record) -> list[str]:
     """All paths that a plan asks about."""
     wanted = [
-        *(directory.path for directory in layout.directories),
-        *(name for file in layout.files for name in (file.path, beside(file.path))),
+        *(directory.path for directory in inventory.directories),
+        *(name for file in inventory.files for name in (file.path, beside(file.path))),
         *record.files,
         *record.directories,
     ]
@@ -71,7 +71,7 @@ def paths(layout: Layout, record: Record) -> list[str]:
 
 
 def install(
-    layout: Layout, there: Mapping[str, Found], record: Record, user: str, *, has_user: bool
+    inventory: Inventory, there: Mapping[str, Found], record: Record, user: str, *, has_user: bool
 ) -> list[Step]:
     """The steps that complete an installation; nothing that a person wrote is touched.
 
@@ -84,10 +84,10 @@ def install(
         )
         steps.append(Step(act, word, user, note))
     steps += [
-        _directory(directory, there[directory.path], user) for directory in layout.directories
+        _directory(directory, there[directory.path], user) for directory in inventory.directories
     ]
     steps += [
-        _file(file, there[file.path], there[beside(file.path)], record) for file in layout.files
+        _file(file, there[file.path], there[beside(file.path)], record) for file in inventory.files
     ]
     return steps
 

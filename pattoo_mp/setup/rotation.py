@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.setup.layout import File
+from pattoo_mp.setup.inventory import File
 from pattoo_mp.setup.replacing import replaced, without_quotes
 
 if TYPE_CHECKING:

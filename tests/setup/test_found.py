@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.setup.found import agents_directories, unreachable
-from pattoo_mp.setup.layout import sample_directories
+from pattoo_mp.setup.inventory import sample_directories
 from pattoo_mp.setup.program import programs, shipped
 from tests.support.agent import NAME, ROOT
 

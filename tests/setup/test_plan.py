@@ -6,7 +6,7 @@ import pytest
 
 from pattoo_mp.errors import SetupError
 from pattoo_mp.setup.found import Found, Kind
-from pattoo_mp.setup.layout import Directory, File, Layout
+from pattoo_mp.setup.inventory import Directory, File, Inventory
 from pattoo_mp.setup.plan import Act, Step, install, uninstall
 from pattoo_mp.setup.record import Record
 
@@ -25,14 +25,14 @@ def holding(file: File) -> Found:
 def planned(there: Found, record: Record, there_beside: Found = NOTHING) -> Step:
     """What install would do about one file that is shipped as NEW."""
     found = {CONFIGURATION: there, f"{CONFIGURATION}.new": there_beside}
-    (step,) = install(Layout((), (NEW,)), found, record, "", has_user=False)
+    (step,) = install(Inventory((), (NEW,)), found, record, "", has_user=False)
     return step
 
 
 def made_directory(there: Found, user: str = USER) -> Step:
     """What install would do about a directory of the agent's."""
-    layout = Layout((Directory("/var/log/pattoo", is_agents=True),), ())
-    return install(layout, {"/var/log/pattoo": there}, Record(), user, has_user=True)[-1]
+    inventory = Inventory((Directory("/var/log/pattoo", is_agents=True),), ())
+    return install(inventory, {"/var/log/pattoo": there}, Record(), user, has_user=True)[-1]
 
 
 def removed(path: str, there: Found, *, purge: bool) -> Step:
@@ -114,7 +114,7 @@ def test_a_directory_that_is_there_is_used_as_it_is() -> None:
 
 def test_a_user_is_added_once() -> None:
     """And none below a root of somebody's own."""
-    nothing = Layout((), ())
+    nothing = Inventory((), ())
     (step,) = install(nothing, {}, Record(), USER, has_user=False)
     assert step.act is Act.ADD_USER
     (step,) = install(nothing, {}, Record(), USER, has_user=True)

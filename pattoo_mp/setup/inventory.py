@@ -44,16 +44,16 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Inventory:
     """All that belongs onto the host. Paths are absolute, without a `--root` before them."""
 
     directories: tuple[Directory, ...]
     files: tuple[File, ...]
 
 
-def layout(agents: Iterable[str], others: Iterable[File]) -> Layout:
-    """The layout with the directories that the settings name, and files beside the configuration."""
-    return Layout(
+def inventory(agents: Iterable[str], others: Iterable[File]) -> Inventory:
+    """That with the directories that the settings name, and files beside the configuration."""
+    return Inventory(
         (
             Directory(CONFIGURATION, is_agents=False),
             *(Directory(path, is_agents=True) for path in dict.fromkeys(agents)),
