@@ -31,14 +31,14 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 class Running:
     """What is known of the agent's process. `error` says why it is not known whether it runs.
 
-    `keeper` is who starts it again, `deaf` why that is not known. `troubles` is how many its status
-    speaks of; `silent` is why it did not answer. `cut_short_pid` was control in a last run that did
-    not end in order.
+    `keeper` is who starts it again, `keeper_error` why that is not known. `troubles` is how many its
+    status speaks of; `silent` is why it did not answer. `cut_short_pid` was control in a last run
+    that did not end in order.
     """
 
     pid: int | None = None
     keeper: str = ""
-    deaf: str = ""
+    keeper_error: str = ""
     error: str = ""
     silent: str = ""
     troubles: int = 0
@@ -52,18 +52,18 @@ def look(config: Config) -> Running:
         pid = agent.pid
     except PattooError as error:
         return Running(error=str(error))
-    keeper, deaf = "", ""
+    keeper, keeper_error = "", ""
     try:
         keeper = TimeLimited("keeper", partial(_keeper, config), _KEEPER_S).ask_one(pid)
     except NoAnswerError as error:
-        deaf = str(error)
+        keeper_error = str(error)
     if pid is None:
-        return Running(keeper=keeper, deaf=deaf, cut_short_pid=agent.cut_short)
+        return Running(keeper=keeper, keeper_error=keeper_error, cut_short_pid=agent.cut_short)
     try:
         status = agent.status()
     except OSError as error:
-        return Running(pid, keeper, deaf, silent=error.strerror or str(error))
-    return Running(pid, keeper, deaf, troubles=len(status.get("troubles", ())))
+        return Running(pid, keeper, keeper_error, silent=error.strerror or str(error))
+    return Running(pid, keeper, keeper_error, troubles=len(status.get("troubles", ())))
 
 
 def _keeper(config: Config, pid: int | None) -> str:
@@ -94,9 +94,11 @@ def unit_of(cgroups: str) -> str:
 
 def findings(running: Running) -> Iterator[Finding]:
     """Whether it runs, or how it ended, and what it says is wrong."""
-    if running.deaf:
+    if running.keeper_error:
         yield trouble(
-            "supervisord", running.deaf, "--start, --stop and --restart wait for it: restart it"
+            "supervisord",
+            running.keeper_error,
+            "--start, --stop and --restart wait for it: restart it",
         )
     if running.error:
         yield note("process", running.error, "ask as the user that runs the agent, or as root")

@@ -61,5 +61,5 @@ def test_a_last_run_that_was_cut_short_is_noted() -> None:
 
 def test_a_supervisord_that_hangs_is_trouble() -> None:
     """A stop would wait for it."""
-    found, _ = findings(Running(7, deaf="no answer within 5 s"))
+    found, _ = findings(Running(7, keeper_error="no answer within 5 s"))
     assert (found.state, found.subject) == (State.TROUBLE, "supervisord")
