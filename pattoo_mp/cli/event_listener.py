@@ -12,8 +12,8 @@ from setproctitle import setproctitle
 from pattoo_mp.cli import apart
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.config.home import config_directory
-from pattoo_mp.control.event_listener import HeartbeatListener, ticks
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.operate.event_listener import HeartbeatListener, ticks
 
 if TYPE_CHECKING:
     import argparse

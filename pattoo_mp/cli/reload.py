@@ -8,8 +8,8 @@ from pattoo_mp.cli.running import agent_to_reload
 from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE, STOPPED
-from pattoo_mp.control.reloading import reload
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.operate.reloading import reload
 
 if TYPE_CHECKING:
     import argparse

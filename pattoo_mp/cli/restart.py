@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.cli import start
 from pattoo_mp.cli.running import agent_to_start
+from pattoo_mp.operate.stopping import stop
 
 if TYPE_CHECKING:
     import argparse
@@ -14,5 +15,5 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Stop it and start it; one that could not start again is not stopped."""
     agent = agent_to_start()
-    agent.stop(force=arguments.force)
+    stop(agent, force=arguments.force)
     return start.begin(agent)

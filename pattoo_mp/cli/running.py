@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pattoo_mp.cli import apart
 from pattoo_mp.config.home import config_directory
-from pattoo_mp.control.verbs import Agent
+from pattoo_mp.operate.agent import Agent
 
 
 def agent() -> Agent:

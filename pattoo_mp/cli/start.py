@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from pattoo_mp.cli.running import agent_to_start
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.config.home import VARIABLE
-from pattoo_mp.control.verbs import own_command
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.operate.starting import own_command, start
 
 if TYPE_CHECKING:
     import argparse
 
-    from pattoo_mp.control.verbs import Agent
+    from pattoo_mp.operate.agent import Agent
 
 
 def run(_: argparse.Namespace) -> int:
@@ -24,6 +24,6 @@ def run(_: argparse.Namespace) -> int:
 def begin(agent: Agent) -> int:
     """Start it by the configuration that it was found by; return once polls flow."""
     # The control process runs elsewhere; it must find the configuration that was checked here.
-    agent.start([*own_command(), "--foreground"], {VARIABLE: str(agent.configuration)})
+    start(agent, [*own_command(), "--foreground"], {VARIABLE: str(agent.configuration)})
     print(f"Daemon is running - {PROGRAM} (process {agent.pid})")
     return DONE

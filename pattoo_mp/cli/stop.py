@@ -9,6 +9,7 @@ from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.operate.stopping import stop
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Stop it, in order or by force."""
     asked = agent()
-    if asked.stop(force=arguments.force):
+    if stop(asked, force=arguments.force):
         print(f"Daemon is stopped - {PROGRAM}")
     else:
         print(plain.report(not_running(asked)))

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
+from pattoo_mp.control.limits import STOP_S
 from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.silence import SILENCE_S
 from pattoo_mp.control.status import snapshot
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: A stop takes no longer, whatever hangs. supervisord's stopwaitsecs must be above it.
-STOP_S: Final = 10.0
 _KILL_S: Final = 1.0
 _KEEP_S: Final = 5.0
 _NEVER: Final = float("inf")

@@ -144,9 +144,3 @@ def sentence(status: dict[str, Any]) -> str:
         if not worker["pid"] and worker["last_death"]:
             parts.append(f"{name} ended by {worker['last_death']}")
     return " ".join("; ".join(parts).split())[:_LINE]
-
-
-def without_systemd(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a process that is not systemd's, whoever started us."""
-    systemds = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-    return {name: value for name, value in environment.items() if name not in systemds}

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.control.supervisor import Supervisor
-from pattoo_mp.control.verbs import Agent
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import NotOurSupervisorError, PattooError
+from pattoo_mp.operate.agent import Agent
+from pattoo_mp.operate.supervisor import Supervisor
 from pattoo_mp.plural import counted
 from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 

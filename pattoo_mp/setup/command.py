@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
 from pattoo_mp.config import loading
 from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
-from pattoo_mp.control.verbs import Agent
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.operate.agent import Agent
 from pattoo_mp.setup import act, boot, plan, record, rotation
 from pattoo_mp.setup.arguments import HOST, NAME, parse
 from pattoo_mp.setup.boot import Boot

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.control.notify import Notifier, sentence, without_systemd
+from pattoo_mp.control.notify import Notifier, sentence
 from tests.support.systemd import Systemd
 
 if TYPE_CHECKING:
@@ -178,9 +178,3 @@ def test_any_name_of_a_mount_can_be_told(home: Path) -> None:
         f"{WORDS}; collector: disk_partitions /mnt/\\udcff0: Permission denied; "
     )
     assert len(line) < 10_000
-
-
-def test_a_detached_process_inherits_nothing_of_systemds() -> None:
-    """It would speak for whoever started it."""
-    environment = {"PATH": "/bin", "NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2"}
-    assert without_systemd(environment) == {"PATH": "/bin"}

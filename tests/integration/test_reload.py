@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.reloading import reload
-from pattoo_mp.control.verbs import Agent as Asked
 from pattoo_mp.errors import PattooError
+from pattoo_mp.operate.agent import Agent as Asked
+from pattoo_mp.operate.reloading import reload
 from tests.support.agent import NAME
 from tests.support.arrived import assert_every_tick_is_there, kept, sent
 from tests.support.waiting import wait_for

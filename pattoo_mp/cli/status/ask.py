@@ -10,7 +10,7 @@ from pattoo_mp.control.status import SCHEMA, silent, stopped
 from pattoo_mp.errors import PattooError
 
 if TYPE_CHECKING:
-    from pattoo_mp.control.verbs import Agent
+    from pattoo_mp.operate.agent import Agent
 
 #: Control holds its lock a little longer than it listens, before and after.
 _MOMENT_S: Final = 1.0

@@ -11,7 +11,7 @@ from pattoo_mp.cli.status.ask import ask, exit_status
 
 if TYPE_CHECKING:
     from pattoo_mp.cli.status.forms import Show
-    from pattoo_mp.control.verbs import Agent
+    from pattoo_mp.operate.agent import Agent
 
 _PERIOD_S: Final = 1.0
 

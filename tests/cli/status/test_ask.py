@@ -15,8 +15,8 @@ from pattoo_mp import paths
 from pattoo_mp.cli.status.ask import ask, exit_status
 from pattoo_mp.control.door import Door
 from pattoo_mp.control.pidlock import PidLock
-from pattoo_mp.control.verbs import Agent
 from pattoo_mp.errors import PattooError
+from pattoo_mp.operate.agent import Agent
 from tests.support.statuses import server_gone, status
 from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for

@@ -10,16 +10,16 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.control.heartbeat import Process, Pulse, feel, is_hung
 from pattoo_mp.control.pidlock import holder
 from pattoo_mp.errors import PattooError
+from pattoo_mp.operate.heartbeat import Process, Pulse, feel, is_hung
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from typing import TextIO
 
-    from pattoo_mp.control.supervisor import Supervisor
+    from pattoo_mp.operate.supervisor import Supervisor
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class HeartbeatListener:
         if pulse is not Pulse.SILENT:
             return reason
         # An import that costs memory, and is for the day when something hangs.
-        from pattoo_mp.control.supervisor import Supervisor  # noqa: PLC0415
+        from pattoo_mp.operate.supervisor import Supervisor  # noqa: PLC0415
 
         supervisor = Supervisor.above(self._environment, pid)
         if supervisor is None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.control.supervised import note_supervisor
-from pattoo_mp.control.supervisor import Supervisor, without_supervisor
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
+from pattoo_mp.operate.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,11 +74,6 @@ def test_no_note_to_remove_is_no_error(path: Path) -> None:
     """Most agents never had one."""
     note_supervisor(path, {})
     assert not path.exists()
-
-
-def test_a_process_of_our_own_has_none_of_supervisords_environment() -> None:
-    """Else it would think itself supervised."""
-    assert without_supervisor(ENVIRONMENT) == {"PATH": "/bin"}
 
 
 def test_without_a_note_there_is_no_supervisord(path: Path) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.operate.signalling import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.control.verbs import Agent
+    from pattoo_mp.operate.agent import Agent
 
     Answer = dict[str, Any]
 
@@ -33,7 +33,7 @@ def reload(agent: Agent, pid: int, within_s: float = RELOAD_S) -> list[str]:
     now = _answer(agent, pid, until, lambda _: True)
     # One that is under way has a number to come, and may not see our files.
     before = now["number"] + (1 if now.get("reading") else 0)
-    _hang_up(pid)
+    send(pid, signal.SIGHUP)
     # Any reading that began after that answer has seen our files, whoever else asked for it.
     found = _answer(agent, pid, until, lambda answer: answer["number"] > before)
     if found["problems"]:
@@ -72,14 +72,3 @@ def _not_in_time(pid: int, answer: Answer) -> str:
             f"it will as soon as it can"
         )
     return f"the agent (process {pid}) does not answer; --status tells more"
-
-
-def _hang_up(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGHUP)
-    except ProcessLookupError:
-        return  # its end is noticed by who waits for its answer
-    except PermissionError as error:
-        raise PattooError(
-            f"process {pid}: we may not signal it; expected its user or root"
-        ) from error

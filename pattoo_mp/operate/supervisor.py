@@ -21,11 +21,6 @@ _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
 
 
-def without_supervisor(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a process that is not supervisord's, whoever started us."""
-    return {k: v for k, v in environment.items() if not k.startswith("SUPERVISOR_")}
-
-
 class Supervisor:
     """The supervisord that the agent's last control process was started by."""
 

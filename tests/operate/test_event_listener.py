@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from pattoo_mp.control.door import Door
-from pattoo_mp.control.event_listener import HeartbeatListener, ticks
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.operate.event_listener import HeartbeatListener, ticks
 from tests.support.agent import NAME
 from tests.support.locked import lock_held
 
