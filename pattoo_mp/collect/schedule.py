@@ -76,15 +76,6 @@ class Schedule:
         """Seconds until the next tick; 0 if one is due."""
         return max(0, self._next() - self._now()) / 1e9
 
-    def ahead_ms(self) -> int:
-        """How far this schedule's time runs ahead of a wall clock that was set back."""
-        ahead = self._now() - self._wall_ns()
-        return ahead // _NS_PER_MS if ahead > self._shortest // 2 else 0
-
-    def now_ms(self) -> int:
-        """The time of day as this schedule has it."""
-        return self._now() // _NS_PER_MS
-
     def skip_until(self, seconds: float, patience_s: float | None = None) -> None:
         """Put the first ticks off until `seconds` from now have passed.
 

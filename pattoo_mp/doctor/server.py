@@ -37,11 +37,6 @@ class Asked:
     ahead_s: float | None = None
 
 
-def ask(config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S) -> Asked:
-    """Ask the server that comes first for its status page. See `ask_each`."""
-    return ask_each(config, exchange_s, whole_s)[0]
-
-
 def ask_each(
     config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S
 ) -> tuple[Asked, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from pattoo_mp.config import loading
 from pattoo_mp.doctor.finding import State
-from pattoo_mp.doctor.server import Asked, ask, findings
+from pattoo_mp.doctor.server import Asked, ask_each, findings
 from tests.support.server import PattooServer, answering, hanging
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def settings(make_agent: Callable[..., Agent], server: PattooServer) -> Config:
 
 def test_a_server_that_is_well_tells_its_time(settings: Config) -> None:
     """Ours, for it runs on this host."""
-    asked = ask(settings)
+    (asked,) = ask_each(settings)
     assert asked.error == ""
     assert asked.url == f"http://127.0.0.1:{settings.ip_bind_port}/pattoo/api/v1/agent/status"
     assert asked.ahead_s == pytest.approx(0, abs=3)
@@ -36,7 +36,7 @@ def test_a_server_that_is_well_tells_its_time(settings: Config) -> None:
 def test_a_server_that_is_ill_tells_its_time_too(settings: Config, server: PattooServer) -> None:
     """Whatever it answers."""
     server.status_page = answering(500)
-    asked = ask(settings)
+    (asked,) = ask_each(settings)
     assert asked.error == "status 500 Internal Server Error: 'no'"
     assert asked.ahead_s is not None
 
@@ -48,7 +48,7 @@ def test_a_server_that_hangs_is_not_waited_for(
     """Neither for its answer, nor for whatever else hangs on the way there."""
     until = threading.Event()
     server.status_page = hanging(until)
-    asked = ask(settings, **bounds)
+    (asked,) = ask_each(settings, **bounds)
     until.set()
     # Of the limits of one read and of all of it either may be the first to be reached.
     assert "timed out" in asked.error or "answer within 0.2 s" in asked.error
