@@ -52,5 +52,5 @@ def figures(ledger: Mapping[str, int] | None) -> dict[str, Value]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """What the collector's ledger says."""
     return (Fields(_AGENT, lambda: figures(plan.ledger)),)

@@ -85,5 +85,5 @@ def _ask() -> dict[str, dict[str, Value]]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. A battery is asked by way of a controller, which may take its time."""
+    """A battery is asked by way of a controller, which may take its time."""
     return (Limited(Rows(_BATTERIES, _ask, "the host has no battery"), plan.together()),)

@@ -163,5 +163,5 @@ def _ask(paths: HostPaths) -> dict[str, Value]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """The files of the cgroup that the agent runs in."""
     return (Fields(_CGROUP, partial(_ask, plan.wanted.paths)),)

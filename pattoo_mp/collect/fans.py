@@ -38,6 +38,6 @@ def row(sensor: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tup
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. A sensor may lie behind a slow bus."""
+    """A sensor may lie behind a slow bus."""
     fans = Rows(_FANS, lambda: by_sensor(psutil.sensors_fans(), row), "the host tells of no fan")
     return (Limited(fans, plan.together()),)

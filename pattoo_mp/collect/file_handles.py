@@ -41,5 +41,5 @@ def parse(line: str) -> dict[str, int]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """One line of the kernel's."""
     return (Fields(_FILE_HANDLES, lambda: parse(kernel.proc("sys/fs/file-nr"))),)

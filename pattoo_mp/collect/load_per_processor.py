@@ -44,5 +44,5 @@ def shared(load: Sequence[float], processors: int | None) -> dict[str, float]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """The load, shared out."""
     return (Fields(_LOAD, lambda: shared(psutil.getloadavg(), host.cpus())),)

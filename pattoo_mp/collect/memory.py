@@ -66,7 +66,7 @@ TABLES: Final = (_MEMORY, _SWAP)
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Both of them."""
+    """Memory, and swap."""
     return (
         Fields(_MEMORY, lambda: psutil.virtual_memory()._asdict()),
         Fields(_SWAP, lambda: psutil.swap_memory()._asdict()),

@@ -61,6 +61,6 @@ def _counters_of_the_host() -> Mapping[str, Record]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """The counters of the interfaces that are wanted."""
     wanted = plan.wanted
     return (Devices(_NETWORK_IO, counters(wanted.paths), wanted.interfaces.wants),)

@@ -55,7 +55,7 @@ def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tupl
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. A driver may take its time to tell a speed, and holds a lock meanwhile."""
+    """A driver may take its time to tell a speed, and holds a lock meanwhile."""
     paths = plan.wanted.paths
     ask = partial(host_links.links, paths) if paths.are_elsewhere else _ask
     links = Rows(_LINKS, ask, "the host has no network interface", plan.wanted.interfaces.wants)

@@ -68,5 +68,5 @@ def _of_all_zones(name: str, found: dict[str, int]) -> list[int]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """Some lines of /proc/vmstat."""
     return (Fields(_PAGING, lambda: parse(kernel.proc("vmstat"))),)

@@ -53,6 +53,6 @@ def _frequencies() -> dict[str, dict[str, float]]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Both of them. A driver may take seconds to tell the frequencies of many processors."""
+    """Times, and frequencies: a driver may take seconds to tell those of many processors."""
     frequencies = Rows(_FREQUENCY, _frequencies, "the kernel gives no processor frequency")
     return (Devices(_TIMES_SPENT, _times), Limited(frequencies, plan.together()))

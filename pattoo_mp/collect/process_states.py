@@ -61,6 +61,6 @@ def counted(found: Iterable[Process]) -> dict[str, int]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. It reads a file for each process."""
+    """It reads a file for each process."""
     look, _ = plan.processes
     return (Fields(_PROCESSES, lambda: counted(look())),)

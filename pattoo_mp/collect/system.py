@@ -50,5 +50,5 @@ def _load_average() -> dict[str, float]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Both of them."""
+    """How many processes there are, and the load."""
     return (Fields(_PROCESSES, _process_count), Fields(_LOAD, _load_average))

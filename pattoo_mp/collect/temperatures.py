@@ -42,7 +42,7 @@ def row(sensor: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tup
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. A sensor may lie behind a slow bus, or in a disk that sleeps."""
+    """A sensor may lie behind a slow bus, or in a disk that sleeps."""
     temperatures = Rows(
         _TEMPERATURES,
         lambda: by_sensor(psutil.sensors_temperatures(), row),

@@ -153,5 +153,5 @@ def _add(own: Iterable[Figure], found: dict[Name, Figure]) -> str:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. Its directory may be a dead file server's."""
+    """Its directory may be a dead file server's."""
     return (Limited(TextFiles(plan.wanted.textfile_directory), plan.together()),)

@@ -180,6 +180,6 @@ def _figures(usage: Usage | None, seconds: float) -> tuple[Value, Value, Value]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. It reads a file for each process."""
+    """It reads a file for each process."""
     _, look = plan.processes
     return (TopProcesses(plan.wanted.top, look),)

@@ -36,5 +36,5 @@ def _ask() -> dict[str, int]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Just one."""
+    """Since when the host runs."""
     return (Fields(_UPTIME, _ask),)

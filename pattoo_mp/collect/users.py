@@ -40,5 +40,5 @@ def _ask(paths: HostPaths) -> dict[str, int]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Just one. Whom it asks depends on how the host is set up."""
+    """Whom it asks depends on how the host is set up."""
     return (Limited(Fields(_USERS, partial(_ask, plan.wanted.paths)), plan.together()),)
