@@ -19,16 +19,16 @@ def read_anew(directory: Path, running: Config) -> Config:
     """Read and check the files in `directory` for an agent that runs with `running`.
 
     Touches nothing. Raises `ConfigError` with the lines of a start, or with one for each setting
-    that would take a restart, or for what this host lacks: then none of the others is to be changed.
+    that would need a restart, or for what this host lacks: then none of the others is to be changed.
     A file that a setting names is looked at too.
     """
     new = check(directory)
     problems = [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
         f"{_said(new, setting)}; expected {_said(running, setting)}, "
-        f"with which the agent runs: a change takes a restart"
+        f"with which the agent runs: a change needs a restart"
         for setting in changes(running, new)
-        if setting.takes_restart
+        if setting.needs_restart
     ] + [*lacking(directory, new), *untrusted(directory, new)]
     if problems:
         raise ConfigError(problems)

@@ -24,7 +24,7 @@ class Setting:
     words that end the sentence "expected …" (`UnfitError` says it of one part). `default` is as it would stand in the file, and goes
     through `check` too. `example` is for a sample where there is no default to show. Of one that
     `hides` a wrong value is never shown: it may be the secret itself, in the place of its file. One
-    that `is_written_to` names a directory that the agent makes. One that `takes_restart` cannot be
+    that `is_written_to` names a directory that the agent makes. One that `needs_restart` cannot be
     changed while an agent runs: its files are open, its lock is held, and its name and its way to
     the host are those that it began with.
     """
@@ -39,7 +39,7 @@ class Setting:
     example: object = None
     hides: bool = False
     is_written_to: bool = False
-    takes_restart: bool = False
+    needs_restart: bool = False
 
     @property
     def is_required(self) -> bool:
@@ -49,4 +49,4 @@ class Setting:
     @property
     def about(self) -> str:
         """What it is, for who reads about it."""
-        return f"{self.help} A change takes a restart." if self.takes_restart else self.help
+        return f"{self.help} A change needs a restart." if self.needs_restart else self.help

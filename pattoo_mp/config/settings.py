@@ -83,23 +83,23 @@ SETTINGS: Final = (
     Setting(
         "log_directory", "pattoo", SHARED_FILE, checks.path, _A_DIRECTORY,
         "Where pattoo.log is written.",
-        example="/var/log/pattoo", is_written_to=True, takes_restart=True,
+        example="/var/log/pattoo", is_written_to=True, needs_restart=True,
     ),
     Setting(
         "cache_directory", "pattoo", SHARED_FILE, checks.path, _A_DIRECTORY,
         "Where polls wait for the server.",
-        example="/var/cache/pattoo", is_written_to=True, takes_restart=True,
+        example="/var/cache/pattoo", is_written_to=True, needs_restart=True,
     ),
     Setting(
         "daemon_directory", "pattoo", SHARED_FILE, checks.path, _A_DIRECTORY,
         "Where the agent's identity is kept.",
-        example="/var/lib/pattoo", is_written_to=True, takes_restart=True,
+        example="/var/lib/pattoo", is_written_to=True, needs_restart=True,
     ),
     Setting(
         "system_daemon_directory", "pattoo", SHARED_FILE, checks.optional(checks.path), _A_DIRECTORY,
         "Where the PID file and the status socket are kept: stop the agent before you change it, or "
         "it is not found. The default is daemon_directory.",
-        default=None, example="/run/pattoo", is_written_to=True, takes_restart=True,
+        default=None, example="/run/pattoo", is_written_to=True, needs_restart=True,
     ),
     Setting(
         "log_level", "pattoo", SHARED_FILE, checks.one_of(_LOG_LEVELS), f"one of {', '.join(_LOG_LEVELS)}",
@@ -182,8 +182,8 @@ SETTINGS: Final = (
     ),
     Setting(
         "credentials_file", PROGRAM, AGENT_FILE, checks.optional(checks.path), _A_PRIVATE_FILE,
-        "What the agent names itself with to what stands before the server: one line with a bearer token, "
-        "or with user:password. The file belongs to the agent's user, with mode 0600 or 0400.",
+        "The credentials that the agent shows to the reverse proxy in front of the server: one line with a "
+        "bearer token, or with user:password. The file belongs to the agent's user, with mode 0600 or 0400.",
         default=None, example="/etc/pattoo/credentials", hides=True,
     ),
     Setting(
@@ -194,8 +194,8 @@ SETTINGS: Final = (
     ),
     Setting(
         "proxy_credentials_file", PROGRAM, AGENT_FILE, checks.optional(checks.path), _A_PRIVATE_FILE,
-        "What the agent names itself with to the proxy: one line with user:password. The file belongs to "
-        "the agent's user, with mode 0600 or 0400.",
+        "The credentials that the agent shows to the proxy on the way: one line with user:password. The "
+        "file belongs to the agent's user, with mode 0600 or 0400.",
         default=None, example="/etc/pattoo/proxy-credentials", hides=True,
     ),
     Setting(
@@ -254,22 +254,22 @@ SETTINGS: Final = (
         "hostname", PROGRAM, AGENT_FILE, checks.optional(addresses.host), "a host name",
         "The host's name to the server; another one begins new charts. The default is the full name that "
         "the system tells.",
-        default=None, example="web1.example.org", takes_restart=True,
+        default=None, example="web1.example.org", needs_restart=True,
     ),
     Setting(
         "procfs_path", PROGRAM, AGENT_FILE, checks.path, _SEEN,
         "The host's /proc, for an agent in a container.",
-        default="/proc", takes_restart=True,
+        default="/proc", needs_restart=True,
     ),
     Setting(
         "sysfs_path", PROGRAM, AGENT_FILE, checks.path, _SEEN,
         "The host's /sys, for an agent in a container.",
-        default="/sys", takes_restart=True,
+        default="/sys", needs_restart=True,
     ),
     Setting(
         "rootfs_path", PROGRAM, AGENT_FILE, checks.path, _SEEN,
         "The host's /, for an agent in a container.",
-        default="/", takes_restart=True,
+        default="/", needs_restart=True,
     ),
     *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
     *_filter("filesystems", "types of file systems", "squashfs"),

@@ -49,9 +49,9 @@ def test_every_field_that_differs_is_a_setting_that_has_changed(home: Path, fiel
     assert changes(old, old) == []
 
 
-def test_directories_and_who_the_agent_is_and_sees_take_a_restart() -> None:
+def test_directories_and_who_the_agent_is_and_sees_need_a_restart() -> None:
     """Files are open, and a lock is held; a host's name and ways are looked at as it starts."""
-    assert [setting.name for setting in SETTINGS if setting.takes_restart] == [
+    assert [setting.name for setting in SETTINGS if setting.needs_restart] == [
         "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory",
         "hostname", "procfs_path", "sysfs_path", "rootfs_path",
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def test_another_name_of_the_host_is_refused(home: Path) -> None:
         read_anew(directory, running)
     assert caught.value.problems == (
         f"{directory}/{AGENT_FILE}: {PROGRAM}: hostname: not set; expected 'web1', "
-        f"with which the agent runs: a change takes a restart",
+        f"with which the agent runs: a change needs a restart",
     )
 
 
@@ -83,7 +83,7 @@ def test_a_changed_directory_is_refused_and_not_made(home: Path, name: str) -> N
         read_anew(directory, running)
     assert caught.value.problems == (
         f"{directory}/pattoo.yaml: pattoo: {name}: '{now}'; expected '{home}/before', "
-        f"with which the agent runs: a change takes a restart",
+        f"with which the agent runs: a change needs a restart",
     )
     assert sorted(path.name for path in home.iterdir()) == ["etc"]
 

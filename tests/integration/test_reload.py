@@ -230,7 +230,7 @@ def test_a_worker_that_begins_while_the_files_are_read_holds_nothing_of_that(
     assert open_in(agent.worker("collector")) == held
 
 
-def test_a_setting_that_takes_a_restart_is_refused_with_all_the_others(
+def test_a_setting_that_needs_a_restart_is_refused_with_all_the_others(
     make_agent: MakeAgent,
 ) -> None:
     """One line says which; nothing of the new configuration is in force."""
@@ -243,7 +243,7 @@ def test_a_setting_that_takes_a_restart_is_refused_with_all_the_others(
     assert done.stderr == (
         f"{NAME}: error: {agent.configuration}/pattoo.yaml: pattoo: cache_directory: "
         f"'{agent.home}/other'; expected '{agent.home}/cache', with which the agent runs: "
-        f"a change takes a restart\n"
+        f"a change needs a restart\n"
     )
     assert not (agent.home / "other").exists()
     assert agent.status()["interval_ms"] == 100
