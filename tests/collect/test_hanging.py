@@ -50,14 +50,20 @@ class Disks:
         self.answer = Event()
         #: Of these it was asked although they were dead: each time held a thread.
         self.hung: list[str] = []
+        self.askers: set[threading.Thread] = set()
         self._usage = psutil.disk_usage("/")
 
     def usage(self, path: str) -> object:
         """In the place of psutil.disk_usage."""
+        self.askers.add(threading.current_thread())
         if path in self.dead:
             self.hung.append(path)
             self.answer.wait(60)
         return self._usage
+
+    def threads(self) -> int:
+        """How many of the threads that asked are there still; those of other tests are not."""
+        return sum(thread.is_alive() for thread in set(self.askers))
 
     def come_back(self) -> None:
         """Let the dead answer."""
@@ -121,14 +127,14 @@ def test_a_hanging_mount_is_logged_once(
 def test_a_hanging_mount_keeps_one_thread(disks: Disks, poller: Poller) -> None:
     """Not one for each poll; and none when it is back."""
     polled(poller)
-    threads = threading.active_count()
     disks.dead = {"/home", "/data"}
     for _ in range(100):
         assert polled(poller) == ["/"]
-    wait_for(lambda: polled(poller) and threading.active_count() <= threads + 2, what="an end")
+    assert sorted(disks.hung) == ["/data", "/home"]
+    wait_for(lambda: polled(poller) and disks.threads() <= 3, what="the end of the others")
     disks.come_back()
     wait_for(lambda: len(polled(poller)) == 3, what="their return")
-    wait_for(lambda: threading.active_count() <= threads, what="the end of their threads")
+    wait_for(lambda: disks.threads() <= 1, what="the end of their threads")
 
 
 def test_a_mount_that_vanishes_while_it_hangs_is_not_named(disks: Disks, poller: Poller) -> None:
@@ -155,29 +161,29 @@ def test_a_remount_of_a_hanging_mount_is_not_asked_anew(disks: Disks, poller: Po
     """The kernel remounts a failing disk read-only: it is the same disk."""
     disks.dead = {"/data"}
     polled(poller)
-    threads = threading.active_count()
     disks.mounts[1] = disks.mounts[1]._replace(opts="ro")
     assert polled(poller) == ["/", "/home"]
-    assert threading.active_count() <= threads + 1
+    assert disks.hung == ["/data"]
 
 
 def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest of the processor is polled, and the frequency again when it answers."""
     answer = Event()
+    asked: list[str] = []
 
     def frequency() -> Frequency:
+        asked.append("frequency")
         answer.wait(60)
         return Frequency(2600.0, 0.0, 0.0)
 
     monkeypatch.setattr(psutil, "cpu_freq", frequency)
     poller = Poller(sources_of("processor", limit_s=LIMIT_S), ORIGIN, 1000)
-    threads = threading.active_count()
     for _ in range(50):
         keys = {series.key for series in poller.poll(1000)[0].series}
         assert "cpu_frequency" not in keys
         assert {"cpu_times_user", "cpu_times_percent_user", "cpu_stats_interrupts"} <= keys
     assert poller.left_out == {"processor.frequency": "NoAnswerError: no answer within 0.4 s"}
-    assert threading.active_count() <= threads + 1
+    assert asked == ["frequency"]
     answer.set()
     wait_for(lambda: poller.poll(1000)[0].series[0].key == "cpu_frequency", what="its return")
     assert poller.left_out == {}
@@ -209,18 +215,24 @@ def test_the_limit_can_change_between_two_polls(
     disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of all that may hang; what hangs already is not asked, or waited for, once more."""
-    monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
+    asked: list[str] = []
+
+    def frequency() -> None:
+        asked.append("frequency")
+        disks.answer.wait(60)
+
+    monkeypatch.setattr(psutil, "cpu_freq", frequency)
     sources = families.sources(LIMIT_S, DEFAULT)
     poller = Poller(sources, ORIGIN, 1000)
     disks.dead = {"/"}
     poller.poll(1000)
-    threads = threading.active_count()
     families.wait_at_most(0.1, sources)
     disks.dead = {"/", "/home"}
     poller.poll(2000)
     assert poller.left_out["disk_partitions /home"] == "no answer within 0.05 s"
     assert poller.left_out["processor.frequency"] == "NoAnswerError: no answer within 0.05 s"
-    assert threading.active_count() <= threads + 2
+    assert asked == ["frequency"]
+    assert len(disks.hung) == len(set(disks.hung))
 
 
 def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
@@ -304,8 +316,9 @@ def test_who_hangs_in_a_seldom_group_is_waited_for_as_the_shortest_interval_allo
     often, seldom = {"partitions": 5000}, {"partitions": 60_000}
     groups = Groups(ORIGIN, config_in(Path("/nowhere"), intervals=seldom), {})
     groups.poll(60_000, 1000)
-    assert groups.left_out == {"disk_partitions /data": "no answer within 0.025 s"}
+    # With so short a limit a busy host may leave out one that is well, too.
+    assert groups.left_out["disk_partitions /data"] == "no answer within 0.025 s"
     groups.change(config_in(Path("/nowhere"), interval_ms=1000, intervals=often))
     groups.poll(5000, 1000)
-    assert groups.left_out == {"disk_partitions /data": "no answer within 0.25 s"}
+    assert groups.left_out["disk_partitions /data"] == "no answer within 0.25 s"
     assert disks.hung == ["/data"]
