@@ -161,5 +161,14 @@ def _uses(process: Path, home: Path) -> bool:
     with contextlib.suppress(OSError):
         if f"{home}/".encode() in (process / "environ").read_bytes():
             return True
-        return any(str(fd.readlink()).startswith(f"{home}/") for fd in (process / "fd").iterdir())
-    return False
+    return any(name.startswith(f"{home}/") for name in opened_by(process))
+
+
+def opened_by(process: Path) -> list[str]:
+    """What a process of /proc has open; without what it closes while we look."""
+    names = []
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                names.append(str(descriptor.readlink()))
+    return names
