@@ -29,7 +29,9 @@ class Supervised(Agent):
         """Start supervisord; it detaches itself."""
         command: list[str | Path] = [BIN / "supervisord", "-c", self.supervisor]
         subprocess.run(command, env=self.env(), check=True, capture_output=True, timeout=30)
-        wait_for(lambda: self.state() == "RUNNING", what="the agent")
+        # That is supervisord's word after some seconds; a busy host may not have come to the lock by then.
+        wait_for(lambda: self.state() == "RUNNING" and self.pid, what="the agent")
+        self.status()
 
     @contextlib.contextmanager
     def supervised(self) -> Iterator[Supervised]:
