@@ -24,7 +24,7 @@ from tests.support.waiting import wait_for
 work = Path(sys.argv[1])
 agent = Agent(work / "home")
 agent.write(f"{NAME}.yaml", f'''{NAME}:
-  polling_interval: 0.1
+  polling_interval: 1
   families: [inodes, network_links, sockets, users]
   hostname: host.example.org
   procfs_path: /host/proc

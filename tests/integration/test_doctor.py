@@ -106,7 +106,7 @@ def test_a_last_run_that_was_cut_short_is_told(make_agent: MakeAgent, server: Pa
 
 def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
     """With what to do."""
-    found = told(make_agent(port=9).run("--doctor", "--json"))
+    found = told(make_agent(port=9, interval=300).run("--doctor", "--json"))
     bad = [finding for finding in found.values() if finding["state"] == "bad"]
     assert [finding["subject"] for finding in bad] == ["server"]
     assert "Connection refused" in bad[0]["found"]
@@ -119,7 +119,7 @@ def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
     """No part takes longer than its limit."""
     until = threading.Event()
     server.status_page = hanging(until)
-    agent = make_agent(port=server.port)
+    agent = make_agent(port=server.port, interval=300)
     examination = Examination(agent.configuration, loading.look(agent.configuration), 3.0)
     parts = {part.title: part for part in examination.parts()}
     until.set()
@@ -134,7 +134,7 @@ def test_a_part_that_fails_is_a_finding_and_the_other_parts_go_on(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
     """No spool can be made to measure what a poll takes there: the rest is told all the same."""
-    agent = make_agent(port=server.port)
+    agent = make_agent(port=server.port, interval=300)
     agent.command = ["prlimit", "--fsize=0", *agent.command]
     found = told(agent.run("--doctor", "--json"))
     assert [f["part"] for f in found.values() if f["state"] == "bad"] == ["Spool"]

@@ -37,7 +37,7 @@ def test_every_family_arrives_and_ends_as_it_is_told(
     agent.start()
     wait_for(lambda: [p for p in server.posts if "agent_delivered" in keys(p)], what="the ledger")
     expected = {"memory_total", "process_states_running", "uptime_seconds", "sockets_used"}
-    assert expected <= keys(server.posts[-1])
+    wait_for(lambda: expected <= keys(server.posts[-1]), what="all in one post")
     poll(agent, ("uptime",), ORIGINAL)
     assert agent.run("--reload").returncode == 0
     only = {"uptime_seconds", "uptime_boot_time"}

@@ -125,6 +125,7 @@ def test_a_reload_changes_the_log_of_all_processes(
     kill(agent, "collector")
     server.down()
     wait_for(lambda: "tried again until taken" in agent.log[before:], what="a line of the uploader")
+    wait_for(lambda: '"process": "collector"' in agent.log[before:], what="one of the collector")
     agent.stop()
     objects = [json.loads(row) for row in agent.log[before:].splitlines()]
     assert {one["process"] for one in objects} == {"control", "collector", "uploader"}
@@ -247,7 +248,7 @@ def test_the_count_is_told_though_nothing_else_happens(home: Path) -> None:
     path = home / "pattoo.log"
     pid = os.fork()
     if pid == 0:
-        log.set_up(log.LogSettings(path, repeats_s=(0.1, 60.0)), "idle")
+        log.set_up(log.LogSettings(path, repeats_s=(3.0, 60.0)), "idle")
         for _ in range(241):
             logging.getLogger("test").warning("No room.")
         wakeup = Wakeup((signal.SIGTERM,), log.CHORES)

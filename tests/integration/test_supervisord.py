@@ -103,7 +103,8 @@ def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
     agent.run("--stop")
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
     agent.ctl("start", NAME)
-    assert agent.state() in {"BACKOFF", "FATAL"}
+    # In between it is STARTING: it is tried again and again.
+    wait_for(lambda: agent.state() in {"BACKOFF", "FATAL"}, what="supervisord's word for it")
     assert "polling_interval: 'never'; expected a number of seconds" in agent.ctl("tail", NAME)
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.1\n")
     done = agent.run("--start")

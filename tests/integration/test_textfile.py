@@ -46,7 +46,7 @@ def test_figures_of_files_arrive_and_a_bad_file_stops_no_poll(
     assert agent.run("--reload").returncode == 0
 
     def runs() -> dict[str, object]:
-        points = server.posts[-1].datapoints()
+        points = [point for post in server.posts[-1:] for point in post.datapoints()]
         return next((p for p in points if p["pattoo_key"] == "textfile_metric_runs_total"), {})
 
     first = wait_for(runs, what="the figure")

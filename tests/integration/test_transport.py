@@ -255,10 +255,11 @@ def test_polls_go_over_to_another_server_and_come_back(
     wait_for(server.timestamps, what="a poll")
     server.down()
     wait_for(elsewhere.timestamps, what="a poll at the other one")
-    assert agent.status()["posts"]["instead_of"].startswith(both[0])
+    # It is there before the agent has told itself so.
+    wait_for(lambda: agent.status()["posts"]["instead_of"].startswith(both[0]), what="the word")
     assert f", instead of {both[0]}/" in agent.run("--status").stdout
     before = len(server.timestamps())
     server.up()
     wait_for(lambda: len(server.timestamps()) > before, what="the way back")
     assert_all_arrive(agent, server, elsewhere)
-    assert agent.status()["posts"]["instead_of"] == ""
+    wait_for(lambda: agent.status()["posts"]["instead_of"] == "", what="the word for that")
