@@ -169,8 +169,11 @@ def test_an_uploader_without_its_control_keeps_what_it_holds(start: Start) -> No
     assert uploader.kept() == [1, 2]
 
 
-def test_an_uploader_that_is_asked_to_end_asks_for_leave(start: Start) -> None:
+def test_an_uploader_that_is_asked_to_end_asks_for_leave(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGTERM: it says so, and what is given to it until it may go is kept."""
+    monkeypatch.setattr("pattoo_mp.upload.uploader._LEAVE_S", 60)  # we may be held up, too
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)

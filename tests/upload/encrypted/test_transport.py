@@ -315,7 +315,7 @@ def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: Decrypting
     until.set()
     wait_for(lambda: decrypting.attempts == 1)
     decrypting.behaviour = lambda _: True
-    assert transport.post(AGENT_ID, BODY).delivered
+    wait_for(lambda: transport.post(AGENT_ID, BODY).delivered, what="a post in time")
 
 
 def test_a_handshake_is_bounded_as_a_whole(keyring: Keyring, decrypting: DecryptingServer) -> None:
