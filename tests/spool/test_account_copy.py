@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sqlite3
@@ -199,11 +200,8 @@ def test_what_is_no_account_is_none(home: Path, content: bytes) -> None:
     assert AccountCopy(home / "account").read() is None
 
 
-def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
-    """The damaged file stays where it is until the new one is whole; the next one begins anew."""
-    spool = Spool(path)
-    fill(spool, 1, 40_000)
-    spool.close()
+def kill_in_a_rescue(path: Path) -> bool:
+    """Damage a spool, and kill who opens it; whether that came before the end of the rescue."""
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM facts")
     child = os.fork()
@@ -212,9 +210,22 @@ def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
             Spool(path)
         finally:
             os._exit(0)
-    wait_for(beside(path, ".new").exists, what="the beginning of a rescue")
+    pidfd = os.pidfd_open(child)
+    wait_for(
+        lambda: beside(path, ".new").exists() or select.select([pidfd], [], [], 0)[0],
+        what="the beginning of a rescue",
+    )
+    os.close(pidfd)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
+    """The damaged file stays where it is until the new one is whole; the next one begins anew."""
+    spool = Spool(path)
+    fill(spool, 1, 40_000)
+    spool.close()
+    wait_for(lambda: kill_in_a_rescue(path), 60, "a kill that was not too late")
     spool = Spool(path)
     state = spool.state
     assert (state.kept, state.waiting, state.dropped.total()) == (40_000, 40_000, 0)
