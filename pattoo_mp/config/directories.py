@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a look at a directory shows. `problem` says why it cannot be used; empty if it can."""
+    """What a look at a directory shows. `problem` says why it cannot be used; empty if it can.
+
+    `is_read_only` says that its file system is the problem, and no right to it.
+    """
 
     is_there: bool
     problem: str = ""
+    is_read_only: bool = False
 
 
 def make(path: Path) -> str:
@@ -25,7 +29,7 @@ def make(path: Path) -> str:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         return _cannot_be_made(error.errno or 0)
-    return _cannot_be_written(path)
+    return _state(path, is_there=True).problem
 
 
 def look(path: Path) -> State:
@@ -38,28 +42,32 @@ def look(path: Path) -> State:
 
 def _look(path: Path) -> State:
     if path.is_dir():
-        return State(is_there=True, problem=_cannot_be_written(path))
+        return _state(path, is_there=True)
     if os.path.lexists(path):
         return State(is_there=False, problem=_cannot_be_made(errno.EEXIST))
     above = next(parent for parent in path.parents if os.path.lexists(parent))
-    return State(is_there=False, problem=_cannot_hold_another(above))
+    if not above.is_dir():
+        return State(is_there=False, problem=_cannot_be_made(errno.ENOTDIR))
+    return _state(above, is_there=False)
 
 
-def _cannot_hold_another(directory: Path) -> str:
-    if not directory.is_dir():
-        return _cannot_be_made(errno.ENOTDIR)
-    if os.statvfs(directory).f_flag & os.ST_RDONLY:
-        return _cannot_be_made(errno.EROFS)
-    return "" if _is_open(directory) else _cannot_be_made(errno.EACCES)
+def _state(directory: Path, *, is_there: bool) -> State:
+    """What follows from a directory: the one that is asked about, or the one to make it in."""
+    number = _closed_by(directory)
+    problem = _cannot_be_written(number) if is_there else _cannot_be_made(number)
+    return State(is_there, problem if number else "", number == errno.EROFS)
 
 
-def _cannot_be_written(path: Path) -> str:
-    return "" if _is_open(path) else "cannot be written to"
+def _closed_by(directory: Path) -> int:
+    """The number of the error that who writes there meets; 0 if there is none."""
+    if os.access(directory, os.W_OK | os.X_OK):
+        return 0
+    return errno.EROFS if os.statvfs(directory).f_flag & os.ST_RDONLY else errno.EACCES
+
+
+def _cannot_be_written(number: int) -> str:
+    return f"cannot be written to ({os.strerror(number)})"
 
 
 def _cannot_be_made(number: int) -> str:
     return f"cannot be made ({os.strerror(number)})"
-
-
-def _is_open(directory: Path) -> bool:
-    return os.access(directory, os.W_OK | os.X_OK)

@@ -105,12 +105,16 @@ def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
 
 def _directory(name: str, path: Path, state: directories.State, user: str) -> Finding:
     if state.problem:
+        mend = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
         return trouble(
-            name,
-            f"{path} {state.problem}, as {user}",
-            f"install -d -o {user} {path}, or name another directory",
+            name, f"{path} {state.problem}, as {user}", f"{mend}, or name another directory"
         )
     return well(name, f"{path}" if state.is_there else f"{path}, which is made at the start")
+
+
+def _remount(path: Path) -> str:
+    mount = next(above for above in (path, *path.parents) if above.is_mount())
+    return f"mount -o remount,rw {mount} (dmesg may say why it is read-only)"
 
 
 def in_words(place: Place, user: str) -> Finding:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config import directories
+from tests.support.disks import shut, small
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def place(home: Path) -> Iterator[Path]:
         ("open", ""),
         ("open/new", ""),
         ("open/new/below/it", ""),
-        ("closed", "cannot be written to"),
+        ("closed", "cannot be written to (Permission denied)"),
         ("closed/new", "cannot be made (Permission denied)"),
         ("shut/inside", "cannot be made (Permission denied)"),
         ("shut/inside/new", "cannot be made (Permission denied)"),
@@ -51,6 +52,17 @@ def test_a_look_foretells_what_making_would_say(place: Path, name: str, problem:
     assert as_nobody(lambda: directories.look(place / name).problem) == problem
     assert contents(place) == before
     assert as_nobody(lambda: directories.make(place / name)) == problem
+
+
+def test_a_file_system_that_is_read_only_is_named(home: Path) -> None:
+    """It is no right that is missing; a look says it as well as a start."""
+    with small(home / "disk") as disk:
+        shut(disk)
+        assert directories.make(disk) == "cannot be written to (Read-only file system)"
+        assert directories.make(disk / "new") == "cannot be made (Read-only file system)"
+        for path in (disk, disk / "new"):
+            look = directories.look(path)
+            assert (look.problem, look.is_read_only) == (directories.make(path), True)
 
 
 def test_a_look_tells_what_is_there_from_what_would_be_made(place: Path) -> None:

@@ -12,6 +12,7 @@ from pattoo_mp.config import loading
 from pattoo_mp.doctor import places
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.places import Place, Use
+from tests.support.disks import shut, small
 from tests.support.unprivileged import NOBODY, as_nobody
 
 if TYPE_CHECKING:
@@ -96,6 +97,23 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
     if IS_ROOT:
         assert "bad log_directory" in as_nobody(told)
         assert "bad" not in told()
+
+
+def test_a_file_system_that_is_read_only_is_to_be_mounted_anew(
+    make_agent: Callable[..., Agent],
+) -> None:
+    """The right to it is not what is missing, so nobody is sent to give it."""
+    agent = make_agent()
+    settings = loading.check(agent.configuration)
+    with small(agent.home / "cache") as disk:
+        shut(disk)
+        (found,) = (
+            finding
+            for finding in places.findings(agent.configuration, settings, "pattoo")
+            if finding.subject == "cache_directory"
+        )
+    assert found.found == f"{disk} cannot be written to (Read-only file system), as pattoo"
+    assert found.advice.startswith(f"mount -o remount,rw {disk} (dmesg may say")
 
 
 def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(

@@ -31,6 +31,11 @@ def small(directory: Path, size: str = "1m") -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", directory], check=True)
 
 
+def shut(disk: Path) -> None:
+    """Make it read-only, as the kernel does where it finds the disk at fault."""
+    assert mount("-o", "remount,ro", disk)
+
+
 def fill(disk: Path, *, but_for: int = 0) -> Path:
     """Leave no more room on it than so many bytes; gives the file that takes the rest."""
     filler = disk / "filler"
