@@ -88,10 +88,13 @@ class Arbiter:
             while not self._finished():
                 self._workers.start_what_is_due(self._in_child)
                 readable = self._wait()
-                signals = self._wakeup.take() if self._wakeup in readable else set()
+                self._workers.listen(readable)
+                # After that: who signals a whole group has signalled us before a worker could end by
+                # it. Whether its byte was among what is readable does not matter.
+                signals = self._wakeup.take()
                 self._act_on(signals)
                 self._go_on_with_reading()
-                self._workers.attend_to(readable, any_ended=signal.SIGCHLD in signals)
+                self._workers.replace(any_ended=signal.SIGCHLD in signals)
                 self._relay.lease_to(self._workers.uploader)
                 self._workers.begin_polling()
                 self._advance_stop()

@@ -98,18 +98,22 @@ class Workers:
                 with contextlib.suppress(LinkClosedError):
                     link.flush()
 
-    def attend_to(self, readable: Collection[FileDescriptorLike], *, any_ended: bool) -> None:
-        """Take what they have said, note who has ended, and replace who is silent.
-
-        Raises `StartError` if one says, before the first poll is safe, that no start can succeed.
-        """
+    def listen(self, readable: Collection[FileDescriptorLike]) -> None:
+        """Take what they have said."""
         for worker in self:
             if worker.link in readable:
                 self._listen(worker)
+
+    def replace(self, *, any_ended: bool) -> None:
+        """See who has ended, and end who is silent: both are started anew when that is due.
+
+        Raises `StartError` if one said, before the first poll is safe, that no start can succeed.
+        """
+        for worker in self:
             # The kernel tells of each end, and a link ends with its process.
             if any_ended or worker.link is None:
                 self._bury(worker)
-            self._replace_if_silent(worker)
+            self._end_if_silent(worker)
 
     def forgive_silence(self, planned: float) -> None:
         """As `Silence.forgive`."""
@@ -185,7 +189,7 @@ class Workers:
             if worker.fatal and not self._relay.any_kept:
                 raise StartError(worker.fatal)
 
-    def _replace_if_silent(self, worker: Worker) -> None:
+    def _end_if_silent(self, worker: Worker) -> None:
         if worker.alive and time.monotonic() >= self._silence.strange_at(worker):
             _LOG.error(
                 "The %s (process %d) has said nothing for %d s; it is killed and replaced.",

@@ -31,6 +31,8 @@ from tests.support.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from _typeshed import FileDescriptorLike
+
     from pattoo_mp.config.values import Config
     from pattoo_mp.link import Link
 
@@ -97,6 +99,7 @@ class Control:
         collect: Callable[[Link], None],
         upload: Callable[[Link], None],
         silence_s: float,
+        kind: type[Arbiter],
     ) -> None:
         self._silence_s = silence_s
         self.path = home / "run" / "x.sock"
@@ -105,15 +108,21 @@ class Control:
             os.chown(home, NOBODY, NOBODY)
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(collect, upload)
+            self._be(kind, collect, upload)
 
-    def _be(self, collect: Callable[[Link], None], upload: Callable[[Link], None]) -> None:
+    def _be(
+        self,
+        kind: type[Arbiter],
+        collect: Callable[[Link], None],
+        upload: Callable[[Link], None],
+    ) -> None:
         status = 1
         become_nobody()  # for root no number of processes is too large
+        os.setpgid(0, 0)
         config = config_in(self.path.parent, interval_ms=INTERVAL_MS)
         self._read_anew(config)
         try:
-            Arbiter(
+            kind(
                 Role("collector", collect, signal.SIGKILL),
                 Role("uploader", upload, signal.SIGKILL),
                 Relay(Channel(), Ledger(INTERVAL_MS)),
@@ -175,9 +184,12 @@ def control(home: Path) -> Iterator[Callable[..., Control]]:
     made: list[Control] = []
 
     def make(
-        collect: Callable[[Link], None], upload: Callable[[Link], None], silence_s: float = 60.0
+        collect: Callable[[Link], None],
+        upload: Callable[[Link], None],
+        silence_s: float = 60.0,
+        kind: type[Arbiter] = Arbiter,
     ) -> Control:
-        made.append(Control(home, collect, upload, silence_s))
+        made.append(Control(home, collect, upload, silence_s, kind))
         return made[-1]
 
     yield make
@@ -298,6 +310,34 @@ def test_a_stop_meets_a_kill_at_any_moment(control: Callable[..., Control], vict
         os.kill(pids.get(victim, one.pid), signal.SIGKILL)
     assert one.wait() in {0, -signal.SIGKILL}
     wait_for(lambda: not any(alive(pid) for pid in pids.values()), what="the end of the workers")
+
+
+class LateByte(Arbiter):
+    """One whose wait ends by a worker's end just before the byte of a signal is there to be read."""
+
+    def _wait(self) -> list[FileDescriptorLike]:
+        return [one for one in super()._wait() if one is not self._wakeup]
+
+
+def test_an_end_by_a_signal_to_the_group_is_no_death(
+    control: Callable[..., Control], home: Path
+) -> None:
+    """Control has had the signal when a worker has ended by it: none is started in its place."""
+    begun = home / "begun"
+
+    def noted(link: Link) -> None:
+        with begun.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        link.send(Kind.LAYOUT, "a", b"", INTERVAL_MS)
+        while True:
+            signal.pause()
+
+    one = control(noted, keeping, kind=LateByte)
+    wait_for(lambda: begun.exists() and begun.read_text(), what="a collector")
+    os.killpg(one.pid, signal.SIGTERM)
+    assert one.wait() == 0
+    assert len(begun.read_text().splitlines()) == 1
 
 
 def test_an_uploader_that_leaves_before_the_collector_does_is_replaced_in_a_stop(
