@@ -18,7 +18,10 @@ PattooError                 one line for a person: what, where, what was expecte
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pattoo_mp.whose import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
 
 def where_and_why(error: OSError) -> str:
     """The beginning of a line about an error of the system: the file that it is about, and its words."""
-    return f"{error.filename or 'system'}: {error.strerror}"
+    if not error.filename:
+        return f"system: {error.strerror}"
+    return f"{error.filename}: {reason(error, Path(error.filename))}"
 
 
 class PattooError(Exception):

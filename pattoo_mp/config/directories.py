@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pattoo_mp.whose import denied
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,34 +30,26 @@ def make(path: Path) -> str:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        return _cannot_be_made(error.errno or 0)
-    return _state(path, is_there=True).problem
+        return _state(path, error.errno or 0, is_there=False).problem
+    return _state(path, _closed_by(path), is_there=True).problem
 
 
 def look(path: Path) -> State:
     """What `make` would say, as far as that can be known without touching anything."""
     try:
-        return _look(path)
+        if path.is_dir():
+            return _state(path, _closed_by(path), is_there=True)
+        return _state(path, _forbids_another(path), is_there=False)
     except OSError as error:  # the way there is closed
-        return State(is_there=False, problem=_cannot_be_made(error.errno or 0))
+        return _state(path, error.errno or 0, is_there=False)
 
 
-def _look(path: Path) -> State:
-    if path.is_dir():
-        return _state(path, is_there=True)
+def _forbids_another(path: Path) -> int:
+    """The number of the error that who makes a directory there meets; 0 if there is none."""
     if os.path.lexists(path):
-        return State(is_there=False, problem=_cannot_be_made(errno.EEXIST))
+        return errno.EEXIST
     above = next(parent for parent in path.parents if os.path.lexists(parent))
-    if not above.is_dir():
-        return State(is_there=False, problem=_cannot_be_made(errno.ENOTDIR))
-    return _state(above, is_there=False)
-
-
-def _state(directory: Path, *, is_there: bool) -> State:
-    """What follows from a directory: the one that is asked about, or the one to make it in."""
-    number = _closed_by(directory)
-    problem = _cannot_be_written(number) if is_there else _cannot_be_made(number)
-    return State(is_there, problem if number else "", number == errno.EROFS)
+    return _closed_by(above) if above.is_dir() else errno.ENOTDIR
 
 
 def _closed_by(directory: Path) -> int:
@@ -65,9 +59,10 @@ def _closed_by(directory: Path) -> int:
     return errno.EROFS if os.statvfs(directory).f_flag & os.ST_RDONLY else errno.EACCES
 
 
-def _cannot_be_written(number: int) -> str:
-    return f"cannot be written to ({os.strerror(number)})"
-
-
-def _cannot_be_made(number: int) -> str:
-    return f"cannot be made ({os.strerror(number)})"
+def _state(path: Path, number: int, *, is_there: bool) -> State:
+    """What it means for the one who wants `path` that the error of this number is met."""
+    if not number:
+        return State(is_there)
+    what = "cannot be written to" if is_there else "cannot be made"
+    whose = denied(path) if number == errno.EACCES else ""
+    return State(is_there, f"{what} ({os.strerror(number)}){whose}", number == errno.EROFS)

@@ -11,7 +11,7 @@ from pattoo_mp.config.home import DEFAULT_DIRECTORY, VARIABLE
 from pattoo_mp.config.reading import Reading, find, read, read_file, shown
 from pattoo_mp.config.settings import SETTINGS, SHARED_FILE
 from pattoo_mp.config.values import FIELDS, Config
-from pattoo_mp.errors import ConfigError, TrustError
+from pattoo_mp.errors import ConfigError, TrustError, where_and_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def check(directory: Path) -> Config:
 def look(directory: Path) -> Reading:
     """What the files in `directory` say, be it right or wrong.
 
-    Raises `ConfigError` only if there is no such directory.
+    Raises `ConfigError` only if there is no such directory, or none that we may see.
     """
     _must_be_there(directory)
     return read(directory)
@@ -129,7 +129,12 @@ def named_directories(config: Config) -> list[tuple[Setting, Path]]:
 
 
 def _must_be_there(directory: Path) -> None:
-    if not directory.is_dir():
+    try:
+        is_there = directory.is_dir()
+    except PermissionError as error:
+        problem = f"{where_and_why(error)}; expected files that can be read"
+        raise ConfigError([problem]) from error
+    if not is_there:
         raise ConfigError(
             [
                 f"{directory}: no such directory; expected the one that {VARIABLE} names, "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.whose import denied
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +27,8 @@ def read_sections(path: Path) -> Sections:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _problem(path, f"cannot be read ({error.strerror})") from error
+        whose = denied(path) if error.errno == errno.EACCES else ""
+        raise _problem(path, f"cannot be read ({error.strerror}){whose}") from error
     if len(content) > _MAX_BYTES:
         raise _problem(path, f"is larger than {_MAX_BYTES} bytes")
     return _sections(path, _load(path, content))

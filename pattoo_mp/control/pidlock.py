@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import private
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
+from pattoo_mp.whose import reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def _taken(path: Path) -> int:
         private.make_directory(path.parent)
         descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise StartError(f"{path}: {error.strerror}; expected a PID file to write") from error
+        raise StartError(f"{path}: {reason(error, path)}; expected a PID file to write") from error
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -132,7 +133,7 @@ def holder(path: Path) -> int | None:
         return None
     except OSError as error:
         raise PattooError(
-            f"{path}: {error.strerror}; expected a PID file that we may read"
+            f"{path}: {reason(error, path)}; expected a PID file that we may read"
         ) from error
     try:
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -16,6 +16,7 @@ from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
 from pattoo_mp.plural import counted
 from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.whose import not_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is known of the agent's process. `error` says why it is not known whether it runs.
+    """What is known of the agent's process. `error` says why we may not know more.
 
     `keeper` is who starts it again, `keeper_error` why that is not known. `troubles` is how many its
     status speaks of; `silent` is why it did not answer. `cut_short_pid` was control in a last run
@@ -61,6 +62,8 @@ def look(config: Config) -> Running:
         return Running(keeper=keeper, keeper_error=keeper_error, cut_short_pid=agent.cut_short)
     try:
         status = agent.status()
+    except PermissionError:
+        return Running(pid, keeper, keeper_error, error=f"{pid} may not be asked{not_ours(pid)}")
     except OSError as error:
         return Running(pid, keeper, keeper_error, silent=error.strerror or str(error))
     return Running(pid, keeper, keeper_error, troubles=len(status.get("troubles", ())))

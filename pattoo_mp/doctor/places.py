@@ -13,6 +13,7 @@ from pattoo_mp.config import directories
 from pattoo_mp.config.loading import distrust, named_directories
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor.finding import Finding, trouble, well
+from pattoo_mp.whose import as_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
     for problem in distrust(config):
         yield trouble(
             problem.setting,
-            f"{problem.path} {problem.wrong}, as {user}",
+            f"{problem.path} {problem.wrong}{as_user(user)}",
             f"let it be {problem.expected}",
         )
     for what, path in agent_files(config):
@@ -106,9 +107,7 @@ def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
 def _directory(name: str, path: Path, state: directories.State, user: str) -> Finding:
     if state.problem:
         mend = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
-        return trouble(
-            name, f"{path} {state.problem}, as {user}", f"{mend}, or name another directory"
-        )
+        return trouble(name, f"{path} {state.problem}", f"{mend}, or name another directory")
     return well(name, f"{path}" if state.is_there else f"{path}, which is made at the start")
 
 

@@ -9,6 +9,7 @@ from pattoo_mp import paths
 from pattoo_mp.control.door import ask
 from pattoo_mp.control.endings import cut_short
 from pattoo_mp.control.pidlock import holder
+from pattoo_mp.errors import PattooError, where_and_why
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,10 +47,16 @@ class Agent:
         return ask(paths.status_socket(self.directory))
 
     def supervisor(self, pid: int | None) -> Supervisor | None:
-        """The supervisord that runs it, by the note of its control process; `pid` as `Supervisor.of`."""
+        """The supervisord that runs it, by the note of its control process; `pid` as `Supervisor.of`.
+
+        Raises `PattooError` if we may not know.
+        """
         note = paths.supervisor_file(self.directory)
-        if not note.exists():
-            return None
+        try:
+            if not note.exists():
+                return None
+        except PermissionError as error:
+            raise PattooError(f"{where_and_why(error)}; expected its user or root") from error
         # It costs 3 MB and 13 ms, and hardly any agent has one.
         from pattoo_mp.operate.supervisor import Supervisor  # noqa: PLC0415
 

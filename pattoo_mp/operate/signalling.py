@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import PattooError
+from pattoo_mp.whose import not_ours
 
 if TYPE_CHECKING:
     import signal
@@ -24,5 +25,5 @@ def send(pid: int, *numbers: signal.Signals, to_group: bool = False) -> None:
         return
     except PermissionError as error:
         raise PattooError(
-            f"process {pid}: we may not signal it; expected its user or root"
+            f"process {pid}: we may not signal it{not_ours(pid)}; expected its user or root"
         ) from error

@@ -186,7 +186,9 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
 
     if os.geteuid():
         home.chmod(0o000)
-    assert as_nobody(closed).endswith("Permission denied; expected files that can be read")
+    told = as_nobody(closed)
+    assert told.startswith(f"{home}/etc: Permission denied, as ")
+    assert told.endswith("; expected files that can be read")
 
 
 def test_a_defect_is_logged_by_who_asked(

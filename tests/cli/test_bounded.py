@@ -9,9 +9,24 @@ import pytest
 
 from pattoo_mp.cli import bounded
 from pattoo_mp.errors import ConfigError
+from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
+    """In one line, as by a process that goes away."""
+
+    def closed() -> str:
+        try:
+            bounded.look(home / "etc")
+        except ConfigError as error:
+            return str(error)
+        return "found"
+
+    home.chmod(0o700 if os.geteuid() == 0 else 0o000)
+    assert as_nobody(closed).startswith(f"{home}/etc: Permission denied, as ")
 
 
 def test_files_that_hang_are_not_waited_for(home: Path) -> None:

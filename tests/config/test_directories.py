@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config import directories
+from pattoo_mp.whose import denied
 from tests.support.disks import shut, small
 from tests.support.unprivileged import as_nobody
 
@@ -48,6 +49,8 @@ def test_a_look_foretells_what_making_would_say(place: Path, name: str, problem:
     """For a user without rights; and the look itself makes nothing."""
     if os.geteuid() != 0:
         (place / "closed").chmod(0o555)  # ours, but not to be written to
+    if problem.endswith("(Permission denied)"):
+        problem += as_nobody(lambda: denied(place / name))
     before = contents(place)
     assert as_nobody(lambda: directories.look(place / name).problem) == problem
     assert contents(place) == before

@@ -17,6 +17,8 @@ from pattoo_mp.config import loading
 from pattoo_mp.config.home import config_directory
 from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.whose import denied
+from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -381,6 +383,20 @@ def test_a_directory_that_cannot_be_written_to_is_refused(files: Files) -> None:
     files.shared["pattoo"]["log_directory"] = "/usr"
     (problem,) = files.problems()
     assert "cannot be written to" in problem
+
+
+def test_a_file_that_we_may_not_read_is_refused_with_who_may(home: Path) -> None:
+    """Where the directory is open, and it alone is not."""
+    files = Files(home)
+    files.write()
+    home.chmod(0o755)
+    path = files.directory / "pattoo.yaml"
+    path.chmod(0o600 if os.geteuid() == 0 else 0o000)
+    told = as_nobody(lambda: refused(files.directory)[0])
+    whose = as_nobody(lambda: denied(path))
+    assert told == (
+        f"{path}: cannot be read (Permission denied){whose}; expected a readable configuration file"
+    )
 
 
 def test_home_directories_work(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from pattoo_mp.control.pidlock import PidLock, holder
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
+from pattoo_mp.whose import denied
 from tests.support.locked import lock_held
-from tests.support.unprivileged import in_child
+from tests.support.unprivileged import as_nobody, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,6 +143,24 @@ def test_a_symbolic_link_is_not_followed(path: Path, home: Path, target: str) ->
         holder(path)
     assert (home / "elsewhere").read_text() == "precious"
     assert not (home / "absent").exists()
+
+
+def test_who_may_not_look_is_told_whose_it_is(path: Path, home: Path) -> None:
+    """The owner is the one to ask as."""
+    path.parent.mkdir(parents=True)
+    path.touch(0o600 if os.geteuid() == 0 else 0o000)
+    for above in (home, path.parent):
+        above.chmod(0o755)
+
+    def complaint() -> str:
+        with pytest.raises(PattooError) as caught:
+            holder(path)
+        return str(caught.value)
+
+    whose = as_nobody(lambda: denied(path))
+    assert as_nobody(complaint) == (
+        f"{path}: Permission denied{whose}; expected a PID file that we may read"
+    )
 
 
 def test_a_directory_in_its_place_is_refused(path: Path) -> None:

@@ -33,6 +33,7 @@ def test_a_service_of_systemds_is_known_by_its_cgroup(cgroups: str, unit: str) -
         (Running(), State.NOTE, "none runs"),
         (Running(keeper="supervisord at x (FATAL)"), State.NOTE,
          "none runs, known to supervisord at x (FATAL)"),
+        (Running(7, error="7 may not be asked"), State.NOTE, "7 may not be asked"),
         (Running(error="Permission denied"), State.NOTE, "Permission denied"),
         (Running(7, silent="timed out"), State.TROUBLE, "7 does not answer (timed out)"),
     ],

@@ -112,7 +112,7 @@ def test_a_file_system_that_is_read_only_is_to_be_mounted_anew(
             for finding in places.findings(agent.configuration, settings, "pattoo")
             if finding.subject == "cache_directory"
         )
-    assert found.found == f"{disk} cannot be written to (Read-only file system), as pattoo"
+    assert found.found == f"{disk} cannot be written to (Read-only file system)"
     assert found.advice.startswith(f"mount -o remount,rw {disk} (dmesg may say")
 
 

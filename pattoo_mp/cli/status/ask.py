@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.statuses import DONE, FAILED, STOPPED
 from pattoo_mp.control.status import SCHEMA, silent, stopped
 from pattoo_mp.errors import PattooError
+from pattoo_mp.whose import not_ours
 
 if TYPE_CHECKING:
     from pattoo_mp.operate.agent import Agent
@@ -29,7 +30,7 @@ def ask(agent: Agent) -> dict[str, Any]:
             return _understood(agent.status(), pid)
         except PermissionError as error:
             raise PattooError(
-                f"process {pid}: we may not ask it; expected its user or root"
+                f"process {pid}: we may not ask it{not_ours(pid)}; expected its user or root"
             ) from error
         except OSError:
             # After a time-out this was the only attempt; else it may be about to begin, or to end.

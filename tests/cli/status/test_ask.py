@@ -107,7 +107,8 @@ def test_who_may_not_ask_is_told_so(home: Path) -> None:
         for path in (home, pid_file.parent, pid_file):
             path.chmod(0o755)
         assert as_nobody(complaint) == (
-            f"process {agent.pid}: we may not ask it; expected its user or root"
+            f"process {agent.pid}: we may not ask it, as nobody: root runs it; expected its "
+            "user or root"
         )
 
 
