@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli.running import agent_to_reload
+from pattoo_mp.cli.running import agent
 from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE, STOPPED
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 def run(_: argparse.Namespace) -> int:
-    """Have it read its configuration anew; return once it goes by that, or say why not."""
-    asked = agent_to_reload()
+    """Have it read its configuration anew; return once it goes by that, or say why not.
+
+    It is the agent that checks what it reads, so that its status and its log tell of it, too.
+    """
+    asked = agent()
     pid = asked.pid
     if pid is None:
         print(plain.report(not_running(asked)))

@@ -20,9 +20,3 @@ def agent_to_start() -> Agent:
     """
     directory = config_directory()
     return Agent(apart.load(directory).system_daemon_directory, directory)
-
-
-def agent_to_reload() -> Agent:
-    """Find it by a configuration that is right as far as we can tell. Raises `ConfigError`."""
-    directory = config_directory()
-    return Agent(apart.check(directory).system_daemon_directory, directory)
