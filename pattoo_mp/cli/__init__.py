@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_STDERR: Final = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     agent stays, with all that was ever imported for it: it is to be neither a parser of command
     lines nor any other verb.
     """
+    _open_what_is_closed()
     words = sys.argv[1:] if argv is None else list(argv)
     match words:
         case ["--foreground"]:
@@ -25,6 +29,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pattoo_mp.cli.main import main as verbs  # noqa: PLC0415 - see above
 
     return verbs(words)
+
+
+def _open_what_is_closed() -> None:
+    """Have all three standard streams, though to nowhere (`>&-`, or a careless parent).
+
+    Their numbers would be given to files and sockets of ours, and the streams are None.
+    """
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+            pass
+        os.close(descriptor)
+        sys.stdin = sys.stdin or os.fdopen(0)
+        sys.stdout = sys.stdout or os.fdopen(1, "w")
+        sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _foreground(ready_fd: int | None) -> int:

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Do what the command line asks; return the exit status."""
+    return outcome(lambda: printed(lambda: _do(argv)))
+
+
+def _do(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
-    return outcome(lambda: printed(lambda: arguments.verb.run(arguments)))
+    status: int = arguments.verb.run(arguments)
+    return status
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

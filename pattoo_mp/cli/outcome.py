@@ -33,8 +33,10 @@ def outcome(do: Callable[[], int]) -> int:
 def printed(do: Callable[[], int]) -> int:
     """Do what prints to stdout; return the exit status, also where that cannot be printed."""
     try:
-        status = do()
-        sys.stdout.flush()
+        try:
+            return do()
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         # Who read us went away, as `head` does.
         _close_output()
@@ -45,7 +47,6 @@ def printed(do: Callable[[], int]) -> int:
         _complain("the output: no space left on its device; expected room for what is printed")
         _close_output()
         return FAILED
-    return status
 
 
 def _close_output() -> None:

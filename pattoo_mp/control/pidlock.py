@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import re
+import stat
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 #: struct flock of Linux: type, whence, start, length, process.
 _FLOCK: Final = "hhqqi4x"
 
+#: Whatever lies in its place, a named pipe too, is not waited for.
+_LOOKING: Final = os.O_RDONLY | os.O_NONBLOCK
 #: What a PID file holds. Read as far as that: it may be anything.
 _CONTENT: Final = re.compile(rb"(\d{1,10})\n?")
 _CONTENT_BYTES: Final = 16
@@ -96,6 +99,9 @@ def _taken(path: Path) -> int:
         descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StartError(f"{path}: {reason(error, path)}; expected a PID file to write") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StartError(f"{path}: is not a file; expected a PID file to write")
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -112,11 +118,15 @@ def left_behind(path: Path) -> int:
     The number says who wrote it last, and nothing else. Not for the holder itself.
     """
     try:
-        descriptor = private.open_file(path, os.O_RDONLY)
+        descriptor = private.open_file(path, _LOOKING)
     except OSError:
         return 0
-    with os.fdopen(descriptor, "rb") as file:
-        found = _CONTENT.fullmatch(file.read(_CONTENT_BYTES))
+    try:
+        found = _CONTENT.fullmatch(os.read(descriptor, _CONTENT_BYTES))
+    except OSError:  # a directory
+        return 0
+    finally:
+        os.close(descriptor)
     # Asked afterwards: who started meanwhile has written it.
     return int(found[1]) if found and holder(path) is None else 0
 
@@ -128,7 +138,7 @@ def holder(path: Path) -> int | None:
     Raises `PattooError` if we may not look.
     """
     try:
-        descriptor = private.open_file(path, os.O_RDONLY)
+        descriptor = private.open_file(path, _LOOKING)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -90,17 +90,66 @@ def test_a_relative_configuration_directory_means_the_same_to_all_processes(
     assert agent.run("--status").returncode == 0
 
 
+def in_shell(agent: Agent, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a line as somebody types it."""
+    return subprocess.run(
+        ["sh", "-c", command], env=agent.env(), capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
 def test_a_reader_that_goes_away_is_no_error(make_agent: MakeAgent) -> None:
     """`--status | head -1` ends without a word on stderr."""
     agent = make_agent()
     agent.start()
     command = f"{' '.join(agent.command)} --status | head -c 1"
     for _ in range(5):
-        done = subprocess.run(
-            ["sh", "-c", command], env=agent.env(), capture_output=True, text=True, timeout=30,
-            check=False,
-        )  # fmt: skip
+        done = in_shell(agent, command)
         assert (done.stdout, done.stderr) == ("D", "")
+
+
+@pytest.mark.parametrize("what", ["--help", "--version", "--sample-config", "--check"])
+def test_what_cannot_be_printed_leaves_no_traceback(make_agent: MakeAgent, what: str) -> None:
+    """Into a pipe that nobody reads, and onto a device that is full."""
+    agent = make_agent()
+    # As people have it: what is written at once is not argparse's to lose without a word.
+    command = f"env -u PYTHONUNBUFFERED {' '.join(agent.command)} {what}"
+    gone = in_shell(agent, f"{command} | true")
+    assert gone.stderr == ""
+    full = in_shell(agent, f"{command} > /dev/full")
+    assert (full.returncode, full.stderr) == (
+        1, f"{NAME}: error: the output: no space left on its device; expected room for what is "
+        "printed\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_without_standard_streams_every_verb_does_what_it_is_for(
+    make_agent: MakeAgent, server: PattooServer, closed: str
+) -> None:
+    """A careless parent may leave none of them open."""
+    agent = make_agent(port=server.port)
+    for verb in ("--check", "--start", "--status", "--reload", "--stop"):
+        done = in_shell(agent, f"{' '.join(agent.command)} {verb} {closed}")
+        assert (verb, done.returncode, done.stderr) == (verb, 0, "")
+    assert agent.run("--status").returncode == 3
+    assert "Traceback" not in agent.log
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe"])
+def test_what_lies_in_the_place_of_the_pid_file_is_told(make_agent: MakeAgent, kind: str) -> None:
+    """Nothing that can be locked by an agent: it does not run, and cannot start."""
+    agent = make_agent()
+    place = agent.home / "daemon" / "pid" / f"{NAME}.pid"
+    place.parent.mkdir(parents=True)
+    place.mkdir() if kind == "directory" else os.mkfifo(place)
+    for verb, status in (("--status", 3), ("--stop", 0)):
+        done = agent.run(verb)
+        assert (done.returncode, done.stdout, done.stderr) == (status, agent.stopped, "")
+    done = agent.run("--start")
+    assert done.returncode == 1
+    assert f"{place}: " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["collector", "uploader"])
