@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pattoo_mp.collect.translations import translations
 from pattoo_mp.config import sample
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.translations import translations
 from tools import build_docs, manual
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

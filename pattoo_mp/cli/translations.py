@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.statuses import DONE
-from pattoo_mp.translations import translations
+from pattoo_mp.collect.translations import translations
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ import csv
 from pattoo_mp.catalogue import EVERY
 from pattoo_mp.collect import host
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.translations import translations
+from pattoo_mp.collect.translations import translations
 from tests.support.agent import NAME, ROOT
 from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN
