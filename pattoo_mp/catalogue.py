@@ -58,8 +58,3 @@ def by_interval(
         interval_ms = own.get(name, default_ms)
         groups[interval_ms] = (*groups.get(interval_ms, ()), name)
     return dict(sorted(groups.items())) or {default_ms: ()}
-
-
-def in_words(intervals_ms: Iterable[int]) -> str:
-    """Intervals as people read them: "0.1 s, 60 s"."""
-    return ", ".join(f"{interval_ms / 1000:g} s" for interval_ms in intervals_ms)

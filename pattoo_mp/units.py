@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.plural import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _TIMES: Final = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
 _SIZES: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -17,6 +20,11 @@ def time(seconds: float) -> str:
         if seconds >= (2 * unit if unit > 1 else unit):
             return f"{_digits(seconds / unit)} {name}"
     return f"{_digits(seconds * 1000)} ms"
+
+
+def intervals(intervals_ms: Iterable[int]) -> str:
+    """As they are set: "0.1 s, 60 s"."""
+    return ", ".join(f"{interval_ms / 1000:g} s" for interval_ms in intervals_ms)
 
 
 def size(count: float) -> str:

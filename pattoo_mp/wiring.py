@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from setproctitle import setproctitle
 
-from pattoo_mp import __version__, identity, log, paths
-from pattoo_mp.catalogue import in_words
+from pattoo_mp import __version__, identity, log, paths, units
 from pattoo_mp.channel import Channel
 from pattoo_mp.config import urls
 from pattoo_mp.control import endings
@@ -50,7 +49,7 @@ _LOG = logging.getLogger(__name__)
 #: What `ps` shows of each process beside its name.
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
-    "collector": lambda config: f" every {in_words(config.groups)}",
+    "collector": lambda config: f" every {units.intervals(config.groups)}",
     "uploader": lambda config: " to {} port {}".format(*urls.place(config.server_urls[0])),
 }
 
@@ -86,7 +85,7 @@ def run(
             endings.tell(cut_short_pid)
             note_supervisor(paths.supervisor_file(directory), os.environ)
             origin = identity.origin(paths.identity_file(config), config.hostname)
-            _LOG.info("pattoo_mp %s polls every %s.", __version__, in_words(config.groups))
+            _LOG.info("pattoo_mp %s polls every %s.", __version__, units.intervals(config.groups))
             live = LiveConfig(config, read_anew, adopt_here)
             arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
         # What is here stays: a look for garbage that writes to all of it would be paid for three

@@ -28,3 +28,8 @@ def test_a_time_has_the_unit_that_says_most(seconds: float, words: str) -> None:
 def test_a_size_has_the_unit_that_says_most(count: float, words: str) -> None:
     """In powers of a thousand, as disks are sold."""
     assert units.size(count) == words
+
+
+def test_intervals_are_told_as_they_are_set() -> None:
+    """In seconds, exactly."""
+    assert units.intervals([100, 1000, 86_400_000]) == "0.1 s, 1 s, 86400 s"

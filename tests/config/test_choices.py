@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, by_interval, in_words, names_on
+from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, by_interval, names_on
 from pattoo_mp.config.choices import (
     UnfitError,
     for_families,
@@ -103,7 +103,6 @@ def test_families_of_one_interval_are_a_group() -> None:
         (1000, ("system", "memory", "disk_io")),
         (60_000, ("partitions", "network")),
     ]
-    assert in_words(groups) == "0.1 s, 1 s, 60 s"
 
 
 def test_without_intervals_of_their_own_all_families_are_one_group() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp import units
-from pattoo_mp.catalogue import in_words
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, rate, time
 from pattoo_mp.cli.terminal import printable
@@ -104,7 +103,7 @@ def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:
 def _traffic(status: Status) -> Iterator[Row]:
     polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
     # A control process of an earlier release knows of one interval only.
-    every = in_words(status.get("intervals_ms") or [status["interval_ms"]])
+    every = units.intervals(status.get("intervals_ms") or [status["interval_ms"]])
     yield Row("Last poll", f"{time(polls['last_ms'])}, every {every}")
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
