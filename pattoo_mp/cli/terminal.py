@@ -10,8 +10,3 @@ def show_any_letter() -> None:
     """A name on this host may hold letters that the terminal's encoding has not: show their numbers."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def printable(text: str) -> str:
-    """A text on one line: who may name a mount point may put a line end in it, or worse."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pattoo_mp.plural import counted
+from pattoo_mp.printable import printable
 
 _LONGEST_TEXT: Final = 8_000
 _LONGEST_TRACEBACK: Final = 32_000
@@ -44,7 +45,7 @@ class Line:
     @classmethod
     def of(cls, record: logging.LogRecord) -> Line:
         """What a record says."""
-        text = _shortened(_one_line(_message(record)))
+        text = _shortened(printable(_message(record)))
         return cls(
             created=record.created,
             level=record.levelno,
@@ -69,13 +70,6 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - a slip in the call, or an argument that cannot be shown
         return f"{record.msg} (and what belongs into it cannot be shown)"
-
-
-def _one_line(text: str) -> str:
-    """Escape what a terminal or a reader of lines would act on, and what is not UTF-8."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _shortened(text: str) -> str:

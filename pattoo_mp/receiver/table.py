@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,7 +37,7 @@ def label(point: StoredPoint) -> str:
 
 def _cells(point: StoredPoint) -> tuple[str, ...]:
     texts = (point.target, point.key, label(point))
-    return (_time(point.timestamp_ms), *map(_printable, texts), f"{point.value:.15g}")
+    return (_time(point.timestamp_ms), *map(printable, texts), f"{point.value:.15g}")
 
 
 def _time(timestamp_ms: int) -> str:
@@ -44,8 +46,3 @@ def _time(timestamp_ms: int) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{timestamp_ms} ms"  # the calendar ends in the year 9999
     return moment.isoformat(" ", "milliseconds").removesuffix("+00:00")
-
-
-def _printable(text: str) -> str:
-    """Keep what a client sent from commanding the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pattoo_mp import units
-from pattoo_mp.cli.terminal import printable
 from pattoo_mp.config.loading import named_directories
+from pattoo_mp.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.cli.terminal import printable
 from pattoo_mp.doctor.finding import Finding, State
+from pattoo_mp.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.cli.terminal import printable
 from pattoo_mp.plural import counted
+from pattoo_mp.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pattoo_mp import units
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, rate, time
-from pattoo_mp.cli.terminal import printable
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.plural import counted
+from pattoo_mp.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
