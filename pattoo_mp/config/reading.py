@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.config.astray import astray
 from pattoo_mp.config.choices import UnfitError
 from pattoo_mp.config.conceal import NOT_SHOWN, concealed
+from pattoo_mp.config.hints import hint
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 from pattoo_mp.config.without_effect import without_effect
 from pattoo_mp.config.yamlfile import Sections, read_sections
@@ -117,9 +118,8 @@ def find(setting: Setting, path: Path, sections: Sections, problems: list[str]) 
     except (ValueError, OverflowError) as error:
         wrong = error if isinstance(error, UnfitError) else UnfitError(given, setting.expected)
         said = NOT_SHOWN if setting.hides else shown(wrong.given)
-        problems.append(
-            f"{path}: {setting.section}: {setting.name}: {said}; expected {wrong.expected}"
-        )
+        expected = f"{wrong.expected}{hint(setting.check, given)}"
+        problems.append(f"{path}: {setting.section}: {setting.name}: {said}; expected {expected}")
         return Found(setting, path, NOT_SHOWN if setting.hides else concealed(given), is_set)
 
 

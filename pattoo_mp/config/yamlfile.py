@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from pattoo_mp.config.notation import as_written
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.whose import denied
 
@@ -74,8 +75,27 @@ def _sections(path: Path, content: object) -> Sections:
     return sections
 
 
+def unquoted(value: object) -> object:
+    """The number, or true or false, that a text is to YAML without quotes; all else as it is."""
+    if not isinstance(value, str):
+        return value
+    loader = _Loader("")
+    tag = loader.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+    try:
+        found = loader.construct_object(yaml.ScalarNode(tag, value))
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return value
+    return found if isinstance(found, (int, float)) else value
+
+
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: the second would win without a word."""
+    """Reads numbers as people do, and refuses a key that stands twice: the second would win."""
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> object:
+        return as_written(node.value, self.construct_yaml_int(node))
+
+    def construct_fraction(self, node: yaml.ScalarNode) -> object:
+        return as_written(node.value, self.construct_yaml_float(node))
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         mapping: dict[object, object] = super().construct_mapping(node, deep)
@@ -89,6 +109,10 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return mapping
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_fraction)
 
 
 def _kind(content: object) -> str:

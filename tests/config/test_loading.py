@@ -519,4 +519,4 @@ def test_a_bad_failover_after_is_refused(files: Files, value: object) -> None:
     files.agent[NAME]["failover_after"] = value
     (problem,) = files.problems()
     assert "failover_after" in problem
-    assert problem.endswith("expected a number of seconds from 1 to 86400")
+    assert "; expected a number of seconds from 1 to 86400" in problem
