@@ -172,9 +172,11 @@ def _arbiter(
         from pattoo_mp.upload.first_words import tell_account  # noqa: PLC0415
         from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
+        from pattoo_mp.upload.spool_limits import spool_limits  # noqa: PLC0415
 
-        spool = Spool(paths.spool_file(config), known=_known(ledger.account, channel_name))
-        tell_account(link, spool.state, channel_name)
+        known = _known(ledger.account, channel_name)
+        spool = Spool(paths.spool_file(config), spool_limits(config), known)
+        tell_account(link, spool, channel_name)
         import_requests(needs_tls=config.needs_tls)
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 

@@ -152,8 +152,8 @@ def test_each_trouble_is_explained() -> None:
 def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
     """As the status and the log word them."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    _, full = Limits(max_bytes=1).bytes_allowed(0, ROOT)
-    _, nearly_full = Limits(min_free_bytes=2**62).bytes_allowed(2**40, ROOT)
+    full = Limits(max_bytes=1).room(0, ROOT).reason
+    nearly_full = Limits(min_free_bytes=2**62).room(2**40, ROOT).reason
     missed = {*Reason, ledger.AGENT_WAS_DOWN, relay._COLLECTOR_WAS_DOWN}
     dropped = {ledger.CHANNEL_FULL, store._OLDER, store._TOO_OLD, full, nearly_full}
     assert [reason for reason in sorted(missed | dropped) if f"| `{reason}` |" not in page] == []

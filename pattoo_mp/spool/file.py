@@ -13,25 +13,26 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp import private
-from pattoo_mp.plural import counted
 from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
 from pattoo_mp.spool.hold import hold, is_held
+from pattoo_mp.spool.rescue import Old, Rescue
 from pattoo_mp.spool.salvage import (
     READ_ERRORS,
     MissingRowsError,
-    copy,
     discard,
     is_damage,
+    is_want_of_room,
     put_aside,
     put_in_place,
-    read_facts,
 )
 from pattoo_mp.spool.tables import OtherSchemaError, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from pattoo_mp.spool.limits import Limits
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,29 +47,38 @@ class SpoolFile:
 
     `given` holds the ids that were given out last, and `lost` what of them a damage has taken
     since: a post of them may be under way, and its answer come yet.
-    `known` is the account as somebody else knows it; the newest one counts.
+    `known` is the account as somebody else knows it; the newest one counts. `limits` bound what is
+    saved into a new file. On a disk without room to open it, it is opened as soon as there is.
     Raises `SpoolError`, `OSError`, `sqlite3.Error`.
     """
 
-    def __init__(self, path: Path, known: SpoolState | None = None) -> None:
+    def __init__(self, path: Path, limits: Limits, known: SpoolState | None = None) -> None:
         self._path = path
         self._beside = path.with_name(f"{path.name}.new")
+        self._rescue = Rescue(self._beside)
         self._copy = AccountCopy(path.with_name(f"{path.name}.account"))
+        self.limits = limits
         self.state = known or SpoolState()
         self.given: frozenset[int] = frozenset()
         self.lost: frozenset[int] = frozenset()
-        self._held = hold(self._lock_path)
+        #: Whether `state` is the file's, and not yet what others know of it.
+        self.is_known = False
+        self._held: int | None = None
+        self._tables: Tables | None = None
         try:
-            self._tables: Tables | None = self._open()
-        except BaseException:
-            os.close(self._held)
-            raise
+            _ = self.tables
+        except Exception as error:
+            if not is_want_of_room(error):
+                self.close()
+                raise
 
     @property
     def tables(self) -> Tables:
         """The rows. Only to be asked for inside of `do`."""
         if self._tables is None:
+            self._hold()
             self._tables = self._open()
+            self.is_known = True
         return self._tables
 
     def do(self, action: Callable[[], T]) -> T:
@@ -97,11 +107,22 @@ class SpoolFile:
     def close(self) -> None:
         """Close the file and let another process have it."""
         self._close()
-        os.close(self._held)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     @property
     def _lock_path(self) -> Path:
         return self._path.with_name(f"{self._path.name}.lock")
+
+    def _hold(self) -> None:
+        """Have the lock, and have it where others look for it."""
+        if self._held is None:
+            self._held = hold(self._lock_path)
+        elif not is_held(self._held, self._lock_path):
+            # The new one first: where it is not to be had, the old one is closed once, and later.
+            held, self._held = self._held, hold(self._lock_path)
+            os.close(held)
 
     def _close(self) -> None:
         if self._tables is not None:
@@ -133,6 +154,7 @@ class SpoolFile:
         if found.commits < known.commits:
             tables.close()
             return self._rescued("it is older than its account; its journal is lost", known)
+        discard(self._beside)  # of a rescue that was cut short, and is not needed any more
         self.state = found
         return tables
 
@@ -168,37 +190,18 @@ class SpoolFile:
         """The file was removed or emptied under our feet: what is still open goes into a new one."""
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
         private.make_directory(self._path.parent)
-        if not is_held(self._held, self._lock_path):
-            # The new one first: where it is not to be had, the old one is closed once, and later.
-            held, self._held = self._held, hold(self._lock_path)
-            os.close(held)
+        self._hold()
         state = self._make_beside(self.tables, self.state, DAMAGED)
         self._close()
         if self._path.exists():
             put_aside(self._path, "emptied")
         self._tables = self._take_place(state)
 
-    def _make_beside(self, old: Tables | None, known: SpoolState, reason: str) -> SpoolState:
-        """Make the new file: all that can be read, and the account with what cannot.
-
-        An id that was given out names the same poll in the new file, or none: the post that it
-        was given out for may be acknowledged after this. Returns the account.
-        """
-        discard(self._beside)
-        new = Tables(self._beside)
-        try:
-            if old is not None and not known.commits:
-                known = state_of(new, read_facts(old))
-            new.begin_after(max(self.given | {known.acknowledged_id}))
-            saved = copy(old, new, known.acknowledged_id) if old is not None else 0
-            self.lost |= self.given - {spooled.id for spooled in new.oldest(len(self.given))}
-            settled = _settled(known, saved, reason)
-            settled.oldest_ms = new.oldest_ms()
-            with new.transaction():
-                new.set_facts(settled.facts())
-        finally:
-            new.close()
-        return settled
+    def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> SpoolState:
+        """Make the new file; returns its account."""
+        rescued = self._rescue.make(Old(tables, known, reason, self.given), self.limits)
+        self.lost |= rescued.lost
+        return rescued.state
 
     def _take_place(self, state: SpoolState) -> Tables:
         """Open the new file where the old one was."""
@@ -229,23 +232,6 @@ def _account(tables: Tables) -> SpoolState:
     if not found.closes:
         raise MissingRowsError("polls are missing")
     return found
-
-
-def _settled(known: SpoolState, saved: int, reason: str) -> SpoolState:
-    """The account once so many polls are saved, and the rest is counted as dropped."""
-    state = known.copy()
-    lost = state.lost(saved)
-    state.drop(reason, lost)
-    state.kept = max(state.kept, state.delivered + state.dropped.total() + saved)
-    state.waiting, state.quarantined = saved, 0
-    state.commits += 1
-    _LOG.log(
-        logging.ERROR if lost else logging.WARNING,
-        "Saved from the old spool: %s; lost: %d.",
-        counted(saved, "poll"),
-        lost,
-    )
-    return state
 
 
 def _is_empty(path: Path) -> bool:

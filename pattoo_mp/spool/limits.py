@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,20 @@ if TYPE_CHECKING:
 
 #: Up to here the spool may grow however full the disk is: less would be no spool at all.
 _ALWAYS_BYTES: Final = 4 << 20
+#: How large a journal is at the most, for about as long as a commit takes; see `schema`.
+_JOURNAL_BYTES: Final = 5 << 20
+#: What a new file takes, and what others may take meanwhile.
+_SPARE: Final = 1.25
+_SPOOL_FULL: Final = "the spool is full"
+_DISK_FULL: Final = "the disk is nearly full"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How large a file may become (bytes), and in which words to count what exceeds it."""
+
+    most_bytes: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +36,29 @@ class Limits:
     max_age_s: int = 30 * 86_400
     min_free_bytes: int = 64_000_000
 
-    def bytes_allowed(self, used_bytes: int, directory: Path) -> tuple[int, str]:
-        """How large the spool may be now, and in which words to count what exceeds it.
+    def room(self, used_bytes: int, directory: Path) -> Room:
+        """How large the spool may be now.
 
         On a disk that is nearly full it may be as large as it is, but grow no more.
         """
-        if used_bytes > _ALWAYS_BYTES:
-            disk = os.statvfs(directory)
-            if disk.f_bavail * disk.f_frsize < self.min_free_bytes:
-                return min(used_bytes, self.max_bytes), "the disk is nearly full"
-        return self.max_bytes, "the spool is full"
+        if used_bytes > _ALWAYS_BYTES and _free_bytes(directory) < self.min_free_bytes:
+            return Room(min(used_bytes, self.max_bytes), _DISK_FULL)
+        return Room(self.max_bytes, _SPOOL_FULL)
+
+    def room_beside(self, old_bytes: int, directory: Path) -> Room:
+        """The same of a second file, which is to take the place of one of `old_bytes`.
+
+        Raises `OSError` where there is no room for a spool worth the name: then the old one waits
+        for it, as polls do on any disk that is full.
+        """
+        free = _free_bytes(directory)
+        if free < min(old_bytes, _ALWAYS_BYTES) * _SPARE:
+            raise OSError(errno.ENOSPC, "no room beside the spool to save it", str(directory))
+        # Without room for its journal it could not even forget what was delivered.
+        allowed = max(_ALWAYS_BYTES, free - max(self.min_free_bytes, _JOURNAL_BYTES))
+        if allowed < self.max_bytes:
+            return Room(allowed, _DISK_FULL)
+        return Room(self.max_bytes, _SPOOL_FULL)
 
     def oldest_allowed_ms(self, newest_ms: int) -> int:
         """The time (ms) before which polls are too old to be kept.
@@ -38,3 +66,8 @@ class Limits:
         The newest poll stands for now: a wall clock that leaps must not empty a spool.
         """
         return newest_ms - self.max_age_s * 1000
+
+
+def _free_bytes(directory: Path) -> int:
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sqlite3
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.spool.account import SpoolState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pattoo_mp.spool.tables import Spooled, Tables
 
 _LOG = logging.getLogger(__name__)
 
-_BATCH: Final = 500
+#: What is read, and committed, at a time: so many rows, and about so many bytes.
+_BATCH: Final = 2000
+_BATCH_BYTES: Final = 1 << 20
 #: No spool ever gave so many ids; it ends the leaps.
 _ID_LIMIT: Final = 2**40
 #: Result codes (their low byte) that no second attempt mends; see sqlite.org/rescode.html.
@@ -47,6 +51,15 @@ def is_damage(error: Exception) -> bool:
     lost = code == sqlite3.SQLITE_ERROR and "no such" in str(error)
     # A file or a journal that was cut off; of all I/O errors the one that no disk is to blame for.
     return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ or lost
+
+
+def is_want_of_room(error: Exception) -> bool:
+    """Whether another attempt may find more room on the disk."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    # A quota, and a disk without room for the index of a journal, are I/O errors to SQLite.
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def put_aside(path: Path, why: str) -> Path:
@@ -84,28 +97,41 @@ def read_facts(tables: Tables) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, (int, str))}
 
 
-def copy(old: Tables, new: Tables, after: int) -> int:
-    """Copy every sound poll that can be read from one file to another; returns how many.
+@dataclass(slots=True)
+class Salvaged:
+    """How many polls were saved, and for how many more that could be read there was no room."""
+
+    saved: int = 0
+    crowded_out: int = 0
+
+
+def copy(old: Tables, new: Tables, after: int, most_bytes: int) -> Salvaged:
+    """Copy every sound poll that can be read from one file to another, which may grow so large.
+
+    Where that is too little the newest stay, as in any spool that is full.
 
     Those up to the id `after` are not wanted any more: a file that lost its journal is an older
     one, and still has polls that were delivered since. Each keeps its id: a post of some of them
     may be under way, and is acknowledged by it. Raises `sqlite3.Error` if the new file does not take them.
     """
     packed: dict[str, bytes | None] = {}
-    copied = 0
+    found = Salvaged()
     for batch in _batches(old, after):
         for identifier in {s.poll.layout_id for s in batch} - packed.keys():
             packed[identifier] = _layout(old, identifier)
         sound = [s for s in batch if s.sound and packed[s.poll.layout_id] is not None]
         layouts = {name: content for name, content in packed.items() if content is not None}
         with new.transaction():
-            copied += new.restore(sound, layouts) if sound else 0
-    return copied
+            went = new.shrink(most_bytes - _bytes(sound), found.saved)
+            came = new.restore(sound, layouts) if sound else 0
+        found.saved += came - went
+        found.crowded_out += went
+    return found
 
 
 def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
     """Read all that can be read: up to a damaged page row by row, and leap over it."""
-    size, leap = _BATCH, 1
+    size, leap = 1, 1
     while last < _ID_LIMIT:
         try:
             batch = [row for row in old.oldest(size, last) if last < row.id < _ID_LIMIT]
@@ -118,7 +144,13 @@ def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
         if not batch:
             return
         yield batch
-        last, size, leap = max(row.id for row in batch), min(size * 2, _BATCH), 1
+        fitting = _BATCH_BYTES * len(batch) // max(1, _bytes(batch))
+        last, leap = max(row.id for row in batch), 1
+        size = max(1, min(size * 2, fitting, _BATCH))
+
+
+def _bytes(polls: Sequence[Spooled]) -> int:
+    return sum(len(spooled.poll.packed) for spooled in polls)
 
 
 def _layout(old: Tables, identifier: str) -> bytes | None:

@@ -51,3 +51,11 @@ PRAGMA journal_size_limit = 4194304;
 PRAGMA cache_size = -512;
 PRAGMA cell_size_check = ON;
 """
+
+#: A file that nobody needs before it is whole: it is synced as it grows, but each page is written once.
+FILLING: Final = """
+PRAGMA journal_mode = MEMORY;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA cache_size = -512;
+"""

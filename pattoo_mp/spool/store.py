@@ -40,15 +40,14 @@ class Spool:
 
     Raises `SpoolError` if the file cannot be had or another process uses it. Every method may
     raise one of `StorageError`; then nothing of what was asked has happened. A file that turns
-    out to be damaged is put aside, and what can be read goes into a new one.
+    out to be damaged is put aside, and what can be read goes into a new one, as far as there is
+    room. A disk that is full is no reason not to begin: the file is opened once it has room.
     """
 
     def __init__(
         self, path: Path, limits: Limits | None = None, known: SpoolState | None = None
     ) -> None:
         self._path = path
-        #: Other ones hold from the next `append` on.
-        self.limits = limits or Limits()
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
         # As they were given last: what the file has of them may be damaged meanwhile.
@@ -56,7 +55,7 @@ class Spool:
         # The timestamp that was kept for the next post; 0 if it was given out, or none was.
         self._envelope_ms = 0
         try:
-            self._file = SpoolFile(path, known)
+            self._file = SpoolFile(path, limits or Limits(), known)
         except OSError as error:
             place = error.filename or path
             raise SpoolError(
@@ -64,6 +63,20 @@ class Spool:
             ) from error
         except sqlite3.Error as error:
             raise SpoolError(f"{path}: {error}; expected a spool of this agent") from error
+
+    @property
+    def limits(self) -> Limits:
+        """How large it may grow. Other ones hold from the next `append` on."""
+        return self._file.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._file.limits = limits
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the account is the file's own: not before there was room on the disk to open it."""
+        return self._file.is_known
 
     @property
     def state(self) -> SpoolState:
@@ -252,14 +265,10 @@ class Spool:
                 return
 
     def _drop_too_many(self, tables: Tables, now: SpoolState, used_before: int) -> None:
-        allowed, reason = self.limits.bytes_allowed(used_before, self._path.parent)
-        while now.waiting > 1 and (excess := tables.used_bytes() - allowed) > 0:
-            share = excess * now.waiting // max(1, tables.used_bytes())
-            removed = tables.remove_oldest(min(now.waiting - 1, max(1, share)))
-            now.waiting -= removed
-            now.drop(reason, removed)
-            if not removed:
-                return
+        room = self.limits.room(used_before, self._path.parent)
+        removed = tables.shrink(room.most_bytes, now.waiting)
+        now.waiting -= removed
+        now.drop(room.reason, removed)
 
 
 def _is_timely(poll: Poll, now: SpoolState) -> bool:

@@ -48,9 +48,10 @@ class Spooled:
 class Tables:
     """One file. Not for several threads at a time; its owner sees to that."""
 
-    def __init__(self, path: Path, *, to_salvage: bool = False) -> None:
+    def __init__(self, path: Path, *, to_salvage: bool = False, to_fill: bool = False) -> None:
         """Open the file, or make it; to salvage, open it to be read as it is.
 
+        One to fill is made, and of no use if that is cut short: it needs no room for a journal.
         Raises `OtherSchemaError`, `OSError`, `sqlite3.Error`.
         """
         self._path = path
@@ -67,7 +68,7 @@ class Tables:
             path, isolation_level=None, check_same_thread=False, timeout=1
         )
         try:
-            self._set_up()
+            self._set_up(schema.FILLING if to_fill else schema.CONNECTION)
             self._file = self._identity()
         except BaseException:
             self._connection.close()
@@ -162,6 +163,20 @@ class Tables:
             "DELETE FROM polls WHERE id IN (SELECT id FROM polls ORDER BY id LIMIT ?)", (number,)
         ).rowcount
 
+    def shrink(self, most_bytes: int, polls: int) -> int:
+        """Of the `polls` that are here remove the oldest, until the file uses no more; one stays.
+
+        Returns how many went.
+        """
+        left = polls
+        while left > 1 and (excess := self.used_bytes() - most_bytes) > 0:
+            share = excess * left // max(1, self.used_bytes())
+            removed = self.remove_oldest(min(left - 1, max(1, share)))
+            if not removed:
+                break
+            left -= removed
+        return polls - left
+
     def set_aside(self, poll_id: int, reason: str) -> int:
         """Move a poll into quarantine; returns how many were moved."""
         self._connection.execute(
@@ -241,13 +256,13 @@ class Tables:
         )
         self._facts.update(new)
 
-    def _set_up(self) -> None:
+    def _set_up(self, settings: str) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version not in {0, schema.VERSION}:
             raise OtherSchemaError(f"has schema {version}; expected {schema.VERSION}")
         if version == 0:
             self._connection.executescript(schema.CREATE)
-        self._connection.executescript(schema.CONNECTION)
+        self._connection.executescript(settings)
 
     def _identity(self) -> tuple[int, int]:
         status = self._path.stat()

@@ -15,12 +15,16 @@ from pattoo_mp.messages import Account, Kind, UploadState
 if TYPE_CHECKING:
     from pattoo_mp.link import Link
     from pattoo_mp.spool.account import SpoolState
+    from pattoo_mp.spool.store import Spool
 
 
-def tell_account(link: Link, state: SpoolState, channel: str) -> None:
-    """Tell control the account, with nothing posted yet."""
+def tell_account(link: Link, spool: Spool, channel: str) -> None:
+    """Tell control the account, with nothing posted yet; nothing of a spool that is not open yet."""
+    if not spool.is_known:
+        return
+    account = account_of(spool.state, channel)
     with contextlib.suppress(LinkClosedError):  # who listens next learns it
-        link.send(Kind.UPLOAD, UploadState().fields(), account_of(state, channel).fields())
+        link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
 
 
 def account_of(state: SpoolState, channel: str) -> Account:

@@ -18,7 +18,6 @@ from pattoo_mp.config.values import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import SPEAKS_TLS
@@ -26,6 +25,7 @@ from pattoo_mp.upload.first_words import account_of
 from pattoo_mp.upload.pace import Pace, offset_s
 from pattoo_mp.upload.rest import rest_s
 from pattoo_mp.upload.servers import servers
+from pattoo_mp.upload.spool_limits import spool_limits
 from pattoo_mp.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Uploader:
         self._config = config
         self._adopt = adopt
         self._spool = spool
-        self._spool.limits = _limits(config)
+        self._spool.limits = spool_limits(config)
         self._channel = channel
         self._agent_id = agent_id
         self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.CHORES)
@@ -181,7 +181,7 @@ class Uploader:
 
     def _apply(self, config: Config) -> None:
         """Go on with other settings: from the next commit, and from the next post on."""
-        self._spool.limits = _limits(config)
+        self._spool.limits = spool_limits(config)
         moved = _way(config) != _way(self._config)
         self._drain.change(
             offset_s(self._agent_id, config.jitter_s),
@@ -241,6 +241,8 @@ class Uploader:
         self._send(Kind.NOTE, {"spool": error} if error else {})
 
     def _report(self, state: UploadState) -> None:
+        if not self._spool.is_known:
+            return  # an account of nothing would be taken for that of a new spool
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
             account = account_of(self._spool.state, self._channel)
@@ -256,7 +258,3 @@ def _way(config: Config) -> tuple[object, ...]:
     """All that the way to the servers goes by."""
     servers = config.server_urls, config.failover_after
     return servers, config.trust, config.proxy, config.encrypted
-
-
-def _limits(config: Config) -> Limits:
-    return Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)

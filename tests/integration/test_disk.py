@@ -74,6 +74,26 @@ def test_a_full_disk_stops_no_poll(
     assert_recovered(agent, server)
 
 
+def test_a_disk_that_is_full_at_the_start_stops_no_poll(
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+) -> None:
+    """Under a supervisor: nothing of the spool can be made, and polls wait until it can."""
+    filler = fill(small_disk)
+    agent = make_agent(port=server.port)
+    with subprocess.Popen(
+        [*agent.command, "--foreground"], env=agent.env(), stderr=subprocess.DEVNULL
+    ) as running:
+        wait_for(lambda: agent.pid == running.pid, 60, "an agent")
+        wait_for(lambda: in_trouble(agent), 60, "the trouble")
+        uploader = agent.worker("uploader")
+        before = agent.status()["polls"]["polled"]
+        wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
+        filler.unlink()
+        assert_recovered(agent, server)
+        assert agent.worker("uploader") == uploader
+        agent.stop()
+
+
 def test_a_read_only_disk_stops_no_poll(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path
 ) -> None:

@@ -1,0 +1,226 @@
+"""A rescue on a disk that has little room for it, or none."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.model import Poll
+from pattoo_mp.spool.limits import Limits
+from pattoo_mp.spool.store import Spool, StorageError
+from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, times
+from tests.support.disks import fill as fill_disk
+from tests.support.disks import free_bytes, small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+POLLS = 6000
+POLL_BYTES = 2000
+MB = 1_000_000
+DISK_FULL = "the disk is nearly full"
+NOTHING_FREE = Limits(min_free_bytes=0)
+
+
+@pytest.fixture
+def disk(home: Path) -> Iterator[Path]:
+    """A file system of 32 MB."""
+    with small(home / "disk", "32m") as made:
+        yield made
+
+
+def damaged(directory: Path) -> Path:
+    """A spool of more than 12 MB, all of which can be read but for its account."""
+    path = directory / "spool.sqlite"
+    spool = Spool(path)
+    polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(POLL_BYTES))) for n in range(1, POLLS + 1)]
+    spool.append(polls, LAYOUTS, "c")
+    spool.close()
+    damage(path)
+    return path
+
+
+def damage(path: Path) -> None:
+    """Take the account out of the file; it goes on from its copy."""
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM facts")
+
+
+def assert_newest_saved(spool: Spool, at_least: int) -> None:
+    """Assert that the newest polls are there, and each of the others is counted for its reason."""
+    saved = times(spool)
+    assert at_least <= len(saved) < POLLS
+    assert saved == list(range(POLLS + 1 - len(saved), POLLS + 1))
+    state = spool.state
+    assert (state.kept, state.waiting) == (POLLS, len(saved))
+    assert state.dropped == {DISK_FULL: POLLS - len(saved)}
+
+
+def in_child(action: Callable[[], None]) -> None:
+    """Do it in a process of its own, whose limits are its own."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            action()
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def limit_files(size: int) -> None:
+    """Let no file of this process become larger: the disk says nothing of that, as with a quota."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+
+def test_a_rescue_needs_no_more_room_than_the_spool(disk: Path) -> None:
+    """No journal grows beside the new file: what fits once is saved as a whole."""
+    path = damaged(disk)
+    size = path.stat().st_size
+    fill_disk(disk, but_for=size + 6 * MB)
+    spool = Spool(path, NOTHING_FREE)
+    assert times(spool) == list(range(1, POLLS + 1))
+    assert spool.state.dropped.total() == 0
+    spool.close()
+
+
+def test_where_all_has_no_room_the_newest_are_saved(disk: Path) -> None:
+    """The others are counted, and the agent goes on: it keeps what comes."""
+    path = damaged(disk)
+    fill_disk(disk, but_for=12 * MB)
+    spool = Spool(path, NOTHING_FREE)
+    assert_newest_saved(spool, 5 * MB // POLL_BYTES)
+    assert not list(disk.glob("*.new*"))
+    fill(spool, POLLS + 1, POLLS + 1, "another")
+    assert times(spool)[-1] == POLLS + 1
+    spool.close()
+
+
+def test_what_is_to_stay_free_stays_free(disk: Path) -> None:
+    """`min_free_bytes` is left alone, down to the least that a spool may have."""
+    path = damaged(disk)
+    free = free_bytes(disk)
+    spool = Spool(path, Limits(min_free_bytes=free - 8 * MB))
+    assert_newest_saved(spool, 6 * MB // POLL_BYTES)
+    assert free_bytes(disk) >= free - 9 * MB
+    spool.close()
+
+
+def test_a_rescue_is_bounded_by_the_size_that_is_allowed(disk: Path) -> None:
+    """The limit was lowered while no agent ran: the same reason as ever."""
+    path = damaged(disk)
+    spool = Spool(path, Limits(max_bytes=5 * MB, min_free_bytes=0))
+    assert set(spool.state.dropped) == {"the spool is full"}
+    assert 4 * MB // POLL_BYTES < spool.waiting < 5 * MB // POLL_BYTES
+    assert path.stat().st_size < 6 * MB
+    spool.close()
+
+
+def test_without_room_for_a_spool_all_of_it_waits_for_room(disk: Path) -> None:
+    """Nothing is taken from it, nothing of the disk is used, and the agent begins all the same."""
+    path = damaged(disk)
+    filler = fill_disk(disk, but_for=3 * MB)
+    free = free_bytes(disk)
+    spool = Spool(path, NOTHING_FREE)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="no room"):
+            fill(spool, POLLS + 1, POLLS + 1, "another")
+    assert not spool.is_known
+    assert not list(disk.glob("*.new*"))
+    assert free - free_bytes(disk) < MB  # the journal of a spool that is open has some
+    filler.unlink()
+    assert fill(spool, POLLS + 1, POLLS + 1, "another") == 1
+    assert spool.is_known
+    assert times(spool) == list(range(1, POLLS + 2))
+    assert spool.state.dropped.total() == 0
+    spool.close()
+
+
+@pytest.mark.parametrize("kind", ["none", "sound", "damaged"])
+def test_a_full_disk_is_no_reason_not_to_begin(disk: Path, kind: str) -> None:
+    """Whatever is there, it is opened once there is room; until then nothing is known of it."""
+    path = disk / "spool.sqlite"
+    if kind != "none":
+        spool = Spool(path)
+        fill(spool, 1, 10)
+        spool.close()
+    if kind == "damaged":
+        damage(path)
+    filler = fill_disk(disk)
+    spool = Spool(path)
+    assert not spool.is_known
+    with pytest.raises(StorageError):
+        fill(spool, 11, 12, "another")
+    with pytest.raises(StorageError):
+        spool.oldest(1)
+    filler.unlink()
+    assert fill(spool, 11, 12, "another") == 2
+    assert times(spool) == list(range(11 if kind == "none" else 1, 13))
+    assert spool.state.dropped.total() == 0
+    spool.close()
+
+
+def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
+    """Where the disk takes hardly anything, the damaged file stays as it is, alone."""
+    path = damaged(home)
+    before = path.read_bytes()
+
+    def rescue() -> None:
+        limit_files(2 * MB)
+        spool = Spool(path)
+        assert not spool.is_known
+        assert path.read_bytes() == before
+        limit_files(100 * MB)
+        with pytest.raises(StorageError, match="disk I/O error"):  # it does not try again at once
+            spool.oldest(1)
+        spool.close()
+
+    in_child(rescue)
+    assert not list(home.glob("*.new*"))
+    assert path.read_bytes() == before
+    spool = Spool(path)
+    assert len(times(spool)) == POLLS
+    spool.close()
+
+
+def test_a_rescue_that_was_cut_short_leaves_nothing_behind(home: Path) -> None:
+    """A kill left half of a new file, and the old one turned out to be sound: an I/O error passed."""
+    path = home / "spool.sqlite"
+    spool = Spool(path)
+    fill(spool, 1, 3)
+    spool.close()
+    (home / "spool.sqlite.new").write_bytes(bytes(4096))
+    spool = Spool(path)
+    assert not list(home.glob("*.new*"))
+    assert times(spool) == [1, 2, 3]
+    spool.close()
+
+
+def test_a_post_under_way_whose_polls_had_no_room_leaves_the_account_closed(disk: Path) -> None:
+    """They are counted as dropped, as in any spool that is full; its other polls as delivered."""
+    path = damaged(disk)
+    spool = Spool(path, NOTHING_FREE)
+    under_way = spool.oldest(EVERYTHING)
+    fill_disk(disk, but_for=12 * MB)
+    path.unlink()
+    fill(spool, POLLS + 1, POLLS + 1, "another")
+    dropped = spool.state.dropped
+    assert set(dropped) == {DISK_FULL}
+    delivered = spool.acknowledge(under_way[-1].id)
+    state = spool.state
+    assert delivered + dropped.total() == POLLS
+    assert state.dropped == dropped
+    assert state.closes
+    assert times(spool) == [POLLS + 1]
+    spool.close()
