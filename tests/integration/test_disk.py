@@ -50,8 +50,8 @@ def assert_recovered(agent: Agent, server: PattooServer) -> None:
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: len(set(server.timestamps())) >= polled, 60, "all polls")
     assert_unbroken(sorted(set(server.timestamps())), 100)
+    wait_for(lambda: not in_trouble(agent), what="the word for that")
     status = agent.status()
-    assert not in_trouble(agent)
     assert status["missed"] == {}
     assert status["polls"]["dropped"] == {}
     assert status["polls"]["unaccounted"] == 0
