@@ -439,4 +439,4 @@ def test_files_that_hang_hold_no_command_up(make_agent: MakeAgent, verb: str) ->
         f"{NAME}: error: {agent.configuration}: no answer within 5 s; expected files "
         "that can be read\n"
     )
-    assert agent.processes() == []
+    wait_for(lambda: not agent.processes(), what="the end of who was killed")
