@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 from typing import TYPE_CHECKING, Final
 
@@ -36,28 +37,52 @@ def read_sections(path: Path) -> Sections:
 
 
 def _load(path: Path, content: bytes) -> object:
+    text = _text(path, content)
     try:
-        for event in yaml.parse(content, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
             tag = getattr(event, "tag", None)
             if tag is not None:
                 where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
                 raise _problem(path, f"{where}has a tag ({tag})", "plain values")
-        return yaml.load(content, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        raise _problem(
-            path, f"{where}{error.problem or error.context}", _wanted_instead(error)
-        ) from error
+        what, expected = _in_words(error)
+        raise _problem(path, f"{where}{what}", expected) from error
+    except yaml.reader.ReaderError as error:
+        where = _line(text[: error.position])
+        what = f"{where}: has the character U+{ord(text[error.position]):04X}"
+        raise _problem(path, what, "YAML, of printable characters") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _problem(path, f"malformed: {reason}", "YAML") from error
 
 
-def _wanted_instead(error: yaml.MarkedYAMLError) -> str:
-    if "alias" in f"{error.context} {error.problem}":
-        return "YAML; text that begins with * wants quotes"
-    return "YAML"
+def _text(path: Path, content: bytes) -> str:
+    """The text of a file, which may be in UTF-16 if it begins so. Raises `ConfigError`."""
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_utf16 else "utf-8")
+    except UnicodeDecodeError as error:
+        where = _line(content[: error.start].decode("latin-1"))
+        what = f"{where}: has the byte {content[error.start]:#04x}, which is no UTF-8"
+        raise _problem(path, what, "a text in UTF-8") from error
+
+
+def _line(before: str) -> str:
+    """Where it is that comes after this."""
+    return f"line {before.count(chr(10)) + 1}"
+
+
+def _in_words(error: yaml.MarkedYAMLError) -> tuple[str, str]:
+    """What is wrong, and what is expected."""
+    said = f"{error.context} {error.problem}"
+    if "another document" in said:
+        return "begins another document", "a single one"
+    if "alias" in said:
+        return f"{error.problem}", "YAML; text that begins with * wants quotes"
+    return f"{error.problem or error.context}", "YAML"
 
 
 def _sections(path: Path, content: object) -> Sections:

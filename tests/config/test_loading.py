@@ -306,7 +306,8 @@ def test_the_later_shared_file_wins(files: Files) -> None:
         ("pattoo: !!python/object/apply:os.system ['true']", "has a tag"),
         ("pattoo: !!map {}", "has a tag"),
         ("pattoo:\n  a: 1\n  a: 2", "the key a stands twice"),
-        ("a: 1\n---\nb: 2", "expected YAML"),
+        ("a: 1\n---\nb: 2", "line 2: begins another document; expected a single one"),
+        ("a: 1\nb: \x07\nc: 2", "line 2: has the character U+0007; expected YAML, of printable"),
         ("a:\n  - *docker*", "line 2: "),
         ("a: [*docker*]", "expected YAML; text that begins with * wants quotes"),
         ("a: *docker", "expected YAML; text that begins with * wants quotes"),
@@ -327,11 +328,31 @@ def test_a_malformed_file_is_refused_in_one_line(files: Files, text: str, words:
     assert problems[0].startswith(f"{files.directory}/pattoo.yaml: ")
 
 
-def test_a_file_that_is_not_utf8_is_refused(files: Files) -> None:
-    """Bytes that are no text."""
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("pattoo:\n  # für alle\n".encode("latin-1"),
+         "line 2: has the byte 0xfc, which is no UTF-8; expected a text in UTF-8"),
+        (b"pattoo: \xff\xfe\x00", "line 1: has the byte 0xff, which is no UTF-8"),
+        (b"pattoo:\n\n\xe2\x82", "line 3: has the byte 0xe2, which is no UTF-8"),
+        (b"\xff\xfea", "line 1: has the byte 0x61, which is no UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_utf8_is_refused(files: Files, content: bytes, words: str) -> None:
+    """With the line, for an editor shows such bytes as if they were in order."""
     files.write()
-    (files.directory / "pattoo.yaml").write_bytes(b"pattoo: \xff\xfe\x00")
-    assert refused(files.directory)
+    (files.directory / "pattoo.yaml").write_bytes(content)
+    (problem,) = refused(files.directory)
+    assert problem.startswith(f"{files.directory}/pattoo.yaml: {words}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_may_be_in_any_encoding_that_yaml_knows(files: Files, encoding: str) -> None:
+    """As editors of other systems write them."""
+    files.write()
+    text = f"# für alle\n{(files.directory / 'pattoo.yaml').read_text()}"
+    (files.directory / "pattoo.yaml").write_bytes(text.encode(encoding))
+    assert loading.load(files.directory).log_directory == files.directory / "log"
 
 
 @pytest.mark.parametrize("name", ["pattoo.yaml", f"{NAME}.yaml"])
