@@ -27,6 +27,9 @@ INTEGER: Final = 99
 FLOAT: Final = 101
 COUNTER64: Final = 64
 
+#: Times of polls that are further ahead of the clock (ms) are told: it was set back, or was wrong.
+AHEAD_MS: Final = 10_000
+
 #: None stands for a value that the host did not give in this poll; it is not sent.
 Value = int | float | None
 Pair = tuple[str, str]

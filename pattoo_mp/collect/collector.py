@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
 from pattoo_mp.collect import families
+from pattoo_mp.collect.ahead import Ahead
 from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.promptness import ask_for_short_turns
 from pattoo_mp.collect.schedule import Schedule
@@ -74,6 +75,7 @@ class Collector:
         self._groups = Groups(origin, config, self._ledger)
         intervals_ms = self._groups.intervals_ms
         self._schedule = Schedule(intervals_ms, time.time_ns, time.monotonic_ns, after_ms)
+        self._ahead = Ahead()
         self._layout_ids: dict[int, str] = {}
         self._told: dict[str, str] = {}
         self._unread = False
@@ -97,6 +99,7 @@ class Collector:
             self._poll(tick)
 
     def _poll(self, tick: Tick) -> None:
+        self._ahead.look(tick.timestamp_ms, time.time_ns() // 1_000_000)
         layout, poll = self._groups.poll(tick.interval_ms, tick.timestamp_ms)
         self._hand_over(layout, poll, tick.reason or "")
 

@@ -129,6 +129,7 @@ def _polls(relay: Relay) -> dict[str, Any]:
         "last_ms": ledger.last_poll_ms if ledger.polled else 0,
         "last_delivered_ms": account.delivered_ms,
         "last_dropped_ms": account.dropped_ms,
+        "oldest_in_channel_ms": relay.channel.oldest_ms,
         "oldest_waiting_ms": account.oldest_ms or relay.channel.oldest_ms,
     }
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pattoo_mp.control.drainage import is_behind
 from pattoo_mp.control.recent import window_s
+from pattoo_mp.model import AHEAD_MS
 
 Status = dict[str, Any]
 Trouble = dict[str, str | int]
@@ -25,8 +26,12 @@ class Code(StrEnum):
     NO_POLLS = "no_polls"
     #: Polls wait in memory only.
     SPOOL_TAKES_NOTHING = "spool_takes_nothing"
+    #: The same for three intervals: the uploader is there, and says nothing.
+    NOTHING_KEPT = "nothing_kept"
     #: For three posts' time, although there was something to take.
     SERVER_TAKES_NOTHING = "server_takes_nothing"
+    #: Polls carry times that are to come.
+    TIMES_AHEAD = "times_ahead"
     #: Polls are, or were of late, dropped.
     DROPPING = "dropping"
     #: Polls were set aside of late.
@@ -39,6 +44,8 @@ _GRAVITY: Final = tuple(Code)
 _TICKS: Final = 3
 #: A busy host may be late for some ticks of a short interval; that is no trouble yet.
 _LEAST_SILENCE_MS: Final = 10_000
+#: A poll that is longer in memory waits for the uploader or its disk, and not for the server.
+_KEEPING_MS: Final = 3_000
 #: A worker that was not there yet has so long to come up.
 _START_MS: Final = 10_000
 _DEATHS: Final = 3
@@ -55,6 +62,7 @@ def troubles(status: Status) -> list[Trouble]:
         *_of_polling(status),
         *_of_the_spool(status),
         *_of_the_server(status),
+        *_of_the_clock(status),
         *_of_the_account(status),
     ]
     return sorted(found, key=lambda trouble: _GRAVITY.index(trouble["code"]))
@@ -87,7 +95,7 @@ def _of_workers(status: Status) -> list[Trouble]:
 
 def _of_polling(status: Status) -> list[Trouble]:
     """A collector that is there and polls nothing; that it is not there is told already."""
-    silence_ms = max(_TICKS * status["interval_ms"], _LEAST_SILENCE_MS)
+    silence_ms = _silence_ms(status)
     begun_ms = max(status["polls"]["last_ms"], status["workers"]["collector"]["started_ms"])
     if status["workers"]["collector"]["pid"] and status["now_ms"] > begun_ms + silence_ms:
         return [trouble(Code.NO_POLLS, since_ms=status["polls"]["last_ms"])]
@@ -95,16 +103,32 @@ def _of_polling(status: Status) -> list[Trouble]:
 
 
 def _of_the_spool(status: Status) -> list[Trouble]:
-    if "spool" in status["workers"]["uploader"]["troubles"]:
+    """An uploader that cannot keep polls, or is there and keeps none."""
+    uploader = status["workers"]["uploader"]
+    if "spool" in uploader["troubles"]:
         return [trouble(Code.SPOOL_TAKES_NOTHING)]
+    waiting_ms = status["polls"]["oldest_in_channel_ms"]
+    offered_ms = max(waiting_ms, uploader["started_ms"])
+    if waiting_ms and uploader["pid"] and status["now_ms"] > offered_ms + _silence_ms(status):
+        return [trouble(Code.NOTHING_KEPT, since_ms=waiting_ms)]
     return []
+
+
+def _silence_ms(status: Status) -> int:
+    """How long a worker may say nothing of polls."""
+    return int(max(_TICKS * status["interval_ms"], _LEAST_SILENCE_MS))
 
 
 def _of_the_server(status: Status) -> list[Trouble]:
     """Nothing was taken since there was something to take, and since it was asked for it.
 
-    What an agent that is new found waiting is no fault of the server's yet.
+    What an agent that is new found waiting is no fault of the server's yet; nor is what never came
+    out of memory.
     """
+    in_memory_ms = status["polls"]["oldest_in_channel_ms"]
+    is_stuck = 0 < in_memory_ms < status["now_ms"] - _KEEPING_MS
+    if is_stuck and not status["posts"]["failing_since_ms"]:
+        return []
     waiting_ms = status["polls"]["oldest_waiting_ms"]
     asked_ms = status["posts"]["last_ms"] or status["control"]["started_ms"]
     since_ms = max(waiting_ms, asked_ms)
@@ -113,6 +137,12 @@ def _of_the_server(status: Status) -> list[Trouble]:
         since_ms = status["posts"]["failing_since_ms"]
     if waiting_ms and is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"]):
         return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
+    return []
+
+
+def _of_the_clock(status: Status) -> list[Trouble]:
+    if status["polls"]["last_ms"] > status["now_ms"] + AHEAD_MS:
+        return [trouble(Code.TIMES_AHEAD)]
     return []
 
 

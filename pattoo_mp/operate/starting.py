@@ -70,7 +70,7 @@ def _no_poll(agent: Agent) -> str:
         if reason
     ]
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"no poll within {_START_S:g} s{why}"
+    return f"no poll was kept within {_START_S:g} s{why}"
 
 
 def _detach(agent: Agent, command: list[str], environment: Mapping[str, str]) -> None:

@@ -164,6 +164,45 @@ def test_a_spool_that_takes_nothing_is_one() -> None:
     assert codes(workers=collector(troubles={"cpu_freq": "PermissionError"})) == []
 
 
+def test_an_uploader_that_keeps_nothing_is_one_and_the_server_is_not() -> None:
+    """Polls wait in memory for three intervals, and the server was never asked."""
+
+    def waiting(seconds: int, **posts: object) -> list[str]:
+        since_ms = NOON_MS - seconds * 1000
+        polls = {"in_channel": 9, "oldest_in_channel_ms": since_ms, "oldest_waiting_ms": since_ms}
+        return codes(polls=polls, posts={"last_ms": since_ms, **posts})
+
+    assert waiting(29) == []
+    assert waiting(31) == ["nothing_kept"]
+    assert waiting(31, failing_since_ms=NOON_MS - 31_000) == [
+        "nothing_kept",
+        "server_takes_nothing",
+    ]
+
+
+def test_a_new_uploader_has_time_to_keep_what_waited_for_it() -> None:
+    """And one that is not there is told as that."""
+    polls = {"in_channel": 9, "oldest_in_channel_ms": NOON_MS - 10 * MINUTE_MS}
+    assert codes(polls=polls, workers={"uploader": worker(started_ms=NOON_MS - 5_000)}) == []
+    assert codes(polls=polls, workers={"uploader": worker(pid=0)}) == ["worker_gone"]
+
+
+def test_a_full_disk_is_no_fault_of_the_servers() -> None:
+    """Nothing was offered to it."""
+    full = {"uploader": worker(troubles={"spool": "disk full"})}
+    told = behind(90)
+    told["polls"]["oldest_in_channel_ms"] = NOON_MS - 89_000
+    assert codes(workers=full, **told) == ["spool_takes_nothing"]
+    told["posts"]["failing_since_ms"] = NOON_MS - 90_000
+    assert codes(workers=full, **told) == ["spool_takes_nothing", "server_takes_nothing"]
+
+
+@pytest.mark.parametrize(("ahead_s", "expected"), [(9, []), (11, ["times_ahead"])])
+def test_times_that_are_to_come_are_one(ahead_s: int, expected: list[str]) -> None:
+    """A clock that was set back by a little is caught up with soon."""
+    assert codes(polls={"last_ms": NOON_MS + ahead_s * 1000}) == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [({"recent": {"dropped": 1}}, "dropping"), ({"recent": {"quarantined": 1}}, "quarantine"),

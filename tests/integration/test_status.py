@@ -134,6 +134,22 @@ def test_a_server_that_takes_nothing_exits_1_until_it_does(
     wait_for_exit_status(agent, 0)
 
 
+def test_an_uploader_that_somebody_stopped_exits_1_and_the_server_is_not_blamed(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """The line has the command that mends it; afterwards all is well, and nothing is lost."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    uploader = agent.worker("uploader")
+    agent.signal("uploader", "SIGSTOP")
+    done = wait_for_exit_status(agent, 1)
+    assert done.stdout.count("Trouble") == 1
+    assert f"kill -CONT {uploader}" in done.stdout
+    agent.signal("uploader", "SIGCONT")
+    wait_for_exit_status(agent, 0)
+    assert agent.status()["polls"]["dropped"] == {}
+
+
 def test_a_worker_that_keeps_dying_exits_1(make_agent: MakeAgent, server: PattooServer) -> None:
     """Killed three times; that it is there again is no comfort."""
     agent = make_agent(port=server.port)

@@ -38,7 +38,7 @@ def status(**changes: object) -> dict[str, Any]:
             "polled": 1000, "delivered": 999, "in_channel": 0, "in_spool": 1, "quarantined": 0,
             "dropped": {}, "unaccounted": 0, "since_start": 360, "last_ms": NOON_MS - 250,
             "last_delivered_ms": NOON_MS - 10_250, "last_dropped_ms": 0,
-            "oldest_waiting_ms": NOON_MS - 250,
+            "oldest_in_channel_ms": 0, "oldest_waiting_ms": NOON_MS - 250,
         },
         "missed": {},
         "gaps": [],

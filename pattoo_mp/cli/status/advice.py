@@ -60,6 +60,25 @@ def _spool_takes_nothing(status: Status, _: Trouble) -> str:
     )
 
 
+def _nothing_kept(status: Status, trouble: Trouble) -> str:
+    pid = status["workers"]["uploader"]["pid"]
+    return (
+        f"polls wait in memory since {time(int(trouble['since_ms']))} "
+        f"({status['polls']['in_channel']} now), and the uploader says nothing. It hangs, or somebody "
+        f"stopped it: ps -o stat,wchan -p {pid} says which; kill -CONT {pid}, or wait: it is replaced "
+        "in a minute"
+    )
+
+
+def _times_ahead(status: Status, _: Trouble) -> str:
+    ahead_s = (status["polls"]["last_ms"] - status["now_ms"]) / 1000
+    return (
+        f"polls carry times that are {units.time(ahead_s)} ahead of this host's clock, which was set "
+        "back, or was wrong before. They are right once it has caught up; if that is too long, stop "
+        "the agent and move its spool away"
+    )
+
+
 def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
     posts = status["posts"]
     why = f" ({posts['last_error']})" if posts["failing_since_ms"] else ""
@@ -115,7 +134,9 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.WORKER_DIES: _worker_dies,
     Code.NO_POLLS: _no_polls,
     Code.SPOOL_TAKES_NOTHING: _spool_takes_nothing,
+    Code.NOTHING_KEPT: _nothing_kept,
     Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
+    Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,
     Code.QUARANTINE: _quarantine,
     Code.UNACCOUNTED: _unaccounted,

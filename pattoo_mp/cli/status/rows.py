@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pattoo_mp import units
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, rate, time
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.model import AHEAD_MS, PROGRAM
 from pattoo_mp.plural import counted
 from pattoo_mp.printable import printable
 
@@ -111,7 +111,8 @@ def _traffic(status: Status) -> Iterator[Row]:
     yield Row("Last post", time(posts["last_ms"]))
     if polls["last_delivered_ms"]:
         delivered = polls["last_delivered_ms"]
-        yield Row("Lag", f"{age(now_ms, delivered)}: the server has polls up to {time(delivered)}")
+        lag = "none" if delivered > now_ms + AHEAD_MS else age(now_ms, delivered)
+        yield Row("Lag", f"{lag}: the server has polls up to {time(delivered)}")
     else:
         yield Row("Lag", "the server has no poll yet")
     yield Row("Rates", _rates(status["recent"]))
