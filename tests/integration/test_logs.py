@@ -93,8 +93,9 @@ def test_the_log_is_rotated_at_its_size(make_agent: MakeAgent, server: PattooSer
     wait_for(lambda: use(team(agent), path), what="the new file in all processes")
     agent.stop()
     lines = path.with_name("pattoo.log.1").read_text() + path.read_text()
-    for text in ("polls every 0.1 s.", "A poll has", "Stopping: SIGTERM.", "Stopped."):
+    for text in ("polls every 0.1 s.", "Stopping: SIGTERM.", "Stopped."):
         assert lines.count(text) == 1, lines
+    assert "A poll has" in lines  # once more for each mount that a busy host leaves out
 
 
 def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: PattooServer) -> None:
