@@ -70,6 +70,11 @@ def test_a_full_disk_stops_no_poll(
     done = agent.run("--status")
     assert done.returncode == 1
     assert "the spool takes nothing (database or disk is full)" in done.stdout
+    control = agent.pid
+    refused = agent.run("--restart")
+    assert refused.returncode == 1
+    assert "in memory would be lost; expected room on the disk" in refused.stderr
+    assert agent.pid == control
     filler.unlink()
     assert_recovered(agent, server)
 
