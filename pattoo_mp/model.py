@@ -8,6 +8,7 @@ hundred bytes on the channel and in the spool.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,11 @@ Pair = tuple[str, str]
 _LAYOUT_ID_BYTES = 8
 _UINT64_MAX = 2**64 - 1
 _INT64_MIN = -(2**63)
+
+
+def now_ms() -> int:
+    """The time of day as polls have theirs: ms since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

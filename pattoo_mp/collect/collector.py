@@ -22,6 +22,7 @@ from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.config.values import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
+from pattoo_mp.model import now_ms
 from pattoo_mp.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Collector:
             self._poll(tick)
 
     def _poll(self, tick: Tick) -> None:
-        self._ahead.look(tick.timestamp_ms, time.time_ns() // 1_000_000)
+        self._ahead.look(tick.timestamp_ms, now_ms())
         layout, poll = self._groups.poll(tick.interval_ms, tick.timestamp_ms)
         self._hand_over(layout, poll, tick.reason or "")
 

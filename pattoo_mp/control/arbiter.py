@@ -19,6 +19,7 @@ from pattoo_mp.control.silence import SILENCE_S
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.workers import Workers
 from pattoo_mp.errors import PattooError, where_and_why
+from pattoo_mp.model import now_ms
 from pattoo_mp.plural import counted
 from pattoo_mp.wakeup import Wakeup
 
@@ -72,7 +73,7 @@ class Arbiter:
         self._kept_at = 0.0
         self._ready = False
         self._stop_by = _NEVER
-        self._started_ms = time.time_ns() // 1_000_000
+        self._started_ms = now_ms()
         self._wakeup = Wakeup(
             (*_STOPPING, _RELOADING, signal.SIGCHLD),
             {**log.CHORES, signal.SIGUSR1: self._reopen_log},

@@ -8,13 +8,13 @@ with it. Control goes on with its work while another process reads.
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
+from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -192,7 +192,7 @@ class LiveConfig:
             _LOG.debug("The %s is gone; its successor starts with them.", worker.role.name)
 
     def _note(self, **found: tuple[str, ...]) -> None:
-        self.last = Reading(self.last.number + 1, time.time_ns() // 1_000_000, **found)
+        self.last = Reading(self.last.number + 1, now_ms(), **found)
 
 
 def _tell_of_intervals(old: Config, new: Config) -> None:

@@ -7,7 +7,6 @@ be added; one that goes, or that changes its meaning, makes another `SCHEMA`.
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from pattoo_mp.control.recent import window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.control.usage import usage
 from pattoo_mp.messages import Account
+from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,11 +34,10 @@ def snapshot(
 ) -> dict[str, Any]:
     """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
     ledger, upload = relay.ledger, relay.upload
-    now_ms = time.time_ns() // 1_000_000
     status: dict[str, Any] = {
         "schema": SCHEMA,
         "state": "running",
-        "now_ms": now_ms,
+        "now_ms": now_ms(),
         "version": __version__,
         "control": {"pid": os.getpid(), "started_ms": started_ms, **usage(os.getpid())},
         "workers": {worker.role.name: _worker(worker) for worker in workers},

@@ -17,6 +17,7 @@ from pattoo_mp.control.restarts import Restarts
 from pattoo_mp.errors import PattooError
 from pattoo_mp.link import Link, LinkClosedError
 from pattoo_mp.messages import Kind
+from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
         self.pid, self.link = pid, ours
-        self.started_ms = time.time_ns() // 1_000_000
+        self.started_ms = now_ms()
         _LOG.info("The %s is started as process %d.", self.role.name, pid)
 
     def signal(self, number: signal.Signals) -> None:
@@ -116,7 +117,7 @@ class Worker:
         now = time.monotonic()
         self.start_at = now + self._pace.delay_s(now, fruitful=self.fruitful)
         self.restarts += 1
-        self.deaths_ms.append(time.time_ns() // 1_000_000)
+        self.deaths_ms.append(now_ms())
 
     def kill(self, wait_s: float) -> None:
         """End it at once; wait for that no longer than `wait_s`."""

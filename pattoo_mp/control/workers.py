@@ -12,6 +12,7 @@ from pattoo_mp.control.silence import Silence
 from pattoo_mp.control.worker import Worker, ending
 from pattoo_mp.errors import StartError
 from pattoo_mp.link import LinkClosedError
+from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -86,8 +87,7 @@ class Workers:
         for worker in self:
             if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
                 if worker is self.collector:
-                    now_ms = time.time_ns() // 1_000_000
-                    self._relay.collector_started(self._live.config.groups, now_ms)
+                    self._relay.collector_started(self._live.config.groups, now_ms())
                 self._start(worker, in_child)
 
     def flush(self, writable: Collection[FileDescriptorLike]) -> None:

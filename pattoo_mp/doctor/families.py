@@ -13,6 +13,7 @@ from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.model import now_ms
 from pattoo_mp.plural import counted
 from pattoo_mp.timelimit import NoAnswerError
 
@@ -79,7 +80,7 @@ def measure(
     polls = []
     for _ in range(1 + _POLLS_AGAIN):
         begun = time.perf_counter()
-        layout, poll = poller.poll(time.time_ns() // 1_000_000)
+        layout, poll = poller.poll(now_ms())
         polls.append(time.perf_counter() - begun)
     return Measured(_by_family(timed), polls, poller.left_out, layout, poll)
 

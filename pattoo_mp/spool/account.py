@@ -7,11 +7,12 @@ closes after any crash.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
+
+from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ class SpoolState:
         """Count polls as dropped, and note when that was."""
         if polls:
             self.dropped[reason] += polls
-            self.dropped_ms = time.time_ns() // 1_000_000
+            self.dropped_ms = now_ms()
 
     def copy(self) -> SpoolState:
         """One to change; it becomes the state once its commit is done."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
 from pattoo_mp.messages import UploadState
+from pattoo_mp.model import now_ms
 from pattoo_mp.plural import counted
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
@@ -189,12 +190,12 @@ class Drain:
         self._failed(attempt)
 
     def _envelope_ms(self) -> int:
-        return self._spool.next_envelope_ms(_now_ms())
+        return self._spool.next_envelope_ms(now_ms())
 
     def _succeeded(self, attempt: Attempt) -> None:
         self._posts += 1
         self._sent_bytes += attempt.bytes_sent
-        self._last_post_ms = _now_ms()
+        self._last_post_ms = now_ms()
         if self._failing_since_ms:
             log.tell_counts()  # a count that came after this would look like another failure
             for_s = (self._last_post_ms - self._failing_since_ms) // 1000
@@ -208,7 +209,7 @@ class Drain:
         )
 
     def _failed(self, attempt: Attempt) -> None:
-        self._error, self._error_ms = attempt.error, _now_ms()
+        self._error, self._error_ms = attempt.error, now_ms()
         self._failing_since_ms = self._failing_since_ms or self._error_ms
         _LOG.warning(
             "%s: %s. Waiting: %s, tried again until taken.",
@@ -218,7 +219,3 @@ class Drain:
             # The first of each failure is written at once, the others of it are counted.
             extra=log.alike(f"{attempt.error} since {self._failing_since_ms}"),
         )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

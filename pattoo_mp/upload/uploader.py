@@ -17,7 +17,7 @@ from pattoo_mp import log
 from pattoo_mp.config.values import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
-from pattoo_mp.model import Poll
+from pattoo_mp.model import Poll, now_ms
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import SPEAKS_TLS
@@ -212,8 +212,7 @@ class Uploader:
     def _commit(self) -> None:
         """Keep what is held; if the disk does not take it, hold it until it does."""
         try:
-            now_ms = time.time_ns() // 1_000_000
-            self._spool.append(self._held, self._layouts, self._channel, self._book, now_ms)
+            self._spool.append(self._held, self._layouts, self._channel, self._book, now_ms())
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._tell_storage(str(error))
