@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import stat
 from typing import TYPE_CHECKING, Final
 
 import yaml
@@ -24,6 +25,9 @@ _MAX_BYTES: Final = 1 << 20
 def read_sections(path: Path) -> Sections:
     """Read `path`. Raises `ConfigError`, or `FileNotFoundError` if there is no such file."""
     try:
+        # It would wait for who writes into it, and each of ours reads it anew.
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise _problem(path, "is a FIFO", "a regular file")
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:

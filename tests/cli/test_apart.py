@@ -17,6 +17,7 @@ from pattoo_mp.config import change, loading
 from pattoo_mp.errors import ConfigError
 from tests.support.agent import Agent
 from tests.support.configs import config_in
+from tests.support.hanging import file_hangs
 from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
 
@@ -78,9 +79,7 @@ def test_what_changes_is_named(files: Path) -> None:
 
 def test_files_that_hang_are_not_waited_for(files: Path) -> None:
     """One line says which."""
-    (files / "pattoo.yaml").unlink()
-    os.mkfifo(files / "pattoo.yaml")  # nobody writes, so whoever opens it waits
-    with pytest.raises(ConfigError) as caught:
+    with file_hangs(files / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
         apart.load(files, within_s=0.2)
     assert caught.value.problems == (
         f"{files}: no answer within 0.2 s; expected files that can be read",
@@ -90,19 +89,18 @@ def test_files_that_hang_are_not_waited_for(files: Path) -> None:
 def test_who_asks_need_not_wait(files: Path) -> None:
     """Nothing is there until all is there; one that is ended goes when the kernel lets it."""
     running = loading.load(files)
-    text = (files / "pattoo.yaml").read_text()
-    (files / "pattoo.yaml").unlink()
-    os.mkfifo(files / "pattoo.yaml")
-    asked = apart.read_anew(files, running)
-    assert asked.take() is None
-    (files / "pattoo.yaml").write_text(text)  # to who has it open, and waits
-    found = wait_for(asked.take, what="its answer")
-    assert found == (running, ())
-    asked.end()
-    wait_for(asked.has_ended, what="its end")
-    hanging = apart.read_anew(files, running)
-    hanging.end()
-    wait_for(hanging.has_ended, what="its end")
+    with file_hangs(files / "pattoo.yaml") as let_go:
+        asked = apart.read_anew(files, running)
+        assert asked.take() is None
+        let_go()
+        found = wait_for(asked.take, what="its answer")
+        assert found == (running, ())
+        asked.end()
+        wait_for(asked.has_ended, what="its end")
+    with file_hangs(files / "pattoo.yaml"):
+        given_up = apart.read_anew(files, running)
+        given_up.end()
+        wait_for(given_up.has_ended, what="its end")
 
 
 def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,20 +120,17 @@ def test_a_reader_that_hangs_whatever_is_done_stays_the_only_one(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a dead file server: the next is told at once, until it has ended; then all is well."""
-    text = (files / "pattoo.yaml").read_text()
-    (files / "pattoo.yaml").unlink()
-    os.mkfifo(files / "pattoo.yaml")
     monkeypatch.setattr(reader, "end", lambda _pid, _wait_s: None)  # what the kernel makes of it
-    with pytest.raises(ConfigError, match="no answer within"):
-        apart.find(files, within_s=0.2)
-    (hanging,) = psutil.Process().children()
-    with pytest.raises(ConfigError, match=f"process {hanging.pid}, .* still hangs"):
-        apart.find(files)
-    assert psutil.Process().children() == [hanging]
-    hanging.kill()
-    wait_for(lambda: hanging.status() == psutil.STATUS_ZOMBIE, what="its end")
-    (files / "pattoo.yaml").unlink()
-    (files / "pattoo.yaml").write_text(text)
+    with file_hangs(files / "pattoo.yaml"):
+        others = psutil.Process().children()
+        with pytest.raises(ConfigError, match="no answer within"):
+            apart.find(files, within_s=0.2)
+        (first,) = set(psutil.Process().children()) - set(others)
+        with pytest.raises(ConfigError, match=f"process {first.pid}, .* still hangs"):
+            apart.find(files)
+        assert set(psutil.Process().children()) == {first, *others}
+        first.kill()
+        wait_for(lambda: first.status() == psutil.STATUS_ZOMBIE, what="its end")
     monkeypatch.undo()
     assert apart.find(files) == files.parent / "daemon"
 

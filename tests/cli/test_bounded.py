@@ -9,6 +9,7 @@ import pytest
 
 from pattoo_mp.cli import bounded
 from pattoo_mp.errors import ConfigError
+from tests.support.hanging import file_hangs
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
 
 def test_files_that_hang_are_not_waited_for(home: Path) -> None:
     """One line says which."""
-    os.mkfifo(home / "pattoo.yaml")  # nobody writes, so whoever opens it waits
-    with pytest.raises(ConfigError) as caught:
+    (home / "pattoo.yaml").touch()
+    with file_hangs(home / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
         bounded.look(home, 0.2)
     assert caught.value.problems == (
         f"{home}: no answer within 0.2 s; expected files that can be read",
     )
-    (home / "pattoo.yaml").write_text("")  # let it go

@@ -364,6 +364,16 @@ def test_a_file_that_is_not_there_is_named(files: Files, name: str) -> None:
     assert "no such directory" in refused(files.directory / "nowhere")[0]
 
 
+def test_a_file_that_is_a_fifo_is_refused(files: Files) -> None:
+    """At once, and by its name: to read it would be to wait."""
+    files.write()
+    path = files.directory / "pattoo.yaml"
+    path.unlink()
+    os.mkfifo(path)
+    (problem,) = refused(files.directory)
+    assert problem == f"{path}: is a FIFO; expected a regular file"
+
+
 def test_a_file_that_is_a_directory_is_refused(files: Files) -> None:
     """It cannot be read, and that is said."""
     files.write()

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.support.agent import NAME, ROOT
+from tests.support.hanging import file_hangs
 from tests.support.supervised import CONFIGURATION, Supervised
 from tests.support.waiting import wait_for
 
@@ -64,11 +65,7 @@ def test_a_listener_whose_files_hang_says_so_and_looks_again(
 ) -> None:
     """Each tick is acknowledged; once the files can be read the agent is looked after again."""
     agent = make_agent(environment={"SUPERVISOR_ENABLED": "1"})
-    file = agent.configuration / "pattoo.yaml"
-    text = file.read_text()
-    file.unlink()
-    os.mkfifo(file)  # nobody writes, so whoever opens it waits
-    with subprocess.Popen(
+    with file_hangs(agent.configuration / "pattoo.yaml") as let_go, subprocess.Popen(
         [*agent.command, "--event-listener"], env=agent.env(), text=True, bufsize=0,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as listener:  # fmt: skip
@@ -78,8 +75,7 @@ def test_a_listener_whose_files_hang_says_so_and_looks_again(
         listener.stdin.write("eventname:TICK_5 len:0\n")
         assert "no answer within 5 s" in listener.stderr.readline()
         assert psutil.Process(listener.pid).children() == []
-        file.unlink()
-        file.write_text(text)
+        let_go()
         agent.start()
         os.kill(agent.pid or 0, signal.SIGSTOP)
         listener.stdin.write("eventname:TICK_5 len:0\n")

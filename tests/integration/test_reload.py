@@ -16,6 +16,7 @@ from pattoo_mp.operate.agent import Agent as Asked
 from pattoo_mp.operate.reloading import reload
 from tests.support.agent import NAME
 from tests.support.arrived import assert_every_tick_is_there, kept, sent
+from tests.support.hanging import file_hangs
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -45,20 +46,6 @@ def hang_up(agent: Agent) -> None:
     os.kill(agent.pid or 0, signal.SIGHUP)
     wait_for(lambda: agent.status()["reload"]["number"] > before, what="a reading")
     wait_for(lambda: not agent.status()["reload"]["waiting_for"], what="the workers")
-
-
-def make_files_hang(agent: Agent) -> Callable[[], None]:
-    """Let nobody read its configuration, as on a dead file server; returns what mends it."""
-    file = agent.configuration / "pattoo.yaml"
-    text = file.read_text()
-    file.unlink()
-    os.mkfifo(file)  # nobody writes, so whoever opens it waits
-
-    def mend() -> None:
-        file.unlink()
-        file.write_text(text)
-
-    return mend
 
 
 def open_in(pid: int) -> int:
@@ -187,15 +174,14 @@ def test_files_that_hang_are_refused_and_cost_no_tick(
     agent = make_agent(port=server.port)
     agent.start()
     processes = sorted(agent.processes())
-    mend = make_files_hang(agent)
-    os.kill(agent.pid or 0, signal.SIGHUP)
-    wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
-    wait_for_polls(agent)
-    assert agent.status()["reload"]["number"] == 0
-    wait_for(lambda: agent.status()["reload"]["number"], what="its end")
-    (problem,) = agent.status()["reload"]["problems"]
-    assert problem.endswith("no answer within 5 s; expected files that can be read")
-    mend()
+    with file_hangs(agent.configuration / "pattoo.yaml"):
+        os.kill(agent.pid or 0, signal.SIGHUP)
+        wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
+        wait_for_polls(agent)
+        assert agent.status()["reload"]["number"] == 0
+        wait_for(lambda: agent.status()["reload"]["number"], what="its end")
+        (problem,) = agent.status()["reload"]["problems"]
+        assert problem.endswith("no answer within 5 s; expected files that can be read")
     assert agent.run("--reload").returncode == 0
     assert sorted(agent.processes()) == processes
     wait_for_polls(agent)
@@ -209,11 +195,11 @@ def test_a_stop_does_not_wait_for_files_that_hang(make_agent: MakeAgent) -> None
     agent = make_agent()
     agent.start()
     control = agent.pid or 0
-    make_files_hang(agent)
-    os.kill(control, signal.SIGHUP)
-    wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
-    os.kill(control, signal.SIGTERM)
-    wait_for(lambda: not agent.processes(), what="the end of all processes")
+    with file_hangs(agent.configuration / "pattoo.yaml"):
+        os.kill(control, signal.SIGHUP)
+        wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
+        os.kill(control, signal.SIGTERM)
+        wait_for(lambda: not agent.processes(), what="the end of all processes")
     assert "Stopped." in agent.log
     assert "is refused" not in agent.log
 
@@ -227,13 +213,13 @@ def test_a_worker_that_begins_while_the_files_are_read_holds_nothing_of_that(
     before = agent.worker("collector")
     wait_for_polls(agent, 2)
     held = open_in(before)
-    make_files_hang(agent)
-    os.kill(agent.pid or 0, signal.SIGHUP)
-    wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
-    agent.signal("collector", "SIGKILL")
-    wait_for(lambda: agent.worker("collector") not in {0, before}, what="another collector")
-    wait_for_polls(agent, 2)
-    assert open_in(agent.worker("collector")) == held
+    with file_hangs(agent.configuration / "pattoo.yaml"):
+        os.kill(agent.pid or 0, signal.SIGHUP)
+        wait_for(lambda: agent.status()["reload"]["reading"], what="a reader")
+        agent.signal("collector", "SIGKILL")
+        wait_for(lambda: agent.worker("collector") not in {0, before}, what="another collector")
+        wait_for_polls(agent, 2)
+        assert open_in(agent.worker("collector")) == held
 
 
 def test_a_setting_that_needs_a_restart_is_refused_with_all_the_others(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.agent import NAME, opened_by
+from tests.support.hanging import file_hangs
 from tests.support.server import PattooServer, hanging
 from tests.support.waiting import wait_for
 
@@ -430,10 +431,8 @@ def test_a_worker_that_is_asked_to_end_ends_and_is_replaced(
 def test_files_that_hang_hold_no_command_up(make_agent: MakeAgent, verb: str) -> None:
     """Each ends with one line and exit status 2, and leaves no process."""
     agent = make_agent()
-    file = agent.configuration / "pattoo.yaml"
-    file.unlink()
-    os.mkfifo(file)  # nobody writes, so whoever opens it waits
-    done = agent.run(verb, timeout=30)
+    with file_hangs(agent.configuration / "pattoo.yaml"):
+        done = agent.run(verb, timeout=30)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"{NAME}: error: {agent.configuration}: no answer within 5 s; expected files "
