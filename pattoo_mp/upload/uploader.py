@@ -255,5 +255,5 @@ class Uploader:
 
 def _way(config: Config) -> tuple[object, ...]:
     """All that the way to the servers goes by."""
-    servers = config.server_urls, config.failover_after
-    return servers, config.trust, config.proxy, config.encrypted
+    which = config.server_urls, config.failover_after
+    return which, config.trust, config.proxy, config.encrypted
