@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Rig:
 
     def _adopt(self, config: Config) -> None:
         if not self.log_is_writable:
-            raise PermissionError(13, "Permission denied", "/log")
+            raise OSError(errno.EROFS, "Read-only file system", "/log")
         self.adopted.append(config)
 
     def reload(self) -> None:
@@ -146,7 +147,9 @@ def test_a_configuration_that_control_itself_cannot_go_by_is_refused(rig: Rig) -
     rig.log_is_writable = False
     rig.reload()
     answer = rig.answer
-    assert answer["problems"] == ["/log: Permission denied; expected a file that the agent may use"]
+    assert answer["problems"] == [
+        "/log: Read-only file system; expected a file that the agent may use"
+    ]
     assert rig.live.config.log_level == "debug"
     assert rig.heard() == [[], []]
 
