@@ -30,6 +30,7 @@ from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
+from pattoo_mp.link import LinkClosedError
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -169,13 +170,19 @@ def _arbiter(
         config = live.config
         adopt("uploader", config)
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
-        from pattoo_mp.upload.first_words import tell_account  # noqa: PLC0415
+        from pattoo_mp.upload.first_words import Progress, tell_account  # noqa: PLC0415
         from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
         from pattoo_mp.upload.spool_limits import spool_limits  # noqa: PLC0415
 
         known = _known(ledger.account, channel_name)
-        spool = Spool(paths.spool_file(config), spool_limits(config), known)
+        progress = Progress(link)
+        try:
+            spool = Spool(paths.spool_file(config), spool_limits(config), known, progress)
+        except LinkClosedError:
+            _LOG.error("Control is gone; the uploader leaves the spool as it is and ends.")
+            return
+        progress.holds_polls = True
         tell_account(link, spool, channel_name)
         import_requests(needs_tls=config.needs_tls)
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415

@@ -15,7 +15,7 @@ from zlib import crc32
 from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pattoo_mp.spool.tables import Tables
 
@@ -104,12 +104,12 @@ def _checksum(facts: Mapping[str, Any]) -> int:
     return crc32(json.dumps(facts, sort_keys=True, default=str).encode())
 
 
-def state_of(tables: Tables, facts: Mapping[str, Any]) -> SpoolState:
+def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], None]) -> SpoolState:
     """The account that a file holds: facts as noted, rows as counted."""
     known = state_of_facts(facts)
-    known.waiting = tables.count("polls")
+    known.waiting = tables.count("polls", progress)
     known.oldest_ms = tables.oldest_ms()
-    known.quarantined = tables.count("quarantine")
+    known.quarantined = tables.count("quarantine", progress)
     return known
 
 

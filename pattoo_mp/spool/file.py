@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -49,14 +50,21 @@ class SpoolFile:
     since: a post of them may be under way, and its answer come yet.
     `known` is the account as somebody else knows it; the newest one counts. `limits` bound what is
     saved into a new file. On a disk without room to open it, it is opened as soon as there is.
+    `progress` is called again and again while the file is read as a whole, or saved: only then does
+    it take long to open. The journal of a commit or two is recovered at once.
     Raises `SpoolError`, `OSError`, `sqlite3.Error`.
     """
 
-    def __init__(self, path: Path, limits: Limits, known: SpoolState | None = None) -> None:
+    def __init__(
+        self, path: Path, limits: Limits, known: SpoolState | None, progress: Callable[[], None]
+    ) -> None:
         self._path = path
         self._beside = path.with_name(f"{path.name}.new")
-        self._rescue = Rescue(self._beside)
+        self._rescue = Rescue(self._beside, self._go_on)
         self._copy = AccountCopy(path.with_name(f"{path.name}.account"))
+        self._progress = progress
+        #: When such work went on last (`time.monotonic`).
+        self.progressed_at = 0.0
         self.limits = limits
         self.state = known or SpoolState()
         self.given: frozenset[int] = frozenset()
@@ -115,6 +123,10 @@ class SpoolFile:
     def _lock_path(self) -> Path:
         return self._path.with_name(f"{self._path.name}.lock")
 
+    def _go_on(self) -> None:
+        self.progressed_at = time.monotonic()
+        self._progress()
+
     def _hold(self) -> None:
         """Have the lock, and have it where others look for it."""
         if self._held is None:
@@ -142,7 +154,7 @@ class SpoolFile:
             _LOG.info("%s is a new spool: there is nothing in it yet.", self._path)
             return self._begun(known, _REMOVED)
         try:
-            tables, found = _with_account(self._path)
+            tables, found = _with_account(self._path, self._go_on)
         except OtherSchemaError as error:
             aside = put_aside(self._path, "other-schema")
             _LOG.error("%s %s. It is kept as %s; a new one is begun.", self._path, error, aside)
@@ -213,22 +225,22 @@ class SpoolFile:
         return tables
 
 
-def _with_account(path: Path) -> tuple[Tables, SpoolState]:
+def _with_account(path: Path, progress: Callable[[], None]) -> tuple[Tables, SpoolState]:
     """A file and the account that it holds."""
     tables = Tables(path)
     try:
-        return tables, _account(tables)
+        return tables, _account(tables, progress)
     except BaseException:
         tables.close()  # before another takes its place: this one would remove that one's journal
         raise
 
 
-def _account(tables: Tables) -> SpoolState:
+def _account(tables: Tables, progress: Callable[[], None]) -> SpoolState:
     """What a file says of itself. Raises `MissingRowsError` if that cannot be believed."""
     facts = tables.facts()
     if not is_sound(facts):
         raise MissingRowsError("its account is not what was noted")
-    found = state_of(tables, facts)
+    found = state_of(tables, facts, progress)
     if not found.closes:
         raise MissingRowsError("polls are missing")
     return found

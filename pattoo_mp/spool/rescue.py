@@ -19,6 +19,7 @@ from pattoo_mp.spool.salvage import READ_ERRORS, Salvaged, copy, discard, read_f
 from pattoo_mp.spool.tables import Tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pattoo_mp.spool.account import SpoolState
@@ -53,10 +54,11 @@ class Rescued:
 
 
 class Rescue:
-    """Makes the file `path`, again if need be."""
+    """Makes the file `path`, again if need be. `progress` is called again and again meanwhile."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Callable[[], None]) -> None:
         self._path = path
+        self._progress = progress
         self._failed = ""
         self._rest_until = 0.0
 
@@ -72,21 +74,21 @@ class Rescue:
             raise sqlite3.OperationalError(self._failed)
         try:
             with closing(Tables(self._path, to_fill=True)) as new:
-                return _fill(new, old, room)
+                return _fill(new, old, room, self._progress)
         except BaseException as error:
             discard(self._path)  # on a disk that is full it would stand in its own way
             self._failed, self._rest_until = str(error), time.monotonic() + _REST_S
             raise
 
 
-def _fill(new: Tables, old: Old, room: Room) -> Rescued:
+def _fill(new: Tables, old: Old, room: Room, progress: Callable[[], None]) -> Rescued:
     known, found = old.known, Salvaged()
     if old.tables is not None and not known.commits:
-        known = state_of(new, read_facts(old.tables))
+        known = state_of(new, read_facts(old.tables), progress)
     new.begin_after(max(old.given | {known.acknowledged_id}))
     if old.tables is not None:
         _LOG.info("What can be read of the spool is saved; that may take a while.")
-        found = copy(old.tables, new, known.acknowledged_id, room.most_bytes)
+        found = copy(old.tables, new, known.acknowledged_id, room.most_bytes, progress)
     state = _settled(known, found, old.reason, room.reason)
     state.oldest_ms = new.oldest_ms()
     with new.transaction():

@@ -14,7 +14,7 @@ from pattoo_mp.errors import WireError
 from pattoo_mp.spool.account import SpoolState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from pattoo_mp.spool.tables import Spooled, Tables
@@ -105,10 +105,13 @@ class Salvaged:
     crowded_out: int = 0
 
 
-def copy(old: Tables, new: Tables, after: int, most_bytes: int) -> Salvaged:
+def copy(
+    old: Tables, new: Tables, after: int, most_bytes: int, progress: Callable[[], None]
+) -> Salvaged:
     """Copy every sound poll that can be read from one file to another, which may grow so large.
 
-    Where that is too little the newest stay, as in any spool that is full.
+    Where that is too little the newest stay, as in any spool that is full. `progress` is called again
+    and again.
 
     Those up to the id `after` are not wanted any more: a file that lost its journal is an older
     one, and still has polls that were delivered since. Each keeps its id: a post of some of them
@@ -117,6 +120,7 @@ def copy(old: Tables, new: Tables, after: int, most_bytes: int) -> Salvaged:
     packed: dict[str, bytes | None] = {}
     found = Salvaged()
     for batch in _batches(old, after):
+        progress()
         for identifier in {s.poll.layout_id for s in batch} - packed.keys():
             packed[identifier] = _layout(old, identifier)
         sound = [s for s in batch if s.sound and packed[s.poll.layout_id] is not None]
@@ -130,7 +134,10 @@ def copy(old: Tables, new: Tables, after: int, most_bytes: int) -> Salvaged:
 
 
 def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
-    """Read all that can be read: up to a damaged page row by row, and leap over it."""
+    """Read all that can be read: up to a damaged page row by row, and leap over it.
+
+    What could not be read is an empty batch: a disk that is ill may take long to say so.
+    """
     size, leap = 1, 1
     while last < _ID_LIMIT:
         try:
@@ -140,6 +147,7 @@ def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
                 last += leap
                 leap *= 2
             size = 1
+            yield []
             continue
         if not batch:
             return

@@ -42,7 +42,8 @@ PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
-#: A commit is on the disk when it returns, once for each batch. The file is this process's alone.
+#: A commit is on the disk when it returns, once for each batch. The file is this process's alone, so
+#: the journal is put into it whenever it is 4 MB, and is never larger than that and a commit.
 CONNECTION: Final = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;

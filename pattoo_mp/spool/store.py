@@ -42,10 +42,15 @@ class Spool:
     raise one of `StorageError`; then nothing of what was asked has happened. A file that turns
     out to be damaged is put aside, and what can be read goes into a new one, as far as there is
     room. A disk that is full is no reason not to begin: the file is opened once it has room.
+    `progress` is called now and then, from any thread, while a large file is read or saved.
     """
 
     def __init__(
-        self, path: Path, limits: Limits | None = None, known: SpoolState | None = None
+        self,
+        path: Path,
+        limits: Limits | None = None,
+        known: SpoolState | None = None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
         self._lock = RLock()
@@ -55,7 +60,7 @@ class Spool:
         # The timestamp that was kept for the next post; 0 if it was given out, or none was.
         self._envelope_ms = 0
         try:
-            self._file = SpoolFile(path, limits or Limits(), known)
+            self._file = SpoolFile(path, limits or Limits(), known, progress)
         except OSError as error:
             place = error.filename or path
             raise SpoolError(
@@ -77,6 +82,11 @@ class Spool:
     def is_known(self) -> bool:
         """Whether the account is the file's own: not before there was room on the disk to open it."""
         return self._file.is_known
+
+    @property
+    def progressed_at(self) -> float:
+        """When a large file was read or saved last, be it in part (`time.monotonic`)."""
+        return self._file.progressed_at
 
     @property
     def state(self) -> SpoolState:

@@ -16,13 +16,15 @@ from pattoo_mp.model import Layout, Poll
 from pattoo_mp.spool import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Pages given back to the file system after each delivery; all at once would take long.
 _VACUUM_PAGES: Final = 256
 #: So many free pages stay: more than a second of polls takes on an ordinary host.
 _SPARE_PAGES: Final = 8
+#: Steps of SQLite's machine between two words of progress: some thousand rows.
+_STEPS: Final = 20_000
 _SELECT: Final = (
     "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed, crc FROM polls "
     "LEFT JOIN layouts ON layouts.id = polls.layout "
@@ -186,10 +188,15 @@ class Tables:
         )
         return self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,)).rowcount
 
-    def count(self, table: str) -> int:
-        """How many rows a table has."""
-        query = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of the schema
-        (count,) = self._connection.execute(query).fetchone()
+    def count(self, table: str, progress: Callable[[], None]) -> int:
+        """How many rows a table has. All of the file is read for it, and `progress` called meanwhile."""
+        # count(*) is a single step of SQLite's machine, and tells of no progress.
+        query = f"SELECT count(id) FROM {table}"  # noqa: S608 - a name of the schema
+        self._connection.set_progress_handler(progress, _STEPS)
+        try:
+            (count,) = self._connection.execute(query).fetchone()
+        finally:
+            self._connection.set_progress_handler(None, 0)
         return int(count)
 
     def used_bytes(self) -> int:

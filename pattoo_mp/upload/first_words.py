@@ -7,7 +7,8 @@ to import.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind, UploadState
@@ -16,6 +17,35 @@ if TYPE_CHECKING:
     from pattoo_mp.link import Link
     from pattoo_mp.spool.account import SpoolState
     from pattoo_mp.spool.store import Spool
+
+#: Control takes a silence of a minute for a worker that hangs.
+_EVERY_S: Final = 1.0
+
+
+class Progress:
+    """Tells control, when called, that the work on a large spool goes on; once in `every_s` at most.
+
+    Raises `LinkClosedError` if control is gone: to go on would keep the next agent from starting. But
+    one that `holds_polls` has to go on, or they would be lost.
+    """
+
+    def __init__(self, link: Link, every_s: float = _EVERY_S) -> None:
+        self._link = link
+        self._every_s = every_s
+        self._next_at = 0.0
+        #: Whether there may be polls that nobody else has.
+        self.holds_polls = False
+
+    def __call__(self) -> None:
+        """Say that nothing more is kept yet, and that somebody is at it."""
+        now = time.monotonic()
+        if now >= self._next_at:
+            self._next_at = now + self._every_s
+            try:
+                self._link.send(Kind.KEPT, 0)
+            except LinkClosedError:
+                if not self.holds_polls:
+                    raise
 
 
 def tell_account(link: Link, spool: Spool, channel: str) -> None:

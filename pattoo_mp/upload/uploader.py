@@ -197,7 +197,9 @@ class Uploader:
         Each of its steps is bounded, but for what a resolver or a disk does; a thread that hangs
         in one of these cannot be ended in any other way.
         """
-        if time.monotonic() > self._drain.rests_until + _POSTING_S:
+        # To save a large spool may take longer than that, and goes on.
+        since = max(self._drain.rests_until, self._spool.progressed_at)
+        if time.monotonic() > since + _POSTING_S:
             raise StuckError(f"the posting has been at one step for {_POSTING_S:g} s")
 
     def _commit_if_due(self) -> None:

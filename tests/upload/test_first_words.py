@@ -1,0 +1,42 @@
+"""What an uploader says while its spool is being opened."""
+
+from __future__ import annotations
+
+import pytest
+
+from pattoo_mp.link import Link, LinkClosedError
+from pattoo_mp.messages import Kind
+from pattoo_mp.upload.first_words import Progress
+
+
+def test_progress_says_that_nothing_is_kept_yet() -> None:
+    """Control acknowledges nothing by it, and knows that the uploader lives."""
+    control, ours = Link.pair()
+    Progress(ours)()
+    assert control.receive() == [[Kind.KEPT, 0]]
+    control.close()
+    ours.close()
+
+
+def test_progress_is_told_now_and_then() -> None:
+    """However often it is called: control has other things to do."""
+    control, ours = Link.pair()
+    for every_s, said in ((3600.0, 1), (0.0, 100)):
+        progress = Progress(ours, every_s)
+        for _ in range(100):
+            progress()
+        assert len(control.receive()) == said
+    control.close()
+    ours.close()
+
+
+def test_without_control_only_what_holds_polls_goes_on() -> None:
+    """What nobody waits for any more would be in the way of the next agent."""
+    control, ours = Link.pair()
+    control.close()
+    progress = Progress(ours, 0.0)
+    with pytest.raises(LinkClosedError):
+        progress()
+    progress.holds_polls = True
+    progress()
+    ours.close()
