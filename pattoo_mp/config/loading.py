@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.config import directories, encryption
 from pattoo_mp.config.contradictions import contradictions
+from pattoo_mp.config.distrust import problems
 from pattoo_mp.config.home import DEFAULT_DIRECTORY, VARIABLE
 from pattoo_mp.config.reading import Reading, find, read, read_file, shown
 from pattoo_mp.config.settings import SETTINGS, SHARED_FILE
@@ -100,7 +101,7 @@ def lacking(directory: Path, config: Config) -> list[str]:
 
 def distrust(config: Config) -> list[TrustError]:
     """What is wrong with the way to the servers, as far as it can be seen from here."""
-    return [*config.trust.problems(), *contradictions(config)]
+    return [*problems(config.trust), *contradictions(config)]
 
 
 def untrusted(directory: Path, config: Config) -> list[str]:

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config.credentials import PROXY, SERVER, authorization
-from pattoo_mp.config.tls import tls_problems
-from pattoo_mp.errors import TrustError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,16 +25,6 @@ class Trust:
     def stamp(self) -> Stamp:
         """What is different once one of the files was replaced, or written to."""
         return tuple(_stamp(path) for path in astuple(self) if path is not None)
-
-    def problems(self) -> list[TrustError]:
-        """What is wrong with the files. Nothing is asked of a server."""
-        found = tls_problems(self)
-        for kind, path in ((SERVER, self.credentials_file), (PROXY, self.proxy_credentials_file)):
-            try:
-                authorization(kind, path)
-            except TrustError as error:
-                found.append(error)
-        return found
 
 
 NO_FILES: Final = Trust()

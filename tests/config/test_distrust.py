@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.config.distrust import problems
 from pattoo_mp.config.tls import tls_context
 from pattoo_mp.config.trust import Trust
 from pattoo_mp.errors import TrustError
@@ -36,7 +37,7 @@ def written(path: Path, content: bytes, mode: int = 0o600) -> Path:
 
 def told(trust: Trust) -> str:
     """The one problem there is; who would use the files is told the same."""
-    (problem,) = trust.problems()
+    (problem,) = problems(trust)
     assert str(problem).isprintable()
     with pytest.raises(TrustError) as raised:
         tls_context(trust)
@@ -47,16 +48,17 @@ def told(trust: Trust) -> str:
 def test_files_that_are_good_are_no_problem(authority: Authority) -> None:
     """The CA alone, our certificate alone, and both."""
     certificate, key = authority.client()
-    assert Trust(authority.file).problems() == []
-    assert Trust(None, certificate, key).problems() == []
-    assert Trust(authority.file, certificate, key).problems() == []
+    assert problems(Trust(authority.file)) == []
+    assert problems(Trust(None, certificate, key)) == []
+    assert problems(Trust(authority.file, certificate, key)) == []
 
 
 def test_where_no_file_is_named_nothing_is_imported_for_it() -> None:
     """Who posts in plain HTTP has no use for OpenSSL, which takes 3 MB."""
     program = (
-        "import sys; from pattoo_mp.config.trust import NO_FILES; "
-        "print(NO_FILES.problems(), 'ssl' in sys.modules)"
+        "import sys; from pattoo_mp.config.distrust import problems; "
+        "from pattoo_mp.config.trust import NO_FILES; "
+        "print(problems(NO_FILES), 'ssl' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[] False\n"
 
@@ -105,7 +107,7 @@ def test_a_certificate_without_its_key_is_refused(authority: Authority, tmp_path
 def test_a_key_without_its_certificate_is_refused(authority: Authority) -> None:
     """It is of no use, and most often a slip."""
     _, key = authority.client()
-    (problem,) = Trust(None, None, key).problems()
+    (problem,) = problems(Trust(None, None, key))
     assert str(problem) == (
         f"tls_key_file: {key} is the key of no certificate; expected tls_certificate_file beside it"
     )
@@ -154,7 +156,7 @@ def test_what_hangs_in_the_place_of_a_key_is_not_waited_for(
 def test_each_bad_file_has_a_line_of_its_own(tmp_path: Path) -> None:
     """All at once."""
     missing = tmp_path / "missing"
-    found = Trust(missing, missing, missing).problems()
+    found = problems(Trust(missing, missing, missing))
     assert [problem.setting for problem in found] == ["tls_ca_file", "tls_certificate_file"]
 
 
