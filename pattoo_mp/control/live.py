@@ -61,7 +61,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reload:
     """What came of one reading of the files: which settings changed, or why it was refused."""
 
     number: int = 0
@@ -84,7 +84,7 @@ class LiveConfig:
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self.config = config
-        self.last = Reading()
+        self.last = Reload()
         #: Who reads the files now, if anybody does.
         self.reader: Reader | None = None
         self._ending: list[Reader] = []
@@ -192,7 +192,7 @@ class LiveConfig:
             _LOG.debug("The %s is gone; its successor starts with them.", worker.role.name)
 
     def _note(self, **found: tuple[str, ...]) -> None:
-        self.last = Reading(self.last.number + 1, now_ms(), **found)
+        self.last = Reload(self.last.number + 1, now_ms(), **found)
 
 
 def _tell_of_intervals(old: Config, new: Config) -> None:
