@@ -95,8 +95,8 @@ def unit_of(cgroups: str) -> str:
     return found[1] if found and not found[1].startswith("user@") else ""
 
 
-def findings(running: Running) -> Iterator[Finding]:
-    """Whether it runs, or how it ended, and what it says is wrong."""
+def findings(running: Running, *, is_us: bool = False) -> Iterator[Finding]:
+    """Whether it runs, or how it ended, and what it says is wrong; `is_us`: its user asks."""
     if running.keeper_error:
         yield trouble(
             "supervisord",
@@ -104,7 +104,8 @@ def findings(running: Running) -> Iterator[Finding]:
             "--start, --stop and --restart wait for it: restart it",
         )
     if running.error:
-        yield note("process", running.error, "ask as the user that runs the agent, or as root")
+        whom = "root" if is_us else "the user that runs the agent, or as root"
+        yield note("process", running.error, f"ask as {whom}")
     elif running.pid is None:
         under = f", known to {running.keeper}" if running.keeper else ""
         yield note("process", f"none runs{under}", "start it once all is well here")

@@ -103,8 +103,10 @@ class Examination:
     def _agent(self) -> Iterable[Finding]:
         running = agent.look(self._config)
         self._pid = running.pid
-        self._sees = not running.error
-        return agent.findings(running)
+        # To its own user a PID file is closed by mistake, to others by intent.
+        is_us = who.is_us(who.agents_user(self._config, self._pid))
+        self._sees = is_us or not running.error
+        return agent.findings(running, is_us=is_us)
 
     def _who(self) -> Iterable[Finding]:
         user = who.agents_user(self._config, self._pid)
@@ -124,7 +126,7 @@ class Examination:
         return name.findings(found)
 
     def _places(self) -> Iterable[Finding]:
-        return places.findings(self._etc, self._config, self._user)
+        return places.findings(self._etc, self._config, self._user, self._pid)
 
     def _keys(self) -> Iterable[Finding]:
         return keys.findings(self._config, self._origin.agent_id)

@@ -35,14 +35,23 @@ class Name:
         return self.origin.agent_id == _NONE_YET
 
 
-def look(path: Path, configured: str | None = None) -> Name:
-    """Read the identity at `path`, make none, and ask for the host's name if none is configured."""
-    agent_id, error = _NONE_YET, ""
+def identity_error(path: Path) -> str:
+    """Why the identity at `path` is of no use; empty if it is good, or none is there yet."""
+    return _identity(path)[1]
+
+
+def _identity(path: Path) -> tuple[str, str]:
     if path.exists():
         try:
-            agent_id = identity.known(path)
+            return identity.known(path), ""
         except IdentityError as bad:
-            error = str(bad)
+            return _NONE_YET, str(bad)
+    return _NONE_YET, ""
+
+
+def look(path: Path, configured: str | None = None) -> Name:
+    """Read the identity at `path`, make none, and ask for the host's name if none is configured."""
+    agent_id, error = _identity(path)
     begun = time.monotonic()
     hostname = identity.host_name(configured)
     return Name(Origin(agent_id, hostname), error, time.monotonic() - begun)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from pattoo_mp import paths, private, units
+from pattoo_mp import units
 from pattoo_mp.config import directories
 from pattoo_mp.config.loading import distrust, named_directories
 from pattoo_mp.config.settings import FILES
+from pattoo_mp.doctor.files import Place, Use, look_at_all
 from pattoo_mp.doctor.finding import Finding, trouble, well
 from pattoo_mp.whose import as_user
 
@@ -22,66 +20,11 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
 
 
-class Use(Enum):
-    """What a look at the place of a file shows of it."""
+def findings(etc: Path, config: Config, user: str, pid: int | None) -> Iterator[Finding]:
+    """A line for each configuration file, directory and file.
 
-    GOOD = "can be used"
-    ABSENT = "not made yet"
-    LINK = "is a symbolic link, and links are not followed"
-    NO_FILE = "is no file"
-    CLOSED = "cannot be read and written"
-    NO_WAY = "lies in a directory that cannot be used"
-    TRAP = "lies in somebody else's directory, where everybody may write"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A file that the agent uses: `what` it is, where, and what is there now."""
-
-    what: str
-    path: Path
-    use: Use
-    size: int = 0
-
-
-def agent_files(config: Config) -> list[tuple[str, Path]]:
-    """The files that the agent keeps; it makes those that are not there."""
-    return [
-        ("log", paths.log_file(config)),
-        ("identity", paths.identity_file(config)),
-        ("PID file", paths.pid_file(config.system_daemon_directory)),
-        ("spool", paths.spool_file(config)),
-    ]
-
-
-def look(what: str, path: Path) -> Place:
-    """Look at the place of a file, and change nothing."""
-    try:
-        found = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return Place(what, path, _way_to(path.parent))
-    except PermissionError:
-        return Place(what, path, Use.NO_WAY)
-    if stat.S_ISLNK(found.st_mode):
-        return Place(what, path, Use.LINK)
-    if not stat.S_ISREG(found.st_mode):
-        return Place(what, path, Use.NO_FILE)
-    if not os.access(path, os.R_OK | os.W_OK):
-        return Place(what, path, Use.CLOSED)
-    return Place(what, path, Use.GOOD, found.st_size)
-
-
-def _way_to(directory: Path) -> Use:
-    """Whether a file could be made in a directory, which may not be there itself."""
-    if directories.look(directory).problem:
-        return Use.NO_WAY
-    if directory.exists() and private.is_laid_by_another(directory):
-        return Use.TRAP
-    return Use.ABSENT
-
-
-def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
-    """A line for each configuration file, directory and file; `user` is whom the agent runs as."""
+    `user` is whom the agent runs as, and `pid` its control process, if one runs.
+    """
     for name in FILES:
         if not os.access(etc / name, os.R_OK):
             yield trouble(
@@ -98,10 +41,8 @@ def findings(etc: Path, config: Config, user: str) -> Iterator[Finding]:
             f"{problem.path} {problem.wrong}{as_user(user)}",
             f"let it be {problem.expected}",
         )
-    for what, path in agent_files(config):
-        # What lies in a directory that was complained of needs no complaint of its own.
-        if not any(path.is_relative_to(directory) for directory in closed):
-            yield in_words(look(what, path), user)
+    for place in look_at_all(config, pid, closed):
+        yield in_words(place, user)
 
 
 def _directory(name: str, path: Path, state: directories.State, user: str) -> Finding:
@@ -120,7 +61,8 @@ def in_words(place: Place, user: str) -> Finding:
     """What a place is like, and what to do where the agent cannot use it."""
     match place.use:
         case Use.GOOD:
-            return well(place.what, f"{place.path}, {units.size(place.size)}")
+            size = "" if place.size is None else f", {units.size(place.size)}"
+            return well(place.what, f"{place.path}{size}")
         case Use.ABSENT:
             return well(place.what, f"{place.path}, not made yet")
         case Use.LINK | Use.NO_FILE:
@@ -129,4 +71,6 @@ def in_words(place: Place, user: str) -> Finding:
             advice = f"chown {user} {place.path}, and give {user} the right to read and write it"
         case Use.NO_WAY | Use.TRAP:
             advice = f"let {place.path.parent} be a directory of {user}'s"
-    return trouble(place.what, f"{place.path} {place.use.value}", advice)
+        case Use.TAKEN:
+            advice = f"stop that one, or name another cache_directory than {place.path.parent}"
+    return trouble(place.what, f"{place.path} {place.problem}", advice)

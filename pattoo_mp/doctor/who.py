@@ -55,6 +55,11 @@ def user(uid: int, gid: int, why: str) -> User:
     return User(uid, (entry.pw_gid, *groups), entry.pw_name, why)
 
 
+def is_us(user: User) -> bool:
+    """Whether the agent is known to be ours, and not only taken to be."""
+    return user.uid == os.geteuid() and user.why != ASKS
+
+
 def become(user: User) -> None:
     """Be `user` from here on, if we are root: what it may not do shows in no other way.
 

@@ -10,10 +10,10 @@ import pytest
 
 from pattoo_mp.config import loading
 from pattoo_mp.doctor import places
+from pattoo_mp.doctor.files import Place, Use
 from pattoo_mp.doctor.finding import State
-from pattoo_mp.doctor.places import Place, Use
 from tests.support.disks import shut, small
-from tests.support.unprivileged import NOBODY, as_nobody
+from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,53 +22,6 @@ if TYPE_CHECKING:
     from tests.support.agent import Agent
 
 IS_ROOT = os.geteuid() == 0
-
-
-@pytest.fixture
-def place(home: Path) -> Path:
-    """A directory of nobody's, with files of all kinds in it."""
-    for name in ("good", "closed", "target"):
-        (home / name).write_text("12345")
-    (home / "link").symlink_to(home / "target")
-    (home / "directory").mkdir()
-    (home / "shut").mkdir()
-    if IS_ROOT:
-        for path in (home, home / "good", home / "directory"):
-            os.chown(path, NOBODY, NOBODY)
-    (home / "closed").chmod(0o400)
-    (home / "shut").chmod(0o500)
-    return home
-
-
-@pytest.mark.parametrize(
-    ("name", "use"),
-    [
-        ("good", Use.GOOD),
-        ("new", Use.ABSENT),
-        ("new/new", Use.ABSENT),
-        ("link", Use.LINK),
-        ("directory", Use.NO_FILE),
-        ("closed", Use.CLOSED),
-        ("shut/new", Use.NO_WAY),
-        ("good/new", Use.NO_WAY),
-    ],
-)
-def test_what_a_user_without_rights_may_do_there_is_told(place: Path, name: str, use: Use) -> None:
-    """And nothing is made to find it out."""
-    before = sorted(place.rglob("*"))
-    assert as_nobody(lambda: places.look("file", place / name).use.name) == use.name
-    assert sorted(place.rglob("*")) == before
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root can lay a directory of another's")
-def test_a_directory_that_another_laid_where_all_may_write_is_a_trap(home: Path) -> None:
-    """As at a start, which refuses it."""
-    home.chmod(0o1777)
-    (home / "theirs").mkdir()
-    (home / "theirs").chmod(0o777)
-    os.chown(home / "theirs", 1, 1)
-    assert places.look("file", home / "theirs" / "new").use is Use.TRAP
-    assert as_nobody(lambda: places.look("file", home / "theirs" / "new").use.name) == "TRAP"
 
 
 @pytest.mark.parametrize("use", [use for use in Use if use not in {Use.GOOD, Use.ABSENT}])
@@ -90,7 +43,7 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
     (agent.configuration / "pattoo.yaml").chmod(0o000)
 
     def told() -> str:
-        found = list(places.findings(agent.configuration, settings, "nobody"))
+        found = list(places.findings(agent.configuration, settings, "nobody", None))
         return "\n".join(f"{f.state.value} {f.subject}: {f.found}" for f in found)
 
     assert f"bad pattoo.yaml: {agent.configuration}/pattoo.yaml cannot be read" in as_nobody(told)
@@ -109,7 +62,7 @@ def test_a_file_system_that_is_read_only_is_to_be_mounted_anew(
         shut(disk)
         (found,) = (
             finding
-            for finding in places.findings(agent.configuration, settings, "pattoo")
+            for finding in places.findings(agent.configuration, settings, "pattoo", None)
             if finding.subject == "cache_directory"
         )
     assert found.found == f"{disk} cannot be written to (Read-only file system)"
@@ -128,7 +81,7 @@ def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
     )
     found = [
         finding
-        for finding in places.findings(agent.configuration, settings, "pattoo")
+        for finding in places.findings(agent.configuration, settings, "pattoo", None)
         if finding.subject == "credentials_file"
     ]
     assert [finding.state for finding in found] == [State.TROUBLE] * 2

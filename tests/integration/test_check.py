@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from pattoo_mp.config.home import VARIABLE
 from pattoo_mp.config.settings import FILES
 from tests.support.agent import NAME
 from tests.support.server import PattooServer, answering
-from tests.support.unprivileged import as_nobody
+from tests.support.unprivileged import NOBODY, as_nobody, run_by_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,84 @@ def check_here(agent: Agent) -> str:
         with contextlib.redirect_stderr(io.StringIO()) as complaints:
             status = main(["--check"])
     return f"{status}\n{complaints.getvalue()}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave what is closed to others")
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("log/pattoo.log", 0o644),
+        (f"daemon/agent_id/{NAME}.agent_id", 0o644),
+        (f"daemon/agent_id/{NAME}.agent_id", 0o600),
+        (f"daemon/pid/{NAME}.pid", 0o644),
+        (f"daemon/pid/{NAME}.pid", 0o600),
+        ("daemon/pid", 0o755),
+        ("daemon/run", 0o755),
+        ("daemon/agent_id", 0o755),
+    ],
+)
+def test_what_root_left_is_told_where_a_start_would_not_go_on(
+    make_agent: MakeAgent, server: PattooServer, name: str, mode: int
+) -> None:
+    """Of what --check calls well a start makes an agent, and what it does not it names."""
+    agent = make_agent(port=server.port)
+    agent.home.chmod(0o755)
+    for directory in ("log", "cache", "daemon"):
+        (agent.home / directory).mkdir()
+    path = agent.home / name
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix:
+        path.write_text("a" * 64 if path.suffix == ".agent_id" else "")
+    else:
+        path.mkdir()
+    for made in (*agent.home.rglob("*"), agent.home):
+        if agent.configuration not in (made, *made.parents):
+            os.chown(made, NOBODY, NOBODY)
+    os.chown(path, 0, 0)
+    path.chmod(mode)
+    run_by_nobody(agent)
+    check = agent.run("--check")
+    start = agent.run("--start")
+    assert check.returncode == (0 if start.returncode == 0 else 2), check.stderr
+    assert ("All is well." in check.stdout) == (check.returncode == 0)
+    assert check.returncode == 0 or str(path) in check.stderr
+
+
+def test_an_identity_that_is_none_is_told_as_at_a_start(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """In the same line."""
+    agent = make_agent(port=server.port)
+    path = agent.home / "daemon" / "agent_id" / f"{NAME}.agent_id"
+    path.parent.mkdir(parents=True)
+    path.write_text("nobody")
+    check = agent.run("--check")
+    assert (check.returncode, check.stderr) == (2, agent.run("--start").stderr)
+
+
+def test_a_spool_of_another_agent_is_told(make_agent: MakeAgent, server: PattooServer) -> None:
+    """By --check and --doctor, with that agent's uploader; of its own agent neither says it."""
+    agent, other = make_agent(port=server.port), make_agent(port=server.port)
+    agent.start()
+    assert agent.run("--check").returncode == 0
+    uploader = agent.worker("uploader")
+    other.home /= "other"
+    other.home.mkdir()
+    other.configuration.mkdir()
+    for file in agent.configuration.iterdir():
+        other.write(file.name, file.read_text())
+    other.set_shared("daemon_directory", f"{other.home}/daemon")
+    check = other.run("--check")
+    taken = f"{agent.spool} is used by another agent (process {uploader})"
+    assert (check.returncode, check.stderr) == (
+        2,
+        f"{NAME}: error: {taken}; expected a file that the agent can use\n".replace(
+            " is", ": is", 1
+        ),
+    )
+    doctor = other.run("--doctor")
+    assert doctor.returncode == 1
+    assert f"bad   spool                     {taken}" in doctor.stdout
 
 
 def test_which_file_names_the_server_is_said(make_agent: MakeAgent, server: PattooServer) -> None:

@@ -22,7 +22,7 @@ from pattoo_mp.doctor.finding import State
 from tests.support.agent import NAME
 from tests.support.server import hanging
 from tests.support.supervised import Supervised
-from tests.support.unprivileged import NOBODY, as_nobody
+from tests.support.unprivileged import NOBODY, as_nobody, run_by_nobody
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -193,6 +193,29 @@ def test_who_is_not_the_agents_user_gets_no_advice_on_its_files(
     assert "ask as that user, or as root" in printed
     assert "Places" not in printed
     assert printed.startswith("0\n")
+
+
+def test_a_pid_file_that_is_closed_to_the_agents_user_is_trouble(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """It is not taken for a stranger, and not told to ask as itself."""
+    agent = make_agent(port=server.port)
+    agent.home.chmod(0o755)
+    for name in ("daemon", "cache", "log", "daemon/pid"):
+        (agent.home / name).mkdir()
+        os.chown(agent.home / name, NOBODY, NOBODY)
+    path = agent.home / "daemon" / "pid" / f"{NAME}.pid"
+    path.touch(mode=0o600)
+    run_by_nobody(agent)
+    found = told(agent.run("--doctor", "--json"))
+    assert found["User", "user"]["state"] == "ok"
+    assert found["Agent", "process"]["advice"] == "ask as root"
+    bad = [finding for finding in found.values() if finding["state"] == "bad"]
+    assert [finding["subject"] for finding in bad] == ["PID file"]
+    assert bad[0]["found"] == (
+        f"{path} cannot be read and written, as nobody: root owns it (mode 0600)"
+    )
+    assert bad[0]["advice"].startswith(f"chown nobody {path}")
 
 
 def doctor_here(agent: Agent) -> str:

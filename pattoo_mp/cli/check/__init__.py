@@ -19,6 +19,7 @@ from pattoo_mp.config.directories import State
 from pattoo_mp.config.home import as_named, config_directory
 from pattoo_mp.config.reading import Reading
 from pattoo_mp.doctor import server
+from pattoo_mp.doctor.hindrances import hindrances
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 
@@ -65,6 +66,7 @@ def _check(directory: Path) -> Checked:
     problems = loading.unusable(directory, settings, lambda path: states[path].problem)
     problems += _untrusted(directory, settings)
     problems += loading.lacking(directory, settings)
+    problems += _hindrances(settings, [path for path, state in states.items() if state.problem])
     first, *others = server.ask_each(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
 
@@ -78,6 +80,17 @@ def _untrusted(directory: Path, settings: Config) -> list[str]:
         return limited.ask_one(directory)
     except NoAnswerError as error:
         return [f"{directory}: {error}; expected files that can be read"]
+
+
+def _hindrances(settings: Config, closed: list[Path]) -> list[str]:
+    """Look at the files that a start opens, but in `closed` directories; for a limited time too."""
+    limited: TimeLimited[str, list[str]] = TimeLimited(
+        "files", lambda _: hindrances(settings, closed), _LOOK_S
+    )
+    try:
+        return limited.ask_one("files")
+    except NoAnswerError as error:
+        return [f"{settings.system_daemon_directory}: {error}; expected files that can be used"]
 
 
 def _states(paths: list[Path]) -> dict[Path, State]:

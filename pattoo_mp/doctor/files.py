@@ -1,0 +1,163 @@
+"""The files that the agent keeps: whether a start could use them, found without touching any.
+
+`--check` and `--doctor` look here, so that what they call well starts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pattoo_mp import paths, private
+from pattoo_mp.config import directories
+from pattoo_mp.whose import denied
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from pattoo_mp.config.values import Config
+
+
+class Use(Enum):
+    """What a look at the place of a file shows of it."""
+
+    GOOD = "can be used"
+    ABSENT = "not made yet"
+    LINK = "is a symbolic link, and links are not followed"
+    NO_FILE = "is no file"
+    CLOSED = "cannot be read and written"
+    NO_WAY = "lies in a directory that cannot be used"
+    TRAP = "lies in somebody else's directory, where everybody may write"
+    TAKEN = "is used by another agent"
+
+
+#: Nothing else hinders a start.
+USABLE = frozenset({Use.GOOD, Use.ABSENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file that the agent uses: `what` it is, where, and what is there now.
+
+    `size` is in bytes, None of what has no size. `holder` is the process of another agent that uses it, 0 if it is not known.
+    """
+
+    what: str
+    path: Path
+    use: Use
+    size: int | None = None
+    holder: int = 0
+
+    @property
+    def problem(self) -> str:
+        """Why a start could not use it, with whom it is closed to; empty if it could."""
+        words: str = self.use.value
+        match self.use:
+            case Use.GOOD | Use.ABSENT:
+                return ""
+            case Use.CLOSED:
+                return f"{words}{denied(self.path)}"
+            case Use.NO_WAY:
+                return f"{words}{denied(self.path.parent)}"
+            case Use.TAKEN:
+                return f"{words} (process {self.holder or 'unknown'})"
+        return words
+
+
+def look_at_all(config: Config, pid: int | None, closed: Collection[Path] = ()) -> list[Place]:
+    """Each file that a start opens; `pid` is the control process, if an agent runs here.
+
+    What lies in a directory of `closed`, which was complained of, needs no complaint of its own.
+    """
+    state = config.system_daemon_directory
+    found = [
+        look("log", paths.log_file(config)),
+        look("identity", paths.identity_file(config), os.R_OK),
+        look("PID file", paths.pid_file(state)),
+        _look_at_socket(paths.status_socket(state)),
+        _look_at_spool(paths.spool_file(config), is_ours=pid is not None),
+    ]
+    return [
+        place
+        for place in found
+        if not any(place.path.is_relative_to(directory) for directory in closed)
+    ]
+
+
+def look(what: str, path: Path, rights: int = os.R_OK | os.W_OK) -> Place:
+    """Look at the place of a file that is used with `rights` (access(2)), and change nothing."""
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return Place(what, path, _way_to(path.parent))
+    except PermissionError:
+        return Place(what, path, Use.NO_WAY)
+    if stat.S_ISLNK(found.st_mode):
+        return Place(what, path, Use.LINK)
+    if not stat.S_ISREG(found.st_mode):
+        return Place(what, path, Use.NO_FILE)
+    if not os.access(path, rights):
+        return Place(what, path, Use.CLOSED)
+    return Place(what, path, Use.GOOD, found.st_size)
+
+
+def _way_to(directory: Path) -> Use:
+    """Whether a file could be made in a directory, which may not be there itself."""
+    if directories.look(directory).problem:
+        return Use.NO_WAY
+    if directory.exists() and private.is_laid_by_another(directory):
+        return Use.TRAP
+    return Use.ABSENT
+
+
+def _look_at_socket(path: Path) -> Place:
+    """A socket is made anew at each start: it is the directory that counts."""
+    use = _way_to(path.parent)
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            use = Use.NO_FILE
+        elif stat.S_ISSOCK(mode) and use is Use.ABSENT:
+            use = Use.GOOD
+    return Place("status socket", path, use)
+
+
+def _look_at_spool(path: Path, *, is_ours: bool) -> Place:
+    """The spool with what lies beside it: the first that cannot be used stands for all of it.
+
+    `is_ours` says that an agent runs here: then it is that one which holds it.
+    """
+    spool, *beside = (
+        look("spool", path.with_name(path.name + part)) for part in ("", "-wal", "-shm", ".lock")
+    )
+    bad = next((place for place in (spool, *beside) if place.use not in USABLE), None)
+    if bad is not None:
+        return bad
+    holder = None if is_ours else _holder(beside[-1].path)
+    return spool if holder is None else replace(spool, use=Use.TAKEN, holder=holder)
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that holds a spool's lock, 0 if it is not known which; None if nobody does.
+
+    There is no other way to ask for a flock(2) than to try. It is a shared one, for a moment, and
+    who starts then tries again (`pattoo_mp.spool.hold`).
+    """
+    try:
+        descriptor = private.open_file(lock, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        number = os.pread(descriptor, 20, 0).strip()
+        return int(number) if number.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None

@@ -1,0 +1,135 @@
+"""The files that the agent keeps, as a start would find them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp import paths
+from pattoo_mp.doctor import files
+from pattoo_mp.doctor.files import Use, look_at_all
+from pattoo_mp.spool.store import Spool
+from tests.support.configs import config_in
+from tests.support.unprivileged import NOBODY, as_nobody, in_child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def place(home: Path) -> Path:
+    """A directory of nobody's, with files of all kinds in it."""
+    for name in ("good", "closed", "target"):
+        (home / name).write_text("12345")
+    (home / "link").symlink_to(home / "target")
+    (home / "directory").mkdir()
+    (home / "shut").mkdir()
+    if IS_ROOT:
+        for path in (home, home / "good", home / "directory"):
+            os.chown(path, NOBODY, NOBODY)
+    (home / "closed").chmod(0o400)
+    (home / "shut").chmod(0o500)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("good", Use.GOOD),
+        ("new", Use.ABSENT),
+        ("new/new", Use.ABSENT),
+        ("link", Use.LINK),
+        ("directory", Use.NO_FILE),
+        ("closed", Use.CLOSED),
+        ("shut/new", Use.NO_WAY),
+        ("good/new", Use.NO_WAY),
+    ],
+)
+def test_what_a_user_without_rights_may_do_there_is_told(place: Path, name: str, use: Use) -> None:
+    """And nothing is made to find it out."""
+    before = sorted(place.rglob("*"))
+    assert as_nobody(lambda: files.look("file", place / name).use.name) == use.name
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can lay a directory of another's")
+def test_a_directory_that_another_laid_where_all_may_write_is_a_trap(home: Path) -> None:
+    """As at a start, which refuses it."""
+    home.chmod(0o1777)
+    (home / "theirs").mkdir()
+    (home / "theirs").chmod(0o777)
+    os.chown(home / "theirs", 1, 1)
+    assert files.look("file", home / "theirs" / "new").use is Use.TRAP
+    assert as_nobody(lambda: files.look("file", home / "theirs" / "new").use.name) == "TRAP"
+
+
+def test_a_spool_that_another_agent_holds_is_taken(home: Path) -> None:
+    """It is told with that agent's process; of an agent that runs here it is its own."""
+    config = config_in(home)
+    spool = Spool(paths.spool_file(config))
+
+    def told(pid: int | None = None) -> str:
+        return "\n".join(place.problem for place in look_at_all(config, pid) if place.problem)
+
+    assert in_child(told) == f"is used by another agent (process {os.getpid()})"
+    assert in_child(lambda: told(os.getpid())) == ""
+    spool.close()
+    assert in_child(told) == ""
+
+
+def test_to_ask_who_holds_a_spool_takes_it_from_nobody(home: Path) -> None:
+    """The lock is free again at once, and a file of no number is told too."""
+    config = config_in(home)
+    lock = paths.spool_file(config).with_name(f"{paths.spool_file(config).name}.lock")
+    lock.write_text("no number")
+    assert all(not place.problem for place in look_at_all(config, None))
+    spool = Spool(paths.spool_file(config))
+    lock.write_text("")
+    assert in_child(lambda: look_at_all(config, None)[-1].problem).endswith("(process unknown)")
+    spool.close()
+
+
+@pytest.mark.parametrize("part", ["", "-wal", "-shm", ".lock"])
+@pytest.mark.skipif(not IS_ROOT, reason="only root can leave a file of root's")
+def test_what_root_left_beside_the_spool_closes_it(home: Path, part: str) -> None:
+    """Each file that a start opens counts, and is named with its owner."""
+    home.chmod(0o755)
+    os.chown(home, NOBODY, NOBODY)
+    spool = paths.spool_file(config_in(home))
+    path = spool.with_name(spool.name + part)
+    path.touch(mode=0o600)
+    found = as_nobody(
+        lambda: "\n".join(
+            f"{place.path} {place.problem}"
+            for place in look_at_all(config_in(home), None)
+            if place.problem
+        )
+    )
+    assert found == f"{path} cannot be read and written, as nobody: root owns it (mode 0600)"
+
+
+def test_an_identity_is_only_read(home: Path) -> None:
+    """One that may not be written to is good enough for a start."""
+    home.chmod(0o755)
+    identity = home / "identity"
+    identity.write_text("a" * 64)
+    identity.chmod(0o444)
+    assert as_nobody(lambda: files.look("identity", identity, os.R_OK).use.name) == "GOOD"
+
+
+def test_what_lies_in_the_place_of_the_status_socket_may_be_in_the_way(home: Path) -> None:
+    """A directory is; a socket or a file of an earlier run is not."""
+    config = config_in(home)
+    path = paths.status_socket(config.system_daemon_directory)
+
+    def use() -> Use:
+        (found,) = [at for at in look_at_all(config, None) if at.what == "status socket"]
+        return found.use
+
+    assert use() is Use.ABSENT
+    path.mkdir(parents=True)
+    assert use() is Use.NO_FILE
