@@ -56,8 +56,13 @@ class LogSettings:
 def set_up(settings: LogSettings, process: str) -> None:
     """Send this process's log where `settings` say, also in the middle of its life.
 
-    Never raises: a log that cannot be written must not end an agent.
+    Where they are those that it goes by, the file is opened anew and nothing is forgotten. Never
+    raises: a log that cannot be written must not end an agent.
     """
+    kept = [handler for handler in _handlers() if handler.purpose == (settings, process)]
+    if kept:
+        reopen()
+        return
     logging.raiseExceptions = False
     for number in CHORES:
         # A process that does not listen yet must not die of it.
@@ -68,10 +73,14 @@ def set_up(settings: LogSettings, process: str) -> None:
     rotation = Rotation(settings.file, settings.max_bytes, settings.backups)
     # Who asks for everything gets everything.
     repeats = Repeats(() if settings.level == "debug" else settings.repeats_s)
-    root.handlers = [Handler(_outlets(settings, process), repeats, rotation)]
+    handler = Handler(_outlets(settings, process), repeats, rotation, (settings, process))
+    for before in former:
+        if isinstance(before, Handler):
+            handler.take_over(before)
+    root.handlers = [handler]
     root.setLevel(settings.level.upper())
-    for handler in former:
-        handler.close()
+    for before in former:
+        before.close()
     # The library's own lines say nothing that ours do not.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 

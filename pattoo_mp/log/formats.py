@@ -51,9 +51,8 @@ def json_lines(process: str) -> Format:
     pid = os.getpid()
 
     def write(line: Line) -> str:
-        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.created))
         fields: dict[str, object] = {
-            "time": f"{when}.{_ms(line.created)}Z",
+            "time": _utc(line.created),
             "level": logging.getLevelName(line.level).lower(),
             "program": PROGRAM,
             "process": process,
@@ -64,7 +63,11 @@ def json_lines(process: str) -> Format:
         if line.traceback:
             fields["traceback"] = line.traceback
         if line.repeated:
-            fields |= {"repeated": line.repeated, "within_s": line.within_s}
+            fields |= {
+                "repeated": line.repeated,
+                "within_s": line.within_s,
+                "last": _utc(line.last),
+            }
         return json.dumps(fields, ensure_ascii=False) + "\n"
 
     return write
@@ -93,6 +96,10 @@ def is_journal(descriptor: int) -> bool:
 
 def _with_traceback(line: Line) -> str:
     return f"{line.message}\n{line.traceback}" if line.traceback else line.message
+
+
+def _utc(moment: float) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}.{_ms(moment)}Z"
 
 
 def _ms(moment: float) -> str:

@@ -27,14 +27,29 @@ _RETRY_S: Final = 60.0
 class Handler(logging.Handler):
     """Writes records, and what is due later (counts, lost lines) when SIGALRM asks for it."""
 
-    def __init__(self, outlets: Sequence[Outlet], repeats: Repeats, rotation: Rotation) -> None:
+    def __init__(
+        self,
+        outlets: Sequence[Outlet],
+        repeats: Repeats,
+        rotation: Rotation,
+        purpose: object = None,
+    ) -> None:
         super().__init__()
         self.rotation = rotation
+        #: What it was made for.
+        self.purpose = purpose
         self._outlets = outlets
         self._repeats = repeats
         self._alarm_at: float | None = None
         self._woken_at = -_WAKE_S
         self._pid = os.getpid()
+
+    def take_over(self, former: Handler) -> None:
+        """Go on where another one of this process cannot: what it could not write is still to be told."""
+        if former._pid == self._pid:
+            for ours, theirs in zip(self._outlets, former._outlets, strict=False):
+                ours.take_over(theirs)
+        self._set_alarm()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, count it as a repetition, or count it as lost."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from pattoo_mp.plural import counted
 from pattoo_mp.printable import printable
 
+_LONG_AGO_S: Final = 2.0
 _LONGEST_TEXT: Final = 8_000
 _LONGEST_TRACEBACK: Final = 32_000
 _TRACEBACKS: Final = logging.Formatter()
@@ -29,8 +31,8 @@ def alike(kind: str) -> dict[str, str]:
 class Line:
     """`text` is one line, printable; `created` is in seconds since the epoch.
 
-    `repeated` is how often the same came again within the last `within_s` seconds; 0 for a line
-    that stands for itself. `kind` is what makes two lines the same.
+    `repeated` is how often the same came again within the last `within_s` seconds, and `last` when
+    the last of them came; 0 for a line that stands for itself. `kind` is what makes two lines the same.
     """
 
     created: float
@@ -41,6 +43,7 @@ class Line:
     traceback: str = ""
     repeated: int = 0
     within_s: int = 0
+    last: float = 0.0
 
     @classmethod
     def of(cls, record: logging.LogRecord) -> Line:
@@ -62,7 +65,11 @@ class Line:
             return self.text
         what = "the same" if self.kind == self.text else "the like"
         times = "once" if self.repeated == 1 else counted(self.repeated, "time")
-        return f"{self.text} ({what} {times} in the last {_span(self.within_s)})"
+        told = f"{what} {times} in the last {_span(self.within_s)}"
+        if self.created - self.last >= _LONG_AGO_S:
+            # It may be over by now, and its figures are those of that moment.
+            told += f", at {time.strftime('%H:%M:%S', time.localtime(self.last))} last"
+        return f"{self.text} ({told})"
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -38,6 +38,10 @@ class Outlet(ABC):
         self._why = ""
         self._torn = False
 
+    def take_over(self, former: Outlet) -> None:
+        """Go on where an outlet to the same place, or to the one before, cannot."""
+        self.lost, self._why, self._torn = former.lost, former._why, former._torn
+
     def put(self, line: Line) -> None:
         """Write a line, or count it."""
         self.tell_lost()

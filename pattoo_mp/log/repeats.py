@@ -111,6 +111,7 @@ class Repeats:
         line = replace(
             known.last,
             created=self._wall(),
+            last=known.last.created,
             repeated=known.count,
             within_s=max(1, round(now - known.began)),
         )

@@ -21,7 +21,14 @@ def test_text_says_when_how_bad_who_and_what() -> None:
 
 def test_json_is_an_object_in_one_line_whatever_it_holds() -> None:
     """Each documented field, with times in UTC; a traceback keeps its line ends within it."""
-    told = line("a\\nb „ü“", created=1_000_000_000.042, traceback="x\ny", repeated=2, within_s=60)
+    told = line(
+        "a\\nb „ü“",
+        created=1_000_000_000.042,
+        traceback="x\ny",
+        repeated=2,
+        within_s=60,
+        last=1_000_000_000.0,
+    )
     written = formats.json_lines("uploader")(told)
     assert written.count("\n") == 1
     assert json.loads(written) == {
@@ -35,6 +42,7 @@ def test_json_is_an_object_in_one_line_whatever_it_holds() -> None:
         "traceback": "x\ny",
         "repeated": 2,
         "within_s": 60,
+        "last": "2001-09-09T01:46:40.000Z",
     }
     described = (ROOT / "docs" / "logs.md").read_text()
     assert all(f"\n| `{name}` | " in described for name in json.loads(written))

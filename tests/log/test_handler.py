@@ -50,6 +50,33 @@ def test_set_up_again_goes_on_with_the_new_settings(tmp_path: Path) -> None:
     assert "no line" not in (tmp_path / "new").read_text()
 
 
+def test_set_up_again_with_the_same_settings_forgets_nothing(tmp_path: Path) -> None:
+    """A reload: what came before is still the same again, and is counted on."""
+    path = tmp_path / "log"
+    for _ in range(3):
+        log.set_up(log.LogSettings(path), "control")
+        _LOG.info("No room.")
+    assert len(path.read_text().splitlines()) == 1
+    path.rename(tmp_path / "old")
+    log.set_up(log.LogSettings(path), "control")
+    assert path.exists()
+
+
+def test_what_could_not_be_written_is_told_after_other_settings_too(tmp_path: Path) -> None:
+    """A reload on a full disk."""
+    path = tmp_path / "log"
+    path.mkdir()
+    log.set_up(log.LogSettings(path), "control")
+    for text in ("one", "two"):
+        _LOG.info(text)
+    log.set_up(log.LogSettings(path, "warning"), "control")
+    path.rmdir()
+    _LOG.warning("three")
+    told, three = path.read_text().splitlines()
+    assert told.endswith("2 lines could not be written here: Is a directory.")
+    assert three.endswith("three")
+
+
 def test_an_idle_process_is_woken_no_more_often_than_every_five_seconds(tmp_path: Path) -> None:
     """However many counts are due, and however soon; not at all if there are none."""
     log.set_up(log.LogSettings(tmp_path / "log", repeats_s=(3.0,)), "control")

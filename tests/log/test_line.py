@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
 
 import pytest
 
 from pattoo_mp.log.line import Line, alike
 from tests.log.records import line, record
+
+NOON = 1_714_996_800.0
 
 
 def test_a_message_is_one_line_that_a_terminal_does_not_act_on() -> None:
@@ -52,5 +56,9 @@ def test_lines_that_differ_in_their_figures_are_of_one_kind_if_the_call_says_so(
 )  # fmt: skip
 def test_the_count_is_told_in_words(repeated: int, within_s: int, words: str) -> None:
     """How often, and within what time."""
-    made = line("No room.", repeated=repeated, within_s=within_s)
-    assert made.message == f"No room. (the same {words})"
+    made = line("No room.", repeated=repeated, within_s=within_s, last=NOON)
+    assert replace(made, created=NOON + 1).message == f"No room. (the same {words})"
+    at_noon = time.strftime("%H:%M:%S", time.localtime(NOON))
+    assert (
+        replace(made, created=NOON + 5).message == f"No room. (the same {words}, at {at_noon} last)"
+    )
