@@ -48,6 +48,7 @@ class Fault(Enum):
     NOT_PATTOO = "something else answers, or the agent is configured wrongly"
     DENIED = "a key, a certificate or a credential is wrong: a person has to see to it"
     UNREACHABLE = "no answer that says anything"
+    OURS = "this host lacks what a post takes; the server was not asked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from pattoo_mp.upload.answer import FailedError, Fault, Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ssl import SSLContext
@@ -47,13 +49,15 @@ class Guard:
 
     @contextmanager
     def limit(self) -> Iterator[None]:
-        """Cut off what goes on inside once its time is up; then `cut` is true."""
+        """Cut off what goes on inside once its time is up; then `cut` is true.
+
+        Raises `FailedError` where the host has no thread to watch over it.
+        """
         with self._lock:
             self._expired = False
-            self._due = time.monotonic() + self._seconds
             if not self._is_watched:
-                Thread(target=self._watch, name="exchange", daemon=True).start()
-                self._is_watched = True
+                self._start_watching()
+            self._due = time.monotonic() + self._seconds
         try:
             yield
         finally:
@@ -85,6 +89,15 @@ class Guard:
         """Cut off this exchange and every later one."""
         self._closed = True
         self._shut_down()
+
+    def _start_watching(self) -> None:
+        """Inside the lock: the thread has nothing to see before it is let go."""
+        try:
+            Thread(target=self._watch, name="exchange", daemon=True).start()
+        except RuntimeError as error:
+            outcome = Outcome("this host has no thread to spare for a post", Fault.OURS)
+            raise FailedError(outcome) from error
+        self._is_watched = True
 
     def _watch(self) -> None:
         while (left := self._left_s()) is not None:

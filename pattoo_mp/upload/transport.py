@@ -73,7 +73,8 @@ class Transport:
     ) -> Answer:
         """The answer, of which no more than a little above `most_bytes` is read.
 
-        Raises `FailedError` for whatever a network or a server does instead of answering.
+        Raises `FailedError` for whatever a network or a server does instead of answering, and where
+        this host has no thread to bound it with.
         """
         try:
             answer = self._exchange(method, url, body, most_bytes)

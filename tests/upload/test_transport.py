@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.urls import url
+from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.ports import at
 from tests.support.waiting import wait_for
@@ -520,3 +521,19 @@ def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
     transport = Transport(at(serve(saying(TAKEN)).port), exchange_s=600)
     transport.close()
     assert not transport.post(AGENT_ID, BODY).delivered
+
+
+def test_a_host_without_a_thread_to_spare_is_an_error_of_its_own(serve: Serve) -> None:
+    """Nothing is sent unbounded; with a thread to be had the same transport posts again."""
+    server = serve(saying(TAKEN))
+    transport = Transport(at(server.port))
+    before = threading.stack_size(1 << 46)  # more than there is to address
+    try:
+        outcome = transport.post(AGENT_ID, BODY)
+        page = transport.ask_status()
+    finally:
+        threading.stack_size(before)
+    assert outcome == Outcome("this host has no thread to spare for a post", Fault.OURS)
+    assert page.error == outcome.error
+    assert server.connections == 0
+    assert transport.post(AGENT_ID, BODY).delivered
