@@ -28,6 +28,8 @@ class Code(StrEnum):
     SPOOL_TAKES_NOTHING = "spool_takes_nothing"
     #: The same for three intervals: the uploader is there, and says nothing.
     NOTHING_KEPT = "nothing_kept"
+    #: For three posts' time, and this host is at fault.
+    CANNOT_POST = "cannot_post"
     #: For three posts' time, although there was something to take.
     SERVER_TAKES_NOTHING = "server_takes_nothing"
     #: Polls carry times that are to come.
@@ -102,6 +104,12 @@ def _of_polling(status: Status) -> list[Trouble]:
     return []
 
 
+def is_own_fault(status: Status) -> bool:
+    """Whether polls wait for something that this host lacks, and not for the server."""
+    lacks = status["workers"]["uploader"]["troubles"].keys() & {"spool", "posts"}
+    return bool(lacks) and not status["posts"]["failing_since_ms"]
+
+
 def _of_the_spool(status: Status) -> list[Trouble]:
     """An uploader that cannot keep polls, or is there and keeps none."""
     uploader = status["workers"]["uploader"]
@@ -122,6 +130,7 @@ def _silence_ms(status: Status) -> int:
 def _of_the_server(status: Status) -> list[Trouble]:
     """Nothing was taken since there was something to take, and since it was asked for it.
 
+    Where this host is at fault that is said instead, unless the trouble of the spool says it already.
     What an agent that is new found waiting is no fault of the server's yet; nor is what never came
     out of memory.
     """
@@ -136,7 +145,10 @@ def _of_the_server(status: Status) -> list[Trouble]:
         # The clock was set back; only what failed since then has a time that means something.
         since_ms = status["posts"]["failing_since_ms"]
     if waiting_ms and is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"]):
-        return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
+        if not is_own_fault(status):
+            return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
+        if not _of_the_spool(status):
+            return [trouble(Code.CANNOT_POST, since_ms=since_ms)]
     return []
 
 

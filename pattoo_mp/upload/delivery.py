@@ -6,6 +6,7 @@
     busy                   as long as the server asks for, and a little more
     not pattoo, denied     slowly: a person has to look
     unreachable            again, with back-off
+    not asked              the same; this host lacked something, which says nothing of the server
 
 A server whose disk is full refuses all posts, and its status page says that it is well. So before
 a poll is set aside the server has to take an empty post.
@@ -39,8 +40,9 @@ _LOOK: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of an attempt: `error` is empty if it was not in vain.
+    """What came of an attempt: `error` and `trouble` are empty if it was not in vain.
 
+    The one is what the server is at fault for, or the way to it, and the other what this host is.
     `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold.
     After a failure the next attempt comes after `wait_s` at the least.
     """
@@ -50,6 +52,12 @@ class Attempt:
     bytes_sent: int = 0
     more: bool = False
     wait_s: float = 0.0
+    trouble: str = ""
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether nothing was delivered."""
+        return bool(self.error or self.trouble)
 
 
 class Delivery:
@@ -80,9 +88,9 @@ class Delivery:
                 return self._try(source, post)
         return None
 
-    def broken(self, error: str) -> Attempt:
+    def broken(self, trouble: str) -> Attempt:
         """What follows where something of our own failed."""
-        return Attempt(error, wait_s=self._backoff.failed())
+        return Attempt(trouble=trouble, wait_s=self._backoff.failed())
 
     def _try(self, source: Source, post: Post) -> Attempt:
         more = sum(each.waiting for each in self._sources) > post.polls
@@ -106,6 +114,8 @@ class Delivery:
                 return Attempt(f"{outcome.error}; {_LOOK}", wait_s=self._backoff.slow())
             case Fault.DENIED:
                 return Attempt(outcome.error, wait_s=self._backoff.slow())
+            case Fault.OURS:
+                return self.broken(outcome.error)
         return Attempt(outcome.error, wait_s=self._backoff.failed())
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:

@@ -15,6 +15,7 @@ from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.legacy_source import LegacySource
+from pattoo_mp.upload.outbox import Outbox
 from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.spooled import SpooledPosts
 
@@ -34,7 +35,8 @@ _FOR_EVER: Final = float("inf")
 class Drain:
     """The loop of the posting thread. `report` is given the state whenever it changes.
 
-    What `legacy` has goes before what the spool has.
+    `complain` is given what this host, and not the server, is at fault for, and nothing once that is
+    over. What `legacy` has goes before what the spool has.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Drain:
         spool: Spool,
         servers: Servers,
         report: Callable[[UploadState], None],
+        complain: Callable[[str], object] = lambda _: None,
         *,
         legacy: LegacyPosts | None = None,
         backoff: Backoff | None = None,
@@ -50,6 +53,8 @@ class Drain:
         self._spool = spool
         self._servers = servers
         self._report = report
+        self._complain = complain
+        self._outbox = Outbox(spool)
         self._legacy = legacy
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
@@ -66,6 +71,7 @@ class Drain:
         self._error = ""
         self._error_ms = 0
         self._failing_since_ms = 0
+        self._trouble = ""
 
     def run(self) -> None:
         """Post until `stop`."""
@@ -122,7 +128,7 @@ class Drain:
 
     def _begin(self) -> None:
         """Begin with a server of which nothing is known yet."""
-        sources: list[Source] = [SpooledPosts(self._spool, self._envelope_ms)]
+        sources: list[Source] = [SpooledPosts(self._outbox, self._envelope_ms)]
         if self._legacy is not None:
             sources.insert(0, LegacySource(self._legacy, self._envelope_ms))
         self._backoff.succeeded()
@@ -174,23 +180,43 @@ class Drain:
 
     def _post(self) -> None:
         started = time.monotonic()
+        self._outbox.trouble = ""
         attempt = self._delivery.attempt()
+        trouble = attempt.trouble if attempt else ""
+        self._tell_trouble(trouble or self._outbox.trouble)
         if attempt is None:
             return
         self._pace.tried(attempt, started, time.monotonic())
+        if attempt.trouble:
+            return
         self._servers.tried(taken=not attempt.error)
         if not attempt.error:
             self._succeeded(attempt)
         elif not self._stopping:
             self._failed(attempt)
 
-    def _broken(self, error: str) -> None:
-        attempt, now = self._delivery.broken(error), time.monotonic()
-        self._pace.tried(attempt, now, now)
-        self._failed(attempt)
+    def _broken(self, trouble: str) -> None:
+        now = time.monotonic()
+        self._pace.tried(self._delivery.broken(trouble), now, now)
+        self._tell_trouble(trouble)
 
     def _envelope_ms(self) -> int:
-        return self._spool.next_envelope_ms(now_ms())
+        return self._outbox.next_envelope_ms(now_ms())
+
+    def _tell_trouble(self, trouble: str) -> None:
+        """Say what this host is at fault for, or that it is over; once each."""
+        if trouble == self._trouble:
+            return
+        if trouble:
+            _LOG.error(
+                "Posts have trouble on this host, whatever the server does: %s. What can be sent is "
+                "sent; tried again until it is over.",
+                trouble,
+            )
+        else:
+            _LOG.info("Posts have no more trouble on this host.")
+        self._trouble = trouble
+        self._complain(trouble)
 
     def _succeeded(self, attempt: Attempt) -> None:
         self._posts += 1

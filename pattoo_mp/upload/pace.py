@@ -61,7 +61,7 @@ class Pace:
     def tried(self, attempt: Attempt, started: float, ended: float) -> None:
         """Note an attempt: posts are spaced from start to start, and after a failure from its end."""
         least_s = min(LEAST_S, self.spacing_s)
-        if attempt.error:
+        if attempt.in_vain:
             self._free_at = ended + max(least_s, attempt.wait_s)
         else:
             self._free_at = started + (least_s if attempt.more else self.spacing_s)

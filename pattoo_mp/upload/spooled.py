@@ -15,7 +15,8 @@ from pattoo_mp.wire.encode import encode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.spool.store import Spool, Spooled
+    from pattoo_mp.spool.store import Spooled
+    from pattoo_mp.upload.outbox import Outbox
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,15 +24,15 @@ _LOG = logging.getLogger(__name__)
 class SpooledPosts:
     """A source of posts. `envelope_ms` gives each its time."""
 
-    def __init__(self, spool: Spool, envelope_ms: Callable[[], int]) -> None:
-        self._spool = spool
+    def __init__(self, outbox: Outbox, envelope_ms: Callable[[], int]) -> None:
+        self._outbox = outbox
         self._envelope_ms = envelope_ms
         self.window = Window()
 
     @property
     def waiting(self) -> int:
         """How many polls are in the spool."""
-        return self._spool.waiting
+        return self._outbox.waiting
 
     def oldest(self) -> Post | None:
         """The post of the oldest polls; what cannot be read is set aside.
@@ -40,10 +41,10 @@ class SpooledPosts:
         changes rarely. So nothing is set aside before that.
         """
         try:
-            polls = first_post(self._spool.oldest(self.window.polls), self._spool.layout)
+            polls = first_post(self._outbox.oldest(self.window.polls), self._outbox.layout)
             return self._post(polls) if polls else None
         except WireError as error:
-            if not self._spool.has_layouts:
+            if not self._outbox.has_layouts:
                 raise OSError(f"{error}; the next poll may bring what is missing") from error
             if not self._set_aside_unreadable():
                 # Damage was found, and another file is in the place of the one that was read.
@@ -51,7 +52,7 @@ class SpooledPosts:
             return None
 
     def _post(self, polls: list[Spooled]) -> Post:
-        layouts = {s.poll.layout_id: self._spool.layout(s.poll.layout_id) for s in polls}
+        layouts = {s.poll.layout_id: self._outbox.layout(s.poll.layout_id) for s in polls}
         body = encode(layouts, [s.poll for s in polls], self._envelope_ms())
         first = polls[0]
         return Post(
@@ -59,19 +60,19 @@ class SpooledPosts:
             body=body,
             polls=len(polls),
             head=f"the poll of {first.poll.timestamp_ms} ms (number {first.id})",
-            taken=partial(self._spool.acknowledge, polls[-1].id),
-            set_aside=partial(self._spool.set_aside, first.id),
+            taken=partial(self._outbox.sent, polls[-1].id, len(polls)),
+            set_aside=partial(self._outbox.set_aside, first.id),
         )
 
     def _set_aside_unreadable(self) -> int:
         """Move what no release can read out of the way of all that comes after it."""
         moved = 0
-        for spooled in self._spool.oldest(POLLS):
+        for spooled in self._outbox.oldest(POLLS):
             try:
-                layout = self._spool.layout(spooled.poll.layout_id)
+                layout = self._outbox.layout(spooled.poll.layout_id)
                 encode({layout.identifier: layout}, [spooled.poll], 0)
             except WireError as error:
                 _LOG.error("The poll of %d ms is set aside: %s", spooled.poll.timestamp_ms, error)
-                self._spool.set_aside(spooled.id, str(error))
+                self._outbox.set_aside(spooled.id, str(error))
                 moved += 1
         return moved

@@ -10,6 +10,7 @@ import logging
 import select
 import signal
 import time
+from functools import partial
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -85,6 +86,7 @@ class Uploader:
             spool,
             servers(config, agent_id),
             self._report,
+            partial(self._note, "posts"),
             legacy=legacy,
             pace=Pace(offset_s(agent_id, config.jitter_s), config.spacing_s),
         )
@@ -97,7 +99,7 @@ class Uploader:
         self._attentive_until = 0.0
         self._ends_at: float | None = None
         self._closed = False
-        self._storage_error = ""
+        self._notes: dict[str, str] = {}
 
     def run(self) -> None:
         """Take and post."""
@@ -232,14 +234,21 @@ class Uploader:
         self._send(Kind.KEPT, last)
 
     def _tell_storage(self, error: str) -> None:
-        if error == self._storage_error:
+        if not self._note("spool", error):
             return
         if error:
             _LOG.error("The spool takes nothing: %s. Trying again until it does.", error)
         else:
             _LOG.info("The spool takes polls again.")
-        self._storage_error = error
-        self._send(Kind.NOTE, {"spool": error} if error else {})
+
+    def _note(self, what: str, why: str) -> bool:
+        """Tell control what is wrong, or by an empty `why` that it is over. Whether that is news."""
+        with self._reporting:
+            if why == self._notes.get(what, ""):
+                return False
+            self._notes[what] = why
+            self._send(Kind.NOTE, {what: why for what, why in self._notes.items() if why})
+        return True
 
     def _report(self, state: UploadState) -> None:
         if not self._spool.is_known:

@@ -12,6 +12,7 @@ from pattoo_mp import identity
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.outbox import Outbox
 from pattoo_mp.upload.spooled import SpooledPosts
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
@@ -82,7 +83,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
 def _drain(path: Path, datapoints: int) -> float:
     """Datapoints a second of processor time: read from the spool, encoded, and acknowledged."""
     spool = Spool(path)
-    posts = SpooledPosts(spool, lambda: 1)
+    posts = SpooledPosts(Outbox(spool), lambda: 1)
     done, began = 0, time.process_time()
     left = max(spool.waiting // 2, spool.waiting - _DRAINED)
     while spool.waiting > left:

@@ -156,6 +156,27 @@ def test_a_new_collector_has_time_for_its_first_poll() -> None:
     assert codes(polls=old, workers=collector(pid=0)) == ["worker_gone"]
 
 
+@pytest.mark.parametrize(
+    ("notes", "failing_ago_ms", "expected"),
+    [({"posts": "the spool: database is locked"}, None, ["cannot_post"]),
+     ({"posts": "the spool: database is locked"}, 31_000, ["server_takes_nothing"]),
+     ({"spool": "disk full"}, None, ["spool_takes_nothing"]),
+     ({"spool": "disk full", "posts": "the spool: disk full"}, None, ["spool_takes_nothing"]),
+     ({"spool": "disk full"}, 31_000, ["spool_takes_nothing", "server_takes_nothing"])],
+)  # fmt: skip
+def test_what_this_host_lacks_is_not_told_as_the_servers_fault(
+    notes: dict[str, str], failing_ago_ms: int | None, expected: list[str]
+) -> None:
+    """A server that fails beside it is; and a fault that keeps nobody waiting is a note alone."""
+    told = behind(31)
+    told["workers"] = {"uploader": worker(troubles=notes)}
+    if failing_ago_ms is not None:
+        told["posts"]["failing_since_ms"] = NOON_MS - failing_ago_ms
+    assert codes(**told) == expected
+    lately = {**told, **behind(29)}
+    assert codes(**lately) == [code for code in expected if code == "spool_takes_nothing"]
+
+
 def test_a_spool_that_takes_nothing_is_one() -> None:
     """Other complaints of workers are for a person to read, not to get up for."""
     assert codes(workers={"uploader": worker(troubles={"spool": "disk full"})}) == [

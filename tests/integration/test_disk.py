@@ -99,6 +99,34 @@ def test_a_disk_that_is_full_at_the_start_stops_no_poll(
         agent.stop()
 
 
+def test_what_is_on_a_full_disk_is_sent_and_the_server_is_not_to_blame(
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+) -> None:
+    """It is back while the disk is full: it gets what the spool has, once; it is noted later."""
+    server.down()
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(lambda: agent.status()["polls"]["in_spool"] >= 20, what="a backlog")
+    filler = fill(small_disk)
+    wait_for(lambda: in_trouble(agent), 60, "the trouble")
+    kept = agent.status()["polls"]["in_spool"]
+    server.up()
+    wait_for(lambda: len(server.timestamps()) >= kept, 60, "what is in the spool")
+
+    def has_waited_for_long() -> bool:
+        status = agent.status()
+        posts = status["posts"]
+        since_ms = max(posts["last_ms"], status["polls"]["oldest_waiting_ms"])
+        return bool(since_ms + 4 * posts["spacing_ms"] < status["now_ms"])
+
+    wait_for(has_waited_for_long, 60, "polls that should have been posted")
+    codes = [trouble["code"] for trouble in agent.status()["troubles"]]
+    assert codes == ["spool_takes_nothing"]
+    assert len(server.timestamps()) == len(set(server.timestamps()))
+    filler.unlink()
+    assert_recovered(agent, server)
+
+
 def test_a_read_only_disk_stops_no_poll(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path
 ) -> None:

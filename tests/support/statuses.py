@@ -106,7 +106,10 @@ def much_trouble() -> dict[str, Any]:
             "collector": worker(pid=0, restarts=1, last_death="exit status 1"),
             "uploader": worker(
                 restarts=3, last_death="signal SIGKILL", deaths_ms=deaths_ms,
-                troubles={"spool": "database or disk is full"},
+                troubles={
+                    "spool": "database or disk is full",
+                    "posts": "the spool: database or disk is full",
+                },
             ),
         },
         polls={
@@ -119,3 +122,13 @@ def much_trouble() -> dict[str, Any]:
         old_posts={"waiting": 1, "delivered": 2},
         recent={"dropped": 3, "quarantined": 2, "missed": 5},
     )  # fmt: skip
+
+
+def cannot_post() -> dict[str, Any]:
+    """For a minute, since another program has locked the spool; the server is well."""
+    return status(
+        workers={"uploader": worker(troubles={"posts": "the spool: database is locked"})},
+        polls={"delivered": 993, "in_spool": 7, "oldest_waiting_ms": NOON_MS - MINUTE_MS - 250},
+        posts={"last_ms": NOON_MS - MINUTE_MS},
+        backlog={"polls": 7, "taken_per_s": 0.1},
+    )

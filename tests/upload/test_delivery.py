@@ -12,6 +12,7 @@ from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.legacy import LegacyPosts
 from pattoo_mp.upload.legacy_source import LegacySource
+from pattoo_mp.upload.outbox import Outbox
 from pattoo_mp.upload.spooled import SpooledPosts
 from pattoo_mp.upload.transport import Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
@@ -65,7 +66,7 @@ def test_an_attempt_tells_whether_more_is_waiting(
     posting.spool.append(polls, {**LAYOUTS, OTHER_HOST.identifier: OTHER_HOST.packed}, "c")
     sources: list[Source] = [
         LegacySource(LegacyPosts(home, originals.AGENT_ID), lambda: 1),
-        SpooledPosts(posting.spool, lambda: 1),
+        SpooledPosts(Outbox(posting.spool), lambda: 1),
     ]
     delivery = Delivery(sources, Transport(at(moody.port)), lambda: 1, Backoff())
     found = [attempt.more for attempt in iter(delivery.attempt, None)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -20,6 +21,7 @@ from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
+from tests.support.small import files_of_at_most
 from tests.support.waiting import wait_for
 from tests.upload.posting import Told, only
 
@@ -105,7 +107,14 @@ class Rig(Told):
         super().__init__(Spool(home / "spool.sqlite"))
         self.transport = FakeTransport()
         self.pace = Noting(offset_s)
-        self.drain = Drain(self.spool, alone(self.transport), self.note, pace=self.pace)
+        self.complaints: list[str] = []
+        self.drain = Drain(
+            self.spool,
+            alone(self.transport),
+            self.note,
+            self.complaints.append,
+            pace=self.pace,
+        )
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 
     def start(self) -> None:
@@ -280,7 +289,7 @@ def test_a_layout_that_was_damaged_meanwhile_comes_again_with_the_next_poll(home
         file.execute("UPDATE layouts SET packed = x'00'")
     rig = Rig(home)
     rig.start()
-    wait_for(lambda: rig.states and rig.states[-1].failing_since_ms, what="the missing layout")
+    wait_for(lambda: rig.complaints, what="the missing layout")
     fill(rig.spool, 4, 4)
     rig.wait_until_empty()
     assert [t for post in rig.transport.timestamps() for t in post] == [1, 2, 3, 4]
@@ -326,16 +335,53 @@ def test_stop_ends_a_hanging_post_promptly(rig: Rig) -> None:
     assert all(not state.last_error for state in rig.states)
 
 
-def test_a_spool_that_fails_is_tried_again(rig: Rig, home: Path) -> None:
-    """An error of the disk is told as the last error; the loop goes on and delivers later."""
+def test_a_disk_that_takes_nothing_keeps_no_poll_from_a_server_that_is_well(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is it told as the server's fault. With room it is noted what was sent, and not sent again."""
+    caplog.set_level(logging.INFO)
     fill(rig.spool, 1, 2)
-    with contextlib.closing(sqlite3.connect(home / "spool.sqlite", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")  # as good as a disk that takes nothing
+    with files_of_at_most(0):
         rig.start()
-        wait_for(lambda: rig.states and rig.states[-1].last_error, what="a failure")
-    assert rig.states[-1].last_error.startswith("the spool: ")
+        wait_for(lambda: rig.transport.timestamps() == [[1, 2]], what="the post")
+        wait_for(lambda: rig.complaints, what="the complaint")
+        assert times(rig.spool) == [1, 2]
+    rig.wait_until_empty()
+    wait_for(lambda: rig.complaints[-1] == "", what="its end")
+    assert rig.transport.timestamps() == [[1, 2]]
+    assert rig.complaints == ["the spool: disk I/O error", ""]
+    assert {(state.last_error, state.failing_since_ms) for state in rig.states} == {("", 0)}
+    assert (rig.accounts[-1].delivered, rig.states[-1].posts) == (2, 1)
+    assert (
+        "Posts have trouble on this host, whatever the server does: the spool: disk" in caplog.text
+    )
+    assert "Posts have no more trouble on this host." in caplog.text
+    assert rig.transport.url not in caplog.text
+
+
+def test_a_server_that_fails_beside_the_disk_is_told_for_itself(rig: Rig) -> None:
+    """Each is its own trouble, and ends for itself."""
+    rig.transport.outcomes = [Outcome("Connection refused")]
+    fill(rig.spool, 1, 2)
+    with files_of_at_most(0):
+        rig.start()
+        wait_for(lambda: rig.transport.timestamps() == [[1, 2]], what="the post")
+        wait_for(lambda: rig.states[-1].posts, what="its count")
+        assert [s.last_error for s in rig.states if s.failing_since_ms] == ["Connection refused"]
+        assert rig.states[-1].failing_since_ms == 0
+        assert rig.complaints == ["the spool: disk I/O error"]
+    rig.wait_until_empty()
+
+
+def test_what_this_host_lacks_is_not_told_as_the_servers_fault(rig: Rig) -> None:
+    """A post for which there is no thread; it is tried again, and no other server is looked for."""
+    rig.transport.outcomes = [Outcome("no thread", Fault.OURS)]
+    fill(rig.spool, 1, 2)
+    rig.start()
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[1, 2]]
+    assert rig.complaints == ["no thread", ""]
+    assert {state.last_error for state in rig.states} == {""}
 
 
 def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None:
@@ -345,8 +391,8 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None
     rig.start()
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[1, 2]]
-    errors = [state.last_error for state in rig.states if state.failing_since_ms]
-    assert errors == ["AttributeError: gone", "KeyError: 'lost'"]
+    assert rig.complaints == ["AttributeError: gone", "KeyError: 'lost'", ""]
+    assert {state.failing_since_ms for state in rig.states} == {0}
 
 
 def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:

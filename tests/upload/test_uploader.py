@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -16,6 +17,7 @@ from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, OTHER, poll, times
 from tests.support.configs import config_in
+from tests.support.server import answering, well
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -153,6 +155,29 @@ def test_what_was_given_before_the_close_is_kept(start: Start) -> None:
     uploader.link.send(Kind.CLOSE)
     assert uploader.end() == 0
     assert uploader.kept() == list(range(1, 51))
+
+
+def test_a_disk_that_takes_nothing_is_noted_for_what_it_holds_up(
+    start: Start, server: PattooServer
+) -> None:
+    """The taking and the posting are told side by side, and neither ends the other's trouble."""
+    server.behaviour = answering(503)
+    uploader = start(server.port)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    unlimited = resource.prlimit(uploader.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(uploader.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    uploader.give(2)
+    uploader.wait_to_hear(Kind.NOTE, {
+        "spool": "disk I/O error", "posts": "the spool: disk I/O error",
+    })  # fmt: skip
+    server.behaviour = well
+    wait_for(lambda: server.timestamps() == [1], what="the poll that is in the spool")
+    resource.prlimit(uploader.pid, resource.RLIMIT_FSIZE, unlimited)
+    uploader.wait_to_hear(Kind.KEPT, 2)
+    uploader.wait_for_deliveries(2)
+    uploader.wait_to_hear(Kind.NOTE, {})
+    assert server.timestamps() == [1, 2]
 
 
 def test_an_uploader_without_its_control_keeps_what_it_holds(start: Start) -> None:

@@ -79,6 +79,15 @@ def _times_ahead(status: Status, _: Trouble) -> str:
     )
 
 
+def _cannot_post(status: Status, trouble: Trouble) -> str:
+    return (
+        f"nothing could be posted for {age(status['now_ms'], int(trouble['since_ms']))} "
+        f"({status['workers']['uploader']['troubles']['posts']}). That is this host's fault, and "
+        "not the server's. Polls are kept, and sent once it is mended: pattoo.log says more, and "
+        "so may --doctor"
+    )
+
+
 def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
     posts = status["posts"]
     why = f" ({posts['last_error']})" if posts["failing_since_ms"] else ""
@@ -135,6 +144,7 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.NO_POLLS: _no_polls,
     Code.SPOOL_TAKES_NOTHING: _spool_takes_nothing,
     Code.NOTHING_KEPT: _nothing_kept,
+    Code.CANNOT_POST: _cannot_post,
     Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
     Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pattoo_mp import units
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, rate, time
+from pattoo_mp.control.troubles import is_own_fault
 from pattoo_mp.model import AHEAD_MS, PROGRAM
 from pattoo_mp.plural import counted
 from pattoo_mp.printable import printable
@@ -152,7 +153,7 @@ def waiting(status: Status) -> str:
     text = counted(polls["in_channel"] + polls["in_spool"], "poll")
     if polls["oldest_waiting_ms"]:
         text += f", the oldest {age(status['now_ms'], polls['oldest_waiting_ms'])} old"
-    if not backlog["polls"]:
+    if not backlog["polls"] or is_own_fault(status):
         return text
     if backlog["taken_per_s"] is None:
         return f"{text}; the server takes none of them now"

@@ -12,13 +12,21 @@ from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.control.status import silent, stopped
 from pattoo_mp.control.troubles import Code, Trouble, trouble
 from tests.support.schema import check
-from tests.support.statuses import draining, much_trouble, no_polls, server_gone, status
+from tests.support.statuses import (
+    cannot_post,
+    draining,
+    much_trouble,
+    no_polls,
+    server_gone,
+    status,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 PID_FILE = Path("/var/lib/pattoo/pid/agent.pid")
 STATUSES = {
     "well": status(),
     "server_gone": server_gone(),
+    "cannot_post": cannot_post(),
     "draining": draining(),
     "no_polls": no_polls(),
     "much_trouble": much_trouble(),

@@ -141,3 +141,11 @@ def test_troubles_of_workers_follow() -> None:
         ("collector", r"disk_usage /a\nb: PermissionError"),
         ("uploader", "spool: disk full"),
     ]
+
+
+def test_what_waits_for_this_host_is_not_said_to_wait_for_the_server() -> None:
+    """Nor is the speed told that it had before."""
+    backlog = {"polls": 1, "taken_per_s": 0.1, "gone_in_s": None}
+    uploader = worker(troubles={"posts": "the spool: database is locked"})
+    waiting = report(backlog=backlog, workers={"uploader": uploader})["Waiting"]
+    assert waiting == "1 poll, the oldest 250 ms old"
