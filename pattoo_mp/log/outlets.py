@@ -99,8 +99,15 @@ class LogFile(Outlet):
         self._identity = (0, 0)
 
     def open(self) -> None:
-        """Open the file that has the name now. Raises `OSError`, and keeps what is open."""
-        descriptor = private.open_file(self._path, APPENDING)
+        """Open the file that has the name now, in a directory that is made again if it was removed.
+
+        Raises `OSError`, and keeps what is open.
+        """
+        try:
+            descriptor = private.open_file(self._path, APPENDING)
+        except FileNotFoundError:
+            private.make_directory(self._path.parent)
+            descriptor = private.open_file(self._path, APPENDING)
         self.close()
         found = os.fstat(descriptor)
         self._descriptor, self._identity = descriptor, (found.st_dev, found.st_ino)

@@ -173,9 +173,12 @@ def test_a_running_agent_is_found_again_after_its_files_were_removed(
     agent.start()
     pid = agent.pid
     shutil.rmtree(agent.home / "daemon")
+    shutil.rmtree(agent.home / "log")
     wait_for(lambda: agent.pid == pid, what="the lock")
     wait_for(lambda: agent.run("--status").stdout.count("Collector"), what="the socket")
     assert agent.run("--start").returncode == 1
+    assert agent.run("--reload").returncode == 0
+    assert "nothing has changed" in agent.log
     agent.stop()
     assert agent.processes() == []
 

@@ -74,6 +74,16 @@ def test_a_renamed_file_is_written_to_while_no_other_can_be_made(file: LogFile, 
     assert file.lost == 0
 
 
+def test_a_directory_that_was_removed_is_made_again(file: LogFile, path: Path) -> None:
+    """For the agent's user alone, as at the start."""
+    file.put(line("one"))
+    path.unlink()
+    path.parent.rmdir()
+    file.put(line("two"))
+    assert path.read_text() == "two\n"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
 def obstruct_by_a_directory(path: Path) -> None:
     """Lay a directory in its place."""
     path.mkdir()
