@@ -17,7 +17,7 @@ from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import ledger, relay
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.spool import store
-from pattoo_mp.spool.limits import Limits
+from pattoo_mp.spool.limits import QUARANTINE_FULL, Limits
 from tools import manual
 
 if TYPE_CHECKING:
@@ -155,7 +155,14 @@ def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
     full = Limits(max_bytes=1).room(0, ROOT).reason
     nearly_full = Limits(min_free_bytes=2**62).room(2**40, ROOT).reason
     missed = {*Reason, ledger.AGENT_WAS_DOWN, relay._COLLECTOR_WAS_DOWN}
-    dropped = {ledger.CHANNEL_FULL, store._OLDER, store._TOO_OLD, full, nearly_full}
+    dropped = {
+        ledger.CHANNEL_FULL,
+        store._OLDER,
+        store._TOO_OLD,
+        full,
+        nearly_full,
+        QUARANTINE_FULL,
+    }
     assert [reason for reason in sorted(missed | dropped) if f"| `{reason}` |" not in page] == []
 
 

@@ -13,6 +13,7 @@ from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
 from pattoo_mp.plural import counted
+from pattoo_mp.spool.limits import QUARANTINE_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -121,7 +122,8 @@ class Relay:
             "missed": self.ledger.missed.total(),
             "delivered": account.delivered,
             "dropped": self.ledger.total_dropped().total(),
-            "quarantined": account.quarantined,
+            # All that ever were set aside: what is full takes another in the place of the oldest.
+            "quarantined": account.quarantined + account.dropped.get(QUARANTINE_FULL, 0),
             "posts": self.upload.posts,
             "sent_bytes": self.upload.sent_bytes,
         }

@@ -18,6 +18,10 @@ _JOURNAL_BYTES: Final = 5 << 20
 _SPARE: Final = 1.25
 _SPOOL_FULL: Final = "the spool is full"
 _DISK_FULL: Final = "the disk is nearly full"
+QUARANTINE_FULL: Final = "the quarantine is full"
+#: The part of the spool that quarantine may take. What was set aside is for a person, who looks at some
+#: of it; what waits for the server can still be delivered, and keeps nine tenths.
+_QUARANTINE_PART: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest size (bytes), the greatest age (s), and what stays free on the disk (bytes)."""
+    """The largest size (bytes), the greatest age (s), and what stays free on the disk (bytes).
+
+    The age is that of polls that wait: what was set aside is never sent, and stays as long as it
+    has room, until somebody has looked.
+    """
 
     max_bytes: int = 1_000_000_000
     max_age_s: int = 30 * 86_400
@@ -59,6 +67,11 @@ class Limits:
         if allowed < self.max_bytes:
             return Room(allowed, _DISK_FULL)
         return Room(self.max_bytes, _SPOOL_FULL)
+
+    @property
+    def quarantine(self) -> Room:
+        """How much what was set aside may take of it."""
+        return Room(self.max_bytes // _QUARANTINE_PART, QUARANTINE_FULL)
 
     def oldest_allowed_ms(self, newest_ms: int) -> int:
         """The time (ms) before which polls are too old to be kept.

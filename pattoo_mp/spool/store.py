@@ -33,6 +33,7 @@ _OLDER: Final = "older than a poll before it"
 _TOO_OLD: Final = "too old"
 _UNREADABLE: Final = "damaged in the spool"
 _AGE_BATCH: Final = 500
+_UNKNOWN: Final = 1 << 62
 
 
 class Spool:
@@ -57,6 +58,8 @@ class Spool:
         self._layouts: dict[str, Layout] = {}
         # As they were given last: what the file has of them may be damaged meanwhile.
         self._packed: dict[str, bytes] = {}
+        # No less than what the quarantine takes. To look at that, all of it is read.
+        self._quarantine_bytes = _UNKNOWN
         # The timestamp that was kept for the next post; 0 if it was given out, or none was.
         self._envelope_ms = 0
         try:
@@ -205,6 +208,7 @@ class Spool:
         used_before = self._file.tables.used_bytes()
         with self._file.transaction(now) as tables:
             tables.add(timely, layouts)
+            self._drop_from_quarantine(tables, now)
             self._drop_too_old(tables, now)
             self._drop_too_many(tables, now, used_before)
         self._packed = dict(layouts)
@@ -245,9 +249,11 @@ class Spool:
     def _set_aside(self, poll_id: int, reason: str) -> int:
         now = self.state
         with self._file.transaction(now) as tables:
+            self._quarantine_bytes += tables.bytes_of(poll_id) + len(reason)
             moved = tables.set_aside(poll_id, reason)
             now.waiting -= moved
             now.quarantined += moved
+            self._drop_from_quarantine(tables, now)
         return moved
 
     def _next_envelope_ms(self, now_ms: int) -> int:
@@ -259,6 +265,19 @@ class Spool:
         with self._file.transaction(now):
             pass  # the account alone is what changes
         return now.envelope_ms
+
+    def _drop_from_quarantine(self, tables: Tables, now: SpoolState) -> None:
+        room = self.limits.quarantine
+        if not now.quarantined or self._quarantine_bytes <= room.most_bytes:
+            return
+        self._quarantine_bytes = tables.quarantine_bytes()
+        if self._quarantine_bytes <= room.most_bytes:
+            return
+        # A little more than it must be, or all of it would be read with each poll that comes.
+        removed = tables.shrink_quarantine(room.most_bytes * 9 // 10, now.quarantined)
+        self._quarantine_bytes = tables.quarantine_bytes()
+        now.quarantined -= removed
+        now.drop(room.reason, removed)
 
     def _drop_too_old(self, tables: Tables, now: SpoolState) -> None:
         limit_ms = self.limits.oldest_allowed_ms(now.newest_ms)

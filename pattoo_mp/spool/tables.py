@@ -25,6 +25,8 @@ _VACUUM_PAGES: Final = 256
 _SPARE_PAGES: Final = 8
 #: Steps of SQLite's machine between two words of progress: some thousand rows.
 _STEPS: Final = 20_000
+#: What a row takes beside its content.
+_ROW_BYTES: Final = 24
 _SELECT: Final = (
     "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed, crc FROM polls "
     "LEFT JOIN layouts ON layouts.id = polls.layout "
@@ -187,6 +189,44 @@ class Tables:
             (reason, poll_id),
         )
         return self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,)).rowcount
+
+    def shrink_quarantine(self, most_bytes: int, polls: int) -> int:
+        """Of the `polls` in quarantine remove the oldest, until they take no more; one stays.
+
+        Returns how many went.
+        """
+        left = polls
+        while left > 1 and (excess := (used := self.quarantine_bytes()) - most_bytes) > 0:
+            number = min(left - 1, max(1, excess * left // used))
+            removed = self._connection.execute(
+                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)",
+                (number,),
+            ).rowcount
+            if not removed:
+                break
+            left -= removed
+        return polls - left
+
+    def bytes_of(self, poll_id: int) -> int:
+        """About what a poll takes, with its layout."""
+        (found,) = self._connection.execute(
+            "SELECT total(length(polls.packed) + ifnull(length(layouts.packed), 0)) FROM polls "
+            "LEFT JOIN layouts ON layouts.id = polls.layout WHERE polls.id = ?",
+            (poll_id,),
+        ).fetchone()
+        return _ROW_BYTES + int(found)
+
+    def quarantine_bytes(self) -> int:
+        """About what the quarantine takes, with the layouts of its polls. All of it is read for that."""
+        (rows,), (layouts,) = (
+            self._connection.execute(query).fetchone()
+            for query in (
+                f"SELECT total({_ROW_BYTES} + length(packed) + length(reason)) FROM quarantine",  # noqa: S608
+                "SELECT total(length(packed)) FROM layouts "
+                "WHERE id IN (SELECT layout FROM quarantine)",
+            )
+        )
+        return int(rows + layouts)
 
     def count(self, table: str, progress: Callable[[], None]) -> int:
         """How many rows a table has. All of the file is read for it, and `progress` called meanwhile."""

@@ -14,6 +14,7 @@ from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Account, Kind, UploadState
+from pattoo_mp.spool.limits import QUARANTINE_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,6 +273,17 @@ def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
         "polled": 1, "missed": 0, "delivered": 50, "dropped": 2, "quarantined": 0, "posts": 1,
         "sent_bytes": 0,
     }  # fmt: skip
+
+
+def test_a_full_quarantine_hides_nothing_that_is_set_aside(rig: Rig) -> None:
+    """Each takes the place of an older one: there are no more than before, and it is a trouble still."""
+    rig.account(kept=100, delivered=40, waiting=50, quarantined=10)
+    rig.account(kept=100, delivered=40, waiting=45, quarantined=9, dropped={QUARANTINE_FULL: 6})
+    rig.layout("a")
+    rig.poll(1)
+    _, counts = rig.relay.recent.since(300, rig.relay.counts())
+    assert (counts["quarantined"], counts["dropped"]) == (5, 6)
+    assert rig.unaccounted() == 0
 
 
 def test_the_account_closes_at_every_message(rig: Rig) -> None:

@@ -1,0 +1,125 @@
+"""How much of the spool quarantine may take."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
+from pattoo_mp.spool.limits import Limits
+from pattoo_mp.spool.store import Spool
+from tests.spool.polls import LAYOUT, LAYOUTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLL_BYTES = 2000
+LIMITS = Limits(max_bytes=400_000)
+FULL = "the quarantine is full"
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """Where a spool may be made."""
+    return home / "spool.sqlite"
+
+
+def keep(spool: Spool, number: int, layout: Layout = LAYOUT) -> None:
+    """Keep a poll of that time."""
+    one = Poll(layout.identifier, number, os.urandom(POLL_BYTES))
+    spool.append([(number, one)], {layout.identifier: layout.packed}, "c")
+
+
+def refuse(spool: Spool, first: int, last: int) -> None:
+    """Keep these polls, and set each of them aside."""
+    for number in range(first, last + 1):
+        keep(spool, number)
+        spool.set_aside(spool.oldest(1)[0].id, "refused")
+
+
+def set_aside(path: Path) -> list[int]:
+    """The polls in quarantine, by their times."""
+    with closing(sqlite3.connect(path)) as file:
+        return [ms for (ms,) in file.execute("SELECT timestamp_ms FROM quarantine ORDER BY id")]
+
+
+def test_quarantine_takes_a_tenth_of_the_spool_and_the_oldest_go(path: Path) -> None:
+    """The newest are there for a person to look at; the others are counted, and the account closes."""
+    spool = Spool(path, LIMITS)
+    refuse(spool, 1, 100)
+    left = set_aside(path)
+    assert 0.8 * 40_000 < len(left) * POLL_BYTES <= 40_000
+    assert left == list(range(101 - len(left), 101))
+    state = spool.state
+    assert (state.kept, state.quarantined) == (100, len(left))
+    assert state.dropped == {FULL: 100 - len(left)}
+    assert state.closes
+    spool.close()
+    spool = Spool(path, LIMITS)
+    assert spool.state == state
+    spool.close()
+
+
+def test_what_waits_for_the_server_keeps_its_room(path: Path) -> None:
+    """However many were set aside before."""
+    spool = Spool(path, LIMITS)
+    refuse(spool, 1, 150)
+    for number in range(151, 281):
+        keep(spool, number)
+    assert spool.waiting == 130
+    assert set(spool.state.dropped) == {FULL}
+    spool.close()
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_quarantine_that_is_too_large_shrinks_with_the_next_poll(
+    path: Path, *, reopened: bool
+) -> None:
+    """The limit was lowered, or an earlier release knew none."""
+    spool = Spool(path)
+    refuse(spool, 1, 100)
+    assert spool.quarantined == 100
+    if reopened:
+        spool.close()
+        spool = Spool(path, LIMITS)
+    spool.limits = LIMITS
+    keep(spool, 101)
+    assert spool.quarantined * POLL_BYTES <= 40_000
+    assert spool.state.dropped == {FULL: 100 - spool.quarantined}
+    assert spool.state.closes
+    spool.close()
+
+
+def test_layouts_that_are_kept_for_it_count(path: Path) -> None:
+    """A host whose series change with each poll: what is kept for the sake of these polls is bounded, too."""
+    spool = Spool(path, LIMITS)
+    for number in range(1, 51):
+        series = (Series("load", INTEGER, (("name", f"{number:05}" * 2000),)),)
+        keep(spool, number, Layout(Origin("f" * 64, "host"), 1000, series))
+        spool.set_aside(spool.oldest(1)[0].id, "refused")
+    assert 1 < spool.quarantined < 4  # with about 12 kB each, a tenth of 400 kB
+    assert spool.state.dropped == {FULL: 50 - spool.quarantined}
+    spool.close()
+
+
+def test_age_takes_nothing_from_quarantine(path: Path) -> None:
+    """It waits for a person, and not for the server."""
+    spool = Spool(path, Limits(max_age_s=1))
+    refuse(spool, 1, 3)
+    spool.append([(4, Poll(LAYOUT.identifier, 100_000, b""))], LAYOUTS, "c")
+    assert spool.quarantined == 3
+    assert spool.state.dropped == {}
+    spool.close()
+
+
+def test_the_newest_stays_however_large_it_is(path: Path) -> None:
+    """A poll that is larger than the share: there is something to look at."""
+    spool = Spool(path, Limits(max_bytes=10_000))
+    refuse(spool, 1, 3)
+    assert set_aside(path) == [3]
+    assert spool.state.dropped == {FULL: 2}
+    spool.close()
