@@ -10,6 +10,7 @@ from pattoo_mp import units
 from pattoo_mp.config.urls import API, place
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit import TimeLimited
+from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.transport import StatusPage, Transport
 
 if TYPE_CHECKING:
@@ -23,18 +24,34 @@ _WHOLE_S: Final = 15.0
 #: A server that takes this long for a page of one line takes longer for posts.
 _SLOW_S: Final = 1.0
 
+#: As docs/troubleshooting.md has it; `named` are the settings that say where the server is.
+_ADVICE: Final = {
+    Fault.REFUSED: "the server is ill, or its disk is full: look at the server's log and disk",
+    Fault.NOT_PATTOO: "something that is not pattoo answers there, as a captive portal does: check "
+    "{named}, and proxies between",
+    Fault.DENIED: "mend what it names: to wait does not help",
+    Fault.TOO_LARGE: "a proxy in front of the server says so: raise its limits",
+    Fault.BUSY: "a proxy in front of the server says so: wait, or raise its limits",
+    Fault.NO_NAME: "see to the name server; or correct the name in {named}, or use an address",
+    Fault.LATE: "look at the server, which may hang, and for a firewall on the way that drops",
+    Fault.PROXY: "see that proxy names one that runs, and what its rules and log say",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What came of the question; `error` is empty if the server is well.
 
-    `ahead_s` is how far the server's clock is ahead of ours, None if it does not say.
+    `fault` and `status` are as `StatusPage` has them. `ahead_s` is how far the server's clock is ahead
+    of ours, None if it does not say.
     """
 
     url: str
     error: str
     round_trip_s: float
     ahead_s: float | None = None
+    fault: Fault = Fault.UNREACHABLE
+    status: int = 0
 
 
 def ask_each(
@@ -50,13 +67,16 @@ def ask_each(
         begun = time.monotonic()
         page = transport.ask_status()
         took_s = time.monotonic() - begun
-        return Asked(transport.status_url, page.error, took_s, _ahead_s(page, time.time()))
+        ahead_s = _ahead_s(page, time.time())
+        return Asked(transport.status_url, page.error, took_s, ahead_s, page.fault, page.status)
 
     # Nothing else bounds a resolver that hangs.
     limited: TimeLimited[str, Asked] = TimeLimited("server", look, whole_s)
     answers = limited.ask(config.server_urls)
     return tuple(
-        answer if isinstance(answer, Asked) else Asked(f"{url}{API}status", str(answer), whole_s)
+        answer
+        if isinstance(answer, Asked)
+        else Asked(f"{url}{API}status", str(answer), whole_s, fault=Fault.LATE)
         for url, answer in answers.items()
     )
 
@@ -69,12 +89,10 @@ def findings(asked: Asked, config: Config) -> Iterator[Finding]:
     """Whether the server is well."""
     took = units.time(asked.round_trip_s)
     if asked.error:
-        named = "servers names" if config.servers else "ip_address and ip_bind_port name"
         yield trouble(
             "server",
             f"{asked.url}: {asked.error} (after {took})",
-            f"see that {named} a pattoo server that runs, and that port "
-            f"{place(asked.url)[1]} is open on the way there; polls wait in the spool meanwhile",
+            f"{_advice(asked, config)}; polls wait in the spool meanwhile",
         )
     elif asked.round_trip_s > _SLOW_S:
         yield note(
@@ -82,3 +100,17 @@ def findings(asked: Asked, config: Config) -> Iterator[Finding]:
         )
     else:
         yield well("server", f"{asked.url} is well, answers within {took}")
+
+
+def _advice(asked: Asked, config: Config) -> str:
+    """What a person may do about an error of this kind."""
+    named = "servers" if config.servers else "ip_address and ip_bind_port"
+    known = _ADVICE.get(asked.fault)
+    if known is not None:
+        return known.format(named=named)
+    if asked.status:
+        return "what stands before the server has no answer of it: look whether the server runs"
+    return (
+        f"see that a pattoo server runs where {named} {'names' if config.servers else 'name'} one, "
+        f"and that no firewall refuses port {place(asked.url)[1]} on the way there"
+    )

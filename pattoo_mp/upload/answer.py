@@ -47,6 +47,9 @@ class Fault(Enum):
     BUSY = "the server asks to wait"
     NOT_PATTOO = "something else answers, or the agent is configured wrongly"
     DENIED = "a key, a certificate or a credential is wrong: a person has to see to it"
+    NO_NAME = "the server's name is not known"
+    LATE = "no whole answer in time"
+    PROXY = "the proxy is not there, or does not connect to the server"
     UNREACHABLE = "no answer that says anything"
     OURS = "this host lacks what a post takes; the server was not asked"
 
@@ -81,10 +84,13 @@ class FailedError(Exception):
 class StatusPage:
     """What became of the question for the status page: `error` is empty if the server is well.
 
-    `date` is the server's time, if it said one.
+    `fault` says of what kind an error is, `status` what was answered, 0 if nothing was. `date` is the
+    server's time, if it said one.
     """
 
     error: str
+    fault: Fault = Fault.UNREACHABLE
+    status: int = 0
     date: datetime | None = None
 
 
@@ -114,8 +120,8 @@ class Answer:
     def refusal(self, expected: str) -> Outcome:
         """What this means where `expected` was, and did not come."""
         wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
-        fault = Fault.DENIED if self._denied else _fault(self.status)
-        return Outcome(self._other_than(expected), fault, wait_s if fault is Fault.BUSY else 0.0)
+        is_busy = self._fault is Fault.BUSY
+        return Outcome(self._other_than(expected), self._fault, wait_s if is_busy else 0.0)
 
     @property
     def is_operational(self) -> bool:
@@ -126,7 +132,7 @@ class Answer:
     def status_page(self) -> StatusPage:
         """What this means as the answer to a question for that page."""
         error = "" if self.is_operational else self._other_than("the status page of pattoo")
-        return StatusPage(error, http_date(self.date))
+        return StatusPage(error, self._fault, self.status, http_date(self.date))
 
     def _other_than(self, expected: str) -> str:
         if self._denied:
@@ -139,6 +145,10 @@ class Answer:
         if self.status != 200:
             return f"status {self.status} {one_line(self.reason)[:_QUOTED]}: {text!r}"
         return f"status 200 with {text!r}; expected {expected}"
+
+    @property
+    def _fault(self) -> Fault:
+        return Fault.DENIED if self._denied else _fault(self.status)
 
     @property
     def _denied(self) -> str:

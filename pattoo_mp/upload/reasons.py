@@ -7,6 +7,7 @@ refused' rather than a library's whole tale of it.
 from __future__ import annotations
 
 import re
+import socket
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import TrustError
@@ -81,11 +82,19 @@ def outcome_of(error: Exception, *, is_quotable: bool = True) -> Outcome:
     refused = _TUNNEL.match(str(cause))
     if refused:
         return _no_tunnel(int(refused[1]))
-    by = "the proxy: " if any(type(one).__name__ == "ProxyError" for one in chain) else ""
+    by_proxy = any(type(one).__name__ == "ProxyError" for one in chain)
+    by, fault = ("the proxy: ", Fault.PROXY) if by_proxy else ("", _fault(cause))
     if isinstance(cause, OSError) and cause.strerror:
-        return Outcome(by + one_line(cause.strerror))
+        return Outcome(by + one_line(cause.strerror), fault)
     said = f": {cause}" if is_quotable else ""
-    return Outcome(by + one_line(f"{type(cause).__name__}{said}")[:_LONGEST])
+    return Outcome(by + one_line(f"{type(cause).__name__}{said}")[:_LONGEST], fault)
+
+
+def _fault(cause: BaseException) -> Fault:
+    """Of what kind it is that no answer came."""
+    if isinstance(cause, socket.gaierror):
+        return Fault.NO_NAME
+    return Fault.LATE if isinstance(cause, TimeoutError) else Fault.UNREACHABLE
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -103,7 +112,7 @@ def _no_tunnel(status: int) -> Outcome:
     error = f"the proxy does not connect to the server (status {status})"
     if status == 403:
         return Outcome(f"{error}: see whom it lets through", Fault.DENIED)
-    return Outcome(error)
+    return Outcome(error, Fault.PROXY)
 
 
 def _within(error: BaseException) -> BaseException | None:

@@ -10,7 +10,7 @@ import urllib3
 from pattoo_mp.config.trust import NO_FILES, Trust
 from pattoo_mp.config.urls import API
 from pattoo_mp.errors import TrustError
-from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome, StatusPage
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Fault, Outcome, StatusPage
 from pattoo_mp.upload.exchange import Guard
 from pattoo_mp.upload.reasons import outcome_of
 from pattoo_mp.upload.session import Session
@@ -79,11 +79,11 @@ class Transport:
         try:
             answer = self._exchange(method, url, body, most_bytes)
         except _FAILURES as error:
-            late = Outcome(self._late)
-            raise FailedError(late if self._guard.cut else self._outcome_of(error)) from error
+            outcome = self._late if self._guard.cut else self._outcome_of(error)
+            raise FailedError(outcome) from error
         if self._guard.cut:
             # Even an answer that looks whole may be the first half of another.
-            raise FailedError(Outcome(self._late))
+            raise FailedError(self._late)
         return answer
 
     def forget_session(self) -> None:
@@ -104,15 +104,15 @@ class Transport:
         try:
             return self.exchange("GET", self.status_url).status_page
         except FailedError as failed:
-            return StatusPage(failed.outcome.error)
+            return StatusPage(failed.outcome.error, failed.outcome.fault)
 
     def close(self) -> None:
         """Cut off the exchange that goes on, and every later one. For any thread."""
         self._guard.close()
 
     @property
-    def _late(self) -> str:
-        return f"no whole answer within {self._exchange_s:g} s"
+    def _late(self) -> Outcome:
+        return Outcome(f"no whole answer within {self._exchange_s:g} s", Fault.LATE)
 
     def _outcome_of(self, error: Exception) -> Outcome:
         return outcome_of(error, is_quotable=self._session.is_quotable)

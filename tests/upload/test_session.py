@@ -252,7 +252,7 @@ def test_a_proxy_that_is_spoken_to_with_tls_carries_posts(
 
 
 @pytest.mark.parametrize(
-    ("status", "fault"), [(403, Fault.DENIED), (502, Fault.UNREACHABLE), (503, Fault.UNREACHABLE)]
+    ("status", "fault"), [(403, Fault.DENIED), (502, Fault.PROXY), (503, Fault.PROXY)]
 )
 def test_a_proxy_that_does_not_connect_is_named(
     secure: PattooServer, authority: Authority, make_proxy: MakeProxy, status: int, fault: Fault
@@ -268,7 +268,7 @@ def test_a_proxy_that_does_not_connect_is_named(
 def test_a_proxy_that_is_not_there_is_named(secure: PattooServer, authority: Authority) -> None:
     """Not the server: that may be well."""
     outcome = post(url_of(secure), Trust(authority.file), at(free_port()))
-    assert outcome.error == "the proxy: Connection refused"
+    assert (outcome.error, outcome.fault) == ("the proxy: Connection refused", Fault.PROXY)
 
 
 def test_a_proxy_of_the_environment_is_used_unless_told_otherwise(
