@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import private
 from pattoo_mp.log.outlets import APPENDING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S: Final = 1.0
 #: How long a file is left alone that could not be rotated.
 _RETRY_S: Final = 60.0
+#: So many descriptors are looked at in one go: some ten milliseconds.
+_AT_ONCE: Final = 2_000
 
 
 class Rotation:
@@ -32,6 +38,8 @@ class Rotation:
         self._max_bytes = max_bytes
         self._backups = backups
         self._not_before = 0.0
+        #: A look for others who write to the file that is full, as far as it has come.
+        self._looking: Iterator[str] | None = None
 
     def attempt(self) -> bool:
         """Rotate if it is time to. Whether it was done: then there is a new file."""
@@ -42,9 +50,12 @@ class Rotation:
         try:
             size = self._path.lstat().st_size
             if size < self._max_bytes:
+                self._looking = None
+                return False
+            writer = self._look_for_writer()
+            if writer is None:
                 return False
             self._not_before = now + _RETRY_S
-            writer = other_writer(self._path)
             if writer:
                 _LOG.warning(
                     "%s has reached log_max_bytes and is not rotated: %s writes to it, too, and "
@@ -62,6 +73,21 @@ class Rotation:
             return False
         self._not_before = now + _LOOK_S
         return True
+
+    def _look_for_writer(self) -> str | None:
+        """Who else writes to the file, empty if nobody does; None if the look is to go on.
+
+        It goes on with the next attempt: control has others waiting, and some hosts have many
+        thousands of descriptors.
+        """
+        looking = self._looking or writers(self._path)
+        self._looking = None
+        for _ in range(_AT_ONCE):
+            writer = next(looking, None)
+            if writer is None or writer:
+                return writer or ""
+        self._looking = looking
+        return None
 
 
 def rotate(path: Path, backups: int) -> None:
@@ -84,18 +110,21 @@ def rotate(path: Path, backups: int) -> None:
         os.close(descriptor)
 
 
-def other_writer(path: Path) -> str:
-    """A process, not of our process group, that has the file open for writing; empty if none.
+def writers(path: Path) -> Iterator[str]:
+    """Processes, not of our process group, that have the file open for writing.
+
+    One by one, with an empty text for each descriptor that was looked at in vain.
 
     Other pattoo programs write to the same file and never open it anew. Of other users' processes
     the kernel tells only root (proc(5)); but who shares a log is most often the same user.
     """
     wanted = path.lstat()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and not _is_ours(int(entry.name)) and _writes(entry, wanted):
-            with suppress(OSError):
-                return f"process {entry.name} ({(entry / 'comm').read_text().strip()})"
-    return ""
+        if not entry.name.isdigit() or _is_ours(int(entry.name)):
+            continue
+        for number in _descriptors(entry):
+            is_writing = _is_writing(entry, number, path.name, wanted)
+            yield _named(entry) if is_writing else ""
 
 
 def _is_there(path: Path) -> bool:
@@ -112,12 +141,40 @@ def _is_ours(pid: int) -> bool:
         return True  # gone by now
 
 
-def _writes(process: Path, wanted: os.stat_result) -> bool:
+def _named(process: Path) -> str:
+    """What a person finds it by; empty if it has ended."""
     with suppress(OSError):
-        return any(
-            os.path.samestat(descriptor.stat(), wanted)
+        return f"process {process.name} ({(process / 'comm').read_text().strip()})"
+    return ""
+
+
+def _descriptors(process: Path) -> list[str]:
+    with suppress(OSError):
+        return os.listdir(process / "fd")  # noqa: PTH208 - there may be many thousands
+    return []
+
+
+def _is_writing(process: Path, number: str, name: str, wanted: os.stat_result) -> bool:
+    """Whether this descriptor is of the file that is looked for, and open for writing.
+
+    Only of one that has its name and its inode number the file itself is asked: another one may lie
+    on a file server that does not answer. All before that the kernel knows by itself.
+    """
+    link = f"{process}/fd/{number}"
+    try:
+        return (
+            os.readlink(link).endswith(f"/{name}")  # noqa: PTH115 - as above
             # In /proc/PID/fd a link's mode tells how the file was opened.
-            and descriptor.lstat().st_mode & stat.S_IWUSR
-            for descriptor in (process / "fd").iterdir()
+            and bool(os.lstat(link).st_mode & stat.S_IWUSR)
+            and _inode(process, number) in {wanted.st_ino, None}
+            and os.path.samestat(Path(link).stat(), wanted)
         )
-    return False
+    except OSError:
+        return False  # closed by now; the others of the process are looked at all the same
+
+
+def _inode(process: Path, number: str) -> int | None:
+    """By proc_pid_fdinfo(5); None before Linux 5.14."""
+    text = (process / "fdinfo" / number).read_text()
+    found = re.search(r"^ino:\s*(\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else None

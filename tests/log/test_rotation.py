@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pattoo_mp import log
-from pattoo_mp.log.rotation import Rotation, rotate
+from pattoo_mp.log import rotation as module
+from pattoo_mp.log.rotation import Rotation, rotate, writers
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _LOG = logging.getLogger("pattoo_mp.test")
@@ -73,21 +76,91 @@ def test_it_stays_where_it_is_below_its_limit_or_without_one(
     assert list(contents(path)) == ["pattoo.log"]
 
 
+@contextmanager
+def other_program(path: Path, mode: str, script: str = "") -> Iterator[int]:
+    """A process that has the file open; its number. It is a session of its own."""
+    opening = "import os, sys; f = open(sys.argv[1], sys.argv[2]);"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{opening} {script}\nprint(flush=True); input()", path, mode],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield other.pid
+        other.communicate(b"\n")
+
+
+def looked_for_writers(path: Path) -> list[str]:
+    """All who write to the file, by a look that is not interrupted."""
+    return [writer for writer in writers(path) if writer]
+
+
 def test_it_is_not_taken_from_another_program(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One that writes to it is named; one that only reads it does no harm."""
     path.write_text("x" * 100)
-    script = "import sys; f = open(sys.argv[1], sys.argv[2]); print(flush=True); input()"
-    for mode, rotated in (("a", False), ("r", True)):
-        with subprocess.Popen(
-            [sys.executable, "-c", script, path, mode],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-        ) as other:  # fmt: skip
-            assert other.stdout is not None
-            other.stdout.readline()
-            assert Rotation(path, 100, 1).attempt() is rotated
-            other.communicate(b"\n")
-        if not rotated:
-            assert f"process {other.pid} (python" in caplog.text
+    rotation = Rotation(path, 100, 1)
+    with other_program(path, "a") as pid:
+        wait_for(lambda: rotation.attempt() or caplog.text, what="a look")
+        assert f"process {pid} (python" in caplog.text
+    assert list(contents(path)) == ["pattoo.log"]
+    rotation = Rotation(path, 100, 1)
+    with other_program(path, "r"):
+        wait_for(rotation.attempt, what="the rotation")
+
+
+def test_another_program_is_found_by_whatever_way_it_came(path: Path, tmp_path: Path) -> None:
+    """By a link to the directory; and not one that has another file of this name."""
+    path.write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with (
+        other_program(tmp_path / "link" / path.name, "a") as pid,
+        other_program(tmp_path / "elsewhere" / path.name, "a"),
+    ):
+        assert [writer.split()[1] for writer in looked_for_writers(path)] == [str(pid)]
+
+
+def test_files_of_others_are_not_asked_for_anything(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may lie on a file server that does not answer, and control would wait for it."""
+    path.write_text("x")
+    (path.parent / "theirs").write_text("")
+    (path.parent / "elsewhere").mkdir()
+    asked: list[str] = []
+
+    def ask(name: str | Path | int, **more: Any) -> os.stat_result:  # noqa: ANN401 - as it is called
+        if more.get("follow_symlinks", True):
+            asked.append(str(name))
+        return stat(name, **more)
+
+    stat = os.stat
+    with (
+        other_program(path, "a") as writing,
+        other_program(path.parent / "theirs", "a"),
+        other_program(path.parent / "elsewhere" / path.name, "a"),
+    ):
+        monkeypatch.setattr(os, "stat", ask)
+        assert len(looked_for_writers(path)) == 1
+        monkeypatch.undo()
+    assert {name.split("/")[2] for name in asked if name.startswith("/proc/")} == {str(writing)}
+
+
+def test_a_host_with_many_descriptors_is_looked_at_bit_by_bit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Control is not held for long; the file is rotated once all of them were seen."""
+    monkeypatch.setattr(module, "_AT_ONCE", 10)
+    monkeypatch.setattr(module, "_LOOK_S", 0)
+    path.write_text("x" * 100)
+    rotation = Rotation(path, 100, 1)
+    attempts = 1
+    with other_program(path.parent / "theirs", "a", "[os.dup(f.fileno()) for _ in range(50)]"):
+        while not rotation.attempt():
+            attempts += 1
+            assert attempts < 100_000
+    assert attempts > 5
+    assert {"pattoo.log", "pattoo.log.1"} < contents(path).keys()
 
 
 def test_what_cannot_be_rotated_grows_and_it_is_said(
