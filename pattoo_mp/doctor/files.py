@@ -11,7 +11,7 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths, private
 from pattoo_mp.config import directories
@@ -35,10 +35,15 @@ class Use(Enum):
     NO_WAY = "lies in a directory that cannot be used"
     TRAP = "lies in somebody else's directory, where everybody may write"
     TAKEN = "is used by another agent"
+    FULL = "lies on a disk that is full"
 
 
 #: Nothing else hinders a start.
 USABLE = frozenset({Use.GOOD, Use.ABSENT})
+#: What a spool and its journal take before there is a poll in them.
+SPOOL_BYTES: Final = 128 << 10
+#: What the smallest file takes of a disk.
+_BLOCK_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def look_at_all(config: Config, pid: int | None, closed: Collection[Path] = ()) 
     state = config.system_daemon_directory
     found = [
         look("log", paths.log_file(config)),
-        look("identity", paths.identity_file(config), os.R_OK),
+        _look_at_identity(paths.identity_file(config)),
         look("PID file", paths.pid_file(state)),
         _look_at_socket(paths.status_socket(state)),
         _look_at_spool(paths.spool_file(config), is_ours=pid is not None),
@@ -116,6 +121,13 @@ def _way_to(directory: Path) -> Use:
     return Use.ABSENT
 
 
+def _look_at_identity(path: Path) -> Place:
+    """It is only read; before the first start it is made, and cannot do without room."""
+    place = look("identity", path, os.R_OK)
+    is_full = place.use is Use.ABSENT and free_bytes(path) < _BLOCK_BYTES
+    return replace(place, use=Use.FULL) if is_full else place
+
+
 def _look_at_socket(path: Path) -> Place:
     """A socket is made anew at each start: it is the directory that counts."""
     use = _way_to(path.parent)
@@ -140,7 +152,16 @@ def _look_at_spool(path: Path, *, is_ours: bool) -> Place:
     if bad is not None:
         return bad
     holder = None if is_ours else _holder(beside[-1].path)
-    return spool if holder is None else replace(spool, use=Use.TAKEN, holder=holder)
+    if holder is not None:
+        return replace(spool, use=Use.TAKEN, holder=holder)
+    full = free_bytes(path) < SPOOL_BYTES
+    return replace(spool, use=Use.FULL) if full else spool
+
+
+def free_bytes(path: Path) -> int:
+    """How much room the disk has on which a file is, or would be made."""
+    disk = os.statvfs(next(parent for parent in path.parents if parent.exists()))
+    return disk.f_bavail * disk.f_frsize
 
 
 def _holder(lock: Path) -> int | None:

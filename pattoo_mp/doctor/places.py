@@ -71,6 +71,8 @@ def in_words(place: Place, user: str) -> Finding:
             advice = f"chown {user} {place.path}, and give {user} the right to read and write it"
         case Use.NO_WAY | Use.TRAP:
             advice = f"let {place.path.parent} be a directory of {user}'s"
+        case Use.FULL:
+            advice = f"make room on the disk of {place.path.parent}"
         case Use.TAKEN:
             advice = f"stop that one, or name another cache_directory than {place.path.parent}"
     return trouble(place.what, f"{place.path} {place.problem}", advice)

@@ -12,6 +12,7 @@ from pattoo_mp.doctor import files
 from pattoo_mp.doctor.files import Use, look_at_all
 from pattoo_mp.spool.store import Spool
 from tests.support.configs import config_in
+from tests.support.disks import fill, small
 from tests.support.unprivileged import NOBODY, as_nobody, in_child
 
 if TYPE_CHECKING:
@@ -110,6 +111,27 @@ def test_what_root_left_beside_the_spool_closes_it(home: Path, part: str) -> Non
         )
     )
     assert found == f"{path} cannot be read and written, as nobody: root owns it (mode 0600)"
+
+
+def test_a_disk_without_room_for_a_spool_is_full(home: Path) -> None:
+    """Also for an identity, before there is one."""
+    config = config_in(home, cache_directory=home / "cache", daemon_directory=home / "cache")
+
+    def full() -> list[str]:
+        return [place.what for place in look_at_all(config, None) if place.use is Use.FULL]
+
+    with small(home / "cache") as disk:
+        assert full() == []
+        fill(disk, but_for=files.SPOOL_BYTES - 4096)
+        assert full() == ["spool"]
+        fill(disk)
+        assert full() == ["identity", "spool"]
+        identity = paths.identity_file(config)
+        (disk / "filler").unlink()
+        identity.parent.mkdir()
+        identity.write_text("a" * 64)
+        fill(disk)
+        assert full() == ["spool"]
 
 
 def test_an_identity_is_only_read(home: Path) -> None:

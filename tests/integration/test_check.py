@@ -15,7 +15,9 @@ from pattoo_mp.cli import main
 from pattoo_mp.config import loading
 from pattoo_mp.config.home import VARIABLE
 from pattoo_mp.config.settings import FILES
+from pattoo_mp.doctor.files import SPOOL_BYTES
 from tests.support.agent import NAME
+from tests.support.disks import fill, small
 from tests.support.server import PattooServer, answering
 from tests.support.unprivileged import NOBODY, as_nobody, run_by_nobody
 
@@ -179,6 +181,26 @@ def test_a_spool_of_another_agent_is_told(make_agent: MakeAgent, server: PattooS
     doctor = other.run("--doctor")
     assert doctor.returncode == 1
     assert f"bad   spool                     {taken}" in doctor.stdout
+
+
+def test_a_disk_without_room_is_told_and_with_as_much_as_is_asked_for_it_starts(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """At once, and by --doctor too; --start says it after half a minute."""
+    agent = make_agent(port=server.port)
+    with small(agent.home / "cache") as disk:
+        fill(disk, but_for=SPOOL_BYTES - 4096)
+        check = agent.run("--check")
+        assert check.returncode == 2
+        assert check.stderr.startswith(
+            f"{NAME}: error: {agent.spool}: lies on a disk that is full;"
+        )
+        assert "lies on a disk that is full" in agent.run("--doctor").stdout
+        (disk / "filler").unlink()
+        fill(disk, but_for=SPOOL_BYTES)
+        assert agent.run("--check").returncode == 0
+        agent.start()
+        agent.end()
 
 
 def test_which_file_names_the_server_is_said(make_agent: MakeAgent, server: PattooServer) -> None:
