@@ -156,7 +156,7 @@ class Examination:
 
     def _spool(self) -> Iterator[Finding]:
         room = outage.look(paths.spool_file(self._config))
-        yield from outage.findings(room, self._config.cache_directory)
+        yield from outage.findings(self._config, room)
         if len(self._measured) == len(self._config.groups):
             poll_bytes = sum(
                 outage.bytes_a_poll(measured.layout, measured.poll)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import units
+from pattoo_mp.doctor.files import SPOOL_BYTES, free_bytes
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.spool.tables import Tables
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Enough that what a file has besides its polls does not count.
 _POLLS: Final = 1000
+#: Up to here a spool grows however little is free, as `pattoo_mp.spool.limits` has it.
+_ALWAYS_BYTES: Final = 4 << 20
 #: As `pattoo_mp.spool.salvage.put_aside` names a file: why, and when.
 _ASIDE: Final = re.compile(r"\.([a-z-]+-\d{8}T\d{6}|\d+)")
 _HOUR_S: Final = 3600
@@ -39,13 +41,11 @@ class Room:
 def look(spool: Path) -> Room:
     """Look at the file and its disk, without opening it: an agent may be using it."""
     parts = [spool.with_name(spool.name + part) for part in ("", "-wal")]
-    directory = next(parent for parent in spool.parents if parent.exists())
-    disk = os.statvfs(directory)
     beside = (path.name for path in spool.parent.glob(f"{spool.name}.*"))
     aside = [name for name in beside if _ASIDE.fullmatch(name.removeprefix(spool.name))]
     return Room(
         sum(part.stat().st_size for part in parts if part.exists()),
-        disk.f_bavail * disk.f_frsize,
+        free_bytes(spool),
         tuple(sorted(aside)),
     )
 
@@ -64,12 +64,15 @@ def bytes_a_poll(layout: Layout, poll: Poll) -> float:
     return taken / _POLLS
 
 
-def findings(room: Room, directory: Path) -> Iterator[Finding]:
-    """The room on the spool's disk, and what was put aside in its `directory`."""
-    yield well(
-        "disk",
-        f"{units.size(room.free_bytes)} free, {units.size(room.used_bytes)} used by the spool",
-    )
+def findings(config: Config, room: Room) -> Iterator[Finding]:
+    """The room on the spool's disk, and what was put aside beside it."""
+    directory = config.cache_directory
+    found = f"{units.size(room.free_bytes)} free, {units.size(room.used_bytes)} used by the spool"
+    scarce = _scarce(config, room)
+    if scarce:
+        yield note("disk", f"{found}; {scarce}", _make_room(config))
+    else:
+        yield well("disk", found)
     if room.aside:
         yield note(
             "put aside",
@@ -80,6 +83,12 @@ def findings(room: Room, directory: Path) -> Iterator[Finding]:
 
 def outage(config: Config, room: Room, poll_bytes: float) -> Finding:
     """How long an outage may last from now on; `poll_bytes` are kept in each polling_interval."""
+    if room.free_bytes < SPOOL_BYTES:
+        return trouble(
+            "outage",
+            "none is survived: its disk is full, and polls wait in memory",
+            f"make room on the disk of {config.cache_directory}",
+        )
     held_s, (limit, advice) = held(config, room, poll_bytes)
     found = (
         f"{units.time(held_s)} without the server, {units.size(poll_bytes)} every "
@@ -99,13 +108,25 @@ def held(config: Config, room: Room, poll_bytes: float) -> tuple[float, tuple[st
     """
     bytes_a_second = poll_bytes * 1000 / config.interval_ms
     to_limit = max(0, config.spool_max_bytes - room.used_bytes)
-    on_disk = max(0, room.free_bytes - config.spool_min_free_bytes)
+    above = room.free_bytes - config.spool_min_free_bytes
+    always = max(0, min(room.free_bytes, _ALWAYS_BYTES - room.used_bytes))
+    scarce = _scarce(config, room)
+    its_disk = f"{scarce}, and ends it" if scarce else "its disk ends it"
     limits = {
         ("spool_max_age ends it", "raise spool_max_age"): float(config.spool_max_age),
         ("spool_max_bytes ends it", "raise spool_max_bytes"): to_limit / bytes_a_second,
-        ("its disk ends it", f"make room on the disk of {config.cache_directory}"): (
-            on_disk / bytes_a_second
-        ),
+        (its_disk, _make_room(config)): max(above, always) / bytes_a_second,
     }
     first = min(limits, key=lambda limit: limits[limit])
     return limits[first], first
+
+
+def _scarce(config: Config, room: Room) -> str:
+    """That the disk has not what has to stay free there; empty if it has."""
+    if room.free_bytes >= config.spool_min_free_bytes:
+        return ""
+    return f"spool_min_free_bytes ({units.size(config.spool_min_free_bytes)}) is more than is free"
+
+
+def _make_room(config: Config) -> str:
+    return f"make room on the disk of {config.cache_directory}, or lower spool_min_free_bytes"

@@ -13,6 +13,7 @@ from pattoo_mp.doctor import outage
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.outage import Room
 from pattoo_mp.model import INTEGER, Layout, Poll, Series
+from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool
 from tests.wire.posts import ORIGIN
 
@@ -73,12 +74,45 @@ def test_a_day_is_well_and_less_than_an_hour_is_trouble(
     settings: Config, hours: float, state: State
 ) -> None:
     """With what to do about the limit that comes first."""
-    room = Room(0, settings.spool_min_free_bytes + int(hours * 3600 * 1000))
-    found = outage.outage(settings, room, 1000)
+    room = Room(0, settings.spool_min_free_bytes + int(hours * 3600 * 10_000))
+    found = outage.outage(settings, room, 10_000)
     assert found.state is state
-    assert "without the server, 1 kB every 1 s" in found.found
+    assert "without the server, 10 kB every 1 s; its disk ends it" in found.found
     if state is not State.WELL:
-        assert found.advice == f"make room on the disk of {settings.cache_directory}"
+        assert found.advice.startswith(f"make room on the disk of {settings.cache_directory}")
+
+
+def test_on_a_small_disk_some_polls_are_kept_all_the_same(settings: Config) -> None:
+    """Up to 4 MB of them, as there is room; and the setting that keeps it so small is named."""
+    small = Room(0, 8_000_000)
+    seconds, (name, advice) = outage.held(settings, small, 1000)
+    assert seconds == (4 << 20) / 1000
+    assert name == "spool_min_free_bytes (64 MB) is more than is free, and ends it"
+    assert advice.endswith(", or lower spool_min_free_bytes")
+    assert outage.held(settings, Room(3 << 20, 8_000_000), 1000)[0] == (1 << 20) / 1000
+    assert outage.held(settings, Room(0, 500_000), 1000)[0] == 500
+    assert outage.held(settings, Room(5 << 20, 8_000_000), 1000)[0] == 0
+    (disk,) = outage.findings(settings, small)
+    assert disk.state is State.NOTE
+    assert disk.found == (
+        "8 MB free, 0 bytes used by the spool; spool_min_free_bytes (64 MB) is more than is free"
+    )
+
+
+def test_on_a_full_disk_polls_wait_in_memory_alone(settings: Config) -> None:
+    """And no setting helps."""
+    found = outage.outage(settings, Room(0, 0), 1000)
+    assert found.state is State.TROUBLE
+    assert found.found == "none is survived: its disk is full, and polls wait in memory"
+    assert found.advice == f"make room on the disk of {settings.cache_directory}"
+
+
+def test_so_much_is_kept_as_the_spool_allows_itself(home: Path) -> None:
+    """However little is free: at 4 MB it may grow on, above it not."""
+    limits = Limits(min_free_bytes=1 << 62)
+    always = 4 << 20
+    assert limits.room(always, home).most_bytes == limits.max_bytes
+    assert limits.room(always + 1, home).most_bytes == always + 1
 
 
 def test_a_full_spool_holds_nothing_more(settings: Config) -> None:
@@ -95,7 +129,7 @@ def test_spools_put_aside_are_named(settings: Config) -> None:
     room = outage.look(spool)
     assert room.aside == (f"{spool.name}.1", f"{spool.name}.damaged-20260101T000000")
     assert room.used_bytes == 10
-    (disk, aside) = outage.findings(room, settings.cache_directory)
+    (disk, aside) = outage.findings(settings, room)
     assert (disk.state, aside.state) == (State.WELL, State.NOTE)
     assert ", ".join(room.aside) in aside.found
 
