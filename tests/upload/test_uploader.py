@@ -7,6 +7,8 @@ import resource
 import select
 import signal
 import socket
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +16,11 @@ import pytest
 from pattoo_mp.link import Link, LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload import uploader as uploading
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, OTHER, poll, times
 from tests.support.configs import config_in
-from tests.support.server import answering, well
+from tests.support.server import answering, hanging, well
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -178,6 +181,21 @@ def test_a_disk_that_takes_nothing_is_noted_for_what_it_holds_up(
     uploader.wait_for_deliveries(2)
     uploader.wait_to_hear(Kind.NOTE, {})
     assert server.timestamps() == [1, 2]
+
+
+def test_a_spool_that_is_being_saved_is_no_posting_that_hangs(
+    start: Start, server: PattooServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of the posting may take as long as that, though it is longer than any other may take."""
+    monkeypatch.setattr(uploading, "_POSTING_S", 0.0)
+    monkeypatch.setattr(Spool, "progressed_at", property(lambda _: time.monotonic() + 1))
+    answers = threading.Event()
+    server.behaviour = hanging(answers)
+    uploader = start(server.port)
+    for number in (1, 2, 3):
+        uploader.give(number)
+        uploader.wait_to_hear(Kind.KEPT, number)
+    answers.set()
 
 
 def test_an_uploader_without_its_control_keeps_what_it_holds(start: Start) -> None:
