@@ -9,14 +9,20 @@ import argparse
 import errno
 import os
 import select
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
+
+from pattoo_mp.errors import PattooError
+from pattoo_mp.operate.agent import Agent
+from pattoo_mp.operate.stopping import stop as stop_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +32,7 @@ HOME = ROOT / ".run"
 CONFIGURATION = HOME / "etc"
 DATABASE = HOME / "receiver.sqlite"
 SHIPPED = ROOT / "conf" / "supervisord.conf"
+TITLE = b"pattoo_mp receiver"
 PROGRAM_SECTION = "pattoo_agent_os_autonomousd.conf"
 SUPERVISOR = CONFIGURATION / "supervisord.conf"
 LAST_PORT = 65535
@@ -52,6 +59,9 @@ def start(port: int) -> int:
     """Bring everything up and show the first datapoints."""
     if is_up():
         return fail("it runs already; 'make stop' ends it")
+    orphans = without_supervisord()
+    if orphans:
+        return fail(f"{orphans} still, without supervisord; 'make stop' ends that")
     problem = why_not(port)
     if problem:
         another = port + 100 if port + 100 <= LAST_PORT else port - 100
@@ -69,18 +79,64 @@ def start(port: int) -> int:
 
 
 def stop() -> int:
-    """End everything."""
-    if not is_up():
+    """End everything, also what was left without its supervisord."""
+    was_up = is_up()
+    if was_up:
+        # supervisord stops answering before it ends.
+        process = os.pidfd_open(int(supervisorctl("pid").stdout))
+        supervisorctl("shutdown")
+        if not has_ended(process):
+            return fail("supervisord does not end")
+    elif not without_supervisord():
         print("It does not run.")
         return 0
-    # supervisord stops answering before it ends; the descriptor is readable once it has ended.
-    process = os.pidfd_open(int(supervisorctl("pid").stdout))
-    supervisorctl("shutdown")
-    ended, _, _ = select.select([process], [], [], PATIENCE_S)
-    if not ended:
-        return fail("supervisord does not end")
+    try:
+        stop_agent(Agent(HOME / "daemon"), force=False)
+    except PattooError as error:
+        return fail(str(error))
+    for pid in receivers():
+        process = os.pidfd_open(pid)
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        if not has_ended(process):
+            return fail(f"the receiver (process {pid}) does not end")
     print(f"Stopped. What it left is in {HOME}; 'make clean' removes it.")
     return 0
+
+
+def has_ended(process: int) -> bool:
+    """Wait until a process has ended, by its descriptor; False if it does not in time."""
+    ended, _, _ = select.select([process], [], [], PATIENCE_S)
+    os.close(process)
+    return bool(ended)
+
+
+def without_supervisord() -> str:
+    """What runs of us although supervisord does not, as after a kill of it; empty if nothing does."""
+    agent = Agent(HOME / "daemon").pid
+    running = [f"the agent (process {agent})"] if agent is not None else []
+    running += [f"the receiver (process {pid})" for pid in receivers()]
+    return f"{' and '.join(running)} {'run' if len(running) > 1 else 'runs'}" if running else ""
+
+
+def receivers() -> list[int]:
+    """The receivers that have our database open: one, but for a second that has no port yet."""
+    processes = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [int(process.name) for process in processes if receives_here(process)]
+
+
+def receives_here(process: Path) -> bool:
+    """Whether a process in /proc is a receiver, by its title, that has our database open."""
+    with suppress(OSError):  # gone, or another's
+        if (process / "cmdline").read_bytes().startswith(TITLE):
+            return any(leads_to(file, DATABASE) for file in (process / "fd").iterdir())
+    return False
+
+
+def leads_to(link: Path, path: Path) -> bool:
+    """Whether that is where it leads; not if it is gone, as a connection that was closed meanwhile."""
+    with suppress(OSError):
+        return link.readlink() == path
+    return False
 
 
 def configure(port: int) -> None:

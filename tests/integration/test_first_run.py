@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -66,6 +69,27 @@ def test_make_run_shows_datapoints_and_where_to_look(checkout: Path) -> None:
     assert "it runs already; 'make stop' ends it" in again.stderr
     assert make(checkout, "stop").returncode == 0
     assert processes_of(checkout / ".run") == []
+
+
+def test_make_stop_ends_what_a_killed_supervisord_left(checkout: Path) -> None:
+    """The agent and the receiver; until then `make run` says that it is those which run."""
+    port = free_port()
+    assert make(checkout, "run", f"PORT={port}").returncode == 0
+    supervisord = int((checkout / ".run" / "etc" / "supervisord.pid").read_text())
+    process = os.pidfd_open(supervisord)
+    os.kill(supervisord, signal.SIGKILL)
+    select.select([process], [], [], 10)
+    os.close(process)
+    again = make(checkout, "run", f"PORT={port}")
+    assert again.returncode != 0
+    told = (
+        r"the agent \(process \d+\) and the receiver \(process \d+\) run still, without supervisord"
+    )
+    assert re.search(f"{told}; 'make stop' ends that", again.stderr)
+    done = make(checkout, "stop")
+    assert (done.returncode, done.stdout[:8]) == (0, "Stopped."), done.stderr
+    wait_for(lambda: not processes_of(checkout / ".run"), what="the end of all processes")
+    assert "It does not run." in make(checkout, "stop").stdout
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "-5", "http"])
