@@ -27,7 +27,7 @@ from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.relay import Relay
-from pattoo_mp.control.supervised import note_supervisor
+from pattoo_mp.control.supervised import note_supervisor, noted_if_refused
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
 from pattoo_mp.link import LinkClosedError
@@ -80,11 +80,12 @@ def run(
         os.setpgid(0, 0)
     directory = config.system_daemon_directory
     cut_short_pid = endings.cut_short(directory)
-    with endings.run_below(directory) as lock:
+    supervisor_file = paths.supervisor_file(directory)
+    with noted_if_refused(supervisor_file, os.environ), endings.run_below(directory) as lock:
         with _hindrances_told(config):
             adopt_here(config)
             endings.tell(cut_short_pid)
-            note_supervisor(paths.supervisor_file(directory), os.environ)
+            note_supervisor(supervisor_file, os.environ)
             origin = identity.origin(paths.identity_file(config), config.hostname)
             _LOG.info("pattoo_mp %s polls every %s.", __version__, units.intervals(config.groups))
             live = LiveConfig(config, read_anew, adopt_here)

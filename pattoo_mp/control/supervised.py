@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pattoo_mp import private
-from pattoo_mp.errors import where_and_why
+from pattoo_mp.errors import AlreadyRunningError, where_and_why
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -32,6 +33,21 @@ def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
             "%s; --start and --stop cannot ask the supervisor, which may start what they end.",
             where_and_why(error),
         )
+
+
+@contextmanager
+def noted_if_refused(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Note who runs this control process also where another one runs, that nobody's note speaks of.
+
+    That one was started by hand. Whoever ends it has to end the supervisor's tries, too.
+    """
+    try:
+        yield
+    except AlreadyRunningError:
+        with suppress(OSError):
+            if not path.exists():
+                _note(path, environment)
+        raise
 
 
 def _note(path: Path, environment: Mapping[str, str]) -> None:

@@ -34,7 +34,8 @@ class Running:
 
     `keeper` is who starts it again, `keeper_error` why that is not known. `troubles` is how many its
     status speaks of; `silent` is why it did not answer. `cut_short_pid` was control in a last run
-    that did not end in order.
+    that did not end in order. `beside` is a
+    supervisord that tries to run it, and cannot, for it was started by another.
     """
 
     pid: int | None = None
@@ -44,6 +45,7 @@ class Running:
     silent: str = ""
     troubles: int = 0
     cut_short_pid: int = 0
+    beside: str = ""
 
 
 def look(config: Config) -> Running:
@@ -53,9 +55,10 @@ def look(config: Config) -> Running:
         pid = agent.pid
     except PattooError as error:
         return Running(error=str(error))
-    keeper, keeper_error = "", ""
+    keeper, beside, keeper_error = "", "", ""
     try:
         keeper = TimeLimited("keeper", partial(_keeper, config), _KEEPER_S).ask_one(pid)
+        beside = TimeLimited("beside", partial(_beside, config), _KEEPER_S).ask_one(pid)
     except NoAnswerError as error:
         keeper_error = str(error)
     if pid is None:
@@ -66,23 +69,37 @@ def look(config: Config) -> Running:
         return Running(pid, keeper, keeper_error, error=f"{pid} may not be asked{not_ours(pid)}")
     except OSError as error:
         return Running(pid, keeper, keeper_error, silent=error.strerror or str(error))
-    return Running(pid, keeper, keeper_error, troubles=len(status.get("troubles", ())))
+    how_many = len(status.get("troubles", ()))
+    return Running(pid, keeper, keeper_error, troubles=how_many, beside=beside)
 
 
 def _keeper(config: Config, pid: int | None) -> str:
     """Who starts the agent again when it ends; empty if nobody is known to."""
     try:
-        supervisor = Supervisor.of(paths.supervisor_file(config.system_daemon_directory), pid)
+        noted = _noted(config, pid)
     except NotOurSupervisorError:
         return "a supervisord that only its own user may ask"
-    if supervisor is not None:
-        with suppress(PattooError):
-            return f"supervisord at {supervisor.url} ({supervisor.info()['statename']})"
-    if pid is None:
-        return ""
+    if noted or pid is None:
+        return noted
     with suppress(OSError):
         unit = unit_of(Path(f"/proc/{pid}/cgroup").read_text())
         return f"systemd's unit {unit}" if unit else ""
+    return ""
+
+
+def _beside(config: Config, pid: int | None) -> str:
+    """A supervisord that was refused, since `pid` runs; empty if none is known."""
+    with suppress(NotOurSupervisorError):
+        return _noted(config, None) if pid is not None and not _noted(config, pid) else ""
+    return ""
+
+
+def _noted(config: Config, pid: int | None) -> str:
+    """The supervisord that a control process noted, with its word for the agent; `pid` as `Supervisor.of`."""
+    supervisor = Supervisor.of(paths.supervisor_file(config.system_daemon_directory), pid)
+    with suppress(PattooError):
+        if supervisor is not None:
+            return f"supervisord at {supervisor.url} ({supervisor.info()['statename']})"
     return ""
 
 
@@ -120,6 +137,12 @@ def findings(running: Running, *, is_us: bool = False) -> Iterator[Finding]:
             f"run by {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
         )
         yield well("process", f"{running.pid}, {by}")
+    if running.beside:
+        yield note(
+            "supervisord",
+            f"{running.beside[len('supervisord ') :]} cannot run it beside that one",
+            "--restart ends both, and has supervisord start it",
+        )
     if running.cut_short_pid:
         yield note(
             "last run",

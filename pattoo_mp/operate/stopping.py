@@ -23,7 +23,7 @@ _KILL_S: Final = 5.0
 def stop(agent: Agent, *, force: bool) -> bool:
     """Stop `agent`, if it runs: in order, or by SIGKILL of its process group.
 
-    Where a supervisord runs it, that is asked to. Returns whether it ran. Raises `PattooError` if it
+    Where a supervisord runs it, or tries to beside one that was started by hand, that is asked to. Returns whether it ran. Raises `PattooError` if it
     does not end in time.
     """
     pid = agent.pid
@@ -35,6 +35,8 @@ def stop(agent: Agent, *, force: bool) -> bool:
         supervisor.begin_stop()
     if pid is None:
         return False
+    if supervisor is None:
+        _end_tries(agent)
     # What is stopped would not hear.
     asked = signal.SIGKILL if force else signal.SIGTERM
     send(pid, asked, signal.SIGCONT, to_group=True)
@@ -47,6 +49,13 @@ def stop(agent: Agent, *, force: bool) -> bool:
     if force:
         forgive(agent.directory)
     return True
+
+
+def _end_tries(agent: Agent) -> None:
+    """A supervisord that tries in vain to start an agent that was started by hand could, after this."""
+    beside = agent.supervisor(None)
+    if beside is not None and beside.may_run:
+        beside.stop()
 
 
 def _group_lives(group: int) -> bool:

@@ -60,6 +60,14 @@ def test_a_last_run_that_was_cut_short_is_noted() -> None:
     assert "dmesg" in found.advice
 
 
+def test_a_supervisord_that_is_kept_from_running_it_is_noted() -> None:
+    """By a start by hand before it."""
+    _, found = findings(Running(7, beside="supervisord at x (BACKOFF)"))
+    assert (found.state, found.subject) == (State.NOTE, "supervisord")
+    assert found.found == "at x (BACKOFF) cannot run it beside that one"
+    assert found.advice.startswith("--restart")
+
+
 def test_a_supervisord_that_hangs_is_trouble() -> None:
     """A stop would wait for it."""
     found, _ = findings(Running(7, keeper_error="no answer within 5 s"))

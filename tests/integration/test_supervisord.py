@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.agent import NAME
+from tests.support.agent import NAME, Agent
 from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
 
@@ -73,6 +73,29 @@ def test_stop_by_the_command_line_stays_stopped(agent: Supervised) -> None:
     assert done.returncode == 0, done.stderr
     assert agent.state() == "RUNNING"
     assert f"pid {agent.pid}," in agent.ctl("status", NAME)
+
+
+@pytest.mark.parametrize("words", [("--stop",), ("--stop", "--force"), ("--restart",)])
+def test_what_was_started_by_hand_before_it_is_stopped_for_good(
+    agent: Supervised, words: tuple[str, ...]
+) -> None:
+    """Supervisord tries to start it beside; --doctor names that, and a stop ends its tries."""
+    agent.stop()
+    by_hand = Agent(agent.home, port=agent.port)  # the same files, and no supervisord noted
+    (agent.home / "daemon" / "run" / f"{NAME}.supervisor").unlink()
+    by_hand.start()
+    pid = by_hand.pid
+    agent.ctl("start", NAME)  # it returns once the first try has failed
+    wait_for((agent.home / "daemon" / "run" / f"{NAME}.supervisor").exists, what="the note")
+    assert "cannot run it beside that one" in agent.run("--doctor").stdout
+    assert agent.pid == pid
+    done = agent.run(*words)
+    assert done.returncode == 0, done.stderr
+    if words == ("--restart",):
+        wait_for(running(agent), what="the agent under supervisord")
+        assert agent.pid != pid
+    else:
+        assert (agent.state(), agent.pid) == ("STOPPED", None)
 
 
 def test_a_forced_stop_stays_stopped(agent: Supervised) -> None:
