@@ -49,7 +49,8 @@ class UploadState:
     """How the posting stands, for the status; what became of polls is in the `Account`.
 
     `posts` and `sent_bytes` count what the server has taken since this uploader started. Times are
-    in ms since the epoch, 0 where it has not happened yet. `old_…` are the original agent's unsent
+    in ms since the epoch, 0 where it has not happened yet. `last_fault` is of what kind the last error
+    was, the name of a `Fault`. `old_…` are the original agent's unsent
     posts: still there, delivered, and put aside. `server` is where posts go, `instead_of` the first
     choice where that is another one.
     """
@@ -59,6 +60,7 @@ class UploadState:
     last_post_ms: int = 0
     last_error: str = ""
     last_error_ms: int = 0
+    last_fault: str = ""
     failing_since_ms: int = 0
     old_waiting: int = 0
     old_taken: int = 0
@@ -85,6 +87,7 @@ class UploadState:
             last_post_ms=self.last_post_ms or before.last_post_ms,
             last_error=error.last_error,
             last_error_ms=error.last_error_ms,
+            last_fault=error.last_fault,
             failing_since_ms=failing.failing_since_ms,
         )
 

@@ -55,6 +55,7 @@ def snapshot(
             "last_ms": upload.last_post_ms,
             "last_error": upload.last_error,
             "last_error_ms": upload.last_error_ms,
+            "last_fault": upload.last_fault,
             "failing_since_ms": upload.failing_since_ms,
         },
         "recent": _recent(relay),

@@ -10,7 +10,8 @@ from pattoo_mp import units
 from pattoo_mp.config.urls import API, place
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit import TimeLimited
-from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.advice import advice
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import StatusPage, Transport
 
 if TYPE_CHECKING:
@@ -23,19 +24,6 @@ _EXCHANGE_S: Final = 10.0
 _WHOLE_S: Final = 15.0
 #: A server that takes this long for a page of one line takes longer for posts.
 _SLOW_S: Final = 1.0
-
-#: As docs/troubleshooting.md has it; `named` are the settings that say where the server is.
-_ADVICE: Final = {
-    Fault.REFUSED: "the server is ill, or its disk is full: look at the server's log and disk",
-    Fault.NOT_PATTOO: "something that is not pattoo answers there, as a captive portal does: check "
-    "{named}, and proxies between",
-    Fault.DENIED: "mend what it names: to wait does not help",
-    Fault.TOO_LARGE: "a proxy in front of the server says so: raise its limits",
-    Fault.BUSY: "a proxy in front of the server says so: wait, or raise its limits",
-    Fault.NO_NAME: "see to the name server; or correct the name in {named}, or use an address",
-    Fault.LATE: "look at the server, which may hang, and for a firewall on the way that drops",
-    Fault.PROXY: "see that proxy names one that runs, and what its rules and log say",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +93,9 @@ def findings(asked: Asked, config: Config) -> Iterator[Finding]:
 def _advice(asked: Asked, config: Config) -> str:
     """What a person may do about an error of this kind."""
     named = "servers" if config.servers else "ip_address and ip_bind_port"
-    known = _ADVICE.get(asked.fault)
-    if known is not None:
-        return known.format(named=named)
+    known = advice(asked.fault, named)
+    if known:
+        return known
     if asked.status:
         return "what stands before the server has no answer of it: look whether the server runs"
     return (

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from http import HTTPStatus
 from typing import Final
 
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.http_date import http_date
 from pattoo_mp.upload.retry_after import retry_after_s
 
@@ -37,21 +37,6 @@ _NOT_AS_WANTED: Final = {
 }
 _TAKEN: Final = b"OK"
 _OPERATIONAL: Final = b"agent api is operational"
-
-
-class Fault(Enum):
-    """Of what kind the error of a post is."""
-
-    REFUSED = "the data may be bad, or the server ill"
-    TOO_LARGE = "smaller posts may be taken"
-    BUSY = "the server asks to wait"
-    NOT_PATTOO = "something else answers, or the agent is configured wrongly"
-    DENIED = "a key, a certificate or a credential is wrong: a person has to see to it"
-    NO_NAME = "the server's name is not known"
-    LATE = "no whole answer in time"
-    PROXY = "the proxy is not there, or does not connect to the server"
-    UNREACHABLE = "no answer that says anything"
-    OURS = "this host lacks what a post takes; the server was not asked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.plural import counted
-from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.post import empty_post
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ _LOOK: Final = (
 class Attempt:
     """What came of an attempt: `error` and `trouble` are empty if it was not in vain.
 
-    The one is what the server is at fault for, or the way to it, and the other what this host is.
+    The one is what the server is at fault for, or the way to it, of the kind `fault`; the other what
+    this host is.
     `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold.
     After a failure the next attempt comes after `wait_s` at the least.
     """
@@ -53,6 +54,7 @@ class Attempt:
     more: bool = False
     wait_s: float = 0.0
     trouble: str = ""
+    fault: Fault = Fault.UNREACHABLE
 
     @property
     def in_vain(self) -> bool:
@@ -109,19 +111,20 @@ class Delivery:
             case Fault.BUSY:
                 # What the server asks for is the least: its agents must not all come at once.
                 wait_s = outcome.retry_after_s + self._backoff.failed()
-                return Attempt(outcome.error, wait_s=wait_s)
+                return Attempt(outcome.error, wait_s=wait_s, fault=outcome.fault)
             case Fault.NOT_PATTOO:
-                return Attempt(f"{outcome.error}; {_LOOK}", wait_s=self._backoff.slow())
+                error = f"{outcome.error}; {_LOOK}"
+                return Attempt(error, wait_s=self._backoff.slow(), fault=outcome.fault)
             case Fault.DENIED:
-                return Attempt(outcome.error, wait_s=self._backoff.slow())
+                return Attempt(outcome.error, wait_s=self._backoff.slow(), fault=outcome.fault)
             case Fault.OURS:
                 return self.broken(outcome.error)
-        return Attempt(outcome.error, wait_s=self._backoff.failed())
+        return Attempt(outcome.error, wait_s=self._backoff.failed(), fault=outcome.fault)
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
         if not can_be_split and not self._transport.is_well():
-            return Attempt(outcome.error, wait_s=self._backoff.failed())
+            return Attempt(outcome.error, wait_s=self._backoff.failed(), fault=outcome.fault)
         if can_be_split:
             source.window.too_large(post.polls)
         elif source.window.refused(post.polls, post.head):
@@ -132,7 +135,7 @@ class Delivery:
                 counted(post.polls, "poll"),
                 source.window.polls,
             )
-        return Attempt(outcome.error)
+        return Attempt(outcome.error, fault=outcome.fault)
 
     def _condemn(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         """Set a poll aside, unless the server takes nothing at all."""
@@ -140,7 +143,7 @@ class Delivery:
         if not self._transport.post(post.agent_id, empty).delivered:
             source.window.acquit()
             error = f"{outcome.error}; it takes no empty post either"
-            return Attempt(error, wait_s=self._backoff.failed())
+            return Attempt(error, wait_s=self._backoff.failed(), fault=outcome.fault)
         _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)
         post.set_aside(outcome.error)
-        return Attempt(outcome.error)
+        return Attempt(outcome.error, fault=outcome.fault)

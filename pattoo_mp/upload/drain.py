@@ -70,6 +70,7 @@ class Drain:
         self._last_post_ms = 0
         self._error = ""
         self._error_ms = 0
+        self._fault = ""
         self._failing_since_ms = 0
         self._trouble = ""
 
@@ -117,6 +118,7 @@ class Drain:
                 last_post_ms=self._last_post_ms,
                 last_error=self._error,
                 last_error_ms=self._error_ms,
+                last_fault=self._fault,
                 failing_since_ms=self._failing_since_ms,
                 old_waiting=self._legacy.waiting if self._legacy else 0,
                 old_taken=self._legacy.taken if self._legacy else 0,
@@ -162,7 +164,7 @@ class Drain:
         """Go on with the servers of the last `change`."""
         if self._next_servers is not None:
             self._servers, self._next_servers = self._next_servers, None
-            self._error, self._error_ms = "", 0
+            self._error, self._error_ms, self._fault = "", 0, ""
             self._go_over()
 
     def _reconsider(self) -> None:
@@ -236,6 +238,7 @@ class Drain:
 
     def _failed(self, attempt: Attempt) -> None:
         self._error, self._error_ms = attempt.error, now_ms()
+        self._fault = attempt.fault.name.lower()
         self._failing_since_ms = self._failing_since_ms or self._error_ms
         _LOG.warning(
             "%s: %s. Waiting: %s, tried again until taken.",

@@ -20,7 +20,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from pattoo_mp.upload.answer import FailedError, Fault, Outcome
+from pattoo_mp.upload.answer import FailedError, Outcome
+from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

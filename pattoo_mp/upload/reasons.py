@@ -11,7 +11,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import TrustError
-from pattoo_mp.upload.answer import Answer, Fault, Outcome, one_line
+from pattoo_mp.upload.answer import Answer, Outcome, one_line
+from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ import urllib3
 from pattoo_mp.config.trust import NO_FILES, Trust
 from pattoo_mp.config.urls import API
 from pattoo_mp.errors import TrustError
-from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Fault, Outcome, StatusPage
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome, StatusPage
 from pattoo_mp.upload.exchange import Guard
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.reasons import outcome_of
 from pattoo_mp.upload.session import Session
 

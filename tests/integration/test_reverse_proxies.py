@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.trust import Trust
-from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Transport
 from tests.support.agent import ROOT
 from tests.support.ports import free_port

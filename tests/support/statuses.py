@@ -44,7 +44,7 @@ def status(**changes: object) -> dict[str, Any]:
         "gaps": [],
         "posts": {
             "server": "http://pattoo:20201/", "spacing_ms": 10_000, "count": 359, "sent_bytes": 7_200_000,
-            "last_ms": NOON_MS - 10_000, "last_error": "", "last_error_ms": 0,
+            "last_ms": NOON_MS - 10_000, "last_error": "", "last_error_ms": 0, "last_fault": "",
             "failing_since_ms": 0,
         },
         "recent": {
@@ -72,7 +72,7 @@ def server_gone() -> dict[str, Any]:
             "last_delivered_ms": since_ms - 10_250,
         },
         posts={
-            "last_ms": since_ms - 10_000, "last_error": "Connection refused",
+            "last_ms": since_ms - 10_000, "last_error": "Connection refused", "last_fault": "unreachable",
             "last_error_ms": NOON_MS - 4_000, "failing_since_ms": since_ms,
         },
         recent={"posts": 0, "delivered": 0, "sent_bytes": 0},

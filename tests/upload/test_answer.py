@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pattoo_mp.upload.answer import Answer, Fault
+from pattoo_mp.upload.answer import Answer
+from pattoo_mp.upload.fault import Fault
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 
 from pattoo_mp.model import Layout, Origin, Poll
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times

@@ -11,7 +11,7 @@ import pytest
 
 from pattoo_mp.config.credentials import basic
 from pattoo_mp.config.trust import Trust
-from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.ports import at, free_port
 from tests.support.proxy import ForwardProxy

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.trust import Trust
-from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.exchange import GuardedAdapter
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.server import PattooServer
 from tests.support.tls import Authority

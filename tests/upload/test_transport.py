@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.urls import url
-from pattoo_mp.upload.answer import Fault
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.ports import at
 from tests.support.waiting import wait_for

@@ -8,6 +8,8 @@ from pattoo_mp import units
 from pattoo_mp.cli.status.words import age, time
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.plural import counted
+from pattoo_mp.upload.advice import advice as advice_on
+from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +95,18 @@ def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
     why = f" ({posts['last_error']})" if posts["failing_since_ms"] else ""
     return (
         f"the server has taken nothing for {age(status['now_ms'], int(trouble['since_ms']))}{why}. "
-        f"Polls are kept, and sent when it does: see that {posts['server'] or 'it'} can be "
-        "reached from here"
+        f"Polls are kept, and sent when it does{_what_to_see_to(posts)}"
+    )
+
+
+def _what_to_see_to(posts: dict[str, Any]) -> str:
+    """To end the sentence with; nothing where the error itself says it."""
+    kind = posts.get("last_fault", "").upper() if posts["failing_since_ms"] else ""
+    if kind in {Fault.NOT_PATTOO.name, Fault.DENIED.name}:
+        return ""
+    known = advice_on(Fault[kind], "servers") if kind in Fault.__members__ else ""
+    return (
+        f": {known}" if known else f": see that {posts['server'] or 'it'} can be reached from here"
     )
 
 

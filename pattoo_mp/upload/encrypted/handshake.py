@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.upload.answer import Answer, FailedError, Fault, Outcome
+from pattoo_mp.upload.answer import Answer, FailedError, Outcome
+from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.encrypted.keyring import Keyring, OwnKey

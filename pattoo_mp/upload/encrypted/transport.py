@@ -13,9 +13,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Fault, Outcome
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome
 from pattoo_mp.upload.encrypted.handshake import Handshake, in_json
 from pattoo_mp.upload.encrypted.known import FILE, KnownServers
+from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.encrypted.keyring import Keyring

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pattoo_mp.cli.status.rows import rows
 from tests.support.statuses import NOON_MS, server_gone, status, worker
 
@@ -98,6 +100,21 @@ def test_polls_dropped_before_the_start_are_told_with_when() -> None:
     """Nothing of it is in what is recent."""
     told = report(polls={"dropped": {"the spool was damaged": 9}, "last_dropped_ms": NOON_MS})
     assert told["Trouble"].startswith("polls were dropped at 2024-05-06 12:00:00.250. ")
+
+
+@pytest.mark.parametrize(
+    ("fault", "end"),
+    [("refused", ": the server is ill, or its disk is full: look at the server's log and disk"),
+     ("late", ": look at the server, which may hang, and for a firewall on the way that drops"),
+     ("unreachable", ": see that http://pattoo:20201/ can be reached from here"),
+     ("of_a_later_release", ": see that http://pattoo:20201/ can be reached from here"),
+     ("not_pattoo", "sent when it does"), ("denied", "sent when it does")],
+)  # fmt: skip
+def test_what_to_do_about_a_server_goes_by_how_it_failed(fault: str, end: str) -> None:
+    """One that was reached need not be looked for; what the error says is not said again."""
+    gone = server_gone()
+    told = report(polls=gone["polls"], posts={**gone["posts"], "last_fault": fault})
+    assert told["Trouble"].endswith(end)
 
 
 def test_the_troubles_come_first() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.trust import Trust
-from pattoo_mp.upload.answer import Fault
 from pattoo_mp.upload.encrypted.transport import EncryptedTransport
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Transport
 from tests.support.decrypting import EMAIL, DecryptingServer, make_key
 from tests.support.keyrings import AGENT_ID
