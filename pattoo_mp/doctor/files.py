@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths, private
 from pattoo_mp.config import directories
+from pattoo_mp.spool.hold import holder, lock_of
 from pattoo_mp.whose import denied
 
 if TYPE_CHECKING:
@@ -145,15 +145,15 @@ def _look_at_spool(path: Path, *, is_ours: bool) -> Place:
 
     `is_ours` says that an agent runs here: then it is that one which holds it.
     """
-    spool, *beside = (
-        look("spool", path.with_name(path.name + part)) for part in ("", "-wal", "-shm", ".lock")
-    )
+    lock = lock_of(path)
+    journal = [path.with_name(path.name + part) for part in ("-wal", "-shm")]
+    spool, *beside = (look("spool", part) for part in (path, *journal, lock))
     bad = next((place for place in (spool, *beside) if place.use not in USABLE), None)
     if bad is not None:
         return bad
-    holder = None if is_ours else _holder(beside[-1].path)
-    if holder is not None:
-        return replace(spool, use=Use.TAKEN, holder=holder)
+    by = None if is_ours else holder(lock)
+    if by is not None:
+        return replace(spool, use=Use.TAKEN, holder=by)
     full = free_bytes(path) < SPOOL_BYTES
     return replace(spool, use=Use.FULL) if full else spool
 
@@ -162,23 +162,3 @@ def free_bytes(path: Path) -> int:
     """How much room the disk has on which a file is, or would be made."""
     disk = os.statvfs(next(parent for parent in path.parents if parent.exists()))
     return disk.f_bavail * disk.f_frsize
-
-
-def _holder(lock: Path) -> int | None:
-    """The process that holds a spool's lock, 0 if it is not known which; None if nobody does.
-
-    There is no other way to ask for a flock(2) than to try. It is a shared one, for a moment, and
-    who starts then tries again (`pattoo_mp.spool.hold`).
-    """
-    try:
-        descriptor = private.open_file(lock, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        number = os.pread(descriptor, 20, 0).strip()
-        return int(number) if number.isdigit() else 0
-    finally:
-        os.close(descriptor)
-    return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import units
 from pattoo_mp.doctor.files import SPOOL_BYTES, free_bytes
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.spool.limits import ALWAYS_BYTES
 from pattoo_mp.spool.tables import Tables
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 #: Enough that what a file has besides its polls does not count.
 _POLLS: Final = 1000
-#: Up to here a spool grows however little is free, as `pattoo_mp.spool.limits` has it.
-_ALWAYS_BYTES: Final = 4 << 20
 #: As `pattoo_mp.spool.salvage.put_aside` names a file: why, and when.
 _ASIDE: Final = re.compile(r"\.([a-z-]+-\d{8}T\d{6}|\d+)")
 _HOUR_S: Final = 3600
@@ -109,7 +108,7 @@ def held(config: Config, room: Room, poll_bytes: float) -> tuple[float, tuple[st
     bytes_a_second = poll_bytes * 1000 / config.interval_ms
     to_limit = max(0, config.spool_max_bytes - room.used_bytes)
     above = room.free_bytes - config.spool_min_free_bytes
-    always = max(0, min(room.free_bytes, _ALWAYS_BYTES - room.used_bytes))
+    always = max(0, min(room.free_bytes, ALWAYS_BYTES - room.used_bytes))
     scarce = _scarce(config, room)
     its_disk = f"{scarce}, and ends it" if scarce else "its disk ends it"
     limits = {

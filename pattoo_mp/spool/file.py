@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pattoo_mp import private
 from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
-from pattoo_mp.spool.hold import hold, is_held
+from pattoo_mp.spool.hold import hold, is_held, lock_of
 from pattoo_mp.spool.rescue import Old, Rescue
 from pattoo_mp.spool.salvage import (
     READ_ERRORS,
@@ -121,7 +121,7 @@ class SpoolFile:
 
     @property
     def _lock_path(self) -> Path:
-        return self._path.with_name(f"{self._path.name}.lock")
+        return lock_of(self._path)
 
     def _go_on(self) -> None:
         self.progressed_at = time.monotonic()

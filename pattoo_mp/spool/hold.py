@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 #: An uploader whose control was killed may still be keeping what it holds.
 _PREDECESSOR_S: Final = 5.0
 _LOOK_S: Final = 0.05
+_NUMBER_BYTES: Final = 20
+
+
+def lock_of(spool: Path) -> Path:
+    """Where the lock of a spool lies."""
+    return spool.with_name(f"{spool.name}.lock")
 
 
 def hold(path: Path) -> int:
@@ -39,6 +45,25 @@ def hold(path: Path) -> int:
     return descriptor
 
 
+def holder(path: Path) -> int | None:
+    """The process that holds the lock on `path`, 0 if it is not known which; None if nobody does.
+
+    Not for the holder itself. There is no other way to ask for a flock(2) than to try: it is a shared one, for a
+    moment, and who starts then tries again.
+    """
+    try:
+        descriptor = private.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _number(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def is_held(descriptor: int, path: Path) -> bool:
     """Whether the lock is still the one that others would find. Raises `OSError`."""
     try:
@@ -54,11 +79,17 @@ def _lock(descriptor: int, path: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= until:
-                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 raise SpoolError(
-                    f"{path}: another agent uses this spool (process {holder or 'unknown'}); "
+                    f"{path}: another agent uses this spool (process "
+                    f"{_number(descriptor) or 'unknown'}); "
                     f"expected one of our own"
                 ) from error
             time.sleep(_LOOK_S)
         else:
             return
+
+
+def _number(descriptor: int) -> int:
+    """What the holder has written into the file; 0 if that is no number."""
+    text = os.pread(descriptor, _NUMBER_BYTES, 0).strip()
+    return int(text) if text.isdigit() else 0

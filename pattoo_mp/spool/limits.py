@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Up to here the spool may grow however full the disk is: less would be no spool at all.
-_ALWAYS_BYTES: Final = 4 << 20
+ALWAYS_BYTES: Final = 4 << 20
 #: How large a journal is at the most, for about as long as a commit takes; see `schema`.
 _JOURNAL_BYTES: Final = 5 << 20
 #: What a new file takes, and what others may take meanwhile.
@@ -49,7 +49,7 @@ class Limits:
 
         On a disk that is nearly full it may be as large as it is, but grow no more.
         """
-        if used_bytes > _ALWAYS_BYTES and _free_bytes(directory) < self.min_free_bytes:
+        if used_bytes > ALWAYS_BYTES and _free_bytes(directory) < self.min_free_bytes:
             return Room(min(used_bytes, self.max_bytes), _DISK_FULL)
         return Room(self.max_bytes, _SPOOL_FULL)
 
@@ -60,10 +60,10 @@ class Limits:
         for it, as polls do on any disk that is full.
         """
         free = _free_bytes(directory)
-        if free < min(old_bytes, _ALWAYS_BYTES) * _SPARE:
+        if free < min(old_bytes, ALWAYS_BYTES) * _SPARE:
             raise OSError(errno.ENOSPC, "no room beside the spool to save it", str(directory))
         # Without room for its journal it could not even forget what was delivered.
-        allowed = max(_ALWAYS_BYTES, free - max(self.min_free_bytes, _JOURNAL_BYTES))
+        allowed = max(ALWAYS_BYTES, free - max(self.min_free_bytes, _JOURNAL_BYTES))
         if allowed < self.max_bytes:
             return Room(allowed, _DISK_FULL)
         return Room(self.max_bytes, _SPOOL_FULL)
