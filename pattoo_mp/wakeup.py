@@ -48,6 +48,11 @@ class Wakeup:
         with contextlib.suppress(OSError):  # full: it is awake already
             self._write.send(b"\0")
 
+    @property
+    def has_signals(self) -> bool:
+        """Whether one has come, though its byte may have come too late to end the last wait."""
+        return bool(self._seen)
+
     def take(self) -> set[signal.Signals]:
         """The signals that came since the last call; those with a chore are dealt with here."""
         with contextlib.suppress(BlockingIOError):

@@ -91,8 +91,9 @@ class Arbiter:
                 readable = self._wait()
                 self._workers.listen(readable)
                 # After that: who signals a whole group has signalled us before a worker could end by
-                # it. Whether its byte was among what is readable does not matter.
-                signals = self._wakeup.take()
+                # it, whether that was what ended the wait or not.
+                is_called = self._wakeup in readable or self._wakeup.has_signals
+                signals = self._wakeup.take() if is_called else set()
                 self._act_on(signals)
                 self._go_on_with_reading()
                 self._workers.replace(any_ended=signal.SIGCHLD in signals)
