@@ -8,11 +8,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.control.limits import STOP_S
 from pattoo_mp.control.ready import READY
 from pattoo_mp.errors import AlreadyRunningError, StartError
 from pattoo_mp.operate.environment import without_managers
-from pattoo_mp.operate.waiting import wait_for
+from pattoo_mp.operate.waiting import STOPPED_S, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 #: From the start to the first poll in the spool: ten seconds to a tick, and a slow name server.
 _START_S: Final = 30.0
-_STOP_GRACE_S: Final = 5.0
 
 
 def own_command() -> list[str]:
@@ -95,7 +93,7 @@ def _detach(agent: Agent, command: list[str], environment: Mapping[str, str]) ->
         reason = _no_poll(agent) if answer is None else ""
         process.terminate()
         try:
-            _, complaint = process.communicate(timeout=STOP_S + _STOP_GRACE_S)
+            _, complaint = process.communicate(timeout=STOPPED_S)
         except subprocess.TimeoutExpired:
             process.kill()
             complaint = b""

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.control.endings import forgive
-from pattoo_mp.control.limits import STOP_S
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.signalling import send
-from pattoo_mp.operate.waiting import wait_for
+from pattoo_mp.operate.waiting import STOPPED_S, wait_for
 
 if TYPE_CHECKING:
     from pattoo_mp.operate.agent import Agent
 
-_STOP_GRACE_S: Final = 5.0
 _KILL_S: Final = 5.0
 
 
@@ -40,7 +38,7 @@ def stop(agent: Agent, *, force: bool) -> bool:
     # What is stopped would not hear.
     asked = signal.SIGKILL if force else signal.SIGTERM
     send(pid, asked, signal.SIGCONT, to_group=True)
-    limit_s = _KILL_S if force else STOP_S + _STOP_GRACE_S
+    limit_s = _KILL_S if force else STOPPED_S
     if not wait_for(lambda: agent.pid != pid and not _group_lives(pid), limit_s):
         raise PattooError(
             f"the agent (process {pid}) did not end within {limit_s:g} s"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.control.limits import STOP_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: For a stop, and for its end to be seen (s).
+STOPPED_S: Final = STOP_S + 5.0
 _LOOK_S: Final = 0.05
 
 
