@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths, private
 from pattoo_mp.config import directories
+from pattoo_mp.spool import limits
 from pattoo_mp.spool.hold import holder, lock_of
 from pattoo_mp.whose import denied
 
@@ -160,5 +161,4 @@ def _look_at_spool(path: Path, *, is_ours: bool) -> Place:
 
 def free_bytes(path: Path) -> int:
     """How much room the disk has on which a file is, or would be made."""
-    disk = os.statvfs(next(parent for parent in path.parents if parent.exists()))
-    return disk.f_bavail * disk.f_frsize
+    return limits.free_bytes(next(parent for parent in path.parents if parent.exists()))

@@ -49,7 +49,7 @@ class Limits:
 
         On a disk that is nearly full it may be as large as it is, but grow no more.
         """
-        if used_bytes > ALWAYS_BYTES and _free_bytes(directory) < self.min_free_bytes:
+        if used_bytes > ALWAYS_BYTES and free_bytes(directory) < self.min_free_bytes:
             return Room(min(used_bytes, self.max_bytes), _DISK_FULL)
         return Room(self.max_bytes, _SPOOL_FULL)
 
@@ -59,7 +59,7 @@ class Limits:
         Raises `OSError` where there is no room for a spool worth the name: then the old one waits
         for it, as polls do on any disk that is full.
         """
-        free = _free_bytes(directory)
+        free = free_bytes(directory)
         if free < min(old_bytes, ALWAYS_BYTES) * _SPARE:
             raise OSError(errno.ENOSPC, "no room beside the spool to save it", str(directory))
         # Without room for its journal it could not even forget what was delivered.
@@ -81,6 +81,7 @@ class Limits:
         return newest_ms - self.max_age_s * 1000
 
 
-def _free_bytes(directory: Path) -> int:
+def free_bytes(directory: Path) -> int:
+    """How much of its disk this user may still fill. Raises `OSError`."""
     disk = os.statvfs(directory)
     return disk.f_bavail * disk.f_frsize
