@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.catalogue import by_interval, names_on
 from pattoo_mp.config import urls
 from pattoo_mp.config.trust import Trust
-from pattoo_mp.spacing import spacing_s
+from pattoo_mp.spacing import commit_s, spacing_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +97,11 @@ class Config:
     def spacing_s(self) -> float:
         """How far apart posts are at the least, in seconds."""
         return spacing_s(self.shortest_s)
+
+    @property
+    def commit_s(self) -> float:
+        """How far apart the commits of the spool are at the least, in seconds."""
+        return commit_s(self.shortest_s)
 
     @property
     def server_urls(self) -> tuple[str, ...]:

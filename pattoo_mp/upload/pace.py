@@ -33,12 +33,15 @@ class Pace:
     """Plans the attempts of one agent. Times are of a monotonic clock, in s.
 
     `offset_s` may change at any time, and counts for what waits already; `spacing_s` too, and counts
-    from the next post on.
+    from the next post on. `least_s` is the spacing of a backlog, and of what was refused.
     """
 
-    def __init__(self, offset_s: float = 0.0, spacing_s: float = LEAST_S) -> None:
+    def __init__(
+        self, offset_s: float = 0.0, spacing_s: float = LEAST_S, least_s: float = LEAST_S
+    ) -> None:
         self.offset_s = offset_s
         self.spacing_s = spacing_s
+        self._least_s = least_s
         self._free_at = _NEVER
         self._came_at = _NEVER
         self._is_first = True
@@ -60,11 +63,10 @@ class Pace:
 
     def tried(self, attempt: Attempt, started: float, ended: float) -> None:
         """Note an attempt: posts are spaced from start to start, and after a failure from its end."""
-        least_s = min(LEAST_S, self.spacing_s)
         if attempt.in_vain:
-            self._free_at = ended + max(least_s, attempt.wait_s)
+            self._free_at = ended + max(self._least_s, attempt.wait_s)
         else:
-            self._free_at = started + (least_s if attempt.more else self.spacing_s)
+            self._free_at = started + (self._least_s if attempt.more else self.spacing_s)
 
     def another_server(self) -> None:
         """Forget how the last attempt ended: it was another's doing."""

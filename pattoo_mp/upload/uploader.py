@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: One commit, and one fsync, a second at most: polls that come faster share theirs.
-_COMMIT_S: Final = 1.0
 #: How long to leave a disk alone that did not take a commit.
 _RETRY_S: Final = 1.0
 #: More than all the bounds of one attempt together: connection, exchange, status page, empty post.
@@ -206,7 +204,7 @@ class Uploader:
 
     def _commit_if_due(self) -> None:
         if self._held and time.monotonic() >= self._commit_at:
-            self._commit_at = time.monotonic() + _COMMIT_S
+            self._commit_at = time.monotonic() + self._config.commit_s
             self._commit()
 
     def _commit_now(self) -> None:
@@ -225,7 +223,7 @@ class Uploader:
         self._tell_storage("")
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
-        self._rest_until = time.monotonic() + rest_s(kept, _COMMIT_S)
+        self._rest_until = time.monotonic() + rest_s(kept, self._config.commit_s)
         used = {poll.layout_id for poll in kept}
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}

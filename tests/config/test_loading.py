@@ -169,7 +169,7 @@ def test_a_post_is_put_off_by_no_more_than_the_shortest_interval(
     ("seconds", "own", "spacing_s"),
     [
         (0.1, {}, 2),
-        (1, {}, 1),
+        (1, {}, 0.9),
         (300, {}, 1),
         (300, {"processor": 0.1}, 2),
         (0.1, {"memory": 300}, 2),

@@ -84,7 +84,7 @@ class Posting(Told):
             self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),
-            pace=Pace(spacing_s=_MOMENT_S),
+            pace=Pace(spacing_s=_MOMENT_S, least_s=_MOMENT_S),
         )
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 
-from pattoo_mp.spacing import spacing_s
+import pytest
+
+from pattoo_mp.spacing import commit_s, spacing_s
 from pattoo_mp.upload.delivery import Attempt
 from pattoo_mp.upload.pace import Pace, offset_s
 
@@ -65,6 +67,34 @@ def test_another_spacing_counts_from_the_next_post_on() -> None:
     pace = Pace(spacing_s=spacing_s(1))
     pace.tried(Attempt(polls=1), 10, 10.5)
     pace.spacing_s = spacing_s(0.1)
-    assert pace.not_before == 11
+    assert pace.not_before == pytest.approx(10.9)
     pace.tried(Attempt(polls=1), 11, 11.5)
     assert pace.not_before == 13
+
+
+@pytest.mark.parametrize("interval_s", [1, 1.05, 1.5])
+def test_a_post_that_came_late_does_not_make_all_later_ones_late(interval_s: float) -> None:
+    """Each is a little earlier after its poll, until it goes at the agent's own moment again."""
+    pace = Pace(0.1, spacing_s(interval_s))
+    pace.something_came(0)
+    started = interval_s - 0.01  # the server took it then, just before the next poll
+    lags = []
+    for number in range(1, 15):
+        pace.tried(Attempt(polls=1), started, started + 0.005)
+        came = number * interval_s
+        if came > started:
+            pace.something_came(came)
+        started = max(came, pace.not_before)
+        lags.append(round(started - came, 6))
+    assert lags == sorted(lags, reverse=True)
+    assert lags[-1] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "expected"), [(0.1, 1), (0.999, 1), (1, 0.9), (1.05, 0.945), (300, 1)]
+)
+def test_polls_that_come_faster_than_once_a_second_share_a_commit(
+    interval_s: float, expected: float
+) -> None:
+    """Others have one each, and soon enough that one that came late does not delay the next."""
+    assert commit_s(interval_s) == pytest.approx(expected)

@@ -56,7 +56,7 @@ class Rig(Told):
             self._servers,
             self.note,
             backoff=Backoff(lambda _, __: MOMENT_S),
-            pace=Pace(spacing_s=MOMENT_S),
+            pace=Pace(spacing_s=MOMENT_S, least_s=MOMENT_S),
         )
         self._thread = threading.Thread(target=self._drain.run, daemon=True)
         self._thread.start()
