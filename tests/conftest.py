@@ -32,7 +32,7 @@ def server() -> Iterator[PattooServer]:
     """A pattoo server that listens."""
     running = PattooServer()
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def elsewhere() -> Iterator[PattooServer]:
     """Another pattoo server that listens."""
     running = PattooServer()
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def decrypting(home: Path, keyrings: Keyrings) -> Iterator[DecryptingServer]:
     """A pattoo server that takes encrypted posts."""
     running = DecryptingServer(keyrings.of_server(home / "server"))
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def main() -> int:
         return verdict(agent, server, samples)
     finally:
         agent.end()
-        server.down()
+        server.close()
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -38,7 +38,7 @@ def secure(authority: Authority) -> Iterator[PattooServer]:
     """A server that speaks TLS."""
     running = PattooServer(authority.server())
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from pattoo_mp.control.supervised import note_supervisor
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
 from pattoo_mp.operate.supervisor import Supervisor
+from tests.support.ports import at, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ def test_a_directory_in_its_place_is_no_supervisord(path: Path) -> None:
 
 def test_a_supervisord_that_is_gone_is_none(path: Path, home: Path) -> None:
     """Its socket is not there any more, or nobody listens at it."""
-    for url in (f"unix://{home}/absent.sock", f"http://127.0.0.1:{_unused_port()}"):
+    for url in (f"unix://{home}/absent.sock", at(free_port())):
         note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
         assert Supervisor.of(path, None) is None
 
@@ -158,8 +159,3 @@ class _Refusing(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
         """Say nothing."""
-
-
-def _unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return int(unused.getsockname()[1])

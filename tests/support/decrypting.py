@@ -71,9 +71,9 @@ class DecryptingServer(PattooServer):
         self.lock = threading.Lock()
         super().__init__()
 
-    def down(self) -> None:
-        """Refuse connections, and leave no process behind."""
-        super().down()
+    def close(self) -> None:
+        """End it, and leave no process behind."""
+        super().close()
         end_gpg_agent(self.home)
 
     def count(self, question: str) -> int:

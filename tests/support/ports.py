@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
+
+_HELD: Final[list[socket.socket]] = []
+
+
+def hold_port() -> socket.socket:
+    """A port that the kernel gives to nobody else as long as this socket is open.
+
+    Who connects is refused; and who is told its number can listen there, as servers ask for it
+    (SO_REUSEADDR, socket(7)).
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
+def number_of(held: socket.socket) -> int:
+    """The port that a socket has."""
+    port: int = held.getsockname()[1]
+    return port
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody uses, and nobody else is given: tests run beside each other."""
+    _HELD.append(hold_port())
+    return number_of(_HELD[-1])
 
 
 def at(port: int) -> str:

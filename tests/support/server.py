@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.listening import Answering, Listening
+from tests.support.ports import hold_port, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,14 +95,15 @@ class PattooServer:
         self.behaviour: Behaviour = well
         self.status_page: Behaviour = well
         self._server: Server | None = None
-        self.port = 0
+        # What is down is to find its port again, and nobody else is to answer there meanwhile.
+        self._place = hold_port()
+        self.port = number_of(self._place)
         self.up()
 
     def up(self) -> None:
         """Begin, or begin again, to listen."""
         self._server = Server(("127.0.0.1", self.port), self.handler)
         self._server.owner = self
-        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def down(self) -> None:
@@ -110,6 +112,11 @@ class PattooServer:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    def close(self) -> None:
+        """End it, and give up its port."""
+        self.down()
+        self._place.close()
 
     def timestamps(self) -> list[int]:
         """All polls that arrived, in the order in which they did."""

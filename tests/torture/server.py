@@ -173,7 +173,7 @@ class FaultyServer(PattooServer):
             server = IllServer(("127.0.0.1", self.port), IllHandler)
             server.owner = server.faulty = self
             server.numbers = {}
-            self._server, self.port = server, server.server_address[1]
+            self._server = server
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
 
     def fall_ill(self, mood: Mood, *, page_too: bool) -> None:

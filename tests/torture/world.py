@@ -95,7 +95,7 @@ class World:
             left = self.agent.processes()
         self.agent.end()
         self.server.recover()
-        self.server.down()
+        self.server.close()
         return left
 
     def remove(self) -> None:

@@ -46,7 +46,7 @@ def moody() -> Iterator[MoodyServer]:
     """A server that takes everything until it is told otherwise."""
     running = MoodyServer()
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def server() -> Iterator[PattooServer]:
     """A server that takes posts."""
     server = PattooServer()
     yield server
-    server.down()
+    server.close()
 
 
 def run(program: str, **environment: str) -> str:

@@ -42,7 +42,7 @@ def secure(authority: Authority) -> Iterator[PattooServer]:
     """A server that speaks TLS."""
     running = PattooServer(authority.server())
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture(params=["http", "https"])
@@ -50,7 +50,7 @@ def target(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Pat
     """A server, once without and once with TLS."""
     running = PattooServer(authority.server() if request.param == "https" else None)
     yield running
-    running.down()
+    running.close()
 
 
 @pytest.fixture

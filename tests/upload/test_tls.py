@@ -54,7 +54,7 @@ def serve() -> Iterator[Serve]:
 
     yield start
     for server in running:
-        server.down()
+        server.close()
 
 
 def transport_to(server: PattooServer, trust: Trust, host: str = "127.0.0.1") -> Transport:

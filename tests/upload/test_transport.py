@@ -14,7 +14,7 @@ import pytest
 from pattoo_mp.config.urls import url
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
-from tests.support.ports import at
+from tests.support.ports import at, free_port
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -327,9 +327,7 @@ def test_a_server_that_says_anything_else_is_not_well(serve: Serve, said: bytes)
 
 def test_a_server_out_of_reach_is_not_well() -> None:
     """Nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    assert not Transport(at(port)).is_well()
+    assert not Transport(at(free_port())).is_well()
 
 
 def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
@@ -399,9 +397,7 @@ def test_a_reset_connection_is_an_error(serve: Serve) -> None:
 
 def test_a_refused_connection_is_an_error() -> None:
     """Nobody listens: the innermost reason is told, not the library's tale of it."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    assert Transport(at(port)).post(AGENT_ID, BODY).error == "Connection refused"
+    assert Transport(at(free_port())).post(AGENT_ID, BODY).error == "Connection refused"
 
 
 def test_a_name_that_is_not_known_is_an_error() -> None:

@@ -140,7 +140,7 @@ def test_two_servers_have_sessions_and_lines_of_their_own(
         assert second.post(AGENT_ID, BODY).delivered
         assert first.post(AGENT_ID, BODY).delivered
     finally:
-        other.down()
+        other.close()
     assert (decrypting.count("POST validation"), other.count("POST validation")) == (1, 1)
     assert (len(decrypting.posts), len(other.posts)) == (2, 1)
     assert len(known_servers(keyring).splitlines()) == 2
