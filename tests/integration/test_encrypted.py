@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from itertools import pairwise
@@ -56,7 +57,10 @@ def assert_each_once_in_order(agent: Agent, server: PattooServer) -> None:
 
 def gpg_processes(home: Path) -> list[str]:
     """What runs of gpg for an agent; the dead that nobody waits for have no command line."""
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends while we look
+            lines.append(path.read_bytes())
     ours = os.fsencode(home / "daemon")
     return [line.decode() for line in lines if b"gpg" in line and ours in line]
 
