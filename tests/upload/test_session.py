@@ -318,7 +318,9 @@ def test_an_exchange_by_a_proxy_that_hangs_is_bounded_in_time(
         proxy = at(deaf.getsockname()[1])
         for url in (at(server.port), url_of(secure)):
             transport = Transport(url, Trust(authority.file), proxy, exchange_s=0.3)
-            assert transport.post(AGENT_ID, BODY).error == "no whole answer within 0.3 s"
+            outcome = transport.post(AGENT_ID, BODY)
+            # Ours, or the library's limit for a connection, which is as long here: whichever wakes first.
+            assert outcome.fault is Fault.LATE, outcome.error
 
 
 def test_a_400_of_a_proxy_that_wants_tls_otherwise_is_read(server: PattooServer) -> None:

@@ -462,9 +462,12 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, talk: Talk) -> None:
 def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
     """The limit holds while sending, too."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
+        began = time.monotonic()
         transport = Transport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
         outcome = transport.post(AGENT_ID, b"x" * (64 << 20))
-    assert outcome.error == "no whole answer within 0.5 s"
+    # Ours, or the library's limit for what is sent, which is as long here: whichever wakes first.
+    assert outcome.fault is Fault.LATE, outcome.error
+    assert time.monotonic() - began < DEADLINE_S
 
 
 def test_half_of_ok_is_not_delivered_when_the_time_is_up(serve: Serve) -> None:
