@@ -89,7 +89,10 @@ class Uploader:
             pace=Pace(offset_s(agent_id, config.jitter_s), config.spacing_s),
         )
         self._held: list[tuple[int, Poll]] = []
+        #: Those of the last polls that were kept, and of what is held.
         self._layouts: dict[str, bytes] = {}
+        #: Those whose first poll has not come yet: the two are messages of their own.
+        self._announced: set[str] = set()
         self._book = ""
         self._reporting = Lock()
         self._commit_at = 0.0
@@ -160,8 +163,10 @@ class Uploader:
         match message:
             case [Kind.LAYOUT, identifier, packed]:
                 self._layouts[identifier] = packed
+                self._announced.add(identifier)
             case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
                 self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
+                self._announced.discard(layout_id)
             case [Kind.BOOK, book]:
                 self._book = book
             case [Kind.CLOSE]:
@@ -224,7 +229,7 @@ class Uploader:
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
         self._rest_until = time.monotonic() + rest_s(kept, self._config.commit_s)
-        used = {poll.layout_id for poll in kept}
+        used = self._announced | {poll.layout_id for poll in kept}
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
         self._drain.wake()

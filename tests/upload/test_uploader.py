@@ -249,6 +249,19 @@ def test_a_layout_that_comes_back_is_kept_again(start: Start, server: PattooServ
     assert server.timestamps() == [1, 2, 3]
 
 
+def test_a_layout_that_is_told_just_before_a_commit_is_there_for_its_polls(start: Start) -> None:
+    """It is a message of its own, and control does not send it once more for the next poll."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    for number, layout in enumerate((LAYOUT, OTHER, OTHER), 2):
+        one = poll(number, layout)
+        uploader.link.send(Kind.POLL, number, one.layout_id, one.timestamp_ms, one.packed)
+        if number == 2:
+            uploader.link.send(Kind.LAYOUT, OTHER.identifier, OTHER.packed)
+        uploader.wait_to_hear(Kind.KEPT, number)
+
+
 def test_a_message_that_nobody_understands_does_no_harm(start: Start) -> None:
     """It is passed over, and the next one is heard."""
     uploader = start(NOWHERE)
