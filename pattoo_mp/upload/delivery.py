@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.plural import counted
@@ -44,7 +45,8 @@ class Attempt:
 
     The one is what the server is at fault for, or the way to it, of the kind `fault`; the other what
     this host is.
-    `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold.
+    `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold,
+    which had taken `polled_in_s` to poll.
     After a failure the next attempt comes after `wait_s` at the least.
     """
 
@@ -52,6 +54,7 @@ class Attempt:
     polls: int = 0
     bytes_sent: int = 0
     more: bool = False
+    polled_in_s: float = inf
     wait_s: float = 0.0
     trouble: str = ""
     fault: Fault = Fault.UNREACHABLE
@@ -102,7 +105,7 @@ class Delivery:
         polls = post.taken()
         self._backoff.succeeded()
         source.window.taken()
-        return Attempt("", polls, len(post.body), more)
+        return Attempt("", polls, len(post.body), more, post.polled_in_s)
 
     def _not_taken(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         match outcome.fault:

@@ -1,7 +1,8 @@
 """When the next post may be tried: pure, and the same for a real agent and a simulated one.
 
 Posts are spaced, so polls that come faster share one, and those that come more slowly have one each. A
-backlog goes as fast as the server answers, and once a second at most.
+backlog goes as fast as the server answers, and once a second at most; but where a second brings more
+than half of what a post may hold, so often that it goes at least twice as fast as it came.
 
 All agents of a site poll at the same moment, since ticks are multiples of the interval on the wall
 clock. If all posted at once, a server that takes some hundred posts a second would let the last of
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _DIGEST_RANGE: Final = 2**64
 _NEVER: Final = float("-inf")
+#: So many times as fast as it came goes a backlog at the least, if the server takes it.
+_HASTE: Final = 2
 
 
 def offset_s(agent_id: str, jitter_s: float) -> float:
@@ -66,7 +69,12 @@ class Pace:
         if attempt.in_vain:
             self._free_at = ended + max(self._least_s, attempt.wait_s)
         else:
-            self._free_at = started + (self._least_s if attempt.more else self.spacing_s)
+            self._free_at = started + self._spacing_s(attempt)
+
+    def _spacing_s(self, attempt: Attempt) -> float:
+        if not attempt.more:
+            return self.spacing_s
+        return min(self._least_s, self.spacing_s, attempt.polled_in_s / _HASTE)
 
     def another_server(self) -> None:
         """Forget how the last attempt ended: it was another's doing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ class Post:
     """One body for the server, and what to do when its fate is known.
 
     `head` names the oldest poll in it, for a log; `taken` forgets what the server has, and
-    returns how many of the spool's polls that were; `set_aside` moves a post of one poll away.
+    returns how many of the spool's polls that were; `set_aside` moves a post of one poll away. It
+    took `polled_in_s` to poll what is in it, as far as that is known.
     """
 
     agent_id: str
@@ -26,6 +28,7 @@ class Post:
     head: str
     taken: Callable[[], int]
     set_aside: Callable[[str], None]
+    polled_in_s: float = inf
 
 
 class Source(Protocol):

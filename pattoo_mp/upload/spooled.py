@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.upload.batch import POLLS, first_post
@@ -13,12 +13,18 @@ from pattoo_mp.upload.window import Window
 from pattoo_mp.wire.encode import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pattoo_mp.model import Layout
     from pattoo_mp.spool.store import Spooled
     from pattoo_mp.upload.outbox import Outbox
 
 _LOG = logging.getLogger(__name__)
+
+#: So many polls are read for the first post.
+_FIRST_READ: Final = 100
+#: Fewer are not worth the saving: so many of 8,000 series are 1 MB.
+_LEAST_READ: Final = 20
 
 
 class SpooledPosts:
@@ -28,6 +34,7 @@ class SpooledPosts:
         self._outbox = outbox
         self._envelope_ms = envelope_ms
         self.window = Window()
+        self._read = _FIRST_READ
 
     @property
     def waiting(self) -> int:
@@ -41,7 +48,9 @@ class SpooledPosts:
         changes rarely. So nothing is set aside before that.
         """
         try:
-            polls = first_post(self._outbox.oldest(self.window.polls), self._outbox.layout)
+            polls = first_post(self._outbox.oldest(self._most()), self._outbox.layout)
+            # Of large polls few fit, and all that were read are in memory.
+            self._read = max(_LEAST_READ, 2 * len(polls))
             return self._post(polls) if polls else None
         except WireError as error:
             if not self._outbox.has_layouts:
@@ -50,6 +59,9 @@ class SpooledPosts:
                 # Damage was found, and another file is in the place of the one that was read.
                 raise OSError(f"its polls have changed: {error}") from error
             return None
+
+    def _most(self) -> int:
+        return min(self.window.polls, self._read)
 
     def _post(self, polls: list[Spooled]) -> Post:
         layouts = {s.poll.layout_id: self._outbox.layout(s.poll.layout_id) for s in polls}
@@ -62,6 +74,7 @@ class SpooledPosts:
             head=f"the poll of {first.poll.timestamp_ms} ms (number {first.id})",
             taken=partial(self._outbox.sent, polls[-1].id, len(polls)),
             set_aside=partial(self._outbox.set_aside, first.id),
+            polled_in_s=_polled_in_s(layouts, polls),
         )
 
     def _set_aside_unreadable(self) -> int:
@@ -76,3 +89,10 @@ class SpooledPosts:
                 self._outbox.set_aside(spooled.id, str(error))
                 moved += 1
         return moved
+
+
+def _polled_in_s(layouts: Mapping[str, Layout], polls: Sequence[Spooled]) -> float:
+    """The time from the first poll to the one that comes after the last."""
+    first, last = polls[0].poll, polls[-1].poll
+    interval_ms = layouts[last.layout_id].interval_ms
+    return (max(0, last.timestamp_ms - first.timestamp_ms) + interval_ms) / 1000

@@ -62,6 +62,19 @@ def test_a_backlog_goes_once_a_second_however_far_apart_posts_are_otherwise() ->
     assert pace.not_before == 15
 
 
+@pytest.mark.parametrize(
+    ("interval_s", "polled_in_s", "after_s"),
+    [(0.1, 1.0, 0.5), (1, 1.0, 0.5), (1, 1.9, 0.9), (300, 300, 1), (0.1, 10, 1)],
+)
+def test_a_backlog_goes_at_least_twice_as_fast_as_it_came(
+    interval_s: float, polled_in_s: float, after_s: float
+) -> None:
+    """Else a host whose polls fill a post in a second would never catch up."""
+    pace = Pace(spacing_s=spacing_s(interval_s))
+    pace.tried(Attempt(polls=10, more=True, polled_in_s=polled_in_s), 10, 10.01)
+    assert pace.not_before == pytest.approx(10 + after_s)
+
+
 def test_another_spacing_counts_from_the_next_post_on() -> None:
     """It follows the interval, which a reload may change."""
     pace = Pace(spacing_s=spacing_s(1))
