@@ -92,6 +92,19 @@ def test_a_sound_spool_tells_as_its_polls_are_counted(home: Path) -> None:
     spool.close()
 
 
+def test_who_is_told_may_end_it_while_polls_are_counted(home: Path) -> None:
+    """Control is gone, say: that is no fault of the spool, and comes out as what it is."""
+    path = home / "spool.sqlite"
+    spool = Spool(path)
+    fill(spool, 1, 50_000)
+    spool.close()
+    with pytest.raises(LookupError):
+        Spool(path, progress=Calls(broken_at=2))
+    spool = Spool(path)
+    assert spool.waiting == 50_000
+    spool.close()
+
+
 def test_a_rescue_that_is_given_up_in_between_leaves_the_spool_as_it_is(path: Path) -> None:
     """Its next one begins anew."""
     damage(path)
