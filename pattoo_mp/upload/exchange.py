@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pattoo_mp.upload.answer import FailedError, Outcome
+from pattoo_mp.upload.connect import connect
 from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
@@ -70,8 +71,16 @@ class Guard:
         """Whether the exchange was cut off, or will be as soon as it begins."""
         return self._expired or self._closed
 
+    @property
+    def left_s(self) -> float:
+        """How long the exchange that goes on may take yet; 0 if it is to end."""
+        with self._lock:
+            if self._due is None or self.cut:
+                return 0.0
+            return max(0.0, self._due - time.monotonic())
+
     def connecting(self, sock: socket.socket) -> None:
-        """Take note of a socket that is connected, and that TLS may take over next.
+        """Take note of a socket that is to be connected, and that TLS may take over next.
 
         What is taken over can be cut off by another descriptor of it alone.
         """
@@ -101,11 +110,11 @@ class Guard:
         self._is_watched = True
 
     def _watch(self) -> None:
-        while (left := self._left_s()) is not None:
+        while (left := self._look_s()) is not None:
             time.sleep(left)
 
-    def _left_s(self) -> float | None:
-        """How long the exchange that goes on has yet; none if there is none, or its time is up."""
+    def _look_s(self) -> float | None:
+        """In how long to look again; none if nothing goes on, or its time is up: then it is cut off."""
         with self._lock:
             left = 0.0 if self._due is None else self._due - time.monotonic()
             if left > 0:
@@ -136,7 +145,7 @@ class Guard:
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Connects as `requests` does and shows each socket to a guard.
+    """Exchanges as `requests` does and shows each socket to a guard.
 
     `context` is for TLS, and has all that vouches for a server and for us; none without TLS. A
     proxy, and it alone, gets the header `proxy_authorization`.
@@ -177,7 +186,7 @@ def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            sock = super()._new_conn()
+            sock = connect(self, guard)
             guard.connected(sock)
             return sock
 
@@ -189,9 +198,7 @@ def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
 
     class Encrypted(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            sock = super()._new_conn()
-            guard.connecting(sock)
-            return sock
+            return connect(self, guard)
 
         def connect(self) -> None:
             try:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "StatusPage", "Transport"]
 
-_CONNECT_S: Final = 10.0
 #: Longer than a loaded server takes, and short enough that a hung one is tried again soon.
 _EXCHANGE_S: Final = 30.0
+#: So much longer the library would wait: the guard's limit comes first, and one fault has one reason.
+_LATER_S: Final = 10.0
 #: All that a network, a server, the libraries between and our own files may do.
 _FAILURES: Final = (
     requests.RequestException,
@@ -125,8 +126,7 @@ class Transport:
                 method,
                 url,
                 data=body,
-                # The guard's limit comes first: one fault has one reason.
-                timeout=(min(_CONNECT_S, self._exchange_s), self._exchange_s + _CONNECT_S),
+                timeout=self._exchange_s + _LATER_S,
                 allow_redirects=False,
                 stream=True,
             ) as response:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.urls import url
+from pattoo_mp.upload.connect import ADDRESS_S
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.ports import at, free_port
@@ -465,9 +466,57 @@ def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
         began = time.monotonic()
         transport = Transport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
         outcome = transport.post(AGENT_ID, b"x" * (64 << 20))
-    # Ours, or the library's limit for what is sent, which is as long here: whichever wakes first.
-    assert outcome.fault is Fault.LATE, outcome.error
+    assert outcome == Outcome("no whole answer within 0.5 s", Fault.LATE)
     assert time.monotonic() - began < DEADLINE_S
+
+
+@pytest.fixture
+def dropping() -> Iterator[int]:
+    """The port of a server that is behind a firewall, for who connects: its queue is full."""
+    with contextlib.ExitStack() as open_ones:
+        full = open_ones.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = open_ones.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, *ports: int) -> str:
+    """A URL whose name has an address for each of these ports, in this order; no resolver has one."""
+    kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+    found = [(*kind, ("127.0.0.1", port)) for port in ports]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    return "http://many.invalid"
+
+
+def test_many_addresses_that_drop_are_bounded_in_time(
+    monkeypatch: pytest.MonkeyPatch, dropping: int
+) -> None:
+    """The limit is that of all of them together, and not of each."""
+    many = resolve(monkeypatch, *[dropping] * 40)
+    began = time.monotonic()
+    assert Transport(many, exchange_s=SHORT_S).post(AGENT_ID, BODY).fault is Fault.LATE
+    assert time.monotonic() - began < 40 * SHORT_S / 2
+
+
+def test_an_address_that_drops_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve, dropping: int
+) -> None:
+    """A name with an address of IPv6 that leads nowhere, say; it had all of a short limit."""
+    two = resolve(monkeypatch, dropping, serve(saying(TAKEN)).port)
+    assert Transport(two, exchange_s=3 * SHORT_S).post(AGENT_ID, BODY).delivered
+
+
+def test_an_address_that_refuses_is_followed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
+    """At once; and if none takes us the last one's word is told."""
+    server, nobody = serve(saying(TAKEN)), free_port()
+    both = resolve(monkeypatch, nobody, server.port)
+    assert Transport(both, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).delivered
+    none = resolve(monkeypatch, nobody, nobody)
+    assert Transport(none, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).error == "Connection refused"
 
 
 def test_half_of_ok_is_not_delivered_when_the_time_is_up(serve: Serve) -> None:
@@ -513,6 +562,30 @@ def test_close_ends_a_hanging_post(serve: Serve) -> None:
     posting.join(DEADLINE_S)
     assert not posting.is_alive()
     assert not outcomes[0].delivered
+
+
+def test_close_ends_a_post_that_is_connecting(
+    monkeypatch: pytest.MonkeyPatch, dropping: int
+) -> None:
+    """No address is waited for any more, and no further one is tried."""
+    transport = Transport(resolve(monkeypatch, dropping, dropping), exchange_s=600)
+    connecting = threading.Event()
+    connect = socket.socket.connect
+
+    def noted(sock: socket.socket, address: tuple[str, int]) -> None:
+        connecting.set()
+        connect(sock, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    posting = threading.Thread(target=transport.post, args=(AGENT_ID, BODY))
+    posting.start()
+    assert connecting.wait(DEADLINE_S)
+
+    def is_over() -> bool:
+        transport.close()  # again, where it came a moment before the connection was begun
+        return not posting.is_alive()
+
+    wait_for(is_over, ADDRESS_S / 2, "the end of the post")
 
 
 def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
