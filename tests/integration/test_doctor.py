@@ -199,7 +199,7 @@ def test_a_pid_file_that_is_closed_to_the_agents_user_is_trouble(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
     """It is not taken for a stranger, and not told to ask as itself."""
-    agent = make_agent(port=server.port)
+    agent = make_agent(port=server.port, interval=300)  # no pace that a busy host cannot keep
     agent.home.chmod(0o755)
     for name in ("daemon", "cache", "log", "daemon/pid"):
         (agent.home / name).mkdir()
