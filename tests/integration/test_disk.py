@@ -85,9 +85,7 @@ def test_a_disk_that_is_full_at_the_start_stops_no_poll(
     """Under a supervisor: nothing of the spool can be made, and polls wait until it can."""
     filler = fill(small_disk)
     agent = make_agent(port=server.port)
-    with subprocess.Popen(
-        [*agent.command, "--foreground"], env=agent.env(), stderr=subprocess.DEVNULL
-    ) as running:
+    with agent.foreground(stderr=subprocess.DEVNULL) as running:
         wait_for(lambda: agent.pid == running.pid, 60, "an agent")
         wait_for(lambda: in_trouble(agent), 60, "the trouble")
         uploader = agent.worker("uploader")

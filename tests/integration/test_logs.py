@@ -184,10 +184,9 @@ def test_what_is_in_the_way_of_a_start_is_told_once_in_the_log_and_once_on_stder
 @contextlib.contextmanager
 def foreground(agent: Agent, stderr: int, **environment: str) -> Iterator[None]:
     """The agent as a supervisor runs it, its stderr ours; ended in order."""
-    with subprocess.Popen(
-        [*agent.command, "--foreground"],
-        env=agent.env() | environment, stderr=stderr, start_new_session=True,
-    ) as process:  # fmt: skip
+    with agent.foreground(
+        env=agent.env() | environment, stderr=stderr, start_new_session=True
+    ) as process:
         os.close(stderr)
         yield
         process.terminate()

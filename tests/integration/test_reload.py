@@ -300,9 +300,9 @@ def test_a_reload_meets_a_kill(make_agent: MakeAgent, server: PattooServer, vict
 def test_a_reload_in_a_start_is_not_lost(make_agent: MakeAgent) -> None:
     """SIGHUP as soon as there is a control process: it starts, and has read its files again."""
     agent = make_agent()
-    with subprocess.Popen(
-        [*agent.command, "--foreground"], env=agent.env(), start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    with agent.foreground(
+        start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as control:  # fmt: skip
         wait_for(lambda: agent.pid == control.pid, what="its lock")
         control.send_signal(signal.SIGHUP)

@@ -376,10 +376,9 @@ def test_an_agent_outlives_a_start_that_was_given_up(make_agent: MakeAgent) -> N
     """Ctrl-C, or a connection that is gone, before polls flow: it polls, and can be stopped."""
     agent = make_agent()
     told, tell = os.pipe()
-    with subprocess.Popen(
-        [*agent.command, "--foreground", "--ready-fd", str(tell)], env=agent.env(),
-        start_new_session=True, pass_fds=[tell], stderr=subprocess.PIPE, text=True,
-    ) as control:  # fmt: skip
+    with agent.foreground(
+        "--ready-fd", str(tell), start_new_session=True, pass_fds=[tell], stderr=subprocess.PIPE
+    ) as control:
         os.close(tell)
         os.close(told)
         wait_for(lambda: agent.pid, what="its lock")

@@ -10,12 +10,15 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.control.door import ask
 from pattoo_mp.control.endings import cut_short
 from pattoo_mp.control.pidlock import holder
 from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = ROOT / "bin" / "pattoo_agent_os_autonomousd.py"
@@ -106,6 +109,16 @@ class Agent:
         """Start it, in the background; fails the test if it does not come up."""
         done = self.run("--start")
         assert done.returncode == 0, done.stderr + self.log
+
+    @contextlib.contextmanager
+    def foreground(self, *words: str, **more: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401 - what Popen takes
+        """Its control process, as a supervisor starts it; ended in any case: who leaves waits for it."""
+        command = [*self.command, "--foreground", *words]
+        with subprocess.Popen(command, text=True, **{"env": self.env(), **more}) as control:
+            try:
+                yield control
+            finally:
+                control.kill()
 
     def stop(self) -> None:
         """Stop it in order."""
