@@ -219,7 +219,8 @@ def test_a_worker_that_begins_while_the_files_are_read_holds_nothing_of_that(
         agent.signal("collector", "SIGKILL")
         wait_for(lambda: agent.worker("collector") not in {0, before}, what="another collector")
         wait_for_polls(agent, 2)
-        assert open_in(agent.worker("collector")) == held
+        # In the middle of a poll it has files of /proc open, too.
+        wait_for(lambda: open_in(agent.worker("collector")) <= held, what="no more than that")
 
 
 def test_a_setting_that_needs_a_restart_is_refused_with_all_the_others(
@@ -273,7 +274,8 @@ def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent) -> N
         os.killpg(agent.pid or 0, signal.SIGHUP)
     wait_for(lambda: agent.status()["interval_ms"] == 200, what="the new interval")
     wait_for_polls(agent)
-    assert sorted(agent.processes()) == before
+    # Who reads the files once more may have one open.
+    wait_for(lambda: sorted(agent.processes()) == before, what="the same processes")
     status = agent.status()
     assert 1 <= status["reload"]["number"] <= 50
     assert (status["missed"], status["polls"]["unaccounted"]) == ({}, 0)
@@ -318,8 +320,14 @@ def test_a_worker_that_is_late_is_named(make_agent: MakeAgent) -> None:
     agent.start()
     set_interval(agent, 0.2)
     agent.signal("collector", "SIGSTOP")
-    with pytest.raises(PattooError, match="the collector does not go by them yet"):
-        reload(Asked(agent.home / "daemon"), agent.pid or 0, within_s=0.5)
+
+    def complaint() -> str:
+        with pytest.raises(PattooError) as caught:
+            reload(Asked(agent.home / "daemon"), agent.pid or 0, within_s=0.5)
+        return str(caught.value)
+
+    # Whoever reads the files may need longer than that on a busy host.
+    wait_for(lambda: "but the collector does not go by them yet" in complaint(), what="its name")
     assert agent.status()["reload"]["waiting_for"] == ["collector"]
     agent.signal("collector", "SIGCONT")
     wait_for(lambda: not agent.status()["reload"]["waiting_for"], what="the collector")
