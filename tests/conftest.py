@@ -14,6 +14,7 @@ from tests.support.agent import Agent
 from tests.support.decrypting import DecryptingServer
 from tests.support.keyrings import Keyrings
 from tests.support.server import PattooServer
+from tests.support.standstill import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +60,13 @@ def decrypting(home: Path, keyrings: Keyrings) -> Iterator[DecryptingServer]:
     running = DecryptingServer(keyrings.of_server(home / "server"))
     yield running
     running.close()
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """Our host, which may stand still."""
+    with Host() as looked_at:
+        yield looked_at
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.agent import Agent
     from tests.support.server import PattooServer
+    from tests.support.standstill import Host
 
     MakeAgent = Callable[..., Agent]
 
@@ -45,20 +46,20 @@ def in_trouble(agent: Agent) -> bool:
     return "spool" in agent.status()["workers"]["uploader"]["troubles"]
 
 
-def assert_recovered(agent: Agent, server: PattooServer) -> None:
+def assert_recovered(agent: Agent, server: PattooServer, host: Host) -> None:
     """Assert that all polls arrive, none is missing, and the ledger closes."""
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: len(set(server.timestamps())) >= polled, 60, "all polls")
-    assert_unbroken(sorted(set(server.timestamps())), 100)
+    arrived = sorted(set(server.timestamps()))
     wait_for(lambda: not in_trouble(agent), what="the word for that")
     status = agent.status()
-    assert status["missed"] == {}
+    assert_unbroken(arrived, 100, host.assert_none_missed(status))
     assert status["polls"]["dropped"] == {}
     assert status["polls"]["unaccounted"] == 0
 
 
 def test_a_full_disk_stops_no_poll(
-    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
     """With no room polls wait in the channel, and it is said; with room again all arrive."""
     agent = make_agent(port=server.port)
@@ -76,11 +77,11 @@ def test_a_full_disk_stops_no_poll(
     assert "in memory would be lost; expected room on the disk" in refused.stderr
     assert agent.pid == control
     filler.unlink()
-    assert_recovered(agent, server)
+    assert_recovered(agent, server, host)
 
 
 def test_a_disk_that_is_full_at_the_start_stops_no_poll(
-    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
     """Under a supervisor: nothing of the spool can be made, and polls wait until it can."""
     filler = fill(small_disk)
@@ -92,13 +93,13 @@ def test_a_disk_that_is_full_at_the_start_stops_no_poll(
         before = agent.status()["polls"]["polled"]
         wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
         filler.unlink()
-        assert_recovered(agent, server)
+        assert_recovered(agent, server, host)
         assert agent.worker("uploader") == uploader
         agent.stop()
 
 
 def test_what_is_on_a_full_disk_is_sent_and_the_server_is_not_to_blame(
-    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
     """It is back while the disk is full: it gets what the spool has, once; it is noted later."""
     server.down()
@@ -122,11 +123,11 @@ def test_what_is_on_a_full_disk_is_sent_and_the_server_is_not_to_blame(
     assert codes == ["spool_takes_nothing"]
     assert len(server.timestamps()) == len(set(server.timestamps()))
     filler.unlink()
-    assert_recovered(agent, server)
+    assert_recovered(agent, server, host)
 
 
 def test_a_read_only_disk_stops_no_poll(
-    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
     """The same for a file system that was remounted read-only after an error."""
     agent = make_agent(port=server.port)
@@ -149,7 +150,7 @@ def test_a_read_only_disk_stops_no_poll(
     before = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    assert_recovered(agent, server)
+    assert_recovered(agent, server, host)
 
 
 def test_an_agent_starts_without_room_for_its_number(
@@ -171,7 +172,7 @@ def test_an_agent_starts_without_room_for_its_number(
 
 
 def test_a_sync_of_five_seconds_delays_no_poll(
-    make_agent: MakeAgent, server: PattooServer, home: Path
+    make_agent: MakeAgent, server: PattooServer, home: Path, host: Host
 ) -> None:
     """While each commit takes 5 s, ticks go on as if nothing were; then all arrives."""
     flag = home / "slow"
@@ -183,6 +184,6 @@ def test_a_sync_of_five_seconds_delays_no_poll(
     before = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["in_channel"] > 30, what="a channel that fills")
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 60, what="more polls")
-    assert agent.status()["missed"] == {}
+    host.assert_none_missed(agent.status())
     flag.unlink()
-    assert_recovered(agent, server)
+    assert_recovered(agent, server, host)

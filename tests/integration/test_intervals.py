@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from itertools import pairwise
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.control.track import ticks_between
-from pattoo_mp.spool.store import Spool
 from tests.support.agent import NAME
-from tests.support.arrived import assert_every_tick_is_there, kept, sent
+from tests.support.arrived import assert_every_tick_is_there, book, kept, sent
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.agent import Agent
     from tests.support.arrived import Sent
     from tests.support.server import PattooServer
+    from tests.support.standstill import Host
 
     MakeAgent = Callable[..., Agent]
 
@@ -66,7 +65,9 @@ def assert_times_never_go_back(polls: list[Sent]) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_every_tick_of_every_group_is_there(make_agent: MakeAgent, server: PattooServer) -> None:
+def test_every_tick_of_every_group_is_there(
+    make_agent: MakeAgent, server: PattooServer, host: Host
+) -> None:
     """In order, in posts that hold polls of several groups; the account closes."""
     agent = in_three_groups(make_agent, server)
     wait_for_polls(server, 2000, 2)
@@ -74,10 +75,11 @@ def test_every_tick_of_every_group_is_there(make_agent: MakeAgent, server: Patto
     title = agent.run("--status").stdout
     agent.stop()
     polls = [*sent(server), *kept(agent)]
+    gaps = host.assert_none_missed(book(agent))
     for interval_ms in INTERVALS_MS:
-        assert_every_tick_is_there(of_group(polls, interval_ms))
+        assert_every_tick_is_there(of_group(polls, interval_ms), gaps)
     assert_times_never_go_back(polls)
-    assert (status["missed"], status["polls"]["unaccounted"]) == ({}, 0)
+    assert status["polls"]["unaccounted"] == 0
     assert (status["interval_ms"], status["intervals_ms"]) == (100, list(INTERVALS_MS))
     assert ", every 0.1 s, 0.5 s, 2 s" in title
     intervals = [
@@ -111,24 +113,15 @@ def test_kills_and_a_restart_miss_what_the_ledger_says_and_nothing_else(
         for interval_ms in INTERVALS_MS
         for (before, _), (after, _) in pairwise(of_group(polls, interval_ms))
     )
-    assert absent == sum(missed(agent).values())
-    assert set(missed(agent)) <= {"the collector was down", "the agent was down", "late"}
-    assert "the agent was down" in missed(agent)
-
-
-def missed(agent: Agent) -> dict[str, int]:
-    """The ticks that a stopped agent's book says were missed, by reason."""
-    spool = Spool(agent.spool)
-    try:
-        found: dict[str, int] = json.loads(spool.state.book)["missed"]
-    finally:
-        spool.close()
-    return found
+    missed = book(agent)["missed"]
+    assert absent == sum(missed.values())
+    assert set(missed) <= {"the collector was down", "the agent was down", "late"}
+    assert "the agent was down" in missed
 
 
 @pytest.mark.timeout(120)
 def test_a_family_moves_to_other_intervals_and_back_without_a_missed_tick(
-    make_agent: MakeAgent, server: PattooServer
+    make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
     """Into a new group, into one that is there, and back, with a reload each: all ticks are there."""
     agent = make_agent(port=server.port)
@@ -144,15 +137,16 @@ def test_a_family_moves_to_other_intervals_and_back_without_a_missed_tick(
             polled = agent.status()["polls"]["polled"]
             wait_for(lambda p=polled: agent.status()["polls"]["polled"] > p + 8, what="polls")  # type: ignore[misc]
     status = agent.status()
-    assert (status["missed"], status["polls"]["unaccounted"]) == ({}, 0)
+    assert status["polls"]["unaccounted"] == 0
     assert status["intervals_ms"] == [100, 500]
     agent.stop()
+    gaps = host.assert_none_missed(book(agent))
     moving = [*sent(server, "memory_total"), *kept(agent, "memory_total")]
     moves = [(old, new) for (_, old), (_, new) in pairwise(moving) if old != new]
     assert moves == [(100, 200), (200, 500), (500, 100)] * 3
-    assert_every_tick_is_there(moving)
+    assert_every_tick_is_there(moving, gaps)
     polls = [*sent(server), *kept(agent)]
     for interval_ms in (100, 500):
-        assert_every_tick_is_there(of_group(polls, interval_ms))
+        assert_every_tick_is_there(of_group(polls, interval_ms), gaps)
     assert_times_never_go_back(polls)
     assert "The interval of memory was 0.1 s and is 0.2 s." in agent.log

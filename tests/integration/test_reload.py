@@ -15,7 +15,7 @@ from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent as Asked
 from pattoo_mp.operate.reloading import reload
 from tests.support.agent import NAME
-from tests.support.arrived import assert_every_tick_is_there, kept, sent
+from tests.support.arrived import assert_every_tick_is_there, book, kept, sent
 from tests.support.hanging import file_hangs
 from tests.support.waiting import wait_for
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.agent import Agent
     from tests.support.server import PattooServer
+    from tests.support.standstill import Host
 
     MakeAgent = Callable[..., Agent]
 
@@ -70,7 +71,7 @@ def sizes(server: PattooServer, interval_ms: int) -> list[int]:
 
 @pytest.mark.timeout(120)
 def test_twenty_reloads_there_and_back_cost_no_tick(
-    make_agent: MakeAgent, server: PattooServer
+    make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
     """From 0.1 s to 0.2 s and back, twenty times: every tick of the schedule in force is there."""
     agent = make_agent(port=server.port)
@@ -87,12 +88,11 @@ def test_twenty_reloads_there_and_back_cost_no_tick(
         wait_for_polls(agent)
     status = agent.status()
     assert sorted(agent.processes()) == workers
-    assert (status["missed"], status["polls"]["dropped"]) == ({}, {})
-    assert status["polls"]["unaccounted"] == 0
+    assert (status["polls"]["dropped"], status["polls"]["unaccounted"]) == ({}, 0)
     agent.stop()
     polls = [*sent(server), *kept(agent)]
     assert sum(old != new for (_, old), (_, new) in pairwise(polls)) == 40
-    assert_every_tick_is_there(polls)
+    assert_every_tick_is_there(polls, host.assert_none_missed(book(agent)))
 
 
 def test_the_spacing_of_posts_follows_the_interval(
@@ -110,7 +110,7 @@ def test_the_spacing_of_posts_follows_the_interval(
 
 
 def test_each_setting_is_gone_by_at_once(
-    make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer
+    make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer, host: Host
 ) -> None:
     """Server, interval, log level and titles, in one reload; the polls go on in the new place."""
     agent = make_agent(port=server.port)
@@ -131,7 +131,8 @@ def test_each_setting_is_gone_by_at_once(
         f"{NAME}: uploader to 127.0.0.1 port {elsewhere.port}",
     }
     assert agent.status()["posts"]["server"].startswith(f"http://127.0.0.1:{elsewhere.port}/")
-    assert_every_tick_is_there([*sent(server), *sent(elsewhere)])
+    polls = [*sent(server), *sent(elsewhere)]
+    assert_every_tick_is_there(polls, host.assert_none_missed(agent.status()))
     assert "steps of the newest interval" in agent.log
 
 
@@ -168,7 +169,7 @@ def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
 
 
 def test_files_that_hang_are_refused_and_cost_no_tick(
-    make_agent: MakeAgent, server: PattooServer
+    make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
     """Control answers meanwhile; their reader is given up, and nothing of it is left."""
     agent = make_agent(port=server.port)
@@ -185,9 +186,9 @@ def test_files_that_hang_are_refused_and_cost_no_tick(
     assert agent.run("--reload").returncode == 0
     assert sorted(agent.processes()) == processes
     wait_for_polls(agent)
-    assert agent.status()["missed"] == {}
     agent.stop()
-    assert_every_tick_is_there([*sent(server), *kept(agent)])
+    polls = [*sent(server), *kept(agent)]
+    assert_every_tick_is_there(polls, host.assert_none_missed(book(agent)))
 
 
 def test_a_stop_does_not_wait_for_files_that_hang(make_agent: MakeAgent) -> None:
@@ -264,7 +265,7 @@ def test_reload_of_a_stopped_agent_exits_3(make_agent: MakeAgent) -> None:
     assert (done.returncode, done.stdout) == (3, agent.stopped)
 
 
-def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent) -> None:
+def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent, host: Host) -> None:
     """A terminal that hangs up, or kill -HUP of the group: the same processes go on, and reload."""
     agent = make_agent()
     agent.start()
@@ -278,11 +279,14 @@ def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent) -> N
     wait_for(lambda: sorted(agent.processes()) == before, what="the same processes")
     status = agent.status()
     assert 1 <= status["reload"]["number"] <= 50
-    assert (status["missed"], status["polls"]["unaccounted"]) == ({}, 0)
+    assert status["polls"]["unaccounted"] == 0
+    host.assert_none_missed(status)
 
 
 @pytest.mark.parametrize("victim", ["collector", "uploader"])
-def test_a_reload_meets_a_kill(make_agent: MakeAgent, server: PattooServer, victim: str) -> None:
+def test_a_reload_meets_a_kill(
+    make_agent: MakeAgent, server: PattooServer, victim: str, host: Host
+) -> None:
     """SIGKILL of a worker just before a reload: its successor goes by the new settings."""
     agent = make_agent(port=server.port)
     agent.start()
@@ -293,7 +297,8 @@ def test_a_reload_meets_a_kill(make_agent: MakeAgent, server: PattooServer, vict
         wait_for_polls(agent)
         assert agent.status()["interval_ms"] == seconds * 1000
     status = agent.status()
-    assert set(status["missed"]) <= ({"the collector was down"} if victim == "collector" else set())
+    missed = {gap["reason"] for gap in status["gaps"] if not host.excuses(gap)}
+    assert missed <= ({"the collector was down"} if victim == "collector" else set())
     assert (status["polls"]["dropped"], status["polls"]["unaccounted"]) == ({}, 0)
     assert status["workers"][victim]["restarts"] == 3
     assert status["reload"]["waiting_for"] == []

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tests.support.agent import Agent
     from tests.support.server import PattooServer
+    from tests.support.standstill import Host
 
     MakeAgent = Callable[..., Agent]
 
@@ -31,7 +32,7 @@ def troubles(agent: Agent) -> dict[str, str]:
 
 
 def test_figures_of_files_arrive_and_a_bad_file_stops_no_poll(
-    make_agent: MakeAgent, server: PattooServer, home: Path
+    make_agent: MakeAgent, server: PattooServer, home: Path, host: Host
 ) -> None:
     """Turned on by a reload; what is wrong with a file is in the status, and every tick is polled."""
     agent = make_agent(port=server.port)
@@ -59,4 +60,4 @@ def test_figures_of_files_arrive_and_a_bad_file_stops_no_poll(
     wait_for(lambda: "textfile other.prom" in troubles(agent), what="the note")
     (files / "other.prom").unlink()
     wait_for(lambda: not troubles(agent), what="the end of the note")
-    assert agent.status()["missed"] == {}
+    host.assert_none_missed(agent.status())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.spool.store import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.agent import Agent
     from tests.support.server import PattooServer
+    from tests.support.standstill import Gap
 
 #: A poll's time, and the interval that its datapoints name; both in ms.
 Sent = tuple[int, int]
@@ -43,14 +47,26 @@ def kept(agent: Agent, key: str = "") -> list[Sent]:
     ]
 
 
-def assert_every_tick_is_there(polls: list[Sent]) -> None:
-    """Assert that none is missing, and none comes twice, whatever interval was in force.
+def book(agent: Agent) -> dict[str, Any]:
+    """What a stopped agent has noted of ticks that it missed: `missed` and `gaps`, as in the status."""
+    spool = Spool(agent.spool)
+    try:
+        noted: dict[str, Any] = json.loads(spool.state.book or "{}")
+    finally:
+        spool.close()
+    return {"missed": {}, "gaps": [], **noted}
+
+
+def assert_every_tick_is_there(polls: list[Sent], gaps: Sequence[Gap] = ()) -> None:
+    """Assert that none is missing but in `gaps`, and none comes twice, whatever interval was in force.
 
     Where the interval changes there must have been a moment with neither a tick of the old one
     between the poll before and that moment, nor one of the new one between it and the poll after.
     """
+    told = {gap["before_ms"] for gap in gaps}
     for (before, old), (after, new) in pairwise(polls):
         assert before < after
         assert before % old == 0
         assert after % new == 0
-        assert after - before == old if new == old else after - new < before + old
+        if after not in told:
+            assert after - before == old if new == old else after - new < before + old

@@ -1,0 +1,89 @@
+"""When this host stood still: ticks that came and went meanwhile are not the agent's to poll."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from pattoo_mp.collect.promptness import ask_for_short_turns
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    #: As the status has it.
+    Gap = dict[str, Any]
+
+_LOOK_S: Final = 0.01
+#: Nobody who sleeps for a moment oversleeps so much where there is a processor to be had.
+_STILL_S: Final = 0.08
+
+
+class Host:
+    """Looks at the clock all the while, on each processor; in a `with`.
+
+    A virtual host may be held up for a second, the tests, the agent and all, or one processor of it.
+    """
+
+    def __init__(self) -> None:
+        self._stood: list[tuple[float, float]] = []
+        self._looked = dict.fromkeys(os.sched_getaffinity(0), 0.0)
+        self._over = threading.Event()
+        self._watching = [
+            threading.Thread(target=self._watch, args=(processor,), daemon=True)
+            for processor in self._looked
+        ]
+
+    def excuses(self, gap: Gap, ahead_ms: int = 0) -> bool:
+        """Whether it stood still at each tick that is missing there.
+
+        The agent's clock was `ahead_ms` of ours.
+        """
+        if gap["reason"] != "late":
+            return False
+        interval_ms = (gap["before_ms"] - gap["after_ms"]) / (gap["ticks"] + 1)
+        begin_ms = gap["after_ms"] - ahead_ms
+        return all(
+            self._stood_still(begin_ms + number * interval_ms, interval_ms)
+            for number in range(1, gap["ticks"] + 1)
+        )
+
+    def assert_none_missed(self, status: dict[str, Any]) -> list[Gap]:
+        """Assert that an agent has polled each tick at which the host went on; the gaps of the others."""
+        gaps: list[Gap] = status["gaps"]
+        assert sum(gap["ticks"] for gap in gaps) == sum(status["missed"].values())
+        assert [gap for gap in gaps if not self.excuses(gap)] == []
+        return gaps
+
+    def _stood_still(self, from_ms: float, for_ms: float) -> bool:
+        now = time.time()
+        wait_for(lambda: min(self._looked.values()) > now, what="a look at the clock")
+        begin, end = from_ms / 1000, (from_ms + for_ms) / 1000
+        return any(before < end and begin < after for before, after in self._stood)
+
+    def _watch(self, processor: int) -> None:
+        os.sched_setaffinity(0, {processor})  # this thread's alone (sched_setaffinity(2))
+        ask_for_short_turns()  # as a collector does
+        before = time.time()
+        while not self._over.wait(_LOOK_S):
+            now = time.time()
+            if now - before > _STILL_S:
+                self._stood.append((before, now))
+            before = self._looked[processor] = now
+
+    def __enter__(self) -> Self:
+        for thread in self._watching:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        for thread in self._watching:
+            thread.join()
