@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DAMAGED: Final = "the spool was damaged"
+_DAMAGED: Final = "the spool was damaged"
 _REMOVED: Final = "the spool was removed"
 _OTHER: Final = "in another release's spool"
 
@@ -46,8 +46,9 @@ _OTHER: Final = "in another release's spool"
 class SpoolFile:
     """One file at `path`, of this process alone. Not for several threads at a time.
 
-    `given` holds the ids that were given out last, and `lost` what of them a damage has taken
-    since: a post of them may be under way, and its answer come yet.
+    `given` holds the ids that were given out last, and `lost` what of them is gone since, each with
+    the reason for which it is counted as dropped: a post of them may be under way, and its answer
+    come yet.
     `known` is the account as somebody else knows it; the newest one counts. `limits` bound what is
     saved into a new file. On a disk without room to open it, it is opened as soon as there is.
     `progress` is called again and again while the file is read as a whole, or saved: only then does
@@ -68,7 +69,7 @@ class SpoolFile:
         self.limits = limits
         self.state = known or SpoolState()
         self.given: frozenset[int] = frozenset()
-        self.lost: frozenset[int] = frozenset()
+        self.lost: dict[int, str] = {}
         #: Whether `state` is the file's, and not yet what others know of it.
         self.is_known = False
         self._held: int | None = None
@@ -191,7 +192,7 @@ class SpoolFile:
     def _rescued(self, why: str, known: SpoolState) -> Tables:
         old = Tables(self._path, to_salvage=True)
         try:
-            state = self._make_beside(old, known, DAMAGED)
+            state = self._make_beside(old, known, _DAMAGED)
         finally:
             old.close()
         aside = put_aside(self._path, "damaged")
@@ -203,7 +204,7 @@ class SpoolFile:
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
         private.make_directory(self._path.parent)
         self._hold()
-        state = self._make_beside(self.tables, self.state, DAMAGED)
+        state = self._make_beside(self.tables, self.state, _DAMAGED)
         self._close()
         if self._path.exists():
             put_aside(self._path, "emptied")
@@ -212,7 +213,8 @@ class SpoolFile:
     def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> SpoolState:
         """Make the new file; returns its account."""
         rescued = self._rescue.make(Old(tables, known, reason, self.given), self.limits)
-        self.lost |= rescued.lost
+        # What was lost before is counted already.
+        self.lost = dict.fromkeys(rescued.lost, reason) | self.lost
         return rescued.state
 
     def _take_place(self, state: SpoolState) -> Tables:

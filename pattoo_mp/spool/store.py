@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pattoo_mp.errors import SpoolError
 from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState
-from pattoo_mp.spool.file import DAMAGED, SpoolFile
+from pattoo_mp.spool.file import SpoolFile
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.salvage import MissingRowsError
 from pattoo_mp.spool.tables import Spooled
@@ -211,6 +211,10 @@ class Spool:
             self._drop_from_quarantine(tables, now)
             self._drop_too_old(tables, now)
             self._drop_too_many(tables, now, used_before)
+        if self._file.given:
+            # What was dropped now stays dropped, whatever comes of its post or of the file.
+            oldest = self._file.tables.oldest_id()
+            self._file.given = frozenset(given for given in self._file.given if given >= oldest)
         self._packed = dict(layouts)
         self._envelope_ms = now.envelope_ms if now_ms else 0
         return len(new)
@@ -222,7 +226,7 @@ class Spool:
                 raise MissingRowsError("polls are missing")
             damaged = [spooled for spooled in found if not spooled.sound]
             if not damaged:
-                self._file.given, self._file.lost = frozenset(s.id for s in found), frozenset()
+                self._file.given, self._file.lost = frozenset(s.id for s in found), {}
                 return found
             for spooled in damaged:
                 if not self._set_aside(spooled.id, _UNREADABLE):
@@ -230,21 +234,22 @@ class Spool:
 
     def _acknowledge(self, last_id: int) -> int:
         now = self.state
-        arrived = sum(lost <= last_id for lost in self._file.lost)
+        # They were counted as dropped when they were lost, for whatever reason.
+        arrived = Counter(reason for lost, reason in self._file.lost.items() if lost <= last_id)
         with self._file.transaction(now) as tables:
             now.delivered_ms = tables.newest_ms(last_id) or now.delivered_ms
             removed = tables.remove(last_id)
-            now.delivered += removed + arrived
-            now.dropped -= Counter({DAMAGED: arrived})
+            now.delivered += removed + arrived.total()
+            now.dropped -= arrived
             now.waiting -= removed
             now.acknowledged_id = max(now.acknowledged_id, last_id)
             if not now.waiting:
                 tables.forget_layouts()
                 # Those that were given last are most often those of the next polls.
                 self._layouts = {i: kept for i, kept in self._layouts.items() if i in self._packed}
-        self._file.given = self._file.lost = frozenset()
+        self._file.given, self._file.lost = frozenset(), {}
         self._file.tables.give_back_pages()
-        return removed + arrived
+        return removed + arrived.total()
 
     def _set_aside(self, poll_id: int, reason: str) -> int:
         now = self.state

@@ -147,13 +147,17 @@ class Tables:
         """The oldest polls with an id above `after`, oldest first."""
         return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)
 
+    def oldest_id(self) -> int:
+        """The id of the oldest poll; 0 if there is none."""
+        return self._number("SELECT id FROM polls ORDER BY id LIMIT 1")
+
     def oldest_ms(self) -> int:
         """The time of the oldest poll; 0 if there is none."""
-        return self._time("SELECT timestamp_ms FROM polls ORDER BY id LIMIT 1")
+        return self._number("SELECT timestamp_ms FROM polls ORDER BY id LIMIT 1")
 
     def newest_ms(self, last_id: int) -> int:
         """The time of the newest poll up to an id; 0 if there is none."""
-        return self._time(
+        return self._number(
             "SELECT timestamp_ms FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", last_id
         )
 
@@ -331,7 +335,7 @@ class Tables:
             self._rows[identifier] = int(row[0])
         return self._rows[identifier]
 
-    def _time(self, query: str, *parameters: int) -> int:
+    def _number(self, query: str, *parameters: int) -> int:
         row = self._connection.execute(query, parameters).fetchone()
         # A damaged file may give any type.
         return row[0] if row is not None and isinstance(row[0], int) else 0

@@ -12,6 +12,7 @@ import pytest
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Poll
+from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll, times
 
@@ -160,6 +161,20 @@ def test_damage_while_it_runs_is_got_over(path: Path, caplog: pytest.LogCaptureF
     assert state.kept == 310
     assert state.waiting + state.dropped.total() == 310
     assert "is damaged" in caplog.text
+    spool.close()
+
+
+def test_what_was_dropped_before_the_file_was_lost_does_not_arrive(path: Path) -> None:
+    """A post of too old polls is under way as the file is removed: each of them counts once."""
+    spool = Spool(path, Limits(max_age_s=1))
+    fill(spool, 1, 100)
+    under_way = spool.oldest(100)
+    spool.append([(101, poll(1051))], LAYOUTS, "c")
+    path.unlink()
+    assert spool.acknowledge(under_way[-1].id) == 50
+    state = spool.state
+    assert state.dropped == {"too old": 50}
+    assert state.closes
     spool.close()
 
 

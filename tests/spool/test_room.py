@@ -36,13 +36,19 @@ def disk(home: Path) -> Iterator[Path]:
         yield made
 
 
-def damaged(directory: Path) -> Path:
-    """A spool of more than 12 MB, all of which can be read but for its account."""
+def filled(directory: Path) -> Path:
+    """A spool of more than 12 MB."""
     path = directory / "spool.sqlite"
     spool = Spool(path)
     polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(POLL_BYTES))) for n in range(1, POLLS + 1)]
     spool.append(polls, LAYOUTS, "c")
     spool.close()
+    return path
+
+
+def damaged(directory: Path) -> Path:
+    """The same, all of which can be read but for its account."""
+    path = filled(directory)
     damage(path)
     return path
 
@@ -223,4 +229,27 @@ def test_a_post_under_way_whose_polls_had_no_room_leaves_the_account_closed(disk
     assert state.dropped == dropped
     assert state.closes
     assert times(spool) == [POLLS + 1]
+    spool.close()
+
+
+def test_a_post_under_way_of_a_spool_that_was_removed_leaves_the_account_closed(disk: Path) -> None:
+    """The file was damaged, had no room for a rescue, and made room itself: the server has its polls."""
+    path = filled(disk)
+    spool = Spool(path, NOTHING_FREE)
+    under_way = spool.oldest(EVERYTHING)
+    fill_disk(disk, but_for=3 * MB)
+    with path.open("r+b") as file:
+        half = file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * half)
+    with pytest.raises(StorageError, match="no room"):
+        spool.acknowledge(under_way[-1].id)
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink(missing_ok=True)
+    assert spool.acknowledge(under_way[-1].id) == POLLS
+    state = spool.state
+    assert (state.delivered, state.dropped) == (POLLS, {})
+    assert state.closes
+    spool.close()
+    spool = Spool(path, NOTHING_FREE)
+    assert spool.state == state
     spool.close()
