@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: About 1 MB of JSON: a large enough bite to catch up with, and small enough to hold in memory.
 DATAPOINTS: Final = 10_000
-#: More polls than this never fit, for a poll has at least a few datapoints.
+#: No post holds more polls than this, however small they are.
 POLLS: Final = 1_000
 
 
