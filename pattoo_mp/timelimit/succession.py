@@ -8,6 +8,8 @@ only when the timer goes off: the one that hangs is left behind, and a successor
 from __future__ import annotations
 
 import signal
+import time
+from math import inf
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +44,8 @@ class Succession:
         #: The thread that does the work.
         self.current = Asker(name)
         self._next: Asker | None = Asker(name)
+        self._has_hung: Callable[[], bool] = lambda: False
+        self._until = inf
         self._ended = Event()
         self._error: BaseException | None = None
 
@@ -67,13 +71,17 @@ class Succession:
         `has_hung` decides, in the main thread: what it says is final.
         """
         self._has_hung = has_hung
+        self._until = time.monotonic() + limit_s
         signal.setitimer(signal.ITIMER_REAL, limit_s)
 
     def unwatch(self) -> None:
         """Look no more. Not for a thread that was left behind: the timer is its successor's."""
+        self._until = inf
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _relieve(self) -> None:
+        if time.monotonic() < self._until:
+            return  # it is somebody else's signal, or one that came too late
         try:
             successor, self._next = self._next or Asker(self._name), None
         except RuntimeError:  # no more threads to be had

@@ -120,6 +120,22 @@ def test_signals_are_handled_while_the_work_is_done() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_timer_that_is_not_ours_changes_nothing() -> None:
+    """Anybody may send the signal, before the first question and after the last."""
+    with succession() as threads:
+        limited = TimeLimited("keys", str.upper, 60.0, threads)
+        by: list[int] = []
+
+        def work() -> None:
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGALRM)
+                assert limited.ask("ab") == {"a": "A", "b": "B"}
+                by.append(threading.get_ident())
+
+        threads.run(work)
+    assert len(set(by)) == 1
+
+
 def test_on_a_host_without_threads_who_hangs_is_waited_for(
     polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
