@@ -44,12 +44,14 @@ class Outcome:
     """What became of a post: `error` is empty if, and only if, the server has taken it.
 
     `fault` says of what kind an error is, and `retry_after_s` how long the server wants to be
-    left alone at the least.
+    left alone at the least. `reached` is whether somebody was there to take the post: one that is
+    late may have been too much for the way, or for the server, only then.
     """
 
     error: str = ""
     fault: Fault = Fault.UNREACHABLE
     retry_after_s: float = 0.0
+    reached: bool = False
 
     @property
     def delivered(self) -> bool:
@@ -106,7 +108,8 @@ class Answer:
         """What this means where `expected` was, and did not come."""
         wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
         is_busy = self._fault is Fault.BUSY
-        return Outcome(self._other_than(expected), self._fault, wait_s if is_busy else 0.0)
+        error, wait_s = self._other_than(expected), wait_s if is_busy else 0.0
+        return Outcome(error, self._fault, wait_s, reached=True)
 
     @property
     def is_operational(self) -> bool:
@@ -165,6 +168,6 @@ def _fault(status: int) -> Fault:
             return Fault.TOO_LARGE
         case 429 | 503:
             return Fault.BUSY
-        case 408:  # a slow network, not a wrong server
-            return Fault.UNREACHABLE
+        case 408 | 504:  # to a proxy we were late, or the server behind it was
+            return Fault.LATE
     return Fault.NOT_PATTOO if status < 500 else Fault.UNREACHABLE

@@ -5,6 +5,7 @@
                            set aside; but only while the server is well: an ill one is waited for
     busy                   as long as the server asks for, and a little more
     not pattoo, denied     slowly: a person has to look
+    late                   a smaller one, with back-off: the way may be slow, or the server
     unreachable            again, with back-off
     not asked              the same; this host lacked something, which says nothing of the server
 
@@ -122,6 +123,13 @@ class Delivery:
                 return Attempt(outcome.error, wait_s=self._backoff.slow(), fault=outcome.fault)
             case Fault.OURS:
                 return self.broken(outcome.error)
+            case Fault.LATE if outcome.reached and post.polls > 1:
+                source.window.late(post.polls)
+                _LOG.info(
+                    "No answer in time to a post of %s; trying %d.",
+                    counted(post.polls, "poll"),
+                    source.window.polls,
+                )
         return Attempt(outcome.error, wait_s=self._backoff.failed(), fault=outcome.fault)
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:

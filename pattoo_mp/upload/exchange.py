@@ -72,6 +72,11 @@ class Guard:
         return self._expired or self._closed
 
     @property
+    def was_late(self) -> bool:
+        """Whether the last exchange had a connection that was ready, and its time ran out on that."""
+        return self._expired and self._socket is not None and not self._is_ours
+
+    @property
     def left_s(self) -> float:
         """How long the exchange that goes on may take yet; 0 if it is to end."""
         with self._lock:

@@ -114,7 +114,8 @@ class Transport:
 
     @property
     def _late(self) -> Outcome:
-        return Outcome(f"no whole answer within {self._exchange_s:g} s", Fault.LATE)
+        error = f"no whole answer within {self._exchange_s:g} s"
+        return Outcome(error, Fault.LATE, reached=self._guard.was_late)
 
     def _outcome_of(self, error: Exception) -> Outcome:
         return outcome_of(error, is_quotable=self._session.is_quotable)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import Final
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HELD: Final[list[socket.socket]] = []
 
@@ -30,6 +34,18 @@ def free_port() -> int:
     """A port that nobody uses, and nobody else is given: tests run beside each other."""
     _HELD.append(hold_port())
     return number_of(_HELD[-1])
+
+
+@contextmanager
+def dropping_port() -> Iterator[int]:
+    """A port that answers nobody who connects, as behind a firewall that drops: its queue is full."""
+    with ExitStack() as held:
+        full = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield number_of(full)
 
 
 def at(port: int) -> str:

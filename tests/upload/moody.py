@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.support.server import PREFIX, Handler, PattooServer, Post
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     #: Looks at a body and says how to answer: the status, the text, and further headers.
@@ -80,6 +81,23 @@ def refusing(*timestamps: int) -> Mood:
 def too_large_above(size: int) -> Mood:
     """Answer 413 to each post of more bytes."""
     return lambda body: (413, b"too large", {}) if len(body) > size else taking(body)
+
+
+def hanging_above(size: int, until: threading.Event) -> Mood:
+    """Leave each post of more bytes without an answer until then, and take none of them."""
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        if len(body) <= size:
+            return taking(body)
+        until.wait(60)
+        return 504, b"late", {}
+
+    return mood
+
+
+def late_above(size: int) -> Mood:
+    """Say of each post of more bytes what a proxy says whose server does not answer in time."""
+    return lambda body: (504, b"late", {}) if len(body) > size else taking(body)
 
 
 def disk_full(_: bytes) -> tuple[int, bytes, dict[str, str]]:

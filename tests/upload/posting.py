@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     Begin = Callable[..., "Posting"]
 
 _MOMENT_S = 0.005
+_EXCHANGE_S = 30.0
 
 
 def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
     """A function that makes drains; all end with the test."""
     made: list[Posting] = []
 
-    def begin(legacy: LegacyPosts | None = None) -> Posting:
-        made.append(Posting(home, server, legacy))
+    def begin(legacy: LegacyPosts | None = None, exchange_s: float = _EXCHANGE_S) -> Posting:
+        made.append(Posting(home, server, legacy, exchange_s))
         return made[-1]
 
     yield begin
@@ -74,13 +75,15 @@ class Told:
 class Posting(Told):
     """A drain, not started yet. Its delays are those of the agent, divided by a large number."""
 
-    def __init__(self, home: Path, server: PattooServer, legacy: LegacyPosts | None) -> None:
+    def __init__(
+        self, home: Path, server: PattooServer, legacy: LegacyPosts | None, exchange_s: float
+    ) -> None:
         self._path = home / "spool.sqlite"
         super().__init__(Spool(self._path))
         self.drawn: list[float] = []
         self.drain = Drain(
             self.spool,
-            only(Transport(at(server.port))),
+            only(Transport(at(server.port), exchange_s=exchange_s)),
             self.note,
             legacy=legacy,
             backoff=Backoff(self._draw),

@@ -19,7 +19,7 @@ from pattoo_mp.upload.fault import Fault
         (404, Fault.NOT_PATTOO), (400, Fault.NOT_PATTOO), (405, Fault.NOT_PATTOO),
         (401, Fault.DENIED), (403, Fault.DENIED), (407, Fault.DENIED), (301, Fault.NOT_PATTOO), (302, Fault.NOT_PATTOO),
         (308, Fault.NOT_PATTOO), (201, Fault.NOT_PATTOO), (208, Fault.NOT_PATTOO),
-        (408, Fault.UNREACHABLE), (502, Fault.UNREACHABLE), (504, Fault.UNREACHABLE),
+        (408, Fault.LATE), (504, Fault.LATE), (502, Fault.UNREACHABLE),
         (501, Fault.UNREACHABLE), (599, Fault.UNREACHABLE),
     ],
 )  # fmt: skip

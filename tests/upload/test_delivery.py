@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,19 +11,22 @@ import pytest
 from pattoo_mp.model import Layout
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.legacy import LegacyPosts
 from pattoo_mp.upload.legacy_source import LegacySource
 from pattoo_mp.upload.outbox import Outbox
 from pattoo_mp.upload.spooled import SpooledPosts
 from pattoo_mp.upload.transport import Transport
 from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
-from tests.support.ports import at
+from tests.support.ports import at, dropping_port
 from tests.support.waiting import wait_for
 from tests.upload import originals
 from tests.upload.moody import (
     WELL,
     MoodyServer,
     disk_full,
+    hanging_above,
+    late_above,
     refusing,
     saying,
     taking,
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
 
 OTHER_HOST = Layout(replace(LAYOUT.origin, hostname="another"), 1000, LAYOUT.series)
 NO_SERVER = b"<html>Log in first</html>"
+#: The limit of an exchange that is to pass it, and of one that is not.
+SHORT_S = 1.0
+DEADLINE_S = 20.0
 
 
 @pytest.fixture
@@ -240,6 +247,59 @@ def test_a_single_poll_that_is_too_large_is_set_aside(posting: Posting, moody: M
     posting.wait_until_empty()
     assert moody.timestamps() == [1, 3]
     assert [timestamp for timestamp, _ in posting.quarantine()] == [2]
+
+
+# --- late
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_posts_that_are_late_become_smaller(home: Path, moody: MoodyServer, is_told: bool) -> None:
+    """A backlog goes over a slow way, or to a slow server: in posts that arrive in time.
+
+    Also where a proxy says so. After each that was late there is back-off: it may be no matter of the
+    size.
+    """
+    over = threading.Event()
+    moody.mood = late_above(3000) if is_told else hanging_above(3000, over)
+    for begin in begin_in(home, moody):
+        posting = begin(exchange_s=DEADLINE_S if is_told else SHORT_S)
+        fill(posting.spool, 1, 100)
+        posting.start()
+        posting.wait_until_empty()
+        over.set()
+        late = [len(body) > 3000 for body in moody.bodies]
+        assert late == sorted(late, reverse=True)
+        assert posting.drawn == [1, 2, 4, 8][: sum(late)]
+    assert moody.timestamps() == list(range(1, 101))
+
+
+def test_a_server_that_was_late_for_long_gets_a_backlog_at_once(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """It hung, so no post was small enough; that is no reason for small ones once it is well."""
+    moody.mood = saying(504)
+    fill(posting.spool, 1, 100)
+    posting.start()
+    wait_for(lambda: moody.sizes()[-2:] == [1, 1], what="posts of a single poll")
+    before = len(moody.sizes())
+    moody.mood = taking
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 101))
+    assert len(moody.sizes()) - before < 15
+    assert posting.quarantine() == []
+
+
+def test_a_server_that_is_not_reached_in_time_makes_no_post_smaller(posting: Posting) -> None:
+    """No byte of it went out, so its size is not what was wrong."""
+    fill(posting.spool, 1, 100)
+    source = SpooledPosts(Outbox(posting.spool), lambda: 1)
+    before = source.window.polls
+    with dropping_port() as port:
+        delivery = Delivery([source], Transport(at(port), exchange_s=SHORT_S), lambda: 1, Backoff())
+        attempt = delivery.attempt()
+    assert attempt is not None
+    assert attempt.fault is Fault.LATE
+    assert source.window.polls == before
 
 
 # --- busy, and not pattoo

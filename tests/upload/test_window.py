@@ -91,6 +91,43 @@ def test_what_was_too_large_is_tried_again_after_many_posts() -> None:
     assert sizes[-6:] == [50, 100, 200, 400, 800, 1000]
 
 
+def test_half_of_what_was_late_is_tried_next() -> None:
+    """And what was late is not tried with every other post, for it costs half a minute."""
+    window = Window(1000)
+    window.late(100)
+    sizes = [window.polls]
+    for _ in range(REMEMBERED - 1):
+        window.taken()
+        sizes.append(window.polls)
+    assert set(sizes) == {50}
+    window.taken()
+    assert window.polls == 100
+
+
+def test_a_server_that_hung_slows_nothing_once_it_is_well() -> None:
+    """No post was small enough for it; the window is as large as it was a few posts later."""
+    window = Window(1000)
+    while window.polls > 1:
+        window.late(window.polls)
+    sizes = []
+    while window.polls < 1000:
+        window.taken()
+        sizes.append(window.polls)
+    assert len(sizes) < 15
+
+
+def test_what_is_too_large_is_remembered_as_such_after_a_hang() -> None:
+    """A proxy refuses that for as long as ever; the one does not shorten the other."""
+    window = Window(1000)
+    window.late(4)
+    window.too_large(8)
+    sizes = []
+    for _ in range(REMEMBERED - 1):
+        window.taken()
+        sizes.append(window.polls)
+    assert set(sizes) == {4}
+
+
 def test_one_poll_that_is_too_large_sets_no_limit_to_the_others() -> None:
     """It was found alone: their number was not what was wrong."""
     window = Window(1000)
@@ -109,7 +146,8 @@ def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["taken", "refused", "too large"]), max_size=60), st.integers(1, 2000)
+    st.lists(st.sampled_from(["taken", "refused", "too large", "late"]), max_size=60),
+    st.integers(1, 2000),
 )
 def test_it_stays_between_one_and_the_limit(outcomes: list[str], largest: int) -> None:
     """Whatever is taken and refused."""
@@ -120,6 +158,8 @@ def test_it_stays_between_one_and_the_limit(outcomes: list[str], largest: int) -
                 window.taken()
             case "refused":
                 window.refused(window.polls, "head")
+            case "late":
+                window.late(window.polls)
             case _:
                 window.too_large(window.polls)
         assert 1 <= window.polls <= largest
