@@ -107,9 +107,9 @@ def _checksum(facts: Mapping[str, Any]) -> int:
 def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], None]) -> SpoolState:
     """The account that a file holds: facts as noted, rows as counted."""
     known = state_of_facts(facts)
-    known.waiting = tables.count("polls", progress)
+    known.waiting = tables.count_polls(progress)
     known.oldest_ms = tables.oldest_ms()
-    known.quarantined = tables.count("quarantine", progress)
+    known.quarantined = tables.count_quarantined(progress)
     return known
 
 

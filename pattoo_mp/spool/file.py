@@ -17,7 +17,7 @@ from pattoo_mp import private
 from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
 from pattoo_mp.spool.hold import hold, is_held, lock_of
-from pattoo_mp.spool.rescue import Old, Rescue
+from pattoo_mp.spool.rescue import Old, Rescue, Rescued
 from pattoo_mp.spool.salvage import (
     READ_ERRORS,
     MissingRowsError,
@@ -192,38 +192,38 @@ class SpoolFile:
     def _rescued(self, why: str, known: SpoolState) -> Tables:
         old = Tables(self._path, to_salvage=True)
         try:
-            state = self._make_beside(old, known, _DAMAGED)
+            made = self._make_beside(old, known, _DAMAGED)
         finally:
             old.close()
         aside = put_aside(self._path, "damaged")
         _LOG.error("%s is damaged: %s. It is kept as %s.", self._path, why, aside)
-        return self._take_place(state)
+        return self._take_place(made)
 
     def _move(self) -> None:
         """The file was removed or emptied under our feet: what is still open goes into a new one."""
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
         private.make_directory(self._path.parent)
         self._hold()
-        state = self._make_beside(self.tables, self.state, _DAMAGED)
+        made = self._make_beside(self.tables, self.state, _DAMAGED)
         self._close()
         if self._path.exists():
             put_aside(self._path, "emptied")
-        self._tables = self._take_place(state)
+        self._tables = self._take_place(made)
 
-    def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> SpoolState:
-        """Make the new file; returns its account."""
+    def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> Rescued:
+        """Make the new file."""
         rescued = self._rescue.make(Old(tables, known, reason, self.given), self.limits)
         # What was lost before is counted already.
         self.lost = dict.fromkeys(rescued.lost, reason) | self.lost
-        return rescued.state
+        return rescued
 
-    def _take_place(self, state: SpoolState) -> Tables:
+    def _take_place(self, made: Rescued) -> Tables:
         """Open the new file where the old one was."""
         discard(self._path)
         put_in_place(self._beside, self._path)
-        tables = Tables(self._path)
-        self.state = state
-        self._copy.write(state)
+        tables = Tables(self._path, uses=made.uses)
+        self.state = made.state
+        self._copy.write(made.state)
         return tables
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.spool.account import SpoolState
     from pattoo_mp.spool.limits import Limits, Room
+    from pattoo_mp.spool.uses import Uses
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,10 +48,11 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """The account of the new file, and which of the ids that were given out are not in it."""
+    """The account of the new file, which of the ids that were given out are not in it, and its layouts."""
 
     state: SpoolState
     lost: frozenset[int]
+    uses: Uses
 
 
 class Rescue:
@@ -93,7 +95,7 @@ def _fill(new: Tables, old: Old, room: Room, progress: Callable[[], None]) -> Re
     state.oldest_ms = new.oldest_ms()
     with new.transaction():
         new.set_facts(state.facts())
-    return Rescued(state, _lost(old.given, new, found))
+    return Rescued(state, _lost(old.given, new, found), new.uses)
 
 
 def _lost(given: frozenset[int], new: Tables, found: Salvaged) -> frozenset[int]:

@@ -44,10 +44,11 @@ COMMIT;
 
 #: A commit is on the disk when it returns, once for each batch. The file is this process's alone, so
 #: the journal is put into it whenever it is 4 MB, and is never larger than that and a commit.
+#: With foreign keys on, SQLite would read all polls for each layout that goes, for want of an index.
 CONNECTION: Final = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
-PRAGMA foreign_keys = ON;
+PRAGMA foreign_keys = OFF;
 PRAGMA journal_size_limit = 4194304;
 PRAGMA cache_size = -512;
 PRAGMA cell_size_check = ON;
@@ -57,6 +58,6 @@ PRAGMA cell_size_check = ON;
 FILLING: Final = """
 PRAGMA journal_mode = MEMORY;
 PRAGMA synchronous = FULL;
-PRAGMA foreign_keys = ON;
+PRAGMA foreign_keys = OFF;
 PRAGMA cache_size = -512;
 """

@@ -227,10 +227,19 @@ class Spool:
             damaged = [spooled for spooled in found if not spooled.sound]
             if not damaged:
                 self._file.given, self._file.lost = frozenset(s.id for s in found), {}
+                self._keep_layouts_of(found)
                 return found
             for spooled in damaged:
                 if not self._set_aside(spooled.id, _UNREADABLE):
                     raise MissingRowsError(f"poll {spooled.id} is there and is not")
+
+    def _keep_layouts_of(self, given: list[Spooled]) -> None:
+        """Keep what may be asked for next; an outage has more layouts than fit into memory."""
+        needed = frozenset(spooled.poll.layout_id for spooled in given)
+        self._file.tables.given_layouts = needed
+        # Those that came last are most often those of the next polls.
+        needed |= self._packed.keys()
+        self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
 
     def _acknowledge(self, last_id: int) -> int:
         now = self.state
@@ -238,15 +247,12 @@ class Spool:
         arrived = Counter(reason for lost, reason in self._file.lost.items() if lost <= last_id)
         with self._file.transaction(now) as tables:
             now.delivered_ms = tables.newest_ms(last_id) or now.delivered_ms
+            tables.given_layouts = frozenset()
             removed = tables.remove(last_id)
             now.delivered += removed + arrived.total()
             now.dropped -= arrived
             now.waiting -= removed
             now.acknowledged_id = max(now.acknowledged_id, last_id)
-            if not now.waiting:
-                tables.forget_layouts()
-                # Those that were given last are most often those of the next polls.
-                self._layouts = {i: kept for i, kept in self._layouts.items() if i in self._packed}
         self._file.given, self._file.lost = frozenset(), {}
         self._file.tables.give_back_pages()
         return removed + arrived.total()

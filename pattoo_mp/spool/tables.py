@@ -14,6 +14,7 @@ from pattoo_mp.digests import blake2b
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.spool import schema
+from pattoo_mp.spool.uses import Uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,15 +53,26 @@ class Spooled:
 class Tables:
     """One file. Not for several threads at a time; its owner sees to that."""
 
-    def __init__(self, path: Path, *, to_salvage: bool = False, to_fill: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        to_salvage: bool = False,
+        to_fill: bool = False,
+        uses: Uses | None = None,
+    ) -> None:
         """Open the file, or make it; to salvage, open it to be read as it is.
 
         One to fill is made, and of no use if that is cut short: it needs no room for a journal.
+        `uses` are those of whoever filled it; else they are known once the polls are counted.
         Raises `OtherSchemaError`, `OSError`, `sqlite3.Error`.
         """
         self._path = path
         self._rows: dict[str, int] = {}
         self._facts: dict[str, str | int] = {}
+        self.uses = uses or Uses()
+        #: The layouts of polls that were given out: who has these may ask for them yet.
+        self.given_layouts: frozenset[str] = frozenset()
         if to_salvage:
             self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             # Else SQLite reads nothing of a file that is shorter than it was.
@@ -95,10 +107,12 @@ class Tables:
     def transaction(self) -> Iterator[None]:
         """Do what is inside as a whole or not at all."""
         self._connection.execute("BEGIN IMMEDIATE")
+        uses = self.uses.copy()
         try:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
+            self.uses = uses
             self._rows.clear()
             self._facts.clear()
             if self._connection.in_transaction:
@@ -109,20 +123,19 @@ class Tables:
 
     def add(self, polls: Sequence[Poll], layouts: Mapping[str, bytes]) -> None:
         """Append polls; `layouts` has those that may be new here."""
+        rows = [self._layout_row(poll.layout_id, layouts) for poll in polls]
         self._connection.executemany(
             "INSERT INTO polls (layout, timestamp_ms, packed, crc) VALUES (?, ?, ?, ?)",
-            [
-                (self._layout_row(p.layout_id, layouts), p.timestamp_ms, p.packed, _crc(p))
-                for p in polls
-            ],
+            [(row, p.timestamp_ms, p.packed, _crc(p)) for row, p in zip(rows, polls, strict=True)],
         )
-        used = {poll.layout_id for poll in polls}
-        self._rows = {name: row for name, row in self._rows.items() if name in used}
+        newest = self._number("SELECT id FROM polls ORDER BY id DESC LIMIT 1")
+        self.uses.note(zip(rows, range(newest - len(rows) + 1, newest + 1), strict=True))
+        self._use({poll.layout_id for poll in polls})
 
     def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> int:
         """Put in polls of another file under the ids that they had there; returns how many."""
         # A damaged file may give an id twice.
-        return self._connection.executemany(
+        restored = self._connection.executemany(
             "INSERT OR IGNORE INTO polls (id, layout, timestamp_ms, packed, crc) "
             "VALUES (?, ?, ?, ?, ?)",
             [
@@ -136,6 +149,9 @@ class Tables:
                 for row in rows
             ],
         ).rowcount
+        self.uses.note(sorted((self._rows[row.poll.layout_id], row.id) for row in rows))
+        self._use({row.poll.layout_id for row in rows})
+        return restored
 
     def begin_after(self, last_id: int) -> None:
         """Give, in a file without polls, no id up to this one."""
@@ -163,13 +179,17 @@ class Tables:
 
     def remove(self, last_id: int) -> int:
         """Remove all polls up to an id; returns how many they were."""
-        return self._connection.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
+        removed = self._connection.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
+        self._forget_layouts()
+        return removed
 
     def remove_oldest(self, number: int) -> int:
         """Remove so many of the oldest polls; returns how many there were to remove."""
-        return self._connection.execute(
+        removed = self._connection.execute(
             "DELETE FROM polls WHERE id IN (SELECT id FROM polls ORDER BY id LIMIT ?)", (number,)
         ).rowcount
+        self._forget_layouts()
+        return removed
 
     def shrink(self, most_bytes: int, polls: int) -> int:
         """Of the `polls` that are here remove the oldest, until the file uses no more; one stays.
@@ -187,6 +207,9 @@ class Tables:
 
     def set_aside(self, poll_id: int, reason: str) -> int:
         """Move a poll into quarantine; returns how many were moved."""
+        self.uses.set_aside.add(
+            self._number("SELECT CAST(layout AS INTEGER) FROM polls WHERE id = ?", poll_id)
+        )
         self._connection.execute(
             "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
             "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
@@ -209,6 +232,9 @@ class Tables:
             if not removed:
                 break
             left -= removed
+        if left < polls:
+            self.uses.set_aside = {layout for layout, _ in self._layouts_of("quarantine")}
+            self._forget_layouts()
         return polls - left
 
     def bytes_of(self, poll_id: int) -> int:
@@ -232,16 +258,21 @@ class Tables:
         )
         return int(rows + layouts)
 
-    def count(self, table: str, progress: Callable[[], None]) -> int:
-        """How many rows a table has. All of the file is read for it, and `progress` called meanwhile."""
-        # Row by row, not by SQLite's own count: that swallows what is raised while it tells of progress.
-        rows = self._connection.execute(f"SELECT id FROM {table}")  # noqa: S608 - a name of the schema
-        count = 0
-        while found := len(rows.fetchmany(_COUNTED)):
-            count += found
-            if found == _COUNTED:  # else that was all, and at once
-                progress()
-        return count
+    def count_polls(self, progress: Callable[[], None]) -> int:
+        """How many polls there are, of which layouts. All of the file is read for it.
+
+        `progress` is called meanwhile.
+        """
+        self.uses = Uses(row for (row,) in self._connection.execute("SELECT id FROM layouts"))
+        return self._count("polls", self.uses.note, progress)
+
+    def count_quarantined(self, progress: Callable[[], None]) -> int:
+        """The same of the quarantine."""
+        return self._count(
+            "quarantine",
+            lambda found: self.uses.set_aside.update(layout for layout, _ in found),
+            progress,
+        )
 
     def used_bytes(self) -> int:
         """What the file holds, without the pages that are free."""
@@ -275,16 +306,6 @@ class Tables:
         if blake2b(row[0], digest_size=len(identifier) // 2).hexdigest() != identifier:
             raise WireError(f"the layout {identifier} is damaged")
         return Layout.unpack(row[0])
-
-    def forget_layouts(self) -> None:
-        """With no poll left, drop all layouts but those of the quarantine and those in use."""
-        in_use = list(self._rows.values())
-        marks = ",".join("?" * len(in_use))
-        self._connection.execute(
-            f"DELETE FROM layouts WHERE id NOT IN ({marks}) "  # noqa: S608 - marks only
-            "AND id NOT IN (SELECT layout FROM quarantine)",
-            in_use,
-        )
 
     # --- facts
 
@@ -334,6 +355,45 @@ class Tables:
                 raise sqlite3.IntegrityError(f"the layout {identifier} was never given")
             self._rows[identifier] = int(row[0])
         return self._rows[identifier]
+
+    def _use(self, layouts: set[str]) -> None:
+        """Those that polls had last are most often those of the next: they are not given again."""
+        self._rows = {name: row for name, row in self._rows.items() if name in layouts}
+
+    def _forget_layouts(self) -> None:
+        """Drop the layouts that no poll has, here or in quarantine, and that nobody will ask for."""
+        in_use = set(self._rows.values())
+        for row in self.uses.past(self.oldest_id()):
+            if row not in in_use and not self._is_given(row):
+                self._connection.execute("DELETE FROM layouts WHERE id = ?", (row,))
+                self.uses.forget(row)
+
+    def _is_given(self, row: int) -> bool:
+        query = "SELECT identifier FROM layouts WHERE id = ?"
+        found = self._connection.execute(query, (row,)).fetchone()
+        return found is not None and found[0] in self.given_layouts
+
+    def _count(
+        self,
+        table: str,
+        note: Callable[[list[tuple[int, int]]], None],
+        progress: Callable[[], None],
+    ) -> int:
+        # Row by row, not by SQLite's own count: that swallows what is raised while it tells of progress.
+        rows = self._layouts_of(table)
+        count = 0
+        while found := rows.fetchmany(_COUNTED):
+            note(found)
+            count += len(found)
+            if len(found) == _COUNTED:  # else that was all, and at once
+                progress()
+        return count
+
+    def _layouts_of(self, table: str) -> sqlite3.Cursor:
+        """The row of the layout, and the id, of each poll in a table, oldest first."""
+        # A damaged file may give any type; a text need not even be one.
+        query = f"SELECT CAST(layout AS INTEGER), id FROM {table} ORDER BY id"  # noqa: S608 - a name of the schema
+        return self._connection.execute(query)
 
     def _number(self, query: str, *parameters: int) -> int:
         row = self._connection.execute(query, parameters).fetchone()
