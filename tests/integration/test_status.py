@@ -44,13 +44,13 @@ def asked(agent: Agent) -> dict[str, Any]:
 
 
 def wait_for_exit_status(agent: Agent, number: int) -> subprocess.CompletedProcess[str]:
-    """Ask until the exit status is this one; the answer."""
+    """Ask until the exit status is this one; the answer. A post that failed is tried again within 30 s."""
 
     def ask() -> subprocess.CompletedProcess[str] | None:
         done = agent.run("--status")
         return done if done.returncode == number else None
 
-    return wait_for(ask, what=f"exit status {number}") or agent.run("--status")
+    return wait_for(ask, 60, f"exit status {number}")
 
 
 def fill(agent: Agent) -> None:
