@@ -13,6 +13,8 @@ import os
 import socket
 import time
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPResponse
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -186,10 +188,27 @@ class GuardedAdapter(HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
+class _Response(HTTPResponse):
+    """The answer itself, and nothing that a server says before it.
+
+    Statuses from 100 to 199 are followed by an answer, but for 101, which nobody asked for (RFC 9110,
+    section 15.2). The library knows that of 100 alone, and would leave the answer to the next request.
+    """
+
+    def begin(self, **options: Any) -> None:  # noqa: ANN401 - as inherited
+        super().begin(**options)
+        while 100 < self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            # So it reads on. The guard ends it with a server that says nothing else.
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin(**options)
+
+
 def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
     """The pools by scheme. Without TLS that for https is the library's own, which says so."""
 
     class Plain(HTTPConnection):
+        response_class = _Response
+
         def _new_conn(self) -> socket.socket:
             sock = connect(self, guard)
             guard.connected(sock)
@@ -202,6 +221,8 @@ def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
         return {"http": PlainPool, "https": HTTPSConnectionPool}
 
     class Encrypted(HTTPSConnection):
+        response_class = _Response
+
         def _new_conn(self) -> socket.socket:
             return connect(self, guard)
 

@@ -299,6 +299,19 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, authority: Authority)
     assert time.monotonic() - began < DEADLINE_S
 
 
+def test_what_comes_before_an_answer_is_none(serve: Serve, authority: Authority) -> None:
+    """Through TLS, too."""
+    server = serve(authority.server())
+
+    def hint(handler: object) -> bool:
+        handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")  # type: ignore[attr-defined]
+        return True
+
+    server.behaviour = hint
+    transport = Transport(f"https://127.0.0.1:{server.port}", Trust(authority.file))
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
 def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve, authority: Authority) -> None:
     """Over a new connection."""
     server = serve(authority.server())

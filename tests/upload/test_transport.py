@@ -160,6 +160,24 @@ def test_an_answer_in_chunks_is_taken(serve: Serve) -> None:
     assert post(serve(saying(chunked))).delivered
 
 
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+@pytest.mark.parametrize("times", [1, 50])
+def test_what_comes_before_an_answer_is_none(serve: Serve, status: str, times: int) -> None:
+    """A proxy may say that it is at it; the answer that follows counts, and for this post alone."""
+    before = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode() * times
+    answers = iter([before + TAKEN, answer("500 no"), before + TAKEN])
+    server = serve(lambda connection, _: connection.sendall(next(answers)))
+    transport = Transport(at(server.port), exchange_s=DEADLINE_S)
+    assert [transport.post(AGENT_ID, BODY).delivered for _ in range(3)] == [True, False, True]
+    assert server.connections == 1
+
+
+def test_the_end_of_http_is_no_answer(serve: Serve) -> None:
+    """Nobody asked for another protocol, and no answer follows this one."""
+    outcome = post(serve(saying(answer("101 Switching Protocols"))))
+    assert outcome.error.startswith("status 101 Switching Protocols")
+
+
 def test_the_request_is_what_a_pattoo_server_reads(serve: Serve) -> None:
     """POST, the agent's id in the URL, JSON by its type, the body as it was given."""
     server = serve(saying(TAKEN))
@@ -447,6 +465,7 @@ def dripping(head: bytes, drop: bytes) -> Talk:
         pytest.param(dripping(b"HTTP/1.1 200 OK\r\nX-A: ", b"b"), id="one header"),
         pytest.param(dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), id="headers"),
         pytest.param(dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="continue"),
+        pytest.param(dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n"), id="processing"),
         pytest.param(
             dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nO\r\n"),
             id="chunks",
