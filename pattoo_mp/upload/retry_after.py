@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Whoever asks for more is believed so far: a wrong header must not silence an agent for days.
 LONGEST_S: Final = 600.0
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+_SECONDS: Final = re.compile(r"[0-9]+")
 
 
 def retry_after_s(header: str | None, now: datetime) -> float:

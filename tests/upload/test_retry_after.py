@@ -27,7 +27,9 @@ def test_a_date_is_honoured(offset: int) -> None:
     assert retry_after_s(header, NOW) == offset
 
 
-@pytest.mark.parametrize("header", ["601", "999999999", "Sun, 01 Mar 2026 13:00:00 GMT"])
+@pytest.mark.parametrize(
+    "header", ["601", "999999999", "99999999999", "9" * 5000, "Sun, 01 Mar 2026 13:00:00 GMT"]
+)
 def test_it_is_bounded(header: str) -> None:
     """At most ten minutes, whatever is asked for."""
     assert retry_after_s(header, NOW) == LONGEST_S == 600
@@ -35,7 +37,7 @@ def test_it_is_bounded(header: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "soon", "-5", "1.5", "1e3", "٣", "9" * 5000, "nan", "inf", "0x10",
+    [None, "", "soon", "-5", "1.5", "1e3", "٣", "nan", "inf", "0x10",
      "Sun, 01 Mar 2026 11:00:00 GMT", "Sun, 99 Mar 2026 12:00:00 GMT", "Sun, 01 Mar 0 0:0:0",
      "Sun, 01 Mar 2026 12:00:00 +9999", "1 2 3 4 5 6 7 8"],
 )  # fmt: skip
@@ -44,7 +46,11 @@ def test_garbage_and_the_past_are_ignored(header: str | None) -> None:
     assert retry_after_s(header, NOW) == 0
 
 
-@given(st.text(max_size=40) | st.from_regex(r"\w{3}, \d+ [JFMASOND]\w{2} \d+ \d+:\d+:\d+ [+-]?\w+"))
+@given(
+    st.text(max_size=40)
+    | st.from_regex(r"[0-9]+")
+    | st.from_regex(r"\w{3}, \d+ [JFMASOND]\w{2} \d+ \d+:\d+:\d+ [+-]?\w+")
+)
 def test_any_header_gives_a_bounded_wait(header: str) -> None:
     """No header raises, and none silences the agent."""
     assert 0 <= retry_after_s(header, NOW) <= LONGEST_S
