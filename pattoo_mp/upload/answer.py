@@ -44,8 +44,8 @@ class Outcome:
     """What became of a post: `error` is empty if, and only if, the server has taken it.
 
     `fault` says of what kind an error is, and `retry_after_s` how long the server wants to be
-    left alone at the least. `reached` is whether somebody was there to take the post: one that is
-    late may have been too much for the way, or for the server, only then.
+    left alone at the least. Of an error that is late `reached` says whether somebody was there to
+    take the post: only then it may have been too much for the way, or for the server.
     """
 
     error: str = ""
@@ -83,7 +83,7 @@ class StatusPage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said, or as much of it as was read. `date` is as in its head.
+    """What a server said, or as much of it as was read. `date` and `location` are as in its head.
 
     Where a secret went out with the question its words are not quoted: they may be our own.
     """
@@ -94,6 +94,7 @@ class Answer:
     retry_after: str | None = None
     date: str | None = None
     is_quotable: bool = True
+    location: str | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -126,13 +127,21 @@ class Answer:
         if self._denied:
             return f"status {self.status} {_phrase(self.status)}: {self._denied}"
         if len(self.body) > ANSWER_BYTES:
-            return f"status {self.status} with a page; expected {expected}"
+            return f"status {self.status}{self._elsewhere} with a page; expected {expected}"
         if not self.is_quotable:
             return f"status {self.status} {_phrase(self.status)}, not quoted; expected {expected}"
         text = self.body.decode("ascii", "backslashreplace").strip()[:_QUOTED]
         if self.status != 200:
-            return f"status {self.status} {one_line(self.reason)[:_QUOTED]}: {text!r}"
+            reason = one_line(self.reason)[:_QUOTED]
+            return f"status {self.status} {reason}{self._elsewhere}: {text!r}"
         return f"status 200 with {text!r}; expected {expected}"
+
+    @property
+    def _elsewhere(self) -> str:
+        """Where a redirect leads: to see what our URL lacks, which is most often that it is https."""
+        if not self.location or not self.is_quotable or not 300 <= self.status < 400:
+            return ""
+        return f" to {self.location[:_QUOTED]!a}"
 
     @property
     def _fault(self) -> Fault:

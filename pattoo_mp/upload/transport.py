@@ -138,6 +138,7 @@ class Transport:
                     response.headers.get("Retry-After"),
                     response.headers.get("Date"),
                     self._session.is_quotable,
+                    response.headers.get("Location"),
                 )
 
 

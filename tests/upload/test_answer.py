@@ -80,6 +80,31 @@ def test_a_status_page_tells_the_servers_time() -> None:
         assert Answer(200, "OK", b"", date=date).status_page.date is None
 
 
+def test_where_a_redirect_leads_is_said() -> None:
+    """In one short line: most often the URL lacks no more than an s."""
+    there = "https://pattoo.example.org/"
+    error = Answer(301, "Moved", b"", location=there).outcome.error
+    assert error == f"status 301 Moved to '{there}': ''"
+    assert Answer(301, "Moved", b"", location=there).status_page.error == error
+    long = Answer(302, "Found", b"", location="\x1b[31m\xe9" + "x" * 5000).outcome.error
+    assert long.isascii()
+    assert long.isprintable()
+    assert len(long) < 150
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(301, "Moved", b""), Answer(301, "Moved", b"", location=""),
+     Answer(404, "NOT FOUND", b"", location="/elsewhere"), Answer(201, "Created", b"", location="/elsewhere"),
+     Answer(301, "Moved", b"", location="/elsewhere", is_quotable=False),
+     Answer(301, "Moved", b" " * 5000, location="/elsewhere", is_quotable=False)],
+)  # fmt: skip
+def test_what_leads_nowhere_or_may_be_our_secret_is_not_quoted(answer: Answer) -> None:
+    """Only a redirect leads anywhere, and where a secret went out, it may lead to that."""
+    assert " to '" not in answer.outcome.error
+    assert "elsewhere" not in answer.outcome.error
+
+
 def test_ok_before_a_page_of_blanks_is_not_the_servers() -> None:
     """Only a short answer is read whole, and only what was read whole can be known."""
     assert not Answer(200, "OK", b"OK" + b" " * 5000).outcome.delivered

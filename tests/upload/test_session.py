@@ -152,11 +152,12 @@ def test_403_says_that_we_may_not_post(server: PattooServer) -> None:
 def test_a_server_that_gives_our_secret_back_is_not_quoted(
     server: PattooServer, tmp_path: Path
 ) -> None:
-    """Whatever its status, its words and its page."""
+    """Whatever its status, its words, its page, and where it leads."""
 
     def echo(handler: Handler) -> bool:
         handler.send_response(statuses.pop(), str(handler.headers["Authorization"]))
         handler.send_header("Content-Length", str(len(handler.headers["Authorization"])))
+        handler.send_header("Location", str(handler.headers["Authorization"]))
         handler.end_headers()
         handler.wfile.write(handler.headers["Authorization"].encode())
         return False

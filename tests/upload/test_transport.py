@@ -294,7 +294,7 @@ def test_a_redirect_is_not_followed(serve: Serve, status: str) -> None:
     elsewhere = serve(saying(TAKEN))
     location = f"Location: http://127.0.0.1:{elsewhere.port}/"
     outcome = post(serve(saying(answer(status, b"", location))))
-    assert outcome.error.startswith(f"status {status}")
+    assert outcome.error.startswith(f"status {status} to 'http://127.0.0.1:{elsewhere.port}/'")
     assert elsewhere.connections == 0
 
 
@@ -307,7 +307,8 @@ def test_the_endless_body_of_a_redirect_is_not_read(serve: Serve, status: str) -
         while True:
             connection.sendall(b"x" * 1000)
 
-    assert post(serve(talk)).error == f"status {status[:3]} with a page; expected OK from pattoo"
+    error = post(serve(talk)).error
+    assert error == f"status {status[:3]} to '/elsewhere' with a page; expected OK from pattoo"
 
 
 def test_how_long_a_server_asks_to_wait_is_told(serve: Serve) -> None:
