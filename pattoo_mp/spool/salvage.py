@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 #: What is read, and committed, at a time: so many rows, and about so many bytes.
 _BATCH: Final = 2000
 _BATCH_BYTES: Final = 1 << 20
+#: So much of layouts is kept for the polls to come; a host of 10,000 series has one of 2 MB.
+_LAYOUTS_BYTES: Final = 1 << 24
 #: No spool ever gave so many ids; it ends the leaps.
 _ID_LIMIT: Final = 2**40
 #: Result codes (their low byte) that no second attempt mends; see sqlite.org/rescode.html.
@@ -117,20 +119,45 @@ def copy(
     one, and still has polls that were delivered since. Each keeps its id: a post of some of them
     may be under way, and is acknowledged by it. Raises `sqlite3.Error` if the new file does not take them.
     """
-    packed: dict[str, bytes | None] = {}
+    layouts: dict[str, bytes | None] = {}
     found = Salvaged()
     for batch in _batches(old, after):
         progress()
-        for identifier in {s.poll.layout_id for s in batch} - packed.keys():
-            packed[identifier] = _layout(old, identifier)
-        sound = [s for s in batch if s.sound and packed[s.poll.layout_id] is not None]
-        layouts = {name: content for name, content in packed.items() if content is not None}
-        with new.transaction():
-            went = new.shrink(most_bytes - _bytes(sound), found.saved)
-            came = new.restore(sound, layouts) if sound else 0
-        found.saved += came - went
-        found.crowded_out += went
+        for polls, size in _portions(old, batch, layouts):
+            packed = {name: content for name, content in layouts.items() if content is not None}
+            sound = [s for s in polls if s.sound and s.poll.layout_id in packed]
+            with new.transaction():
+                went = new.shrink(most_bytes - size, found.saved)
+                came = new.restore(sound, packed) if sound else 0
+            found.saved += came - went
+            found.crowded_out += went
+            if sum(map(len, packed.values())) > _LAYOUTS_BYTES:
+                layouts.clear()
+            progress()
     return found
+
+
+def _portions(
+    old: Tables, batch: Sequence[Spooled], layouts: dict[str, bytes | None]
+) -> Iterator[tuple[list[Spooled], int]]:
+    """Parts of a batch that are no larger with what they need: these polls, and the bytes to come.
+
+    Their layouts are in `layouts`: those that are missing there are read.
+    """
+    part: list[Spooled] = []
+    size = 0
+    for spooled in batch:
+        name = spooled.poll.layout_id
+        if name not in layouts:
+            layouts[name] = _layout(old, name)
+            size += len(layouts[name] or b"")
+        part.append(spooled)
+        size += len(spooled.poll.packed)
+        if size >= _BATCH_BYTES:
+            yield part, size
+            part, size = [], 0
+    if part:
+        yield part, size
 
 
 def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:

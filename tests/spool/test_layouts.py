@@ -188,6 +188,21 @@ def test_after_a_rescue_layouts_go_as_before(path: Path) -> None:
     spool.close()
 
 
+def test_a_rescue_keeps_to_the_limit_with_its_layouts(path: Path) -> None:
+    """They may be most of what the new file holds."""
+    spool = Spool(path)
+    outage(spool, range(1, 1001), polls=1)
+    spool.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM facts")
+    spool = Spool(path, Limits(max_bytes=4 * KB * KB, min_free_bytes=0))
+    assert path.stat().st_size < 4.5 * KB * KB
+    assert spool.waiting * (POLL_BYTES + LAYOUT_BYTES) > 2.5 * KB * KB
+    assert kept(path) == of_polls(spool)
+    assert spool.state.dropped == {"the spool is full": 1000 - spool.waiting}
+    spool.close()
+
+
 def test_a_commit_that_failed_leaves_what_is_known_of_them(path: Path) -> None:
     """The disk was full as polls went: their layout goes with them at the next attempt."""
     tables = Tables(path)
