@@ -18,7 +18,7 @@ _ADVICE: Final[Mapping[Fault, str]] = {
     Fault.TOO_LARGE: "a proxy in front of the server says so: raise its limits",
     Fault.BUSY: "a proxy in front of the server says so: wait, or raise its limits",
     Fault.NO_NAME: "see to the name server; or correct the name in {named}, or use an address",
-    Fault.LATE: "look at the server, which may hang, and for a firewall on the way that drops",
+    Fault.LATE: "look at the server, which may hang, and at the way to it, which may drop or be slow",
     Fault.PROXY: "see that proxy names one that runs, and what its rules and log say",
 }
 

@@ -105,7 +105,7 @@ def test_polls_dropped_before_the_start_are_told_with_when() -> None:
 @pytest.mark.parametrize(
     ("fault", "end"),
     [("refused", ": the server is ill, or its disk is full: look at the server's log and disk"),
-     ("late", ": look at the server, which may hang, and for a firewall on the way that drops"),
+     ("late", ": look at the server, which may hang, and at the way to it, which may drop or be slow"),
      ("unreachable", ": see that http://pattoo:20201/ can be reached from here"),
      ("of_a_later_release", ": see that http://pattoo:20201/ can be reached from here"),
      ("not_pattoo", "sent when it does"), ("denied", "sent when it does")],
