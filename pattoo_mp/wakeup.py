@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from collections import deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,8 @@ class Wakeup:
     """Readable as soon as one of `signals` has come, or `wake` was called from any thread.
 
     `chores` are done by the loop, in `take`, for signals that mean nothing else to it.
-    The handler, which Python runs in the main thread, notes the signal and ends a `select` that waits.
-    The loop may be in another thread. A signal that was blocked until now comes now.
+    Python's own handler notes the signal; the byte that it writes ends a `select` that waits. One
+    that was blocked until now comes now.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class Wakeup:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
-        self._seen: deque[signal.Signals] = deque()
+        self._seen: set[signal.Signals] = set()
         signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         self._chores = chores
         for number in (*signals, *chores):
@@ -59,7 +58,7 @@ class Wakeup:
         with contextlib.suppress(BlockingIOError):
             while self._read.recv(4096):
                 pass
-        seen = {self._seen.popleft() for _ in range(len(self._seen))}
+        seen, self._seen = self._seen, set()
         for number in seen & self._chores.keys():
             self._chores[number]()
         return seen - self._chores.keys()
@@ -71,5 +70,4 @@ class Wakeup:
         self._write.close()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._seen.append(signal.Signals(number))
-        self.wake()  # the byte that the kernel's handler wrote may have been taken before this
+        self._seen.add(signal.Signals(number))

@@ -1,4 +1,4 @@
-"""A source that may hang."""
+"""A source that may hang, asked in another thread."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Share(Generic[K, V]):
 
     def start(self) -> None:
         """Begin to ask."""
-        self._asker.start(self.run)
+        self._asker.start(self._run)
 
     def start_again(self, key: K) -> None:
         """Begin to ask a key that answered, but not promptly."""
@@ -83,8 +83,7 @@ class Share(Generic[K, V]):
         """Whether it is done, or is so before `within_s` have passed."""
         return self._asker.is_idle(within_s)
 
-    def run(self) -> None:
-        """Ask, in this thread."""
+    def _run(self) -> None:
         for key in self._round.keys_for(self):
             self._round.answers[key] = self._round.ask(key)
             if self.is_late:
