@@ -1,5 +1,8 @@
 """The collector process: polls at each tick and hands the polls to control. It waits for nobody.
 
+The main thread only waits: another polls, so that it can be left behind where a mount hangs, and a
+successor goes on (`timelimit/succession.py`).
+
 What is due at the same moment is polled by one wake-up, and handed over in the order of its times:
 the spool keeps no poll that is older than one before it.
 """
@@ -11,6 +14,7 @@ import os
 import select
 import signal
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
@@ -23,7 +27,7 @@ from pattoo_mp.config.values import Config
 from pattoo_mp.link import LinkClosedError
 from pattoo_mp.messages import Kind
 from pattoo_mp.model import now_ms
-from pattoo_mp.wakeup import Wakeup
+from pattoo_mp.timelimit.succession import Succession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +75,13 @@ class Collector:
         self._newest_ms = after_ms
         self._at_once = at_once
         self._adopt = adopt
-        self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.CHORES)
+        self._succession = Succession("polls", (signal.SIGTERM, signal.SIGINT), log.CHORES)
         self._ledger: dict[str, int] = {}
-        self._groups = Groups(origin, config, self._ledger)
+        self._groups = Groups(origin, config, self._ledger, self._succession)
         intervals_ms = self._groups.intervals_ms
         self._schedule = Schedule(intervals_ms, time.time_ns, time.monotonic_ns, after_ms)
+        self._due: deque[Tick] = deque()
+        self._renewal: tuple[int, Config] | None = None
         self._ahead = Ahead()
         self._layout_ids: dict[int, str] = {}
         self._told: dict[str, str] = {}
@@ -84,20 +90,28 @@ class Collector:
 
     def run(self) -> None:
         """Poll until a signal or the end of control."""
-        ask_for_short_turns()
         families.prime()
         priming_s = min(_PRIMING_S, self._config.shortest_s)
         self._schedule.skip_until(priming_s, _PATIENCE_S if self._at_once else None)
         try:
-            while self._wait(self._schedule.wait_s):
-                self._poll_what_is_due()
-            self._flush()
+            self._succession.run(self._work)
         except LinkClosedError:
             _LOG.error("Control is gone; the collector ends.")
 
-    def _poll_what_is_due(self) -> None:
-        for tick in self._schedule.take():
-            self._poll(tick)
+    def _work(self) -> None:
+        """Do what is due, and wait for more. A successor begins with what was not finished."""
+        ask_for_short_turns()
+        while True:
+            while self._due:
+                self._poll(self._due[0])
+                self._due.popleft()
+            if self._renewal is not None:
+                self._renew(*self._renewal)
+                self._renewal = None
+            if not self._wait(self._schedule.wait_s):
+                break
+            self._due.extend(self._schedule.take())
+        self._flush()
 
     def _poll(self, tick: Tick) -> None:
         self._ahead.look(tick.timestamp_ms, now_ms())
@@ -107,23 +121,21 @@ class Collector:
     def _handle(self, message: Message) -> None:
         match message:
             case [Kind.SETTINGS, number, settings]:
-                self._apply(Config.of(settings))
-                self._link.send(Kind.APPLIED, number)
+                self._renewal = number, Config.of(settings)
             case [Kind.LEDGER, figures]:
                 self._ledger.update(figures)
             case _:
                 _LOG.error("A message that is not understood: %.80r", message)
 
-    def _apply(self, config: Config) -> None:
-        """Go on with other settings. It is between two polls, in the thread that polls."""
-        if config.groups != self._config.groups:
-            self._poll_what_is_due()  # by the settings that were in force when it fell due
+    def _renew(self, number: int, config: Config) -> None:
+        """Go on with other settings. What was due when they came was polled by the old ones."""
         before_ms = self._groups.intervals_ms
         self._groups.change(config)
         if self._groups.intervals_ms != before_ms:
             self._change_intervals()
         self._config = config
         self._adopt(config)
+        self._link.send(Kind.APPLIED, number)
 
     def _change_intervals(self) -> None:
         intervals_ms = self._groups.intervals_ms
@@ -160,19 +172,19 @@ class Collector:
             self._link.send(Kind.LEDGER)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
-        """Serve the link until no time is left. False once a signal asks this process to end."""
-        reading: list[FileDescriptorLike] = [self._wakeup, self._link]
+        """Serve the link until there is something to do. False once a signal asks to end."""
+        reading: list[FileDescriptorLike] = [self._succession.stopping, self._link]
         while True:
             writing = [self._link] if self._link.unsent_bytes else []
             readable, writable, _ = select.select(reading, writing, [], left_s())
-            if self._wakeup in readable and self._wakeup.take():
+            if self._succession.stopping in readable:
                 return False
             if writable:
                 self._link.flush()
             if self._link in readable:
                 for message in self._link.receive():
                     self._handle(message)
-            if not readable and not writable:
+            if self._renewal or not (readable or writable):
                 return True
 
     def _flush(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
     from pattoo_mp.collect.wanted import Wanted
+    from pattoo_mp.timelimit.succession import Succession
 
 #: What a poll waits for those that hang, at most and at least. Under less than the least, a busy
 #: host that lets a thread wait its turn would look like one that hangs.
@@ -54,13 +55,14 @@ def sources(
     *,
     frugal: bool = False,
     ledger: Mapping[str, int] | None = None,
+    succession: Succession | None = None,
 ) -> tuple[Source, ...]:
-    """Those of what is wanted; see `Plan` for what frugal ones are, and for the ledger.
+    """Those of what is wanted; see `Plan` for what frugal ones are, and for the rest.
 
     Of the original's families those that may hang hold a poll up by no more than `limit_s` together,
     and of frugal sources all of them.
     """
-    plan = Plan(wanted, limit_s / _MAY_HANG, frugal=frugal, ledger=ledger)
+    plan = Plan(wanted, limit_s / _MAY_HANG, frugal=frugal, ledger=ledger, succession=succession)
     return tuple(source for name in wanted.families for source in family(name).sources(plan))
 
 

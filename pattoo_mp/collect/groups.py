@@ -14,17 +14,25 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.model import Layout, Origin, Poll
+    from pattoo_mp.timelimit.succession import Succession
 
 
 class Groups:
     """Polls the groups of a configuration for `origin`; `ledger` is for the family `agent`.
 
-    One thread polls all of them. So none may be held up for longer than the shortest interval
+    One thread polls all of them, or one `succession`. So none may be held up for longer than the shortest interval
     allows, and the time limits of all sources go by that.
     """
 
-    def __init__(self, origin: Origin, config: Config, ledger: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        config: Config,
+        ledger: Mapping[str, int],
+        succession: Succession | None = None,
+    ) -> None:
         self._origin = origin
+        self._succession = succession
         self._ledger = ledger
         self._pollers: dict[int, Poller] = {}
         self._wanted: dict[Wanted, Poller] = {}
@@ -72,7 +80,9 @@ class Groups:
         self, wanted: Wanted, interval_ms: int, limit_s: float, gone: dict[int, Poller]
     ) -> Poller:
         """One of other sources in the place of one that is gone, if there is one of its interval."""
-        sources = families.sources(limit_s, wanted, frugal=True, ledger=self._ledger)
+        sources = families.sources(
+            limit_s, wanted, frugal=True, ledger=self._ledger, succession=self._succession
+        )
         if interval_ms not in gone:
             return Poller(sources, self._origin, interval_ms)
         gone[interval_ms].change_sources(sources)

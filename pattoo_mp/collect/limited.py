@@ -1,4 +1,4 @@
-"""A source that may hang, asked in another thread."""
+"""A source that may hang."""
 
 from __future__ import annotations
 

@@ -22,9 +22,8 @@ class Mounted:
     """Asks for the mounts at each poll: they come and go, also between list and question.
 
     `question` is given a mount point, and answers None where the file system has no such figures.
-    A mount whose device or server is dead may hang, and is waited for no longer than a limit. A
-    local disk may die as well as a server, so all are asked by another thread. Handing them over
-    costs a poll about 0.1 ms of processor time, once, however many they are.
+    A mount whose device or server is dead may hang, and is waited for no longer than a limit; a
+    local disk may die as well as a server.
     """
 
     def __init__(self, table: Table, question: Callable[[str], Record | None], plan: Plan) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.collect.processes import Process
     from pattoo_mp.collect.wanted import Wanted
+    from pattoo_mp.timelimit.succession import Succession
 
     Processes = Callable[[], Iterable[Process]]
 
@@ -23,7 +24,8 @@ class Plan:
     Sources that may hang are waited for `limit_s` each. Those of a frugal plan do together, and
     only as often as it is needed, what each could do alone: they are for one poller, which reads
     all of them in order. `mounts` lists file systems, and `place` says where to ask one of them for
-    its figures. `ledger` is what control tells of the agent, filled in as it comes.
+    its figures. `ledger` is what control tells of the agent, filled in as it comes, and `succession`
+    the threads of a frugal plan's poller.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Plan:
         *,
         frugal: bool = False,
         ledger: Mapping[str, int] | None = None,
+        succession: Succession | None = None,
     ) -> None:
         self.wanted = wanted
         self.ledger = ledger
@@ -44,7 +47,7 @@ class Plan:
             look = OneLook()
             self.processes = (look.first, look.second)
         self._limit_s = limit_s
-        self._together = Together(limit_s) if frugal else None
+        self._together = Together(limit_s, succession=succession) if frugal else None
 
     def together(self) -> Together:
         """Who asks what may hang: for each source one of its own, or one for all of them."""

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
+from pattoo_mp.collect.source import MayHang
 from pattoo_mp.model import Layout, Poll, Series
 from pattoo_mp.plural import counted
 from pattoo_mp.wire.safe import safe_text
@@ -13,7 +14,7 @@ from pattoo_mp.wire.safe import safe_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pattoo_mp.collect.source import Shape, Source
+    from pattoo_mp.collect.source import Sample, Shape, Source
     from pattoo_mp.model import Origin, Pair, Value
 
 _LOG = logging.getLogger(__name__)
@@ -28,17 +29,21 @@ class Poller:
     """
 
     def __init__(self, sources: Sequence[Source], origin: Origin, interval_ms: int) -> None:
-        self.sources = sources
         self._origin = origin
         self.interval_ms = interval_ms
         self._shapes: list[Shape | None] = []
         self._cpus: int | None = None
         self._layout = Layout(origin, interval_ms, ())
         self.left_out: dict[str, str] = {}
+        self.change_sources(sources)
 
     def change_sources(self, sources: Sequence[Source]) -> None:
         """Ask others from the next poll on."""
         self.sources = sources
+        # Those that may hang come first: a successor that polls anew then asks no other twice.
+        self._order = sorted(
+            range(len(sources)), key=lambda place: not isinstance(sources[place], MayHang)
+        )
         self._shapes = []  # those of other sources may look the same
 
     def poll(self, timestamp_ms: int) -> tuple[Layout, Poll]:
@@ -46,16 +51,16 @@ class Poller:
         shapes: list[Shape | None] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        for source in self.sources:
-            try:
-                sample = source.read()
-            except Exception as error:  # noqa: BLE001 - whatever a source does, the others go on
-                left_out[source.name] = f"{type(error).__name__}: {error}"
+        answers = {place: _asked(self.sources[place]) for place in self._order}
+        for place, source in enumerate(self.sources):
+            answer = answers[place]
+            if isinstance(answer, Exception):
+                left_out[source.name] = f"{type(answer).__name__}: {answer}"
                 shapes.append(None)
                 continue
-            shapes.append(sample.shape)
-            values += sample.values
-            left_out |= sample.left_out
+            shapes.append(answer.shape)
+            values += answer.values
+            left_out |= answer.left_out
         self._tell({safe_text(name): safe_text(why) for name, why in left_out.items()})
         cpus = host.cpus()
         known = (self._shapes, self._cpus, self._layout.interval_ms)
@@ -81,6 +86,13 @@ class Poller:
         for name in self.left_out.keys() - left_out.keys():
             _LOG.info("%s is no longer left out.", name)
         self.left_out = left_out
+
+
+def _asked(source: Source) -> Sample | Exception:
+    try:
+        return source.read()
+    except Exception as error:  # noqa: BLE001 - whatever a source does, the others go on
+        return error
 
 
 def _difference(before: Sequence[Series], now: Sequence[Series]) -> str:

@@ -1,7 +1,7 @@
 """Several questions that may hang, asked in one round for each poll.
 
-Handing a question over to another thread costs a poll as much as the answer does. So the first that
-wants its answers has those of the others asked too, and they find theirs ready.
+They share one time limit, and what it costs to keep it. So the first that wants its answers has those
+of the others asked too, and they find theirs ready.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pattoo_mp.timelimit import TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from pattoo_mp.timelimit.succession import Succession
 
     Answers = dict[Any, Any]
 
@@ -29,13 +31,18 @@ class _Part:
 class Together:
     """Asks for all its parts at once, and waits no longer than `limit_s` for all of them.
 
-    For one thread, which takes each part's answers once for each poll.
+    For one thread, or one `succession` of threads, which takes each part's answers once for each poll.
     """
 
-    def __init__(self, limit_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        succession: Succession | None = None,
+    ) -> None:
         self._monotonic = monotonic
         self._parts: dict[str, _Part] = {}
-        self._limited = TimeLimited("what may hang", self._question, limit_s)
+        self._limited = TimeLimited("what may hang", self._question, limit_s, succession)
         self._ready: dict[str, Answers | Exception] = {}
         self._asked_at = 0.0
 
@@ -65,15 +72,17 @@ class Together:
         return answers
 
     def _ask(self) -> None:
-        self._ready = {name: _keys(part) for name, part in self._parts.items()}
+        self._ready = {}  # of nothing, should this thread be left behind
+        ready = {name: _keys(part) for name, part in self._parts.items()}
         wanted = [
             (name, key)
-            for name, keys in self._ready.items()
+            for name, keys in ready.items()
             if not isinstance(keys, Exception)
             for key in keys
         ]
         for (name, key), answer in self._limited.ask(wanted).items():
-            self._ready[name][key] = answer  # type: ignore[index]  # who has keys has no error
+            ready[name][key] = answer  # type: ignore[index]  # who has keys has no error
+        self._ready = ready
         self._asked_at = self._monotonic()
 
     def _question(self, of: tuple[str, Any]) -> Any:  # noqa: ANN401 - each part has its own

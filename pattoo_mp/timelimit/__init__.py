@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from pattoo_mp.timelimit.asker import Asker
 from pattoo_mp.timelimit.round import Round, Share
+from pattoo_mp.timelimit.superseded import SupersededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from pattoo_mp.timelimit.succession import Succession
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -50,15 +53,26 @@ def only(answers: Mapping[K, V | Exception]) -> V:
 class TimeLimited(Generic[K, V]):
     """Asks `question` of keys, and waits no longer than `limit_s` for all of them together.
 
-    `limit_s` may change between two questions. `name` is for the threads. To be used by one thread.
+    `limit_s` may change between two questions. `name` is for the threads. To be used by one thread,
+    or by one `succession` of threads: then the thread asks by itself, and where it is slow or hangs
+    its successor goes on with the same round.
     """
 
-    def __init__(self, name: str, question: Callable[[K], V], limit_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        question: Callable[[K], V],
+        limit_s: float,
+        succession: Succession | None = None,
+    ) -> None:
         self._name = name
         self._question = question
         self.limit_s = limit_s
         self._asker: Asker | None = None
         self._hanging: dict[K, Share[K, V]] = {}
+        self._succession = succession
+        #: What a thread that was left behind is in the middle of, for the one that goes on.
+        self._left: tuple[Round[K, V], Share[K, V]] | None = None
 
     def ask(self, keys: Iterable[K]) -> dict[K, V | Exception]:
         """The answer of each key, or what it raised, or `NoAnswerError`; in the keys' order."""
@@ -74,18 +88,45 @@ class TimeLimited(Generic[K, V]):
         return only(self.ask((key,)))
 
     def _ask(self, keys: list[K]) -> Mapping[K, V | Exception]:
+        if self._left is not None:
+            (round_, share), self._left = self._left, None
+            self._ask_beside(round_, [share])
+            return round_.answers
         if not keys:
             return {}
         round_ = Round(self._question, keys)
-        until = time.monotonic() + self.limit_s
+        if self._succession is None:
+            self._ask_elsewhere(round_)
+        else:
+            self._ask_here(round_, self._succession)
+        return round_.answers
+
+    def _ask_elsewhere(self, round_: Round[K, V]) -> None:
         self._asker = self._asker or Asker(self._name)
         first = self._begin(round_, self._asker)
         if not first.is_over(self.limit_s / 2):
-            # Somebody is slow, or hangs. The rest are asked beside it, all in what time is left.
             self._asker = None
-            self._wait([first, *self._reinforcements(round_)], until)
-            self._hanging |= round_.give_up()
-        return round_.answers
+            self._ask_beside(round_, [first])
+
+    def _ask_beside(self, round_: Round[K, V], shares: list[Share[K, V]]) -> None:
+        """Ask the rest beside somebody who is slow, or hangs, all in what time is left."""
+        until = time.monotonic() + self.limit_s / 2
+        self._wait([*shares, *self._reinforcements(round_)], until)
+        self._hanging |= round_.give_up()
+
+    def _ask_here(self, round_: Round[K, V], succession: Succession) -> None:
+        share = Share(round_, succession.current, self.limit_s / 2)
+
+        def leave_behind() -> bool:
+            if round_.leave(share):
+                self._left = round_, share
+            return share.is_left
+
+        succession.watch(self.limit_s / 2, leave_behind)
+        share.run()
+        if share.is_left:
+            raise SupersededError
+        succession.unwatch()
 
     def _begin(self, round_: Round[K, V], asker: Asker) -> Share[K, V]:
         share = Share(round_, asker, self.limit_s / 2)

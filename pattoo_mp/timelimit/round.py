@@ -48,6 +48,12 @@ class Round(Generic[K, V]):
         except Exception as error:  # noqa: BLE001 - whatever one does, the others go on
             return error
 
+    def leave(self, share: Share[K, V]) -> bool:
+        """Let another thread go on with what the thread of `share` did, unless it is done by now."""
+        with self._lock:
+            share.is_left = share in self._asking
+            return share.is_left
+
     def give_up(self) -> dict[K, Share[K, V]]:
         """Let nobody else be asked. Returns the keys that are being asked still, and by whom."""
         with self._lock:
@@ -68,12 +74,13 @@ class Share(Generic[K, V]):
         self._round = round_
         self._prompt_s = prompt_s
         self._asker = asker
+        self.is_left = False
         self.is_late = False
         self.is_well = False
 
     def start(self) -> None:
         """Begin to ask."""
-        self._asker.start(self._run)
+        self._asker.start(self.run)
 
     def start_again(self, key: K) -> None:
         """Begin to ask a key that answered, but not promptly."""
@@ -83,7 +90,8 @@ class Share(Generic[K, V]):
         """Whether it is done, or is so before `within_s` have passed."""
         return self._asker.is_idle(within_s)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Ask, in this thread."""
         for key in self._round.keys_for(self):
             self._round.answers[key] = self._round.ask(key)
             if self.is_late:

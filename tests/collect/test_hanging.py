@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect import families
+from pattoo_mp.collect import collector, families
 from pattoo_mp.collect.collector import Collector
 from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.poller import Poller
@@ -24,7 +24,7 @@ from pattoo_mp.collect.table import Table
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.link import Link
 from pattoo_mp.messages import Kind
-from pattoo_mp.model import INTEGER, Layout
+from pattoo_mp.model import INTEGER, Layout, Poll, now_ms
 from tests.support.configs import config_in
 from tests.support.sources import sources_of
 from tests.support.waiting import wait_for
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pattoo_mp.link import Message
+    from pattoo_mp.model import Value
 
 LIMIT_S = 0.4
 
@@ -51,11 +52,20 @@ class Disks:
         #: Of these it was asked although they were dead: each time held a thread.
         self.hung: list[str] = []
         self.askers: set[threading.Thread] = set()
+        self._lives: dict[str, int] = {}
         self._usage = psutil.disk_usage("/")
+
+    def dies_after(self, questions: int, path: str) -> None:
+        """Let one hang once it has been asked so often."""
+        self._lives[path] = questions
 
     def usage(self, path: str) -> object:
         """In the place of psutil.disk_usage."""
         self.askers.add(threading.current_thread())
+        if path in self._lives:
+            self._lives[path] -= 1
+            if self._lives[path] < 0:
+                self.dead.add(path)
         if path in self.dead:
             self.hung.append(path)
             self.answer.wait(60)
@@ -250,20 +260,21 @@ def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
 class Child:
     """A collector in a process of its own, on a host with a dead mount; we are its control."""
 
-    def __init__(self, disks: Disks) -> None:
+    def __init__(self, interval_ms: int = 100) -> None:
+        self.interval_ms = interval_ms
         self.link, theirs = Link.pair()
         self.heard: list[Message] = []
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(theirs, disks)
+            self._be(theirs)
         theirs.close()
 
-    def _be(self, link: Link, disks: Disks) -> None:
+    def _be(self, link: Link) -> None:
         status = 1
         try:
             self.link.close()
-            disks.dead = {"/data"}
-            Collector(link, ORIGIN, config_in(Path("/nowhere")), 0, at_once=False).run()
+            config = config_in(Path("/nowhere"), interval_ms=self.interval_ms)
+            Collector(link, ORIGIN, config, 0, at_once=False).run()
             status = 0
         finally:
             os._exit(status)
@@ -293,7 +304,8 @@ def test_a_signal_ends_a_collector_with_a_hanging_mount(
     disks: Disks, number: signal.Signals
 ) -> None:
     """It tells control of the mount, polls on, and does not wait for the mount to end."""
-    child = Child(disks)
+    disks.dead = {"/data"}
+    child = Child()
     try:
         child.hear(lambda heard: any("disk_partitions /data" in m[1] for m in notes(heard)))
         polls = sum(m[0] == Kind.POLL for m in child.heard)
@@ -306,6 +318,62 @@ def test_a_signal_ends_a_collector_with_a_hanging_mount(
     finally:
         child.link.close()
     assert notes(child.heard)[-1][1]["disk_partitions /data"] == "no answer within 0.025 s"
+
+
+def test_settings_that_come_with_a_tick_at_which_a_mount_hangs_are_applied(disks: Disks) -> None:
+    """The poll that is due goes first, by the old ones; who takes it over has both to do."""
+    disks.dies_after(1, "/data")
+    child = Child(interval_ms=1000)
+    try:
+        child.hear(lambda heard: any(m[0] == Kind.POLL for m in heard))
+        os.kill(child.pid, signal.SIGSTOP)
+        first_ms = child.heard[-1][2]
+        wait_for(lambda: now_ms() > first_ms + 1100, what="the next tick")
+        settings = config_in(Path("/nowhere"), interval_ms=50)
+        child.link.send(Kind.SETTINGS, 1, settings.fields())
+        os.kill(child.pid, signal.SIGCONT)
+        child.hear(lambda heard: [Kind.APPLIED, 1] in heard)
+        polls = [m for m in child.heard if m[0] == Kind.POLL]
+        assert polls[1][2] == first_ms + 1000
+        assert "disk_partitions /data" in notes(child.heard)[-1][1]
+        child.hear(lambda heard: heard[-1][0] == Kind.POLL and heard[-1][5] == 50)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitpid(child.pid, 0)
+        child.link.close()
+
+
+def test_every_thread_that_polls_has_asked_for_short_turns(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel grants them to a thread; one that succeeds another has to ask, too."""
+    asked: set[int] = set()
+    monkeypatch.setattr(collector, "ask_for_short_turns", lambda: asked.add(threading.get_ident()))
+    monkeypatch.setattr(psutil, "pids", lambda: [1] if threading.get_ident() in asked else [])
+    disks.dies_after(3, "/data")
+    child = Child()
+    try:
+        child.hear(lambda heard: any("disk_partitions /data" in m[1] for m in notes(heard)))
+        polls = sum(m[0] == Kind.POLL for m in child.heard)
+        child.hear(lambda heard: sum(m[0] == Kind.POLL for m in heard) > polls + 2)
+        assert process_counts(child.heard) == {1}
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitpid(child.pid, 0)
+        child.link.close()
+
+
+def process_counts(heard: list[Message]) -> set[Value]:
+    """Each number of processes in the polls so far."""
+    places: dict[str, int] = {}
+    counts = set()
+    for message in heard:
+        if message[0] == Kind.LAYOUT:
+            keys = [series.key for series in Layout.unpack(message[2]).series]
+            places[message[1]] = keys.index("process_count")
+        elif message[0] == Kind.POLL:
+            counts.add(Poll(*message[1:4]).values()[places[message[1]]])
+    return counts
 
 
 def test_who_hangs_in_a_seldom_group_is_waited_for_as_the_shortest_interval_allows(

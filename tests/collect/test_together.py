@@ -12,6 +12,7 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.together import Together
 from pattoo_mp.collect.unconfigured import DEFAULT
 from tests.support.sources import BY_DEFAULT
+from tests.support.succeeding import succession
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
@@ -69,6 +70,33 @@ def test_who_hangs_is_left_out_and_the_others_answer() -> None:
     assert sound() == {"b": "B"}
     answer.set()
     wait_for(lambda: hanging() == {"a": True}, what="its return")
+
+
+def test_a_successor_takes_no_answer_for_ready_that_was_never_given() -> None:
+    """Its predecessor hangs at the first key; the time of the poll before is no matter."""
+    hangs, answer = [False], Event()
+
+    def question(key: str) -> str:
+        if hangs[0] and key == "a":
+            answer.wait(60)
+        return key.upper()
+
+    def poll() -> None:
+        polls.append((letters(), digits()))
+
+    with succession() as threads:
+        together = Together(LIMIT_S, lambda: 0.0, threads)
+        letters = together.part("letters", lambda: "ab", question)
+        digits = together.part("digits", lambda: "12", question)
+        polls: list[tuple[dict[str, object], dict[str, object]]] = []
+        threads.run(poll)
+        hangs[0] = True
+        threads.run(poll)
+        answer.set()
+    assert polls[0] == ({"a": "A", "b": "B"}, {"1": "1", "2": "2"})
+    late = polls[1][0].pop("a")
+    assert isinstance(late, TimeoutError)
+    assert polls[1] == ({"b": "B"}, {"1": "1", "2": "2"})
 
 
 def test_a_frugal_poll_has_the_series_of_any_other() -> None:

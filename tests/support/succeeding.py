@@ -1,0 +1,28 @@
+"""A succession of threads for a test, which runs in the main thread."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pattoo_mp.timelimit.succession import Succession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+
+@contextmanager
+def succession(
+    name: str = "a test's work",
+    signals: Iterable[signal.Signals] = (),
+    chores: Mapping[signal.Signals, Callable[[], None]] = MappingProxyType({}),
+) -> Iterator[Succession]:
+    """One that listens to no signal after the test; their handlers are put back."""
+    before = {number: signal.getsignal(number) for number in (*signals, *chores)}
+    threads = Succession(name, signals, chores)
+    yield threads
+    threads.close()
+    for number, handler in before.items():
+        signal.signal(number, handler)
