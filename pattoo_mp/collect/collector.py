@@ -108,7 +108,7 @@ class Collector:
             if self._renewal is not None:
                 self._renew(*self._renewal)
                 self._renewal = None
-            if not self._wait(self._schedule.wait_s):
+            if not self._wait():
                 break
             self._due.extend(self._schedule.take())
         self._flush()
@@ -171,12 +171,12 @@ class Collector:
         if self._groups.has(_AGENT, interval_ms):
             self._link.send(Kind.LEDGER)
 
-    def _wait(self, left_s: Callable[[], float]) -> bool:
+    def _wait(self) -> bool:
         """Serve the link until there is something to do. False once a signal asks to end."""
         reading: list[FileDescriptorLike] = [self._succession.stopping, self._link]
         while True:
             writing = [self._link] if self._link.unsent_bytes else []
-            readable, writable, _ = select.select(reading, writing, [], left_s())
+            readable, writable, _ = select.select(reading, writing, [], self._schedule.wait_s())
             if self._succession.stopping in readable:
                 return False
             if writable:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Groups:
     """Polls the groups of a configuration for `origin`; `ledger` is for the family `agent`.
 
-    One thread polls all of them, or one `succession`. So none may be held up for longer than the shortest interval
-    allows, and the time limits of all sources go by that.
+    One thread polls all of them, or one `succession`. So none may be held up for longer than the
+    shortest interval allows, and the time limits of all sources go by that.
     """
 
     def __init__(

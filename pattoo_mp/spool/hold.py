@@ -48,8 +48,8 @@ def hold(path: Path) -> int:
 def holder(path: Path) -> int | None:
     """The process that holds the lock on `path`, 0 if it is not known which; None if nobody does.
 
-    Not for the holder itself. There is no other way to ask for a flock(2) than to try: it is a shared one, for a
-    moment, and who starts then tries again.
+    Not for the holder itself. There is no other way to ask for a flock(2) than to try: it is a
+    shared one, for a moment, and who starts then tries again.
     """
     try:
         descriptor = private.open_file(path, os.O_RDONLY | os.O_NONBLOCK)

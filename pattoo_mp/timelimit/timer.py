@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-#: Both are the same on all architectures: O_NONBLOCK and O_CLOEXEC.
+#: TFD_NONBLOCK and TFD_CLOEXEC, which are these on each architecture.
 _FLAGS: Final = os.O_NONBLOCK | os.O_CLOEXEC
 #: How often it went off: a number of 64 bits.
 _COUNT_BYTES: Final = 8

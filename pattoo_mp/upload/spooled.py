@@ -48,7 +48,8 @@ class SpooledPosts:
         changes rarely. So nothing is set aside before that.
         """
         try:
-            polls = first_post(self._outbox.oldest(self._most()), self._outbox.layout)
+            most = min(self.window.polls, self._read)
+            polls = first_post(self._outbox.oldest(most), self._outbox.layout)
             # Of large polls few fit, and all that were read are in memory.
             self._read = max(_LEAST_READ, 2 * len(polls))
             return self._post(polls) if polls else None
@@ -59,9 +60,6 @@ class SpooledPosts:
                 # Damage was found, and another file is in the place of the one that was read.
                 raise OSError(f"its polls have changed: {error}") from error
             return None
-
-    def _most(self) -> int:
-        return min(self.window.polls, self._read)
 
     def _post(self, polls: list[Spooled]) -> Post:
         layouts = {s.poll.layout_id: self._outbox.layout(s.poll.layout_id) for s in polls}
