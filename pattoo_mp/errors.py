@@ -21,7 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pattoo_mp.whose import reason
+from pattoo_mp.util.files import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

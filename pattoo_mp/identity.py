@@ -7,9 +7,9 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +34,10 @@ def host_name(configured: str | None) -> str:
 
 def _agent_id(path: Path) -> str:
     try:
-        private.make_directory(path.parent)
+        files.make_directory(path.parent)
         if not path.exists():
             # Of several processes that start at once the quickest one's counts.
-            private.create_file(path, os.urandom(32).hex() + "\n")
+            files.create_file(path, os.urandom(32).hex() + "\n")
     except OSError as error:
         raise _unusable(path, error) from error
     return known(path)
@@ -46,7 +46,7 @@ def _agent_id(path: Path) -> str:
 def known(path: Path) -> str:
     """The identity that is there already. Raises `IdentityError` if there is none, or no good one."""
     try:
-        with os.fdopen(private.open_file(path, os.O_RDONLY), encoding="ascii") as file:
+        with os.fdopen(files.open_file(path, os.O_RDONLY), encoding="ascii") as file:
             line = file.readline(_LINE).strip()
     except UnicodeDecodeError as error:
         raise IdentityError(f"{path}: is not text; expected {_EXPECTED}") from error

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
-from pattoo_mp.digests import blake2b
 from pattoo_mp.errors import WireError
+from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

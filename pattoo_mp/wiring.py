@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from setproctitle import setproctitle
 
-from pattoo_mp import __version__, identity, log, paths, units
-from pattoo_mp.channel import Channel
+from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.config import urls
 from pattoo_mp.control import endings
 from pattoo_mp.control.arbiter import Arbiter
@@ -30,16 +29,18 @@ from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.supervised import note_supervisor, noted_if_refused
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
-from pattoo_mp.link import LinkClosedError
+from pattoo_mp.ipc.channel import Channel
+from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.control.live import Reader
-    from pattoo_mp.link import Link
-    from pattoo_mp.messages import Account
+    from pattoo_mp.ipc.link import Link
+    from pattoo_mp.ipc.messages import Account
     from pattoo_mp.model import Origin
     from pattoo_mp.spool.account import SpoolState
 
@@ -50,7 +51,7 @@ _LOG = logging.getLogger(__name__)
 #: What `ps` shows of each process beside its name.
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
-    "collector": lambda config: f" every {units.intervals(config.groups)}",
+    "collector": lambda config: f" every {text.intervals(config.groups)}",
     "uploader": lambda config: " to {} port {}".format(*urls.place(config.server_urls[0])),
 }
 
@@ -87,7 +88,7 @@ def run(
             endings.tell(cut_short_pid)
             note_supervisor(supervisor_file, os.environ)
             origin = identity.origin(paths.identity_file(config), config.hostname)
-            _LOG.info("pattoo_mp %s polls every %s.", __version__, units.intervals(config.groups))
+            _LOG.info("pattoo_mp %s polls every %s.", __version__, text.intervals(config.groups))
             live = LiveConfig(config, read_anew, adopt_here)
             arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
         # What is here stays: a look for garbage that writes to all of it would be paid for three

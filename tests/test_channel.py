@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pattoo_mp.channel import Channel, Lease
+from pattoo_mp.ipc.channel import Channel, Lease
 from pattoo_mp.model import Poll
 
 EVERYTHING = 1 << 30

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.link import Link, LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link, LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pattoo_mp.link import Message
+    from pattoo_mp.ipc.link import Message
 
 Ends = tuple[Link, Link]
 LARGE = b"x" * (4 << 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pattoo_mp.messages import UploadState
+from pattoo_mp.ipc.messages import UploadState
 
 
 def test_a_state_is_read_as_it_was_sent() -> None:

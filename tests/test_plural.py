@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.plural import counted
+from pattoo_mp.util.text import counted
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pattoo_mp"
 #: What the agent counts. A limit of the program (in capitals) is never one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.printable import printable
+from pattoo_mp.util.text import printable
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import private
+from pattoo_mp.util import files
 from tests.support.small import files_of_at_most
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def test_what_is_made_is_for_its_owner_alone(home: Path) -> None:
     """Directories 0700, files 0600."""
-    private.make_directory(home / "a" / "b")
-    os.close(private.open_file(home / "a" / "b" / "c", os.O_RDWR | os.O_CREAT))
+    files.make_directory(home / "a" / "b")
+    os.close(files.open_file(home / "a" / "b" / "c", os.O_RDWR | os.O_CREAT))
     assert (home / "a" / "b").stat().st_mode & 0o777 == 0o700
     assert (home / "a" / "b" / "c").stat().st_mode & 0o777 == 0o600
 
@@ -30,7 +30,7 @@ def test_a_link_is_not_followed(home: Path) -> None:
     (home / "theirs").write_text("untouched")
     (home / "link").symlink_to(home / "theirs")
     with pytest.raises(OSError, match="symbolic"):
-        private.open_file(home / "link", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        files.open_file(home / "link", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     assert (home / "theirs").read_text() == "untouched"
 
 
@@ -38,10 +38,10 @@ def test_a_directory_laid_out_for_us_in_a_public_place_is_refused(home: Path) ->
     """A link to a directory, where everybody may write; elsewhere it is the operator's choice."""
     (home / "theirs").mkdir()
     (home / "run").symlink_to(home / "theirs")
-    private.make_directory(home / "run")
+    files.make_directory(home / "run")
     home.chmod(0o1777)
     with pytest.raises(PermissionError):
-        private.make_directory(home / "run")
+        files.make_directory(home / "run")
     home.chmod(0o700)
 
 
@@ -52,11 +52,11 @@ def test_a_directory_of_somebody_else_in_a_public_place_is_refused(home: Path) -
     os.chown(home / "run", 65534, 65534)
     home.chmod(0o1777)
     with pytest.raises(PermissionError):
-        private.make_directory(home / "run")
+        files.make_directory(home / "run")
     home.chmod(0o700)
 
 
-@pytest.mark.parametrize("write", [private.replace_file, private.create_file])
+@pytest.mark.parametrize("write", [files.replace_file, files.create_file])
 def test_a_file_is_written_as_a_whole_and_nothing_is_left_aside(home: Path, write: Write) -> None:
     """It has the mode that was asked for, whatever the umask is: at first, its owner's alone."""
     before = os.umask(0o077)
@@ -76,15 +76,15 @@ def test_what_was_there_is_replaced_or_stays(home: Path) -> None:
     """By which of the two it is written; a mode that others gave it goes with the old file."""
     (home / "note").write_text("old")
     (home / "note").chmod(0o644)
-    assert not private.create_file(home / "note", "new")
+    assert not files.create_file(home / "note", "new")
     assert (home / "note").read_text() == "old"
-    private.replace_file(home / "note", "new")
+    files.replace_file(home / "note", "new")
     assert (home / "note").read_text() == "new"
     assert (home / "note").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in home.iterdir()] == ["note"]
 
 
-@pytest.mark.parametrize("write", [private.replace_file, private.create_file])
+@pytest.mark.parametrize("write", [files.replace_file, files.create_file])
 def test_a_disk_without_room_leaves_nothing_aside(home: Path, write: Write) -> None:
     """A supervisor that tries again and again would add a file each time. The error names the file."""
     with files_of_at_most(2), pytest.raises(OSError, match="too large") as failed:
@@ -97,7 +97,7 @@ def test_what_is_in_the_way_leaves_nothing_aside(home: Path) -> None:
     """A directory has the name."""
     (home / "note").mkdir()
     with pytest.raises(IsADirectoryError) as failed:
-        private.replace_file(home / "note", "text")
+        files.replace_file(home / "note", "text")
     assert failed.value.filename == str(home / "note")
     assert [path.name for path in home.iterdir()] == ["note"]
 
@@ -107,11 +107,11 @@ def test_what_a_kill_left_aside_is_in_nobodys_way(home: Path) -> None:
     aside = home / f".note.{os.getpid()}"
     for leave in (lambda: aside.write_text("half"), lambda: aside.symlink_to(home / "theirs")):
         leave()
-        private.replace_file(home / "note", "text")
+        files.replace_file(home / "note", "text")
         assert [path.name for path in home.iterdir()] == ["note"]
 
 
-@pytest.mark.parametrize("write", [private.replace_file, private.create_file])
+@pytest.mark.parametrize("write", [files.replace_file, files.create_file])
 def test_the_name_of_a_file_that_was_written_lasts(
     home: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

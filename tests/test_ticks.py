@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.control.ledger import Ledger
-from pattoo_mp.messages import Account
+from pattoo_mp.ipc.messages import Account
 from tests.collect.test_schedule import MS, STEPS, WAITS, Clock
 from tests.wire.posts import quick
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp import units
+from pattoo_mp.util import text
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from pattoo_mp import units
 )  # fmt: skip
 def test_a_time_has_the_unit_that_says_most(seconds: float, words: str) -> None:
     """From parts of a millisecond to days, in two digits or whole ones."""
-    assert units.time(seconds) == words
+    assert text.duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def test_a_time_has_the_unit_that_says_most(seconds: float, words: str) -> None:
 )  # fmt: skip
 def test_a_size_has_the_unit_that_says_most(count: float, words: str) -> None:
     """In powers of a thousand, as disks are sold."""
-    assert units.size(count) == words
+    assert text.size(count) == words
 
 
 def test_intervals_are_told_as_they_are_set() -> None:
     """In seconds, exactly."""
-    assert units.intervals([100, 1000, 86_400_000]) == "0.1 s, 1 s, 86400 s"
+    assert text.intervals([100, 1000, 86_400_000]) == "0.1 s, 1 s, 86400 s"

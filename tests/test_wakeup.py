@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.wakeup import Wakeup
+from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

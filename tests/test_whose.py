@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp import whose
 from pattoo_mp.errors import where_and_why
+from pattoo_mp.util import files
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ME = whose.user_name(os.geteuid())
+ME = files.user_name(os.geteuid())
 #: Whom `as_nobody` asks.
 US = "nobody" if os.geteuid() == 0 else ME
 
@@ -37,14 +37,14 @@ def mode(path: Path) -> str:
 
 def test_who_owns_it_is_told_beside_who_asks(shut: Path) -> None:
     """With the mode, which says more where the two are the same."""
-    told = as_nobody(lambda: whose.denied(shut))
+    told = as_nobody(lambda: files.denied(shut))
     assert told == f", as {US}: {ME} owns it (mode {mode(shut)})"
 
 
 @pytest.mark.parametrize("below", ["inside", "inside/further", "not there"])
 def test_what_is_in_the_way_is_named(shut: Path, below: str) -> None:
     """It is the last directory that can be seen: whatever lies there is hidden by it, or not there."""
-    told = as_nobody(lambda: whose.denied(shut / below))
+    told = as_nobody(lambda: files.denied(shut / below))
     assert told == f", as {US}: {ME} owns {shut} (mode {mode(shut)})"
 
 
@@ -64,10 +64,10 @@ def test_an_error_of_rights_alone_asks_whose_it_is(shut: Path) -> None:
 
 def test_who_runs_a_process_is_told() -> None:
     """And of one that is gone at least who asks."""
-    assert whose.not_ours(os.getpid()) == f", as {ME}: {ME} runs it"
-    assert whose.not_ours(2**22 + 1) == f", as {ME}"
+    assert files.not_ours(os.getpid()) == f", as {ME}: {ME} runs it"
+    assert files.not_ours(2**22 + 1) == f", as {ME}"
 
 
 def test_a_user_without_a_name_is_a_number() -> None:
     """As in a container."""
-    assert whose.user_name(54321) == "54321"
+    assert files.user_name(54321) == "54321"

@@ -13,7 +13,7 @@ from pattoo_mp import wiring
 from pattoo_mp.cli import apart
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.config.home import config_directory
-from pattoo_mp.control.ready import READY
+from pattoo_mp.ipc.messages import READY
 
 if TYPE_CHECKING:
     import argparse

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 import msgpack
 
-from pattoo_mp.control.child import end
-from pattoo_mp.control.parent import die_with
 from pattoo_mp.errors import ConfigError, where_and_why
+from pattoo_mp.util.process import die_with, kill_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +89,7 @@ class Reader(Generic[Made]):
         """Wait for no answer any more, and for its end no longer than `wait_s`."""
         self.let_go()
         _HANGING.add(self)
-        end(self.pid, wait_s)
+        kill_and_wait(self.pid, wait_s)
         self.has_ended()
 
     def has_ended(self) -> bool:

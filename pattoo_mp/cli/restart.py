@@ -9,7 +9,7 @@ from pattoo_mp.cli.running import agent_to_start
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.stopping import stop
-from pattoo_mp.plural import counted
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     import argparse

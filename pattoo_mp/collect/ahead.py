@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from pattoo_mp import units
 from pattoo_mp.model import AHEAD_MS
+from pattoo_mp.util import text
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Ahead:
             _LOG.warning(
                 "Polls carry times that are %s ahead of this host's clock, which was set back, or was "
                 "wrong before.",
-                units.time((tick_ms - now_ms) / 1000),
+                text.duration((tick_ms - now_ms) / 1000),
             )
         else:
             _LOG.warning("Polls carry the times of this host's clock again.")

@@ -24,8 +24,8 @@ from pattoo_mp.collect.groups import Groups
 from pattoo_mp.collect.promptness import ask_for_short_turns
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.config.values import Config
-from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import now_ms
 from pattoo_mp.timelimit.succession import Succession
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.collect.schedule import Tick
-    from pattoo_mp.link import Link, Message
+    from pattoo_mp.ipc.link import Link, Message
     from pattoo_mp.model import Layout, Origin, Poll
 
 _LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import MayHang
 from pattoo_mp.model import Layout, Poll, Series
-from pattoo_mp.plural import counted
+from pattoo_mp.util.text import counted
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pattoo_mp.whose import denied
+from pattoo_mp.util.files import denied
 
 if TYPE_CHECKING:
     from pathlib import Path

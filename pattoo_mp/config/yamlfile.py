@@ -11,7 +11,7 @@ import yaml
 
 from pattoo_mp.config.notation import as_written
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.whose import denied
+from pattoo_mp.util.files import denied
 
 if TYPE_CHECKING:
     from pathlib import Path

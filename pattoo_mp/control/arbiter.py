@@ -13,15 +13,15 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
-from pattoo_mp.control.limits import STOP_S
 from pattoo_mp.control.notify import Notifier
 from pattoo_mp.control.silence import SILENCE_S
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.workers import Workers
 from pattoo_mp.errors import PattooError, where_and_why
+from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.model import now_ms
-from pattoo_mp.plural import counted
-from pattoo_mp.wakeup import Wakeup
+from pattoo_mp.util.signals import Wakeup
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

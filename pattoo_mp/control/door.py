@@ -14,8 +14,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import StartError
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ class Door:
 def _listening(path: Path) -> socket.socket:
     listening: socket.socket | None = None
     try:
-        private.make_directory(path.parent)
+        files.make_directory(path.parent)
         path.unlink(missing_ok=True)  # of a control process that was killed
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with _short(path) as name, _umask(0o177):

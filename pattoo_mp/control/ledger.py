@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.control.track import Track
-from pattoo_mp.messages import Account
+from pattoo_mp.ipc.messages import Account
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

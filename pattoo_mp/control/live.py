@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pattoo_mp.errors import ConfigError, where_and_why
-from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:

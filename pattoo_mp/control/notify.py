@@ -10,7 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp import units
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,7 +132,7 @@ def sentence(status: dict[str, Any]) -> str:
     """One line for `systemctl status`, from the status as control answers it."""
     polls, posts = status["polls"], status["posts"]
     waiting = polls["in_channel"] + polls["in_spool"]
-    parts = [f"{polls['since_start']} polled, one every {units.intervals(status['intervals_ms'])}"]
+    parts = [f"{polls['since_start']} polled, one every {text.intervals(status['intervals_ms'])}"]
     parts.append(f"{waiting} waiting")
     dropped = sum(polls["dropped"].values())
     if dropped:

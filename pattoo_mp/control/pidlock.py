@@ -17,9 +17,9 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
-from pattoo_mp.whose import reason
+from pattoo_mp.util import files
+from pattoo_mp.util.files import reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,8 +95,8 @@ class PidLock:
 
 def _taken(path: Path) -> int:
     try:
-        private.make_directory(path.parent)
-        descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
+        files.make_directory(path.parent)
+        descriptor = files.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StartError(f"{path}: {reason(error, path)}; expected a PID file to write") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -118,7 +118,7 @@ def left_behind(path: Path) -> int:
     The number says who wrote it last, and nothing else. Not for the holder itself.
     """
     try:
-        descriptor = private.open_file(path, _LOOKING)
+        descriptor = files.open_file(path, _LOOKING)
     except OSError:
         return 0
     try:
@@ -138,7 +138,7 @@ def holder(path: Path) -> int | None:
     Raises `PattooError` if we may not look.
     """
     try:
-        descriptor = private.open_file(path, _LOOKING)
+        descriptor = files.open_file(path, _LOOKING)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -9,20 +9,20 @@ from pattoo_mp import log
 from pattoo_mp.control.drainage import Drainage
 from pattoo_mp.control.ledger import CHANNEL_FULL
 from pattoo_mp.control.recent import Recent, window_s
-from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.link import LinkClosedError
+from pattoo_mp.ipc.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
-from pattoo_mp.plural import counted
 from pattoo_mp.spool.limits import QUARANTINE_FULL
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pattoo_mp.channel import Channel
     from pattoo_mp.control.ledger import Gap, Ledger
     from pattoo_mp.control.recent import Counts
     from pattoo_mp.control.worker import Worker
-    from pattoo_mp.link import Link, Message
+    from pattoo_mp.ipc.channel import Channel
+    from pattoo_mp.ipc.link import Link, Message
 
 _LOG = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pattoo_mp.control.drainage import backlog, is_behind, usual_spacing_s
 from pattoo_mp.control.recent import window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.control.usage import usage
-from pattoo_mp.messages import Account
+from pattoo_mp.ipc.messages import Account
 from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from pattoo_mp import private
 from pattoo_mp.errors import AlreadyRunningError, where_and_why
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,5 +57,5 @@ def _note(path: Path, environment: Mapping[str, str]) -> None:
         path.unlink(missing_ok=True)
         return
     group = environment.get("SUPERVISOR_GROUP_NAME", process)
-    private.make_directory(path.parent)
-    private.replace_file(path, json.dumps({"url": url, "name": f"{group}:{process}"}))
+    files.make_directory(path.parent)
+    files.replace_file(path, json.dumps({"url": url, "name": f"{group}:{process}"}))

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
-from pattoo_mp.control.child import end
-from pattoo_mp.control.parent import die_with
 from pattoo_mp.control.restarts import Restarts
 from pattoo_mp.errors import PattooError
-from pattoo_mp.link import Link, LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link, LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import now_ms
+from pattoo_mp.util.process import die_with, kill_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +121,7 @@ class Worker:
     def kill(self, wait_s: float) -> None:
         """End it at once; wait for that no longer than `wait_s`."""
         if self.alive:
-            end(self.pid, wait_s)
+            kill_and_wait(self.pid, wait_s)
             self.reap()
 
     def close_link(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.control.silence import Silence
 from pattoo_mp.control.worker import Worker, ending
 from pattoo_mp.errors import StartError
-from pattoo_mp.link import LinkClosedError
+from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pattoo_mp.control.live import LiveConfig
     from pattoo_mp.control.relay import Relay
     from pattoo_mp.control.worker import Role
-    from pattoo_mp.link import Link
+    from pattoo_mp.ipc.link import Link
 
 _LOG = logging.getLogger(__name__)
 

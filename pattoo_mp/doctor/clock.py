@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import units
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _against_the_server(ahead_s: float) -> Finding:
     where = "behind" if ahead_s > 0 else "ahead of"
     return trouble(
         "clock",
-        f"{units.time(abs(ahead_s))} {where} the server's",
+        f"{text.duration(abs(ahead_s))} {where} the server's",
         "set it, and let both follow a time server: polls carry this host's time, and one from the "
         "future keeps all that come before then out of the charts",
     )

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import units
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.model import now_ms
-from pattoo_mp.plural import counted
 from pattoo_mp.timelimit import NoAnswerError
+from pattoo_mp.util import text
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -101,14 +101,14 @@ def findings(measured: Measured, interval_s: float, group: str = "") -> Iterator
     `group` names the families where others have other intervals.
     """
     for family, (first, *again) in measured.families.items():
-        yield well(family, f"{units.time(median(again))}, {units.time(first)} the first time")
+        yield well(family, f"{text.duration(median(again))}, {text.duration(first)} the first time")
     for name, why in measured.left_out.items():
         yield _left_out(name, why)
     first, *again = measured.polls
     yield well(
         f"a poll every {interval_s:g} s" if group else "a whole poll",
-        f"{counted(len(measured.layout.series), 'datapoint')} in {units.time(median(again))}, "
-        f"{units.time(max(again))} at worst, {units.time(first)} the first time",
+        f"{counted(len(measured.layout.series), 'datapoint')} in {text.duration(median(again))}, "
+        f"{text.duration(max(again))} at worst, {text.duration(first)} the first time",
     )
     subject = f"interval of {group}" if group else "polling_interval"
     yield _interval(subject, lowest_interval_s(max(again)), interval_s)
@@ -117,7 +117,7 @@ def findings(measured: Measured, interval_s: float, group: str = "") -> Iterator
 def all_due(groups: Sequence[Measured], shortest_s: float) -> Finding:
     """Whether polls of all groups, where they are due at once, leave the shortest interval its ticks."""
     worst_s = sum(max(measured.polls[1:]) for measured in groups)
-    found = f"{units.time(worst_s)} at worst, one after the other; the shortest interval is "
+    found = f"{text.duration(worst_s)} at worst, one after the other; the shortest interval is "
     found += f"{shortest_s:g} s"
     if worst_s < shortest_s:
         return well("all polls at once", found)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import paths, private
+from pattoo_mp import paths
 from pattoo_mp.config import directories
 from pattoo_mp.spool import limits
 from pattoo_mp.spool.hold import holder, lock_of
-from pattoo_mp.whose import denied
+from pattoo_mp.util import files
+from pattoo_mp.util.files import denied
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -117,7 +118,7 @@ def _way_to(directory: Path) -> Use:
     """Whether a file could be made in a directory, which may not be there itself."""
     if directories.look(directory).problem:
         return Use.NO_WAY
-    if directory.exists() and private.is_laid_by_another(directory):
+    if directory.exists() and files.is_laid_by_another(directory):
         return Use.TRAP
     return Use.ABSENT
 

@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import identity, units
+from pattoo_mp import identity
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def findings(name: Name) -> Iterator[Finding]:
         yield well("identity", "none yet; it is made at the first start")
     else:
         yield well("identity", f"{name.origin.agent_id[:8]}…")
-    hostname, took = name.origin.hostname, units.time(name.took_s)
+    hostname, took = name.origin.hostname, text.duration(name.took_s)
     if name.took_s > _SLOW_S:
         yield note("host name", f"{hostname}, after {took}", "see to the name server: starts wait")
     elif hostname.partition(".")[0] == "localhost":

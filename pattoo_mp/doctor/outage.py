@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import units
 from pattoo_mp.doctor.files import SPOOL_BYTES, free_bytes
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.spool.limits import ALWAYS_BYTES
 from pattoo_mp.spool.tables import Tables
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def bytes_a_poll(layout: Layout, poll: Poll) -> float:
 def findings(config: Config, room: Room) -> Iterator[Finding]:
     """The room on the spool's disk, and what was put aside beside it."""
     directory = config.cache_directory
-    found = f"{units.size(room.free_bytes)} free, {units.size(room.used_bytes)} used by the spool"
+    found = f"{text.size(room.free_bytes)} free, {text.size(room.used_bytes)} used by the spool"
     scarce = _scarce(config, room)
     if scarce:
         yield note("disk", f"{found}; {scarce}", _make_room(config))
@@ -90,7 +90,7 @@ def outage(config: Config, room: Room, poll_bytes: float) -> Finding:
         )
     held_s, (limit, advice) = held(config, room, poll_bytes)
     found = (
-        f"{units.time(held_s)} without the server, {units.size(poll_bytes)} every "
+        f"{text.duration(held_s)} without the server, {text.size(poll_bytes)} every "
         f"{config.interval_ms / 1000:g} s; {limit}"
     )
     if held_s >= _DAY_S:
@@ -124,7 +124,7 @@ def _scarce(config: Config, room: Room) -> str:
     """That the disk has not what has to stay free there; empty if it has."""
     if room.free_bytes >= config.spool_min_free_bytes:
         return ""
-    return f"spool_min_free_bytes ({units.size(config.spool_min_free_bytes)}) is more than is free"
+    return f"spool_min_free_bytes ({text.size(config.spool_min_free_bytes)}) is more than is free"
 
 
 def _make_room(config: Config) -> str:

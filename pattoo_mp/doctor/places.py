@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pattoo_mp import units
 from pattoo_mp.config import directories
 from pattoo_mp.config.loading import distrust, named_directories
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor.files import Place, Use, look_at_all
 from pattoo_mp.doctor.finding import Finding, trouble, well
-from pattoo_mp.whose import as_user
+from pattoo_mp.util import text
+from pattoo_mp.util.files import as_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def in_words(place: Place, user: str) -> Finding:
     """What a place is like, and what to do where the agent cannot use it."""
     match place.use:
         case Use.GOOD:
-            size = "" if place.size is None else f", {units.size(place.size)}"
+            size = "" if place.size is None else f", {text.size(place.size)}"
             return well(place.what, f"{place.path}{size}")
         case Use.ABSENT:
             return well(place.what, f"{place.path}, not made yet")

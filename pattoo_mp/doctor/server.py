@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import units
 from pattoo_mp.config.urls import API, place
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit import TimeLimited
 from pattoo_mp.upload.advice import advice
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import StatusPage, Transport
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def _ahead_s(page: StatusPage, now_s: float) -> float | None:
 
 def findings(asked: Asked, config: Config) -> Iterator[Finding]:
     """Whether the server is well."""
-    took = units.time(asked.round_trip_s)
+    took = text.duration(asked.round_trip_s)
     if asked.error:
         yield trouble(
             "server",

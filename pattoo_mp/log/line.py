@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from pattoo_mp.plural import counted
-from pattoo_mp.printable import printable
+from pattoo_mp.util.text import counted, printable
 
 _LONG_AGO_S: Final = 2.0
 _LONGEST_TEXT: Final = 8_000

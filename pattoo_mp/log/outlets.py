@@ -14,9 +14,9 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.log.line import Line
-from pattoo_mp.plural import counted
+from pattoo_mp.util import files
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,10 +104,10 @@ class LogFile(Outlet):
         Raises `OSError`, and keeps what is open.
         """
         try:
-            descriptor = private.open_file(self._path, APPENDING)
+            descriptor = files.open_file(self._path, APPENDING)
         except FileNotFoundError:
-            private.make_directory(self._path.parent)
-            descriptor = private.open_file(self._path, APPENDING)
+            files.make_directory(self._path.parent)
+            descriptor = files.open_file(self._path, APPENDING)
         self.close()
         found = os.fstat(descriptor)
         self._descriptor, self._identity = descriptor, (found.st_dev, found.st_ino)

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.log.outlets import APPENDING
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def rotate(path: Path, backups: int) -> None:
     for i in range(first_free, 0, -1):
         names[i - 1].rename(names[i])
     old = names[1].stat()
-    descriptor = private.open_file(path, APPENDING)
+    descriptor = files.open_file(path, APPENDING)
     try:
         with suppress(PermissionError):  # the group may be one that we are not in
             os.fchown(descriptor, old.st_uid, old.st_gid)

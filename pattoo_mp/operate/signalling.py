@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import PattooError
-from pattoo_mp.whose import not_ours
+from pattoo_mp.util.files import not_ours
 
 if TYPE_CHECKING:
     import signal

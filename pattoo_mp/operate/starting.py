@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.control.ready import READY
 from pattoo_mp.errors import AlreadyRunningError, StartError
+from pattoo_mp.ipc.messages import READY
 from pattoo_mp.operate.environment import without_managers
 from pattoo_mp.operate.waiting import STOPPED_S, wait_for
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.control.limits import STOP_S
+from pattoo_mp.ipc.messages import STOP_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

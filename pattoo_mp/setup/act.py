@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pattoo_mp import private
 from pattoo_mp.errors import SetupError
 from pattoo_mp.setup import record as records
 from pattoo_mp.setup.found import below, has_user
 from pattoo_mp.setup.inventory import USER
 from pattoo_mp.setup.plan import Act
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,7 +94,7 @@ def _make(path: Path, wanted: Directory, root: Path) -> None:
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole, or not at all, and through no link that somebody laid there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    private.replace_file(path, content, _FILE_MODE)
+    files.replace_file(path, content, _FILE_MODE)
 
 
 def _keep(record: Record, path: Path) -> None:

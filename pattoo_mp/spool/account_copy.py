@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from pattoo_mp import private
 from pattoo_mp.spool.account import SpoolState, state_of_facts
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class AccountCopy:
             return
         slot = _HEAD.pack(len(content), crc32(content)) + content
         with suppress(OSError):
-            descriptor = private.open_file(self._path, os.O_WRONLY | os.O_CREAT)
+            descriptor = files.open_file(self._path, os.O_WRONLY | os.O_CREAT)
             try:
                 os.pwrite(descriptor, slot, state.commits % 2 * _SLOT_BYTES)
             finally:
@@ -51,7 +51,7 @@ class AccountCopy:
     def read(self) -> SpoolState | None:
         """The newest account that is whole; None if there is none."""
         try:
-            descriptor = private.open_file(self._path, os.O_RDONLY)
+            descriptor = files.open_file(self._path, os.O_RDONLY)
         except OSError:
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor

@@ -13,7 +13,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pattoo_mp import private
 from pattoo_mp.spool.account import SpoolState, is_sound, state_of
 from pattoo_mp.spool.account_copy import AccountCopy
 from pattoo_mp.spool.hold import hold, is_held, lock_of
@@ -28,6 +27,7 @@ from pattoo_mp.spool.salvage import (
     put_in_place,
 )
 from pattoo_mp.spool.tables import OtherSchemaError, Tables
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -202,7 +202,7 @@ class SpoolFile:
     def _move(self) -> None:
         """The file was removed or emptied under our feet: what is still open goes into a new one."""
         _LOG.error("%s was removed; its polls go into a new one.", self._path)
-        private.make_directory(self._path.parent)
+        files.make_directory(self._path.parent)
         self._hold()
         made = self._make_beside(self.tables, self.state, _DAMAGED)
         self._close()

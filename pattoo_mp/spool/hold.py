@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import SpoolError
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +31,8 @@ def hold(path: Path) -> int:
     Its directory is made, if somebody removed it while an agent runs.
     Raises `OSError`, or `SpoolError` if another process has it; then nothing is left open.
     """
-    private.make_directory(path.parent)
-    descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT)
+    files.make_directory(path.parent)
+    descriptor = files.open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         _lock(descriptor, path)
     except BaseException:
@@ -52,7 +52,7 @@ def holder(path: Path) -> int | None:
     shared one, for a moment, and who starts then tries again.
     """
     try:
-        descriptor = private.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = files.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
     try:

@@ -13,10 +13,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.plural import counted
 from pattoo_mp.spool.account import state_of
 from pattoo_mp.spool.salvage import READ_ERRORS, Salvaged, copy, discard, read_facts
 from pattoo_mp.spool.tables import Tables
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

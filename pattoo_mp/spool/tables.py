@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
-from pattoo_mp import private
-from pattoo_mp.digests import blake2b
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.spool import schema
 from pattoo_mp.spool.uses import Uses
+from pattoo_mp.util import files
+from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class Tables:
             self._connection.execute("PRAGMA writable_schema = ON")
             return
         # SQLite gives its journal the mode of the file, so the mode must be right from the start.
-        os.close(private.open_file(path, os.O_RDWR | os.O_CREAT))
+        os.close(files.open_file(path, os.O_RDWR | os.O_CREAT))
         self._connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=1
         )

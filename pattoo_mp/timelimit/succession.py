@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.timelimit.asker import Asker
 from pattoo_mp.timelimit.superseded import SupersededError
 from pattoo_mp.timelimit.timer import Timer
-from pattoo_mp.wakeup import Wakeup
+from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
     import signal

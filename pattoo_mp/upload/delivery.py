@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.plural import counted
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.post import empty_post
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

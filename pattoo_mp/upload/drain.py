@@ -8,9 +8,8 @@ from threading import Condition
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
-from pattoo_mp.messages import UploadState
+from pattoo_mp.ipc.messages import UploadState
 from pattoo_mp.model import now_ms
-from pattoo_mp.plural import counted
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
@@ -18,6 +17,7 @@ from pattoo_mp.upload.legacy_source import LegacySource
 from pattoo_mp.upload.outbox import Outbox
 from pattoo_mp.upload.pace import Pace
 from pattoo_mp.upload.spooled import SpooledPosts
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

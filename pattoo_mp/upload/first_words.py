@@ -10,11 +10,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.link import LinkClosedError
+from pattoo_mp.ipc.messages import Account, Kind, UploadState
 
 if TYPE_CHECKING:
-    from pattoo_mp.link import Link
+    from pattoo_mp.ipc.link import Link
     from pattoo_mp.spool.account import SpoolState
     from pattoo_mp.spool.store import Spool
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
-from pattoo_mp.plural import counted
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.digests import sha256
 from pattoo_mp.spacing import LEAST_S
+from pattoo_mp.util.lean_imports import sha256
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.delivery import Attempt

@@ -10,7 +10,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.hidden import hidden
+from pattoo_mp.util.lean_imports import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

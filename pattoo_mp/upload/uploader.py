@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
 from pattoo_mp.config.values import Config
-from pattoo_mp.link import LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Poll, now_ms
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
@@ -27,15 +27,15 @@ from pattoo_mp.upload.pace import Pace, offset_s
 from pattoo_mp.upload.rest import rest_s
 from pattoo_mp.upload.servers import servers
 from pattoo_mp.upload.spool_limits import spool_limits
-from pattoo_mp.wakeup import Wakeup
+from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed import FileDescriptorLike
 
-    from pattoo_mp.link import Link, Message
-    from pattoo_mp.messages import UploadState
+    from pattoo_mp.ipc.link import Link, Message
+    from pattoo_mp.ipc.messages import UploadState
     from pattoo_mp.upload.legacy import LegacyPosts
 
 _LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from pattoo_mp.digests import sha256
+from pattoo_mp.util.lean_imports import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.channel import Channel
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.link import Link
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.channel import Channel
+from pattoo_mp.ipc.link import Link
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Origin
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.wire.encode import encode

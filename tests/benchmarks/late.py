@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.collect.collector import Collector
-from pattoo_mp.link import Link, LinkClosedError
+from pattoo_mp.ipc.link import Link, LinkClosedError
 from pattoo_mp.model import Origin
 from tests.benchmarks.pace import ticks
 from tests.support.agent import ROOT

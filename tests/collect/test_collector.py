@@ -11,8 +11,8 @@ import pytest
 
 from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.collect.collector import Collector
-from pattoo_mp.link import Link
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Layout, Poll
 from tests.support.configs import config_in
 from tests.support.waiting import wait_for
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.link import Message
+    from pattoo_mp.ipc.link import Message
     from pattoo_mp.model import Value
 
 

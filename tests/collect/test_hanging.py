@@ -22,8 +22,8 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Table
 from pattoo_mp.collect.unconfigured import DEFAULT
-from pattoo_mp.link import Link
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import INTEGER, Layout, Poll, now_ms
 from tests.support.configs import config_in
 from tests.support.sources import sources_of
@@ -33,7 +33,7 @@ from tests.wire.posts import ORIGIN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pattoo_mp.link import Message
+    from pattoo_mp.ipc.link import Message
     from pattoo_mp.model import Value
 
 LIMIT_S = 0.4

@@ -12,8 +12,8 @@ import pytest
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.source import Devices, Fields, Sample
 from pattoo_mp.collect.table import Label, Metric, Table
-from pattoo_mp.link import Link
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Series
 from tests.wire.posts import ORIGIN
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config import directories
-from pattoo_mp.whose import denied
+from pattoo_mp.util.files import denied
 from tests.support.disks import shut, small
 from tests.support.unprivileged import as_nobody
 

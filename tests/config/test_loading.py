@@ -17,7 +17,7 @@ from pattoo_mp.config import loading
 from pattoo_mp.config.home import config_directory
 from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.whose import denied
+from pattoo_mp.util.files import denied
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.channel import Channel
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door, ask
 from pattoo_mp.control.ledger import Ledger
@@ -23,7 +22,8 @@ from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
-from pattoo_mp.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.channel import Channel
+from pattoo_mp.ipc.messages import Account, Kind, UploadState
 from tests.support.configs import config_in
 from tests.support.readers import FakeReader
 from tests.support.unprivileged import NOBODY, become_nobody
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.link import Link
+    from pattoo_mp.ipc.link import Link
 
 INTERVAL_MS = 20
 FATAL_STATUS = 9

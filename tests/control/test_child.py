@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.child import end
+from pattoo_mp.util.process import kill_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def child() -> Iterator[int]:
 
 def test_it_is_over_and_there_to_be_reaped(child: int) -> None:
     """Who made it still learns how it ended."""
-    end(child, 20)
+    kill_and_wait(child, 20)
     assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
@@ -35,10 +35,10 @@ def test_one_that_is_stopped_is_no_exception(child: int) -> None:
     """SIGKILL waits for nothing."""
     os.kill(child, signal.SIGSTOP)
     os.waitid(os.P_PID, child, os.WSTOPPED)
-    end(child, 20)
+    kill_and_wait(child, 20)
     assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 def test_one_that_does_not_end_is_not_waited_for(child: int) -> None:
     """As in the kernel, by a dead disk: at once, if that is asked for."""
-    end(child, 0.0)
+    kill_and_wait(child, 0.0)

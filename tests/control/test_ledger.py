@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.control.ledger import Gap, Ledger
-from pattoo_mp.messages import Account
+from pattoo_mp.ipc.messages import Account
 
 
 def ledger_of(*timestamps: int, reason: str = "why") -> Ledger:

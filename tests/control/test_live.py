@@ -14,7 +14,7 @@ from pattoo_mp.config.values import Config
 from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.link import Link
+from pattoo_mp.ipc.link import Link
 from tests.support.configs import config_in
 from tests.support.readers import FakeReader
 

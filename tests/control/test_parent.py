@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.parent import die_with
+from pattoo_mp.util.process import die_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable

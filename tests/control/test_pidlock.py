@@ -15,7 +15,7 @@ import pytest
 
 from pattoo_mp.control.pidlock import PidLock, holder
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
-from pattoo_mp.whose import denied
+from pattoo_mp.util.files import denied
 from tests.support.locked import lock_held
 from tests.support.unprivileged import as_nobody, in_child
 

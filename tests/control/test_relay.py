@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.channel import Channel
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role, Worker
-from pattoo_mp.link import Link
-from pattoo_mp.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.channel import Channel
+from pattoo_mp.ipc.link import Link
+from pattoo_mp.ipc.messages import Account, Kind, UploadState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.link import Message
+    from pattoo_mp.ipc.link import Message
 
 
 class Rig:

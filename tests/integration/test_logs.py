@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp import log
-from pattoo_mp.wakeup import Wakeup
+from pattoo_mp.util.signals import Wakeup
 from tests.support.agent import NAME, ROOT, Agent
 from tests.support.waiting import wait_for
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.link import Link
+    from pattoo_mp.ipc.link import Link
 
 POLLS = 2000
 SILENCE_S = 2.0

@@ -11,7 +11,7 @@ from pattoo_mp import paths
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.signalling import send
-from pattoo_mp.whose import denied, not_ours
+from pattoo_mp.util.files import denied, not_ours
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:

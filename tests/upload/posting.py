@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pattoo_mp.messages import UploadState
+    from pattoo_mp.ipc.messages import UploadState
     from pattoo_mp.spool.store import SpoolState
     from pattoo_mp.upload.carrier import Carrier
     from pattoo_mp.upload.legacy import LegacyPosts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.link import Link, LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link, LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.upload.first_words import Progress
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.link import Link, LinkClosedError
-from pattoo_mp.messages import Kind
+from pattoo_mp.ipc.link import Link, LinkClosedError
+from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
 from pattoo_mp.upload.uploader import Uploader
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.link import Message
+    from pattoo_mp.ipc.link import Message
     from pattoo_mp.model import Layout
     from tests.support.server import PattooServer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pattoo_mp import units
 from pattoo_mp.config.loading import named_directories
-from pattoo_mp.printable import printable
+from pattoo_mp.util import text
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 def lines(checked: Checked) -> list[str]:
     """A line for each setting, directory and server; what is wrong is told elsewhere."""
-    text = [f"Configuration in {checked.directory}", *_settings(checked)]
-    text += [f"  Note: {printable(note)}" for note in checked.reading.notes]
+    report = [f"Configuration in {checked.directory}", *_settings(checked)]
+    report += [f"  Note: {printable(note)}" for note in checked.reading.notes]
     if checked.config is not None:
-        text += ["", "Directories"]
-        text += _columns(_directories(checked.config, checked.states), indent=2)
+        report += ["", "Directories"]
+        report += _columns(_directories(checked.config, checked.states), indent=2)
     if checked.server is not None:
-        text += ["", "Server"]
-        text += _columns([(one.url, _answer(one)) for one in checked.servers], indent=2)
-    return [*text, "", "All is well."] if checked.is_well else text
+        report += ["", "Server"]
+        report += _columns([(one.url, _answer(one)) for one in checked.servers], indent=2)
+    return [*report, "", "All is well."] if checked.is_well else report
 
 
 def _settings(checked: Checked) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _directories(config: Config, states: Mapping[Path, State]) -> Iterator[tuple
 
 
 def _answer(server: Asked) -> str:
-    took = units.time(server.round_trip_s)
+    took = text.duration(server.round_trip_s)
     return f"{server.error} (after {took})" if server.error else f"is well, answers within {took}"
 
 

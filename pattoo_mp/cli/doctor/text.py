@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.doctor.finding import Finding, State
-from pattoo_mp.printable import printable
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

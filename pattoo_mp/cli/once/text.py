@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.plural import counted
-from pattoo_mp.printable import printable
+from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

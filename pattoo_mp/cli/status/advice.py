@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp import units
 from pattoo_mp.cli.status.words import age, time
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.plural import counted
 from pattoo_mp.upload.advice import advice as advice_on
 from pattoo_mp.upload.fault import Fault
+from pattoo_mp.util import text
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def _nothing_kept(status: Status, trouble: Trouble) -> str:
 def _times_ahead(status: Status, _: Trouble) -> str:
     ahead_s = (status["polls"]["last_ms"] - status["now_ms"]) / 1000
     return (
-        f"polls carry times that are {units.time(ahead_s)} ahead of this host's clock, which was set "
+        f"polls carry times that are {text.duration(ahead_s)} ahead of this host's clock, which was set "
         "back, or was wrong before. They are right once it has caught up; if that is too long, stop "
         "the agent and move its spool away"
     )
@@ -113,7 +113,7 @@ def _what_to_see_to(posts: dict[str, Any]) -> str:
 def _dropping(status: Status, _: Trouble) -> str:
     recent = status["recent"]
     if recent["dropped"]:
-        dropped = f"{counted(recent['dropped'], 'poll')} dropped in the last {units.time(recent['seconds'])}"
+        dropped = f"{counted(recent['dropped'], 'poll')} dropped in the last {text.duration(recent['seconds'])}"
     else:
         dropped = f"polls were dropped at {time(status['polls']['last_dropped_ms'])}"
     return (
@@ -125,7 +125,7 @@ def _dropping(status: Status, _: Trouble) -> str:
 def _quarantine(status: Status, _: Trouble) -> str:
     return (
         f"{counted(status['recent']['quarantined'], 'poll')} set aside in the last "
-        f"{units.time(status['recent']['seconds'])}. The server refuses them and takes others: "
+        f"{text.duration(status['recent']['seconds'])}. The server refuses them and takes others: "
         "pattoo.log says why, and so should the server's log"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.statuses import DONE, FAILED, STOPPED
 from pattoo_mp.control.status import SCHEMA, silent, stopped
 from pattoo_mp.errors import PattooError
-from pattoo_mp.whose import not_ours
+from pattoo_mp.util.files import not_ours
 
 if TYPE_CHECKING:
     from pattoo_mp.operate.agent import Agent

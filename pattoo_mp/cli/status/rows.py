@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp import units
 from pattoo_mp.cli.status.advice import advice
 from pattoo_mp.cli.status.words import age, counts, rate, time
 from pattoo_mp.control.troubles import is_own_fault
 from pattoo_mp.model import AHEAD_MS, PROGRAM
-from pattoo_mp.plural import counted
-from pattoo_mp.printable import printable
+from pattoo_mp.util import text
+from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,13 +68,13 @@ def _stopped(status: Status) -> Iterator[Row]:
 def _processes(status: Status, before: Status | None) -> Iterator[Row]:
     yield Row("Control", _process(status, before, "control"))
     for name, worker in status["workers"].items():
-        text = _process(status, before, "workers", name) if worker["pid"] else "not running"
+        shown = _process(status, before, "workers", name) if worker["pid"] else "not running"
         if worker["restarts"]:
-            text += (
+            shown += (
                 f", restarted {counted(worker['restarts'], 'time')}, "
                 f"last ended by {worker['last_death']}"
             )
-        yield Row(name.capitalize(), text, bad=not worker["pid"])
+        yield Row(name.capitalize(), shown, bad=not worker["pid"])
 
 
 def _process(status: Status, before: Status | None, *place: str) -> str:
@@ -85,13 +84,13 @@ def _process(status: Status, before: Status | None, *place: str) -> str:
         cpu_s, since_ms = earlier["cpu_s"], status["now_ms"] - (before or status)["now_ms"]
     else:
         cpu_s, since_ms = 0.0, status["now_ms"] - process["started_ms"]
-    text = (
+    shown = (
         f"process {process['pid']} since {time(process['started_ms'])}, "
-        f"{units.size(process['memory_bytes'])}"
+        f"{text.size(process['memory_bytes'])}"
     )
     if since_ms <= 0:
-        return text  # the clock was set back: nobody knows for how long it has run
-    return f"{text}, {(process['cpu_s'] - cpu_s) * 1000 / since_ms:.1%} CPU"
+        return shown  # the clock was set back: nobody knows for how long it has run
+    return f"{shown}, {(process['cpu_s'] - cpu_s) * 1000 / since_ms:.1%} CPU"
 
 
 def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:
@@ -104,7 +103,7 @@ def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:
 def _traffic(status: Status) -> Iterator[Row]:
     polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
     # A control process of an earlier release knows of one interval only.
-    every = units.intervals(status.get("intervals_ms") or [status["interval_ms"]])
+    every = text.intervals(status.get("intervals_ms") or [status["interval_ms"]])
     yield Row("Last poll", f"{time(polls['last_ms'])}, every {every}")
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
@@ -125,7 +124,7 @@ def _rates(recent: dict[str, float]) -> str:
         return "not known yet"
     return (
         f"{rate(recent['polled'], seconds, 'poll')}, {rate(recent['posts'], seconds, 'post')}, "
-        f"{units.size(recent['sent_bytes'] / seconds)}/s, over the last {units.time(seconds)}"
+        f"{text.size(recent['sent_bytes'] / seconds)}/s, over the last {text.duration(seconds)}"
     )
 
 
@@ -150,17 +149,17 @@ def _ledger(status: Status) -> Iterator[Row]:
 def waiting(status: Status) -> str:
     """How many polls wait, since when, and until when."""
     polls, backlog = status["polls"], status["backlog"]
-    text = counted(polls["in_channel"] + polls["in_spool"], "poll")
+    shown = counted(polls["in_channel"] + polls["in_spool"], "poll")
     if polls["oldest_waiting_ms"]:
-        text += f", the oldest {age(status['now_ms'], polls['oldest_waiting_ms'])} old"
+        shown += f", the oldest {age(status['now_ms'], polls['oldest_waiting_ms'])} old"
     if not backlog["polls"] or is_own_fault(status):
-        return text
+        return shown
     if backlog["taken_per_s"] is None:
-        return f"{text}; the server takes none of them now"
+        return f"{shown}; the server takes none of them now"
     speed = rate(backlog["taken_per_s"], 1, "poll")
     if backlog["gone_in_s"] is None:
-        return f"{text}; the server takes {speed}, no more than come"
-    return f"{text}; the server takes {speed}, gone in about {units.time(backlog['gone_in_s'])}"
+        return f"{shown}; the server takes {speed}, no more than come"
+    return f"{shown}; the server takes {speed}, gone in about {text.duration(backlog['gone_in_s'])}"
 
 
 def _gap(gap: dict[str, Any]) -> str:
@@ -171,10 +170,10 @@ def _gap(gap: dict[str, Any]) -> str:
 def _error(posts: dict[str, Any]) -> str:
     if not posts["last_error"]:
         return "none"
-    text = f"{posts['last_error']} ({time(posts['last_error_ms'])}"
+    shown = f"{posts['last_error']} ({time(posts['last_error_ms'])}"
     if posts["failing_since_ms"]:
-        return f"{text}, failing since {time(posts['failing_since_ms'])})"
-    return f"{text}, well again since)"
+        return f"{shown}, failing since {time(posts['failing_since_ms'])})"
+    return f"{shown}, well again since)"
 
 
 def _remarks(status: Status) -> Iterator[Row]:

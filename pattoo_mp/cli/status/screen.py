@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pattoo_mp.cli.status.rows import heading, rows
-from pattoo_mp.plural import counted
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from pattoo_mp import units
-from pattoo_mp.plural import counted
+from pattoo_mp.util import text
+from pattoo_mp.util.text import counted
 
 _RATES: Final = ((1, "s"), (60, "min"), (3_600, "h"))
 _ALMOST_ONE: Final = 0.995
@@ -29,7 +29,7 @@ def time(ms: int) -> str:
 
 def age(now_ms: int, then_ms: int) -> str:
     """How long ago something was (both ms since the epoch); a clock may have been set back."""
-    return units.time(max(0, now_ms - then_ms) / 1000)
+    return text.duration(max(0, now_ms - then_ms) / 1000)
 
 
 def rate(count: float, seconds: float, unit: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.upload.encrypted.orphans import taken_in
+from pattoo_mp.util.process import taken_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

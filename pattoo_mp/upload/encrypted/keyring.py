@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import KeyringError
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Keyring:
     def _make_directories(self) -> None:
         try:
             for path in (self.directory, self.directory / ".keyring"):
-                private.make_directory(path)
+                files.make_directory(path)
                 path.chmod(0o700)
         except OSError as error:
             raise KeyringError(
@@ -86,7 +86,7 @@ class Keyring:
 
 def _read(path: Path) -> str:
     try:
-        with os.fdopen(private.open_file(path, os.O_RDONLY), encoding="latin-1") as file:
+        with os.fdopen(files.open_file(path, os.O_RDONLY), encoding="latin-1") as file:
             return file.read(_MOST_BYTES).rstrip("\n")
     except OSError as error:
         raise KeyringError(
@@ -96,6 +96,6 @@ def _read(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        private.replace_file(path, text)
+        files.replace_file(path, text)
     except OSError as error:
         raise KeyringError(f"{path.parent}: cannot be written to ({error.strerror})") from None

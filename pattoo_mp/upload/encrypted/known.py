@@ -11,8 +11,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import private
 from pattoo_mp.errors import KeyringError
+from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,13 +36,13 @@ class KnownServers:
         """Know the server at `url` from now on."""
         lines = [*self._text().splitlines(), f"{url} {fingerprint}"]
         try:
-            private.replace_file(self.path, "".join(f"{line}\n" for line in lines))
+            files.replace_file(self.path, "".join(f"{line}\n" for line in lines))
         except OSError as error:
             raise self._unusable(error.strerror) from None
 
     def _text(self) -> str:
         try:
-            with os.fdopen(private.open_file(self.path, os.O_RDONLY), encoding="utf-8") as file:
+            with os.fdopen(files.open_file(self.path, os.O_RDONLY), encoding="utf-8") as file:
                 return file.read()
         except FileNotFoundError:
             return ""

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class Kind(StrEnum):
@@ -121,3 +121,16 @@ class Account:
     def fields(self) -> dict[str, Any]:
         """The account as a message carries it; `Account(**fields)` reads it."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+# What a control process says, on a descriptor of its own, to the `--start` that waits for it.
+
+
+READY: Final = b"ready"
+
+
+# Times that the agent keeps, and that others count on.
+
+
+#: A stop takes no longer (s), whatever hangs. supervisord's stopwaitsecs must be above it.
+STOP_S: Final = 10.0

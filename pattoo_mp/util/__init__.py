@@ -1,0 +1,1 @@
+"""The ground floor: text, files, processes and signals. Imports no other room."""
