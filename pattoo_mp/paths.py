@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from pattoo_mp.config.values import Config
 
@@ -45,3 +48,26 @@ def keys_directory(config: Config) -> Path:
 def spool_file(config: Config) -> Path:
     """The polls that wait for the server."""
     return config.cache_directory / f"{PROGRAM}.spool.sqlite"
+
+
+# Where the configuration lies.
+
+VARIABLE: Final = "PATTOO_CONFIGDIR"
+DEFAULT_DIRECTORY: Final = "/etc/pattoo"
+
+
+def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """`PATTOO_CONFIGDIR`, or /etc/pattoo where that is not set; always absolute.
+
+    Raises `ConfigError` if it is below the home of a user that there is not.
+    """
+    named = as_named(environment)
+    try:
+        return Path(named).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError([f"{VARIABLE}: {named}: {error}; expected a directory"]) from error
+
+
+def as_named(environment: Mapping[str, str] = os.environ) -> str:
+    """What `config_directory` goes by, as it is written there."""
+    return environment.get(VARIABLE) or DEFAULT_DIRECTORY

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from setproctitle import setproctitle
 
 from pattoo_mp import __version__, identity, log, paths
-from pattoo_mp.config import urls
+from pattoo_mp.config import values
 from pattoo_mp.control import endings
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.door import Door
@@ -52,7 +52,7 @@ _LOG = logging.getLogger(__name__)
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {text.intervals(config.groups)}",
-    "uploader": lambda config: " to {} port {}".format(*urls.place(config.server_urls[0])),
+    "uploader": lambda config: " to {} port {}".format(*values.place(config.server_urls[0])),
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config import encryption
+from pattoo_mp.config import host_checks
 from tests.support.agent import Agent
 from tests.support.decrypting import DecryptingServer
 from tests.support.keyrings import Keyrings
@@ -47,8 +47,8 @@ def elsewhere() -> Iterator[PattooServer]:
 @pytest.fixture(scope="session")
 def keyrings() -> Iterator[Keyrings]:
     """Keys for encrypted mode; without GnuPG on this host there are none, nor tests of it."""
-    if encryption.missing():
-        pytest.skip(encryption.missing())
+    if host_checks.missing_for_encryption():
+        pytest.skip(host_checks.missing_for_encryption())
     path = Path(tempfile.mkdtemp(prefix="pmp-keys-"))
     yield Keyrings(path)
     shutil.rmtree(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from tests.support.agent import ROOT
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def configured(tmp_path: Path) -> Config:
     """The configuration of the DaemonSet."""
     for name, text in SETTINGS["data"].items():
         (tmp_path / name).write_text(text)
-    return loading.check(tmp_path)
+    return load.check(tmp_path)
 
 
 def mounted() -> dict[str, dict[str, Any]]:
@@ -57,7 +57,7 @@ def test_the_daemon_set_mounts_what_it_configures(configured: Config) -> None:
 def test_identity_and_spool_outlive_the_pod(configured: Config) -> None:
     """All directories are below what is the node's."""
     kept = next(m for m in mounted().values() if not m.get("readOnly"))["mountPath"]
-    for _, directory in loading.named_directories(configured):
+    for _, directory in load.named_directories(configured):
         assert directory.is_relative_to(kept)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.catalogue import EVERY, ORIGINAL
 from pattoo_mp.collect import families, host
+from pattoo_mp.config.families import EVERY, ORIGINAL
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from pattoo_mp.wire.checksum import UNCOUNTED
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
-from pattoo_mp.cli import apart
 from pattoo_mp.cli.statuses import DONE, FAILED
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.config import isolated
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.event_listener import HeartbeatListener, ticks
+from pattoo_mp.paths import config_directory
 
 if TYPE_CHECKING:
     import argparse
@@ -43,4 +43,4 @@ def run(_: argparse.Namespace) -> int:
 
 def _directory() -> Path:
     """Where the agent is to be found: read at each tick, for it may be broken now and mended later."""
-    return apart.find(config_directory())
+    return isolated.find(config_directory())

@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pattoo_mp import wiring
-from pattoo_mp.cli import apart
 from pattoo_mp.cli.statuses import DONE
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.config import isolated
 from pattoo_mp.ipc.messages import READY
+from pattoo_mp.paths import config_directory
 
 if TYPE_CHECKING:
     import argparse
@@ -29,9 +29,9 @@ def be_control(ready_fd: int | None) -> int:
     # Asked to reload before there is anything to reload: that waits until there is.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     directory = config_directory()
-    settings = apart.load(directory)
+    settings = isolated.load(directory)
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell
-    wiring.run(settings, partial(apart.read_anew, directory), ready, to_stderr=ready_fd is None)
+    wiring.run(settings, partial(isolated.read_anew, directory), ready, to_stderr=ready_fd is None)
     return DONE
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pattoo_mp.cli import apart
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.config import isolated
 from pattoo_mp.operate.agent import Agent
+from pattoo_mp.paths import config_directory
 
 
 def agent() -> Agent:
     """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
     directory = config_directory()
-    return Agent(apart.find(directory), directory)
+    return Agent(isolated.find(directory), directory)
 
 
 def agent_to_start() -> Agent:
@@ -19,4 +19,4 @@ def agent_to_start() -> Agent:
     Raises `ConfigError`.
     """
     directory = config_directory()
-    return Agent(apart.load(directory).system_daemon_directory, directory)
+    return Agent(isolated.load(directory).system_daemon_directory, directory)

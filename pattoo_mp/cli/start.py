@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.running import agent_to_start
 from pattoo_mp.cli.statuses import DONE
-from pattoo_mp.config.home import VARIABLE
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.starting import own_command, start
+from pattoo_mp.paths import VARIABLE
 
 if TYPE_CHECKING:
     import argparse

@@ -1,6 +1,6 @@
 """The metric families: imports those that are on, and makes the sources of a poll of them.
 
-The names of all of them, and their order, stand in `pattoo_mp/catalogue.py`. A family that is off
+The names of all of them, and their order, stand in `pattoo_mp/config/families.py`. A family that is off
 is not imported: no host pays memory for what it does not poll.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from pattoo_mp.catalogue import EVERY
 from pattoo_mp.collect import processor
 from pattoo_mp.collect.plan import Plan
 from pattoo_mp.collect.source import MayHang
+from pattoo_mp.config.families import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.catalogue import names_on
 from pattoo_mp.collect.host_paths import OWN, HostPaths
+from pattoo_mp.config.families import names_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

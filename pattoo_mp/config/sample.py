@@ -16,7 +16,7 @@ from pattoo_mp.config.settings import FILES, SECTIONS, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config.setting import Setting
+    from pattoo_mp.config.settings import Setting
 
 _WIDTH: Final = 96
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.spacing import LEAST_S, spacing_s
+from pattoo_mp.config.values import LEAST_S, spacing_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.collect.wanted import Wanted
-from pattoo_mp.config.loading import config_of
+from pattoo_mp.config.load import config_of
 from pattoo_mp.doctor import (
     agent,
     clock,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pattoo_mp.config.reading import Reading
+    from pattoo_mp.config.load import Reading
     from pattoo_mp.doctor.families import Measured
 
 #: Above what each part needs where nothing hangs; the parts' own limits are shorter.

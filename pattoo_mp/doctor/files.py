@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.config import directories
+from pattoo_mp.config import host_checks
 from pattoo_mp.spool import limits
 from pattoo_mp.spool.hold import holder, lock_of
 from pattoo_mp.util import files
@@ -116,7 +116,7 @@ def look(what: str, path: Path, rights: int = os.R_OK | os.W_OK) -> Place:
 
 def _way_to(directory: Path) -> Use:
     """Whether a file could be made in a directory, which may not be there itself."""
-    if directories.look(directory).problem:
+    if host_checks.directory_state(directory).problem:
         return Use.NO_WAY
     if directory.exists() and files.is_laid_by_another(directory):
         return Use.TRAP

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp import paths
-from pattoo_mp.config import encryption
+from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.finding import Finding, trouble, well
 from pattoo_mp.errors import KeyringError
 from pattoo_mp.upload.encrypted.known import FILE, KnownServers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def findings(config: Config, agent_id: str) -> Iterator[Finding]:
     """A line for each; the keys are only looked at."""
-    missing = encryption.missing()
+    missing = host_checks.missing_for_encryption()
     if missing:
         yield trouble("gpg", missing, "install it, or set encrypted to false")
     else:

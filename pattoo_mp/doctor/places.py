@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pattoo_mp.config import directories
-from pattoo_mp.config.loading import distrust, named_directories
+from pattoo_mp.config import host_checks
+from pattoo_mp.config.load import distrust, named_directories
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor.files import Place, Use, look_at_all
 from pattoo_mp.doctor.finding import Finding, trouble, well
@@ -32,7 +32,7 @@ def findings(etc: Path, config: Config, user: str, pid: int | None) -> Iterator[
             )
     closed = []
     for setting, path in named_directories(config):
-        state = directories.look(path)
+        state = host_checks.directory_state(path)
         closed += [path] if state.problem else []
         yield _directory(setting.name, path, state, user)
     for problem in distrust(config):
@@ -45,7 +45,7 @@ def findings(etc: Path, config: Config, user: str, pid: int | None) -> Iterator[
         yield in_words(place, user)
 
 
-def _directory(name: str, path: Path, state: directories.State, user: str) -> Finding:
+def _directory(name: str, path: Path, state: host_checks.State, user: str) -> Finding:
     if state.problem:
         mend = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
         return trouble(name, f"{path} {state.problem}", f"{mend}, or name another directory")

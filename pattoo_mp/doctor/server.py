@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config.urls import API, place
+from pattoo_mp.config.values import API, place
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit import TimeLimited
 from pattoo_mp.upload.advice import advice

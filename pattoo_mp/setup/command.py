@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
 from pattoo_mp.model import PROGRAM
@@ -147,7 +147,7 @@ def _must_not_run() -> None:
             f"systemd starts the agent at boot; expected 'systemctl disable --now {PROGRAM}' first"
         )
     try:
-        pid = Agent(loading.running_directory(Path(CONFIGURATION))).pid
+        pid = Agent(load.running_directory(Path(CONFIGURATION))).pid
     except ConfigError:
         return  # without a configuration none can be found, nor run for long
     if pid is not None:

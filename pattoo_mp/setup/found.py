@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pattoo_mp.config import reading
+from pattoo_mp.config import load
 from pattoo_mp.config.settings import SETTINGS, SHARED_FILE
 from pattoo_mp.errors import ConfigError, SetupError
 from pattoo_mp.setup.inventory import CONFIGURATION, sample_directories
@@ -82,9 +82,9 @@ def agents_directories(root: Path) -> dict[str, str]:
     if not path.exists():
         return sample_directories()
     problems: list[str] = []
-    sections = reading.read_file(path, problems)
+    sections = load.read_file(path, problems)
     values = {
-        setting.name: reading.find(setting, path, sections, problems).value
+        setting.name: load.find(setting, path, sections, problems).value
         for setting in SETTINGS
         if setting.is_written_to and not problems
     }

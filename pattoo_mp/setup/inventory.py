@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config import sample
-from pattoo_mp.config.home import DEFAULT_DIRECTORY
 from pattoo_mp.config.settings import FILES, SETTINGS
+from pattoo_mp.paths import DEFAULT_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

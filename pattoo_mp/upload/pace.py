@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.spacing import LEAST_S
+from pattoo_mp.config.values import LEAST_S
 from pattoo_mp.util.lean_imports import sha256
 
 if TYPE_CHECKING:

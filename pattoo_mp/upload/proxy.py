@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from pattoo_mp.config import addresses
-from pattoo_mp.config.credentials import basic
+from pattoo_mp.config import validators
+from pattoo_mp.config.secrets import basic
 from pattoo_mp.errors import TrustError
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def of_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
     scheme, _, rest = text.partition("://")
     user, _, host = rest.rpartition("@")
     try:
-        url = addresses.proxy(f"{scheme.lower()}://{host}")
+        url = validators.proxy(f"{scheme.lower()}://{host}")
     except ValueError as error:
         wrong = "in the environment cannot be used"
-        raise TrustError("proxy", "what is named", wrong, addresses.A_PROXY) from error
+        raise TrustError("proxy", "what is named", wrong, validators.A_PROXY) from error
     return Proxy(url, basic(unquote(user)) if user else "")

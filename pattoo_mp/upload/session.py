@@ -9,14 +9,13 @@ from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, get_netrc_auth
 
 from pattoo_mp import __version__
-from pattoo_mp.config.credentials import PROXY, SERVER, authorization
-from pattoo_mp.config.tls import tls_context
-from pattoo_mp.config.urls import DIRECT, is_https
+from pattoo_mp.config.secrets import PROXY, SERVER, authorization, tls_context
+from pattoo_mp.config.values import DIRECT, is_https
 from pattoo_mp.upload.exchange import GuardedAdapter
 from pattoo_mp.upload.proxy import Proxy, of_environment
 
 if TYPE_CHECKING:
-    from pattoo_mp.config.trust import Stamp, Trust
+    from pattoo_mp.config.values import Stamp, Trust
     from pattoo_mp.upload.exchange import Guard
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 import requests
 import urllib3
 
-from pattoo_mp.config.trust import NO_FILES, Trust
-from pattoo_mp.config.urls import API
+from pattoo_mp.config.values import API, NO_FILES, Trust
 from pattoo_mp.errors import TrustError
 from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome, StatusPage
 from pattoo_mp.upload.exchange import Guard

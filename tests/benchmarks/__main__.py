@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pattoo_mp.catalogue import FURTHER
+from pattoo_mp.config.families import FURTHER
 from tests.benchmarks import machine
 from tests.benchmarks.alone import idle_wakeups, memory_mb, rate, start_and_stop
 from tests.benchmarks.backlog import backlog

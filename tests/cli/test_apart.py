@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.cli import apart, reader
-from pattoo_mp.config import change, loading
+from pattoo_mp.config import isolated, load
 from pattoo_mp.errors import ConfigError
 from tests.support.agent import Agent
 from tests.support.configs import config_in
@@ -34,53 +33,53 @@ def files(home: Path) -> Iterator[Path]:
 
 def test_it_is_what_a_reading_of_our_own_finds(files: Path) -> None:
     """Value by value; the directories are made."""
-    found = apart.load(files)
-    assert found == loading.check(files)
+    found = isolated.load(files)
+    assert found == load.check(files)
     assert found.log_directory.is_dir()
 
 
 def test_the_directory_of_the_agent_is_found_though_all_else_is_wrong(files: Path) -> None:
     """A broken setting must keep nobody from a stop."""
-    directory = loading.load(files).system_daemon_directory
+    directory = load.load(files).system_daemon_directory
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: none"))
-    assert apart.find(files) == directory
+    assert isolated.find(files) == directory
 
 
 def test_a_check_makes_nothing(files: Path) -> None:
     """It says what `load` would."""
-    assert not apart.check(files).log_directory.exists()
+    assert not isolated.check(files).log_directory.exists()
 
 
 def test_what_is_wrong_is_told_as_by_a_reading_of_our_own(files: Path) -> None:
     """All lines of it."""
     (files / "pattoo.yaml").write_text("pattoo:\n  log_level: loud\n")
     with pytest.raises(ConfigError) as ours:
-        loading.check(files)
+        load.check(files)
     with pytest.raises(ConfigError) as caught:
-        apart.load(files)
+        isolated.load(files)
     assert caught.value.problems == ours.value.problems
 
 
 def test_what_changes_is_named(files: Path) -> None:
     """And what may not is refused, with the same lines."""
-    running = loading.load(files)
+    running = load.load(files)
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: 19"))
-    new, changed = reader.answer(apart.read_anew(files, running))
+    new, changed = isolated.answer(isolated.read_anew(files, running))
     assert (new.ip_bind_port, changed) == (19, ("ip_bind_port",))
     elsewhere = config_in(files.parent / "elsewhere")
     with pytest.raises(ConfigError) as ours:
-        change.read_anew(files, elsewhere)
+        load.read_anew(files, elsewhere)
     with pytest.raises(ConfigError) as caught:
-        reader.answer(apart.read_anew(files, elsewhere))
+        isolated.answer(isolated.read_anew(files, elsewhere))
     assert caught.value.problems == ours.value.problems
 
 
 def test_files_that_hang_are_not_waited_for(files: Path) -> None:
     """One line says which."""
     with file_hangs(files / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
-        apart.load(files, within_s=0.2)
+        isolated.load(files, within_s=0.2)
     assert caught.value.problems == (
         f"{files}: no answer within 0.2 s; expected files that can be read",
     )
@@ -88,9 +87,9 @@ def test_files_that_hang_are_not_waited_for(files: Path) -> None:
 
 def test_who_asks_need_not_wait(files: Path) -> None:
     """Nothing is there until all is there; one that is ended goes when the kernel lets it."""
-    running = loading.load(files)
+    running = load.load(files)
     with file_hangs(files / "pattoo.yaml") as let_go:
-        asked = apart.read_anew(files, running)
+        asked = isolated.read_anew(files, running)
         assert asked.take() is None
         let_go()
         found = wait_for(asked.take, what="its answer")
@@ -98,7 +97,7 @@ def test_who_asks_need_not_wait(files: Path) -> None:
         asked.end()
         wait_for(asked.has_ended, what="its end")
     with file_hangs(files / "pattoo.yaml"):
-        given_up = apart.read_anew(files, running)
+        given_up = isolated.read_anew(files, running)
         given_up.end()
         wait_for(given_up.has_ended, what="its end")
 
@@ -111,28 +110,30 @@ def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.Monkey
         assert os.getpid() != ours
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(loading, "load", killed)
+    monkeypatch.setattr(load, "load", killed)
     with pytest.raises(ConfigError, match="the process that read it has ended"):
-        apart.load(files)
+        isolated.load(files)
 
 
 def test_a_reader_that_hangs_whatever_is_done_stays_the_only_one(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a dead file server: the next is told at once, until it has ended; then all is well."""
-    monkeypatch.setattr(reader, "end", lambda _pid, _wait_s: None)  # what the kernel makes of it
+    monkeypatch.setattr(
+        isolated, "kill_and_wait", lambda _pid, _wait_s: None
+    )  # what the kernel makes of it
     with file_hangs(files / "pattoo.yaml"):
         others = psutil.Process().children()
         with pytest.raises(ConfigError, match="no answer within"):
-            apart.find(files, within_s=0.2)
+            isolated.find(files, within_s=0.2)
         (first,) = set(psutil.Process().children()) - set(others)
         with pytest.raises(ConfigError, match=f"process {first.pid}, .* still hangs"):
-            apart.find(files)
+            isolated.find(files)
         assert set(psutil.Process().children()) == {first, *others}
         first.kill()
         wait_for(lambda: first.status() == psutil.STATUS_ZOMBIE, what="its end")
     monkeypatch.undo()
-    assert apart.find(files) == files.parent / "daemon"
+    assert isolated.find(files) == files.parent / "daemon"
 
 
 def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,11 +142,11 @@ def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.Mo
     def tell(_: Path) -> Path:
         raise ConfigError(open_here())
 
-    monkeypatch.setattr(loading, "running_directory", tell)
+    monkeypatch.setattr(load, "running_directory", tell)
     ends = os.pipe()
     ours = open_here()
     with pytest.raises(ConfigError) as caught:
-        apart.find(files)
+        isolated.find(files)
     for end in ends:
         os.close(end)
     assert set(caught.value.problems) & set(ours) <= {os.devnull}
@@ -163,7 +164,7 @@ def test_a_name_that_is_no_text_is_told_as_it_is(files: Path) -> None:
     """A directory may be called by any bytes."""
     strange = files.with_name("etc\udcff")
     with pytest.raises(ConfigError) as caught:
-        apart.load(strange)
+        isolated.load(strange)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{strange}: no such directory")
 
@@ -174,7 +175,7 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
 
     def closed() -> str:
         try:
-            apart.find(home / "etc")
+            isolated.find(home / "etc")
         except ConfigError as error:
             return str(error)
         return "found"
@@ -194,12 +195,12 @@ def test_a_defect_is_logged_by_who_asked(
     def broken(_: Path) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(loading, "load", broken)
+    monkeypatch.setattr(load, "load", broken)
     with (
         caplog.at_level(logging.ERROR),
         pytest.raises(ConfigError, match="the process that read it has ended"),
     ):
-        apart.load(files)
+        isolated.load(files)
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -218,7 +219,7 @@ def test_a_host_without_room_for_a_reader_is_told(limit: int, left: int, why: st
         _, most = resource.getrlimit(limit)
         resource.setrlimit(limit, (left, most))
         try:
-            apart.load(Path("/x"))
+            isolated.load(Path("/x"))
         except ConfigError as error:
             resource.setrlimit(limit, (most, most))
             assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

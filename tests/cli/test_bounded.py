@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.cli import bounded
+from pattoo_mp.config import load
 from pattoo_mp.errors import ConfigError
 from tests.support.hanging import file_hangs
 from tests.support.unprivileged import as_nobody
@@ -21,7 +21,7 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
 
     def closed() -> str:
         try:
-            bounded.look(home / "etc")
+            load.read_within(home / "etc")
         except ConfigError as error:
             return str(error)
         return "found"
@@ -34,7 +34,7 @@ def test_files_that_hang_are_not_waited_for(home: Path) -> None:
     """One line says which."""
     (home / "pattoo.yaml").touch()
     with file_hangs(home / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
-        bounded.look(home, 0.2)
+        load.read_within(home, 0.2)
     assert caught.value.problems == (
         f"{home}: no answer within 0.2 s; expected files that can be read",
     )

@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from pattoo_mp.cli.check.checked import Checked
 from pattoo_mp.cli.check.document import document
 from pattoo_mp.cli.check.text import lines
-from pattoo_mp.config import loading
-from pattoo_mp.config.directories import State
-from pattoo_mp.config.reading import Reading, find
+from pattoo_mp.config import load
+from pattoo_mp.config.host_checks import State
+from pattoo_mp.config.load import Reading, find
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS
 from pattoo_mp.doctor.server import Asked
 
@@ -46,11 +46,11 @@ def checked(**more: object) -> Checked:
         for setting in SETTINGS
     ]  # fmt: skip
     note = "/etc/pattoo/pattoo.yaml: pattoo_agent_api does not count: …"
-    settings = loading.config_of(Reading(tuple(found), tuple(problems)))
+    settings = load.config_of(Reading(tuple(found), tuple(problems)))
     # Not all, so that the golden file need not change with each new one.
     shown = tuple(one for one in found if one.setting.name in SHOWN)
     reading = Reading(shown, (), (note,))
-    states = {path: State(is_there=True) for _, path in loading.named_directories(settings)}
+    states = {path: State(is_there=True) for _, path in load.named_directories(settings)}
     states[Path("/var/cache/pattoo")] = State(is_there=False)
     states[Path("/var/lib/pattoo")] = State(is_there=True, problem="cannot be written to")
     server = Asked("http://pattoo.example.org:20201/status", "", 0.0123)

@@ -11,12 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pattoo_mp import __version__
-from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.cli import main
 from pattoo_mp.cli.once.document import SCHEMA as NUMBER
 from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.collect import families
+from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.look import Answer, Figure, Look
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from tests.support.agent import NAME, Agent

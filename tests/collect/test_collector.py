@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.collect.collector import Collector
+from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Layout, Poll

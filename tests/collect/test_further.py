@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.catalogue import EVERY, FURTHER
 from pattoo_mp.collect import families, kernel
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.config.families import EVERY, FURTHER
 from pattoo_mp.model import Layout
 from tests.support.hosts import HOSTS, NAMES, be, polled
 from tests.support.sources import sources_of

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.catalogue import EVERY
 from pattoo_mp.collect import host_links, kernel, net_dev, network
 from pattoo_mp.collect.host_paths import OWN, HostPaths
 from pattoo_mp.collect.network_links import row
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.config.families import EVERY
 from pattoo_mp.config.settings import defaults
 from tests.collect.test_further import CONTENT, files
 from tests.support.hosts import HOSTS, be, polled

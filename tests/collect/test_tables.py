@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.catalogue import EVERY, ORIGINAL
 from pattoo_mp.collect import families, host
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.config.families import EVERY, ORIGINAL
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Series
 from pattoo_mp.wire.safe import TEXT_BYTES
 from tests.support.sources import BY_DEFAULT, sources_of

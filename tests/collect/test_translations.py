@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 
-from pattoo_mp.catalogue import EVERY
 from pattoo_mp.collect import host
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.translations import translations
+from pattoo_mp.config.families import EVERY
 from tests.support.agent import NAME, ROOT
 from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.config import addresses
-from pattoo_mp.config.choices import UnfitError
+from pattoo_mp.config import validators
+from pattoo_mp.config.validators import UnfitError
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from pattoo_mp.config.choices import UnfitError
 )  # fmt: skip
 def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:
     """In plain HTTP or with TLS, with or without a port and a prefix."""
-    assert addresses.servers([given]) == (taken,)
-    assert addresses.servers([taken]) == (taken,)
+    assert validators.servers([given]) == (taken,)
+    assert validators.servers([taken]) == (taken,)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:
 def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
     """It is said what is expected."""
     with pytest.raises(UnfitError) as refused:
-        addresses.servers([given])
+        validators.servers([given])
     assert refused.value.given == given
     assert refused.value.expected.startswith("the URL of a pattoo server, such as https://")
 
@@ -44,22 +44,22 @@ def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
 def test_what_a_pattoo_server_adds_itself_is_refused(path: str) -> None:
     """It would stand there twice."""
     with pytest.raises(UnfitError, match="the part of the URL before /pattoo/api/v1/agent/"):
-        addresses.servers([f"https://x/{path}"])
+        validators.servers([f"https://x/{path}"])
 
 
 @pytest.mark.parametrize("given", ["https://x", {"url": "https://x"}, None, 1])
 def test_servers_are_a_list(given: object) -> None:
     """Of texts."""
     with pytest.raises(ValueError, match=r"^$"):
-        addresses.servers(given)
+        validators.servers(given)
     with pytest.raises(UnfitError):
-        addresses.servers([given, 1])
+        validators.servers([given, 1])
 
 
 def test_a_server_is_named_once() -> None:
     """However it is written."""
     with pytest.raises(UnfitError, match="each server once"):
-        addresses.servers(["https://x", "http://x", "HTTPS://X/"])
+        validators.servers(["https://x", "http://x", "HTTPS://X/"])
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_a_server_is_named_once() -> None:
 )  # fmt: skip
 def test_a_proxy_is_a_url_or_a_word(given: str, taken: str) -> None:
     """Spoken to with or without TLS."""
-    assert addresses.proxy(given) == taken
-    assert addresses.proxy(taken) == taken
+    assert validators.proxy(given) == taken
+    assert validators.proxy(taken) == taken
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_a_proxy_is_a_url_or_a_word(given: str, taken: str) -> None:
 def test_what_is_no_proxy_is_refused(given: object) -> None:
     """A path, another protocol, or a password that settings would show."""
     with pytest.raises(ValueError):  # noqa: PT011 - one kind of error for every bad value
-        addresses.proxy(given)
+        validators.proxy(given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.config.astray import astray
+from pattoo_mp.config.consistency import astray
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE
 
 

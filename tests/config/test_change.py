@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import pytest
 
-from pattoo_mp.config.change import changes, read_anew
-from pattoo_mp.config.loading import check
+from pattoo_mp.config.load import changes, check, read_anew
 from pattoo_mp.config.settings import AGENT_FILE, SETTINGS
 from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError

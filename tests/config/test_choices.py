@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.catalogue import EVERY, FURTHER, ORIGINAL, by_interval, names_on
-from pattoo_mp.config.choices import (
+from pattoo_mp.config.families import EVERY, FURTHER, ORIGINAL, by_interval, names_on
+from pattoo_mp.config.validators import (
     UnfitError,
     for_families,
     further_families,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.config.conceal import concealed
+from pattoo_mp.config.yaml_files import redacted
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ from pattoo_mp.config.conceal import concealed
 )
 def test_user_and_password_are_not_shown(value: object, shown: object) -> None:
     """Wherever they stand in a value."""
-    assert concealed(value) == shown
+    assert redacted(value) == shown
 
 
 @pytest.mark.parametrize("value", ["/a/b", "http://host:80/x", "a@b", 7, None, True, ["x"], 1.5])
 def test_what_holds_none_is_shown_as_it_is(value: object) -> None:
     """Also an address that is none of a URL's."""
-    assert concealed(value) == value
+    assert redacted(value) == value

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config.contradictions import contradictions
+from pattoo_mp.config.consistency import contradictions
 from tests.support.configs import config_in
 
 FILE = Path("/etc/pattoo/credentials")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.credentials import PROXY, SERVER, authorization
-from pattoo_mp.config.distrust import problems
-from pattoo_mp.config.trust import Trust
+from pattoo_mp.config.secrets import PROXY, SERVER, authorization, credential_problems
+from pattoo_mp.config.values import Trust
 from pattoo_mp.errors import TrustError
 from tests.support.unprivileged import NOBODY, as_nobody
 
@@ -74,7 +73,7 @@ def test_a_proxy_is_shown_no_token(tmp_path: Path) -> None:
 def test_a_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     """What it holds is a secret no longer."""
     path = written(tmp_path / "credentials", b"s3cret", mode)
-    (problem,) = problems(Trust(credentials_file=path))
+    (problem,) = credential_problems(Trust(credentials_file=path))
     assert str(problem) == (
         f"credentials_file: {path} may be used by others than its owner (mode {mode:04o}); "
         "expected a file of the agent's user, with mode 0600 or 0400"
@@ -83,7 +82,9 @@ def test_a_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> Non
 
 def test_a_file_that_is_not_there_or_is_none_is_refused(tmp_path: Path) -> None:
     """With a line for each."""
-    found = problems(Trust(credentials_file=tmp_path / "x", proxy_credentials_file=tmp_path))
+    found = credential_problems(
+        Trust(credentials_file=tmp_path / "x", proxy_credentials_file=tmp_path)
+    )
     assert [str(problem) for problem in found] == [
         f"credentials_file: {tmp_path}/x cannot be read (No such file or directory); "
         "expected one line: a bearer token, or user:password",

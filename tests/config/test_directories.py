@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config import directories
+from pattoo_mp.config import host_checks
 from pattoo_mp.util.files import denied
 from tests.support.disks import shut, small
 from tests.support.unprivileged import as_nobody
@@ -52,33 +52,33 @@ def test_a_look_foretells_what_making_would_say(place: Path, name: str, problem:
     if problem.endswith("(Permission denied)"):
         problem += as_nobody(lambda: denied(place / name))
     before = contents(place)
-    assert as_nobody(lambda: directories.look(place / name).problem) == problem
+    assert as_nobody(lambda: host_checks.directory_state(place / name).problem) == problem
     assert contents(place) == before
-    assert as_nobody(lambda: directories.make(place / name)) == problem
+    assert as_nobody(lambda: host_checks.make_directory(place / name)) == problem
 
 
 def test_a_file_system_that_is_read_only_is_named(home: Path) -> None:
     """It is no right that is missing; a look says it as well as a start."""
     with small(home / "disk") as disk:
         shut(disk)
-        assert directories.make(disk) == "cannot be written to (Read-only file system)"
-        assert directories.make(disk / "new") == "cannot be made (Read-only file system)"
+        assert host_checks.make_directory(disk) == "cannot be written to (Read-only file system)"
+        assert host_checks.make_directory(disk / "new") == "cannot be made (Read-only file system)"
         for path in (disk, disk / "new"):
-            look = directories.look(path)
-            assert (look.problem, look.is_read_only) == (directories.make(path), True)
+            look = host_checks.directory_state(path)
+            assert (look.problem, look.is_read_only) == (host_checks.make_directory(path), True)
 
 
 def test_a_look_tells_what_is_there_from_what_would_be_made(place: Path) -> None:
     """Both can be used."""
-    assert directories.look(place / "open") == directories.State(is_there=True)
-    assert directories.look(place / "open" / "new") == directories.State(is_there=False)
+    assert host_checks.directory_state(place / "open") == host_checks.State(is_there=True)
+    assert host_checks.directory_state(place / "open" / "new") == host_checks.State(is_there=False)
 
 
 def test_a_link_to_nowhere_is_no_place(place: Path) -> None:
     """It cannot be made, because it is there."""
     (place / "link").symlink_to(place / "nowhere")
-    assert directories.look(place / "link").problem == "cannot be made (File exists)"
-    assert directories.make(place / "link") == "cannot be made (File exists)"
+    assert host_checks.directory_state(place / "link").problem == "cannot be made (File exists)"
+    assert host_checks.make_directory(place / "link") == "cannot be made (File exists)"
 
 
 def contents(directory: Path) -> list[Path]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.distrust import problems
-from pattoo_mp.config.tls import tls_context
-from pattoo_mp.config.trust import Trust
+from pattoo_mp.config.secrets import credential_problems, tls_context
+from pattoo_mp.config.values import Trust
 from pattoo_mp.errors import TrustError
 from tests.support.tls import Authority
 
@@ -37,7 +36,7 @@ def written(path: Path, content: bytes, mode: int = 0o600) -> Path:
 
 def told(trust: Trust) -> str:
     """The one problem there is; who would use the files is told the same."""
-    (problem,) = problems(trust)
+    (problem,) = credential_problems(trust)
     assert str(problem).isprintable()
     with pytest.raises(TrustError) as raised:
         tls_context(trust)
@@ -48,9 +47,9 @@ def told(trust: Trust) -> str:
 def test_files_that_are_good_are_no_problem(authority: Authority) -> None:
     """The CA alone, our certificate alone, and both."""
     certificate, key = authority.client()
-    assert problems(Trust(authority.file)) == []
-    assert problems(Trust(None, certificate, key)) == []
-    assert problems(Trust(authority.file, certificate, key)) == []
+    assert credential_problems(Trust(authority.file)) == []
+    assert credential_problems(Trust(None, certificate, key)) == []
+    assert credential_problems(Trust(authority.file, certificate, key)) == []
 
 
 def test_where_no_file_is_named_nothing_is_imported_for_it() -> None:
@@ -107,7 +106,7 @@ def test_a_certificate_without_its_key_is_refused(authority: Authority, tmp_path
 def test_a_key_without_its_certificate_is_refused(authority: Authority) -> None:
     """It is of no use, and most often a slip."""
     _, key = authority.client()
-    (problem,) = problems(Trust(None, None, key))
+    (problem,) = credential_problems(Trust(None, None, key))
     assert str(problem) == (
         f"tls_key_file: {key} is the key of no certificate; expected tls_certificate_file beside it"
     )
@@ -156,7 +155,7 @@ def test_what_hangs_in_the_place_of_a_key_is_not_waited_for(
 def test_each_bad_file_has_a_line_of_its_own(tmp_path: Path) -> None:
     """All at once."""
     missing = tmp_path / "missing"
-    found = problems(Trust(missing, missing, missing))
+    found = credential_problems(Trust(missing, missing, missing))
     assert [problem.setting for problem in found] == ["tls_ca_file", "tls_certificate_file"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config import encryption
+from pattoo_mp.config import host_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 #: An interpreter that has nothing installed but what its path names.
@@ -42,14 +42,16 @@ def test_another_library_of_that_name_is_not_taken_for_it(home: Path) -> None:
     assert "python-gnupg" not in missing(home)
 
 
-@pytest.mark.parametrize("program", encryption.PROGRAMS)
+@pytest.mark.parametrize("program", host_checks.PROGRAMS)
 def test_a_program_that_is_missing_is_named(
     home: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of them, where the others are there."""
-    for name in encryption.PROGRAMS:
+    for name in host_checks.PROGRAMS:
         (home / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(home))
-    assert encryption.missing() == ""
+    assert host_checks.missing_for_encryption() == ""
     (home / program).unlink()
-    assert encryption.missing().startswith(f"there is no {program} in PATH; expected ")
+    assert host_checks.missing_for_encryption().startswith(
+        f"there is no {program} in PATH; expected "
+    )

@@ -13,10 +13,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.config import loading
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.config import load
 from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.paths import config_directory
 from pattoo_mp.util.files import denied
 from tests.support.unprivileged import as_nobody
 
@@ -50,7 +50,7 @@ class Files:
     def load(self) -> Config:
         """Write and read them."""
         self.write()
-        return loading.load(self.directory)
+        return load.load(self.directory)
 
     def problems(self) -> tuple[str, ...]:
         """Write and read them; they must be refused."""
@@ -61,7 +61,7 @@ class Files:
 def refused(directory: Path) -> tuple[str, ...]:
     """The problems of a configuration that must be refused, each one line."""
     with pytest.raises(ConfigError) as caught:
-        loading.load(directory)
+        load.load(directory)
     assert caught.value.problems
     assert all("\n" not in problem for problem in caught.value.problems)
     return caught.value.problems
@@ -352,7 +352,7 @@ def test_a_file_may_be_in_any_encoding_that_yaml_knows(files: Files, encoding: s
     files.write()
     text = f"# für alle\n{(files.directory / 'pattoo.yaml').read_text()}"
     (files.directory / "pattoo.yaml").write_bytes(text.encode(encoding))
-    assert loading.load(files.directory).log_directory == files.directory / "log"
+    assert load.load(files.directory).log_directory == files.directory / "log"
 
 
 @pytest.mark.parametrize("name", ["pattoo.yaml", f"{NAME}.yaml"])
@@ -442,7 +442,7 @@ def test_a_broken_setting_does_not_hide_a_running_agent(files: Files) -> None:
     files.shared["pattoo"]["log_level"] = "loud"
     files.agent[NAME]["polling_interval"] = "never"
     files.write()
-    assert loading.running_directory(files.directory) == files.directory / "daemon"
+    assert load.running_directory(files.directory) == files.directory / "daemon"
 
 
 def test_the_environment_names_the_directory() -> None:
@@ -498,7 +498,7 @@ def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
     as_bytes = shared.encode("utf-8", "surrogatepass") if isinstance(shared, str) else shared
     (directory / "pattoo.yaml").write_bytes(as_bytes)
     (directory / f"{NAME}.yaml").write_text(agent)
-    check: Callable[[Path], Config] = loading.check
+    check: Callable[[Path], Config] = load.check
     try:
         loaded = check(directory)
     except ConfigError as error:
@@ -522,7 +522,7 @@ def test_a_secret_in_the_place_of_its_file_is_refused_and_not_shown(
         f"{files.directory}/{NAME}.yaml: {NAME}: {name}: (not shown); expected the absolute path of "
         "a file that the agent's user alone can read"
     )
-    found = {one.setting.name: one.given for one in loading.look(files.directory).found}
+    found = {one.setting.name: one.given for one in load.read_files(files.directory).found}
     assert found[name] == "(not shown)"
 
 
@@ -540,7 +540,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown(
     (problem,) = files.problems()
     assert "s3cret" not in problem
     assert "…@b" in problem
-    found = {one.setting.name: one.given for one in loading.look(files.directory).found}
+    found = {one.setting.name: one.given for one in load.read_files(files.directory).found}
     assert "s3cret" not in str(found[name])
 
 

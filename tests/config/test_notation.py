@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from pattoo_mp.config.settings import AGENT_FILE, SETTINGS, SHARED_FILE
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
@@ -15,7 +15,7 @@ from pattoo_mp.model import PROGRAM
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.config.setting import Setting
+    from pattoo_mp.config.settings import Setting
 
 #: Each number, with the interval that it is.
 PLAIN = [
@@ -37,7 +37,7 @@ def written(directory: Path, line: str, shared: str = "") -> Path:
 def problem(directory: Path, line: str) -> str:
     """What is wrong with the line; all else is right."""
     with pytest.raises(ConfigError) as caught:
-        loading.check(written(directory, line))
+        load.check(written(directory, line))
     (only,) = caught.value.problems
     return only.removeprefix(f"{directory / AGENT_FILE}: {PROGRAM}: ")
 
@@ -47,7 +47,7 @@ def test_a_plain_number_is_what_the_original_reads(
     tmp_path: Path, text: str, interval_ms: int
 ) -> None:
     """Also one that begins with 0 and means the same to all, or that a programmer wrote."""
-    config = loading.check(written(tmp_path, f"polling_interval: {text}"))
+    config = load.check(written(tmp_path, f"polling_interval: {text}"))
     assert config.interval_ms == interval_ms == yaml.safe_load(text) * 1000
 
 
@@ -110,7 +110,7 @@ def test_no_notation_is_spoken_of_where_another_would_not_help(
 def test_a_number_of_another_program_is_none_of_ours(tmp_path: Path) -> None:
     """In the files that others share; and a language is never in the way."""
     shared = "  language: 010\n  their_mode: 0640\npattoo_db:\n  db_pool: 010\n0755:\n  010: 1:30\n"
-    assert loading.check(written(tmp_path, "", shared)).log_directory == tmp_path
+    assert load.check(written(tmp_path, "", shared)).log_directory == tmp_path
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pattoo_mp.config import loading, sample
+from pattoo_mp.config import load, sample
 from pattoo_mp.config.settings import FILES, SETTINGS
 from pattoo_mp.config.values import Config
 
@@ -19,7 +19,7 @@ def checked(directory: Path, texts: dict[str, str]) -> Config:
     """What files of these texts configure."""
     for name, text in texts.items():
         (directory / name).write_text(text)
-    return loading.check(directory)
+    return load.check(directory)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config.loading import look
+from pattoo_mp.config.consistency import without_effect
+from pattoo_mp.config.load import read_files
 from pattoo_mp.config.settings import AGENT_FILE, defaults
-from pattoo_mp.config.without_effect import without_effect
 from tests.support.agent import NAME, Agent
 
 SOME = Path("/srv")
@@ -67,7 +67,7 @@ def test_a_look_at_the_files_tells_of_it(home: Path) -> None:
     """With the file and the section, as --check and --doctor show it."""
     agent = Agent(home)
     agent.write(AGENT_FILE, f"{NAME}:\n  textfile_directory: /srv\n")
-    reading = look(agent.configuration)
+    reading = read_files(agent.configuration)
     assert reading.problems == ()
     assert reading.notes == (
         f"{agent.configuration}/{AGENT_FILE}: {NAME}: textfile_directory: is not read, "

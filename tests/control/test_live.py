@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.config.change import changes
+from pattoo_mp.config.load import changes
 from pattoo_mp.config.values import Config
 from pattoo_mp.control.live import LiveConfig
 from pattoo_mp.control.worker import Role, Worker

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp import paths
-from pattoo_mp.config import encryption
+from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.finding import Finding, State
 from pattoo_mp.doctor.keys import findings
 from pattoo_mp.upload.encrypted.known import FILE
@@ -64,4 +64,4 @@ def test_a_host_without_gnupg_is_trouble(home: Path, monkeypatch: pytest.MonkeyP
     """In the words of a start."""
     monkeypatch.setenv("PATH", str(home))
     found = by_subject(home)["gpg"]
-    assert (found.state, found.found) == (State.TROUBLE, encryption.missing())
+    assert (found.state, found.found) == (State.TROUBLE, host_checks.missing_for_encryption())

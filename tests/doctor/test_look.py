@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.catalogue import ORIGINAL
 from pattoo_mp.collect import families
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.look import look, look_at
 from pattoo_mp.model import COUNTER64
 from tests.support.procfs import ProcFS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp import paths
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from pattoo_mp.doctor import outage
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.outage import Room
@@ -37,7 +37,7 @@ def settings(home: Path) -> Config:
     (home / "pattoo_agent_os_autonomousd.yaml").write_text(
         "pattoo_agent_os_autonomousd: {polling_interval: 1}\n"
     )
-    return loading.check(home)
+    return load.check(home)
 
 
 def limit(settings: Config, room: Room, poll_bytes: float) -> tuple[float, str]:

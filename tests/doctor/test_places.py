@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from pattoo_mp.doctor import places
 from pattoo_mp.doctor.files import Place, Use
 from pattoo_mp.doctor.finding import State
@@ -38,7 +38,7 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
 ) -> None:
     """Root can, and so would not see it."""
     agent = make_agent()
-    settings = loading.check(agent.configuration)
+    settings = load.check(agent.configuration)
     agent.home.chmod(0o755)
     (agent.configuration / "pattoo.yaml").chmod(0o000)
 
@@ -57,7 +57,7 @@ def test_a_file_system_that_is_read_only_is_to_be_mounted_anew(
 ) -> None:
     """The right to it is not what is missing, so nobody is sent to give it."""
     agent = make_agent()
-    settings = loading.check(agent.configuration)
+    settings = load.check(agent.configuration)
     with small(agent.home / "cache") as disk:
         shut(disk)
         (found,) = (
@@ -77,7 +77,7 @@ def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
     path = agent.home / "credentials"
     path.touch(mode=0o644)
     settings = replace(
-        loading.check(agent.configuration), servers=("http://192.0.2.1",), credentials_file=path
+        load.check(agent.configuration), servers=("http://192.0.2.1",), credentials_file=path
     )
     found = [
         finding

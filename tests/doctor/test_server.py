@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.server import Asked, ask_each, findings
 from tests.support.ports import free_port
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def settings(make_agent: Callable[..., Agent], server: PattooServer) -> Config:
     """They name the server."""
-    return loading.check(make_agent(port=server.port).configuration)
+    return load.check(make_agent(port=server.port).configuration)
 
 
 def told(settings: Config, **bounds: float) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp import paths
-from pattoo_mp.config import loading
+from pattoo_mp.config import load
 from pattoo_mp.doctor import who
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.who import User
@@ -26,7 +26,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be anot
 @pytest.fixture
 def settings(make_agent: Callable[..., Agent]) -> Config:
     """A configuration whose directories are not made yet."""
-    return loading.check(make_agent().configuration)
+    return load.check(make_agent().configuration)
 
 
 def test_whoever_asks_is_the_user_where_nothing_else_is_known(settings: Config) -> None:

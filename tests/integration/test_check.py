@@ -12,10 +12,10 @@ import pytest
 
 from pattoo_mp.cli import check as _read_before_rights_are_given_up  # noqa: F401
 from pattoo_mp.cli import main
-from pattoo_mp.config import loading
-from pattoo_mp.config.home import VARIABLE
+from pattoo_mp.config import load
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor.files import SPOOL_BYTES
+from pattoo_mp.paths import VARIABLE
 from tests.support.agent import NAME
 from tests.support.disks import fill, small
 from tests.support.server import PattooServer, answering
@@ -236,7 +236,7 @@ def test_a_sample_begins_a_configuration(make_agent: MakeAgent) -> None:
     agent = make_agent()
     for name in FILES:
         agent.write(name, agent.run("--sample-config", "--file", name).stdout)
-    assert loading.check(agent.configuration).ip_bind_port == 20201
+    assert load.check(agent.configuration).ip_bind_port == 20201
     both = agent.run("--sample-config")
     assert both.returncode == 0
     assert all(f"# ---------- {name} ----------\n" in both.stdout for name in FILES)

@@ -15,10 +15,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pattoo_mp.cli import main
-from pattoo_mp.config import loading
-from pattoo_mp.config.home import VARIABLE
+from pattoo_mp.config import load
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import State
+from pattoo_mp.paths import VARIABLE
 from tests.support.agent import NAME
 from tests.support.server import hanging
 from tests.support.supervised import Supervised
@@ -120,7 +120,7 @@ def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
     until = threading.Event()
     server.status_page = hanging(until)
     agent = make_agent(port=server.port, interval=300)
-    examination = Examination(agent.configuration, loading.look(agent.configuration), 3.0)
+    examination = Examination(agent.configuration, load.read_files(agent.configuration), 3.0)
     parts = {part.title: part for part in examination.parts()}
     until.set()
     assert [(f.subject, f.found) for f in parts["Server"].findings] == [

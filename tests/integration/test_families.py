@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pattoo_mp.catalogue import FURTHER, ORIGINAL
+from pattoo_mp.config.families import FURTHER, ORIGINAL
 from pattoo_mp.receiver.decode import decode_post
 from tests.support.agent import NAME
 from tests.support.waiting import wait_for

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.trust import Trust
+from pattoo_mp.config.values import Trust
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Transport
 from tests.support.agent import ROOT

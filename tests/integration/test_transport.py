@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.credentials import basic
+from pattoo_mp.config.secrets import basic
 from tests.support.agent import NAME
 from tests.support.proxy import ForwardProxy
 from tests.support.server import PattooServer

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from pattoo_mp.spacing import commit_s, spacing_s
+from pattoo_mp.config.values import commit_s, spacing_s
 from pattoo_mp.upload.delivery import Attempt
 from pattoo_mp.upload.pace import Pace, offset_s
 

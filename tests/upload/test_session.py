@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.credentials import basic
-from pattoo_mp.config.trust import Trust
+from pattoo_mp.config.secrets import basic
+from pattoo_mp.config.values import Trust
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport
 from tests.support.ports import at, free_port

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.trust import Trust
+from pattoo_mp.config.values import Trust
 from pattoo_mp.upload.exchange import GuardedAdapter
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.urls import url
+from pattoo_mp.config.values import url
 from pattoo_mp.upload.connect import ADDRESS_S
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import Outcome, Transport

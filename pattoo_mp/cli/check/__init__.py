@@ -7,20 +7,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli import bounded
 from pattoo_mp.cli.check.checked import Checked
 from pattoo_mp.cli.check.document import document
 from pattoo_mp.cli.check.text import lines
 from pattoo_mp.cli.for_programs import told_in_json
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.cli.terminal import show_any_letter
-from pattoo_mp.config import directories, loading
-from pattoo_mp.config.directories import State
-from pattoo_mp.config.home import as_named, config_directory
-from pattoo_mp.config.reading import Reading
+from pattoo_mp.config import host_checks, load
+from pattoo_mp.config.host_checks import State
+from pattoo_mp.config.load import Reading
 from pattoo_mp.doctor import server
 from pattoo_mp.doctor.hindrances import hindrances
 from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.paths import as_named, config_directory
 from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
@@ -58,14 +57,14 @@ def _unread(problems: Sequence[str]) -> dict[str, Any]:
 
 
 def _check(directory: Path) -> Checked:
-    reading = bounded.look(directory)
+    reading = load.read_within(directory)
     if reading.problems:
         return Checked(directory, reading, reading.problems)
-    settings = loading.config_of(reading)
-    states = _states([path for _, path in loading.named_directories(settings)])
-    problems = loading.unusable(directory, settings, lambda path: states[path].problem)
+    settings = load.config_of(reading)
+    states = _states([path for _, path in load.named_directories(settings)])
+    problems = load.unusable(directory, settings, lambda path: states[path].problem)
     problems += _untrusted(directory, settings)
-    problems += loading.lacking(directory, settings)
+    problems += load.lacking(directory, settings)
     problems += _hindrances(settings, [path for path, state in states.items() if state.problem])
     first, *others = server.ask_each(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
@@ -74,7 +73,7 @@ def _check(directory: Path) -> Checked:
 def _untrusted(directory: Path, settings: Config) -> list[str]:
     """Look at the transport's files, for a limited time too."""
     limited: TimeLimited[Path, list[str]] = TimeLimited(
-        "files of the transport", lambda path: loading.untrusted(path, settings), _LOOK_S
+        "files of the transport", lambda path: load.untrusted(path, settings), _LOOK_S
     )
     try:
         return limited.ask_one(directory)
@@ -95,7 +94,7 @@ def _hindrances(settings: Config, closed: list[Path]) -> list[str]:
 
 def _states(paths: list[Path]) -> dict[Path, State]:
     """Look at directories, for a limited time: one may be a dead server's."""
-    looks = TimeLimited("directories", directories.look, _LOOK_S).ask(paths)
+    looks = TimeLimited("directories", host_checks.directory_state, _LOOK_S).ask(paths)
     return {
         path: look if isinstance(look, State) else State(is_there=False, problem=f"gives {look}")
         for path, look in looks.items()

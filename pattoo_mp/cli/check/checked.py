@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pattoo_mp.config.directories import State
-    from pattoo_mp.config.reading import Found, Reading
+    from pattoo_mp.config.host_checks import State
+    from pattoo_mp.config.load import Found, Reading
     from pattoo_mp.config.values import Config
     from pattoo_mp.doctor.server import Asked
 

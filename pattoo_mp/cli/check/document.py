@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pattoo_mp.cli.check.checked import Checked
-    from pattoo_mp.config.reading import Found
+    from pattoo_mp.config.load import Found
     from pattoo_mp.doctor.server import Asked
 
 #: It grows when a script that reads the document could no longer read it. What is only added

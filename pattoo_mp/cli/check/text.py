@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pattoo_mp.config.loading import named_directories
+from pattoo_mp.config.load import named_directories
 from pattoo_mp.util import text
 from pattoo_mp.util.text import printable
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.cli.check.checked import Checked
-    from pattoo_mp.config.directories import State
-    from pattoo_mp.config.reading import Found
+    from pattoo_mp.config.host_checks import State
+    from pattoo_mp.config.load import Found
     from pattoo_mp.config.values import Config
     from pattoo_mp.doctor.server import Asked
 

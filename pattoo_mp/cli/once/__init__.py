@@ -8,18 +8,18 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pattoo_mp.catalogue import EVERY
-from pattoo_mp.cli import apart
 from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.collect.wanted import Wanted
-from pattoo_mp.config.home import config_directory
+from pattoo_mp.config import isolated
+from pattoo_mp.config.families import EVERY
 from pattoo_mp.doctor.look import look
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.paths import config_directory
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +52,7 @@ def _configured() -> Config | None:
         directory = config_directory()
         if not directory.exists():
             return None
-        return apart.check(directory)
+        return isolated.check(directory)
     except ConfigError as error:
         problem = error.problems[0]
     except OSError as error:

@@ -1,20 +1,64 @@
-"""Reads one YAML file of settings: a mapping of sections, no tags, no key twice."""
+"""Numbers as people write them, and as YAML 1.1 reads them: pure.
+
+To YAML 010 is eight, in octal, and 1:30 is ninety, in sixties. Nobody who writes a configuration
+means that. What a programmer writes, 0x1f or 1_000, is read as it is meant.
+"""
 
 from __future__ import annotations
 
 import codecs
 import errno
+import re
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from pattoo_mp.config.notation import as_written
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.util.files import denied
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Misread:
+    """What stands in a file as a number, and is another to YAML: no check takes it for one."""
+
+    written: str
+    value: float
+
+    def __repr__(self) -> str:
+        """As a message shows it."""
+        return f"{self.written}, which YAML reads as {self.value}"
+
+
+def as_written(text: str, value: float) -> float | Misread:
+    """The number that YAML makes of `text`, if a person reads the same there."""
+    if ":" in text:
+        return Misread(text, value)
+    try:
+        is_same = int(text.replace("_", "")) == value
+    except ValueError:  # a fraction, or a number in hexadecimal or binary
+        return value
+    return value if is_same else Misread(text, value)
+
+
+def meant(value: object) -> object:
+    """The number that is most likely meant by what is none to YAML; all else as it is."""
+    if isinstance(value, Misread):
+        return value.value
+    if not isinstance(value, str):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return int(number) if number.is_integer() else number
+
+
+# Reads one YAML file of settings: a mapping of sections, no tags, no key twice.
 
 Sections = dict[str, dict[str, object]]
 
@@ -150,3 +194,23 @@ def _kind(content: object) -> str:
 
 def _problem(path: Path, what: str, expected: str = "a readable configuration file") -> ConfigError:
     return ConfigError([f"{path}: {what}; expected {expected}"])
+
+
+# Keeps secrets that stand where they should not out of what is shown: pure.
+
+#: A user and a password before a host, as far as they may go: a password may hold any character.
+_BEFORE_HOST: Final = re.compile(r"\S*:.*@", re.DOTALL)
+
+#: Stands for a value that may be a secret as a whole.
+NOT_SHOWN: Final = "(not shown)"
+
+
+def redacted(value: object) -> object:
+    """The same value, without the user and password of a URL, wherever it stands in it."""
+    if isinstance(value, str):
+        return _BEFORE_HOST.sub("…@", value)
+    if isinstance(value, list):
+        return [redacted(one) for one in value]
+    if isinstance(value, dict):
+        return {redacted(name): redacted(one) for name, one in value.items()}
+    return value

@@ -10,16 +10,18 @@ import select
 import signal
 import time
 import traceback
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 import msgpack
 
+from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.util.process import die_with, kill_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 
@@ -203,3 +205,81 @@ def _let_go_of_all_but(descriptor: int) -> None:
     for standard in range(_STDERR + 1):
         os.dup2(nowhere, standard)
     os.close(nowhere)
+
+
+# The configuration, read by a process of its own.
+#
+# The agent reads its files when it starts, and then hardly ever. What that takes, YAML and all the
+# checks, is in the memory of a process that goes away with it. And where the files lie on a file
+# system that hangs, it is that process that hangs, and not control, nor the command that asks.
+
+#: A start has the time; a control process that is asked to reload has other things to do.
+_LOAD_S: Final = 10.0
+_RELOAD_S: Final = 5.0
+#: A monitoring system that asks for the status waits for hardly more.
+_FIND_S: Final = 5.0
+
+
+def load(directory: Path, within_s: float = _LOAD_S) -> Config:
+    """The configuration in `directory`; the directories that it names are made.
+
+    Raises `ConfigError`, also if there is no answer `within_s`.
+    """
+    return answer(Reader(directory, partial(_loaded, directory), Config.of, within_s))
+
+
+def check(directory: Path, within_s: float = _LOAD_S) -> Config:
+    """The configuration in `directory`; nothing is made. Raises as `load` does."""
+    return answer(Reader(directory, partial(_checked, directory), Config.of, within_s))
+
+
+def find(directory: Path, within_s: float = _FIND_S) -> Path:
+    """The `system_daemon_directory` that the files in `directory` name, be the rest right or wrong.
+
+    Raises as `load` does.
+    """
+    return answer(Reader(directory, partial(_found, directory), Path, within_s))
+
+
+def read_anew(
+    directory: Path, running: Config, within_s: float = _RELOAD_S
+) -> Reader[tuple[Config, tuple[str, ...]]]:
+    """Read the configuration in `directory` for an agent that goes by `running`; do not wait for it.
+
+    The answer is the configuration, and the settings in which it differs, by their names. Raises
+    `ConfigError` as `Reader` does.
+    """
+    return Reader(directory, partial(_read_anew, directory, running), _renewal, within_s)
+
+
+def _renewal(answer: tuple[dict[str, Any], list[str]]) -> tuple[Config, tuple[str, ...]]:
+    fields, changed = answer
+    return Config.of(fields), tuple(changed)
+
+
+# --- in the process that goes away
+
+
+def _loaded(directory: Path) -> dict[str, Any]:
+    from pattoo_mp.config import load  # noqa: PLC0415 - here, and nowhere in the agent
+
+    return load.load(directory).fields()
+
+
+def _checked(directory: Path) -> dict[str, Any]:
+    from pattoo_mp.config import load  # noqa: PLC0415 - as above
+
+    return load.check(directory).fields()
+
+
+def _found(directory: Path) -> str:
+    from pattoo_mp.config import load  # noqa: PLC0415 - as above
+
+    return str(load.running_directory(directory))
+
+
+def _read_anew(directory: Path, running: Config) -> tuple[dict[str, Any], list[str]]:
+    from pattoo_mp.config import load  # noqa: PLC0415 - as above
+
+    new = load.read_anew(directory, running)
+    return new.fields(), [setting.name for setting in load.changes(running, new)]

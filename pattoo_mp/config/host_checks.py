@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.util.files import denied
 
@@ -25,7 +27,7 @@ class State:
     is_read_only: bool = False
 
 
-def make(path: Path) -> str:
+def make_directory(path: Path) -> str:
     """Make a directory, if it is not there. Why it cannot be used; empty if it can."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,7 +36,7 @@ def make(path: Path) -> str:
     return _state(path, _closed_by(path), is_there=True).problem
 
 
-def look(path: Path) -> State:
+def directory_state(path: Path) -> State:
     """What `make` would say, as far as that can be known without touching anything."""
     try:
         if path.is_dir():
@@ -66,3 +68,23 @@ def _state(path: Path, number: int, *, is_there: bool) -> State:
     what = "cannot be written to" if is_there else "cannot be made"
     whose = denied(path) if number == errno.EACCES else ""
     return State(is_there, f"{what} ({os.strerror(number)}){whose}", number == errno.EROFS)
+
+
+# What encrypted mode needs of a host: looked for before anything is started, and not imported.
+
+#: GnuPG's, and one of coreutils.
+PROGRAMS: Final = ("gpg", "gpg-agent", "gpgconf", "timeout")
+
+
+def missing_for_encryption() -> str:
+    """What is not there, and what to do; empty if all is."""
+    spec = find_spec("gnupg")
+    # Another library of that name, which knows nothing of how this one is called, is a package.
+    if spec is None or spec.submodule_search_locations is not None:
+        return "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp"
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            return (
+                f"there is no {program} in PATH; expected GnuPG (the package gnupg of most systems)"
+            )
+    return ""
