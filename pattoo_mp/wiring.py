@@ -156,7 +156,7 @@ def _arbiter(
     def collect(link: Link) -> None:
         adopt("collector", live.config)
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
-        from pattoo_mp.collect.host_paths import HostPaths  # noqa: PLC0415
+        from pattoo_mp.collect.host import HostPaths  # noqa: PLC0415
 
         HostPaths.of(live.config.fields()).adopt()
         Collector(

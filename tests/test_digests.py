@@ -12,7 +12,7 @@ import pytest
 
 _DIGESTS = """
 import json, sys
-from pattoo_mp.digests import blake2b, sha256
+from pattoo_mp.util.lean_imports import blake2b, sha256
 print(json.dumps([blake2b(b"x", digest_size=8).hexdigest(), sha256(b"x").hexdigest(),
                   "_hashlib" in sys.modules]))
 """

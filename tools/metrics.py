@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.collect import host, registry
 from pattoo_mp.config.families import EVERY, ORIGINAL
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from pattoo_mp.wire.checksum import UNCOUNTED
@@ -22,7 +22,7 @@ def metrics() -> str:
     return "\n".join(
         line
         for name in EVERY
-        for table in families.tables((name,))
+        for table in registry.tables((name,))
         for line in _section(name, table)
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import kernel
+from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
-    from pattoo_mp.collect.plan import Plan
+    from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
 
 # fmt: off
@@ -39,7 +39,7 @@ def parse(available: str, pool: str) -> dict[str, int]:
 
 def _ask() -> dict[str, int]:
     files = ("entropy_avail", "poolsize")
-    return parse(*(kernel.proc(f"sys/kernel/random/{file}") for file in files))
+    return parse(*(host.proc(f"sys/kernel/random/{file}") for file in files))
 
 
 def sources(_: Plan) -> tuple[Source, ...]:

@@ -1,33 +1,28 @@
-"""The collector process: polls at each tick and hands the polls to control. It waits for nobody.
-
-The main thread only waits: another polls, so that it can be left behind where a mount hangs, and a
-successor goes on (`timelimit/succession.py`).
-
-What is due at the same moment is polled by one wake-up, and handed over in the order of its times:
-the spool keeps no poll that is older than one before it.
-"""
+"""Says in the log when polls carry times that are to come, and when they no longer do."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import platform
 import select
 import signal
+import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
-from pattoo_mp.collect import families
-from pattoo_mp.collect.ahead import Ahead
-from pattoo_mp.collect.groups import Groups
-from pattoo_mp.collect.promptness import ask_for_short_turns
+from pattoo_mp.collect import registry
+from pattoo_mp.collect.poller import Groups
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.config.values import Config
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind
-from pattoo_mp.model import now_ms
+from pattoo_mp.model import AHEAD_MS, now_ms
 from pattoo_mp.timelimit.succession import Succession
+from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +34,68 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Layout, Origin, Poll
 
 _LOG = logging.getLogger(__name__)
+
+
+class Ahead:
+    """Whether the schedule is ahead of the wall clock, which was set back (see `schedule`)."""
+
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def look(self, tick_ms: int, now_ms: int) -> None:
+        """Note a poll of the time `tick_ms`, made at `now_ms` by the wall clock."""
+        is_ahead = tick_ms > now_ms + AHEAD_MS
+        if is_ahead == self._is_told:
+            return
+        self._is_told = is_ahead
+        if is_ahead:
+            _LOG.warning(
+                "Polls carry times that are %s ahead of this host's clock, which was set back, or was "
+                "wrong before.",
+                text.duration((tick_ms - now_ms) / 1000),
+            )
+        else:
+            _LOG.warning("Polls carry the times of this host's clock again.")
+
+
+# Asks the kernel for short turns, so that a tick that is due is not kept waiting by a busy host.
+#
+# A process that uses a millisecond at each tick has to wait for others' turns (2 to 3 ms each) before
+# its own. Linux since 6.12 takes the length of a turn that a process wants, and lets one that wants
+# short turns begin them sooner. It gets no more processor time than before, and no priority: see
+# sched_setattr(2), sched(7).
+
+#: The shortest that the kernel grants.
+_TURN_NS: Final = 100_000
+#: size, policy, flags, nice, priority, runtime, deadline, period: `struct sched_attr`, first version.
+_ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")
+#: glibc has had no function for it until lately; the numbers are from <asm/unistd.h>.
+_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
+
+
+def ask_for_short_turns() -> bool:
+    """Ask for this thread, and those that it starts. False where that cannot be asked.
+
+    An older kernel takes the question and changes nothing. Another policy than the usual one was
+    chosen by a person, and stays.
+    """
+    number = _SCHED_SETATTR.get(platform.machine())
+    if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return False
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    wanted = _ATTRIBUTES.pack(
+        _ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, _TURN_NS, 0, 0
+    )  # fmt: skip
+    return bool(ctypes.CDLL(None).syscall(ctypes.c_long(number), 0, wanted, 0) == 0)
+
+
+# The collector process: polls at each tick and hands the polls to control. It waits for nobody.
+#
+# The main thread only waits: another polls, so that it can be left behind where a mount hangs, and a
+# successor goes on (`timelimit/succession.py`).
+#
+# What is due at the same moment is polled by one wake-up, and handed over in the order of its times:
+# the spool keeps no poll that is older than one before it.
 
 #: A group's first tick further away than this is not waited for: it is polled once at once.
 _PATIENCE_S: Final = 10.0
@@ -90,7 +147,7 @@ class Collector:
 
     def run(self) -> None:
         """Poll until a signal or the end of control."""
-        families.prime()
+        registry.prime()
         priming_s = min(_PRIMING_S, self._config.shortest_s)
         self._schedule.skip_until(priming_s, _PATIENCE_S if self._at_once else None)
         try:

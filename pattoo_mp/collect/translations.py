@@ -19,7 +19,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.collect import host, registry
 from pattoo_mp.model import COUNTER64, PROGRAM
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def translations() -> str:
 def _rows() -> Iterator[tuple[str, str, str]]:
     for label in host.LABELS:
         yield label.key, label.title, _NO_UNIT
-    for table in families.tables():
+    for table in registry.tables():
         for label in table.labels:
             yield label.key, label.title, _NO_UNIT
         for metric in table.metrics:

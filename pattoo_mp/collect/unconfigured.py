@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pattoo_mp.collect.wanted import Wanted
+from pattoo_mp.collect.filters import Wanted
 from pattoo_mp.config import settings
 
 #: The original's series, and none beside them.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.collect.wanted import Wanted
+from pattoo_mp.collect.filters import Wanted
 from pattoo_mp.config.load import config_of
 from pattoo_mp.doctor import (
     agent,

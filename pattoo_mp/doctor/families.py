@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import families
+from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
@@ -20,8 +20,8 @@ from pattoo_mp.util.text import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pattoo_mp.collect.filters import Wanted
     from pattoo_mp.collect.source import Sample, Shape, Source
-    from pattoo_mp.collect.wanted import Wanted
     from pattoo_mp.model import Layout, Origin, Pair, Poll, Series
 
 _POLLS_AGAIN: Final = 5
@@ -73,10 +73,10 @@ def measure(
 
     `shortest_s` is the shortest interval in force, if that is another one.
     """
-    limit_s = families.time_limit_s(shortest_s or interval_ms / 1000)
-    timed = [_Timed(source) for source in families.sources(limit_s, wanted)]
+    limit_s = registry.time_limit_s(shortest_s or interval_ms / 1000)
+    timed = [_Timed(source) for source in registry.sources(limit_s, wanted)]
     poller = Poller(timed, origin, interval_ms)
-    families.prime()
+    registry.prime()
     polls = []
     for _ in range(1 + _POLLS_AGAIN):
         begun = time.perf_counter()

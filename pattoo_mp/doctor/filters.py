@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from pattoo_mp.collect import network
-from pattoo_mp.collect.host_paths import HostPaths
+from pattoo_mp.collect.families import network
+from pattoo_mp.collect.families._sensors import by_sensor
+from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import listing
-from pattoo_mp.collect.sensors import by_sensor
 from pattoo_mp.config.settings import defaults
 from pattoo_mp.doctor.finding import Finding, note
 

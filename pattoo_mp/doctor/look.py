@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.identity import host_name
@@ -19,9 +19,9 @@ from pattoo_mp.wire.safe import normalise, safe_text, sendable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pattoo_mp.collect.filters import Wanted
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
-    from pattoo_mp.collect.wanted import Wanted
     from pattoo_mp.model import Layout, Pair, Poll, Series, Value
 
 #: The time that the processors' shares are measured over. The kernel counts in hundredths of a
@@ -67,16 +67,16 @@ def look(wanted: Wanted = DEFAULT, hostname: str | None = None) -> Look:
 
     `hostname` is the setting.
     """
-    families.prime()
+    registry.prime()
     time.sleep(PRIMING_S)
-    sources = families.sources(families.LIMIT_S, wanted)
+    sources = registry.sources(registry.LIMIT_S, wanted)
     return look_at(sources, time.time_ns() // _NS_PER_MS, hostname)
 
 
 def look_at(sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None) -> Look:
     """Ask `sources`, each as a poll does."""
     hostname = host_name(hostname)
-    tables = {table.name: table for table in families.tables()}
+    tables = {table.name: table for table in registry.tables()}
     return Look(
         timestamp_ms,
         normalise(host.metadata(hostname, host.cpus())),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from pattoo_mp.collect.families import LIMIT_S
+from pattoo_mp.collect.registry import LIMIT_S
 from pattoo_mp.doctor.finding import Finding, note, well
 from pattoo_mp.timelimit import NoAnswerError, TimeLimited
 from pattoo_mp.wire.safe import safe_text

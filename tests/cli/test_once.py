@@ -15,7 +15,7 @@ from pattoo_mp.cli import main
 from pattoo_mp.cli.once.document import SCHEMA as NUMBER
 from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
-from pattoo_mp.collect import families
+from pattoo_mp.collect import registry
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.look import Answer, Figure, Look
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Value
 
 GOLDEN = Path(__file__).parent / "golden"
-TABLES = {table.name: table for table in families.tables(ORIGINAL)}
+TABLES = {table.name: table for table in registry.tables(ORIGINAL)}
 SCHEMA = json.loads((files("pattoo_mp.cli.once") / "schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 MOUNT = (
@@ -132,9 +132,9 @@ def test_this_host_in_a_document_is_as_the_schema_says(capsys: pytest.CaptureFix
 def test_this_host_in_words_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     """But for what the host is called; every family has a heading."""
     printed = once(capsys).splitlines()
-    families_part = printed[printed.index(families.tables(ORIGINAL)[0].title) :]
+    families_part = printed[printed.index(registry.tables(ORIGINAL)[0].title) :]
     assert max(map(len, families_part)) <= 80
-    assert {table.title for table in families.tables(ORIGINAL)} <= set(families_part)
+    assert {table.title for table in registry.tables(ORIGINAL)} <= set(families_part)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_configuration_of_no_use_is_told_of(
 def test_all_families_are_shown_to_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
     """Those that are off too."""
     shown = json.loads(once(capsys, "--all", "--json"))
-    assert [f["name"] for f in shown["families"]] == [table.name for table in families.tables()]
+    assert [f["name"] for f in shown["families"]] == [table.name for table in registry.tables()]
 
 
 def test_json_goes_with_once(capsys: pytest.CaptureFixture[str]) -> None:

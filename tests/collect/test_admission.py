@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.collect.admission import Admission
+from pattoo_mp.collect.families.textfile import Admission
 
 
 @pytest.fixture

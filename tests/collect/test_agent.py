@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.collect.agent import TABLES, figures
+from pattoo_mp.collect.families.agent import TABLES, figures
 from pattoo_mp.control.ledger import Ledger
 
 

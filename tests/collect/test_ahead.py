@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pattoo_mp.collect.ahead import Ahead
+from pattoo_mp.collect.collector import Ahead
 
 if TYPE_CHECKING:
     import pytest

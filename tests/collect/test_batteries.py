@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.collect.batteries import parse
+from pattoo_mp.collect.families.batteries import parse
 from tests.support.hosts import be, polled
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from pattoo_mp.collect import families, processor
+from pattoo_mp.collect import registry
+from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Poll, Value
 from tests.support.sources import BY_DEFAULT, sources_of
@@ -160,7 +161,7 @@ def test_a_quiet_host_keeps_its_layout() -> None:
 
 def shares_after(seconds: float) -> dict[str, float]:
     """Prime, let the processors have that much time, and ask for the shares of it."""
-    families.prime()
+    registry.prime()
     begun = sum(psutil.cpu_times())
     wait_for(lambda: sum(psutil.cpu_times()) >= begun + seconds, what="processor time")
     _, layout, poll = polled(sources_of("processor"))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.collect import families, kernel
+from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import EVERY, FURTHER
 from pattoo_mp.model import Layout
@@ -57,8 +57,8 @@ def test_what_is_left_out_is_the_same_in_each_poll(monkeypatch: pytest.MonkeyPat
 def test_a_family_that_is_off_is_not_imported() -> None:
     """No host pays memory for what it does not poll."""
     code = (
-        "import sys; from pattoo_mp.collect import collector, families;"
-        "print(*(n for n in sys.argv[1:] if f'pattoo_mp.collect.{n}' in sys.modules))"
+        "import sys; from pattoo_mp.collect import collector, registry;"
+        "print(*(n for n in sys.argv[1:] if f'pattoo_mp.collect.families.{n}' in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *FURTHER],
@@ -71,11 +71,13 @@ def test_a_family_that_is_off_is_not_imported() -> None:
 def test_each_name_is_a_family(name: str) -> None:
     """A module of that name, with a table for each of its sources."""
     assert [source.name for source in sources_of(name)] == [
-        table.name for table in families.tables((name,))
+        table.name for table in registry.tables((name,))
     ]
 
 
-@pytest.mark.parametrize("name", [*EVERY, "kernel", "processes", "host_mounts", "net_dev"])
+@pytest.mark.parametrize(
+    "name", [*(f"families.{name}" for name in EVERY), "families._processes", "host", "mounts"]
+)
 def test_the_examples_of_its_parsers_are_true(name: str) -> None:
     """As their docstrings have them."""
     assert doctest.testmod(import_module(f"pattoo_mp.collect.{name}")).failed == 0
@@ -95,8 +97,8 @@ CONTENT = st.one_of(st.lists(WORDS, max_size=40).map(lambda w: " ".join(w).encod
 def files() -> list[str]:
     """The files of `/proc` and `/sys` that one of the kept hosts has."""
     found: set[str] = set()
-    for host in NAMES:
-        root = HOSTS / host
+    for name in NAMES:
+        root = HOSTS / name
         found |= {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     return sorted(found)
 
@@ -114,7 +116,7 @@ def test_no_content_of_proc_does_worse_than_leave_a_family_out(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents[number % len(contents)])
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"), raising=False)
-    monkeypatch.setattr(kernel, "SYS", tmp_path / "sys")
+    monkeypatch.setattr(host, "SYS", tmp_path / "sys")
     poller = Poller(sources_of(*FURTHER), ORIGIN, 1000)
     for _ in range(2):
         layout, poll = poller.poll(1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.collect.groups import Groups
+from pattoo_mp.collect.poller import Groups
 from pattoo_mp.config.families import ORIGINAL
 from tests.support.configs import config_in
 from tests.wire.posts import ORIGIN

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect import collector, families
+from pattoo_mp.collect import collector, registry
 from pattoo_mp.collect.collector import Collector
-from pattoo_mp.collect.groups import Groups
-from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.poller import Groups, Poller
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Table
 from pattoo_mp.collect.unconfigured import DEFAULT
@@ -203,7 +202,7 @@ def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyP
     """Both the mounts and the frequency, and the rest of the host is polled."""
     monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
     disks.dead = {"/", "/home"}
-    poller = Poller(families.sources(LIMIT_S, DEFAULT), ORIGIN, 1000)
+    poller = Poller(registry.sources(LIMIT_S, DEFAULT), ORIGIN, 1000)
     layout, _ = poller.poll(1000)
     assert {"process_count", "memory_total", "cpu_times_user"} <= {s.key for s in layout.series}
     expected = {"disk_partitions /", "disk_partitions /home", "processor.frequency"}
@@ -218,7 +217,7 @@ def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyP
 )
 def test_the_limit_follows_the_interval(interval_s: float, limit_s: float) -> None:
     """Half of it, but no more than a second, and no less than a busy host takes for its turns."""
-    assert families.time_limit_s(interval_s) == limit_s
+    assert registry.time_limit_s(interval_s) == limit_s
 
 
 def test_the_limit_can_change_between_two_polls(
@@ -232,11 +231,11 @@ def test_the_limit_can_change_between_two_polls(
         disks.answer.wait(60)
 
     monkeypatch.setattr(psutil, "cpu_freq", frequency)
-    sources = families.sources(LIMIT_S, DEFAULT)
+    sources = registry.sources(LIMIT_S, DEFAULT)
     poller = Poller(sources, ORIGIN, 1000)
     disks.dead = {"/"}
     poller.poll(1000)
-    families.wait_at_most(0.1, sources)
+    registry.wait_at_most(0.1, sources)
     disks.dead = {"/", "/home"}
     poller.poll(2000)
     assert poller.left_out["disk_partitions /home"] == "no answer within 0.05 s"

@@ -8,10 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pattoo_mp.collect import kernel
-from pattoo_mp.collect.host_mounts import HostMounts, Mount, on_devices, parse
-from pattoo_mp.collect.host_paths import HostPaths
-from pattoo_mp.collect.mounts import listing
+from pattoo_mp.collect import host
+from pattoo_mp.collect.host import HostPaths
+from pattoo_mp.collect.mounts import HostMounts, Mount, listing, on_devices, parse
 from tests.support.hosts import polled
 
 
@@ -48,8 +47,8 @@ def mounts() -> HostMounts:
 
 def test_of_our_own_mounts_the_list_is_psutils() -> None:
     """In its order, with its names, forms and choice of types."""
-    fstypes = on_devices(kernel.proc("filesystems"))
-    own = [tuple(m) for m in parse(kernel.proc("self/mounts")) if m.fstype in fstypes]
+    fstypes = on_devices(host.proc("filesystems"))
+    own = [tuple(m) for m in parse(host.proc("self/mounts")) if m.fstype in fstypes]
     assert own == [tuple(m) for m in psutil.disk_partitions() if m.device != "/dev/root"]
 
 

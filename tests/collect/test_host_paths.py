@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.collect import host_links, kernel, net_dev, network
-from pattoo_mp.collect.host_paths import OWN, HostPaths
-from pattoo_mp.collect.network_links import row
+from pattoo_mp.collect import host
+from pattoo_mp.collect.families import network, network_links
+from pattoo_mp.collect.families.network_links import row
+from pattoo_mp.collect.host import OWN, HostPaths
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import EVERY
 from pattoo_mp.config.settings import defaults
@@ -26,8 +27,8 @@ from tests.wire.posts import ORIGIN
 def where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     """Afterwards all is where it was."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", psutil.PROCFS_PATH)
-    monkeypatch.setattr(kernel, "SYS", kernel.SYS)
-    monkeypatch.setattr(kernel, "NET", kernel.NET)
+    monkeypatch.setattr(host, "SYS", host.SYS)
+    monkeypatch.setattr(host, "NET", host.NET)
 
 
 def test_by_default_they_are_the_agents_own() -> None:
@@ -36,17 +37,17 @@ def test_by_default_they_are_the_agents_own() -> None:
     assert paths == OWN
     assert not paths.are_elsewhere
     paths.adopt()
-    assert ("/proc", Path("/sys"), "net") == (psutil.PROCFS_PATH, kernel.SYS, kernel.NET)
+    assert ("/proc", Path("/sys"), "net") == (psutil.PROCFS_PATH, host.SYS, host.NET)
 
 
 def test_what_is_elsewhere_is_where_all_look(tmp_path: Path) -> None:
     """psutil, and what reads beside it; of the network those files that are the first process's."""
     HostPaths(tmp_path / "proc", tmp_path / "sys", tmp_path).adopt()
     assert f"{tmp_path}/proc" == psutil.PROCFS_PATH
-    assert tmp_path / "sys" == kernel.SYS
+    assert tmp_path / "sys" == host.SYS
     (tmp_path / "proc" / "1" / "net").mkdir(parents=True)
     (tmp_path / "proc" / "1" / "net" / "snmp").write_text("of the host")
-    assert kernel.net("snmp") == "of the host"
+    assert host.net("snmp") == "of the host"
 
 
 def test_traffic_is_read_as_psutil_reads_it(
@@ -56,7 +57,7 @@ def test_traffic_is_read_as_psutil_reads_it(
     procfs = ProcFS(tmp_path, monkeypatch)
     procfs.interfaces("lo", "eth0", "eth0:1")
     theirs = psutil.net_io_counters(pernic=True, nowrap=False)
-    ours = net_dev.parse(kernel.net("dev"))
+    ours = network.parse(host.net("dev"))
     assert {name: tuple(counters) for name, counters in ours.items()} == {
         name: tuple(counters) for name, counters in theirs.items()
     }
@@ -67,7 +68,7 @@ def test_links_are_told_as_psutil_tells_them(tmp_path: Path) -> None:
     """Of this host's own interfaces."""
     (tmp_path / "sys").symlink_to("/sys")
     theirs = {name: row(stats) for name, stats in psutil.net_if_stats().items()}
-    assert host_links.links(HostPaths(sysfs=tmp_path / "sys")) == theirs
+    assert network_links.links(HostPaths(sysfs=tmp_path / "sys")) == theirs
 
 
 def test_links_of_a_container_are_not_taken_for_the_hosts(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from pattoo_mp.collect.inodes import counted
-from pattoo_mp.collect.wanted import Filter
+from pattoo_mp.collect.families.inodes import counted
+from pattoo_mp.collect.filters import Filter
 from tests.support.hosts import polled
 
 Mount = namedtuple("Mount", "device mountpoint fstype opts")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.load_per_processor import shared
+from pattoo_mp.collect.families.load_per_processor import shared
 from tests.support.hosts import polled
 from tests.support.procfs import ProcFS
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from pattoo_mp.collect.wanted import Filter
+from pattoo_mp.collect.filters import Filter
 from tests.support.hosts import polled
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.collect.paging import parse
+from pattoo_mp.collect.families.paging import parse
 from tests.support.hosts import be, polled
 
 if TYPE_CHECKING:

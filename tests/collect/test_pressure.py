@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.pressure import parse
+from pattoo_mp.collect.families.pressure import parse
 from pattoo_mp.model import COUNTER64, FLOAT
 from tests.support.hosts import be, polled
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect.processes import parse, running
+from pattoo_mp.collect.families._processes import parse, running
 from tests.support.hosts import be, polled
 from tests.support.waiting import wait_for
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect import families, kernel
+from pattoo_mp.collect import host, registry
+from pattoo_mp.collect.families._processes import OneLook, Process, running
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.processes import OneLook, Process, running
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.model import Origin
 
@@ -26,19 +26,19 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files of our own process that are read, as they are."""
     read: list[str] = []
 
-    def noted(name: str, proc: Callable[[str], str] = kernel.proc) -> str:
+    def noted(name: str, proc: Callable[[str], str] = host.proc) -> str:
         if name.startswith(f"{os.getpid()}/"):
             read.append(name)
         return proc(name)
 
-    monkeypatch.setattr(kernel, "proc", noted)
+    monkeypatch.setattr(host, "proc", noted)
     return read
 
 
 def poller(*names: str, frugal: bool = True) -> Poller:
     """Polls families of these names as the agent does."""
     wanted = replace(DEFAULT, families=names)
-    return Poller(families.sources(20.0, wanted, frugal=frugal), ORIGIN, 1000)
+    return Poller(registry.sources(20.0, wanted, frugal=frugal), ORIGIN, 1000)
 
 
 @pytest.mark.parametrize(("names", "looks"), [(BOTH, 1), (BOTH[:1], 1), (BOTH[1:], 1)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.collect.prometheus import FormatError, Identity, figures
+from pattoo_mp.collect.families._prometheus import FormatError, Identity, figures
 from pattoo_mp.model import COUNTER64, FLOAT, Layout, Poll, Series, Value
 from pattoo_mp.wire.encode import encode
 from tests.wire.posts import ORIGIN

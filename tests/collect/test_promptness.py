@@ -10,7 +10,7 @@ import pytest
 #: Prints how it is scheduled after it has asked.
 PROGRAM = """
 import os
-from pattoo_mp.collect.promptness import ask_for_short_turns
+from pattoo_mp.collect.collector import ask_for_short_turns
 BEFORE
 asked = ask_for_short_turns()
 print(asked, os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))

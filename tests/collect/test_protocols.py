@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.collect.protocols import parse
+from pattoo_mp.collect.families.protocols import parse
 from pattoo_mp.model import COUNTER64, INTEGER
 from tests.support.hosts import be, polled
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from pattoo_mp.collect.filters import Filter
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.wanted import Filter
 from tests.support.hosts import polled
 from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN

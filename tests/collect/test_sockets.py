@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.collect.sockets import parse
+from pattoo_mp.collect.families.sockets import parse
 from tests.support.hosts import be, polled
 
 

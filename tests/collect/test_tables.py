@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.config.families import EVERY, ORIGINAL
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
 
 SOURCES = sources_of(*EVERY)
-TABLES = families.tables()
+TABLES = registry.tables()
 METRICS = [(table, metric) for table in TABLES for metric in table.metrics]
 KEYS = [table.key(metric) for table, metric in METRICS]
 LABELS = [*host.LABELS, *(label for table in TABLES for label in table.labels)]
@@ -32,7 +32,7 @@ def fields(source: Source) -> set[str]:
 def test_each_source_has_a_table_of_its_name() -> None:
     """In the order in which a poll asks them."""
     assert [source.name for source in BY_DEFAULT] == [
-        table.name for table in families.tables(ORIGINAL)
+        table.name for table in registry.tables(ORIGINAL)
     ]
     assert [source.name for source in SOURCES] == [table.name for table in TABLES]
 

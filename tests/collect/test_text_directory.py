@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect import text_directory
-from pattoo_mp.collect.text_directory import MOST_BYTES, MOST_FILES, Directory
+from pattoo_mp.collect.families import _prometheus
+from pattoo_mp.collect.families._prometheus import MOST_BYTES, MOST_FILES, Directory
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_more_files_than_are_read_are_told_of_once(
     """The first of them is named."""
     for number in range(MOST_FILES + 5):
         (tmp_path / f"{number:03}.prom").touch()
-    assert problems(directory) == {"100.prom": text_directory._TOO_MANY}
+    assert problems(directory) == {"100.prom": _prometheus._TOO_MANY}
     assert len(parser.read) == MOST_FILES
 
 

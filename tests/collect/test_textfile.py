@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.collect.families._prometheus import Directory
+from pattoo_mp.collect.families.textfile import MOST_SERIES, TextFiles
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.text_directory import Directory
-from pattoo_mp.collect.textfile import MOST_SERIES, TextFiles
 from pattoo_mp.model import COUNTER64, FLOAT
 from tests.support.agent import ROOT
 from tests.support.hosts import again, polled
@@ -157,9 +157,9 @@ def test_without_the_library_it_is_said_what_to_install(
 def test_the_library_is_loaded_only_for_a_directory() -> None:
     """Not for a table, nor for a family that is on without one: it takes more than all other families."""
     code = (
-        "import sys; from pattoo_mp.collect import collector, families;"
+        "import sys; from pattoo_mp.collect import collector, registry;"
         "from tests.support.sources import sources_of;"
-        "families.tables(); sources_of('textfile'); print('prometheus_client' in sys.modules)"
+        "registry.tables(); sources_of('textfile'); print('prometheus_client' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

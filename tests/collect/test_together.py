@@ -7,9 +7,9 @@ from threading import Event
 import psutil
 import pytest
 
-from pattoo_mp.collect import families
+from pattoo_mp.collect import registry
+from pattoo_mp.collect.context import Together
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.together import Together
 from pattoo_mp.collect.unconfigured import DEFAULT
 from tests.support.sources import BY_DEFAULT
 from tests.support.succeeding import succession
@@ -102,7 +102,7 @@ def test_a_successor_takes_no_answer_for_ready_that_was_never_given() -> None:
 def test_a_frugal_poll_has_the_series_of_any_other() -> None:
     """What is asked less often, or together, is the same in the end."""
     plain, _ = Poller(BY_DEFAULT, ORIGIN, 1000).poll(1000)
-    poller = Poller(families.sources(1.0, DEFAULT, frugal=True), ORIGIN, 1000)
+    poller = Poller(registry.sources(1.0, DEFAULT, frugal=True), ORIGIN, 1000)
     assert [poller.poll(1000 * n)[0].identifier for n in (1, 2)] == [plain.identifier] * 2
 
 
@@ -112,7 +112,7 @@ def test_all_that_hang_share_the_limit_of_a_frugal_poll(monkeypatch: pytest.Monk
     mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
     monkeypatch.setattr(psutil, "cpu_freq", lambda: answer.wait(60))
     monkeypatch.setattr(psutil, "disk_usage", lambda _: answer.wait(60))
-    poller = Poller(families.sources(LIMIT_S, DEFAULT, frugal=True), ORIGIN, 1000)
+    poller = Poller(registry.sources(LIMIT_S, DEFAULT, frugal=True), ORIGIN, 1000)
     layout, _ = poller.poll(1000)
     assert {"process_count", "memory_total", "cpu_times_user"} <= {s.key for s in layout.series}
     expected = {"processor.frequency", *(f"disk_partitions {place}" for place in mounts)}

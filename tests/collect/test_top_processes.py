@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pattoo_mp.collect.families._processes import Process
+from pattoo_mp.collect.families.top_processes import Looks, Places, TopProcesses, Usage, top_of
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.processes import Process
-from pattoo_mp.collect.top_processes import Looks, Places, TopProcesses, Usage, top_of
 from tests.support.hosts import again, be
 from tests.wire.posts import ORIGIN
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pattoo_mp.collect.filters import Filter, Wanted
 from pattoo_mp.collect.unconfigured import DEFAULT
-from pattoo_mp.collect.wanted import Filter, Wanted
 from pattoo_mp.config import settings
 from pattoo_mp.config.families import ORIGINAL
 

@@ -55,9 +55,9 @@ def test_files_that_are_good_are_no_problem(authority: Authority) -> None:
 def test_where_no_file_is_named_nothing_is_imported_for_it() -> None:
     """Who posts in plain HTTP has no use for OpenSSL, which takes 3 MB."""
     program = (
-        "import sys; from pattoo_mp.config.distrust import problems; "
-        "from pattoo_mp.config.trust import NO_FILES; "
-        "print(problems(NO_FILES), 'ssl' in sys.modules)"
+        "import sys; from pattoo_mp.config.secrets import credential_problems; "
+        "from pattoo_mp.config.values import NO_FILES; "
+        "print(credential_problems(NO_FILES), 'ssl' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[] False\n"
 

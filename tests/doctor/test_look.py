@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.collect import families
+from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.look import look, look_at
@@ -57,7 +57,7 @@ def test_a_look_shows_what_a_poll_holds() -> None:
 def test_every_figure_of_this_host_has_a_unit() -> None:
     """And there is one answer for each source, those that give nothing included."""
     seen = look_at(BY_DEFAULT, 1000)
-    assert [answer.table for answer in seen.answers] == list(families.tables(ORIGINAL))
+    assert [answer.table for answer in seen.answers] == list(registry.tables(ORIGINAL))
     assert all(figure.unit for answer in seen.answers for figure in answer.figures)
 
 

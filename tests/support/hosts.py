@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from pattoo_mp.collect import kernel
+from pattoo_mp.collect import host
 from pattoo_mp.collect.poller import Poller
 from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN
@@ -31,7 +31,7 @@ NAMES: Final = ("virtual", "laptop", "old", "container")
 def be(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the families read that host; returns where it is kept."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(HOSTS / name / "proc"), raising=False)
-    monkeypatch.setattr(kernel, "SYS", HOSTS / name / "sys")
+    monkeypatch.setattr(host, "SYS", HOSTS / name / "sys")
     return HOSTS / name
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pattoo_mp.collect.promptness import ask_for_short_turns
+from pattoo_mp.collect.collector import ask_for_short_turns
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pattoo_mp.collect import families, host
+from pattoo_mp.collect import host, registry
 from tools import metrics
 
 
@@ -20,7 +20,7 @@ def test_every_series_has_a_row_with_unit_type_and_meaning() -> None:
     rows = [row for row in cells(metrics.metrics()) if len(row) == 4 and row[0] != "Key"]
     assert [(row[0], row[1], row[3]) for row in rows] == [
         (f"`{table.key(metric)}`", metric.unit, metric.meaning)
-        for table in families.tables()
+        for table in registry.tables()
         for metric in table.metrics
     ]
     assert {row[2] for row in rows} == {"integer (99)", "float (101)", "counter (64)"}
@@ -30,9 +30,9 @@ def test_every_family_has_a_heading_and_its_labels() -> None:
     """A row of each label that tells its devices apart."""
     page = metrics.metrics()
     headings = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
-    assert headings == [table.title for table in families.tables()]
+    assert headings == [table.title for table in registry.tables()]
     rows = [row[0] for row in cells(page) if len(row) == 2 and row[0] != "Label"]
-    assert rows == [f"`{label.key}`" for table in families.tables() for label in table.labels]
+    assert rows == [f"`{label.key}`" for table in registry.tables() for label in table.labels]
 
 
 def test_the_host_s_labels_say_which_of_them_begin_no_new_series() -> None:

@@ -12,8 +12,8 @@ from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
+from pattoo_mp.collect.filters import Wanted
 from pattoo_mp.collect.unconfigured import DEFAULT
-from pattoo_mp.collect.wanted import Wanted
 from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
 from pattoo_mp.doctor.look import look

@@ -9,7 +9,7 @@ import sys
 LEAVING = """
 import os, subprocess, time
 from pathlib import Path
-from pattoo_mp.upload.encrypted.orphans import taken_in
+from pattoo_mp.util.process import taken_in
 
 def leave():
     command = ["sh", "-c", "sleep 0.2 >/dev/null & echo $!"]

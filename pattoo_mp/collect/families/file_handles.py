@@ -1,0 +1,45 @@
+"""File handles: how many the whole host has open, and how many it may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.collect import host
+from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.model import INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.source import Source
+
+# fmt: off
+_FILE_HANDLES: Final = Table(
+    "file_handles", "File handles", "file_handles_", INTEGER,
+    (
+        Metric("allocated", INTEGER, "files", "File Handles",
+               "Open files of all programs together; proc(5), file-nr."),
+        Metric("limit", INTEGER, "files", "File Handles (Limit)",
+               "As many as the host may have; where systemd runs, no limit at all is common."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_FILE_HANDLES,)
+
+
+def parse(line: str) -> dict[str, int]:
+    """The figures of the kernel's line: given out, unused (0 since Linux 2.6), at most.
+
+    Raises `ValueError`.
+
+    >>> parse("1344 0 1048576")
+    {'allocated': 1344, 'limit': 1048576}
+    """
+    allocated, unused, limit = line.split()
+    return {"allocated": int(allocated) - int(unused), "limit": int(limit)}
+
+
+def sources(_: Plan) -> tuple[Source, ...]:
+    """One line of the kernel's."""
+    return (Fields(_FILE_HANDLES, lambda: parse(host.proc("sys/fs/file-nr"))),)

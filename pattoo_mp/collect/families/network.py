@@ -1,0 +1,104 @@
+"""`/proc/net/dev`: what each interface has sent and received; see proc(5).
+
+For the network of another process than our own, of which psutil does not tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psutil
+
+from pattoo_mp.collect import host
+from pattoo_mp.collect.source import Devices
+from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.model import COUNTER64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.host import HostPaths
+    from pattoo_mp.collect.source import Record, Source
+
+
+class Traffic(NamedTuple):
+    """The counters of one interface, with psutil's names and in psutil's order."""
+
+    bytes_sent: int
+    bytes_recv: int
+    packets_sent: int
+    packets_recv: int
+    errin: int
+    errout: int
+    dropin: int
+    dropout: int
+
+
+def parse(lines: str) -> dict[str, Traffic]:
+    r"""The counters by interface. Raises `ValueError`.
+
+    >>> parse("a\nb\n  lo: 9 8 7 6 0 0 0 0 5 4 3 2 0 0 0 0\n")["lo"]
+    Traffic(bytes_sent=5, bytes_recv=9, packets_sent=4, packets_recv=8, errin=7, errout=3, dropin=6, dropout=2)
+    """
+    found: dict[str, Traffic] = {}
+    for line in lines.splitlines()[2:]:
+        # The names of some virtual interfaces hold a colon.
+        name, _, figures = line.rpartition(":")
+        received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = (
+            int(figure) for figure in figures.split()
+        )
+        found[name.strip()] = Traffic(
+            sent, received, packets_out, packets_in, errin, errout, dropin, dropout
+        )
+    return found
+
+
+# Network I/O, for each interface.
+
+# fmt: off
+_NETWORK_IO: Final = Table(
+    "network_io", "Network I/O", "network_io_", COUNTER64,
+    (
+        Metric("bytes_sent", COUNTER64, "bytes", "Network I/O (Bytes Sent)",
+               "Bytes that left by the interface."),
+        Metric("bytes_recv", COUNTER64, "bytes", "Network I/O (Bytes Received)",
+               "Bytes that came in by the interface."),
+        Metric("packets_sent", COUNTER64, "packets", "Network I/O (Packets Sent)",
+               "Packets that left by the interface."),
+        Metric("packets_recv", COUNTER64, "packets", "Network I/O (Packets Received)",
+               "Packets that came in by the interface."),
+        Metric("errin", COUNTER64, "errors", "Network I/O (Errors Inbound)",
+               "Packets that came in damaged."),
+        Metric("errout", COUNTER64, "errors", "Network I/O (Errors Outbound)",
+               "Packets that could not be sent."),
+        Metric("dropin", COUNTER64, "drops", "Network I/O (Drops Inbound)",
+               "Packets that came in and were dropped, mostly for want of room."),
+        Metric("dropout", COUNTER64, "drops", "Network I/O (Drops Outbound)",
+               "Packets to be sent that were dropped, mostly for want of room."),
+    ),
+    (Label("network_io_interface", "Network Interface", "The interface, such as `eth0`."),),
+)
+# fmt: on
+
+TABLES: Final = (_NETWORK_IO,)
+
+
+def counters(paths: HostPaths) -> Callable[[], Mapping[str, Record]]:
+    """What tells of the traffic of each of the host's interfaces. psutil knows no network but ours."""
+    return _counters_of_the_host if paths.are_elsewhere else _own_counters
+
+
+def _own_counters() -> Mapping[str, Record]:
+    own: Mapping[str, Record] = psutil.net_io_counters(pernic=True)
+    return own
+
+
+def _counters_of_the_host() -> Mapping[str, Record]:
+    return parse(host.net("dev"))
+
+
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """The counters of the interfaces that are wanted."""
+    wanted = plan.wanted
+    return (Devices(_NETWORK_IO, counters(wanted.paths), wanted.interfaces.wants),)

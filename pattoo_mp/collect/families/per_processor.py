@@ -1,0 +1,56 @@
+"""Times and frequency of each processor: a series for each figure of each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+
+from pattoo_mp.collect.families.processor import TIMES
+from pattoo_mp.collect.source import Devices, Limited, Rows
+from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.model import COUNTER64, FLOAT
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.source import Source
+
+# fmt: off
+_TIMES_SPENT: Final = Table(
+    "per_processor.times", "Each processor: times", "per_processor_times_", COUNTER64,
+    tuple(
+        Metric(name, COUNTER64, "seconds", f"{title} (Time of one CPU)",
+               f"Time of the processor that went to {use}.")
+        for name, title, use in TIMES
+    ),
+    (Label("per_processor_number", "CPU Number",
+           "The logical processor, counted from 0 among those that are on."),),
+)
+
+_FREQUENCY: Final = Table(
+    "per_processor.frequency", "Each processor: frequency", "per_processor_", FLOAT,
+    (
+        Metric("frequency", FLOAT, "MHz", "CPU Frequency (of one CPU)",
+               "The processor's present frequency."),
+    ),
+    (Label("per_processor_clock", "CPU or CPU Group",
+           "The logical processor, or where several share a clock that clock; counted from 0."),),
+)
+# fmt: on
+
+TABLES: Final = (_TIMES_SPENT, _FREQUENCY)
+
+
+def _times() -> dict[str, Any]:
+    return {str(number): times for number, times in enumerate(psutil.cpu_times(percpu=True))}
+
+
+def _frequencies() -> dict[str, dict[str, float]]:
+    every = psutil.cpu_freq(percpu=True)
+    return {str(number): {"frequency": one.current} for number, one in enumerate(every)}
+
+
+def sources(plan: Plan) -> tuple[Source, ...]:
+    """Times, and frequencies: a driver may take seconds to tell those of many processors."""
+    frequencies = Rows(_FREQUENCY, _frequencies, "the kernel gives no processor frequency")
+    return (Devices(_TIMES_SPENT, _times), Limited(frequencies, plan.together()))

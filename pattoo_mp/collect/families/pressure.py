@@ -1,0 +1,79 @@
+"""Pressure: how much of the time work stood still for want of processor, memory or I/O.
+
+The kernel's pressure stall information (PSI), from `/proc/pressure` (Linux 4.20 and later, unless
+it was built or started without). See Documentation/accounting/psi.rst of the kernel.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.collect import host
+from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.model import COUNTER64, FLOAT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.source import Source
+    from pattoo_mp.model import Value
+
+#: The file in `/proc/pressure`, a heading, and what is waited for.
+_RESOURCES: Final = (
+    ("cpu", "CPU", "a processor"),
+    ("memory", "Memory", "memory"),
+    ("io", "I/O", "I/O"),
+)
+_WHO: Final = (("some", "Some", "at least one task"), ("full", "Full", "every task that had work"))
+_AVERAGES: Final = (("avg10", "10 Seconds"), ("avg60", "1 Minute"), ("avg300", "5 Minutes"))
+
+
+def _metrics(title: str, resource: str) -> Iterator[Metric]:
+    for who, who_title, who_waits in _WHO:
+        for name, window in _AVERAGES:
+            yield Metric(
+                f"{who}_{name}", FLOAT, "percent", f"{title} Pressure ({who_title}, {window})",
+                f"Part of the last {window.lower()} in which {who_waits} waited for {resource}.",
+            )  # fmt: skip
+        yield Metric(
+            f"{who}_total", COUNTER64, "microseconds", f"{title} Pressure ({who_title})",
+            f"Time in which {who_waits} waited for {resource}.",
+        )  # fmt: skip
+
+
+TABLES: Final = tuple(
+    Table(
+        f"pressure.{name}", f"Pressure: {title}", f"pressure_{name}_", FLOAT,
+        tuple(_metrics(title, resource)),
+    )
+    for name, title, resource in _RESOURCES
+)  # fmt: skip
+
+
+def parse(lines: str) -> dict[str, Value]:
+    """The figures of one file, by line and name. Raises `ValueError`.
+
+    >>> parse("some avg10=0.50 avg60=0.00 avg300=0.00 total=87")
+    {'some_avg10': 0.5, 'some_avg60': 0.0, 'some_avg300': 0.0, 'some_total': 87}
+    """
+    found: dict[str, Value] = {}
+    for line in lines.splitlines():
+        who, *pairs = line.split()
+        for name, _, value in (pair.partition("=") for pair in pairs):
+            found[f"{who}_{name}"] = int(value) if name == "total" else float(value)
+    return found
+
+
+def _ask(table: Table, file: str) -> dict[str, Value]:
+    return host.described(table, parse(host.proc(file)))
+
+
+def sources(_: Plan) -> tuple[Source, ...]:
+    """One for each resource: the kernel may tell of one and not of another."""
+    return tuple(
+        Fields(table, partial(_ask, table, f"pressure/{name}"))
+        for table, (name, _, _) in zip(TABLES, _RESOURCES, strict=True)
+    )

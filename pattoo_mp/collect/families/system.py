@@ -1,0 +1,54 @@
+"""System: processes and load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.model import INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.source import Source
+
+# fmt: off
+_PROCESSES: Final = Table(
+    "system.processes", "Processes", "", INTEGER,
+    (
+        Metric("process_count", INTEGER, "processes", "Processes",
+               "Processes that there are, whatever they do."),
+    ),
+)
+
+# The original sends averages, which have decimals, under the type of whole numbers.
+_LOAD: Final = Table(
+    "system.load", "Load average", "", INTEGER,
+    (
+        Metric("load_average_01min", INTEGER, "processes", "Load Average (1 Minute)",
+               "Processes that run, wait to run or wait for a disk: average of the last minute."),
+        Metric("load_average_05min", INTEGER, "processes", "Load Average (5 Minutes)",
+               "The same of the last 5 minutes."),
+        Metric("load_average_15min", INTEGER, "processes", "Load Average (15 Minutes)",
+               "The same of the last 15 minutes."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_PROCESSES, _LOAD)
+
+
+def _process_count() -> dict[str, int]:
+    return {"process_count": len(psutil.pids())}
+
+
+def _load_average() -> dict[str, float]:
+    names = [metric.name for metric in _LOAD.metrics]
+    return dict(zip(names, psutil.getloadavg(), strict=True))
+
+
+def sources(_: Plan) -> tuple[Source, ...]:
+    """How many processes there are, and the load."""
+    return (Fields(_PROCESSES, _process_count), Fields(_LOAD, _load_average))

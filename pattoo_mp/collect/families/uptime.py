@@ -1,0 +1,40 @@
+"""Uptime: since when the host runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from pattoo_mp.collect.source import Fields
+from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.model import INTEGER
+
+if TYPE_CHECKING:
+    from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.source import Source
+
+# fmt: off
+_UPTIME: Final = Table(
+    "uptime", "Uptime", "uptime_", INTEGER,
+    (
+        Metric("seconds", INTEGER, "seconds", "Uptime",
+               "Time since the host started, that in which it was suspended included."),
+        Metric("boot_time", INTEGER, "seconds", "Boot Time",
+               "When the host started: seconds since the beginning of 1970, UTC."),
+    ),
+)
+# fmt: on
+
+TABLES: Final = (_UPTIME,)
+
+
+def _ask() -> dict[str, int]:
+    seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return {"seconds": int(seconds), "boot_time": int(psutil.boot_time())}
+
+
+def sources(_: Plan) -> tuple[Source, ...]:
+    """Since when the host runs."""
+    return (Fields(_UPTIME, _ask),)
