@@ -19,14 +19,14 @@ from setproctitle import setproctitle
 
 from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.config import values
-from pattoo_mp.control import endings
+from pattoo_mp.control import run_directory
 from pattoo_mp.control.arbiter import Arbiter
-from pattoo_mp.control.door import Door
+from pattoo_mp.control.broker import Relay
 from pattoo_mp.control.ledger import Ledger
-from pattoo_mp.control.live import LiveConfig
-from pattoo_mp.control.notify import Notifier
-from pattoo_mp.control.relay import Relay
-from pattoo_mp.control.supervised import note_supervisor, noted_if_refused
+from pattoo_mp.control.reload import LiveConfig
+from pattoo_mp.control.run_directory import note_supervisor, noted_if_refused
+from pattoo_mp.control.status_socket import Door
+from pattoo_mp.control.systemd import Notifier
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
 from pattoo_mp.ipc.channel import Channel
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.control.live import Reader
+    from pattoo_mp.control.reload import Reader
     from pattoo_mp.ipc.link import Link
     from pattoo_mp.ipc.messages import Account
     from pattoo_mp.model import Origin
@@ -80,12 +80,12 @@ def run(
     with contextlib.suppress(PermissionError):  # a session's leader leads a group already
         os.setpgid(0, 0)
     directory = config.system_daemon_directory
-    cut_short_pid = endings.cut_short(directory)
+    cut_short_pid = run_directory.cut_short(directory)
     supervisor_file = paths.supervisor_file(directory)
-    with noted_if_refused(supervisor_file, os.environ), endings.run_below(directory) as lock:
+    with noted_if_refused(supervisor_file, os.environ), run_directory.run_below(directory) as lock:
         with _hindrances_told(config):
             adopt_here(config)
-            endings.tell(cut_short_pid)
+            run_directory.tell(cut_short_pid)
             note_supervisor(supervisor_file, os.environ)
             origin = identity.origin(paths.identity_file(config), config.hostname)
             _LOG.info("pattoo_mp %s polls every %s.", __version__, text.intervals(config.groups))

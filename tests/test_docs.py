@@ -14,7 +14,7 @@ import pytest
 
 from pattoo_mp.cli.verbs import OPTIONS, VERBS
 from pattoo_mp.collect.schedule import Reason
-from pattoo_mp.control import ledger, relay
+from pattoo_mp.control import broker, ledger
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.spool import store
 from pattoo_mp.spool.limits import QUARANTINE_FULL, Limits
@@ -154,7 +154,7 @@ def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     full = Limits(max_bytes=1).room(0, ROOT).reason
     nearly_full = Limits(min_free_bytes=2**62).room(2**40, ROOT).reason
-    missed = {*Reason, ledger.AGENT_WAS_DOWN, relay._COLLECTOR_WAS_DOWN}
+    missed = {*Reason, ledger.AGENT_WAS_DOWN, broker._COLLECTOR_WAS_DOWN}
     dropped = {
         ledger.CHANNEL_FULL,
         store._OLDER,

@@ -13,10 +13,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
-from pattoo_mp.control.notify import Notifier
-from pattoo_mp.control.silence import SILENCE_S
 from pattoo_mp.control.status import snapshot
-from pattoo_mp.control.workers import Workers
+from pattoo_mp.control.systemd import Notifier
+from pattoo_mp.control.workers import SILENCE_S, Workers
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.model import now_ms
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
     from _typeshed import FileDescriptorLike
 
-    from pattoo_mp.control.door import Door
-    from pattoo_mp.control.live import LiveConfig
-    from pattoo_mp.control.relay import Relay
+    from pattoo_mp.control.broker import Relay
+    from pattoo_mp.control.reload import LiveConfig
+    from pattoo_mp.control.status_socket import Door
     from pattoo_mp.control.worker import Role
 
 _LOG = logging.getLogger(__name__)

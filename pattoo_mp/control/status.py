@@ -1,30 +1,50 @@
-"""The status as data: what control knows of itself, its workers, and every poll.
-
-`status.schema.json` beside this file describes it, and is its contract with scripts. A field may
-be added; one that goes, or that changes its meaning, makes another `SCHEMA`.
-"""
+"""What a process takes of the host, read from /proc when somebody asks."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.control.drainage import backlog, is_behind, usual_spacing_s
-from pattoo_mp.control.recent import window_s
+from pattoo_mp.control.rates import backlog, is_behind, usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
-from pattoo_mp.control.usage import usage
 from pattoo_mp.ipc.messages import Account
 from pattoo_mp.model import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
-    from pattoo_mp.control.live import LiveConfig
-    from pattoo_mp.control.relay import Relay
+    from pattoo_mp.control.broker import Relay
+    from pattoo_mp.control.reload import LiveConfig
     from pattoo_mp.control.worker import Worker
+
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_UNKNOWN: Final[dict[str, float]] = {"memory_bytes": 0, "cpu_s": 0.0}
+
+
+def usage(pid: int) -> dict[str, float]:
+    """Resident memory (bytes) and processor time (s) of a process; zeros if there is none.
+
+    From /proc/PID/stat (proc(5)): it alone needs no lock of the process that is looked at, which a
+    process that hangs may hold.
+    """
+    try:
+        # The name, in parentheses, may hold anything; the third field comes after it.
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        user, system, resident = (int(fields[number - 3]) for number in (14, 15, 24))
+    except (OSError, ValueError, IndexError):
+        return _UNKNOWN.copy()
+    return {"memory_bytes": resident * _PAGE_BYTES, "cpu_s": (user + system) / _TICKS_PER_S}
+
+
+# The status as data: what control knows of itself, its workers, and every poll.
+#
+# `status.schema.json` beside this file describes it, and is its contract with scripts. A field may
+# be added; one that goes, or that changes its meaning, makes another `SCHEMA`.
 
 SCHEMA: Final = 1
 

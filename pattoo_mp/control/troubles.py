@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
-from pattoo_mp.control.drainage import is_behind
-from pattoo_mp.control.recent import window_s
+from pattoo_mp.control.rates import is_behind, window_s
 from pattoo_mp.model import AHEAD_MS
 
 Status = dict[str, Any]

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp import paths
-from pattoo_mp.control.door import ask
-from pattoo_mp.control.endings import cut_short
-from pattoo_mp.control.pidlock import holder
+from pattoo_mp.control.run_directory import cut_short, holder
+from pattoo_mp.control.status_socket import ask
 from pattoo_mp.errors import PattooError, where_and_why
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.control.pidlock import holder
+from pattoo_mp.control.run_directory import holder
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.heartbeat import Process, Pulse, feel, is_hung
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.control.door import ask
+from pattoo_mp.control.status_socket import ask
 
 if TYPE_CHECKING:
     from pathlib import Path

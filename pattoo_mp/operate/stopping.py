@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.control.endings import forgive
+from pattoo_mp.control.run_directory import forgive
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.signalling import send
 from pattoo_mp.operate.waiting import STOPPED_S, wait_for

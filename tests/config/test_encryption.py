@@ -13,7 +13,9 @@ from pattoo_mp.config import host_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 #: An interpreter that has nothing installed but what its path names.
-LOOK = "from pattoo_mp.config.host_checks import missing_for_encryption as missing; print(missing())"
+LOOK = (
+    "from pattoo_mp.config.host_checks import missing_for_encryption as missing; print(missing())"
+)
 BARE = [sys.executable, "-S", "-c", LOOK]
 
 

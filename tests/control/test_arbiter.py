@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp.control.arbiter import Arbiter
-from pattoo_mp.control.door import Door, ask
+from pattoo_mp.control.broker import Relay
 from pattoo_mp.control.ledger import Ledger
-from pattoo_mp.control.live import LiveConfig
-from pattoo_mp.control.relay import Relay
+from pattoo_mp.control.reload import LiveConfig
+from pattoo_mp.control.status_socket import Door, ask
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.ipc.channel import Channel

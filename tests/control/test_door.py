@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.control.door import Door, ask
+from pattoo_mp.control.status_socket import Door, ask
 from pattoo_mp.errors import StartError
 from tests.support.waiting import wait_for
 

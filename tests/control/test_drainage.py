@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.drainage import Drainage, backlog, gone_in_s, is_behind, usual_spacing_s
+from pattoo_mp.control.rates import Drainage, backlog, gone_in_s, is_behind, usual_spacing_s
 
 
 class Clock:

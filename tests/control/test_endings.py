@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp import paths
-from pattoo_mp.control.door import Door
-from pattoo_mp.control.endings import cut_short, forgive, run_below, tell
+from pattoo_mp.control.run_directory import cut_short, forgive, run_below, tell
+from pattoo_mp.control.status_socket import Door
 from pattoo_mp.errors import StartError
 
 if TYPE_CHECKING:

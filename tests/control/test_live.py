@@ -11,7 +11,7 @@ import pytest
 
 from pattoo_mp.config.load import changes
 from pattoo_mp.config.values import Config
-from pattoo_mp.control.live import LiveConfig
+from pattoo_mp.control.reload import LiveConfig
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.ipc.link import Link

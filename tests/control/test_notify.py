@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.control.notify import Notifier, sentence
+from pattoo_mp.control.systemd import Notifier, sentence
 from tests.support.systemd import Systemd
 
 if TYPE_CHECKING:

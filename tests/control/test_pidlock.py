@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.pidlock import PidLock, holder
+from pattoo_mp.control.run_directory import PidLock, holder
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
 from pattoo_mp.util.files import denied
 from tests.support.locked import lock_held
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _HOLD = """
 import sys
 from pathlib import Path
-from pattoo_mp.control.pidlock import PidLock
+from pattoo_mp.control.run_directory import PidLock
 lock = PidLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.readline()

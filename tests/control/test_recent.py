@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.recent import Recent, window_s
+from pattoo_mp.control.rates import Recent, window_s
 
 WINDOW_S = 300.0
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pattoo_mp.control.broker import Relay
 from pattoo_mp.control.ledger import Ledger
-from pattoo_mp.control.relay import Relay
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link

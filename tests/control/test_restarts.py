@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.control.restarts import Restarts
+from pattoo_mp.control.worker import Restarts
 
 
 def test_the_first_barren_death_is_an_accident() -> None:

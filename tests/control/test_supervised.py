@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.supervised import note_supervisor, noted_if_refused
+from pattoo_mp.control.run_directory import note_supervisor, noted_if_refused
 from pattoo_mp.errors import AlreadyRunningError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.control.track import Track, ticks_between
+from pattoo_mp.control.ledger import Track, ticks_between
 
 
 @pytest.mark.parametrize(

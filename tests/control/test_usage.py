@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from pattoo_mp.control.usage import usage
+from pattoo_mp.control.status import usage
 from tests.support.waiting import wait_for
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")

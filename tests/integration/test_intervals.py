@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.track import ticks_between
+from pattoo_mp.control.ledger import ticks_between
 from tests.support.agent import NAME
 from tests.support.arrived import assert_every_tick_is_there, book, kept, sent
 from tests.support.waiting import wait_for

@@ -6,7 +6,7 @@ import io
 import logging
 from typing import TYPE_CHECKING
 
-from pattoo_mp.control.door import Door
+from pattoo_mp.control.status_socket import Door
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.operate.event_listener import HeartbeatListener, ticks
 from tests.support.agent import NAME

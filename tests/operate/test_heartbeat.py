@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.door import Door
+from pattoo_mp.control.status_socket import Door
 from pattoo_mp.operate.heartbeat import Process, Pulse, feel, is_hung
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.supervised import note_supervisor
+from pattoo_mp.control.run_directory import note_supervisor
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
 from pattoo_mp.operate.supervisor import Supervisor
 from tests.support.ports import at, free_port

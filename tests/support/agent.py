@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.control.door import ask
-from pattoo_mp.control.endings import cut_short
-from pattoo_mp.control.pidlock import holder
+from pattoo_mp.control.run_directory import cut_short, holder
+from pattoo_mp.control.status_socket import ask
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:

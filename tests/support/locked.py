@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HOLD = """
 import pathlib, sys
-from pattoo_mp.control.pidlock import PidLock
+from pattoo_mp.control.run_directory import PidLock
 lock = PidLock(pathlib.Path(sys.argv[1]))
 print(flush=True)
 sys.stdin.read()

@@ -10,7 +10,7 @@ from pattoo_mp.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pattoo_mp.control.live import Renewal
+    from pattoo_mp.control.reload import Renewal
 
 
 @dataclass

@@ -13,8 +13,8 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.cli.status.ask import ask, exit_status
-from pattoo_mp.control.door import Door
-from pattoo_mp.control.pidlock import PidLock
+from pattoo_mp.control.run_directory import PidLock
+from pattoo_mp.control.status_socket import Door
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from tests.support.statuses import server_gone, status

@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
-from pattoo_mp.control.drainage import Drainage
 from pattoo_mp.control.ledger import CHANNEL_FULL
-from pattoo_mp.control.recent import Recent, window_s
+from pattoo_mp.control.rates import Drainage, Recent, window_s
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Account, Kind, UploadState
 from pattoo_mp.model import Poll
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pattoo_mp.control.ledger import Gap, Ledger
-    from pattoo_mp.control.recent import Counts
+    from pattoo_mp.control.rates import Counts
     from pattoo_mp.control.worker import Worker
     from pattoo_mp.ipc.channel import Channel
     from pattoo_mp.ipc.link import Link, Message

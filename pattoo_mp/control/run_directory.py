@@ -8,20 +8,24 @@ means nothing; the number in it is for people and their scripts.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import json
 import logging
 import os
 import re
 import stat
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
+from pattoo_mp import paths
+from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError, where_and_why
 from pattoo_mp.util import files
 from pattoo_mp.util.files import reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
@@ -152,3 +156,112 @@ def holder(path: Path) -> int | None:
         os.close(descriptor)
     kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
     return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+# How a run of the control process ended: in order, or cut short by a kill, a crash, or the host's end.
+#
+# A run has two marks below its directory: the number in the PID file and the status socket. An end in
+# order takes both away. The PID file alone would not tell, for the original agent leaves one, too.
+
+
+def cut_short(directory: Path) -> int:
+    """The control process of the last run, if its end was not in order; 0 if it was, or nobody knows.
+
+    0 too while an agent runs. Not for the control process itself: see `pidlock.holder`.
+    """
+    pid = left_behind(paths.pid_file(directory))
+    return pid if _has_socket(directory) else 0
+
+
+def tell(pid: int) -> None:
+    """Log of a run that was cut short; `pid` is what `cut_short` said before this one began."""
+    if pid:
+        _LOG.warning(
+            "The last run (process %d) did not end in order: it was killed, it crashed, or the host "
+            "went down.",
+            pid,
+        )
+
+
+def forgive(directory: Path) -> None:
+    """Take a mark of a run away that was ended by force: somebody asked for that."""
+    with contextlib.suppress(OSError):
+        paths.status_socket(directory).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def run_below(directory: Path) -> Iterator[PidLock]:
+    """Hold the lock for a run of this process, and take its marks away if that ends in order.
+
+    That is also an end by an error that a person is told of. Any other error is logged here, since
+    nobody may see it elsewhere. Raises `AlreadyRunningError`, `StartError`.
+    """
+    lock = PidLock(paths.pid_file(directory))
+    # Of a run that was cut short: with our number in the PID file it would speak of this one.
+    forgive(directory)
+    try:
+        yield lock
+    except PattooError:
+        _end(directory, lock)
+        raise
+    except Exception:
+        _LOG.exception("Control ends by an error.")
+        raise
+    _end(directory, lock)
+
+
+def _end(directory: Path, lock: PidLock) -> None:
+    forgive(directory)
+    lock.release()
+
+
+def _has_socket(directory: Path) -> bool:
+    try:
+        return paths.status_socket(directory).is_socket()
+    except OSError:
+        return False
+
+
+# Who runs a control process: noted when it starts, so that a later command can ask for it.
+#
+# Apart from `supervisor`, which talks to supervisord: XML-RPC costs 3 MB, and control never talks.
+
+
+def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
+    """Note who runs this control process, for a later `--start` or `--stop`.
+
+    Where the note cannot be written the agent polls all the same, and the log says what lacks.
+    """
+    try:
+        _note(path, environment)
+    except OSError as error:
+        _LOG.warning(
+            "%s; --start and --stop cannot ask the supervisor, which may start what they end.",
+            where_and_why(error),
+        )
+
+
+@contextmanager
+def noted_if_refused(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Note who runs this control process also where another one runs, that nobody's note speaks of.
+
+    That one was started by hand. Whoever ends it has to end the supervisor's tries, too.
+    """
+    try:
+        yield
+    except AlreadyRunningError:
+        with suppress(OSError):
+            if not path.exists():
+                _note(path, environment)
+        raise
+
+
+def _note(path: Path, environment: Mapping[str, str]) -> None:
+    url = environment.get("SUPERVISOR_SERVER_URL")
+    process = environment.get("SUPERVISOR_PROCESS_NAME")
+    if not url or not process:
+        path.unlink(missing_ok=True)
+        return
+    group = environment.get("SUPERVISOR_GROUP_NAME", process)
+    files.make_directory(path.parent)
+    files.replace_file(path, json.dumps({"url": url, "name": f"{group}:{process}"}))
