@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.config import host_checks
 from pattoo_mp.spool import limits
-from pattoo_mp.spool.hold import holder, lock_of
+from pattoo_mp.spool.file import holder, lock_of
 from pattoo_mp.util import files
 from pattoo_mp.util.files import denied
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Enough that what a file has besides its polls does not count.
 _POLLS: Final = 1000
-#: As `pattoo_mp.spool.salvage.put_aside` names a file: why, and when.
+#: As `pattoo_mp.spool.recovery.put_aside` names a file: why, and when.
 _ASIDE: Final = re.compile(r"\.([a-z-]+-\d{8}T\d{6}|\d+)")
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400

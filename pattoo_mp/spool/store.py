@@ -12,7 +12,7 @@ from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.file import SpoolFile
 from pattoo_mp.spool.limits import Limits
-from pattoo_mp.spool.salvage import MissingRowsError
+from pattoo_mp.spool.recovery import MissingRowsError
 from pattoo_mp.spool.tables import Spooled
 
 if TYPE_CHECKING:

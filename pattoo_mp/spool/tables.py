@@ -1,4 +1,4 @@
-"""The spool's SQL: one open file, its rows and its facts. Raises `sqlite3.Error` as it comes."""
+"""The spool's tables. They keep layouts and polls, not posts: a later release can send them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,114 @@ from zlib import crc32
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, Poll
-from pattoo_mp.spool import schema
-from pattoo_mp.spool.uses import Uses
 from pattoo_mp.util import files
 from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+
+VERSION: Final = 1
+
+#: `auto_vacuum` must stand before the first table: the file shrinks again after an outage.
+CREATE: Final = f"""
+PRAGMA auto_vacuum = INCREMENTAL;
+BEGIN;
+CREATE TABLE layouts (
+    id INTEGER PRIMARY KEY,
+    identifier TEXT NOT NULL UNIQUE,
+    packed BLOB NOT NULL
+);
+-- AUTOINCREMENT: an id is never given again, so the order of the ids is the order of the polls.
+-- crc: CRC-32 of time and values, since SQLite does not notice a changed byte in a value.
+CREATE TABLE polls (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    layout INTEGER NOT NULL REFERENCES layouts (id),
+    timestamp_ms INTEGER NOT NULL,
+    packed BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+-- What no server took, kept for a person to look at.
+-- Not as strict as the others: what is damaged comes here too.
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY,
+    layout,
+    timestamp_ms,
+    packed,
+    reason TEXT NOT NULL
+);
+-- Counts and marks that change in one transaction with what they count.
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value NOT NULL
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+#: A commit is on the disk when it returns, once for each batch. The file is this process's alone, so
+#: the journal is put into it whenever it is 4 MB, and is never larger than that and a commit.
+#: With foreign keys on, SQLite would read all polls for each layout that goes, for want of an index.
+CONNECTION: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = OFF;
+PRAGMA journal_size_limit = 4194304;
+PRAGMA cache_size = -512;
+PRAGMA cell_size_check = ON;
+"""
+
+#: A file that nobody needs before it is whole: it is synced as it grows, but each page is written once.
+FILLING: Final = """
+PRAGMA journal_mode = MEMORY;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = OFF;
+PRAGMA cache_size = -512;
+"""
+
+
+# Which layouts of a spool's file are needed still.
+#
+# It is known in memory, for the file has no index of it: that would be paid for with each poll, and to
+# look for a poll of a layout without one reads all of them. All are read as the file is opened anyway.
+
+
+class Uses:
+    """The last poll of each layout, by the layout's row; and the layouts of polls in quarantine.
+
+    A layout that is not known here counts as needed.
+    """
+
+    def __init__(self, layouts: Iterable[int] = ()) -> None:
+        """Begin with layouts of no poll."""
+        self._last = dict.fromkeys(layouts, 0)
+        self.set_aside: set[int] = set()
+
+    def copy(self) -> Uses:
+        """One to go back to, if what is done meanwhile comes to nothing."""
+        copied = Uses()
+        copied._last, copied.set_aside = self._last.copy(), self.set_aside.copy()
+        return copied
+
+    def note(self, polls: Iterable[tuple[int, int]]) -> None:
+        """Polls were added: of each the row of its layout, and its id, which is the greatest yet."""
+        self._last.update(polls)
+
+    def past(self, oldest_id: int) -> list[int]:
+        """Layouts of polls that are all gone; 0 is the oldest where none is left."""
+        return [
+            layout
+            for layout, last in self._last.items()
+            if (last < oldest_id or not oldest_id) and layout not in self.set_aside
+        ]
+
+    def forget(self, layout: int) -> None:
+        """The layout is gone, too."""
+        del self._last[layout]
+
+
+# The spool's SQL: one open file, its rows and its facts. Raises `sqlite3.Error` as it comes.
 
 #: Pages given back to the file system after each delivery; all at once would take long.
 _VACUUM_PAGES: Final = 256
@@ -84,7 +184,7 @@ class Tables:
             path, isolation_level=None, check_same_thread=False, timeout=1
         )
         try:
-            self._set_up(schema.FILLING if to_fill else schema.CONNECTION)
+            self._set_up(FILLING if to_fill else CONNECTION)
             self._file = self._identity()
         except BaseException:
             self._connection.close()
@@ -330,10 +430,10 @@ class Tables:
 
     def _set_up(self, settings: str) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in {0, schema.VERSION}:
-            raise OtherSchemaError(f"has schema {version}; expected {schema.VERSION}")
+        if version not in {0, VERSION}:
+            raise OtherSchemaError(f"has schema {version}; expected {VERSION}")
         if version == 0:
-            self._connection.executescript(schema.CREATE)
+            self._connection.executescript(CREATE)
         self._connection.executescript(settings)
 
     def _identity(self) -> tuple[int, int]:

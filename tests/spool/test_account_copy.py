@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.spool.account import SpoolState
-from pattoo_mp.spool.account_copy import AccountCopy
+from pattoo_mp.spool.account import AccountCopy, SpoolState
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, fill, times
 from tests.support.waiting import wait_for

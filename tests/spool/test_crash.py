@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.spool import hold
+from pattoo_mp.spool import file
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import times
 
@@ -102,7 +102,7 @@ def test_each_reported_poll_is_there_once_after_sigkill(home: Path, seed: int) -
 
 def test_a_predecessor_that_ends_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The spool opens once the process that held it is done, and has all of its polls."""
-    monkeypatch.setattr(hold, "_PREDECESSOR_S", 20.0)  # a hundred syncs, on a disk that may be slow
+    monkeypatch.setattr(file, "_PREDECESSOR_S", 20.0)  # a hundred syncs, on a disk that may be slow
     path = home / "spool.sqlite"
     appender = Appender(path, last=400)
     spool = Spool(path)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pattoo_mp.errors import SpoolError
-from pattoo_mp.spool import hold as holding
-from pattoo_mp.spool.hold import hold
+from pattoo_mp.spool import file as holding
+from pattoo_mp.spool.file import hold
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUTS, fill, poll, times
 from tests.support.disks import fill as fill_disk
