@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.collect import mounts
 from pattoo_mp.collect.families._processes import OneLook, running
-from pattoo_mp.timelimit import TimeLimited
+from pattoo_mp.timelimit.deadline import TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from pattoo_mp.timelimit import only
+from pattoo_mp.timelimit.deadline import only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -24,7 +24,7 @@ from pattoo_mp.config.yaml_files import (
 from pattoo_mp.errors import ConfigError, TrustError, where_and_why
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.paths import DEFAULT_DIRECTORY, VARIABLE
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import NotOurSupervisorError, PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.util.files import not_ours
 from pattoo_mp.util.text import counted
 

@@ -24,7 +24,7 @@ from pattoo_mp.doctor import (
 )
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,7 +13,7 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.model import now_ms
-from pattoo_mp.timelimit import NoAnswerError
+from pattoo_mp.timelimit.deadline import NoAnswerError
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted
 

@@ -9,7 +9,7 @@ import psutil
 
 from pattoo_mp.collect.registry import LIMIT_S
 from pattoo_mp.doctor.finding import Finding, note, well
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:

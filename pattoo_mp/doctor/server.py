@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.values import API, place
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
-from pattoo_mp.timelimit import TimeLimited
+from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.advice import advice
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.transport import StatusPage, Transport

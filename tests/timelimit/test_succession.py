@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
-from pattoo_mp.timelimit import succession as module
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import succession as module
 from tests.support.succeeding import succession
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.timelimit.asker import Asker
-    from pattoo_mp.timelimit.succession import Succession
+    from pattoo_mp.timelimit.succession import Asker, Succession
 
 LIMIT_S = 0.2
 

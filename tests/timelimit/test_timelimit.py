@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from tests.support.succeeding import succession
 from tests.support.waiting import wait_for
 

@@ -20,7 +20,7 @@ from pattoo_mp.doctor import server
 from pattoo_mp.doctor.hindrances import hindrances
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import as_named, config_directory
-from pattoo_mp.timelimit import NoAnswerError, TimeLimited
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     import argparse
