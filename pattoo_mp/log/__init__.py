@@ -15,23 +15,22 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.log import formats
-from pattoo_mp.log.formats import local_time as local_time
-from pattoo_mp.log.handler import Handler
+from pattoo_mp.log import line
+from pattoo_mp.log.handler import WINDOWS_S, Handler, Repeats
 from pattoo_mp.log.line import alike as alike
+from pattoo_mp.log.line import local_time as local_time
 from pattoo_mp.log.outlets import LogFile, Outlet, Stream
-from pattoo_mp.log.repeats import WINDOWS_S, Repeats
 from pattoo_mp.log.rotation import Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pattoo_mp.log.formats import Format
+    from pattoo_mp.log.line import Format
 
 _FORMATS: Final[Mapping[str, Callable[[str], Format]]] = {
-    "text": formats.text,
-    "json": formats.json_lines,
+    "text": line.text,
+    "json": line.json_lines,
 }
 
 
@@ -87,7 +86,7 @@ def set_up(settings: LogSettings, process: str) -> None:
 
 def check(settings: LogSettings) -> None:
     """Raise `OSError` if the log's file cannot be opened."""
-    file = LogFile(settings.file, formats.text(""))
+    file = LogFile(settings.file, line.text(""))
     file.open()
     file.close()
 
@@ -99,8 +98,8 @@ def _outlets(settings: LogSettings, process: str) -> list[Outlet]:
     outlets: list[Outlet] = [file]
     if settings.to_stderr and sys.stderr is not None:
         descriptor = sys.stderr.fileno()
-        to_journal = formats.is_journal(descriptor)
-        outlets.append(Stream(descriptor, formats.journal(process) if to_journal else form))
+        to_journal = line.is_journal(descriptor)
+        outlets.append(Stream(descriptor, line.journal(process) if to_journal else form))
     return outlets
 
 

@@ -21,7 +21,7 @@ from pattoo_mp.util.text import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.log.formats import Format
+    from pattoo_mp.log.line import Format
 
 #: O_NONBLOCK: a FIFO that lies in the log's place is an error, and not waited for.
 APPENDING: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK

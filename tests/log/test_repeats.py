@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pattoo_mp.log.repeats import Repeats
+from pattoo_mp.log.handler import Repeats
 from tests.log.records import line
 
 if TYPE_CHECKING:
