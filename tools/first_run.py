@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
-from pattoo_mp.operate.stopping import stop as stop_agent
+from pattoo_mp.operate.lifecycle import stop as stop_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli import start
-from pattoo_mp.cli.running import agent_to_start
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.errors import PattooError
-from pattoo_mp.operate.stopping import stop
+from pattoo_mp.operate.agent import agent_to_start
+from pattoo_mp.operate.lifecycle import stop
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli.running import agent_to_start
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.operate.starting import own_command, start
+from pattoo_mp.operate.agent import agent_to_start
+from pattoo_mp.operate.lifecycle import own_command, start
 from pattoo_mp.paths import VARIABLE
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli.running import agent
 from pattoo_mp.cli.status import plain
 from pattoo_mp.cli.status.ask import not_running
 from pattoo_mp.cli.statuses import DONE
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.operate.stopping import stop
+from pattoo_mp.operate.agent import agent
+from pattoo_mp.operate.lifecycle import stop
 
 if TYPE_CHECKING:
     import argparse

@@ -13,7 +13,7 @@ import pytest
 
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent as Asked
-from pattoo_mp.operate.reloading import reload
+from pattoo_mp.operate.lifecycle import reload
 from tests.support.agent import NAME
 from tests.support.arrived import assert_every_tick_is_there, book, kept, sent
 from tests.support.hanging import file_hangs

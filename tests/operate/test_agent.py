@@ -9,8 +9,7 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.errors import PattooError
-from pattoo_mp.operate.agent import Agent
-from pattoo_mp.operate.signalling import send
+from pattoo_mp.operate.agent import Agent, send_signal
 from pattoo_mp.util.files import denied, not_ours
 from tests.support.unprivileged import as_nobody
 
@@ -38,7 +37,7 @@ def test_who_may_not_signal_it_is_told_whose_it_is() -> None:
 
     def complaint() -> str:
         with pytest.raises(PattooError) as caught:
-            send(1, 0)  # type: ignore[arg-type]
+            send_signal(1, 0)  # type: ignore[arg-type]
         return str(caught.value)
 
     whose = as_nobody(lambda: not_ours(1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pattoo_mp.operate.environment import without_managers
+from pattoo_mp.operate.lifecycle import without_managers
 
 
 def test_it_is_nobodys_but_ours() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.control.status_socket import Door
-from pattoo_mp.operate.heartbeat import Process, Pulse, feel, is_hung
+from pattoo_mp.operate.event_listener import Process, Pulse, feel, is_hung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

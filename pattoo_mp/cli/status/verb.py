@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.for_programs import told_in_json
-from pattoo_mp.cli.running import agent
 from pattoo_mp.cli.status import forms
 from pattoo_mp.cli.status.ask import ask, exit_status
 from pattoo_mp.cli.status.watch import watch
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.control.status import unknown
+from pattoo_mp.operate.agent import agent
 
 if TYPE_CHECKING:
     import argparse
