@@ -21,16 +21,21 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
-from pattoo_mp.receiver.decode import decode_post
-from pattoo_mp.receiver.protocol import MAX_BODY_BYTES, PREFIX
-from pattoo_mp.receiver.refused import NOT_A_POST, UNUSABLE, Refused, shown
+from pattoo_mp.receiver.decode import (
+    MAX_BODY_BYTES,
+    NOT_A_POST,
+    PREFIX,
+    UNUSABLE,
+    Refused,
+    decode_post,
+    shown,
+)
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.receiver.records import StoredPost
-    from pattoo_mp.receiver.store import Store
+    from pattoo_mp.receiver.store import Store, StoredPost
 
 _log: Final = logging.getLogger(__name__)
 

@@ -19,9 +19,8 @@ from setproctitle import setproctitle
 
 from pattoo_mp import __version__
 from pattoo_mp.errors import PattooError, StartError
-from pattoo_mp.receiver.protocol import MAX_BODY_BYTES, PREFIX
-from pattoo_mp.receiver.store import Store
-from pattoo_mp.receiver.table import table
+from pattoo_mp.receiver.decode import MAX_BODY_BYTES, PREFIX
+from pattoo_mp.receiver.store import Store, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,4 +1,10 @@
-"""The receiver's database: every accepted post in one transaction, whole or not at all."""
+"""One post into the tables, by the pattoo server's rule of order.
+
+A datapoint is kept only if its time is after the newest that the database had of its series
+before the post: the order within a post does not matter. The pattoo server drops the others
+without a word; here they are counted, as duplicates (a point of this time is there, and stays) or
+as late. Strings make a series, but are not stored as data.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +12,219 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import PattooError
-from pattoo_mp.receiver import schema
-from pattoo_mp.receiver.intake import Intake
-from pattoo_mp.receiver.records import StoredPoint, StoredPost, Totals
+from pattoo_mp.receiver.decode import STRING
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
-    from pattoo_mp.receiver.post import Post
+    from pattoo_mp.receiver.decode import Datapoint, Post
+
+
+@dataclass
+class Intake:
+    """Takes in one post; whoever uses it has begun a transaction on `connection`."""
+
+    connection: sqlite3.Connection
+    stored: int = 0
+    duplicates: int = 0
+    late: int = 0
+    _series: dict[tuple[str, str], int] = field(default_factory=dict)
+    _newest: dict[int, int] = field(default_factory=dict)
+
+    def add(self, post: Post) -> None:
+        """Store and count the datapoints of `post`."""
+        for point in post.datapoints:
+            series = self._series_of(point)
+            if point.data_type != STRING:
+                self._add(series, point)
+
+    def stale(self, post: Post) -> bool:
+        """Say whether the agent's envelopes do not grow: the pattoo server may overwrite this."""
+        (greatest,) = self.connection.execute(
+            "SELECT max(envelope_ms) FROM posts WHERE agent_id = ?", (post.agent_id,)
+        ).fetchone()
+        return greatest is not None and post.timestamp_ms <= greatest
+
+    def _add(self, series: int, point: Datapoint) -> None:
+        if point.timestamp_ms > self._newest_of(series):
+            inserted = self.connection.execute(
+                "INSERT OR IGNORE INTO datapoints VALUES (?, ?, ?)",
+                # The pattoo server, too, keeps all numbers by way of a float.
+                (series, point.timestamp_ms, float(point.value)),
+            )
+            self.stored += inserted.rowcount
+            self.duplicates += 1 - inserted.rowcount
+        elif self._known(series, point.timestamp_ms):
+            self.duplicates += 1
+        else:
+            self.late += 1
+
+    def _series_of(self, point: Datapoint) -> int:
+        # All datapoints of a post are of one agent.
+        name = (point.target, point.checksum)
+        if name not in self._series:
+            self._series[name] = self._find_or_make(point)
+        return self._series[name]
+
+    def _find_or_make(self, point: Datapoint) -> int:
+        found = self.connection.execute(
+            "SELECT id FROM series WHERE agent_id = ? AND target = ? AND checksum = ?",
+            (point.agent_id, point.target, point.checksum),
+        ).fetchone()
+        if found:
+            return int(found[0])
+        made = self.connection.execute(
+            "INSERT INTO series (agent_id, target, checksum, key, data_type, metadata)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                point.agent_id,
+                point.target,
+                point.checksum,
+                point.key,
+                point.data_type,
+                json.dumps(dict(point.metadata)),
+            ),
+        )
+        return int(made.lastrowid or 0)
+
+    def _newest_of(self, series: int) -> int:
+        """The newest time of `series` before this post, or -1."""
+        if series not in self._newest:
+            (newest,) = self.connection.execute(
+                "SELECT max(timestamp_ms) FROM datapoints WHERE series_id = ?", (series,)
+            ).fetchone()
+            self._newest[series] = -1 if newest is None else newest
+        return self._newest[series]
+
+    def _known(self, series: int, timestamp_ms: int) -> bool:
+        found = self.connection.execute(
+            "SELECT 1 FROM datapoints WHERE series_id = ? AND timestamp_ms = ?",
+            (series, timestamp_ms),
+        ).fetchone()
+        return found is not None
+
+
+# What the receiver's database gives back. Times are in ms.
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPost:
+    """A post, and what became of its `datapoints`.
+
+    Those that are neither `stored` nor `duplicates` nor `late` are strings, which make a series
+    but are not stored as data. `stale_envelope`: the envelope's timestamp was not greater than
+    all that the agent had sent before.
+    """
+
+    id: int
+    received_ms: int
+    agent_id: str
+    envelope_ms: int
+    polling_interval_ms: int
+    polls: int
+    datapoints: int
+    stored: int
+    duplicates: int
+    late: int
+    bytes: int
+    stale_envelope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A datapoint, with what its series is called."""
+
+    timestamp_ms: int
+    agent_id: str
+    target: str
+    key: str
+    metadata: tuple[tuple[str, str], ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the whole database; `datapoints` counts those that came, stored or not."""
+
+    posts: int
+    polls: int
+    datapoints: int
+    stored: int
+    duplicates: int
+    late: int
+    stale_envelopes: int
+    series: int
+
+
+# The receiver's tables.
+
+#: Says in the file's header whose database it is: "pmpr".
+APPLICATION_ID: Final = 0x706D7072
+
+CREATE: Final = f"""
+BEGIN;
+CREATE TABLE posts (
+    id INTEGER PRIMARY KEY,
+    received_ms INTEGER NOT NULL,
+    agent_id TEXT NOT NULL,
+    envelope_ms INTEGER NOT NULL,
+    polling_interval_ms INTEGER NOT NULL,
+    polls INTEGER NOT NULL,
+    -- What the post held; stored, duplicates and late are parts of it. The rest are strings.
+    datapoints INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    late INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    stale_envelope INTEGER NOT NULL
+);
+CREATE INDEX posts_of_agent ON posts (agent_id, envelope_ms);
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    agent_id TEXT NOT NULL,
+    target TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    key TEXT NOT NULL,
+    data_type INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    UNIQUE (agent_id, target, checksum)
+);
+CREATE TABLE datapoints (
+    series_id INTEGER NOT NULL REFERENCES series (id),
+    timestamp_ms INTEGER NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (series_id, timestamp_ms)
+) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+COMMIT;
+"""
+
+#: A post that was answered survives the end of this process, but not always a power failure.
+CONNECTION: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA foreign_keys = ON;
+"""
+
+#: The names are those of `StoredPost`.
+INSERT_POST: Final = """
+INSERT INTO posts VALUES (
+    :id, :received_ms, :agent_id, :envelope_ms, :polling_interval_ms, :polls, :datapoints,
+    :stored, :duplicates, :late, :bytes, :stale_envelope
+)
+"""
+
+
+# The receiver's database: every accepted post in one transaction, whole or not at all.
 
 _BUSY_S: Final = 10.0
 
@@ -66,7 +271,7 @@ class Store:
                 bytes=size_bytes,
                 stale_envelope=stale,
             )
-            connection.execute(schema.INSERT_POST, asdict(stored))
+            connection.execute(INSERT_POST, asdict(stored))
         return stored
 
     def posts(self) -> tuple[StoredPost, ...]:
@@ -148,8 +353,46 @@ def _open(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    if tables and owner != schema.APPLICATION_ID:
+    if tables and owner != APPLICATION_ID:
         raise sqlite3.DatabaseError("it is a database of something else")
-    connection.executescript(schema.CONNECTION)
+    connection.executescript(CONNECTION)
     if not tables:
-        connection.executescript(schema.CREATE)
+        connection.executescript(CREATE)
+
+
+# Datapoints as a plain-text table: pure, no I/O.
+
+HEADINGS: Final = ("TIME (UTC)", "TARGET", "KEY", "OF", "VALUE")
+
+#: Metadata that says of which host a datapoint is; the target column says that already.
+_OF_THE_HOST: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
+
+
+def table(points: Iterable[StoredPoint]) -> str:
+    """Lay `points` out in aligned columns below headings, a line each."""
+    rows = [HEADINGS, *(_cells(point) for point in points)]
+    *widths, value_width = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = []
+    for *cells, value in rows:
+        texts = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        lines.append("  ".join([*texts, value.rjust(value_width)]))
+    return "\n".join(lines)
+
+
+def label(point: StoredPoint) -> str:
+    """What a datapoint is of, within its host: `disk_partition=sda`, or nothing."""
+    own = [f"{key}={value}" for key, value in point.metadata if key not in _OF_THE_HOST]
+    return " ".join(own)
+
+
+def _cells(point: StoredPoint) -> tuple[str, ...]:
+    texts = (point.target, point.key, label(point))
+    return (_time(point.timestamp_ms), *map(printable, texts), f"{point.value:.15g}")
+
+
+def _time(timestamp_ms: int) -> str:
+    try:
+        moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{timestamp_ms} ms"  # the calendar ends in the year 9999
+    return moment.isoformat(" ", "milliseconds").removesuffix("+00:00")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.receiver.decode import decode_post
-from pattoo_mp.receiver.refused import Refused
+from pattoo_mp.receiver.decode import Refused, decode_post
 from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, content, point
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pattoo_mp.receiver.decode import decode_post
-from pattoo_mp.receiver.post import Post
-from pattoo_mp.receiver.refused import Refused
+from pattoo_mp.receiver.decode import Post, Refused, decode_post
 from pattoo_mp.receiver.store import Store
 from tests.receiver.posts import TICK, content, point
 

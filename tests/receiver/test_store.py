@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.receiver.records import StoredPost
+    from pattoo_mp.receiver.store import StoredPost
 
 
 @pytest.fixture
