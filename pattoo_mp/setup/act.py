@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import SetupError
-from pattoo_mp.setup import record as records
-from pattoo_mp.setup.found import below, has_user
-from pattoo_mp.setup.inventory import USER
+from pattoo_mp.setup import host as records
+from pattoo_mp.setup.host import USER, below, has_user
 from pattoo_mp.setup.plan import Act
 from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pattoo_mp.setup.inventory import Directory
+    from pattoo_mp.setup.host import Directory, Record
     from pattoo_mp.setup.plan import Step
-    from pattoo_mp.setup.record import Record
 
 _FILE_MODE = 0o644
 

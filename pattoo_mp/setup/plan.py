@@ -7,13 +7,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import SetupError
-from pattoo_mp.setup.found import Found, Kind
-from pattoo_mp.setup.inventory import Directory, File, Inventory, is_configuration
+from pattoo_mp.setup.host import Directory, File, Found, Inventory, Kind, is_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pattoo_mp.setup.record import Record
+    from pattoo_mp.setup.host import Record
 
 _PURGE: Final = "--purge removes it"
 _NEW: Final = ".new"

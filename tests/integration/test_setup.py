@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.setup.found import unreachable
+from pattoo_mp.setup.host import unreachable
 from tests.support.agent import NAME
 from tests.support.commands import run
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.setup.inventory import Directory
+from pattoo_mp.setup.host import Directory
 from tests.support.agent import NAME, ROOT
 from tests.support.systemd import Systemd
 from tests.support.waiting import wait_for

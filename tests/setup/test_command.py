@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.setup import record
-from pattoo_mp.setup.command import main
+from pattoo_mp.setup import host
+from pattoo_mp.setup.main import main
 from tests.support.agent import NAME
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_what_a_new_release_ships_is_offered_once(
     path = "/etc/pattoo/pattoo.yaml"
     theirs = root / path.lstrip("/")
     theirs.write_text(theirs.read_text() + "# mine\n")
-    noted = root / record.PATH.lstrip("/")
+    noted = root / host.PATH.lstrip("/")
     installed = json.loads(noted.read_text())
     installed["files"][path] = "of an older release"
     noted.write_text(json.dumps(installed))
@@ -214,7 +214,7 @@ def test_a_damaged_record_is_named(
 ) -> None:
     """One line, and nothing is removed by guessing."""
     setup(root, "install")
-    (root / record.PATH.lstrip("/")).write_text(content)
+    (root / host.PATH.lstrip("/")).write_text(content)
     before = files(root)
     capsys.readouterr()
     assert setup(root, "uninstall", "--purge") == 1
@@ -233,7 +233,7 @@ def test_what_was_done_before_an_error_is_recorded(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"pattoo_mp-setup: error: {root}/etc/systemd")
     assert line.endswith(": Not a directory; expected to write a file")
-    noted = json.loads((root / record.PATH.lstrip("/")).read_text())
+    noted = json.loads((root / host.PATH.lstrip("/")).read_text())
     assert "/etc/pattoo/pattoo.yaml" in noted["files"]
     (root / "etc/systemd").unlink()
     assert setup(root, "install") == 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pattoo_mp.setup.found import agents_directories, unreachable
-from pattoo_mp.setup.inventory import sample_directories
-from pattoo_mp.setup.program import programs, shipped
+from pattoo_mp.setup.host import agents_directories, sample_directories, unreachable
+from pattoo_mp.setup.templates import programs, shipped
 from tests.support.agent import NAME, ROOT
 
 if TYPE_CHECKING:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pattoo_mp.errors import SetupError
-from pattoo_mp.setup.found import Found, Kind
-from pattoo_mp.setup.inventory import Directory, File, Inventory
+from pattoo_mp.setup.host import Directory, File, Found, Inventory, Kind, Record
 from pattoo_mp.setup.plan import Act, Step, install, uninstall
-from pattoo_mp.setup.record import Record
 
 CONFIGURATION = "/etc/pattoo/pattoo.yaml"
 UNIT = "/etc/systemd/system/x.service"

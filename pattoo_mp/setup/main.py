@@ -1,31 +1,98 @@
-"""`pattoo_mp-setup`: from its command line to an exit status."""
+"""The command line of `pattoo_mp-setup`."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import __version__
 from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
 from pattoo_mp.config import load
 from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import Agent
-from pattoo_mp.setup import act, boot, plan, record, rotation
-from pattoo_mp.setup.arguments import HOST, NAME, parse
-from pattoo_mp.setup.boot import Boot
-from pattoo_mp.setup.found import agents_directories, below, has_user, look, unreachable
-from pattoo_mp.setup.inventory import CONFIGURATION, USER, Inventory, inventory
+from pattoo_mp.setup import act, host, plan, templates
+from pattoo_mp.setup.host import (
+    CONFIGURATION,
+    USER,
+    Inventory,
+    agents_directories,
+    below,
+    has_user,
+    inspect,
+    inventory,
+    unreachable,
+)
 from pattoo_mp.setup.plan import Act, Step
-from pattoo_mp.setup.program import programs, shipped
+from pattoo_mp.setup.templates import Boot, programs, shipped
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
-    from pattoo_mp.setup.record import Record
+    from pattoo_mp.setup.host import Record
+
+
+NAME: Final = "pattoo_mp-setup"
+#: The root of a host, where a user is made, and everything is given to it.
+HOST: Final = Path("/")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line as `verb`, `root`, and what goes with the verb; exits with 2 if it is none."""
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Makes the agent at home on a host: a user, directories, a configuration, and "
+        "what starts it at boot. What a person wrote is never overwritten.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere.add_argument(
+        "--root", type=_directory, default=HOST, metavar="DIR",
+        help="put everything below DIR, make no user (for packagers)",
+    )  # fmt: skip
+    changing = argparse.ArgumentParser(add_help=False, parents=[everywhere])
+    changing.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    choosing = argparse.ArgumentParser(add_help=False)
+    choosing.add_argument(
+        "--boot", choices=[each.value for each in Boot],
+        help="what starts the agent at boot; without this, what install made it the last time, or "
+        "what runs services here",
+    )  # fmt: skip
+    choosing.add_argument(
+        "--logrotate",
+        action="store_true",
+        help="a file for logrotate, in place of the agent's own rotation",
+    )
+    verbs.add_parser("install", parents=[changing, choosing], help="add what is not there")
+    removing = verbs.add_parser("uninstall", parents=[changing], help="take away what install made")
+    removing.add_argument(
+        "--purge", action="store_true", help="configuration, data and the user as well"
+    )
+    verbs.add_parser(
+        "status", parents=[everywhere, choosing],
+        help="say what is there; exit 0 if nothing is missing, 3 otherwise",
+    )  # fmt: skip
+    return parser
+
+
+def _directory(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such directory; expected one that is there")
+    return path
+
+
+# `pattoo_mp-setup`: from its command line to an exit status.
 
 #: `status`: something is missing.
 _NOT_COMPLETE: Final = 3
@@ -49,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _install(arguments: argparse.Namespace) -> int:
     _must_be_allowed(arguments)
-    done = record.read(below(arguments.root, record.PATH))
+    done = host.read_record(below(arguments.root, host.PATH))
     chosen = _boot(arguments, done)
     _must_be_alone(chosen, arguments.root, done)
     steps = _install_steps(arguments, chosen, done)
@@ -63,21 +130,21 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     _must_be_allowed(arguments)
     if arguments.root == HOST:
         _must_not_run()
-    done = record.read(below(arguments.root, record.PATH))
+    done = host.read_record(below(arguments.root, host.PATH))
     if done.is_empty:
         _say("There is nothing that install has put here.")
         return DONE
-    there = look(arguments.root, [*done.files, *done.directories])
+    there = inspect(arguments.root, [*done.files, *done.directories])
     steps = plan.uninstall(there, done, purge=arguments.purge)
     _carry_out(steps, arguments, done)
     if arguments.root == HOST and not arguments.dry_run:
         removed = [step.what for step in steps if step.act is Act.REMOVE_FILE]
-        _say_next(boot.how_to_forget(removed))
+        _say_next(templates.how_to_forget(removed))
     return DONE
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    done = record.read(below(arguments.root, record.PATH))
+    done = host.read_record(below(arguments.root, host.PATH))
     steps = _install_steps(arguments, _boot(arguments, done), done)
     for step in steps:
         word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
@@ -87,7 +154,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _install_steps(arguments: argparse.Namespace, chosen: Boot, done: Record) -> list[Step]:
     wanted = _inventory(arguments, chosen, done)
-    there = look(arguments.root, plan.paths(wanted, done))
+    there = inspect(arguments.root, plan.paths(wanted, done))
     user = USER if arguments.root == HOST else ""
     return plan.install(wanted, there, done, user, has_user=has_user(USER))
 
@@ -95,10 +162,10 @@ def _install_steps(arguments: argparse.Namespace, chosen: Boot, done: Record) ->
 def _inventory(arguments: argparse.Namespace, chosen: Boot, done: Record) -> Inventory:
     root, conf = arguments.root, shipped()
     directories = agents_directories(root)
-    others = boot.files(chosen, root, conf, programs())
+    others = templates.boot_files(chosen, root, conf, programs())
     # Once it was asked for, it follows new releases as the other files do.
-    if arguments.logrotate or rotation.PATH in done.files:
-        others.append(rotation.file(conf, directories))
+    if arguments.logrotate or templates.PATH in done.files:
+        others.append(templates.logrotate_file(conf, directories))
     return inventory(directories.values(), others)
 
 
@@ -106,7 +173,7 @@ def _boot(arguments: argparse.Namespace, done: Record) -> Boot:
     """Who is asked for, or who was the last time: two of them would start two agents."""
     if arguments.boot:
         return Boot(arguments.boot)
-    return boot.installed(done.files) or boot.detect(arguments.root)
+    return templates.installed(done.files) or templates.detect(arguments.root)
 
 
 def _carry_out(steps: list[Step], arguments: argparse.Namespace, done: Record) -> None:
@@ -132,7 +199,7 @@ def _must_be_allowed(arguments: argparse.Namespace) -> None:
 def _must_be_alone(chosen: Boot, root: Path, done: Record) -> None:
     """Raise `SetupError` if another than the `chosen` one would start the agent, too."""
     for path in done.files:
-        other = boot.installed([path])
+        other = templates.installed([path])
         if other not in {None, chosen} and below(root, path).exists():
             raise SetupError(
                 f"--boot {chosen}: {other} starts the agent by {path}; expected '{NAME} uninstall' "
@@ -142,7 +209,7 @@ def _must_be_alone(chosen: Boot, root: Path, done: Record) -> None:
 
 def _must_not_run() -> None:
     """Raise `SetupError` if what is to be taken away is in use."""
-    if boot.is_enabled(HOST):
+    if templates.is_enabled(HOST):
         raise SetupError(
             f"systemd starts the agent at boot; expected 'systemctl disable --now {PROGRAM}' first"
         )
@@ -165,12 +232,12 @@ def _say_what_is_next(chosen: Boot, steps: list[Step]) -> None:
     todo = []
     if _is_written(f"{CONFIGURATION}/{SHARED_FILE}", steps):
         todo.append(f"edit {CONFIGURATION}/{SHARED_FILE}: where is the server?")
-    if _is_written(rotation.PATH, steps):
+    if _is_written(templates.PATH, steps):
         todo.append(
             f"set log_max_bytes to 0 in {CONFIGURATION}/{AGENT_FILE}: logrotate rotates now"
         )
     todo.append(f"sudo -u {USER} {command} --check")
-    todo.append(boot.how_to_begin(chosen, programs()))
+    todo.append(templates.how_to_begin(chosen, programs()))
     _say_next(todo)
 
 
