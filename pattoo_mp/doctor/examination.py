@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.collect.filters import Wanted
 from pattoo_mp.config.load import config_of
-from pattoo_mp.doctor import (
-    agent,
-    clock,
-    families,
-    filters,
-    keys,
-    mounts,
-    name,
-    outage,
-    places,
-    server,
-    who,
-)
+from pattoo_mp.doctor import agent, files, host, polls, server, spool
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -31,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.config.load import Reading
-    from pattoo_mp.doctor.families import Measured
+    from pattoo_mp.doctor.polls import Measured
 
 #: Above what each part needs where nothing hangs; the parts' own limits are shorter.
 _PART_S: Final = 20.0
@@ -104,32 +92,32 @@ class Examination:
         running = agent.look(self._config)
         self._pid = running.pid
         # To its own user a PID file is closed by mistake, to others by intent.
-        is_us = who.is_us(who.agents_user(self._config, self._pid))
+        is_us = host.is_us(host.agents_user(self._config, self._pid))
         self._sees = is_us or not running.error
         return agent.findings(running, is_us=is_us)
 
     def _who(self) -> Iterable[Finding]:
-        user = who.agents_user(self._config, self._pid)
+        user = host.agents_user(self._config, self._pid)
         self._user = user.name
         self._sees = self._sees and os.geteuid() in {0, user.uid}
         # It would wait for a thread that hangs in the kernel.
         if not self._hangs:
-            who.become(user)
-        return who.findings(user, sees=self._sees)
+            host.become(user)
+        return host.user_findings(user, sees=self._sees)
 
     def _mounts(self) -> Iterable[Finding]:
-        return mounts.findings(mounts.look())
+        return host.mount_findings(host.mount_answers())
 
     def _name(self) -> Iterable[Finding]:
-        found = name.look(paths.identity_file(self._config), self._config.hostname)
+        found = host.find_name(paths.identity_file(self._config), self._config.hostname)
         self._origin = found.origin
-        return name.findings(found)
+        return host.name_findings(found)
 
     def _places(self) -> Iterable[Finding]:
-        return places.findings(self._etc, self._config, self._user, self._pid)
+        return files.place_findings(self._etc, self._config, self._user, self._pid)
 
     def _keys(self) -> Iterable[Finding]:
-        return keys.findings(self._config, self._origin.agent_id)
+        return spool.key_findings(self._config, self._origin.agent_id)
 
     def _server(self) -> Iterable[Finding]:
         for asked in server.ask_each(self._config):
@@ -137,7 +125,7 @@ class Examination:
             yield from server.findings(asked, self._config)
 
     def _clock(self) -> Iterable[Finding]:
-        return clock.findings(clock.is_synchronised(), self._ahead_s)
+        return host.clock_findings(host.is_synchronised(), self._ahead_s)
 
     def _families(self) -> Iterator[Finding]:
         fields = self._config.fields()
@@ -146,21 +134,21 @@ class Examination:
         every.paths.adopt()
         for interval_ms, names in groups.items():
             wanted = replace(every, families=names)
-            measured = families.measure(self._origin, interval_ms, wanted, shortest_s)
+            measured = polls.measure(self._origin, interval_ms, wanted, shortest_s)
             self._measured.append(measured)
             group = ", ".join(names) if len(groups) > 1 else ""
-            yield from families.findings(measured, interval_ms / 1000, group)
+            yield from polls.family_findings(measured, interval_ms / 1000, group)
         if len(groups) > 1:
-            yield families.all_due(self._measured, shortest_s)
-        yield from filters.findings(fields)
+            yield polls.all_due(self._measured, shortest_s)
+        yield from polls.filter_findings(fields)
 
     def _spool(self) -> Iterator[Finding]:
-        room = outage.look(paths.spool_file(self._config))
-        yield from outage.findings(self._config, room)
+        room = spool.room_on_disk(paths.spool_file(self._config))
+        yield from spool.room_findings(self._config, room)
         if len(self._measured) == len(self._config.groups):
             poll_bytes = sum(
-                outage.bytes_a_poll(measured.layout, measured.poll)
+                spool.bytes_a_poll(measured.layout, measured.poll)
                 * (self._config.interval_ms / measured.layout.interval_ms)
                 for measured in self._measured
             )
-            yield outage.outage(self._config, room, poll_bytes)
+            yield spool.outage_finding(self._config, room, poll_bytes)

@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.config import host_checks
+from pattoo_mp.config.load import distrust, named_directories
+from pattoo_mp.config.settings import FILES
+from pattoo_mp.doctor import host
+from pattoo_mp.doctor.finding import Finding, trouble, well
+from pattoo_mp.errors import PattooError
+from pattoo_mp.operate.agent import Agent
 from pattoo_mp.spool import limits
 from pattoo_mp.spool.file import holder, lock_of
-from pattoo_mp.util import files
-from pattoo_mp.util.files import denied
+from pattoo_mp.util import files, text
+from pattoo_mp.util.files import as_user, denied
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from pattoo_mp.config.values import Config
@@ -77,18 +83,18 @@ class Place:
         return words
 
 
-def look_at_all(config: Config, pid: int | None, closed: Collection[Path] = ()) -> list[Place]:
+def inspect_all(config: Config, pid: int | None, closed: Collection[Path] = ()) -> list[Place]:
     """Each file that a start opens; `pid` is the control process, if an agent runs here.
 
     What lies in a directory of `closed`, which was complained of, needs no complaint of its own.
     """
     state = config.system_daemon_directory
     found = [
-        look("log", paths.log_file(config)),
-        _look_at_identity(paths.identity_file(config)),
-        look("PID file", paths.pid_file(state)),
-        _look_at_socket(paths.status_socket(state)),
-        _look_at_spool(paths.spool_file(config), is_ours=pid is not None),
+        inspect("log", paths.log_file(config)),
+        _inspect_identity(paths.identity_file(config)),
+        inspect("PID file", paths.pid_file(state)),
+        _inspect_socket(paths.status_socket(state)),
+        _inspect_spool(paths.spool_file(config), is_ours=pid is not None),
     ]
     return [
         place
@@ -97,7 +103,7 @@ def look_at_all(config: Config, pid: int | None, closed: Collection[Path] = ()) 
     ]
 
 
-def look(what: str, path: Path, rights: int = os.R_OK | os.W_OK) -> Place:
+def inspect(what: str, path: Path, rights: int = os.R_OK | os.W_OK) -> Place:
     """Look at the place of a file that is used with `rights` (access(2)), and change nothing."""
     try:
         found = path.lstat()
@@ -123,14 +129,14 @@ def _way_to(directory: Path) -> Use:
     return Use.ABSENT
 
 
-def _look_at_identity(path: Path) -> Place:
+def _inspect_identity(path: Path) -> Place:
     """It is only read; before the first start it is made, and cannot do without room."""
-    place = look("identity", path, os.R_OK)
+    place = inspect("identity", path, os.R_OK)
     is_full = place.use is Use.ABSENT and free_bytes(path) < _BLOCK_BYTES
     return replace(place, use=Use.FULL) if is_full else place
 
 
-def _look_at_socket(path: Path) -> Place:
+def _inspect_socket(path: Path) -> Place:
     """A socket is made anew at each start: it is the directory that counts."""
     use = _way_to(path.parent)
     with suppress(OSError):
@@ -142,14 +148,14 @@ def _look_at_socket(path: Path) -> Place:
     return Place("status socket", path, use)
 
 
-def _look_at_spool(path: Path, *, is_ours: bool) -> Place:
+def _inspect_spool(path: Path, *, is_ours: bool) -> Place:
     """The spool with what lies beside it: the first that cannot be used stands for all of it.
 
     `is_ours` says that an agent runs here: then it is that one which holds it.
     """
     lock = lock_of(path)
     journal = [path.with_name(path.name + part) for part in ("-wal", "-shm")]
-    spool, *beside = (look("spool", part) for part in (path, *journal, lock))
+    spool, *beside = (inspect("spool", part) for part in (path, *journal, lock))
     bad = next((place for place in (spool, *beside) if place.use not in USABLE), None)
     if bad is not None:
         return bad
@@ -163,3 +169,88 @@ def _look_at_spool(path: Path, *, is_ours: bool) -> Place:
 def free_bytes(path: Path) -> int:
     """How much room the disk has on which a file is, or would be made."""
     return limits.free_bytes(next(parent for parent in path.parents if parent.exists()))
+
+
+# The configuration's files, the directories, and the files in them: as the agent's user sees them.
+
+
+def place_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iterator[Finding]:
+    """A line for each configuration file, directory and file.
+
+    `user` is whom the agent runs as, and `pid` its control process, if one runs.
+    """
+    for name in FILES:
+        if not os.access(etc / name, os.R_OK):
+            yield trouble(
+                name, f"{etc / name} cannot be read by {user}", f"let {user} read it, and {etc} too"
+            )
+    closed = []
+    for setting, path in named_directories(config):
+        state = host_checks.directory_state(path)
+        closed += [path] if state.problem else []
+        yield _directory(setting.name, path, state, user)
+    for problem in distrust(config):
+        yield trouble(
+            problem.setting,
+            f"{problem.path} {problem.wrong}{as_user(user)}",
+            f"let it be {problem.expected}",
+        )
+    for place in inspect_all(config, pid, closed):
+        yield in_words(place, user)
+
+
+def _directory(name: str, path: Path, state: host_checks.State, user: str) -> Finding:
+    if state.problem:
+        mend = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
+        return trouble(name, f"{path} {state.problem}", f"{mend}, or name another directory")
+    return well(name, f"{path}" if state.is_there else f"{path}, which is made at the start")
+
+
+def _remount(path: Path) -> str:
+    mount = next(above for above in (path, *path.parents) if above.is_mount())
+    return f"mount -o remount,rw {mount} (dmesg may say why it is read-only)"
+
+
+def in_words(place: Place, user: str) -> Finding:
+    """What a place is like, and what to do where the agent cannot use it."""
+    match place.use:
+        case Use.GOOD:
+            size = "" if place.size is None else f", {text.size(place.size)}"
+            return well(place.what, f"{place.path}{size}")
+        case Use.ABSENT:
+            return well(place.what, f"{place.path}, not made yet")
+        case Use.LINK | Use.NO_FILE:
+            advice = f"move {place.path} out of the way"
+        case Use.CLOSED:
+            advice = f"chown {user} {place.path}, and give {user} the right to read and write it"
+        case Use.NO_WAY | Use.TRAP:
+            advice = f"let {place.path.parent} be a directory of {user}'s"
+        case Use.FULL:
+            advice = f"make room on the disk of {place.path.parent}"
+        case Use.TAKEN:
+            advice = f"stop that one, or name another cache_directory than {place.path.parent}"
+    return trouble(place.what, f"{place.path} {place.problem}", advice)
+
+
+# What is in the way of a start besides the configuration, in the lines of `--check`.
+
+
+def hindrances(config: Config, closed: Collection[Path]) -> list[str]:
+    """A line for each file that a start could not use; none for those in `closed` directories."""
+    found = inspect_all(config, _pid(config), closed)
+    lines = [
+        f"{place.path}: {place.problem}; expected a file that the agent can use"
+        for place in found
+        if place.problem
+    ]
+    identity = paths.identity_file(config)
+    if any(place.path == identity and not place.problem for place in found):
+        lines += filter(None, [host.identity_error(identity)])
+    return lines
+
+
+def _pid(config: Config) -> int | None:
+    try:
+        return Agent(config.system_daemon_directory).pid
+    except PattooError:  # the PID file is told of for itself
+        return None

@@ -17,7 +17,7 @@ from pattoo_mp.cli.once.document import document
 from pattoo_mp.cli.once.text import lines
 from pattoo_mp.collect import registry
 from pattoo_mp.config.families import ORIGINAL
-from pattoo_mp.doctor.look import Answer, Figure, Look
+from pattoo_mp.doctor.polls import Answer, Figure, Look
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from tests.support.agent import NAME, Agent
 

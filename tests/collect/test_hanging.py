@@ -20,7 +20,7 @@ from pattoo_mp.collect.collector import Collector
 from pattoo_mp.collect.poller import Groups, Poller
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Table
-from pattoo_mp.collect.unconfigured import DEFAULT
+from pattoo_mp.doctor.polls import DEFAULT
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import INTEGER, Layout, Poll, now_ms

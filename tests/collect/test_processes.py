@@ -11,7 +11,7 @@ import pytest
 from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.families._processes import OneLook, Process, running
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.unconfigured import DEFAULT
+from pattoo_mp.doctor.polls import DEFAULT
 from pattoo_mp.model import Origin
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.context import Together
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.collect.unconfigured import DEFAULT
+from pattoo_mp.doctor.polls import DEFAULT
 from tests.support.sources import BY_DEFAULT
 from tests.support.succeeding import succession
 from tests.support.waiting import wait_for

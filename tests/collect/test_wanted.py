@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.collect.filters import Filter, Wanted
-from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.config import settings
 from pattoo_mp.config.families import ORIGINAL
+from pattoo_mp.doctor.polls import DEFAULT
 
 #: How the original agent chooses: disks by expressions, mounts by a word.
 ORIGINAL_DISKS = re.compile(r"ram\d{1,3}\Z|loop")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.doctor import clock
+from pattoo_mp.doctor import host
 from pattoo_mp.doctor.finding import State
 
 
 def test_the_kernel_says_whether_it_follows_a_time_server() -> None:
     """Yes, no, or nothing; and asking sets nothing, so anybody may."""
-    assert clock.is_synchronised() in {True, False, None}
+    assert host.is_synchronised() in {True, False, None}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_only_what_is_known_is_told(
     synchronised: bool | None, ahead_s: float | None, told: list[tuple[str, State]]
 ) -> None:
     """A server whose clock differs is trouble; a few seconds are its answer's."""
-    found = clock.findings(synchronised, ahead_s)
+    found = host.clock_findings(synchronised, ahead_s)
     assert [(finding.subject, finding.state) for finding in found] == told
 
 
@@ -37,5 +37,5 @@ def test_only_what_is_known_is_told(
 )
 def test_it_is_said_which_clock_is_ahead(ahead_s: float, words: str) -> None:
     """From where the reader sits."""
-    (found,) = clock.findings(None, ahead_s)
+    (found,) = host.clock_findings(None, ahead_s)
     assert found.found == words

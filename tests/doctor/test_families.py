@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pattoo_mp.doctor import families
+from pattoo_mp.doctor import polls
 from pattoo_mp.doctor.finding import Finding, State
 from pattoo_mp.model import Layout, Poll
 from tests.support.procfs import ProcFS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LAYOUT = Layout(ORIGIN, 1000, ())
 
 
-def measured(**more: object) -> families.Measured:
+def measured(**more: object) -> polls.Measured:
     """Polls of 2 ms, but for what is said otherwise."""
     figures = {
         "families": {"memory": (0.005, 0.001, 0.003)},
@@ -31,12 +31,12 @@ def measured(**more: object) -> families.Measured:
         "layout": LAYOUT,
         "poll": Poll.of(LAYOUT, 0, []),
     }
-    return families.Measured(**(figures | more))  # type: ignore[arg-type]
+    return polls.Measured(**(figures | more))  # type: ignore[arg-type]
 
 
 def found(interval_s: float, **more: object) -> dict[str, Finding]:
     """The findings by their subjects."""
-    return {f.subject: f for f in families.findings(measured(**more), interval_s)}
+    return {f.subject: f for f in polls.family_findings(measured(**more), interval_s)}
 
 
 def test_the_first_answer_is_told_apart_from_those_after_it() -> None:
@@ -56,7 +56,7 @@ def test_a_poll_takes_at_most_a_quarter_of_a_safe_interval(
     poll_s: float, interval_s: float
 ) -> None:
     """In round figures, and never less than the agent takes."""
-    assert families.lowest_interval_s(poll_s) == interval_s
+    assert polls.lowest_interval_s(poll_s) == interval_s
 
 
 def test_an_interval_that_is_too_short_is_trouble() -> None:
@@ -70,7 +70,7 @@ def test_an_interval_that_is_too_short_is_trouble() -> None:
 
 def test_a_group_is_told_by_its_families_and_its_interval() -> None:
     """Where there are several; each has a safe interval of its own."""
-    told = families.findings(measured(polls=(0.1, 0.004, 0.004)), 0.01, "memory, network")
+    told = polls.family_findings(measured(polls=(0.1, 0.004, 0.004)), 0.01, "memory, network")
     group = {f.subject: f for f in told}
     assert group["interval of memory, network"].state is State.TROUBLE
     assert "in 4 ms, 4 ms at worst" in group["a poll every 0.01 s"].found
@@ -84,7 +84,7 @@ def test_all_groups_at_once_must_leave_the_shortest_interval_its_ticks(
 ) -> None:
     """The slowest polls of each, one after the other; the first of each does not count."""
     groups = [measured(polls=(9.0, 0.01, 0.02)), measured(polls=(9.0, 0.04, 0.03))]
-    found = families.all_due(groups, shortest_s)
+    found = polls.all_due(groups, shortest_s)
     assert found.state is state
     assert found.found.startswith("60 ms at worst")
 
@@ -98,7 +98,7 @@ def test_what_a_host_does_not_give_is_no_trouble() -> None:
 
 def test_this_host_is_polled_as_the_collector_does() -> None:
     """Every family, several times; what a poll takes is what its families take, and a little."""
-    taken = families.measure(ORIGIN, 300_000)
+    taken = polls.measure(ORIGIN, 300_000)
     assert {"system", "processor", "memory", "disk_io", "network_io"} <= set(taken.families)
     assert len({len(seconds) for seconds in [*taken.families.values(), taken.polls]}) == 1
     first_poll = sum(seconds[0] for seconds in taken.families.values())
@@ -121,9 +121,9 @@ def test_a_mount_that_hangs_is_named_and_holds_up_nothing_else(
         return usage("/")
 
     monkeypatch.setattr(psutil, "disk_usage", asked)
-    taken = families.measure(ORIGIN, 200)
+    taken = polls.measure(ORIGIN, 200)
     answered.set()
-    dead = {f.subject: f for f in families.findings(taken, 0.2)}["disk_partitions /dead"]
+    dead = {f.subject: f for f in polls.family_findings(taken, 0.2)}["disk_partitions /dead"]
     assert dead.state is State.TROUBLE
     assert "no answer within" in dead.found
     assert "umount" in dead.advice

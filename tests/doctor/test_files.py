@@ -9,7 +9,7 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.doctor import files
-from pattoo_mp.doctor.files import Use, look_at_all
+from pattoo_mp.doctor.files import Use, inspect_all
 from pattoo_mp.spool.store import Spool
 from tests.support.configs import config_in
 from tests.support.disks import fill, small
@@ -53,7 +53,7 @@ def place(home: Path) -> Path:
 def test_what_a_user_without_rights_may_do_there_is_told(place: Path, name: str, use: Use) -> None:
     """And nothing is made to find it out."""
     before = sorted(place.rglob("*"))
-    assert as_nobody(lambda: files.look("file", place / name).use.name) == use.name
+    assert as_nobody(lambda: files.inspect("file", place / name).use.name) == use.name
     assert sorted(place.rglob("*")) == before
 
 
@@ -64,8 +64,8 @@ def test_a_directory_that_another_laid_where_all_may_write_is_a_trap(home: Path)
     (home / "theirs").mkdir()
     (home / "theirs").chmod(0o777)
     os.chown(home / "theirs", 1, 1)
-    assert files.look("file", home / "theirs" / "new").use is Use.TRAP
-    assert as_nobody(lambda: files.look("file", home / "theirs" / "new").use.name) == "TRAP"
+    assert files.inspect("file", home / "theirs" / "new").use is Use.TRAP
+    assert as_nobody(lambda: files.inspect("file", home / "theirs" / "new").use.name) == "TRAP"
 
 
 def test_a_spool_that_another_agent_holds_is_taken(home: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_spool_that_another_agent_holds_is_taken(home: Path) -> None:
     spool = Spool(paths.spool_file(config))
 
     def told(pid: int | None = None) -> str:
-        return "\n".join(place.problem for place in look_at_all(config, pid) if place.problem)
+        return "\n".join(place.problem for place in inspect_all(config, pid) if place.problem)
 
     assert in_child(told) == f"is used by another agent (process {os.getpid()})"
     assert in_child(lambda: told(os.getpid())) == ""
@@ -87,10 +87,10 @@ def test_to_ask_who_holds_a_spool_takes_it_from_nobody(home: Path) -> None:
     config = config_in(home)
     lock = paths.spool_file(config).with_name(f"{paths.spool_file(config).name}.lock")
     lock.write_text("no number")
-    assert all(not place.problem for place in look_at_all(config, None))
+    assert all(not place.problem for place in inspect_all(config, None))
     spool = Spool(paths.spool_file(config))
     lock.write_text("")
-    assert in_child(lambda: look_at_all(config, None)[-1].problem).endswith("(process unknown)")
+    assert in_child(lambda: inspect_all(config, None)[-1].problem).endswith("(process unknown)")
     spool.close()
 
 
@@ -106,7 +106,7 @@ def test_what_root_left_beside_the_spool_closes_it(home: Path, part: str) -> Non
     found = as_nobody(
         lambda: "\n".join(
             f"{place.path} {place.problem}"
-            for place in look_at_all(config_in(home), None)
+            for place in inspect_all(config_in(home), None)
             if place.problem
         )
     )
@@ -118,7 +118,7 @@ def test_a_disk_without_room_for_a_spool_is_full(home: Path) -> None:
     config = config_in(home, cache_directory=home / "cache", daemon_directory=home / "cache")
 
     def full() -> list[str]:
-        return [place.what for place in look_at_all(config, None) if place.use is Use.FULL]
+        return [place.what for place in inspect_all(config, None) if place.use is Use.FULL]
 
     with small(home / "cache") as disk:
         assert full() == []
@@ -140,7 +140,7 @@ def test_an_identity_is_only_read(home: Path) -> None:
     identity = home / "identity"
     identity.write_text("a" * 64)
     identity.chmod(0o444)
-    assert as_nobody(lambda: files.look("identity", identity, os.R_OK).use.name) == "GOOD"
+    assert as_nobody(lambda: files.inspect("identity", identity, os.R_OK).use.name) == "GOOD"
 
 
 def test_what_lies_in_the_place_of_the_status_socket_may_be_in_the_way(home: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_lies_in_the_place_of_the_status_socket_may_be_in_the_way(home: Pat
     path = paths.status_socket(config.system_daemon_directory)
 
     def use() -> Use:
-        (found,) = [at for at in look_at_all(config, None) if at.what == "status socket"]
+        (found,) = [at for at in inspect_all(config, None) if at.what == "status socket"]
         return found.use
 
     assert use() is Use.ABSENT

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pattoo_mp.config.settings import defaults
-from pattoo_mp.doctor.filters import findings
 from pattoo_mp.doctor.finding import State
+from pattoo_mp.doctor.polls import filter_findings
 
 
 def found(**given: tuple[str, ...]) -> list[tuple[str, str]]:
     """What is said of these settings on this host, and of which."""
-    notes = list(findings(defaults() | given))
+    notes = list(filter_findings(defaults() | given))
     assert {note.state for note in notes} <= {State.NOTE}
     return [(note.subject, note.found) for note in notes]
 

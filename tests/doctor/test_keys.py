@@ -9,7 +9,7 @@ import pytest
 from pattoo_mp import paths
 from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.finding import Finding, State
-from pattoo_mp.doctor.keys import findings
+from pattoo_mp.doctor.spool import key_findings
 from pattoo_mp.upload.encrypted.known import FILE
 from tests.support.configs import config_in
 
@@ -28,7 +28,7 @@ def keys(home: Path) -> Path:
 
 def by_subject(home: Path) -> dict[str, Finding]:
     """The findings."""
-    return {finding.subject: finding for finding in findings(config_in(home), AGENT_ID)}
+    return {finding.subject: finding for finding in key_findings(config_in(home), AGENT_ID)}
 
 
 def test_before_the_first_post_there_is_no_key_and_none_is_made(home: Path, keys: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import ORIGINAL
-from pattoo_mp.doctor.look import look, look_at
+from pattoo_mp.doctor.polls import look, look_at
 from pattoo_mp.model import COUNTER64
 from tests.support.procfs import ProcFS
 from tests.support.sources import BY_DEFAULT, sources_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.doctor.look import Answer
+    from pattoo_mp.doctor.polls import Answer
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from pattoo_mp.doctor import mounts
+from pattoo_mp.doctor import host
 from pattoo_mp.doctor.finding import State
 from tests.support.procfs import ProcFS
 
@@ -36,20 +36,20 @@ def test_a_dead_file_server_is_named_though_no_poll_asks_it(
         return statvfs(path)
 
     monkeypatch.setattr(os, "statvfs", ask)
-    answers = mounts.look(0.3)
+    answers = host.mount_answers(0.3)
     back.set()
     assert answers == {"/": True, "/dead": False, "/nowhere": True}
     assert "/net" not in asked
-    (found,) = mounts.findings(answers)
+    (found,) = host.mount_findings(answers)
     assert (found.state, found.found) == (State.NOTE, "/dead does not answer")
 
 
 def test_mounts_that_answer_are_counted() -> None:
     """One line for all of them."""
-    (found,) = mounts.findings({"/": True, "/home": True})
+    (found,) = host.mount_findings({"/": True, "/home": True})
     assert (found.state, found.found) == (State.WELL, "2, and all answer")
 
 
 def test_this_hosts_mounts_are_asked() -> None:
     """Its root at the least."""
-    assert mounts.look()["/"]
+    assert host.mount_answers()["/"]

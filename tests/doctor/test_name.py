@@ -9,7 +9,7 @@ import pytest
 
 from pattoo_mp import identity
 from pattoo_mp.doctor.finding import Finding, State
-from pattoo_mp.doctor.name import Name, findings, look
+from pattoo_mp.doctor.host import Name, find_name, name_findings
 from pattoo_mp.model import Origin
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 def by_subject(name: Name) -> dict[str, Finding]:
     """The findings."""
-    return {finding.subject: finding for finding in findings(name)}
+    return {finding.subject: finding for finding in name_findings(name)}
 
 
 def test_an_identity_is_read_and_none_is_made(home: Path) -> None:
     """As a start would find it."""
     path = home / "agent_id" / "x.agent_id"
-    assert look(path).is_new
+    assert find_name(path).is_new
     assert list(home.iterdir()) == []
     made = identity.origin(path)
-    found = look(path)
+    found = find_name(path)
     assert found.origin == made == Origin(made.agent_id, socket.getfqdn())
     assert by_subject(found)["identity"].found == f"{made.agent_id[:8]}…"
 
@@ -35,13 +35,13 @@ def test_an_identity_is_read_and_none_is_made(home: Path) -> None:
 def test_an_identity_that_cannot_be_used_is_trouble(home: Path) -> None:
     """In the words of a start."""
     (home / "x").write_text("not an identity")
-    found = by_subject(look(home / "x"))["identity"]
+    found = by_subject(find_name(home / "x"))["identity"]
     assert found.state is State.TROUBLE
     assert "the identity is 'not an identity'; expected 64 hexadecimal digits" in found.found
     (home / "x").unlink()
     (home / "x").symlink_to(home / "y")
     (home / "y").write_text("a" * 64)
-    assert "links are not followed" in by_subject(look(home / "x"))["identity"].found
+    assert "links are not followed" in by_subject(find_name(home / "x"))["identity"].found
 
 
 @pytest.mark.parametrize(

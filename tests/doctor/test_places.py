@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config import load
-from pattoo_mp.doctor import places
+from pattoo_mp.doctor import files
 from pattoo_mp.doctor.files import Place, Use
 from pattoo_mp.doctor.finding import State
 from tests.support.disks import shut, small
@@ -27,7 +27,7 @@ IS_ROOT = os.geteuid() == 0
 @pytest.mark.parametrize("use", [use for use in Use if use not in {Use.GOOD, Use.ABSENT}])
 def test_each_trouble_says_what_to_do(home: Path, use: Use) -> None:
     """With the file or its directory, and the user."""
-    found = places.in_words(Place("log", home / "log", use), "pattoo")
+    found = files.in_words(Place("log", home / "log", use), "pattoo")
     assert found.state is State.TROUBLE
     assert str(home) in found.advice
     assert use.value in found.found
@@ -43,7 +43,7 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
     (agent.configuration / "pattoo.yaml").chmod(0o000)
 
     def told() -> str:
-        found = list(places.findings(agent.configuration, settings, "nobody", None))
+        found = list(files.place_findings(agent.configuration, settings, "nobody", None))
         return "\n".join(f"{f.state.value} {f.subject}: {f.found}" for f in found)
 
     assert f"bad pattoo.yaml: {agent.configuration}/pattoo.yaml cannot be read" in as_nobody(told)
@@ -62,7 +62,7 @@ def test_a_file_system_that_is_read_only_is_to_be_mounted_anew(
         shut(disk)
         (found,) = (
             finding
-            for finding in places.findings(agent.configuration, settings, "pattoo", None)
+            for finding in files.place_findings(agent.configuration, settings, "pattoo", None)
             if finding.subject == "cache_directory"
         )
     assert found.found == f"{disk} cannot be written to (Read-only file system)"
@@ -81,7 +81,7 @@ def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
     )
     found = [
         finding
-        for finding in places.findings(agent.configuration, settings, "pattoo", None)
+        for finding in files.place_findings(agent.configuration, settings, "pattoo", None)
         if finding.subject == "credentials_file"
     ]
     assert [finding.state for finding in found] == [State.TROUBLE] * 2

@@ -9,9 +9,9 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.config import load
-from pattoo_mp.doctor import who
+from pattoo_mp.doctor import host
 from pattoo_mp.doctor.finding import State
-from pattoo_mp.doctor.who import User
+from pattoo_mp.doctor.host import User
 from tests.support.unprivileged import NOBODY, as_nobody, in_child
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def settings(make_agent: Callable[..., Agent]) -> Config:
 
 def test_whoever_asks_is_the_user_where_nothing_else_is_known(settings: Config) -> None:
     """Before the first start."""
-    user = who.agents_user(settings, None)
+    user = host.agents_user(settings, None)
     assert (user.uid, user.why) == (os.geteuid(), "asks")
 
 
@@ -40,20 +40,20 @@ def test_the_owner_of_what_the_agent_left_is_its_user(settings: Config) -> None:
     """The identity says it, or else a directory that was made for the agent."""
     settings.daemon_directory.mkdir()
     os.chown(settings.daemon_directory, NOBODY, NOBODY)
-    assert who.agents_user(settings, None).uid == NOBODY
+    assert host.agents_user(settings, None).uid == NOBODY
     identity = paths.identity_file(settings)
     identity.parent.mkdir()
     identity.write_text("")
     os.chown(identity, 1, 1)
-    user = who.agents_user(settings, None)
+    user = host.agents_user(settings, None)
     assert (user.uid, user.why) == (1, f"owns {identity}")
 
 
 def test_whoever_runs_it_is_its_user(settings: Config) -> None:
     """Whatever lies in the directories; and a process that is gone says nothing."""
-    user = who.agents_user(settings, os.getpid())
+    user = host.agents_user(settings, os.getpid())
     assert (user.uid, user.why) == (os.geteuid(), "runs the agent")
-    assert who.agents_user(settings, 2**22 + 1).why == "asks"
+    assert host.agents_user(settings, 2**22 + 1).why == "asks"
 
 
 @needs_root
@@ -62,7 +62,7 @@ def test_root_can_become_that_user_and_keeps_no_rights(uid: int) -> None:
     """With or without a name; no group of root's stays."""
 
     def ids() -> str:
-        who.become(who.user(uid, uid, "asks"))
+        host.become(host.user(uid, uid, "asks"))
         return f"{os.getresuid()} {os.getresgid()} {0 in os.getgroups()}"
 
     assert in_child(ids) == f"{(uid,) * 3} {(uid,) * 3} False"
@@ -75,7 +75,7 @@ def test_who_is_not_root_stays_who_it_is() -> None:
         if os.geteuid() == 0:
             os.setuid(NOBODY)
         before = os.geteuid()
-        who.become(User(before + 1, (1,), "x", ""))
+        host.become(User(before + 1, (1,), "x", ""))
         return str(os.geteuid() == before)
 
     assert in_child(uid) == "True"
@@ -96,7 +96,7 @@ def test_root_and_other_eyes_are_noted(
     who_it_is: User, sees: bool, state: State, words: str
 ) -> None:
     """An agent needs no rights; and what another user sees need not be what it sees."""
-    (found,) = who.findings(who_it_is, sees=sees)
+    (found,) = host.user_findings(who_it_is, sees=sees)
     assert (found.state, found.found) == (state, words)
 
 
@@ -105,6 +105,6 @@ def test_what_root_left_makes_nobody_a_stranger(settings: Config) -> None:
     """A directory of root's that the agent's user cannot use is what that user has to be told."""
     settings.daemon_directory.parent.chmod(0o755)
     settings.daemon_directory.mkdir()
-    assert as_nobody(lambda: who.agents_user(settings, None).why) == "asks"
+    assert as_nobody(lambda: host.agents_user(settings, None).why) == "asks"
     os.chown(settings.daemon_directory, 1, 1)
-    assert as_nobody(lambda: str(who.agents_user(settings, None).uid)) == "1"
+    assert as_nobody(lambda: str(host.agents_user(settings, None).uid)) == "1"

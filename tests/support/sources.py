@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.context import Plan
-from pattoo_mp.collect.unconfigured import DEFAULT
+from pattoo_mp.doctor.polls import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

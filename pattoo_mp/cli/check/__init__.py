@@ -17,7 +17,7 @@ from pattoo_mp.config import host_checks, load
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading
 from pattoo_mp.doctor import server
-from pattoo_mp.doctor.hindrances import hindrances
+from pattoo_mp.doctor.files import hindrances
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import as_named, config_directory
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited

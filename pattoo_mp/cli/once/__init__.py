@@ -13,10 +13,9 @@ from pattoo_mp.cli.once.text import lines
 from pattoo_mp.cli.statuses import DONE, FAILED
 from pattoo_mp.cli.terminal import show_any_letter
 from pattoo_mp.collect.filters import Wanted
-from pattoo_mp.collect.unconfigured import DEFAULT
 from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
-from pattoo_mp.doctor.look import look
+from pattoo_mp.doctor.polls import DEFAULT, look
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.paths import config_directory

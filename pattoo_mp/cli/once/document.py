@@ -8,7 +8,7 @@ from pattoo_mp import __version__
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
-    from pattoo_mp.doctor.look import Answer, Figure, Look
+    from pattoo_mp.doctor.polls import Answer, Figure, Look
 
 #: It grows when a script that reads the document could no longer read it. What is only added
 #: to the document leaves it as it is.

@@ -10,7 +10,7 @@ from pattoo_mp.util.text import counted, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.doctor.look import Answer, Figure, Look
+    from pattoo_mp.doctor.polls import Answer, Figure, Look
     from pattoo_mp.model import Pair, Value
 
 _WIDTH: Final = 80

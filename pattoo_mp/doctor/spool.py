@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp import paths
+from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.files import SPOOL_BYTES, free_bytes
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.errors import KeyringError
 from pattoo_mp.spool.limits import ALWAYS_BYTES
 from pattoo_mp.spool.tables import Tables
+from pattoo_mp.upload.encrypted.known import FILE, KnownServers
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.model import Layout, Poll
+
 
 #: Enough that what a file has besides its polls does not count.
 _POLLS: Final = 1000
@@ -37,7 +42,7 @@ class Room:
     aside: tuple[str, ...] = ()
 
 
-def look(spool: Path) -> Room:
+def room_on_disk(spool: Path) -> Room:
     """Look at the file and its disk, without opening it: an agent may be using it."""
     parts = [spool.with_name(spool.name + part) for part in ("", "-wal")]
     beside = (path.name for path in spool.parent.glob(f"{spool.name}.*"))
@@ -63,7 +68,7 @@ def bytes_a_poll(layout: Layout, poll: Poll) -> float:
     return taken / _POLLS
 
 
-def findings(config: Config, room: Room) -> Iterator[Finding]:
+def room_findings(config: Config, room: Room) -> Iterator[Finding]:
     """The room on the spool's disk, and what was put aside beside it."""
     directory = config.cache_directory
     found = f"{text.size(room.free_bytes)} free, {text.size(room.used_bytes)} used by the spool"
@@ -80,7 +85,7 @@ def findings(config: Config, room: Room) -> Iterator[Finding]:
         )
 
 
-def outage(config: Config, room: Room, poll_bytes: float) -> Finding:
+def outage_finding(config: Config, room: Room, poll_bytes: float) -> Finding:
     """How long an outage may last from now on; `poll_bytes` are kept in each polling_interval."""
     if room.free_bytes < SPOOL_BYTES:
         return trouble(
@@ -129,3 +134,29 @@ def _scarce(config: Config, room: Room) -> str:
 
 def _make_room(config: Config) -> str:
     return f"make room on the disk of {config.cache_directory}, or lower spool_min_free_bytes"
+
+
+# What encrypted mode needs: GnuPG, the agent's key, and the keys of servers that it knows.
+
+
+def key_findings(config: Config, agent_id: str) -> Iterator[Finding]:
+    """A line for each; the keys are only looked at."""
+    missing = host_checks.missing_for_encryption()
+    if missing:
+        yield trouble("gpg", missing, "install it, or set encrypted to false")
+    else:
+        yield well("gpg", "is there, and so is python-gnupg")
+    keys = paths.keys_directory(config)
+    named = [path.name.partition("-")[0] for path in keys.glob(f"*-{agent_id}")]
+    yield well("our key", ", ".join(named) or "none yet; it is made before the first post")
+    try:
+        known = KnownServers(keys / FILE).all()
+    except KeyringError as error:
+        yield trouble(
+            "servers' keys",
+            str(error),
+            "correct that line, or remove it to believe the next key; the file has to be the agent's user's",
+        )
+        return
+    for url, fingerprint in known.items():
+        yield well("server's key", f"{fingerprint}, of {url}")

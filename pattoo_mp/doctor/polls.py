@@ -1,0 +1,294 @@
+"""What is polled where nothing is configured. The agent, which always has a configuration, has no need of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from fnmatch import filter as matching
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+
+from pattoo_mp.collect import host, registry
+from pattoo_mp.collect.families import network
+from pattoo_mp.collect.families._sensors import by_sensor
+from pattoo_mp.collect.filters import Wanted
+from pattoo_mp.collect.host import HostPaths
+from pattoo_mp.collect.mounts import listing
+from pattoo_mp.collect.poller import Poller
+from pattoo_mp.config import settings
+from pattoo_mp.config.settings import defaults
+from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.identity import host_name
+from pattoo_mp.model import Origin, now_ms
+from pattoo_mp.timelimit.deadline import NoAnswerError
+from pattoo_mp.util import text
+from pattoo_mp.util.text import counted
+from pattoo_mp.wire.safe import normalise, safe_text, sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pattoo_mp.collect.source import Sample, Shape, Source
+    from pattoo_mp.collect.table import Table
+    from pattoo_mp.model import Layout, Pair, Poll, Series, Value
+
+
+#: The original's series, and none beside them.
+DEFAULT: Final = Wanted.of(settings.defaults())
+
+
+# How long each metric family takes, and how often this host can be polled.
+
+_POLLS_AGAIN: Final = 5
+#: A poll may take a quarter of its interval: the agent is there to watch the host, not to load it.
+_SHARE: Final = 4
+_LEAST_INTERVAL_S: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds that each family took, and that all of a poll took: the first time, then again.
+
+    `left_out` is what a poll had to do without in the end, and why.
+    """
+
+    families: Mapping[str, Sequence[float]]
+    polls: Sequence[float]
+    left_out: Mapping[str, str]
+    layout: Layout
+    poll: Poll
+
+
+@dataclass(slots=True)
+class _Timed:
+    """A source that keeps how long each of its answers took."""
+
+    source: Source
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def read(self) -> Sample:
+        begun = time.perf_counter()
+        try:
+            return self.source.read()
+        finally:
+            self.seconds.append(time.perf_counter() - begun)
+
+    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
+        return self.source.series(shape, host)
+
+
+def measure(
+    origin: Origin, interval_ms: int, wanted: Wanted = DEFAULT, shortest_s: float | None = None
+) -> Measured:
+    """Poll a few times as the collector does, with the limits it has for those that hang.
+
+    `shortest_s` is the shortest interval in force, if that is another one.
+    """
+    limit_s = registry.time_limit_s(shortest_s or interval_ms / 1000)
+    timed = [_Timed(source) for source in registry.sources(limit_s, wanted)]
+    poller = Poller(timed, origin, interval_ms)
+    registry.prime()
+    polls = []
+    for _ in range(1 + _POLLS_AGAIN):
+        begun = time.perf_counter()
+        layout, poll = poller.poll(now_ms())
+        polls.append(time.perf_counter() - begun)
+    return Measured(_by_family(timed), polls, poller.left_out, layout, poll)
+
+
+def _by_family(timed: Sequence[_Timed]) -> dict[str, list[float]]:
+    """The sum of a family's sources, poll by poll. A source's name is family.source."""
+    sums: dict[str, list[float]] = {}
+    for source in timed:
+        family = source.name.partition(".")[0]
+        before = sums.get(family, [0.0] * len(source.seconds))
+        sums[family] = [sum(pair) for pair in zip(before, source.seconds, strict=True)]
+    return sums
+
+
+def family_findings(measured: Measured, interval_s: float, group: str = "") -> Iterator[Finding]:
+    """A line for each family, for what is left out, and for the interval.
+
+    `group` names the families where others have other intervals.
+    """
+    for family, (first, *again) in measured.families.items():
+        yield well(family, f"{text.duration(median(again))}, {text.duration(first)} the first time")
+    for name, why in measured.left_out.items():
+        yield _left_out(name, why)
+    first, *again = measured.polls
+    yield well(
+        f"a poll every {interval_s:g} s" if group else "a whole poll",
+        f"{counted(len(measured.layout.series), 'datapoint')} in {text.duration(median(again))}, "
+        f"{text.duration(max(again))} at worst, {text.duration(first)} the first time",
+    )
+    subject = f"interval of {group}" if group else "polling_interval"
+    yield _interval(subject, lowest_interval_s(max(again)), interval_s)
+
+
+def all_due(groups: Sequence[Measured], shortest_s: float) -> Finding:
+    """Whether polls of all groups, where they are due at once, leave the shortest interval its ticks."""
+    worst_s = sum(max(measured.polls[1:]) for measured in groups)
+    found = f"{text.duration(worst_s)} at worst, one after the other; the shortest interval is "
+    found += f"{shortest_s:g} s"
+    if worst_s < shortest_s:
+        return well("all polls at once", found)
+    return trouble("all polls at once", found, "raise it: the polls of one wake-up cost it ticks")
+
+
+def lowest_interval_s(poll_s: float) -> float:
+    """The shortest interval that leaves room for polls that take `poll_s`: 1, 2 or 5 and zeros."""
+    least = max(_LEAST_INTERVAL_S, _SHARE * poll_s)
+    power = 10.0 ** math.floor(math.log10(least) + 1e-9)
+    step = next(step for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
+    return round(step * power, 6)
+
+
+def _interval(subject: str, lowest_s: float, interval_s: float) -> Finding:
+    found = f"{interval_s:g} s; {lowest_s:g} s or more is safe on this host"
+    if interval_s >= lowest_s:
+        return well(subject, found)
+    return trouble(
+        subject,
+        found,
+        f"set it to {lowest_s:g} or more: a poll that does not end in time costs the next its tick",
+    )
+
+
+def _left_out(name: str, why: str) -> Finding:
+    found = f"left out of the polls: {why}"
+    if NoAnswerError.WORDS in why:
+        return trouble(
+            name, found,
+            "bring back what it waits for, or unmount it (umount --lazy); "
+            "until then polls go without it",
+        )  # fmt: skip
+    return note(name, found, "nothing, if you can do without it; the polls go on")
+
+
+# Patterns that match nothing on this host: a slip of the pen, or a device that is not there.
+
+
+def _there(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
+    """What there is of each kind, by the beginning of the settings' names."""
+    mounts = listing(paths).listed
+    return {
+        "mounts": lambda: (mount.mountpoint for mount in mounts()),
+        "filesystems": lambda: (mount.fstype for mount in mounts()),
+        "disks": lambda: psutil.disk_io_counters(perdisk=True),
+        "interfaces": network.counters(paths),
+        "temperatures": lambda: by_sensor(psutil.sensors_temperatures(), lambda _: {}),
+    }
+
+
+def filter_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """A line for each such pattern of settings by their names; the defaults are none of them."""
+    usual: Mapping[str, Any] = defaults()
+    for kind, there in _there(HostPaths.of(values)).items():
+        for setting in (f"{kind}_include", f"{kind}_exclude"):
+            given = [pattern for pattern in values[setting] if pattern not in usual[setting]]
+            names = list(there()) if given else []
+            for pattern in given:
+                if not matching(names, pattern):
+                    yield note(
+                        setting,
+                        f"{pattern!r} matches nothing on this host",
+                        "compare it with the names that --once shows; a pattern is for a whole name",
+                    )
+
+
+# One look at the host for a person: what a poll would hold, source by source. Nothing is sent.
+#
+# It needs neither a configuration nor an identity, and touches no file of an agent that runs.
+
+#: The time that the processors' shares are measured over. The kernel counts in hundredths of a
+#: second, so much less than this would give coarse figures.
+PRIMING_S: Final = 0.5
+_NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One value as it would be sent; None where the server could not take it.
+
+    `labels` is the metadata beside the host's: which disk, which interface.
+    """
+
+    key: str
+    data_type: int
+    unit: str
+    labels: tuple[Pair, ...]
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one source gave. `left_out` names what it did not give, and why."""
+
+    table: Table
+    figures: tuple[Figure, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The whole host at `timestamp_ms`. `host` is the metadata that every series carries."""
+
+    timestamp_ms: int
+    host: tuple[Pair, ...]
+    answers: tuple[Answer, ...]
+
+
+def look(wanted: Wanted = DEFAULT, hostname: str | None = None) -> Look:
+    """Ask this host for what is wanted, after the moment that the shares of the processors' time need.
+
+    `hostname` is the setting.
+    """
+    registry.prime()
+    time.sleep(PRIMING_S)
+    sources = registry.sources(registry.LIMIT_S, wanted)
+    return look_at(sources, time.time_ns() // _NS_PER_MS, hostname)
+
+
+def look_at(sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None) -> Look:
+    """Ask `sources`, each as a poll does."""
+    hostname = host_name(hostname)
+    tables = {table.name: table for table in registry.tables()}
+    return Look(
+        timestamp_ms,
+        normalise(host.metadata(hostname, host.cpus())),
+        tuple(
+            _answer(tables[source.name], Poller((source,), Origin("", hostname), 1), timestamp_ms)
+            for source in sources
+        ),
+    )
+
+
+def _answer(table: Table, poller: Poller, timestamp_ms: int) -> Answer:
+    layout, poll = poller.poll(timestamp_ms)
+    return Answer(table, _figures(table, layout, poll), poller.left_out)
+
+
+def _figures(table: Table, layout: Layout, poll: Poll) -> tuple[Figure, ...]:
+    units = {table.key(metric): metric.unit for metric in table.metrics}
+    return tuple(
+        Figure(
+            safe_text(series.key),
+            series.data_type,
+            units.get(series.key, ""),
+            _labels(series),
+            value if sendable(value) else None,
+        )
+        for series, value in zip(layout.series, poll.values(), strict=True)
+    )
+
+
+def _labels(series: Series) -> tuple[Pair, ...]:
+    of_the_host = {label.key for label in host.LABELS}
+    return normalise(pair for pair in series.metadata if pair[0] not in of_the_host)
