@@ -9,7 +9,7 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.config import load
-from pattoo_mp.doctor import spool
+from pattoo_mp.doctor import spool as findings
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.spool import Room
 from pattoo_mp.model import INTEGER, Layout, Poll, Series
@@ -42,7 +42,7 @@ def settings(home: Path) -> Config:
 
 def limit(settings: Config, room: Room, poll_bytes: float) -> tuple[float, str]:
     """Days that are held, and what ends them."""
-    seconds, (name, _) = spool.held(settings, room, poll_bytes)
+    seconds, (name, _) = findings.held(settings, room, poll_bytes)
     return seconds / DAY_S, name
 
 
@@ -75,7 +75,7 @@ def test_a_day_is_well_and_less_than_an_hour_is_trouble(
 ) -> None:
     """With what to do about the limit that comes first."""
     room = Room(0, settings.spool_min_free_bytes + int(hours * 3600 * 10_000))
-    found = spool.outage_finding(settings, room, 10_000)
+    found = findings.outage_finding(settings, room, 10_000)
     assert found.state is state
     assert "without the server, 10 kB every 1 s; its disk ends it" in found.found
     if state is not State.WELL:
@@ -85,14 +85,14 @@ def test_a_day_is_well_and_less_than_an_hour_is_trouble(
 def test_on_a_small_disk_some_polls_are_kept_all_the_same(settings: Config) -> None:
     """Up to 4 MB of them, as there is room; and the setting that keeps it so small is named."""
     small = Room(0, 8_000_000)
-    seconds, (name, advice) = spool.held(settings, small, 1000)
+    seconds, (name, advice) = findings.held(settings, small, 1000)
     assert seconds == (4 << 20) / 1000
     assert name == "spool_min_free_bytes (64 MB) is more than is free, and ends it"
     assert advice.endswith(", or lower spool_min_free_bytes")
-    assert spool.held(settings, Room(3 << 20, 8_000_000), 1000)[0] == (1 << 20) / 1000
-    assert spool.held(settings, Room(0, 500_000), 1000)[0] == 500
-    assert spool.held(settings, Room(5 << 20, 8_000_000), 1000)[0] == 0
-    (disk,) = spool.room_findings(settings, small)
+    assert findings.held(settings, Room(3 << 20, 8_000_000), 1000)[0] == (1 << 20) / 1000
+    assert findings.held(settings, Room(0, 500_000), 1000)[0] == 500
+    assert findings.held(settings, Room(5 << 20, 8_000_000), 1000)[0] == 0
+    (disk,) = findings.room_findings(settings, small)
     assert disk.state is State.NOTE
     assert disk.found == (
         "8 MB free, 0 bytes used by the spool; spool_min_free_bytes (64 MB) is more than is free"
@@ -101,7 +101,7 @@ def test_on_a_small_disk_some_polls_are_kept_all_the_same(settings: Config) -> N
 
 def test_on_a_full_disk_polls_wait_in_memory_alone(settings: Config) -> None:
     """And no setting helps."""
-    found = spool.outage_finding(settings, Room(0, 0), 1000)
+    found = findings.outage_finding(settings, Room(0, 0), 1000)
     assert found.state is State.TROUBLE
     assert found.found == "none is survived: its disk is full, and polls wait in memory"
     assert found.advice == f"make room on the disk of {settings.cache_directory}"
@@ -126,17 +126,17 @@ def test_spools_put_aside_are_named(settings: Config) -> None:
     spool.parent.mkdir()
     for name in ("", "-wal", "-shm", ".lock", ".new", ".account", ".damaged-20260101T000000", ".1"):
         spool.with_name(spool.name + name).write_text("12345")
-    room = spool.room_on_disk(spool)
+    room = findings.room_on_disk(spool)
     assert room.aside == (f"{spool.name}.1", f"{spool.name}.damaged-20260101T000000")
     assert room.used_bytes == 10
-    (disk, aside) = spool.room_findings(settings, room)
+    (disk, aside) = findings.room_findings(settings, room)
     assert (disk.state, aside.state) == (State.WELL, State.NOTE)
     assert ", ".join(room.aside) in aside.found
 
 
 def test_before_the_first_start_there_is_only_the_disk(settings: Config) -> None:
     """Nothing is made to find that out."""
-    room = spool.room_on_disk(paths.spool_file(settings))
+    room = findings.room_on_disk(paths.spool_file(settings))
     assert (room.used_bytes, room.aside) == (0, ())
     assert room.free_bytes > 0
     assert not settings.cache_directory.exists()
@@ -151,4 +151,4 @@ def test_what_a_poll_takes_is_what_the_spool_grows_by(home: Path, series: int) -
     spool.append(list(enumerate(polls, 1)), {layout.identifier: layout.packed}, "c")
     spool.close()  # what is in the journal goes into the file
     size = (home / "spool.sqlite").stat().st_size / 3000
-    assert spool.bytes_a_poll(layout, polls[0]) == pytest.approx(size, rel=0.1)
+    assert findings.bytes_a_poll(layout, polls[0]) == pytest.approx(size, rel=0.1)

@@ -8,14 +8,14 @@ import os
 
 import pytest
 
-from pattoo_mp.log import line
+from pattoo_mp.log import line as formats
 from tests.log.records import line
 from tests.support.agent import ROOT
 
 
 def test_text_says_when_how_bad_who_and_what() -> None:
     """In one line, to the millisecond."""
-    written = line.text("control")(line("No room.", created=1_000_000_000.042))
+    written = formats.text("control")(line("No room.", created=1_000_000_000.042))
     assert written.endswith(f",042 WARNING [control {os.getpid()}] No room.\n")
 
 
@@ -29,7 +29,7 @@ def test_json_is_an_object_in_one_line_whatever_it_holds() -> None:
         within_s=60,
         last=1_000_000_000.0,
     )
-    written = line.json_lines("uploader")(told)
+    written = formats.json_lines("uploader")(told)
     assert written.count("\n") == 1
     assert json.loads(written) == {
         "time": "2001-09-09T01:46:40.042Z",
@@ -55,7 +55,7 @@ def test_json_is_an_object_in_one_line_whatever_it_holds() -> None:
 )  # fmt: skip
 def test_for_journald_each_line_has_its_priority_and_no_time(level: int, priority: int) -> None:
     """The lines of a traceback, too."""
-    written = line.journal("control")(line("No room.", level, traceback="x\ny"))
+    written = formats.journal("control")(line("No room.", level, traceback="x\ny"))
     who = f"[control {os.getpid()}]"
     assert written == f"<{priority}>{who} No room.\n<{priority}>x\n<{priority}>y\n"
 
@@ -65,8 +65,8 @@ def test_journald_is_known_by_its_descriptor_alone(monkeypatch: pytest.MonkeyPat
     reading, writing = os.pipe()
     found = os.fstat(writing)
     monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
-    assert line.is_journal(writing)
+    assert formats.is_journal(writing)
     monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino + 1}")
-    assert not line.is_journal(writing)
+    assert not formats.is_journal(writing)
     os.close(reading)
     os.close(writing)

@@ -64,7 +64,10 @@ class Appender:
 
     def end(self) -> int:
         """Wait for its end; return the last number that it reported."""
-        output, _ = self._process.communicate(timeout=30)
+        # As `wait_for_line` reads: `communicate` would pass over what that has in its buffer.
+        assert self._process.stdout is not None
+        output: str = self._process.stdout.read()
+        self._process.wait(timeout=30)
         whole = [line for line in output.splitlines(keepends=True) if line.endswith("\n")]
         return int(whole[-1]) if whole else 0
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.timelimit import succession as module
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
-from pattoo_mp.timelimit.deadline import succession as module
 from tests.support.succeeding import succession
 from tests.support.waiting import wait_for
 
