@@ -27,7 +27,7 @@ setup(
     license="GPL-3.0-or-later",
     python_requires=">=3.11",
     packages=find_packages(include=["pattoo_mp", "pattoo_mp.*"]),
-    package_data={"pattoo_mp": ["py.typed", "cli/*/schema.json", "control/*.schema.json"]},
+    package_data={"pattoo_mp": ["py.typed", "cli/*.schema.json", "control/*.schema.json"]},
     # The wheel puts the shipped configuration under <prefix>/share/pattoo_mp/conf.
     data_files=[
         ("share/pattoo_mp/conf", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("conf/*"))),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.cli.verbs import OPTIONS, VERBS
+from pattoo_mp.cli.main import OPTIONS, VERBS
 from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import broker, ledger
 from pattoo_mp.control.troubles import Code

@@ -6,13 +6,13 @@ import inspect
 import re
 from typing import TYPE_CHECKING
 
-from pattoo_mp.cli import statuses
-from pattoo_mp.cli.verbs import OPTIONS, VERBS
+from pattoo_mp.cli import output
+from pattoo_mp.cli.main import OPTIONS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pattoo_mp.cli.verbs import Option
+    from pattoo_mp.cli.main import Option
 
 #: A status and the comment above it.
 _STATUS = re.compile(r"((?:^#: .*\n)+)^\w+: Final = (\d+)$", re.MULTILINE)
@@ -30,7 +30,7 @@ def options() -> str:
 
 def exit_statuses() -> str:
     """Each exit status, in the words that stand above it in the code."""
-    found = _STATUS.findall(inspect.getsource(statuses))
+    found = _STATUS.findall(inspect.getsource(output))
     return _definitions((f"`{number}`", comment.replace("#:", "")) for comment, number in found)
 
 

@@ -47,6 +47,6 @@ def _open_what_is_closed() -> None:
 
 def _foreground(ready_fd: int | None) -> int:
     from pattoo_mp.cli.foreground import be_control  # noqa: PLC0415 - it is for the agent alone
-    from pattoo_mp.cli.outcome import outcome  # noqa: PLC0415
+    from pattoo_mp.cli.output import outcome  # noqa: PLC0415
 
     return outcome(lambda: be_control(ready_fd))

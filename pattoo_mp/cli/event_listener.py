@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from setproctitle import setproctitle
 
-from pattoo_mp.cli.statuses import DONE, FAILED
+from pattoo_mp.cli.output import DONE, FAILED
 from pattoo_mp.config import isolated
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.event_listener import HeartbeatListener, ticks

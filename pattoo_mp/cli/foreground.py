@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pattoo_mp import wiring
-from pattoo_mp.cli.statuses import DONE
+from pattoo_mp.cli.output import DONE
 from pattoo_mp.config import isolated
 from pattoo_mp.ipc.messages import READY
 from pattoo_mp.paths import config_directory

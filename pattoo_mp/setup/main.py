@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.statuses import BAD_USAGE, DONE, FAILED
+from pattoo_mp.cli.output import BAD_USAGE, DONE, FAILED
 from pattoo_mp.config import load
 from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
 from pattoo_mp.errors import ConfigError, PattooError, SetupError

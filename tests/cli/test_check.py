@@ -9,9 +9,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
-from pattoo_mp.cli.check.checked import Checked
-from pattoo_mp.cli.check.document import document
-from pattoo_mp.cli.check.text import lines
+from pattoo_mp.cli.check import Checked, document, lines
 from pattoo_mp.config import load
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading, find
@@ -20,7 +18,7 @@ from pattoo_mp.doctor.server import Asked
 
 GOLDEN = Path(__file__).parent / "golden" / "check.txt"
 VALIDATOR = Draft202012Validator(
-    json.loads((files("pattoo_mp.cli.check") / "schema.json").read_text())
+    json.loads((files("pattoo_mp.cli") / "check.schema.json").read_text())
 )
 ETC = Path("/etc/pattoo")
 SHOWN = {

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from pattoo_mp.cli.doctor.document import document
-from pattoo_mp.cli.doctor.text import lines, summary
+from pattoo_mp.cli.doctor import document, lines, summary
 from pattoo_mp.doctor.finding import Part, note, trouble, well
 
 GOLDEN = Path(__file__).parent / "golden" / "doctor.txt"
 VALIDATOR = Draft202012Validator(
-    json.loads((files("pattoo_mp.cli.doctor") / "schema.json").read_text())
+    json.loads((files("pattoo_mp.cli") / "doctor.schema.json").read_text())
 )
 PARTS = (
     Part("Agent", (well("process", "7, run by systemd's unit pattoo_agent.service"),)),

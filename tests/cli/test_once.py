@@ -12,9 +12,8 @@ from jsonschema import Draft202012Validator
 
 from pattoo_mp import __version__
 from pattoo_mp.cli import main
-from pattoo_mp.cli.once.document import SCHEMA as NUMBER
-from pattoo_mp.cli.once.document import document
-from pattoo_mp.cli.once.text import lines
+from pattoo_mp.cli.once import SCHEMA as NUMBER
+from pattoo_mp.cli.once import document, lines
 from pattoo_mp.collect import registry
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.polls import Answer, Figure, Look
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parent / "golden"
 TABLES = {table.name: table for table in registry.tables(ORIGINAL)}
-SCHEMA = json.loads((files("pattoo_mp.cli.once") / "schema.json").read_text())
+SCHEMA = json.loads((files("pattoo_mp.cli") / "once.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 MOUNT = (
     ("disk_partition_device", "/dev/mapper/vg0-root"),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     MakeAgent = Callable[..., Agent]
 
 VALIDATOR = Draft202012Validator(
-    json.loads((files("pattoo_mp.cli.doctor") / "schema.json").read_text())
+    json.loads((files("pattoo_mp.cli") / "doctor.schema.json").read_text())
 )
 
 

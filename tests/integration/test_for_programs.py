@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMAS = {
     "--status": files("pattoo_mp.control") / "status.schema.json",
-    "--check": files("pattoo_mp.cli.check") / "schema.json",
-    "--doctor": files("pattoo_mp.cli.doctor") / "schema.json",
+    "--check": files("pattoo_mp.cli") / "check.schema.json",
+    "--doctor": files("pattoo_mp.cli") / "doctor.schema.json",
 }
 
 

@@ -78,7 +78,7 @@ def test_the_wheel_holds_all_of_conf(installed: Path) -> None:
 def test_an_installed_agent_shows_the_host_as_its_own_schema_says(installed: Path) -> None:
     """`--once --json` and the schema that describes it come in one wheel; so do the translations."""
     agent = installed / "bin" / NAME
-    (schema,) = installed.glob("lib/python*/site-packages/pattoo_mp/cli/once/schema.json")
+    (schema,) = installed.glob("lib/python*/site-packages/pattoo_mp/cli/once.schema.json")
     validate(json.loads(run(agent, "--once", "--json")), json.loads(schema.read_text()))
     shipped = installed / "share" / "pattoo_mp" / "conf" / f"{NAME}.translations.csv"
     assert run(agent, "--translations") == shipped.read_text()
@@ -88,7 +88,7 @@ def test_an_installed_agent_checks_itself_and_its_host(agent: Agent, installed: 
     """--check and --doctor as their own schemas say, and the samples that ship beside it."""
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 300\n")  # a busy host can keep that
     for verb in ("check", "doctor"):
-        (schema,) = installed.glob(f"lib/python*/site-packages/pattoo_mp/cli/{verb}/schema.json")
+        (schema,) = installed.glob(f"lib/python*/site-packages/pattoo_mp/cli/{verb}.schema.json")
         done = agent.run(f"--{verb}", "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         validate(json.loads(done.stdout), json.loads(schema.read_text()))

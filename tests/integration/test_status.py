@@ -261,5 +261,5 @@ def test_who_asks_without_a_terminal_pays_for_no_layout(make_agent: MakeAgent) -
     agent = make_agent()
     agent.command = [sys.executable, "-X", "importtime", str(SHIM)]
     imported = agent.run("--status").stderr
-    assert "pattoo_mp.cli.status.plain" in imported
+    assert "pattoo_mp.cli.status" in imported
     assert "rich" not in imported

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp import paths
-from pattoo_mp.cli.status.ask import ask, exit_status
+from pattoo_mp.cli.status import ask, exit_status
 from pattoo_mp.control.run_directory import PidLock
 from pattoo_mp.control.status_socket import Door
 from pattoo_mp.errors import PattooError

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pattoo_mp.cli.status import plain
-from pattoo_mp.cli.status.advice import advice
+from pattoo_mp.cli.advice import advice
+from pattoo_mp.cli.status import line, report
 from pattoo_mp.control.status import silent, stopped
 from pattoo_mp.control.troubles import Code, Trouble, trouble
 from tests.support.schema import check
@@ -39,13 +39,13 @@ STATUSES = {
 @pytest.mark.parametrize("name", STATUSES)
 def test_a_report_is_as_it_was(name: str) -> None:
     """Line by line; a file that is to change is written anew by hand."""
-    assert f"{plain.report(STATUSES[name])}\n" == (GOLDEN / f"{name}.txt").read_text()
+    assert f"{report(STATUSES[name])}\n" == (GOLDEN / f"{name}.txt").read_text()
 
 
 @pytest.mark.parametrize("name", STATUSES)
 def test_a_line_is_as_it_was(name: str) -> None:
     """The status in one line, as `--watch` gives it to a pipe."""
-    assert f"{plain.line(STATUSES[name])}\n" == (GOLDEN / f"{name}.line.txt").read_text()
+    assert f"{line(STATUSES[name])}\n" == (GOLDEN / f"{name}.line.txt").read_text()
 
 
 @pytest.mark.parametrize("name", STATUSES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.cli.status.rows import rows
+from pattoo_mp.cli.status_rows import rows
 from tests.support.statuses import NOON_MS, server_gone, status, worker
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.cli.status import words
+from pattoo_mp.cli import words
 
 
 def test_nothing_is_younger_than_now() -> None:

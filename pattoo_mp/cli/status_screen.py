@@ -10,13 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pattoo_mp.cli.status.rows import heading, rows
+from pattoo_mp.cli.status_rows import heading, rows
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pattoo_mp.cli.status.rows import Row, Status
+    from pattoo_mp.cli.status_rows import Row, Status
 
 _BAR_WIDTH: Final = 40
 _LABEL_WIDTH: Final = 12

@@ -20,7 +20,7 @@ def counts(by_reason: dict[str, int], unit: str) -> str:
     return f"{total} ({', '.join(f'{count} {reason}' for reason, count in by_reason.items())})"
 
 
-def time(ms: int) -> str:
+def moment(ms: int) -> str:
     """A time (ms since the epoch) of the host's zone; 0 is never."""
     if not ms:
         return "never"

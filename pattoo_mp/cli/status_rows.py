@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.cli.status.advice import advice
-from pattoo_mp.cli.status.words import age, counts, rate, time
+from pattoo_mp.cli.advice import advice
+from pattoo_mp.cli.words import age, counts, moment, rate
 from pattoo_mp.control.troubles import is_own_fault
 from pattoo_mp.model import AHEAD_MS, PROGRAM
 from pattoo_mp.util import text
@@ -85,7 +85,7 @@ def _process(status: Status, before: Status | None, *place: str) -> str:
     else:
         cpu_s, since_ms = 0.0, status["now_ms"] - process["started_ms"]
     shown = (
-        f"process {process['pid']} since {time(process['started_ms'])}, "
+        f"process {process['pid']} since {moment(process['started_ms'])}, "
         f"{text.size(process['memory_bytes'])}"
     )
     if since_ms <= 0:
@@ -104,15 +104,15 @@ def _traffic(status: Status) -> Iterator[Row]:
     polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
     # A control process of an earlier release knows of one interval only.
     every = text.intervals(status.get("intervals_ms") or [status["interval_ms"]])
-    yield Row("Last poll", f"{time(polls['last_ms'])}, every {every}")
+    yield Row("Last poll", f"{moment(polls['last_ms'])}, every {every}")
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
     yield Row("Server", f"{posts['server'] or 'not known yet'}{instead}")
-    yield Row("Last post", time(posts["last_ms"]))
+    yield Row("Last post", moment(posts["last_ms"]))
     if polls["last_delivered_ms"]:
         delivered = polls["last_delivered_ms"]
         lag = "none" if delivered > now_ms + AHEAD_MS else age(now_ms, delivered)
-        yield Row("Lag", f"{lag}: the server has polls up to {time(delivered)}")
+        yield Row("Lag", f"{lag}: the server has polls up to {moment(delivered)}")
     else:
         yield Row("Lag", "the server has no poll yet")
     yield Row("Rates", _rates(status["recent"]))
@@ -163,16 +163,16 @@ def waiting(status: Status) -> str:
 
 
 def _gap(gap: dict[str, Any]) -> str:
-    between = f"between {time(gap['after_ms'])} and {time(gap['before_ms'])}"
+    between = f"between {moment(gap['after_ms'])} and {moment(gap['before_ms'])}"
     return f"{counted(gap['ticks'], 'tick')} {between}: {gap['reason']}"
 
 
 def _error(posts: dict[str, Any]) -> str:
     if not posts["last_error"]:
         return "none"
-    shown = f"{posts['last_error']} ({time(posts['last_error_ms'])}"
+    shown = f"{posts['last_error']} ({moment(posts['last_error_ms'])}"
     if posts["failing_since_ms"]:
-        return f"{shown}, failing since {time(posts['failing_since_ms'])})"
+        return f"{shown}, failing since {moment(posts['failing_since_ms'])})"
     return f"{shown}, well again since)"
 
 
@@ -189,7 +189,7 @@ def _remarks(status: Status) -> Iterator[Row]:
         )
     reload = status["reload"]
     for problem in reload["problems"]:
-        yield Row("Refused", f"{problem} (read {time(reload['at_ms'])})", bad=True)
+        yield Row("Refused", f"{problem} (read {moment(reload['at_ms'])})", bad=True)
     for name, worker in status["workers"].items():
         for what, why in worker["troubles"].items():
             yield Row(f"  {name}", f"{what}: {why}", bad=True)

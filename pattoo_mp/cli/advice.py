@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli.status.words import age, time
+from pattoo_mp.cli.words import age, moment
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.upload.advice import advice as advice_on
 from pattoo_mp.upload.fault import Fault
@@ -41,13 +41,13 @@ def _worker_gone(status: Status, trouble: Trouble) -> str:
 def _worker_dies(status: Status, trouble: Trouble) -> str:
     return (
         f"the {trouble['subject']} keeps dying, last by {_worker(status, trouble)['last_death']}. "
-        f"pattoo.log says why, from {time(int(trouble['since_ms']))} on"
+        f"pattoo.log says why, from {moment(int(trouble['since_ms']))} on"
     )
 
 
 def _no_polls(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["collector"]["pid"]
-    since = f"since {time(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
+    since = f"since {moment(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
     return (
         f"nothing was polled {since}. The collector hangs, or somebody stopped it: "
         f"ps -o stat,wchan -p {pid} says which; kill -CONT {pid}, or --restart"
@@ -65,7 +65,7 @@ def _spool_takes_nothing(status: Status, _: Trouble) -> str:
 def _nothing_kept(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["uploader"]["pid"]
     return (
-        f"polls wait in memory since {time(int(trouble['since_ms']))} "
+        f"polls wait in memory since {moment(int(trouble['since_ms']))} "
         f"({status['polls']['in_channel']} now), and the uploader says nothing. It hangs, or somebody "
         f"stopped it: ps -o stat,wchan -p {pid} says which; kill -CONT {pid}, or wait: it is replaced "
         "in a minute"
@@ -115,7 +115,7 @@ def _dropping(status: Status, _: Trouble) -> str:
     if recent["dropped"]:
         dropped = f"{counted(recent['dropped'], 'poll')} dropped in the last {text.duration(recent['seconds'])}"
     else:
-        dropped = f"polls were dropped at {time(status['polls']['last_dropped_ms'])}"
+        dropped = f"polls were dropped at {moment(status['polls']['last_dropped_ms'])}"
     return (
         f"{dropped}. See the reasons at Dropped: bring the server back, make room on the disk, or "
         "raise spool_max_bytes and spool_max_age"
