@@ -172,10 +172,13 @@ def _arbiter(
         config = live.config
         adopt("uploader", config)
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
-        from pattoo_mp.upload.first_words import Progress, tell_account  # noqa: PLC0415
-        from pattoo_mp.upload.legacy import LegacyPosts  # noqa: PLC0415
-        from pattoo_mp.upload.plain import import_requests  # noqa: PLC0415
-        from pattoo_mp.upload.spool_limits import spool_limits  # noqa: PLC0415
+        from pattoo_mp.upload.lean_requests import import_requests  # noqa: PLC0415
+        from pattoo_mp.upload.pattoo.legacy import LegacyPosts  # noqa: PLC0415
+        from pattoo_mp.upload.report import (  # noqa: PLC0415
+            Progress,
+            spool_limits,
+            tell_account,
+        )
 
         known = _known(ledger.account, channel_name)
         progress = Progress(link)
@@ -187,7 +190,9 @@ def _arbiter(
         progress.holds_polls = True
         tell_account(link, spool, channel_name)
         import_requests(needs_tls=config.needs_tls)
+        from pattoo_mp.upload.pattoo.servers import servers  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
+        from pattoo_mp.wire.encode import encode  # noqa: PLC0415
 
         legacy = LegacyPosts(config.cache_directory, origin.agent_id)
         Uploader(
@@ -196,6 +201,8 @@ def _arbiter(
             spool,
             channel_name,
             origin.agent_id,
+            servers=partial(servers, agent_id=origin.agent_id),
+            encode=encode,
             legacy=legacy,
             adopt=partial(adopt, "uploader"),
         ).run()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.words import age, moment
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.upload.advice import advice as advice_on
 from pattoo_mp.upload.fault import Fault
+from pattoo_mp.upload.fault import advice as advice_on
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted
 

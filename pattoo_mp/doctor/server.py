@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.config.values import API, place
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit.deadline import TimeLimited
-from pattoo_mp.upload.advice import advice
-from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.transport import StatusPage, Transport
+from pattoo_mp.upload.fault import Fault, advice
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pattoo_mp.config.values import Config
+    from pattoo_mp.upload.pattoo.answer import StatusPage
 
 #: A person waits for this. A server that is slower than this is in trouble, and so is a resolver.
 _EXCHANGE_S: Final = 10.0
@@ -51,7 +51,7 @@ def ask_each(
     """
 
     def look(url: str) -> Asked:
-        transport = Transport(url, config.trust, config.proxy, exchange_s)
+        transport = PattooTransport(url, config.trust, config.proxy, exchange_s)
         begun = time.monotonic()
         page = transport.ask_status()
         took_s = time.monotonic() - begun

@@ -15,7 +15,7 @@ from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.errors import KeyringError
 from pattoo_mp.spool.limits import ALWAYS_BYTES
 from pattoo_mp.spool.tables import Tables
-from pattoo_mp.upload.encrypted.known import FILE, KnownServers
+from pattoo_mp.upload.pattoo.encrypted.known import FILE, KnownServers
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:

@@ -1,20 +1,24 @@
-"""What a server's answer to a post means: pure.
+"""What an HTTP answer means, whatever kind of server was asked: pure.
 
-The server that answers may be pattoo, a proxy before it, or something else entirely.
+The server itself may have answered, a proxy before it, or something else entirely.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.http_date import http_date
-from pattoo_mp.upload.retry_after import retry_after_s
 
-#: pattoo answers `OK`; what is longer than this is somebody else's page.
+#: Whoever asks for more is believed so far: a wrong header must not silence an agent for days.
+LONGEST_S: Final = 600.0
+
+_SECONDS: Final = re.compile(r"[0-9]+")
+#: Servers answer a post with a line; a longer answer is a web page of something else.
 ANSWER_BYTES: Final = 4096
 
 _QUOTED: Final = 80
@@ -35,8 +39,6 @@ _NOT_AS_WANTED: Final = {
     ),
     b"plain http": "the server speaks TLS there: the URL in servers has to begin with https",
 }
-_TAKEN: Final = b"OK"
-_OPERATIONAL: Final = b"agent api is operational"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +70,6 @@ class FailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class StatusPage:
-    """What became of the question for the status page: `error` is empty if the server is well.
-
-    `fault` says of what kind an error is, `status` what was answered, 0 if nothing was. `date` is the
-    server's time, if it said one.
-    """
-
-    error: str
-    fault: Fault = Fault.UNREACHABLE
-    status: int = 0
-    date: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What a server said, or as much of it as was read. `date` and `location` are as in its head.
 
@@ -96,34 +84,15 @@ class Answer:
     is_quotable: bool = True
     location: str | None = None
 
-    @property
-    def outcome(self) -> Outcome:
-        """What this means as the answer to a post."""
-        # A captive portal, too, answers 200.
-        is_whole = len(self.body) <= ANSWER_BYTES
-        if self.status == 200 and is_whole and self.body.strip() == _TAKEN:
-            return Outcome()
-        return self.refusal("OK from pattoo")
-
     def refusal(self, expected: str) -> Outcome:
         """What this means where `expected` was, and did not come."""
         wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
-        is_busy = self._fault is Fault.BUSY
-        error, wait_s = self._other_than(expected), wait_s if is_busy else 0.0
-        return Outcome(error, self._fault, wait_s, reached=True)
+        is_busy = self.fault is Fault.BUSY
+        error, wait_s = self.other_than(expected), wait_s if is_busy else 0.0
+        return Outcome(error, self.fault, wait_s, reached=True)
 
-    @property
-    def is_operational(self) -> bool:
-        """Whether this is the status page of a pattoo server that is well."""
-        return self.status == 200 and _OPERATIONAL in self.body.lower()
-
-    @property
-    def status_page(self) -> StatusPage:
-        """What this means as the answer to a question for that page."""
-        error = "" if self.is_operational else self._other_than("the status page of pattoo")
-        return StatusPage(error, self._fault, self.status, http_date(self.date))
-
-    def _other_than(self, expected: str) -> str:
+    def other_than(self, expected: str) -> str:
+        """What came where `expected` was, in one line, made printable."""
         if self._denied:
             return f"status {self.status} {_phrase(self.status)}: {self._denied}"
         if len(self.body) > ANSWER_BYTES:
@@ -144,7 +113,8 @@ class Answer:
         return f" to {self.location[:_QUOTED]!a}"
 
     @property
-    def _fault(self) -> Fault:
+    def fault(self) -> Fault:
+        """The kind of failure that this answer is, if it is one."""
         return Fault.DENIED if self._denied else _fault(self.status)
 
     @property
@@ -180,3 +150,29 @@ def _fault(status: int) -> Fault:
         case 408 | 504:  # to a proxy we were late, or the server behind it was
             return Fault.LATE
     return Fault.NOT_PATTOO if status < 500 else Fault.UNREACHABLE
+
+
+def http_date(text: str | None) -> datetime | None:
+    """The time in a header (RFC 9110, section 5.6.7), in UTC; None where it holds none."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def retry_after_s(header: str | None, now: datetime) -> float:
+    """Seconds to wait from `now` by the header `Retry-After` (RFC 9110, section 10.2.3).
+
+    At most `LONGEST_S`; 0 where the header says nothing usable.
+    """
+    text = (header or "").strip()
+    asked = float(text) if _SECONDS.fullmatch(text) else _until(text, now)
+    return min(LONGEST_S, max(0.0, asked))
+
+
+def _until(text: str, now: datetime) -> float:
+    moment = http_date(text)
+    return 0.0 if moment is None else (moment - now).total_seconds()

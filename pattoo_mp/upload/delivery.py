@@ -16,20 +16,17 @@ a poll is set aside the server has to take an empty post.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.post import empty_post
+from pattoo_mp.upload.post import Attempt
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pattoo_mp.upload.answer import Outcome
-    from pattoo_mp.upload.backoff import Backoff
-    from pattoo_mp.upload.carrier import Carrier
+    from pattoo_mp.upload.pacing import Backoff
     from pattoo_mp.upload.post import Post, Source
 
 _LOG = logging.getLogger(__name__)
@@ -40,30 +37,24 @@ _LOOK: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What came of an attempt: `error` and `trouble` are empty if it was not in vain.
-
-    The one is what the server is at fault for, or the way to it, of the kind `fault`; the other what
-    this host is.
-    `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold,
-    which had taken `polled_in_s` to poll.
-    After a failure the next attempt comes after `wait_s` at the least.
-    """
-
-    error: str = ""
-    polls: int = 0
-    bytes_sent: int = 0
-    more: bool = False
-    polled_in_s: float = inf
-    wait_s: float = 0.0
-    trouble: str = ""
-    fault: Fault = Fault.UNREACHABLE
+class Transport(Protocol):
+    """Posts to one server, one post at a time."""
 
     @property
-    def in_vain(self) -> bool:
-        """Whether nothing was delivered."""
-        return bool(self.error or self.trouble)
+    def url(self) -> str:
+        """Where posts go, for a person."""
+
+    def post(self, agent_id: str, body: bytes) -> Outcome:
+        """Post `body`. Never raises for what a network or a server does; the outcome says it."""
+
+    def is_well(self) -> bool:
+        """Whether the server says that it is well."""
+
+    def takes_posts(self, agent_id: str, envelope_ms: int) -> bool:
+        """Whether the server takes a post that cannot be bad; `envelope_ms` is its time."""
+
+    def close(self) -> None:
+        """Cut off the exchange that goes on, and refuse all later ones. For any thread."""
 
 
 class Delivery:
@@ -72,7 +63,7 @@ class Delivery:
     def __init__(
         self,
         sources: Sequence[Source],
-        transport: Carrier,
+        transport: Transport,
         envelope_ms: Callable[[], int],
         backoff: Backoff,
     ) -> None:
@@ -150,8 +141,7 @@ class Delivery:
 
     def _condemn(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         """Set a poll aside, unless the server takes nothing at all."""
-        empty = empty_post(post.agent_id, self._envelope_ms())
-        if not self._transport.post(post.agent_id, empty).delivered:
+        if not self._transport.takes_posts(post.agent_id, self._envelope_ms()):
             source.window.acquit()
             error = f"{outcome.error}; it takes no empty post either"
             return Attempt(error, wait_s=self._backoff.failed(), fault=outcome.fault)

@@ -11,22 +11,18 @@ from pattoo_mp import log
 from pattoo_mp.ipc.messages import UploadState
 from pattoo_mp.model import now_ms
 from pattoo_mp.spool.store import StorageError
-from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
-from pattoo_mp.upload.legacy_source import LegacySource
-from pattoo_mp.upload.outbox import Outbox
-from pattoo_mp.upload.pace import Pace
-from pattoo_mp.upload.spooled import SpooledPosts
+from pattoo_mp.upload.pacing import Backoff, Pace
+from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pattoo_mp.spool.store import Spool
-    from pattoo_mp.upload.delivery import Attempt
-    from pattoo_mp.upload.legacy import LegacyPosts
-    from pattoo_mp.upload.post import Source
-    from pattoo_mp.upload.servers import Servers
+    from pattoo_mp.upload.failover import Servers
+    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
+    from pattoo_mp.upload.post import Attempt, Encode, Source
 
 _LOG = logging.getLogger(__name__)
 _FOR_EVER: Final = float("inf")
@@ -46,6 +42,7 @@ class Drain:
         report: Callable[[UploadState], None],
         complain: Callable[[str], object] = lambda _: None,
         *,
+        encode: Encode,
         legacy: LegacyPosts | None = None,
         backoff: Backoff | None = None,
         pace: Pace | None = None,
@@ -55,6 +52,7 @@ class Drain:
         self._report = report
         self._complain = complain
         self._outbox = Outbox(spool)
+        self._encode = encode
         self._legacy = legacy
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
@@ -130,9 +128,9 @@ class Drain:
 
     def _begin(self) -> None:
         """Begin with a server of which nothing is known yet."""
-        sources: list[Source] = [SpooledPosts(self._outbox, self._envelope_ms)]
+        sources: list[Source] = [SpooledPosts(self._outbox, self._envelope_ms, self._encode)]
         if self._legacy is not None:
-            sources.insert(0, LegacySource(self._legacy, self._envelope_ms))
+            sources.insert(0, self._legacy.source(self._envelope_ms))
         self._backoff.succeeded()
         self._delivery = Delivery(sources, self._servers.current, self._envelope_ms, self._backoff)
 

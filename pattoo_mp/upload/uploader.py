@@ -17,28 +17,32 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import log
 from pattoo_mp.config.values import Config
 from pattoo_mp.ipc.link import LinkClosedError
-from pattoo_mp.ipc.messages import Kind
+from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll, now_ms
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import SPEAKS_TLS
-from pattoo_mp.upload.first_words import account_of
-from pattoo_mp.upload.pace import Pace, offset_s
-from pattoo_mp.upload.rest import rest_s
-from pattoo_mp.upload.servers import servers
-from pattoo_mp.upload.spool_limits import spool_limits
+from pattoo_mp.upload.pacing import Pace, offset_s
+from pattoo_mp.upload.report import account_of, spool_limits
 from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from _typeshed import FileDescriptorLike
 
     from pattoo_mp.ipc.link import Link, Message
-    from pattoo_mp.ipc.messages import UploadState
-    from pattoo_mp.upload.legacy import LegacyPosts
+    from pattoo_mp.spool.store import Spool
+    from pattoo_mp.upload.failover import Servers
+    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
+    from pattoo_mp.upload.post import Encode
 
 _LOG = logging.getLogger(__name__)
+
+#: Half of what a socket takes before its other side has to wait (`net.core.wmem_default`).
+_UNREAD_BYTES: Final = 100_000
+#: What a message costs the kernel beside a poll's values.
+_OVERHEAD_BYTES: Final = 1_000
 
 #: How long to leave a disk alone that did not take a commit.
 _RETRY_S: Final = 1.0
@@ -69,6 +73,8 @@ class Uploader:
         channel: str,
         agent_id: str,
         *,
+        servers: Callable[[Config], Servers],
+        encode: Encode,
         legacy: LegacyPosts | None = None,
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
@@ -80,11 +86,13 @@ class Uploader:
         self._channel = channel
         self._agent_id = agent_id
         self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.CHORES)
+        self._servers = servers
         self._drain = Drain(
             spool,
-            servers(config, agent_id),
+            servers(config),
             self._report,
             partial(self._note, "posts"),
+            encode=encode,
             legacy=legacy,
             pace=Pace(offset_s(agent_id, config.jitter_s), config.spacing_s),
         )
@@ -191,7 +199,7 @@ class Uploader:
         self._drain.change(
             offset_s(self._agent_id, config.jitter_s),
             config.spacing_s,
-            servers(config, self._agent_id) if moved else None,
+            self._servers(config) if moved else None,
         )
         self._config = config
         self._adopt(config)
@@ -271,3 +279,15 @@ def _way(config: Config) -> tuple[object, ...]:
     """All that the way to the servers goes by."""
     which = config.server_urls, config.failover_after
     return which, config.trust, config.proxy, config.encrypted
+
+
+def rest_s(kept: Sequence[Poll], commit_s: float) -> float:
+    """Seconds to rest after a commit of what came since the one before, `commit_s` earlier.
+
+    0 where polls come no faster than commits; less than `commit_s` where so many come that
+    the link would fill up.
+    """
+    if len(kept) < 2:
+        return 0.0
+    size = sum(len(poll.packed) + _OVERHEAD_BYTES for poll in kept)
+    return commit_s * min(1.0, _UNREAD_BYTES / size)

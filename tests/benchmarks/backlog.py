@@ -12,8 +12,8 @@ from pattoo_mp import identity
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload.outbox import Outbox
-from pattoo_mp.upload.spooled import SpooledPosts
+from pattoo_mp.upload.spooled import Outbox, SpooledPosts
+from pattoo_mp.wire.encode import encode
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
 from tests.support.sources import BY_DEFAULT
@@ -83,7 +83,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
 def _drain(path: Path, datapoints: int) -> float:
     """Datapoints a second of processor time: read from the spool, encoded, and acknowledged."""
     spool = Spool(path)
-    posts = SpooledPosts(Outbox(spool), lambda: 1)
+    posts = SpooledPosts(Outbox(spool), lambda: 1, encode)
     done, began = 0, time.process_time()
     left = max(spool.waiting // 2, spool.waiting - _DRAINED)
     while spool.waiting > left:

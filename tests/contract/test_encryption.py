@@ -8,8 +8,8 @@ import pytest
 from pattoo_shared import encrypt
 
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.upload.encrypted.transport import EncryptedTransport
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.upload.pattoo.encrypted.session import EncryptedTransport
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.decrypting import end_gpg_agent
 from tests.support.keyrings import AGENT_ID
 from tests.support.ports import at
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.upload.encrypted.keyring import Keyring
+    from pattoo_mp.upload.pattoo.encrypted.keyring import Keyring
     from tests.support.decrypting import DecryptingServer
     from tests.support.keyrings import Keyrings
 
@@ -69,5 +69,5 @@ def test_a_server_that_has_our_key_from_the_original_is_posted_to(
 ) -> None:
     """It is the same key, and given twice it is still one."""
     decrypting.gpg.import_keys(original.pexport())
-    transport = EncryptedTransport(Transport(at(decrypting.port)), ours)
+    transport = EncryptedTransport(PattooTransport(at(decrypting.port)), ours)
     assert transport.post(AGENT_ID, b"{}").delivered

@@ -10,7 +10,7 @@ from pattoo_mp import paths
 from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.finding import Finding, State
 from pattoo_mp.doctor.spool import key_findings
-from pattoo_mp.upload.encrypted.known import FILE
+from pattoo_mp.upload.pattoo.encrypted.known import FILE
 from tests.support.configs import config_in
 
 if TYPE_CHECKING:

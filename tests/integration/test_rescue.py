@@ -14,7 +14,7 @@ import pytest
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload.first_words import Progress
+from pattoo_mp.upload.report import Progress
 from tests.control.test_arbiter import INTERVAL_MS, Control, keeping, polled, polling
 from tests.spool.polls import LAYOUT, LAYOUTS
 from tests.support.unprivileged import NOBODY

@@ -13,7 +13,7 @@ import pytest
 
 from pattoo_mp.config.values import Trust
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.agent import ROOT
 from tests.support.ports import free_port
 from tests.support.tls import Authority
@@ -101,15 +101,15 @@ def test_agents_with_certificate_and_token_get_through(
     url = f"https://127.0.0.1:{proxy}/monitoring"
     known = (authority.file, *authority.client())
 
-    assert Transport(url, Trust(*known, token)).post(AGENT_ID, b"{}").delivered
-    assert Transport(url, Trust(*known, token)).is_well()
+    assert PattooTransport(url, Trust(*known, token)).post(AGENT_ID, b"{}").delivered
+    assert PattooTransport(url, Trust(*known, token)).is_well()
     assert [post.agent_id for post in server.posts] == [AGENT_ID]
     for trust, words in (
         (Trust(*known, wrong), "status 401 Unauthorized: .*credentials_file"),
         (Trust(*known), "status 401 Unauthorized: .*credentials_file"),
         (Trust(authority.file, credentials_file=token), "tls_certificate_file"),
     ):
-        outcome = Transport(url, trust).post(AGENT_ID, b"{}")
+        outcome = PattooTransport(url, trust).post(AGENT_ID, b"{}")
         assert outcome.fault is Fault.DENIED
         assert re.search(words, outcome.error), outcome.error
     assert server.attempts == 1

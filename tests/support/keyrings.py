@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from pattoo_mp.upload.encrypted.gpg import Gpg
-from pattoo_mp.upload.encrypted.keyring import Keyring
+from pattoo_mp.upload.pattoo.encrypted.gpg import Gpg
+from pattoo_mp.upload.pattoo.encrypted.keyring import Keyring
 from tests.support.decrypting import make_key
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.drain import Drain
-from pattoo_mp.upload.pace import Pace
-from pattoo_mp.upload.servers import Server, Servers
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.upload.failover import Server, Servers
+from pattoo_mp.upload.pacing import Backoff, Pace
+from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.wire.encode import encode
 from tests.support.ports import at
 from tests.support.waiting import wait_for
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from pattoo_mp.ipc.messages import UploadState
     from pattoo_mp.spool.store import SpoolState
-    from pattoo_mp.upload.carrier import Carrier
-    from pattoo_mp.upload.legacy import LegacyPosts
+    from pattoo_mp.upload.delivery import Transport
+    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
     from tests.support.server import PattooServer
 
     Begin = Callable[..., "Posting"]
@@ -45,9 +45,9 @@ def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
         posting.end()
 
 
-def only(carrier: Carrier) -> Servers:
+def only(transport: Transport) -> Servers:
     """The servers of who has one."""
-    return Servers([Server(carrier, carrier)])
+    return Servers([Server(transport, transport)])
 
 
 class Told:
@@ -83,8 +83,9 @@ class Posting(Told):
         self.drawn: list[float] = []
         self.drain = Drain(
             self.spool,
-            only(Transport(at(server.port), exchange_s=exchange_s)),
+            only(PattooTransport(at(server.port), exchange_s=exchange_s)),
             self.note,
+            encode=encode,
             legacy=legacy,
             backoff=Backoff(self._draw),
             pace=Pace(spacing_s=_MOMENT_S, least_s=_MOMENT_S),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.upload.backoff import Backoff
+from pattoo_mp.upload.pacing import Backoff
 
 
 def longest(_low: float, high: float) -> float:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
 from pattoo_mp.spool.store import Spooled
-from pattoo_mp.upload.batch import first_post
+from pattoo_mp.upload.post import first_post
 
 AGENT = Origin("a" * 64, "host")
 

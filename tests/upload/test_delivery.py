@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import Layout
-from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.legacy import LegacyPosts
-from pattoo_mp.upload.legacy_source import LegacySource
-from pattoo_mp.upload.outbox import Outbox
-from pattoo_mp.upload.spooled import SpooledPosts
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.upload.pacing import Backoff
+from pattoo_mp.upload.pattoo.legacy import LegacyPosts, LegacySource
+from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.upload.spooled import Outbox, SpooledPosts
+from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
 from tests.support.ports import at, dropping_port
 from tests.support.waiting import wait_for
@@ -73,9 +72,9 @@ def test_an_attempt_tells_whether_more_is_waiting(
     posting.spool.append(polls, {**LAYOUTS, OTHER_HOST.identifier: OTHER_HOST.packed}, "c")
     sources: list[Source] = [
         LegacySource(LegacyPosts(home, originals.AGENT_ID), lambda: 1),
-        SpooledPosts(Outbox(posting.spool), lambda: 1),
+        SpooledPosts(Outbox(posting.spool), lambda: 1, encode),
     ]
-    delivery = Delivery(sources, Transport(at(moody.port)), lambda: 1, Backoff())
+    delivery = Delivery(sources, PattooTransport(at(moody.port)), lambda: 1, Backoff())
     found = [attempt.more for attempt in iter(delivery.attempt, None)]
     assert found == [True] * (old_posts + 1) + [False]
 
@@ -292,10 +291,12 @@ def test_a_server_that_was_late_for_long_gets_a_backlog_at_once(
 def test_a_server_that_is_not_reached_in_time_makes_no_post_smaller(posting: Posting) -> None:
     """No byte of it went out, so its size is not what was wrong."""
     fill(posting.spool, 1, 100)
-    source = SpooledPosts(Outbox(posting.spool), lambda: 1)
+    source = SpooledPosts(Outbox(posting.spool), lambda: 1, encode)
     before = source.window.polls
     with dropping_port() as port:
-        delivery = Delivery([source], Transport(at(port), exchange_s=SHORT_S), lambda: 1, Backoff())
+        delivery = Delivery(
+            [source], PattooTransport(at(port), exchange_s=SHORT_S), lambda: 1, Backoff()
+        )
         attempt = delivery.attempt()
     assert attempt is not None
     assert attempt.fault is Fault.LATE

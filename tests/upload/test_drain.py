@@ -16,10 +16,11 @@ import pytest
 
 from pattoo_mp.model import Layout, Origin, Poll
 from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.answer import Outcome
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.pace import Pace
-from pattoo_mp.upload.transport import Outcome, Transport
+from pattoo_mp.upload.pacing import Pace
+from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.small import files_of_at_most
 from tests.support.waiting import wait_for
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.upload.delivery import Attempt
-    from pattoo_mp.upload.servers import Servers
+    from pattoo_mp.upload.failover import Servers
+    from pattoo_mp.upload.pattoo.transport import PattooTransport
+    from pattoo_mp.upload.post import Attempt
 
 
 TAKEN = Outcome()
@@ -80,7 +82,7 @@ def _timestamps(content: dict[str, Any]) -> list[int]:
 
 def alone(transport: FakeTransport) -> Servers:
     """The servers of who has this one. Only its `post`, `close` and `url` are used."""
-    return only(cast("Transport", transport))
+    return only(cast("PattooTransport", transport))
 
 
 class Noting(Pace):
@@ -113,6 +115,7 @@ class Rig(Told):
             alone(self.transport),
             self.note,
             self.complaints.append,
+            encode=encode,
             pace=self.pace,
         )
         self._thread = threading.Thread(target=self.drain.run, daemon=True)

@@ -6,7 +6,7 @@ import pytest
 
 from pattoo_mp.ipc.link import Link, LinkClosedError
 from pattoo_mp.ipc.messages import Kind
-from pattoo_mp.upload.first_words import Progress
+from pattoo_mp.upload.report import Progress
 
 
 def test_progress_says_that_nothing_is_kept_yet() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pattoo_shared import converter
 
-from pattoo_mp.upload.legacy import LARGEST_BYTES, LegacyPosts
+from pattoo_mp.upload.pattoo.legacy import LARGEST_BYTES, LegacyPosts
 from tests.spool.polls import fill
 from tests.support.waiting import wait_for
 from tests.upload import originals

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pattoo_mp.errors import WireError
-from pattoo_mp.upload.legacy_post import with_envelope
+from pattoo_mp.upload.pattoo.legacy import with_envelope
 from tests.upload.originals import AGENT_ID, GOLDEN, post
 
 ENVELOPE_MS = 1_900_000_000_123

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload import outbox as module
-from pattoo_mp.upload.outbox import Outbox
+from pattoo_mp.upload import spooled as module
+from pattoo_mp.upload.spooled import Outbox
 from tests.spool.polls import LAYOUTS, fill, poll, times
 from tests.support.small import files_of_at_most
 

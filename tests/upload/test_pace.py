@@ -7,8 +7,8 @@ import statistics
 import pytest
 
 from pattoo_mp.config.values import commit_s, spacing_s
-from pattoo_mp.upload.delivery import Attempt
-from pattoo_mp.upload.pace import Pace, offset_s
+from pattoo_mp.upload.pacing import Pace, offset_s
+from pattoo_mp.upload.post import Attempt
 
 
 def test_offsets_are_spread_evenly_and_stay_the_same() -> None:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 POST = """
 import sys
-from pattoo_mp.upload.plain import import_requests
+from pattoo_mp.upload.lean_requests import import_requests
 import_requests({})
-from pattoo_mp.upload.transport import Transport
-assert Transport("http://127.0.0.1:PORT").post("a5" * 32, b"{}").delivered
+from pattoo_mp.upload.pattoo.transport import PattooTransport
+assert PattooTransport("http://127.0.0.1:PORT").post("a5" * 32, b"{}").delivered
 """
 
 
@@ -57,7 +57,7 @@ def test_what_was_left_out_can_be_imported_afterwards(server: PattooServer) -> N
 def test_a_proxy_that_is_spoken_to_with_tls_gets_it(name: str) -> None:
     """The environment may name one; then encryption is there."""
     program = (
-        "import sys; from pattoo_mp.upload.plain import import_requests; import_requests(); "
+        "import sys; from pattoo_mp.upload.lean_requests import import_requests; import_requests(); "
         "import requests; print('ssl' in sys.modules)"
     )
     assert run(program, **{name: "https://proxy.example:3128"}) == "True"

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.upload.preference import Preference
+from pattoo_mp.upload.failover import Preference
 
 AFTER_S = 300.0
 

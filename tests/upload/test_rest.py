@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.upload.rest import rest_s
+from pattoo_mp.upload.uploader import rest_s
 from tests.spool.polls import poll
 
 

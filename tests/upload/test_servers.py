@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload.backoff import Backoff
 from pattoo_mp.upload.drain import Drain
-from pattoo_mp.upload.pace import Pace
-from pattoo_mp.upload.servers import Server, Servers
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.upload.failover import Server, Servers
+from pattoo_mp.upload.pacing import Backoff, Pace
+from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, fill
 from tests.support.ports import at
 from tests.support.server import PattooServer, answering
@@ -46,7 +46,10 @@ class Rig(Told):
         super().__init__(Spool(home / "spool.sqlite"))
         self.clock = Clock()
         self._servers = Servers(
-            [Server(Transport(at(server.port)), Transport(at(server.port))) for server in servers],
+            [
+                Server(PattooTransport(at(server.port)), PattooTransport(at(server.port)))
+                for server in servers
+            ],
             AGENT_ID,
             AFTER_S,
             self.clock,
@@ -55,6 +58,7 @@ class Rig(Told):
             self.spool,
             self._servers,
             self.note,
+            encode=encode,
             backoff=Backoff(lambda _, __: MOMENT_S),
             pace=Pace(spacing_s=MOMENT_S, least_s=MOMENT_S),
         )

@@ -12,7 +12,7 @@ import pytest
 from pattoo_mp.config.secrets import basic
 from pattoo_mp.config.values import Trust
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.transport import Outcome, Transport
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.ports import at, free_port
 from tests.support.proxy import ForwardProxy
 from tests.support.server import PattooServer, answering
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pattoo_mp.upload.answer import Outcome
     from tests.support.server import Handler
 
     MakeProxy = Callable[..., ForwardProxy]
@@ -91,7 +92,7 @@ def url_of(server: PattooServer) -> str:
 
 def post(server: str, trust: Trust, proxy: str | None = None) -> Outcome:
     """Post once."""
-    return Transport(server, trust, proxy).post(AGENT_ID, BODY)
+    return PattooTransport(server, trust, proxy).post(AGENT_ID, BODY)
 
 
 def wanting(*headers: str) -> Callable[[Handler], bool]:
@@ -130,7 +131,7 @@ def test_another_token_counts_from_the_next_post_on(
     """It is renewed in its place, and nothing is restarted."""
     secure.behaviour = wanting("Bearer second")
     path = secret_in(tmp_path / "secret", "first")
-    transport = Transport(url_of(secure), Trust(authority.file, credentials_file=path))
+    transport = PattooTransport(url_of(secure), Trust(authority.file, credentials_file=path))
     assert transport.post(AGENT_ID, BODY).fault is Fault.DENIED
     secret_in(tmp_path / "new", "second").replace(path)
     assert transport.post(AGENT_ID, BODY).delivered
@@ -318,7 +319,7 @@ def test_an_exchange_by_a_proxy_that_hangs_is_bounded_in_time(
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         proxy = at(deaf.getsockname()[1])
         for url in (at(server.port), url_of(secure)):
-            transport = Transport(url, Trust(authority.file), proxy, exchange_s=0.3)
+            transport = PattooTransport(url, Trust(authority.file), proxy, exchange_s=0.3)
             outcome = transport.post(AGENT_ID, BODY)
             assert outcome.error == "no whole answer within 0.3 s"
             assert outcome.fault is Fault.LATE

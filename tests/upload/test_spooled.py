@@ -8,8 +8,8 @@ import pytest
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
 from pattoo_mp.spool.store import Spool
-from pattoo_mp.upload.outbox import Outbox
-from pattoo_mp.upload.spooled import SpooledPosts
+from pattoo_mp.upload.spooled import Outbox, SpooledPosts
+from pattoo_mp.wire.encode import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def fill(spool: Spool, polls: int, series: int, interval_ms: int) -> None:
 def deliver(spool: Spool) -> tuple[list[int], list[int], list[float]]:
     """Post by post, how many polls were read, how many it holds, and in how long they were polled."""
     outbox = Counting(spool)
-    posts = SpooledPosts(outbox, lambda: 1)
+    posts = SpooledPosts(outbox, lambda: 1, encode)
     held, times = [], []
     while posts.waiting:
         post = posts.oldest()

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.values import Trust
+from pattoo_mp.upload.answer import Outcome
 from pattoo_mp.upload.exchange import GuardedAdapter
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.transport import Outcome, Transport
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.server import PattooServer
 from tests.support.tls import Authority
 
@@ -57,9 +58,9 @@ def serve() -> Iterator[Serve]:
         server.close()
 
 
-def transport_to(server: PattooServer, trust: Trust, host: str = "127.0.0.1") -> Transport:
+def transport_to(server: PattooServer, trust: Trust, host: str = "127.0.0.1") -> PattooTransport:
     """A transport that speaks TLS."""
-    return Transport(f"https://{host}:{server.port}", trust)
+    return PattooTransport(f"https://{host}:{server.port}", trust)
 
 
 def post(server: PattooServer, trust: Trust, host: str = "127.0.0.1") -> Outcome:
@@ -120,9 +121,10 @@ def test_a_certificate_of_an_unknown_ca_is_refused(
 
 def test_with_a_ca_of_our_own_no_other_is_trusted(authority: Authority) -> None:
     """Not those of the host, nor those that the library brings along: what it adds is left out."""
-    transport = Transport("https://127.0.0.1:9", Trust(authority.file))
-    transport._session.prepare_way()
-    adapter = transport._session.get_adapter("https://127.0.0.1:9")
+    transport = PattooTransport("https://127.0.0.1:9", Trust(authority.file))
+    session = transport._client._session
+    session.prepare_way()
+    adapter = session.get_adapter("https://127.0.0.1:9")
     assert isinstance(adapter, GuardedAdapter)
     pool = adapter.poolmanager.connection_from_host("127.0.0.1", 9, "https")
     adapter.cert_verify(pool, "https://127.0.0.1:9", verify=True, cert=None)
@@ -263,7 +265,7 @@ def test_a_handshake_is_bounded_in_time(authority: Authority, drop: bytes) -> No
     """A server that hangs, or drips, in the handshake holds nobody for longer than the limit."""
     server = Dripping(drop)
     began = time.monotonic()
-    transport = Transport(
+    transport = PattooTransport(
         f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
     )
     try:
@@ -289,7 +291,7 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, authority: Authority)
         return False
 
     server.behaviour = drip
-    transport = Transport(
+    transport = PattooTransport(
         f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
     )
     began = time.monotonic()
@@ -308,7 +310,7 @@ def test_what_comes_before_an_answer_is_none(serve: Serve, authority: Authority)
         return True
 
     server.behaviour = hint
-    transport = Transport(f"https://127.0.0.1:{server.port}", Trust(authority.file))
+    transport = PattooTransport(f"https://127.0.0.1:{server.port}", Trust(authority.file))
     assert transport.post(AGENT_ID, BODY).delivered
 
 
@@ -321,7 +323,7 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve, authority:
         over.wait(DEADLINE_S)
         return False
 
-    transport = Transport(
+    transport = PattooTransport(
         f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
     )
     taking, server.behaviour = server.behaviour, hang

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.values import url
-from pattoo_mp.upload.connect import ADDRESS_S
+from pattoo_mp.upload.answer import Outcome
+from pattoo_mp.upload.exchange import ADDRESS_S
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.transport import Outcome, Transport
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.ports import at, dropping_port, free_port
 from tests.support.waiting import wait_for
 
@@ -130,7 +131,7 @@ def answer(status: str, body: bytes = b"", *more: str) -> bytes:
 
 def post(server: RawServer, exchange_s: float = DEADLINE_S) -> Outcome:
     """Post once."""
-    return Transport(at(server.port), exchange_s=exchange_s).post(AGENT_ID, BODY)
+    return PattooTransport(at(server.port), exchange_s=exchange_s).post(AGENT_ID, BODY)
 
 
 # --- taken
@@ -167,7 +168,7 @@ def test_what_comes_before_an_answer_is_none(serve: Serve, status: str, times: i
     before = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode() * times
     answers = iter([before + TAKEN, answer("500 no"), before + TAKEN])
     server = serve(lambda connection, _: connection.sendall(next(answers)))
-    transport = Transport(at(server.port), exchange_s=DEADLINE_S)
+    transport = PattooTransport(at(server.port), exchange_s=DEADLINE_S)
     assert [transport.post(AGENT_ID, BODY).delivered for _ in range(3)] == [True, False, True]
     assert server.connections == 1
 
@@ -196,14 +197,14 @@ def test_a_large_body_arrives_whole(serve: Serve) -> None:
     """More than any buffer between holds."""
     server = serve(saying(TAKEN))
     body = bytes(range(256)) * 20_000
-    assert Transport(at(server.port)).post(AGENT_ID, body).delivered
+    assert PattooTransport(at(server.port)).post(AGENT_ID, body).delivered
     assert server.requests[0].endswith(body)
 
 
 def test_a_cookie_is_sent_back(serve: Serve) -> None:
     """A pattoo server that gets its session's cookie back answers three times faster."""
     server = serve(saying(answer("200 OK", b"OK", "Set-Cookie: session=abc; Path=/", LAST)))
-    transport = Transport(at(server.port))
+    transport = PattooTransport(at(server.port))
     assert transport.post(AGENT_ID, BODY).delivered
     assert transport.post(AGENT_ID, BODY).delivered
     first, second = map(headers, server.requests)
@@ -214,7 +215,7 @@ def test_a_cookie_is_sent_back(serve: Serve) -> None:
 def test_one_connection_serves_several_posts(serve: Serve) -> None:
     """A server that keeps the connection open is not connected to again."""
     server = serve(saying(TAKEN, close=False))
-    transport = Transport(at(server.port))
+    transport = PattooTransport(at(server.port))
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
     assert (len(server.requests), server.connections) == (3, 1)
@@ -223,7 +224,7 @@ def test_one_connection_serves_several_posts(serve: Serve) -> None:
 def test_a_server_that_closes_is_connected_to_again(serve: Serve) -> None:
     """So it is with pattoo, after each answer."""
     server = serve(saying(answer("200 OK", b"OK", LAST)))
-    transport = Transport(at(server.port))
+    transport = PattooTransport(at(server.port))
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
     assert server.connections == 3
@@ -235,7 +236,7 @@ def test_an_ipv6_address_works(serve: Serve) -> None:
         server = serve(saying(TAKEN), "::1")
     except OSError as error:
         pytest.skip(f"this host has no IPv6: {error}")
-    transport = Transport(url("::1", server.port))
+    transport = PattooTransport(url("::1", server.port))
     assert transport.url == f"http://[::1]:{server.port}/pattoo/api/v1/agent/receive/"
     assert transport.post(AGENT_ID, BODY).delivered
 
@@ -325,7 +326,7 @@ PAGE = answer("200 OK", b"The Pattoo Agent API is Operational.")
 
 def is_well(server: RawServer, exchange_s: float = DEADLINE_S) -> bool:
     """Ask once."""
-    return Transport(at(server.port), exchange_s=exchange_s).is_well()
+    return PattooTransport(at(server.port), exchange_s=exchange_s).is_well()
 
 
 def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
@@ -347,7 +348,7 @@ def test_a_server_that_says_anything_else_is_not_well(serve: Serve, said: bytes)
 
 def test_a_server_out_of_reach_is_not_well() -> None:
     """Nobody listens."""
-    assert not Transport(at(free_port())).is_well()
+    assert not PattooTransport(at(free_port())).is_well()
 
 
 def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
@@ -417,14 +418,14 @@ def test_a_reset_connection_is_an_error(serve: Serve) -> None:
 
 def test_a_refused_connection_is_an_error() -> None:
     """Nobody listens: the innermost reason is told, not the library's tale of it."""
-    assert Transport(at(free_port())).post(AGENT_ID, BODY).error == "Connection refused"
+    assert PattooTransport(at(free_port())).post(AGENT_ID, BODY).error == "Connection refused"
 
 
 def test_a_name_that_is_not_known_is_an_error() -> None:
     """The outcome gives the resolver's word for it."""
     with pytest.raises(socket.gaierror) as known:
         socket.getaddrinfo("no-such-host.invalid", 80)
-    outcome = Transport("http://no-such-host.invalid").post(AGENT_ID, BODY)
+    outcome = PattooTransport("http://no-such-host.invalid").post(AGENT_ID, BODY)
     assert outcome.error == known.value.strerror
 
 
@@ -436,7 +437,7 @@ def test_a_post_after_an_error_begins_anew(serve: Serve) -> None:
         connection.sendall(next(answers))
         connection.shutdown(socket.SHUT_RDWR)
 
-    transport = Transport(at(serve(talk).port))
+    transport = PattooTransport(at(serve(talk).port))
     delivered = [transport.post(AGENT_ID, BODY).delivered for _ in range(4)]
     assert delivered == [False, False, False, True]
 
@@ -484,7 +485,7 @@ def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
     """The limit holds while sending, too."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         began = time.monotonic()
-        transport = Transport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
+        transport = PattooTransport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
         outcome = transport.post(AGENT_ID, b"x" * (64 << 20))
     assert outcome == Outcome("no whole answer within 0.5 s", Fault.LATE, reached=True)
     assert time.monotonic() - began < DEADLINE_S
@@ -511,7 +512,7 @@ def test_many_addresses_that_drop_are_bounded_in_time(
     """The limit is that of all of them together, and not of each."""
     many = resolve(monkeypatch, *[dropping] * 40)
     began = time.monotonic()
-    assert Transport(many, exchange_s=SHORT_S).post(AGENT_ID, BODY).fault is Fault.LATE
+    assert PattooTransport(many, exchange_s=SHORT_S).post(AGENT_ID, BODY).fault is Fault.LATE
     assert time.monotonic() - began < 40 * SHORT_S / 2
 
 
@@ -520,7 +521,7 @@ def test_an_address_that_drops_leaves_time_for_the_next(
 ) -> None:
     """A name with an address of IPv6 that leads nowhere, say; it had all of a short limit."""
     two = resolve(monkeypatch, dropping, serve(saying(TAKEN)).port)
-    assert Transport(two, exchange_s=3 * SHORT_S).post(AGENT_ID, BODY).delivered
+    assert PattooTransport(two, exchange_s=3 * SHORT_S).post(AGENT_ID, BODY).delivered
 
 
 def test_an_address_that_refuses_is_followed_by_the_next(
@@ -529,9 +530,12 @@ def test_an_address_that_refuses_is_followed_by_the_next(
     """At once; and if none takes us the last one's word is told."""
     server, nobody = serve(saying(TAKEN)), free_port()
     both = resolve(monkeypatch, nobody, server.port)
-    assert Transport(both, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).delivered
+    assert PattooTransport(both, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).delivered
     none = resolve(monkeypatch, nobody, nobody)
-    assert Transport(none, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).error == "Connection refused"
+    assert (
+        PattooTransport(none, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).error
+        == "Connection refused"
+    )
 
 
 def test_half_of_ok_is_not_delivered_when_the_time_is_up(serve: Serve) -> None:
@@ -551,7 +555,7 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve) -> None:
         else:
             connection.sendall(TAKEN)
 
-    transport = Transport(at(serve(talk).port), exchange_s=SHORT_S)
+    transport = PattooTransport(at(serve(talk).port), exchange_s=SHORT_S)
     assert not transport.post(AGENT_ID, BODY).delivered
     silent.clear()
     wait_for(lambda: transport.post(AGENT_ID, BODY).delivered, what="a post in time")
@@ -568,7 +572,7 @@ def hanging(connection: socket.socket, _: bytes) -> None:
 def test_close_ends_a_hanging_post(serve: Serve) -> None:
     """Another thread can end an exchange at once; it is not delivered."""
     server = serve(hanging)
-    transport = Transport(at(server.port), exchange_s=600)
+    transport = PattooTransport(at(server.port), exchange_s=600)
     outcomes: list[Outcome] = []
     posting = threading.Thread(target=lambda: outcomes.append(transport.post(AGENT_ID, BODY)))
     posting.start()
@@ -584,7 +588,7 @@ def test_close_ends_a_post_that_is_connecting(
     monkeypatch: pytest.MonkeyPatch, dropping: int
 ) -> None:
     """No address is waited for any more, and no further one is tried."""
-    transport = Transport(resolve(monkeypatch, dropping, dropping), exchange_s=600)
+    transport = PattooTransport(resolve(monkeypatch, dropping, dropping), exchange_s=600)
     connecting = threading.Event()
     connect = socket.socket.connect
 
@@ -606,7 +610,7 @@ def test_close_ends_a_post_that_is_connecting(
 
 def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
     """Whoever closes between two posts ends the second too."""
-    transport = Transport(at(serve(saying(TAKEN)).port), exchange_s=600)
+    transport = PattooTransport(at(serve(saying(TAKEN)).port), exchange_s=600)
     transport.close()
     assert not transport.post(AGENT_ID, BODY).delivered
 
@@ -614,7 +618,7 @@ def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
 def test_a_host_without_a_thread_to_spare_is_an_error_of_its_own(serve: Serve) -> None:
     """Nothing is sent unbounded; with a thread to be had the same transport posts again."""
     server = serve(saying(TAKEN))
-    transport = Transport(at(server.port))
+    transport = PattooTransport(at(server.port))
     before = threading.stack_size(1 << 46)  # more than there is to address
     try:
         outcome = transport.post(AGENT_ID, BODY)

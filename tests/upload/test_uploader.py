@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,9 @@ from pattoo_mp.ipc.link import Link, LinkClosedError
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
+from pattoo_mp.upload.pattoo.servers import servers
 from pattoo_mp.upload.uploader import Uploader
+from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, OTHER, poll, times
 from tests.support.configs import config_in
 from tests.support.server import answering, hanging, well
@@ -52,7 +55,16 @@ class Process:
         status = 1
         try:
             self.link.close()
-            Uploader(link, config, Spool(self.path), "channel", "f" * 64).run()
+            agent_id = "f" * 64
+            Uploader(
+                link,
+                config,
+                Spool(self.path),
+                "channel",
+                agent_id,
+                servers=partial(servers, agent_id=agent_id),
+                encode=encode,
+            ).run()
             status = 0
         finally:
             os._exit(status)

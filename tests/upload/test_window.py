@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.upload.window import REMEMBERED, Window
+from pattoo_mp.upload.post import REMEMBERED, Window
 
 
 def test_a_window_is_as_large_as_it_may_be_at_first() -> None:

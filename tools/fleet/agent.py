@@ -5,18 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from pattoo_mp.upload.backoff import Backoff
-from pattoo_mp.upload.batch import DATAPOINTS
 from pattoo_mp.upload.delivery import Delivery
-from pattoo_mp.upload.pace import Pace, offset_s
-from pattoo_mp.upload.post import Post
-from pattoo_mp.upload.window import Window
+from pattoo_mp.upload.pacing import Backoff, Pace, offset_s
+from pattoo_mp.upload.post import DATAPOINTS, Post, Window
 
 if TYPE_CHECKING:
     from random import Random
 
     from pattoo_mp.upload.answer import Outcome
-    from pattoo_mp.upload.transport import Transport
+    from pattoo_mp.upload.delivery import Transport
     from tools.fleet.server import SimulatedServer
 
 #: What fits into a post if a poll has 100 datapoints.

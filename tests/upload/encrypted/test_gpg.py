@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.upload.encrypted.gpg import Gpg
+from pattoo_mp.upload.pattoo.encrypted.gpg import Gpg
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:

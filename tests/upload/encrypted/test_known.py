@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.upload.encrypted.known import KnownServers
+from pattoo_mp.upload.pattoo.encrypted.known import KnownServers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.values import Trust
-from pattoo_mp.upload.encrypted.transport import EncryptedTransport
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.transport import Transport
+from pattoo_mp.upload.pattoo.encrypted.session import EncryptedTransport
+from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.decrypting import EMAIL, DecryptingServer, make_key
 from tests.support.keyrings import AGENT_ID
 from tests.support.ports import at
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.upload.encrypted.keyring import Keyring
+    from pattoo_mp.upload.pattoo.encrypted.keyring import Keyring
     from tests.support.keyrings import Keyrings
 
 BODY = b'{"pattoo_agent_id": "\\u00e4", "more": [1, 2.5]}'
@@ -44,7 +44,7 @@ def transport(keyring: Keyring, decrypting: DecryptingServer) -> EncryptedTransp
 
 def to(server: DecryptingServer, keyring: Keyring, exchange_s: float = 10) -> EncryptedTransport:
     """A transport without a session yet."""
-    return EncryptedTransport(Transport(at(server.port), exchange_s=exchange_s), keyring)
+    return EncryptedTransport(PattooTransport(at(server.port), exchange_s=exchange_s), keyring)
 
 
 def known_servers(keyring: Keyring) -> str:
@@ -154,7 +154,7 @@ def test_it_goes_the_way_that_a_post_in_the_clear_goes(
     decrypting.context = authority.server()
     proxy = ForwardProxy()
     url = f"https://127.0.0.1:{decrypting.port}"
-    plain = Transport(url, Trust(authority.file), at(proxy.port))
+    plain = PattooTransport(url, Trust(authority.file), at(proxy.port))
     transport = EncryptedTransport(plain, keyring)
     try:
         assert [transport.post(AGENT_ID, BODY).delivered for _ in range(2)] == [True, True]
@@ -320,7 +320,7 @@ def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: Decrypting
 
 def test_a_handshake_is_bounded_as_a_whole(keyring: Keyring, decrypting: DecryptingServer) -> None:
     """Where each step is quick enough for itself, and all of them together are not."""
-    plain = Transport(at(decrypting.port))
+    plain = PattooTransport(at(decrypting.port))
     outcome = EncryptedTransport(plain, keyring, whole_s=0).post(AGENT_ID, BODY)
     assert outcome.error == "the server is too slow for an exchange of keys"
     assert decrypting.asked == []

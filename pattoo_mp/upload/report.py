@@ -1,7 +1,7 @@
-"""What an uploader says of its spool, and says first: before it knows how to post.
+"""What an uploader reports before it can post.
 
-Control lets polls be made as soon as it knows the account, and `requests` takes a fifth of a second
-to import.
+Control lets the collector poll as soon as it knows the spool's account, and `requests` takes a fifth
+of a second to import. So nothing here imports it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Account, Kind, UploadState
+from pattoo_mp.spool.limits import Limits
 
 if TYPE_CHECKING:
+    from pattoo_mp.config.values import Config
     from pattoo_mp.ipc.link import Link
     from pattoo_mp.spool.account import SpoolState
     from pattoo_mp.spool.store import Spool
@@ -77,3 +79,8 @@ def account_of(state: SpoolState, channel: str) -> Account:
         acknowledged_id=state.acknowledged_id,
         book=state.book,
     )
+
+
+def spool_limits(config: Config) -> Limits:
+    """The limits of the spool."""
+    return Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)

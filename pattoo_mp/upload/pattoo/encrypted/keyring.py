@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.upload.encrypted.gpg import Gpg
+    from pattoo_mp.upload.pattoo.encrypted.gpg import Gpg
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,233 @@
+"""One bounded HTTP exchange with a server, whatever kind of server it is.
+
+The client keeps one session of `requests`: TLS, proxy and credentials are read from their files again
+when those change. With `exchange`, this is the only user of `requests`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+from requests.utils import get_environ_proxies, get_netrc_auth
+
+from pattoo_mp import __version__
+from pattoo_mp.config import validators
+from pattoo_mp.config.secrets import PROXY, SERVER, authorization, basic, tls_context
+from pattoo_mp.config.values import DIRECT, NO_FILES, Trust, is_https
+from pattoo_mp.errors import TrustError
+from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome
+from pattoo_mp.upload.exchange import Guard, GuardedAdapter
+from pattoo_mp.upload.failures import outcome_of
+from pattoo_mp.upload.fault import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from requests import Response
+
+    from pattoo_mp.config.values import Stamp, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy without its user and password, which are in the header `authorization`."""
+
+    url: str
+    authorization: str = field(default="", repr=False)
+
+
+def of_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
+    """The proxy for URLs of `scheme` among those that the environment names for a server.
+
+    Its URL may hold a user and a password, so no library gets it as it is: one that is wrong would
+    be quoted in an error. Raises `TrustError`.
+    """
+    named = proxies.get(scheme) or proxies.get("all")
+    if not named:
+        return None
+    text = named if "://" in named else f"http://{named}"
+    scheme, _, rest = text.partition("://")
+    user, _, host = rest.rpartition("@")
+    try:
+        url = validators.proxy(f"{scheme.lower()}://{host}")
+    except ValueError as error:
+        wrong = "in the environment cannot be used"
+        raise TrustError("proxy", "what is named", wrong, validators.A_PROXY) from error
+    return Proxy(url, basic(unquote(user)) if user else "")
+
+
+class Session(requests.Session):
+    """Asks one server, over connections that `guard` sees. Call `prepare_way` before each request.
+
+    It keeps the server's cookie: with it a pattoo server answers three times faster. The
+    environment is asked once, rather than for each request.
+    """
+
+    def __init__(self, url: str, trust: Trust, proxy: str | None, guard: Guard) -> None:
+        super().__init__()
+        self.headers.update(
+            {
+                "Content-Type": "application/json",
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"pattoo_mp/{__version__}",
+            }
+        )
+        self._url = url
+        self._trust = trust
+        self._proxy = proxy
+        self._guard = guard
+        self._environment = get_environ_proxies(url)
+        self._netrc = get_netrc_auth(url)
+        self.trust_env = False
+        #: Whether no secret goes out with a request, so that an answer holds none.
+        self.is_quotable = True
+        #: The files as they were when they were read; None: not yet.
+        self._files: Stamp | None = None
+
+    def prepare_way(self) -> None:
+        """Go by the files as they are now. Raises `TrustError` if one cannot be used."""
+        files = self._trust.stamp()
+        if files == self._files:
+            return
+        self._files = None
+        proxy = self._proxy_now()
+        header = authorization(SERVER, self._trust.credentials_file)
+        needs_tls = is_https(self._url) or (proxy is not None and is_https(proxy.url))
+        adapter = GuardedAdapter(
+            self._guard,
+            tls_context(self._trust) if needs_tls else None,
+            proxy.authorization if proxy else "",
+        )
+        self.close()
+        for scheme in ("http", "https"):
+            self.mount(f"{scheme}://", adapter)
+        self.proxies = {"http": proxy.url, "https": proxy.url} if proxy else {}
+        self.auth = _Authorization(header) if header else self._netrc
+        self.is_quotable = not self.auth and not (proxy and proxy.authorization)
+        self._files = files
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Say that there is none: what looks for one reads all of the body first, however long."""
+
+    def _proxy_now(self) -> Proxy | None:
+        if self._proxy == DIRECT:
+            return None
+        if self._proxy is None:
+            return of_environment(self._environment, "https" if is_https(self._url) else "http")
+        return Proxy(self._proxy, authorization(PROXY, self._trust.proxy_credentials_file))
+
+
+class _Authorization(AuthBase):
+    """Puts what names us into each request."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+#: Longer than a loaded server takes, and short enough that a hung one is tried again soon.
+EXCHANGE_S: Final = 30.0
+#: So much longer the library would wait: the guard's limit comes first, and one fault has one reason.
+_LATER_S: Final = 10.0
+#: All that a network, a server, the libraries between and our own files may do.
+_FAILURES: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,
+    TrustError,
+)
+
+
+class HttpClient:
+    """Asks the server at `url`, in one session, one exchange at a time, each within `exchange_s`.
+
+    `proxy` is as the configuration has it, `trust` the TLS and credential files.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        trust: Trust = NO_FILES,
+        proxy: str | None = None,
+        exchange_s: float = EXCHANGE_S,
+    ) -> None:
+        self._exchange_s = exchange_s
+        self._guard = Guard(exchange_s)
+        self._session = Session(url, trust, proxy, self._guard)
+
+    def exchange(
+        self, method: str, url: str, body: bytes | None = None, most_bytes: int = ANSWER_BYTES
+    ) -> Answer:
+        """The answer, of which no more than a little above `most_bytes` is read.
+
+        Raises `FailedError` for whatever a network or a server does instead of answering, and where
+        this host has no thread to bound it with.
+        """
+        try:
+            answer = self._exchange(method, url, body, most_bytes)
+        except _FAILURES as error:
+            outcome = self._late if self._guard.cut else self._outcome_of(error)
+            raise FailedError(outcome) from error
+        if self._guard.cut:
+            # Even an answer that looks whole may be the first half of another.
+            raise FailedError(self._late)
+        return answer
+
+    def forget_session(self) -> None:
+        """Drop the cookies by which the server knows us: the next exchange begins a new session."""
+        self._session.cookies.clear()
+
+    def close(self) -> None:
+        """Cut off the exchange that goes on, and every later one. For any thread."""
+        self._guard.close()
+
+    @property
+    def _late(self) -> Outcome:
+        error = f"no whole answer within {self._exchange_s:g} s"
+        return Outcome(error, Fault.LATE, reached=self._guard.was_late)
+
+    def _outcome_of(self, error: Exception) -> Outcome:
+        return outcome_of(error, is_quotable=self._session.is_quotable)
+
+    def _exchange(self, method: str, url: str, body: bytes | None, most_bytes: int) -> Answer:
+        with self._guard.limit():
+            self._session.prepare_way()
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                timeout=self._exchange_s + _LATER_S,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(
+                    response.status_code,
+                    response.reason or "",
+                    _read(response, most_bytes),
+                    response.headers.get("Retry-After"),
+                    response.headers.get("Date"),
+                    self._session.is_quotable,
+                    response.headers.get("Location"),
+                )
+
+
+def _read(response: Response, most_bytes: int) -> bytes:
+    """The answer, or enough of it to tell that it is too long."""
+    answer = b""
+    # Only a read that finds nothing more tells whether all that was announced has come.
+    while len(answer) <= most_bytes:
+        piece = response.raw.read(most_bytes + 1, decode_content=False)
+        if not piece:
+            break
+        answer += piece
+    return answer

@@ -1,0 +1,1 @@
+"""What knows pattoo's wire: answers, encrypted mode, the original's unsent posts."""

@@ -1,0 +1,311 @@
+"""The original agent's unsent posts: they are sent before anything of our own.
+
+It kept each as `<cache_directory>/<agent_id>/<ms>_<agent_id>.json`. One that is delivered is
+removed, one that is not a post is renamed to `….json.bad`, one that the server refuses to
+`….json.refused`. Nobody writes such files any more, so they are looked for once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import stat
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from pattoo_mp.errors import WireError
+from pattoo_mp.upload.post import Post, Window
+from pattoo_mp.util.text import counted
+from pattoo_mp.wire.safe import TEXT_BYTES, sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_LOG = logging.getLogger(__name__)
+
+#: A post of the original is some 20 kB; whatever is larger than this was not made by it.
+LARGEST_BYTES: Final = 64 << 20
+
+_NUMBER: Final = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyPost:
+    """One file, and all that is in it."""
+
+    path: Path
+    content: bytes
+
+
+class LegacyPosts:
+    """The unsent posts in `cache_directory` of the agent `agent_id`, oldest first.
+
+    `taken`, `bad` and `refused` count since the start; `waiting` is how many are still there.
+    """
+
+    def __init__(self, cache_directory: Path, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.taken = 0
+        self.bad = 0
+        self.refused = 0
+        self._left = deque(_oldest_first(cache_directory / agent_id))
+        if self._left:
+            many = counted(len(self._left), "unsent post")
+            _LOG.info("Sending %s of the original agent first.", many)
+
+    @property
+    def waiting(self) -> int:
+        """How many files are still to be sent."""
+        return len(self._left)
+
+    def source(self, envelope_ms: Callable[[], int]) -> LegacySource:
+        """The files as a source of posts; `envelope_ms` gives each its time."""
+        return LegacySource(self, envelope_ms)
+
+    def oldest(self) -> LegacyPost | None:
+        """The oldest file that can be read. It stays until one of the calls below."""
+        while self._left:
+            path = self._left[0]
+            try:
+                return LegacyPost(path, _read(path, self.agent_id))
+            except WireError as error:
+                self.reject(path, str(error))
+            except OSError as error:
+                _LOG.error("%s is passed over until the next start: %s", path, error.strerror)
+                self._left.popleft()
+        return None
+
+    def done(self, post: LegacyPost) -> None:
+        """Remove a file whose post the server has."""
+        self.taken += 1
+        self._forget(post.path)
+        try:
+            post.path.unlink(missing_ok=True)
+        except OSError as error:
+            # It will be sent once more after the next start, which does no harm.
+            _LOG.error("%s was sent, but cannot be removed: %s", post.path, error.strerror)
+
+    def reject(self, path: Path, reason: str) -> None:
+        """Put a file out of the way that is not a post of this agent."""
+        self.bad += 1
+        self._put_away(path, ".bad", reason)
+
+    def refuse(self, post: LegacyPost, reason: str) -> None:
+        """Put a file out of the way whose post the server never takes."""
+        self.refused += 1
+        self._put_away(post.path, ".refused", reason)
+
+    def _put_away(self, path: Path, suffix: str, reason: str) -> None:
+        self._forget(path)
+        try:
+            path.rename(f"{path}{suffix}")
+        except OSError as error:
+            _LOG.error("%s is not sent (%s), nor renamed: %s", path, reason, error.strerror)
+        else:
+            _LOG.error("%s is not sent, and renamed to *%s: %s", path, suffix, reason)
+
+    def _forget(self, path: Path) -> None:
+        if self._left and self._left[0] == path:
+            self._left.popleft()
+
+
+def _oldest_first(directory: Path) -> list[Path]:
+    try:
+        paths = list(_files(directory))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        _LOG.error("Unsent posts of the original agent are not found: %s", error)
+        return []
+    return sorted(paths, key=lambda path: (_number(path.name), path.name))
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.endswith(".json"):
+                yield Path(entry.path)
+
+
+def _number(name: str) -> int:
+    found = _NUMBER.match(name)
+    return int(found[0]) if found else 0
+
+
+def _read(path: Path, agent_id: str) -> bytes:
+    if not re.fullmatch(rf"[0-9]+_{re.escape(agent_id)}\.json", path.name):
+        raise WireError("the name is not a time and this agent's id")
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise WireError("not a regular file")
+    # Whatever took the file's place since then is neither followed nor waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise WireError("not a regular file")
+        content = file.read(LARGEST_BYTES + 1) if _fits(descriptor) else b""
+    if not content or len(content) > LARGEST_BYTES:
+        raise WireError(f"empty, or larger than {LARGEST_BYTES >> 20} MB")
+    return content
+
+
+def _fits(descriptor: int) -> bool:
+    return os.fstat(descriptor).st_size <= LARGEST_BYTES
+
+
+# The content of one unsent post of the original agent: pure.
+#
+# The original keeps what it could not post as it is, and so does this agent send it, with a new
+# time of the envelope. It was made without the care of `pattoo_mp.wire.safe`, so it is looked at
+# first: what a pattoo server does not survive never leaves.
+
+_TIME: Final = "pattoo_agent_timestamp"
+_AGENT: Final = "pattoo_agent_id"
+_INTERVAL: Final = "pattoo_agent_polling_interval"
+_POINTS: Final = "pattoo_datapoints"
+_PAIRS: Final = "key_value_pairs"
+_ROWS: Final = "datapoint_pairs"
+
+_POSITIVE: Final = re.compile(r"0*[1-9][0-9]{0,17}")
+
+
+def with_envelope(content: bytes, agent_id: str, envelope_ms: int) -> bytes:
+    """The same post with another time on its envelope.
+
+    Raises `WireError` where `content` is not a post of this agent that a server survives.
+    """
+    post = _parsed(content)
+    _check(post, agent_id)
+    return json.dumps({**post, _TIME: envelope_ms}, allow_nan=False).encode()
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        post = json.loads(content, parse_constant=_not_json)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"not JSON: {error}") from error
+    return _object(post, "the file", {_TIME, _AGENT, _INTERVAL, _POINTS})
+
+
+def _not_json(literal: str) -> NoReturn:
+    raise WireError(f"the value {literal}")
+
+
+def _check(post: dict[str, Any], agent_id: str) -> None:
+    if post[_AGENT] != agent_id:
+        raise WireError("a post of another agent")
+    if not _is_time(post[_TIME]) or not _is_time(post[_INTERVAL]) or not post[_INTERVAL]:
+        raise WireError("a time or an interval that is not a number of milliseconds")
+    points = _object(post[_POINTS], _POINTS, {_PAIRS, _ROWS})
+    pairs, rows = points[_PAIRS], points[_ROWS]
+    if not isinstance(pairs, dict) or not isinstance(rows, list):
+        raise WireError("datapoints that are not pairs and lists of their numbers")
+    _check_pairs(pairs.values(), agent_id)
+    for row in rows:
+        if not isinstance(row, list) or not all(type(n) is int and str(n) in pairs for n in row):
+            raise WireError("a datapoint that is not a list of numbers of pairs")
+
+
+def _object(value: object, where: str, keys: set[str]) -> dict[str, Any]:
+    if not isinstance(value, dict) or value.keys() != keys:
+        raise WireError(f"{where} is not an object of {', '.join(sorted(keys))}")
+    return value
+
+
+def _check_pairs(pairs: Iterable[object], agent_id: str) -> None:
+    longest = {"pattoo_key": 0, "pattoo_agent_program": 0}
+    for pair in pairs:
+        match pair:
+            case [str(key), value]:
+                _check_pair(key, value, agent_id)
+                if key in longest:
+                    longest[key] = max(longest[key], len(str(value).encode()))
+            case _:
+                raise WireError("a pair that is not a list of a key and a value")
+    # The server keeps both in one column, with a character between.
+    if sum(longest.values()) + 1 > TEXT_BYTES:
+        raise WireError("a program with a key that are too long together")
+
+
+def _check_pair(key: str, value: object, agent_id: str) -> None:
+    match key:
+        case "pattoo_agent_id":
+            good = value == agent_id
+        case "pattoo_timestamp":
+            good = _is_time(value)
+        case "pattoo_data_type":
+            good = type(value) is int
+        case "pattoo_agent_polling_interval":
+            good = isinstance(value, str) and _POSITIVE.fullmatch(value) is not None
+        case "pattoo_value":
+            good = _is_value(value)
+        case _:
+            good = _is_text(value)
+    if not good or not _is_text(key):
+        raise WireError(f"a pair that no server survives: {ascii(key)[:80]}: {ascii(value)[:80]}")
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_value(value: object) -> bool:
+    """Numbers that can be stored, and what the server passes over: null, booleans, words."""
+    if isinstance(value, str):
+        try:
+            return sendable(float(value))
+        except ValueError:
+            return _is_text(value)
+    return value is None or isinstance(value, bool) or sendable(value)
+
+
+def _is_text(value: object) -> bool:
+    try:
+        return isinstance(value, str) and len(value.encode()) <= TEXT_BYTES
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
+# The original agent's unsent posts as a source of posts: one file, one post.
+
+
+class LegacySource:
+    """A source of posts. `envelope_ms` gives each its time."""
+
+    def __init__(self, files: LegacyPosts, envelope_ms: Callable[[], int]) -> None:
+        self._files = files
+        self._envelope_ms = envelope_ms
+        self.window = Window(largest=1)
+
+    @property
+    def waiting(self) -> int:
+        """How many files are still to be sent."""
+        return self._files.waiting
+
+    def oldest(self) -> Post | None:
+        """The post of the oldest file that holds one; the others are put out of the way."""
+        while (file := self._files.oldest()) is not None:
+            try:
+                return self._post(file)
+            except WireError as error:
+                self._files.reject(file.path, str(error))
+        return None
+
+    def _post(self, file: LegacyPost) -> Post:
+        agent_id = self._files.agent_id
+        return Post(
+            agent_id=agent_id,
+            body=with_envelope(file.content, agent_id, self._envelope_ms()),
+            polls=1,
+            head=str(file.path),
+            taken=partial(self._taken, file),
+            set_aside=partial(self._files.refuse, file),
+        )
+
+    def _taken(self, file: LegacyPost) -> int:
+        self._files.done(file)
+        return 0  # they never were in the spool
