@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pattoo_mp import wiring
+from pattoo_mp import app
 from pattoo_mp.cli.output import DONE
 from pattoo_mp.config import isolated
 from pattoo_mp.ipc.messages import READY
@@ -31,7 +31,7 @@ def be_control(ready_fd: int | None) -> int:
     directory = config_directory()
     settings = isolated.load(directory)
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell
-    wiring.run(settings, partial(isolated.read_anew, directory), ready, to_stderr=ready_fd is None)
+    app.run(settings, partial(isolated.read_anew, directory), ready, to_stderr=ready_fd is None)
     return DONE
 
 
