@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import signal
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -40,9 +39,7 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
     from pattoo_mp.control.reload import Reader
     from pattoo_mp.ipc.link import Link
-    from pattoo_mp.ipc.messages import Account
     from pattoo_mp.model import Origin
-    from pattoo_mp.spool.account import SpoolState
 
     Adopt = Callable[[str, Config], None]
 
@@ -134,15 +131,6 @@ def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
     )
 
 
-def _known(account: Account | None, channel: str) -> SpoolState | None:
-    """What control knows of the spool, from the uploader before this one."""
-    from pattoo_mp.spool.account import SpoolState  # noqa: PLC0415 - in the uploader only
-
-    if account is None:
-        return None
-    return SpoolState(channel, **account.fields() | {"dropped": Counter(account.dropped)})
-
-
 def _arbiter(
     live: LiveConfig,
     origin: Origin,
@@ -180,10 +168,9 @@ def _arbiter(
             tell_account,
         )
 
-        known = _known(ledger.account, channel_name)
         progress = Progress(link)
         try:
-            spool = Spool(paths.spool_file(config), spool_limits(config), known, progress)
+            spool = Spool(paths.spool_file(config), spool_limits(config), ledger.account, progress)
         except LinkClosedError:
             _LOG.error("Control is gone; the uploader leaves the spool as it is and ends.")
             return

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.control.ledger import Ledger
-from pattoo_mp.ipc.messages import Account
+from pattoo_mp.spool.account import SpoolState
 from tests.collect.test_schedule import MS, STEPS, WAITS, Clock
 from tests.wire.posts import quick
 
@@ -31,7 +31,7 @@ def test_whatever_the_clock_and_reloads_do_the_ledger_counts_what_the_schedule_m
     clock = Clock(wall=start_ms * MS)
     schedule = Schedule(intervals_ms, clock.wall_ns, clock.monotonic_ns, start_ms)
     ledger = Ledger(*intervals_ms)
-    ledger.settle(Account(kept=1, waiting=1, newest_ms=start_ms))
+    ledger.settle(SpoolState(kept=1, waiting=1, newest_ms=start_ms))
     times, missed = [start_ms], 0
     for wait, step, others in actions:
         clock.pass_ms(wait * ledger.interval_ms)

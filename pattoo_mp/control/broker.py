@@ -9,8 +9,9 @@ from pattoo_mp import log
 from pattoo_mp.control.ledger import CHANNEL_FULL
 from pattoo_mp.control.rates import Drainage, Recent, window_s
 from pattoo_mp.ipc.link import LinkClosedError
-from pattoo_mp.ipc.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll
+from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 from pattoo_mp.util.text import counted
 
@@ -115,7 +116,7 @@ class Relay:
 
     def counts(self) -> Counts:
         """What is counted, as it stands: the difference of two of these is what came between."""
-        account = self.ledger.account or Account()
+        account = self.ledger.account or SpoolState()
         return {
             "polled": self.ledger.polled,
             "missed": self.ledger.missed.total(),
@@ -168,12 +169,12 @@ class Relay:
         elif kind == Kind.UPLOAD:
             state, account = fields
             self.upload = UploadState(*state).after(self._upload_before)
-            self._settle(Account(**account))
+            self._settle(SpoolState.of(account))
             self._kept(uploader, account["sequence"])
         else:
             self._kept(uploader, fields[0])
 
-    def _settle(self, account: Account) -> None:
+    def _settle(self, account: SpoolState) -> None:
         before = self.ledger.account
         for gap in self.ledger.settle(account):
             _tell(gap)

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.ipc.messages import Account
+from pattoo_mp.spool.account import SpoolState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -105,7 +105,7 @@ class Ledger:
         self.missed: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.gaps: deque[Gap] = deque(maxlen=_GAPS)
-        self.account: Account | None = None
+        self.account: SpoolState | None = None
         self._dropped_before = 0
 
     @property
@@ -161,7 +161,7 @@ class Ledger:
                 min(staying, key=lambda one: one.interval_ms).take_over(track)
         self._tracks = {track.interval_ms: track for track in (*staying, *new)}
 
-    def settle(self, account: Account) -> list[Gap]:
+    def settle(self, account: SpoolState) -> list[Gap]:
         """Take the spool's account; the first one tells also what was before this process.
 
         Where it came late, polls came before it: returns the gaps before the first of them.
@@ -184,13 +184,13 @@ class Ledger:
 
     def unaccounted(self, in_channel: int) -> int:
         """What the account does not explain. Anything but 0 is a defect, and is shown."""
-        account = self.account or Account()
+        account = self.account or SpoolState()
         explained = account.delivered + account.waiting + account.quarantined
         return self.total_polled - explained - self.total_dropped().total() - in_channel
 
     def figures(self, in_channel: int) -> dict[str, int]:
         """How it stands, in numbers that go on over restarts: polls, ticks, and a lag in ms."""
-        account = self.account or Account()
+        account = self.account or SpoolState()
         behind = self.last_poll_ms - account.delivered_ms if account.delivered_ms else 0
         return {
             "polled": self.total_polled,
@@ -219,7 +219,7 @@ class Ledger:
         self.gaps.append(gap)
         return gap
 
-    def _go_on_from(self, account: Account) -> list[Gap]:
+    def _go_on_from(self, account: SpoolState) -> list[Gap]:
         book = _read(account.book)
         before = Counter(_counts(book.get("dropped")))
         self._dropped_before = before.total()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import __version__
 from pattoo_mp.control.rates import backlog, is_behind, usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
-from pattoo_mp.ipc.messages import Account
 from pattoo_mp.model import now_ms
+from pattoo_mp.spool.account import SpoolState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,7 +136,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
 
 def _polls(relay: Relay) -> dict[str, Any]:
     ledger = relay.ledger
-    account = ledger.account or Account()
+    account = ledger.account or SpoolState()
     return {
         "polled": ledger.total_polled,
         "delivered": account.delivered,

@@ -10,7 +10,7 @@ control → uploader     BOOK text                                    (to keep w
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
                        CLOSE                                        (no more will come)
-uploader → control     UPLOAD state account         (`UploadState` as a list, `Account` as a map)
+uploader → control     UPLOAD state account         (`UploadState` as a list, `SpoolState` as a map)
                        KEPT sequence                                (in the spool; 0: none yet)
                        LEAVING                                      (asked to end; may it?)
 worker → control       NOTE troubles                                ({what: why}, all there are)
@@ -21,9 +21,9 @@ control → worker       SETTINGS number settings                     (`Config.f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadState:
-    """How the posting stands, for the status; what became of polls is in the `Account`.
+    """How the posting stands, for the status; what became of polls is in the `SpoolState`.
 
     `posts` and `sent_bytes` count what the server has taken since this uploader started. Times are
     in ms since the epoch, 0 where it has not happened yet. `last_fault` is of what kind the last error
@@ -90,37 +90,6 @@ class UploadState:
             last_fault=error.last_fault,
             failing_since_ms=failing.failing_since_ms,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What the uploader says of the spool; all of it since the spool was first made.
-
-    `kept_of_channel` and `sequence` are of this control process's channel alone. Times (ms) are of
-    polls, 0 if there is none: the newest that was kept, the newest that the server has, and the
-    oldest that waits; but for `dropped_ms`, which is when one was dropped last. The three before
-    the last are for the next uploader, should the spool be gone with all that it knew.
-    """
-
-    sequence: int = 0
-    kept_of_channel: int = 0
-    kept: int = 0
-    delivered: int = 0
-    waiting: int = 0
-    quarantined: int = 0
-    newest_ms: int = 0
-    delivered_ms: int = 0
-    oldest_ms: int = 0
-    dropped_ms: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    commits: int = 0
-    envelope_ms: int = 0
-    acknowledged_id: int = 0
-    book: str = ""
-
-    def fields(self) -> dict[str, Any]:
-        """The account as a message carries it; `Account(**fields)` reads it."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 # What a control process says, on a descriptor of its own, to the `--start` that waits for it.

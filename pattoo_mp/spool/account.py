@@ -91,6 +91,26 @@ class SpoolState:
         """One to change; it becomes the state once its commit is done."""
         return replace(self, dropped=self.dropped.copy())
 
+    def of_channel(self, channel: str) -> SpoolState:
+        """The account for the control process with this channel.
+
+        `sequence` and `kept_of_channel` are 0 where they are of an earlier channel.
+        """
+        if self.channel == channel:
+            return self
+        return replace(self, channel=channel, sequence=0, kept_of_channel=0)
+
+    def fields(self) -> dict[str, Any]:
+        """The account as a message carries it; `of` reads it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> SpoolState:
+        """The account that a message carries."""
+        state = cls(**fields)
+        state.dropped = Counter(state.dropped)
+        return state
+
     def numbers(self) -> dict[str, str | int]:
         """All of it, rows too: for whoever has no rows to count."""
         return self.facts() | {"waiting": self.waiting, "quarantined": self.quarantined}

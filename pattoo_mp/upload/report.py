@@ -11,13 +11,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.ipc.link import LinkClosedError
-from pattoo_mp.ipc.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.spool.limits import Limits
 
 if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
     from pattoo_mp.ipc.link import Link
-    from pattoo_mp.spool.account import SpoolState
     from pattoo_mp.spool.store import Spool
 
 #: Control takes a silence of a minute for a worker that hangs.
@@ -54,31 +53,9 @@ def tell_account(link: Link, spool: Spool, channel: str) -> None:
     """Tell control the account, with nothing posted yet; nothing of a spool that is not open yet."""
     if not spool.is_known:
         return
-    account = account_of(spool.state, channel)
+    account = spool.state.of_channel(channel)
     with contextlib.suppress(LinkClosedError):  # who listens next learns it
         link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
-
-
-def account_of(state: SpoolState, channel: str) -> Account:
-    """The spool's account, with what it has of the channel of that name."""
-    is_ours = state.channel == channel
-    return Account(
-        sequence=state.sequence if is_ours else 0,
-        kept_of_channel=state.kept_of_channel if is_ours else 0,
-        kept=state.kept,
-        delivered=state.delivered,
-        waiting=state.waiting,
-        quarantined=state.quarantined,
-        newest_ms=state.newest_ms,
-        delivered_ms=state.delivered_ms,
-        oldest_ms=state.oldest_ms,
-        dropped_ms=state.dropped_ms,
-        dropped=dict(state.dropped),
-        commits=state.commits,
-        envelope_ms=state.envelope_ms,
-        acknowledged_id=state.acknowledged_id,
-        book=state.book,
-    )
 
 
 def spool_limits(config: Config) -> Limits:

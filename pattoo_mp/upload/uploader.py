@@ -23,7 +23,7 @@ from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import SPEAKS_TLS
 from pattoo_mp.upload.pacing import Pace, offset_s
-from pattoo_mp.upload.report import account_of, spool_limits
+from pattoo_mp.upload.report import spool_limits
 from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Uploader:
             return  # an account of nothing would be taken for that of a new spool
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
-            account = account_of(self._spool.state, self._channel)
+            account = self._spool.state.of_channel(self._channel)
             self._send(Kind.UPLOAD, state.fields(), account.fields())
 
     def _send(self, *message: object) -> None:

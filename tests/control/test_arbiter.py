@@ -9,7 +9,6 @@ import resource
 import select
 import signal
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,8 @@ from pattoo_mp.control.status_socket import Door, ask
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.ipc.channel import Channel
-from pattoo_mp.ipc.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.messages import Kind, UploadState
+from pattoo_mp.spool.account import SpoolState
 from tests.support.configs import config_in
 from tests.support.readers import FakeReader
 from tests.support.unprivileged import NOBODY, become_nobody
@@ -69,8 +69,8 @@ def keeping(link: Link) -> None:
 
 def say(link: Link, last: int) -> None:
     """Tell the account of a spool that kept all up to `last`."""
-    account = Account(sequence=last, kept_of_channel=last, kept=last, waiting=last)
-    link.send(Kind.UPLOAD, UploadState().fields(), asdict(account))
+    account = SpoolState(sequence=last, kept_of_channel=last, kept=last, waiting=last)
+    link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
 
 
 def hanging(link: Link) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,8 @@ from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link
-from pattoo_mp.ipc.messages import Account, Kind, UploadState
+from pattoo_mp.ipc.messages import Kind, UploadState
+from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class Rig:
         """Hear from the uploader that it has kept polls."""
         self.relay.handle(self.uploader, [Kind.KEPT, sequence])
 
-    def account(self, posts: int = 0, failing: int = 0, **account: Any) -> None:  # noqa: ANN401 - as Account has them
+    def account(self, posts: int = 0, failing: int = 0, **account: Any) -> None:  # noqa: ANN401 - as SpoolState has them
         """Hear the spool's account from the uploader."""
         state = UploadState(posts=posts, failing_since_ms=failing).fields()
-        self.relay.handle(self.uploader, [Kind.UPLOAD, state, asdict(Account(**account))])
+        self.relay.handle(self.uploader, [Kind.UPLOAD, state, SpoolState(**account).fields()])
 
     def unaccounted(self) -> int:
         """What the ledger does not explain."""
@@ -311,7 +311,7 @@ def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Ri
     assert rig.unaccounted() == 0
     book = rig.relay.ledger.book()
     later = Ledger(1000)
-    later.settle(Account(kept=2, waiting=2, newest_ms=7000, book=book))
+    later.settle(SpoolState(kept=2, waiting=2, newest_ms=7000, book=book))
     assert later.total_dropped() == {"the channel was full": 3}
     assert later.missed == {"late": 2}
     assert later.total_polled == 5
