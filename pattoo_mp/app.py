@@ -20,11 +20,11 @@ from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.config import values
 from pattoo_mp.control import run_directory
 from pattoo_mp.control.arbiter import Arbiter
-from pattoo_mp.control.broker import Relay
+from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.reload import LiveConfig
 from pattoo_mp.control.run_directory import note_supervisor, noted_if_refused
-from pattoo_mp.control.status_socket import Door
+from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.control.systemd import Notifier
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
@@ -80,7 +80,7 @@ def run(
     cut_short_pid = run_directory.cut_short(directory)
     supervisor_file = paths.supervisor_file(directory)
     with noted_if_refused(supervisor_file, os.environ), run_directory.run_below(directory) as lock:
-        with _hindrances_told(config):
+        with _start_errors_logged(config):
             adopt_here(config)
             run_directory.tell(cut_short_pid)
             note_supervisor(supervisor_file, os.environ)
@@ -96,7 +96,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _hindrances_told(config: Config) -> Iterator[None]:
+def _start_errors_logged(config: Config) -> Iterator[None]:
     """Write into the log's file what is in the way of a start; raise it as a `PattooError`.
 
     Not to stderr as well: the command line says it there.
@@ -207,8 +207,8 @@ def _arbiter(
             # It sees its link end and keeps what it holds first; if stopped, this lets it go on.
             on_orphaned=signal.SIGCONT,
         ),
-        Relay(Channel(), ledger),
-        Door(paths.status_socket(live.config.system_daemon_directory)),
+        Broker(Channel(), ledger),
+        StatusSocket(paths.status_socket(live.config.system_daemon_directory)),
         on_ready,
         live=live,
         keep_lock=keep_lock,

@@ -14,7 +14,7 @@ from pattoo_mp.config import host_checks, load
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading, named_directories
 from pattoo_mp.doctor import server
-from pattoo_mp.doctor.files import hindrances
+from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import as_named, config_directory
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -222,7 +222,7 @@ def _untrusted(directory: Path, settings: Config) -> list[str]:
 def _hindrances(settings: Config, closed: list[Path]) -> list[str]:
     """Look at the files that a start opens, but in `closed` directories; for a limited time too."""
     limited: TimeLimited[str, list[str]] = TimeLimited(
-        "files", lambda _: hindrances(settings, closed), _LOOK_S
+        "files", lambda _: start_problems(settings, closed), _LOOK_S
     )
     try:
         return limited.ask_one("files")

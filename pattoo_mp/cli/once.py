@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
 from pattoo_mp.cli.output import DONE, FAILED, show_any_letter
-from pattoo_mp.collect.filters import Wanted
+from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
-from pattoo_mp.doctor.polls import DEFAULT, look
+from pattoo_mp.doctor.polls import DEFAULT, snapshot
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.paths import config_directory
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pattoo_mp.config.values import Config
-    from pattoo_mp.doctor.polls import Answer, Figure, Look
+    from pattoo_mp.doctor.polls import Answer, Figure, Snapshot
     from pattoo_mp.model import Pair, Value
 
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 SCHEMA: Final = 1
 
 
-def document(look: Look) -> dict[str, Any]:
+def document(seen: Snapshot) -> dict[str, Any]:
     """What `--once --json` prints."""
     return {
         "schema": SCHEMA,
         "agent": {"program": PROGRAM, "version": __version__},
-        "timestamp_ms": look.timestamp_ms,
-        "host": dict(look.host),
-        "families": [_family(answer) for answer in look.answers],
+        "timestamp_ms": seen.timestamp_ms,
+        "host": dict(seen.host),
+        "families": [_family(answer) for answer in seen.answers],
     }
 
 
@@ -73,12 +73,12 @@ _VALUE_WIDTH: Final = 16
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def lines(look: Look) -> list[str]:
+def lines(seen: Snapshot) -> list[str]:
     """A heading for each family, and below it a line for each figure and for each thing left out."""
-    points = counted(sum(len(answer.figures) for answer in look.answers), "datapoint")
+    points = counted(sum(len(answer.figures) for answer in seen.answers), "datapoint")
     told = [f"A poll of this host holds {points}. This one is not sent.", "", "Host"]
-    told += [f"    {name:<{_NAME_WIDTH}}{printable(value)}".rstrip() for name, value in look.host]
-    for answer in look.answers:
+    told += [f"    {name:<{_NAME_WIDTH}}{printable(value)}".rstrip() for name, value in seen.host]
+    for answer in seen.answers:
         told += ["", answer.table.title, *_answer(answer)]
     return told
 
@@ -130,10 +130,10 @@ def run(arguments: argparse.Namespace) -> int:
     # What is left out is told among the figures; said here too it would be said twice.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     configured = _configured()
-    wanted = DEFAULT if configured is None else Wanted.of(configured.fields())
-    wanted.paths.adopt()
-    seen = look(
-        replace(wanted, families=EVERY) if arguments.all else wanted,
+    filters = DEFAULT if configured is None else Filters.of(configured.fields())
+    filters.paths.adopt()
+    seen = snapshot(
+        replace(filters, families=EVERY) if arguments.all else filters,
         None if configured is None else configured.hostname,
     )
     if arguments.json:

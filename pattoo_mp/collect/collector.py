@@ -73,7 +73,7 @@ _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")
 _SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
 
 
-def ask_for_short_turns() -> bool:
+def request_short_slice() -> bool:
     """Ask for this thread, and those that it starts. False where that cannot be asked.
 
     An older kernel takes the question and changes nothing. Another policy than the usual one was
@@ -83,10 +83,10 @@ def ask_for_short_turns() -> bool:
     if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
-    wanted = _ATTRIBUTES.pack(
+    filters = _ATTRIBUTES.pack(
         _ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, _TURN_NS, 0, 0
     )  # fmt: skip
-    return bool(ctypes.CDLL(None).syscall(ctypes.c_long(number), 0, wanted, 0) == 0)
+    return bool(ctypes.CDLL(None).syscall(ctypes.c_long(number), 0, filters, 0) == 0)
 
 
 # The collector process: polls at each tick and hands the polls to control. It waits for nobody.
@@ -157,7 +157,7 @@ class Collector:
 
     def _work(self) -> None:
         """Do what is due, and wait for more. A successor begins with what was not finished."""
-        ask_for_short_turns()
+        request_short_slice()
         while True:
             while self._due:
                 self._poll(self._due[0])

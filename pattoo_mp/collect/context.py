@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pattoo_mp.collect.families._processes import Process
-    from pattoo_mp.collect.filters import Wanted
+    from pattoo_mp.collect.filters import Filters
 
     Processes = Callable[[], Iterable[Process]]
 
@@ -36,7 +36,7 @@ class _Part:
     question: Callable[[Any], Any]
 
 
-class Together:
+class SharedDeadline:
     """Asks for all its parts at once, and waits no longer than `limit_s` for all of them.
 
     For one thread, or one `succession` of threads, which takes each part's answers once for each poll.
@@ -82,13 +82,13 @@ class Together:
     def _ask(self) -> None:
         self._ready = {}  # of nothing, should this thread be left behind
         ready = {name: _keys(part) for name, part in self._parts.items()}
-        wanted = [
+        filters = [
             (name, key)
             for name, keys in ready.items()
             if not isinstance(keys, Exception)
             for key in keys
         ]
-        for (name, key), answer in self._limited.ask(wanted).items():
+        for (name, key), answer in self._limited.ask(filters).items():
             ready[name][key] = answer  # type: ignore[index]  # who has keys has no error
         self._ready = ready
         self._asked_at = self._monotonic()
@@ -121,25 +121,25 @@ class Plan:
 
     def __init__(
         self,
-        wanted: Wanted,
+        filters: Filters,
         limit_s: float,
         *,
         frugal: bool = False,
         ledger: Mapping[str, int] | None = None,
         succession: Succession | None = None,
     ) -> None:
-        self.wanted = wanted
+        self.filters = filters
         self.ledger = ledger
-        listed, self.place, table = mounts.listing(wanted.paths)
+        listed, self.place, table = mounts.listing(filters.paths)
         self.mounts: mounts.Lister = mounts.Watched(listed, table) if frugal else listed
         #: All processes, as `process_states` and then `top_processes` see them.
         self.processes: tuple[Processes, Processes] = (running, running)
-        if frugal and {"process_states", "top_processes"} <= set(wanted.families):
+        if frugal and {"process_states", "top_processes"} <= set(filters.families):
             look = OneLook()
             self.processes = (look.first, look.second)
         self._limit_s = limit_s
-        self._together = Together(limit_s, succession=succession) if frugal else None
+        self._together = SharedDeadline(limit_s, succession=succession) if frugal else None
 
-    def together(self) -> Together:
+    def together(self) -> SharedDeadline:
         """Who asks what may hang: for each source one of its own, or one for all of them."""
-        return self._together or Together(self._limit_s)
+        return self._together or SharedDeadline(self._limit_s)

@@ -30,15 +30,15 @@ class Filter:
     exclude: tuple[str, ...] = ()
 
     @cached_property
-    def wants(self) -> Callable[[str], bool]:
+    def accepts(self) -> Callable[[str], bool]:
         """Whether something of this name is polled. Answers are kept: each poll asks again."""
         included, excluded = _any_of(self.include), _any_of(self.exclude)
 
         @lru_cache(_ANSWERS)
-        def wants(name: str) -> bool:
+        def accepts(name: str) -> bool:
             return bool(included.match(name)) and not excluded.match(name)
 
-        return wants
+        return accepts
 
 
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
@@ -47,7 +47,7 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filters:
     """Families in the order in which they are asked, and a filter for each kind of device.
 
     `top` is how many programs the family `top_processes` is about.
@@ -66,7 +66,7 @@ class Wanted:
     paths: HostPaths = OWN
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Wanted:
+    def of(cls, values: Mapping[str, Any]) -> Filters:
         """Of settings by their names, all of them checked."""
         filters = {
             kind: Filter(tuple(values[f"{kind}_include"]), tuple(values[f"{kind}_exclude"]))

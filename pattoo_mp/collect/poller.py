@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host, registry
-from pattoo_mp.collect.filters import Wanted
+from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.source import MayHang
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.util.text import counted
@@ -138,7 +138,7 @@ class Groups:
         self._succession = succession
         self._ledger = ledger
         self._pollers: dict[int, Poller] = {}
-        self._wanted: dict[Wanted, Poller] = {}
+        self._wanted: dict[Filters, Poller] = {}
         self.change(config)
 
     @property
@@ -166,25 +166,25 @@ class Groups:
         A group of the same families as before goes on with its sources, which know who hangs.
         """
         self._names = config.groups
-        every = Wanted.of(config.fields())
-        wanted = {replace(every, families=names): ms for ms, names in self._names.items()}
-        gone = {p.interval_ms: p for own, p in self._wanted.items() if own not in wanted}
+        every = Filters.of(config.fields())
+        filters = {replace(every, families=names): ms for ms, names in self._names.items()}
+        gone = {p.interval_ms: p for own, p in self._wanted.items() if own not in filters}
         limit_s = registry.time_limit_s(config.shortest_s)
         self._wanted = {
             own: self._wanted.get(own) or self._poller(own, interval_ms, limit_s, gone)
-            for own, interval_ms in wanted.items()
+            for own, interval_ms in filters.items()
         }
         for own, poller in self._wanted.items():
-            poller.interval_ms = wanted[own]
+            poller.interval_ms = filters[own]
             registry.wait_at_most(limit_s, poller.sources)
         self._pollers = {poller.interval_ms: poller for poller in self._wanted.values()}
 
     def _poller(
-        self, wanted: Wanted, interval_ms: int, limit_s: float, gone: dict[int, Poller]
+        self, filters: Filters, interval_ms: int, limit_s: float, gone: dict[int, Poller]
     ) -> Poller:
         """One of other sources in the place of one that is gone, if there is one of its interval."""
         sources = registry.sources(
-            limit_s, wanted, frugal=True, ledger=self._ledger, succession=self._succession
+            limit_s, filters, frugal=True, ledger=self._ledger, succession=self._succession
         )
         if interval_ms not in gone:
             return Poller(sources, self._origin, interval_ms)

@@ -17,7 +17,7 @@ from pattoo_mp.config.families import EVERY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pattoo_mp.collect.filters import Wanted
+    from pattoo_mp.collect.filters import Filters
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
     from pattoo_mp.timelimit.succession import Succession
@@ -51,7 +51,7 @@ def time_limit_s(interval_s: float) -> float:
 
 def sources(
     limit_s: float,
-    wanted: Wanted,
+    filters: Filters,
     *,
     frugal: bool = False,
     ledger: Mapping[str, int] | None = None,
@@ -62,8 +62,8 @@ def sources(
     Of the original's families those that may hang hold a poll up by no more than `limit_s` together,
     and of frugal sources all of them.
     """
-    plan = Plan(wanted, limit_s / _MAY_HANG, frugal=frugal, ledger=ledger, succession=succession)
-    return tuple(source for name in wanted.families for source in family(name).sources(plan))
+    plan = Plan(filters, limit_s / _MAY_HANG, frugal=frugal, ledger=ledger, succession=succession)
+    return tuple(source for name in filters.families for source in family(name).sources(plan))
 
 
 def wait_at_most(limit_s: float, these: Iterable[Source]) -> None:

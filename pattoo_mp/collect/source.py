@@ -15,7 +15,7 @@ from pattoo_mp.timelimit.deadline import only
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pattoo_mp.collect.context import Plan, Together
+    from pattoo_mp.collect.context import Plan, SharedDeadline
     from pattoo_mp.collect.table import Table
     from pattoo_mp.model import Pair, Series, Value
 
@@ -98,7 +98,7 @@ class Devices:
 
     table: Table
     ask: Callable[[], Mapping[str, Record]]
-    wanted: Callable[[str], bool] = bool
+    accepts: Callable[[str], bool] = bool
 
     @property
     def name(self) -> str:
@@ -107,7 +107,7 @@ class Devices:
 
     def read(self) -> Sample:
         """Ask for all wanted devices."""
-        devices = {name: record for name, record in self.ask().items() if self.wanted(name)}
+        devices = {name: record for name, record in self.ask().items() if self.accepts(name)}
         fields = next(iter(devices.values()))._fields if devices else ()
         values = [value for record in devices.values() for value in record]
         return Sample((fields, *devices), values)
@@ -137,7 +137,7 @@ class Rows:
     table: Table
     ask: Callable[[], Mapping[str, Mapping[str, Value]]]
     none: str
-    wanted: Callable[[str], bool] = bool
+    accepts: Callable[[str], bool] = bool
 
     @property
     def name(self) -> str:
@@ -149,7 +149,7 @@ class Rows:
         answer = self.ask()
         if not answer:
             raise NotImplementedError(self.none)
-        rows = {name: figures for name, figures in answer.items() if self.wanted(name)}
+        rows = {name: figures for name, figures in answer.items() if self.accepts(name)}
         values = [value for figures in rows.values() for value in figures.values()]
         return Sample(tuple((name, *figures) for name, figures in rows.items()), values)
 
@@ -169,7 +169,7 @@ class Rows:
 class Limited:
     """The source that it is given, but waited for no longer than a limit: it is all or nothing."""
 
-    def __init__(self, source: Source, together: Together) -> None:
+    def __init__(self, source: Source, together: SharedDeadline) -> None:
         self._source = source
         self._together = together
         self._ask = together.part(source.name, lambda: ("now",), lambda _: source.read())
@@ -209,7 +209,7 @@ class Mounted:
 
     def __init__(self, table: Table, question: Callable[[str], Record | None], plan: Plan) -> None:
         self._table = table
-        self._wanted = plan.wanted
+        self._filters = plan.filters
         self._lister = plan.mounts
         self._together = plan.together()
         self._mounts: dict[tuple[str, str], Any] = {}
@@ -248,11 +248,11 @@ class Mounted:
         ]
 
     def _places(self) -> dict[tuple[str, str], Any]:
-        self._mounts = {_place(mount): mount for mount in self._lister() if self._wants(mount)}
+        self._mounts = {_place(mount): mount for mount in self._lister() if self._accepts(mount)}
         return self._mounts
 
-    def _wants(self, mount: Any) -> bool:  # noqa: ANN401 - psutil's private tuple type
-        return self._wanted.mounts.wants(mount.mountpoint) and self._wanted.filesystems.wants(
+    def _accepts(self, mount: Any) -> bool:  # noqa: ANN401 - psutil's private tuple type
+        return self._filters.mounts.accepts(mount.mountpoint) and self._filters.filesystems.accepts(
             mount.fstype
         )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ALIKE: Final = 0.85
 
 
-def astray(files: Mapping[str, Sections]) -> Iterator[str]:
+def misplaced(files: Mapping[str, Sections]) -> Iterator[str]:
     """A line for each setting of the shared files, by their names, that is read by nobody here."""
     for file in (SHARED_FILE, LATER_SHARED_FILE):
         for section, keys in files.get(file, {}).items():
@@ -61,7 +61,7 @@ def _is_read(setting: Setting, file: str, section: str) -> bool:
 _GROUPS: Final = ("families", "families_off", "polling_interval", "intervals")
 
 
-def without_effect(values: Mapping[str, Any]) -> Iterator[str]:
+def unused_settings(values: Mapping[str, Any]) -> Iterator[str]:
     """A line for each, of settings by their names; None stands for a value with a problem."""
     yield from _of_text_files(values["families"] or (), values["textfile_directory"])
     if all(values[name] is not None for name in _GROUPS):
@@ -100,7 +100,7 @@ def _of_tls(values: Mapping[str, Any]) -> Iterator[str]:
 # Settings that are good each for itself, and not together.
 
 
-def contradictions(config: Config) -> Iterator[TrustError]:
+def contradictory_settings(config: Config) -> Iterator[TrustError]:
     """An error for each."""
     for server in config.server_urls if config.credentials_file else ():
         # What stays on this host may be a tunnel's end.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import host_checks
-from pattoo_mp.config.consistency import astray, contradictions, without_effect
+from pattoo_mp.config.consistency import contradictory_settings, misplaced, unused_settings
 from pattoo_mp.config.secrets import credential_problems
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
 from pattoo_mp.config.validators import UnfitError
@@ -109,9 +109,9 @@ def read_directory(directory: Path) -> Reading:
         for setting in SETTINGS
     ]
     problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
-    notes = [f"{directory}/{line}" for line in astray({**files, LATER_SHARED_FILE: later})]
+    notes = [f"{directory}/{line}" for line in misplaced({**files, LATER_SHARED_FILE: later})]
     values = Reading(tuple(found), ()).values
-    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in without_effect(values)]
+    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in unused_settings(values)]
     if SERVER in later and SERVER in files[SHARED_FILE]:
         notes.append(
             f"{directory / SHARED_FILE}: {SERVER} does not count: {later_path} has that section"
@@ -278,9 +278,9 @@ def lacking(directory: Path, config: Config) -> list[str]:
     ]
 
 
-def distrust(config: Config) -> list[TrustError]:
+def transport_problems(config: Config) -> list[TrustError]:
     """What is wrong with the way to the servers, as far as it can be seen from here."""
-    return [*credential_problems(config.trust), *contradictions(config)]
+    return [*credential_problems(config.trust), *contradictory_settings(config)]
 
 
 def untrusted(directory: Path, config: Config) -> list[str]:
@@ -288,7 +288,7 @@ def untrusted(directory: Path, config: Config) -> list[str]:
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
         f"{shown(str(problem.path))} {problem.wrong}; expected {problem.expected}"
-        for problem in distrust(config)
+        for problem in transport_problems(config)
         for setting in SETTINGS
         if setting.name == problem.setting
     ]

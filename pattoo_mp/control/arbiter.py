@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from _typeshed import FileDescriptorLike
 
-    from pattoo_mp.control.broker import Relay
+    from pattoo_mp.control.broker import Broker
     from pattoo_mp.control.reload import LiveConfig
-    from pattoo_mp.control.status_socket import Door
+    from pattoo_mp.control.status_socket import StatusSocket
     from pattoo_mp.control.worker import Role
 
 _LOG = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ class Arbiter:
         self,
         collector: Role,
         uploader: Role,
-        relay: Relay,
-        door: Door,
+        broker: Broker,
+        status_socket: StatusSocket,
         on_ready: Callable[[], None],
         *,
         live: LiveConfig,
@@ -62,9 +62,9 @@ class Arbiter:
         notifier: Notifier | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
-        self._workers = Workers(collector, uploader, relay, live, silence_s)
-        self._relay = relay
-        self._door = door
+        self._workers = Workers(collector, uploader, broker, live, silence_s)
+        self._broker = broker
+        self._status_socket = status_socket
         self._live = live
         self._on_ready = on_ready
         self._keep_lock = keep_lock
@@ -96,7 +96,7 @@ class Arbiter:
                 self._act_on(signals)
                 self._go_on_with_reading()
                 self._workers.replace(any_ended=signal.SIGCHLD in signals)
-                self._relay.lease_to(self._workers.uploader)
+                self._broker.lease_to(self._workers.uploader)
                 self._workers.begin_polling()
                 self._advance_stop()
                 self._tell_ready()
@@ -110,7 +110,7 @@ class Arbiter:
     def _in_child(self) -> None:
         """Give up, in a fork, what belongs to control alone."""
         self._wakeup.close()
-        self._door.close()
+        self._status_socket.close()
         self._live.in_child()
         self._workers.close_links()
 
@@ -120,8 +120,8 @@ class Arbiter:
         """Wait until there is something to do; whom there is something to read from."""
         links = self._workers.links
         reading: list[FileDescriptorLike] = [self._wakeup, *links]
-        if not self._door.rests:
-            reading.append(self._door)
+        if not self._status_socket.rests:
+            reading.append(self._status_socket)
         if self._live.reader is not None:
             reading.append(self._live.reader)
         writing = [link for link in links if link.unsent_bytes]
@@ -129,8 +129,8 @@ class Arbiter:
         began = time.monotonic()
         readable, writable, _ = select.select(reading, writing, [], step)
         self._workers.forgive_silence(0.0 if step is None else began + step)
-        if self._door in readable:
-            self._door.answer(self._status())
+        if self._status_socket in readable:
+            self._status_socket.answer(self._status())
         self._workers.flush(writable)
         return readable
 
@@ -139,7 +139,7 @@ class Arbiter:
             self._workers.wake_at,
             self._notifier.wake_at,
             self._live.wake_at,
-            self._door.wake_at,
+            self._status_socket.wake_at,
             self._stop_by,
         )
         return None if first == _NEVER else max(0.0, first - time.monotonic())
@@ -147,10 +147,10 @@ class Arbiter:
     # --- what it does beside
 
     def _status(self) -> dict[str, Any]:
-        return snapshot(self._started_ms, self._workers, self._relay, self._live)
+        return snapshot(self._started_ms, self._workers, self._broker, self._live)
 
     def _tell_ready(self) -> None:
-        if not self._ready and self._relay.any_kept:
+        if not self._ready and self._broker.any_kept:
             self._ready = True
             self._notifier.ready()
             self._on_ready()
@@ -165,7 +165,7 @@ class Arbiter:
         if time.monotonic() < self._kept_at + _KEEP_S:
             return
         self._kept_at = time.monotonic()
-        for keep in (self._keep_lock, self._door.keep):
+        for keep in (self._keep_lock, self._status_socket.keep):
             try:
                 keep()
             except PattooError as error:
@@ -203,9 +203,9 @@ class Arbiter:
         if self._workers.are_stopping:
             asked = not self._workers.collector.alive
         else:
-            asked = self._relay.leaving
+            asked = self._broker.leaving
         if asked:
-            self._relay.close_to(self._workers.uploader)
+            self._broker.close_to(self._workers.uploader)
 
     def _finished(self) -> bool:
         if not self._workers.are_stopping:
@@ -218,8 +218,8 @@ class Arbiter:
 
     def _end(self) -> None:
         self._workers.kill(_KILL_S)
-        left = len(self._relay.channel)
+        left = len(self._broker.channel)
         if left:
             _LOG.error("%s lost from memory: the spool took nothing.", counted(left, "poll"))
-        self._door.close()
+        self._status_socket.close()
         self._wakeup.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
 from pattoo_mp.control.ledger import CHANNEL_FULL
-from pattoo_mp.control.rates import Drainage, Recent, window_s
+from pattoo_mp.control.rates import DrainRate, RecentCounts, window_s
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll
@@ -32,15 +32,15 @@ _NOTHING_NOTED: Final = (0, 0)
 _COLLECTOR_WAS_DOWN: Final = "the collector was down"
 
 
-class Relay:
+class Broker:
     """Carries polls from the collector to the uploader by way of the channel."""
 
     def __init__(self, channel: Channel, ledger: Ledger) -> None:
         self.channel = channel
         self.ledger = ledger
         self.upload = UploadState()
-        self.recent = Recent()
-        self.drainage = Drainage()
+        self.recent = RecentCounts()
+        self.drain_rate = DrainRate()
         self.leaving = False
         self.closed = False
         self.any_kept = False
@@ -81,7 +81,7 @@ class Relay:
         self.leaving = self.closed = False
         self._last_layout_id = ""
         self._upload_before = self.upload
-        self.drainage.stopped()
+        self.drain_rate.stopped()
         self._noted = _NOTHING_NOTED
 
     def lease_to(self, uploader: Worker) -> None:
@@ -134,7 +134,7 @@ class Relay:
         elif kind == Kind.LEDGER:
             self._tell_ledger(collector)
         else:
-            collector.fruitful = True
+            collector.made_progress = True
             self._collected(kind, fields)
 
     def _collected(self, kind: Kind, fields: list[Any]) -> None:
@@ -179,13 +179,13 @@ class Relay:
         for gap in self.ledger.settle(account):
             _tell(gap)
         if before is not None and account.delivered > before.delivered:
-            self.drainage.taken(account.delivered - before.delivered)
+            self.drain_rate.taken(account.delivered - before.delivered)
         if self.upload.failing_since_ms or not account.waiting:
-            self.drainage.stopped()
+            self.drain_rate.stopped()
 
     def _kept(self, uploader: Worker, sequence: int) -> None:
         if sequence:
-            uploader.fruitful = self.any_kept = True
+            uploader.made_progress = self.any_kept = True
             self.channel.acknowledge(sequence)
 
     def _send_book(self, link: Link) -> None:

@@ -30,7 +30,7 @@ def window_s(interval_ms: int) -> float:
     return max(_LEAST_WINDOW_S, _INTERVALS * interval_ms / 1000)
 
 
-class Recent:
+class RecentCounts:
     """Counts as they stood at some moments of the last window. `clock` is monotonic, in s."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -71,7 +71,7 @@ _POSTS: Final = 20
 _CHANCES: Final = 3
 
 
-class Drainage:
+class DrainRate:
     """The posts that were taken one after the other. `clock` is monotonic, in s."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

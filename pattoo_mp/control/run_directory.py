@@ -111,7 +111,7 @@ def _taken(path: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         raise AlreadyRunningError(
-            f"the agent runs already, as process {holder(path) or 'unknown'}"
+            f"the agent runs already, as process {running_pid(path) or 'unknown'}"
         ) from error
     return descriptor
 
@@ -132,10 +132,10 @@ def left_behind(path: Path) -> int:
     finally:
         os.close(descriptor)
     # Asked afterwards: who started meanwhile has written it.
-    return int(found[1]) if found and holder(path) is None else 0
+    return int(found[1]) if found and running_pid(path) is None else 0
 
 
-def holder(path: Path) -> int | None:
+def running_pid(path: Path) -> int | None:
     """The process that holds the lock on `path`; None if nobody does.
 
     Not for the holder itself: a process that closes any descriptor of the file drops its lock.

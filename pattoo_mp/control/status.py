@@ -16,7 +16,7 @@ from pattoo_mp.spool.account import SpoolState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pattoo_mp.control.broker import Relay
+    from pattoo_mp.control.broker import Broker
     from pattoo_mp.control.reload import LiveConfig
     from pattoo_mp.control.worker import Worker
 
@@ -50,10 +50,10 @@ SCHEMA: Final = 1
 
 
 def snapshot(
-    started_ms: int, workers: Iterable[Worker], relay: Relay, live: LiveConfig
+    started_ms: int, workers: Iterable[Worker], broker: Broker, live: LiveConfig
 ) -> dict[str, Any]:
     """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
-    ledger, upload = relay.ledger, relay.upload
+    ledger, upload = broker.ledger, broker.upload
     status: dict[str, Any] = {
         "schema": SCHEMA,
         "state": "running",
@@ -63,7 +63,7 @@ def snapshot(
         "workers": {worker.role.name: _worker(worker) for worker in workers},
         "interval_ms": ledger.interval_ms,
         "intervals_ms": ledger.intervals_ms,
-        "polls": _polls(relay),
+        "polls": _polls(broker),
         "missed": dict(ledger.missed),
         "gaps": [asdict(gap) for gap in ledger.gaps],
         "posts": {
@@ -78,7 +78,7 @@ def snapshot(
             "last_fault": upload.last_fault,
             "failing_since_ms": upload.failing_since_ms,
         },
-        "recent": _recent(relay),
+        "recent": _recent(broker),
         "old_posts": {
             "waiting": upload.old_waiting,
             "delivered": upload.old_taken,
@@ -86,7 +86,7 @@ def snapshot(
         },
         "reload": live.snapshot(workers),
     }
-    status["backlog"] = _backlog(relay, status)
+    status["backlog"] = _backlog(broker, status)
     status["troubles"] = troubles(status)
     return status
 
@@ -134,35 +134,35 @@ def _worker(worker: Worker) -> dict[str, Any]:
     }
 
 
-def _polls(relay: Relay) -> dict[str, Any]:
-    ledger = relay.ledger
+def _polls(broker: Broker) -> dict[str, Any]:
+    ledger = broker.ledger
     account = ledger.account or SpoolState()
     return {
         "polled": ledger.total_polled,
         "delivered": account.delivered,
         "in_spool": account.waiting,
-        "in_channel": len(relay.channel),
+        "in_channel": len(broker.channel),
         "quarantined": account.quarantined,
         "dropped": dict(ledger.total_dropped()),
-        "unaccounted": ledger.unaccounted(len(relay.channel)),
+        "unaccounted": ledger.unaccounted(len(broker.channel)),
         "since_start": ledger.polled,
         "last_ms": ledger.last_poll_ms if ledger.polled else 0,
         "last_delivered_ms": account.delivered_ms,
         "last_dropped_ms": account.dropped_ms,
-        "oldest_in_channel_ms": relay.channel.oldest_ms,
-        "oldest_waiting_ms": account.oldest_ms or relay.channel.oldest_ms,
+        "oldest_in_channel_ms": broker.channel.oldest_ms,
+        "oldest_waiting_ms": account.oldest_ms or broker.channel.oldest_ms,
     }
 
 
-def _recent(relay: Relay) -> dict[str, float]:
-    seconds, counts = relay.recent.since(window_s(relay.ledger.interval_ms), relay.counts())
+def _recent(broker: Broker) -> dict[str, float]:
+    seconds, counts = broker.recent.since(window_s(broker.ledger.interval_ms), broker.counts())
     return {"seconds": round(seconds, 3), **counts}
 
 
-def _backlog(relay: Relay, status: dict[str, Any]) -> dict[str, float | None]:
+def _backlog(broker: Broker, status: dict[str, Any]) -> dict[str, float | None]:
     """What waits though the server should have it: nothing, as long as all goes its usual way."""
-    polls, new_per_s = status["polls"], relay.ledger.polls_per_s
+    polls, new_per_s = status["polls"], broker.ledger.polls_per_s
     if not is_behind(polls["oldest_waiting_ms"], status["posts"]["spacing_ms"], status["now_ms"]):
         return backlog(0, None, new_per_s)
-    speed = relay.drainage.polls_per_s()
+    speed = broker.drain_rate.polls_per_s()
     return backlog(polls["in_spool"] + polls["in_channel"], speed, new_per_s)

@@ -30,7 +30,7 @@ _ANSWER_S: Final = 5.0
 _ANSWER_BYTES: Final = 1 << 20
 
 
-class Door:
+class StatusSocket:
     """Listens at `path`; only the user that runs the agent, and root, may knock."""
 
     def __init__(self, path: Path) -> None:

@@ -30,29 +30,29 @@ _LOG = logging.getLogger(__name__)
 _FIRST_S: Final = 0.25
 _LARGEST_S: Final = 30.0
 #: 30 deaths in a row are forgiven, and then one every two seconds.
-_PURSE: Final = 30.0
-_INCOME_PER_S: Final = 0.5
+_TOKENS: Final = 30.0
+_TOKENS_PER_S: Final = 0.5
 
 
 class Restarts:
     """Decides the delay after each death. Times are of a monotonic clock, in s."""
 
     def __init__(self) -> None:
-        self._barren = 0
-        self._purse = _PURSE
-        self._paid_at = 0.0
+        self._crashes_in_a_row = 0
+        self._tokens = _TOKENS
+        self._refilled_at = 0.0
 
-    def delay_s(self, now: float, *, fruitful: bool) -> float:
-        """Seconds to wait after a death at `now`; `fruitful` if the worker had done any work."""
-        if not fruitful:
-            self._barren += 1
+    def delay_s(self, now: float, *, made_progress: bool) -> float:
+        """Seconds to wait after a death at `now`; `made_progress` if the worker had done any work."""
+        if not made_progress:
+            self._crashes_in_a_row += 1
             # The first may be an accident; from the second on there is a reason for it.
-            steps = min(self._barren - 2, 16)
+            steps = min(self._crashes_in_a_row - 2, 16)
             return min(_FIRST_S * 2**steps, _LARGEST_S) if steps >= 0 else 0.0
-        self._barren = 0
-        self._purse = min(_PURSE, self._purse + (now - self._paid_at) * _INCOME_PER_S) - 1
-        self._paid_at = now
-        return max(0.0, -self._purse / _INCOME_PER_S)
+        self._crashes_in_a_row = 0
+        self._tokens = min(_TOKENS, self._tokens + (now - self._refilled_at) * _TOKENS_PER_S) - 1
+        self._refilled_at = now
+        return max(0.0, -self._tokens / _TOKENS_PER_S)
 
 
 # One worker process of control: started by fork, restarted ever more slowly if it keeps dying.
@@ -93,7 +93,7 @@ class Worker:
         self.start_at = 0.0
         self.troubles: dict[str, str] = {}
         self.fatal = ""
-        self.fruitful = False
+        self.made_progress = False
         #: The number of the settings that it goes by.
         self.settings_number = 0
         self._pace = Restarts()
@@ -108,7 +108,7 @@ class Worker:
 
         Raises `OSError` if the host has no process or no descriptors for it; nothing is left of that.
         """
-        self.fatal, self.fruitful = "", False
+        self.fatal, self.made_progress = "", False
         ours, theirs = Link.pair()
         parent = os.getpid()
         # A signal must meet either control's handlers or the child's own, never a mix of both.
@@ -148,7 +148,7 @@ class Worker:
         self.last_death = f"{how}: {self.fatal}" if self.fatal else how
         self.close_link()
         now = time.monotonic()
-        self.start_at = now + self._pace.delay_s(now, fruitful=self.fruitful)
+        self.start_at = now + self._pace.delay_s(now, made_progress=self.made_progress)
         self.restarts += 1
         self.deaths_ms.append(now_ms())
 

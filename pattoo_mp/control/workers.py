@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from _typeshed import FileDescriptorLike
 
-    from pattoo_mp.control.broker import Relay
+    from pattoo_mp.control.broker import Broker
     from pattoo_mp.control.reload import LiveConfig
     from pattoo_mp.control.worker import Role
     from pattoo_mp.ipc.link import Link
@@ -32,13 +32,13 @@ _OVERSLEPT_S: Final = 5.0
 _NEVER: Final = float("inf")
 
 
-class Silence:
+class Liveness:
     """Notes when each of the two was heard last. Times are of the monotonic clock, in s."""
 
-    def __init__(self, collector: Worker, uploader: Worker, relay: Relay, limit_s: float) -> None:
+    def __init__(self, collector: Worker, uploader: Worker, broker: Broker, limit_s: float) -> None:
         self._collector = collector
         self._uploader = uploader
-        self._relay = relay
+        self._broker = broker
         self._limit_s = limit_s
         self._heard = dict.fromkeys((collector, uploader), time.monotonic())
 
@@ -56,7 +56,7 @@ class Silence:
         `planned` is when control meant to be awake again; 0 if it had no plan.
         """
         now = time.monotonic()
-        if not len(self._relay.channel):
+        if not len(self._broker.channel):
             self._heard[self._uploader] = now
         if planned and now - planned > _OVERSLEPT_S:
             self._heard = dict.fromkeys(self._heard, now)
@@ -65,8 +65,8 @@ class Silence:
         """When the silence of a worker becomes strange; never if it has nothing to say."""
         heard = self._heard[worker]
         if worker is self._collector:
-            return heard + self._relay.ledger.interval_ms / 1000 + self._limit_s
-        return heard + self._limit_s if len(self._relay.channel) else _NEVER
+            return heard + self._broker.ledger.interval_ms / 1000 + self._limit_s
+        return heard + self._limit_s if len(self._broker.channel) else _NEVER
 
 
 # Collector and uploader, and their lives: started when due, heard, replaced when dead or silent.
@@ -76,21 +76,21 @@ _HISTORY_S: Final = 2.0
 
 
 class Workers:
-    """The two, which go by `live`; what they say is for `relay`.
+    """The two, which go by `live`; what they say is for `broker`.
 
     One that is silent for `silence_s` where it should have spoken is killed, and replaced. Once
     `are_stopping` none is started any more, but for what could be lost without it.
     """
 
     def __init__(
-        self, collector: Role, uploader: Role, relay: Relay, live: LiveConfig, silence_s: float
+        self, collector: Role, uploader: Role, broker: Broker, live: LiveConfig, silence_s: float
     ) -> None:
         self.collector = Worker(collector)
         self.uploader = Worker(uploader)
         self.are_stopping = False
-        self._relay = relay
+        self._broker = broker
         self._live = live
-        self._silence = Silence(self.collector, self.uploader, relay, silence_s)
+        self._liveness = Liveness(self.collector, self.uploader, broker, silence_s)
         self._gave_up = False
         # The uploader's first words say what the newest poll is that an earlier agent took.
         self.collector.start_at = time.monotonic() + _HISTORY_S
@@ -107,7 +107,7 @@ class Workers:
     @property
     def wake_at(self) -> float:
         """When one is to be started, or to be missed, on the monotonic clock; maybe never."""
-        moments = [self._silence.strange_at(worker) for worker in self if worker.alive]
+        moments = [self._liveness.strange_at(worker) for worker in self if worker.alive]
         moments += [worker.start_at for worker in self if self._is_wanted(worker)]
         return min(moments, default=_NEVER)
 
@@ -123,7 +123,7 @@ class Workers:
 
     def begin_polling(self) -> None:
         """Start the first collector as soon as the account of the polls before it is known."""
-        if self._relay.ledger.account is not None and not self.collector.restarts:
+        if self._broker.ledger.account is not None and not self.collector.restarts:
             self.collector.start_at = 0.0
 
     def start_what_is_due(self, in_child: Callable[[], None]) -> None:
@@ -131,7 +131,7 @@ class Workers:
         for worker in self:
             if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
                 if worker is self.collector:
-                    self._relay.collector_started(self._live.config.groups, now_ms())
+                    self._broker.collector_started(self._live.config.groups, now_ms())
                 self._start(worker, in_child)
 
     def flush(self, writable: Collection[FileDescriptorLike]) -> None:
@@ -161,7 +161,7 @@ class Workers:
 
     def forgive_silence(self, planned: float) -> None:
         """As `Silence.forgive`."""
-        self._silence.forgive(planned)
+        self._liveness.forgive(planned)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to both."""
@@ -184,7 +184,7 @@ class Workers:
         if worker.alive:
             return False
         # An uploader lost in a stop left polls behind that only another one can keep.
-        is_needed = worker is self.uploader and len(self._relay.channel) > 0
+        is_needed = worker is self.uploader and len(self._broker.channel) > 0
         return not self.are_stopping or (is_needed and not self._gave_up)
 
     def _start(self, worker: Worker, in_child: Callable[[], None]) -> None:
@@ -196,7 +196,7 @@ class Workers:
             _LOG.error("The %s cannot be started: %s.", worker.role.name, error.strerror)
             return
         self._live.started(worker)
-        self._silence.heard(worker)
+        self._liveness.heard(worker)
 
     def _listen(self, worker: Worker) -> bool:
         """Take what a worker has said; whether it was anything."""
@@ -209,9 +209,9 @@ class Workers:
             worker.close_link()
             return False
         if messages:
-            self._silence.heard(worker)
+            self._liveness.heard(worker)
         for message in messages:
-            self._relay.handle(worker, message)
+            self._broker.handle(worker, message)
         return bool(messages)
 
     def _bury(self, worker: Worker) -> None:
@@ -225,21 +225,21 @@ class Workers:
         if worker is self.uploader:
             # One that was told of the end, and not killed, could not keep what it still had in hand;
             # nor could another. What was never given to it is for another to keep.
-            in_hand = self._relay.closed and self._relay.channel.leased
+            in_hand = self._broker.closed and self._broker.channel.leased
             self._gave_up = bool(in_hand) and code >= 0
-            self._relay.uploader_gone()
+            self._broker.uploader_gone()
         if not self.are_stopping:
             _LOG.warning("The %s ended (%s).", worker.role.name, worker.last_death)
-            if worker.fatal and not self._relay.any_kept:
+            if worker.fatal and not self._broker.any_kept:
                 raise StartError(worker.fatal)
 
     def _end_if_silent(self, worker: Worker) -> None:
-        if worker.alive and time.monotonic() >= self._silence.strange_at(worker):
+        if worker.alive and time.monotonic() >= self._liveness.strange_at(worker):
             _LOG.error(
                 "The %s (process %d) has said nothing for %d s; it is killed and replaced.",
                 worker.role.name,
                 worker.pid,
-                self._silence.lasts_s(worker),
+                self._liveness.lasts_s(worker),
             )
             worker.signal(signal.SIGKILL)
-            self._silence.heard(worker)
+            self._liveness.heard(worker)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.collect.filters import Wanted
+from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config.load import config_of
 from pattoo_mp.doctor import agent, files, host, polls, server, spool
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
@@ -129,12 +129,12 @@ class Examination:
 
     def _families(self) -> Iterator[Finding]:
         fields = self._config.fields()
-        every, shortest_s = Wanted.of(fields), self._config.shortest_s
+        every, shortest_s = Filters.of(fields), self._config.shortest_s
         groups = self._config.groups
         every.paths.adopt()
         for interval_ms, names in groups.items():
-            wanted = replace(every, families=names)
-            measured = polls.measure(self._origin, interval_ms, wanted, shortest_s)
+            filters = replace(every, families=names)
+            measured = polls.measure(self._origin, interval_ms, filters, shortest_s)
             self._measured.append(measured)
             group = ", ".join(names) if len(groups) > 1 else ""
             yield from polls.family_findings(measured, interval_ms / 1000, group)

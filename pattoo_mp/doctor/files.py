@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.config import host_checks
-from pattoo_mp.config.load import distrust, named_directories
+from pattoo_mp.config.load import named_directories, transport_problems
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor import host
 from pattoo_mp.doctor.finding import Finding, trouble, well
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.spool import limits
-from pattoo_mp.spool.file import holder, lock_of
+from pattoo_mp.spool.file import lock_holder, lock_path
 from pattoo_mp.util import files, text
 from pattoo_mp.util.files import as_user, denied
 
@@ -153,13 +153,13 @@ def _inspect_spool(path: Path, *, is_ours: bool) -> Place:
 
     `is_ours` says that an agent runs here: then it is that one which holds it.
     """
-    lock = lock_of(path)
+    lock = lock_path(path)
     journal = [path.with_name(path.name + part) for part in ("-wal", "-shm")]
     spool, *beside = (inspect("spool", part) for part in (path, *journal, lock))
     bad = next((place for place in (spool, *beside) if place.use not in USABLE), None)
     if bad is not None:
         return bad
-    by = None if is_ours else holder(lock)
+    by = None if is_ours else lock_holder(lock)
     if by is not None:
         return replace(spool, use=Use.TAKEN, holder=by)
     full = free_bytes(path) < SPOOL_BYTES
@@ -189,7 +189,7 @@ def place_findings(etc: Path, config: Config, user: str, pid: int | None) -> Ite
         state = host_checks.directory_state(path)
         closed += [path] if state.problem else []
         yield _directory(setting.name, path, state, user)
-    for problem in distrust(config):
+    for problem in transport_problems(config):
         yield trouble(
             problem.setting,
             f"{problem.path} {problem.wrong}{as_user(user)}",
@@ -235,7 +235,7 @@ def in_words(place: Place, user: str) -> Finding:
 # What is in the way of a start besides the configuration, in the lines of `--check`.
 
 
-def hindrances(config: Config, closed: Collection[Path]) -> list[str]:
+def start_problems(config: Config, closed: Collection[Path]) -> list[str]:
     """A line for each file that a start could not use; none for those in `closed` directories."""
     found = inspect_all(config, _pid(config), closed)
     lines = [

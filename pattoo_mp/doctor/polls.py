@@ -14,7 +14,7 @@ import psutil
 from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.families import network
 from pattoo_mp.collect.families._sensors import by_sensor
-from pattoo_mp.collect.filters import Wanted
+from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import listing
 from pattoo_mp.collect.poller import Poller
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 #: The original's series, and none beside them.
-DEFAULT: Final = Wanted.of(settings.defaults())
+DEFAULT: Final = Filters.of(settings.defaults())
 
 
 # How long each metric family takes, and how often this host can be polled.
@@ -85,14 +85,14 @@ class _Timed:
 
 
 def measure(
-    origin: Origin, interval_ms: int, wanted: Wanted = DEFAULT, shortest_s: float | None = None
+    origin: Origin, interval_ms: int, filters: Filters = DEFAULT, shortest_s: float | None = None
 ) -> Measured:
     """Poll a few times as the collector does, with the limits it has for those that hang.
 
     `shortest_s` is the shortest interval in force, if that is another one.
     """
     limit_s = registry.time_limit_s(shortest_s or interval_ms / 1000)
-    timed = [_Timed(source) for source in registry.sources(limit_s, wanted)]
+    timed = [_Timed(source) for source in registry.sources(limit_s, filters)]
     poller = Poller(timed, origin, interval_ms)
     registry.prime()
     polls = []
@@ -237,7 +237,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """The whole host at `timestamp_ms`. `host` is the metadata that every series carries."""
 
     timestamp_ms: int
@@ -245,22 +245,24 @@ class Look:
     answers: tuple[Answer, ...]
 
 
-def look(wanted: Wanted = DEFAULT, hostname: str | None = None) -> Look:
+def snapshot(filters: Filters = DEFAULT, hostname: str | None = None) -> Snapshot:
     """Ask this host for what is wanted, after the moment that the shares of the processors' time need.
 
     `hostname` is the setting.
     """
     registry.prime()
     time.sleep(PRIMING_S)
-    sources = registry.sources(registry.LIMIT_S, wanted)
-    return look_at(sources, time.time_ns() // _NS_PER_MS, hostname)
+    sources = registry.sources(registry.LIMIT_S, filters)
+    return snapshot_of(sources, time.time_ns() // _NS_PER_MS, hostname)
 
 
-def look_at(sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None) -> Look:
+def snapshot_of(
+    sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None
+) -> Snapshot:
     """Ask `sources`, each as a poll does."""
     hostname = host_name(hostname)
     tables = {table.name: table for table in registry.tables()}
-    return Look(
+    return Snapshot(
         timestamp_ms,
         normalise(host.metadata(hostname, host.cpus())),
         tuple(

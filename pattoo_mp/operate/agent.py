@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import paths
 from pattoo_mp.config import isolated
-from pattoo_mp.control.run_directory import cut_short, holder
+from pattoo_mp.control.run_directory import cut_short, running_pid
 from pattoo_mp.control.status_socket import ask
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
@@ -42,7 +42,7 @@ class Agent:
     @property
     def pid(self) -> int | None:
         """The control process, if one runs. Raises `PattooError` if we may not know."""
-        return holder(self.pid_file)
+        return running_pid(self.pid_file)
 
     @property
     def cut_short(self) -> int:

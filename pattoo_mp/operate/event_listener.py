@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import paths
-from pattoo_mp.control.run_directory import holder
+from pattoo_mp.control.run_directory import running_pid
 from pattoo_mp.control.status_socket import ask
 from pattoo_mp.errors import PattooError
 
@@ -131,7 +131,7 @@ class HeartbeatListener:
     def _look(self, directory: Path, answer_s: float) -> str:
         """Why nothing can be done; empty if all is well, is well again, or does not run."""
         socket = paths.status_socket(directory)
-        pid = holder(paths.pid_file(directory))
+        pid = running_pid(paths.pid_file(directory))
         if pid is None:
             return ""
         pulse, reason = feel(socket, answer_s)

@@ -15,8 +15,8 @@ from pattoo_mp.spool.recovery import (
     READ_ERRORS,
     MissingRowsError,
     Old,
-    Rescue,
-    Rescued,
+    Recovered,
+    Recovery,
     discard,
     is_damage,
     is_want_of_room,
@@ -40,12 +40,12 @@ _LOOK_S: Final = 0.05
 _NUMBER_BYTES: Final = 20
 
 
-def lock_of(spool: Path) -> Path:
+def lock_path(spool: Path) -> Path:
     """Where the lock of a spool lies."""
     return spool.with_name(f"{spool.name}.lock")
 
 
-def hold(path: Path) -> int:
+def acquire_lock(path: Path) -> int:
     """Take the lock on `path`; the descriptor that is returned holds it until it is closed.
 
     Its directory is made, if somebody removed it while an agent runs.
@@ -65,7 +65,7 @@ def hold(path: Path) -> int:
     return descriptor
 
 
-def holder(path: Path) -> int | None:
+def lock_holder(path: Path) -> int | None:
     """The process that holds the lock on `path`, 0 if it is not known which; None if nobody does.
 
     Not for the holder itself. There is no other way to ask for a flock(2) than to try: it is a
@@ -84,7 +84,7 @@ def holder(path: Path) -> int | None:
     return None
 
 
-def is_held(descriptor: int, path: Path) -> bool:
+def is_locked(descriptor: int, path: Path) -> bool:
     """Whether the lock is still the one that others would find. Raises `OSError`."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
@@ -145,7 +145,7 @@ class SpoolFile:
     ) -> None:
         self._path = path
         self._beside = path.with_name(f"{path.name}.new")
-        self._rescue = Rescue(self._beside, self._go_on)
+        self._rescue = Recovery(self._beside, self._go_on)
         self._copy = AccountCopy(path.with_name(f"{path.name}.account"))
         self._progress = progress
         #: When such work went on last (`time.monotonic`).
@@ -206,7 +206,7 @@ class SpoolFile:
 
     @property
     def _lock_path(self) -> Path:
-        return lock_of(self._path)
+        return lock_path(self._path)
 
     def _go_on(self) -> None:
         self.progressed_at = time.monotonic()
@@ -215,10 +215,10 @@ class SpoolFile:
     def _hold(self) -> None:
         """Have the lock, and have it where others look for it."""
         if self._held is None:
-            self._held = hold(self._lock_path)
-        elif not is_held(self._held, self._lock_path):
+            self._held = acquire_lock(self._lock_path)
+        elif not is_locked(self._held, self._lock_path):
             # The new one first: where it is not to be had, the old one is closed once, and later.
-            held, self._held = self._held, hold(self._lock_path)
+            held, self._held = self._held, acquire_lock(self._lock_path)
             os.close(held)
 
     def _close(self) -> None:
@@ -294,14 +294,14 @@ class SpoolFile:
             put_aside(self._path, "emptied")
         self._tables = self._take_place(made)
 
-    def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> Rescued:
+    def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> Recovered:
         """Make the new file."""
         rescued = self._rescue.make(Old(tables, known, reason, self.given), self.limits)
         # What was lost before is counted already.
         self.lost = dict.fromkeys(rescued.lost, reason) | self.lost
         return rescued
 
-    def _take_place(self, made: Rescued) -> Tables:
+    def _take_place(self, made: Recovered) -> Tables:
         """Open the new file where the old one was."""
         discard(self._path)
         put_in_place(self._beside, self._path)

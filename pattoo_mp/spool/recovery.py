@@ -222,7 +222,7 @@ class Old:
 
 
 @dataclass(frozen=True, slots=True)
-class Rescued:
+class Recovered:
     """The account of the new file, which of the ids that were given out are not in it, and its layouts."""
 
     state: SpoolState
@@ -230,7 +230,7 @@ class Rescued:
     uses: Uses
 
 
-class Rescue:
+class Recovery:
     """Makes the file `path`, again if need be. `progress` is called again and again meanwhile."""
 
     def __init__(self, path: Path, progress: Callable[[], None]) -> None:
@@ -239,7 +239,7 @@ class Rescue:
         self._failed = ""
         self._rest_until = 0.0
 
-    def make(self, old: Old, limits: Limits) -> Rescued:
+    def make(self, old: Old, limits: Limits) -> Recovered:
         """Make it, whole or not at all.
 
         An id that was given out names the same poll in the new file, or none: the post that it was
@@ -258,7 +258,7 @@ class Rescue:
             raise
 
 
-def _fill(new: Tables, old: Old, room: Room, progress: Callable[[], None]) -> Rescued:
+def _fill(new: Tables, old: Old, room: Room, progress: Callable[[], None]) -> Recovered:
     known, found = old.known, Salvaged()
     if old.tables is not None and not known.commits:
         known = state_of(new, read_facts(old.tables), progress)
@@ -270,7 +270,7 @@ def _fill(new: Tables, old: Old, room: Room, progress: Callable[[], None]) -> Re
     state.oldest_ms = new.oldest_ms()
     with new.transaction():
         new.set_facts(state.facts())
-    return Rescued(state, _lost(old.given, new, found), new.uses)
+    return Recovered(state, _lost(old.given, new, found), new.uses)
 
 
 def _lost(given: frozenset[int], new: Tables, found: Salvaged) -> frozenset[int]:

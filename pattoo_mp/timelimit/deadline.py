@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from pattoo_mp.timelimit.succession import Asker, SupersededError
+from pattoo_mp.timelimit.succession import SupersededError, WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,7 +74,7 @@ class Share(Generic[K, V]):
     before `is_well` is true. Only then can it be waited for again without holding up a poll.
     """
 
-    def __init__(self, round_: Round[K, V], asker: Asker, prompt_s: float) -> None:
+    def __init__(self, round_: Round[K, V], asker: WorkerThread, prompt_s: float) -> None:
         self._round = round_
         self._prompt_s = prompt_s
         self._asker = asker
@@ -158,7 +158,7 @@ class TimeLimited(Generic[K, V]):
         self._name = name
         self._question = question
         self.limit_s = limit_s
-        self._asker: Asker | None = None
+        self._asker: WorkerThread | None = None
         self._hanging: dict[K, Share[K, V]] = {}
         self._succession = succession
         #: What a thread that was left behind is in the middle of, for the one that goes on.
@@ -192,7 +192,7 @@ class TimeLimited(Generic[K, V]):
         return round_.answers
 
     def _ask_elsewhere(self, round_: Round[K, V]) -> None:
-        self._asker = self._asker or Asker(self._name)
+        self._asker = self._asker or WorkerThread(self._name)
         first = self._begin(round_, self._asker)
         if not first.is_over(self.limit_s / 2):
             self._asker = None
@@ -218,7 +218,7 @@ class TimeLimited(Generic[K, V]):
             raise SupersededError
         succession.unwatch()
 
-    def _begin(self, round_: Round[K, V], asker: Asker) -> Share[K, V]:
+    def _begin(self, round_: Round[K, V], asker: WorkerThread) -> Share[K, V]:
         share = Share(round_, asker, self.limit_s / 2)
         share.start()
         return share
@@ -227,7 +227,7 @@ class TimeLimited(Generic[K, V]):
         shares: list[Share[K, V]] = []
         with suppress(RuntimeError):  # no more threads to be had
             for _ in range(min(round_.waiting, _SPARE_ASKERS)):
-                shares.append(self._begin(round_, Asker(self._name)))  # noqa: PERF401 - keep what began
+                shares.append(self._begin(round_, WorkerThread(self._name)))  # noqa: PERF401 - keep what began
         return shares
 
     def _wait(self, shares: list[Share[K, V]], until: float) -> None:

@@ -97,11 +97,11 @@ class SupersededError(BaseException):
 # A thread that asks what may hang, so that the thread that polls need not.
 
 
-class Asker:
+class WorkerThread:
     """One daemon thread, for one job at a time.
 
     A thread that hangs in the kernel cannot be ended. This one ends by itself as soon as it has
-    nothing to do and nobody holds its `Asker` any more.
+    nothing to do and nobody holds its `WorkerThread` any more.
     """
 
     def __init__(self, name: str) -> None:
@@ -171,8 +171,8 @@ class Succession:
         self._timer = Timer()
         self.stopping, self._stop = socket.socketpair()
         #: The thread that does the work.
-        self.current = Asker(name)
-        self._next: Asker | None = Asker(name)
+        self.current = WorkerThread(name)
+        self._next: WorkerThread | None = WorkerThread(name)
         self._leave_behind: Callable[[], bool] | None = None
         self._due = inf
         self._is_done = False
@@ -226,7 +226,7 @@ class Succession:
             return  # it was answered just now
         if self._next is None:
             with suppress(RuntimeError):  # no more threads to be had
-                self._next = Asker(self._name)
+                self._next = WorkerThread(self._name)
         if self._next is None:
             self._timer.start(_NO_THREADS_S)
             return
@@ -236,7 +236,7 @@ class Succession:
         self.current, self._next = self._next, None
         self.current.start(self._do)
         with suppress(RuntimeError):  # it is tried again when there is need of one
-            self._next = Asker(self._name)
+            self._next = WorkerThread(self._name)
 
     def _do(self) -> None:
         try:

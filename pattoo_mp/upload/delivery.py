@@ -130,7 +130,7 @@ class Delivery:
         if can_be_split:
             source.window.too_large(post.polls)
         elif source.window.refused(post.polls, post.head):
-            return self._condemn(source, post, outcome)
+            return self._quarantine(source, post, outcome)
         if post.polls > 1:
             _LOG.info(
                 "The server refused a post of %s; trying %d.",
@@ -139,10 +139,10 @@ class Delivery:
             )
         return Attempt(outcome.error, fault=outcome.fault)
 
-    def _condemn(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
+    def _quarantine(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         """Set a poll aside, unless the server takes nothing at all."""
         if not self._transport.takes_posts(post.agent_id, self._envelope_ms()):
-            source.window.acquit()
+            source.window.reset_refusals()
             error = f"{outcome.error}; it takes no empty post either"
             return Attempt(error, wait_s=self._backoff.failed(), fault=outcome.fault)
         _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)

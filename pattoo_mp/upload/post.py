@@ -161,7 +161,7 @@ class Window:
         self._head = head
         return self._refusals >= ATTEMPTS
 
-    def acquit(self) -> None:
+    def reset_refusals(self) -> None:
         """Forget the refusals of the head: it was the server's fault."""
         self._refusals = 0
 

@@ -16,7 +16,7 @@ from pattoo_mp.cli.once import SCHEMA as NUMBER
 from pattoo_mp.cli.once import document, lines
 from pattoo_mp.collect import registry
 from pattoo_mp.config.families import ORIGINAL
-from pattoo_mp.doctor.polls import Answer, Figure, Look
+from pattoo_mp.doctor.polls import Answer, Figure, Snapshot
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from tests.support.agent import NAME, Agent
 
@@ -42,12 +42,12 @@ def answer(name: str, *figures: Figure, **left_out: str) -> Answer:
     return Answer(TABLES[name], figures, left_out)
 
 
-def single(key: str, value: Value, unit: str) -> Look:
+def single(key: str, value: Value, unit: str) -> Snapshot:
     """A look of one figure."""
-    return Look(1000, (), (answer("memory", Figure(key, INTEGER, unit, (), value)),))
+    return Snapshot(1000, (), (answer("memory", Figure(key, INTEGER, unit, (), value)),))
 
 
-LOOK = Look(
+LOOK = Snapshot(
     1_700_000_000_000,
     (
         ("release", "6.1.0"), ("version", "#1 SMP"), ("processor", ""), ("type", "Linux"),
@@ -159,7 +159,7 @@ def test_a_name_stays_on_its_line_and_moves_no_cursor() -> None:
     """Who may mount may name a directory with a line end or an escape in it."""
     place = (("disk_partition_mountpoint", "/mnt/\x1b[2J\nroot"),)
     figure = Figure("disk_partition_disk_usage_total", INTEGER, "bytes", place, 1)
-    told = lines(Look(1000, (), (answer("disk_partitions", figure),)))
+    told = lines(Snapshot(1000, (), (answer("disk_partitions", figure),)))
     assert "  /mnt/\\x1b[2J\\nroot" in told
 
 
@@ -211,6 +211,8 @@ def test_a_host_that_gives_nothing_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit status 1, and every family says why."""
-    monkeypatch.setattr("pattoo_mp.cli.once.look", lambda *_: Look(1000, (), (answer("disk_io"),)))
+    monkeypatch.setattr(
+        "pattoo_mp.cli.once.snapshot", lambda *_: Snapshot(1000, (), (answer("disk_io"),))
+    )
     assert main(["--once"]) == 1
     assert "The host has none." in capsys.readouterr().out

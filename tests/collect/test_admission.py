@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.collect.families.textfile import Admission
+from pattoo_mp.collect.families.textfile import CardinalityLimit
 
 
 @pytest.fixture
@@ -14,25 +14,25 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def admission(now: list[float]) -> Admission[str]:
+def admission(now: list[float]) -> CardinalityLimit[str]:
     """One for three."""
-    return Admission(3, lambda: now[0])
+    return CardinalityLimit(3, lambda: now[0])
 
 
-def test_the_first_ones_are_admitted(admission: Admission[str]) -> None:
+def test_the_first_ones_are_admitted(admission: CardinalityLimit[str]) -> None:
     """As many as there may be, and no more."""
     assert admission.admit("abcd") == set("abc")
     assert admission.admit("abcd") == set("abc")
 
 
-def test_who_is_admitted_stays_whoever_comes_before_it(admission: Admission[str]) -> None:
+def test_who_is_admitted_stays_whoever_comes_before_it(admission: CardinalityLimit[str]) -> None:
     """A chart does not end because another begins."""
     admission.admit("bcd")
     assert admission.admit("abcd") == set("bcd")
 
 
 def test_what_comes_and_goes_does_not_make_room_at_once(
-    admission: Admission[str], now: list[float]
+    admission: CardinalityLimit[str], now: list[float]
 ) -> None:
     """Labels that change all the time would make new series for ever."""
     admission.admit("abc")
@@ -41,7 +41,9 @@ def test_what_comes_and_goes_does_not_make_room_at_once(
     assert admission.admit("acb") == set("abc")
 
 
-def test_a_day_after_it_went_it_makes_room(admission: Admission[str], now: list[float]) -> None:
+def test_a_day_after_it_went_it_makes_room(
+    admission: CardinalityLimit[str], now: list[float]
+) -> None:
     """A host changes in a year; one may take its place."""
     admission.admit("abc")
     now[0] += 3600

@@ -347,7 +347,7 @@ def test_every_thread_that_polls_has_asked_for_short_turns(
 ) -> None:
     """The kernel grants them to a thread; one that succeeds another has to ask, too."""
     asked: set[int] = set()
-    monkeypatch.setattr(collector, "ask_for_short_turns", lambda: asked.add(threading.get_ident()))
+    monkeypatch.setattr(collector, "request_short_slice", lambda: asked.add(threading.get_ident()))
     monkeypatch.setattr(psutil, "pids", lambda: [1] if threading.get_ident() in asked else [])
     disks.dies_after(3, "/data")
     child = Child()

@@ -37,8 +37,8 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def poller(*names: str, frugal: bool = True) -> Poller:
     """Polls families of these names as the agent does."""
-    wanted = replace(DEFAULT, families=names)
-    return Poller(registry.sources(20.0, wanted, frugal=frugal), ORIGIN, 1000)
+    filters = replace(DEFAULT, families=names)
+    return Poller(registry.sources(20.0, filters, frugal=frugal), ORIGIN, 1000)
 
 
 @pytest.mark.parametrize(("names", "looks"), [(BOTH, 1), (BOTH[:1], 1), (BOTH[1:], 1)])

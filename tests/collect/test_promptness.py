@@ -10,9 +10,9 @@ import pytest
 #: Prints how it is scheduled after it has asked.
 PROGRAM = """
 import os
-from pattoo_mp.collect.collector import ask_for_short_turns
+from pattoo_mp.collect.collector import request_short_slice
 BEFORE
-asked = ask_for_short_turns()
+asked = request_short_slice()
 print(asked, os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))
 """
 

@@ -29,11 +29,11 @@ LAPTOP = {
 }
 
 
-def told(monkeypatch: pytest.MonkeyPatch, chips: Mapping[str, Any], **wanted: Filter) -> Any:  # noqa: ANN401 - a poll
+def told(monkeypatch: pytest.MonkeyPatch, chips: Mapping[str, Any], **filters: Filter) -> Any:  # noqa: ANN401 - a poll
     """A poll of both families on a host with these sensors."""
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: chips)
     monkeypatch.setattr(psutil, "sensors_fans", lambda: {"thinkpad": [Fan("", 3500), Fan("", 0)]})
-    return polled("temperatures", "fans", **wanted)
+    return polled("temperatures", "fans", **filters)
 
 
 def test_each_sensor_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,8 +56,8 @@ def test_a_limit_that_nobody_tells_has_no_value(monkeypatch: pytest.MonkeyPatch)
 
 def test_only_wanted_sensors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """By their whole names."""
-    wanted = Filter(("coretemp *", "nvme*"), ("* Core *",))
-    found = told(monkeypatch, LAPTOP, temperatures=wanted)
+    filters = Filter(("coretemp *", "nvme*"), ("* Core *",))
+    found = told(monkeypatch, LAPTOP, temperatures=filters)
     names = {s.metadata[-1][1] for s in found.series if s.key == "temperature_current"}
     assert names == {"coretemp Package id 0", "nvme Composite", "nvme Composite 2"}
 

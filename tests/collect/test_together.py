@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from pattoo_mp.collect import registry
-from pattoo_mp.collect.context import Together
+from pattoo_mp.collect.context import SharedDeadline
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.polls import DEFAULT
 from tests.support.sources import BY_DEFAULT
@@ -22,7 +22,7 @@ LIMIT_S = 0.4
 def test_one_round_asks_all_parts_once() -> None:
     """Whichever is wanted first; the next poll asks anew."""
     asked: list[str] = []
-    together = Together(60.0)
+    together = SharedDeadline(60.0)
 
     def answer(key: str) -> str:
         asked.append(key)
@@ -40,7 +40,7 @@ def test_one_round_asks_all_parts_once() -> None:
 
 def test_what_a_part_raises_is_its_own_affair() -> None:
     """One that cannot tell whom to ask keeps no answer from the others."""
-    together = Together(60.0)
+    together = SharedDeadline(60.0)
     broken = together.part("broken", lambda: [1 // 0], str)
     sound = together.part("sound", lambda: "ab", str.upper)
     with pytest.raises(ZeroDivisionError):
@@ -52,7 +52,7 @@ def test_answers_that_nobody_took_are_not_given_to_a_later_poll() -> None:
     """They were of another time."""
     number = iter(range(100))
     now = [100.0]
-    together = Together(60.0, lambda: now[0])
+    together = SharedDeadline(60.0, lambda: now[0])
     one = together.part("one", lambda: "a", lambda _: next(number))
     other = together.part("other", lambda: "b", lambda _: next(number))
     one()
@@ -63,7 +63,7 @@ def test_answers_that_nobody_took_are_not_given_to_a_later_poll() -> None:
 def test_who_hangs_is_left_out_and_the_others_answer() -> None:
     """Also those of other parts; and all again when it does."""
     answer = Event()
-    together = Together(LIMIT_S)
+    together = SharedDeadline(LIMIT_S)
     hanging = together.part("hanging", lambda: "a", lambda _: answer.wait(60))
     sound = together.part("sound", lambda: "b", str.upper)
     assert isinstance(hanging()["a"], TimeoutError)
@@ -85,7 +85,7 @@ def test_a_successor_takes_no_answer_for_ready_that_was_never_given() -> None:
         polls.append((letters(), digits()))
 
     with succession() as threads:
-        together = Together(LIMIT_S, lambda: 0.0, threads)
+        together = SharedDeadline(LIMIT_S, lambda: 0.0, threads)
         letters = together.part("letters", lambda: "ab", question)
         digits = together.part("digits", lambda: "12", question)
         polls: list[tuple[dict[str, object], dict[str, object]]] = []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.collect.filters import Filter, Wanted
+from pattoo_mp.collect.filters import Filter, Filters
 from pattoo_mp.config import settings
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.polls import DEFAULT
@@ -31,17 +31,17 @@ def test_by_default_everything_is_wanted_but_what_the_original_leaves_out() -> N
 @given(NAMES)
 def test_the_default_disks_are_those_of_the_original(name: str) -> None:
     """Whatever a disk is called."""
-    assert DEFAULT.disks.wants(name) == (not ORIGINAL_DISKS.match(name))
+    assert DEFAULT.disks.accepts(name) == (not ORIGINAL_DISKS.match(name))
 
 
 @given(NAMES)
 def test_the_default_mounts_are_those_of_the_original(name: str) -> None:
     """Docker's are not polled, wherever they lie."""
-    assert DEFAULT.mounts.wants(name) == ("docker" not in name)
+    assert DEFAULT.mounts.accepts(name) == ("docker" not in name)
 
 
 @pytest.mark.parametrize(
-    ("include", "exclude", "wanted"),
+    ("include", "exclude", "accepted"),
     [
         (("*",), (), ["eth0", "eth1", "lo", "veth7a"]),
         (("eth*",), (), ["eth0", "eth1"]),
@@ -52,19 +52,19 @@ def test_the_default_mounts_are_those_of_the_original(name: str) -> None:
     ],
 )
 def test_a_filter_wants_what_is_included_and_not_excluded(
-    include: tuple[str, ...], exclude: tuple[str, ...], wanted: list[str]
+    include: tuple[str, ...], exclude: tuple[str, ...], accepted: list[str]
 ) -> None:
     """A whole name has to match, and an exclusion has the last word."""
     names = ["eth0", "eth1", "lo", "veth7a"]
-    assert list(filter(Filter(include, exclude).wants, names)) == wanted
+    assert list(filter(Filter(include, exclude).accepts, names)) == accepted
 
 
 def test_a_star_goes_over_slashes() -> None:
     """A mount below another is matched too; case counts."""
     below = Filter(("/srv/*",))
-    assert below.wants("/srv/a/b")
-    assert not below.wants("/SRV/a")
-    assert not below.wants("/srv")
+    assert below.accepts("/srv/a/b")
+    assert not below.accepts("/SRV/a")
+    assert not below.accepts("/srv")
 
 
 def test_settings_become_what_is_wanted() -> None:
@@ -75,7 +75,7 @@ def test_settings_become_what_is_wanted() -> None:
         "interfaces_exclude": ("veth*",),
         "mounts_include": ("/", "/srv"),
     }
-    assert Wanted.of(configured) == replace(
+    assert Filters.of(configured) == replace(
         DEFAULT,
         families=("system", "processor", "partitions", "disk_io", "network", "uptime"),
         interfaces=Filter(exclude=("veth*",)),

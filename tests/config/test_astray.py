@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.config.consistency import astray
+from pattoo_mp.config.consistency import misplaced
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE
 
 
 def told(file: str, section: str, **settings: object) -> list[str]:
     """What is said of these settings there."""
-    return list(astray({file: {section: settings}}))
+    return list(misplaced({file: {section: settings}}))
 
 
 def test_a_setting_in_its_place_is_not_worth_a_word() -> None:

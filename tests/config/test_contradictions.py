@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config.consistency import contradictions
+from pattoo_mp.config.consistency import contradictory_settings
 from tests.support.configs import config_in
 
 FILE = Path("/etc/pattoo/credentials")
@@ -14,7 +14,9 @@ FILE = Path("/etc/pattoo/credentials")
 
 def told(**settings: object) -> list[str]:
     """What is said of a configuration with these."""
-    return [str(problem) for problem in contradictions(config_in(Path("/nowhere"), **settings))]
+    return [
+        str(problem) for problem in contradictory_settings(config_in(Path("/nowhere"), **settings))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config.consistency import without_effect
+from pattoo_mp.config.consistency import unused_settings
 from pattoo_mp.config.load import read_files
 from pattoo_mp.config.settings import AGENT_FILE, defaults
 from tests.support.agent import NAME, Agent
@@ -37,7 +37,7 @@ def test_a_directory_and_its_family_belong_together(
 ) -> None:
     """One without the other is told of; a value that is refused is told of elsewhere."""
     values = {**defaults(), "families": families, "textfile_directory": directory}
-    assert list(without_effect(values)) == told
+    assert list(unused_settings(values)) == told
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_interval_of_what_is_off_and_a_post_put_off_for_too_long_are_told(
     changes: dict[str, object], told: list[str]
 ) -> None:
     """Both are taken, and do not do what they say."""
-    assert list(without_effect({**defaults(), **changes})) == told
+    assert list(unused_settings({**defaults(), **changes})) == told
 
 
 def test_a_look_at_the_files_tells_of_it(home: Path) -> None:
@@ -90,4 +90,4 @@ def test_a_file_for_tls_takes_something_that_is_spoken_to_with_it(
 ) -> None:
     """A server with https, or a proxy."""
     values = {**defaults(), "tls_ca_file": SOME, **changes}
-    assert list(without_effect(values)) == told
+    assert list(unused_settings(values)) == told

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp.control.arbiter import Arbiter
-from pattoo_mp.control.broker import Relay
+from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.reload import LiveConfig
-from pattoo_mp.control.status_socket import Door, ask
+from pattoo_mp.control.status_socket import StatusSocket, ask
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.ipc.channel import Channel
@@ -127,8 +127,8 @@ class Control:
             kind(
                 Role("collector", collect, signal.SIGKILL),
                 Role("uploader", upload, signal.SIGKILL),
-                Relay(Channel(), Ledger(INTERVAL_MS)),
-                Door(self.path),
+                Broker(Channel(), Ledger(INTERVAL_MS)),
+                StatusSocket(self.path),
                 lambda: None,
                 live=LiveConfig(config, self._read_anew),
                 silence_s=self._silence_s,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.control.status_socket import Door, ask
+from pattoo_mp.control.status_socket import StatusSocket, ask
 from pattoo_mp.errors import StartError
 from tests.support.waiting import wait_for
 
@@ -34,7 +34,7 @@ class Porter:
     """Answers at a door from a thread until it is told to stop."""
 
     def __init__(self, path: Path, status: dict[str, Any]) -> None:
-        self.door = Door(path)
+        self.status_socket = StatusSocket(path)
         self._status = status
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -42,8 +42,8 @@ class Porter:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if select.select([self.door], [], [], 0.01)[0]:
-                self.door.answer(self._status)
+            if select.select([self.status_socket], [], [], 0.01)[0]:
+                self.status_socket.answer(self._status)
 
     def stop(self) -> None:
         """End, and leave the door to the caller."""
@@ -57,45 +57,45 @@ def porter(path: Path) -> Iterator[Porter]:
     answering = Porter(path, STATUS)
     yield answering
     answering.stop()
-    answering.door.close()
+    answering.status_socket.close()
 
 
 def test_a_door_that_finds_no_place_can_be_waited_at_and_tries_again(path: Path) -> None:
     """Control waits on it in its loop; a directory that is no directory is mended some day."""
-    door = Door(path)
+    status_socket = StatusSocket(path)
     path.unlink()
     path.parent.rmdir()
     path.parent.touch()
     for _ in range(2):
         with pytest.raises(StartError, match="expected a place for the status socket"):
-            door.keep()
-        assert select.select([door], [], [], 0)[0] == []
+            status_socket.keep()
+        assert select.select([status_socket], [], [], 0)[0] == []
     path.parent.unlink()
-    door.keep()
+    status_socket.keep()
     assert path.is_socket()
-    door.close()
+    status_socket.close()
 
 
 def test_a_door_without_a_descriptor_rests(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Who knocks is answered once there is one; until then nobody waits there, and one line says so."""
-    door = Door(path)
+    status_socket = StatusSocket(path)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
-        assert (door.rests, door.wake_at) == (False, float("inf"))
+        assert (status_socket.rests, status_socket.wake_at) == (False, float("inf"))
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
-            door.answer(STATUS)
-            door.answer(STATUS)
+            status_socket.answer(STATUS)
+            status_socket.answer(STATUS)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        assert door.rests
-        assert door.wake_at <= time.monotonic() + 1.0
+        assert status_socket.rests
+        assert status_socket.wake_at <= time.monotonic() + 1.0
         assert caplog.messages == [f"{path}: nobody can be answered: Too many open files."]
-        wait_for(lambda: not door.rests, what="the end of its rest")
-        door.answer(STATUS)
+        wait_for(lambda: not status_socket.rests, what="the end of its rest")
+        status_socket.answer(STATUS)
         assert json.loads(caller.recv(1 << 16)) == STATUS
-    door.close()
+    status_socket.close()
 
 
 def test_who_asks_is_answered(porter: Porter, path: Path) -> None:
@@ -118,25 +118,25 @@ def test_nobody_there_is_an_error(path: Path) -> None:
     path.parent.mkdir()
     with pytest.raises(OSError, match="No such file"):
         ask(path)
-    Door(path).close()
+    StatusSocket(path).close()
     with pytest.raises(ConnectionRefusedError):
         ask(path)
 
 
 def test_a_stale_socket_is_replaced(path: Path) -> None:
     """A control process that was killed leaves its socket; the next one opens anew."""
-    Door(path).close()
+    StatusSocket(path).close()
     assert path.is_socket()
     porter = Porter(path, STATUS)
     assert ask(path) == STATUS
     porter.stop()
-    porter.door.close()
+    porter.status_socket.close()
 
 
 def test_a_worker_that_closes_its_copy_leaves_the_door_open(porter: Porter, path: Path) -> None:
     """It goes on listening in control."""
-    copy = Door.__new__(Door)
-    copy._path, copy._socket = path, porter.door._socket.dup()
+    copy = StatusSocket.__new__(StatusSocket)
+    copy._path, copy._socket = path, porter.status_socket._socket.dup()
     copy.close()
     assert ask(path) == STATUS
 
@@ -147,7 +147,7 @@ def test_a_path_of_any_length_works(home: Path) -> None:
     porter = Porter(path, STATUS)
     assert ask(path) == STATUS
     porter.stop()
-    porter.door.close()
+    porter.status_socket.close()
 
 
 def test_a_large_status_is_answered_whole(path: Path) -> None:
@@ -156,30 +156,30 @@ def test_a_large_status_is_answered_whole(path: Path) -> None:
     porter = Porter(path, status)
     assert ask(path) == status
     porter.stop()
-    porter.door.close()
+    porter.status_socket.close()
 
 
 def test_a_caller_that_never_reads_holds_nobody_up(path: Path) -> None:
     """It gets what fits; control goes on, and the next caller is answered."""
-    door = Door(path)
+    status_socket = StatusSocket(path)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
         large = {"x": "y" * (64 << 20)}
-        answered = threading.Thread(target=door.answer, args=(large,), daemon=True)
+        answered = threading.Thread(target=status_socket.answer, args=(large,), daemon=True)
         answered.start()
         answered.join(20)
         assert not answered.is_alive()
-    door.close()
+    status_socket.close()
 
 
 def test_a_caller_that_is_gone_holds_nobody_up(path: Path) -> None:
     """Who connects and leaves at once does no harm."""
-    door = Door(path)
+    status_socket = StatusSocket(path)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
-    door.answer(STATUS)
-    door.answer(STATUS)  # nobody waits at all
-    door.close()
+    status_socket.answer(STATUS)
+    status_socket.answer(STATUS)  # nobody waits at all
+    status_socket.close()
 
 
 @pytest.mark.parametrize("answer", [b"", b'{"half": ', b"[1]", b"\xff", b"17"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.rates import Drainage, backlog, gone_in_s, is_behind, usual_spacing_s
+from pattoo_mp.control.rates import DrainRate, backlog, gone_in_s, is_behind, usual_spacing_s
 
 
 class Clock:
@@ -17,10 +17,10 @@ class Clock:
         return self.now
 
 
-def drainage_of(*posts: tuple[float, int]) -> Drainage:
+def drainage_of(*posts: tuple[float, int]) -> DrainRate:
     """One that saw posts: seconds after the one before, and polls in it."""
     clock = Clock()
-    made = Drainage(clock)
+    made = DrainRate(clock)
     for seconds, polls in posts:
         clock.now += seconds
         made.taken(polls)

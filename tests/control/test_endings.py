@@ -9,7 +9,7 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.control.run_directory import cut_short, forgive, run_below, tell
-from pattoo_mp.control.status_socket import Door
+from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import StartError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(home: Path, error: Exception | None = None) -> None:
     """A run that makes all that one makes, and ends; by an error, if there is one."""
     with run_below(home):
-        Door(paths.status_socket(home)).close()
+        StatusSocket(paths.status_socket(home)).close()
         if error is not None:
             raise error
 
@@ -75,7 +75,7 @@ def test_a_pid_file_without_a_number_tells_nothing(home: Path, content: str) -> 
     """Whoever wrote that, it was no control process."""
     paths.pid_file(home).parent.mkdir()
     paths.pid_file(home).write_text(content)
-    Door(paths.status_socket(home)).close()
+    StatusSocket(paths.status_socket(home)).close()
     assert cut_short(home) == 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.run_directory import PidLock, holder
+from pattoo_mp.control.run_directory import PidLock, running_pid
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
 from pattoo_mp.util.files import denied
 from tests.support.locked import lock_held
@@ -68,7 +68,7 @@ def hold(path: Path) -> Iterator[Holder]:
 def test_the_holder_is_named(path: Path, hold: Holder) -> None:
     """By the kernel; and the file says it to people."""
     process = hold()
-    assert holder(path) == process.pid
+    assert running_pid(path) == process.pid
     assert path.read_text() == f"{process.pid}\n"
 
 
@@ -78,7 +78,7 @@ def test_a_second_one_is_refused_and_told_who_runs(path: Path, hold: Holder) -> 
     with pytest.raises(AlreadyRunningError, match=f"runs already, as process {process.pid}$"):
         PidLock(path)
     assert path.read_text() == f"{process.pid}\n"
-    assert holder(path) == process.pid
+    assert running_pid(path) == process.pid
 
 
 def test_nobody_holds_it_after_sigkill(path: Path, hold: Holder) -> None:
@@ -87,9 +87,9 @@ def test_nobody_holds_it_after_sigkill(path: Path, hold: Holder) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait(20)
     assert path.read_text() == f"{process.pid}\n"
-    assert holder(path) is None
+    assert running_pid(path) is None
     successor = hold()
-    assert holder(path) == successor.pid
+    assert running_pid(path) == successor.pid
 
 
 def test_a_release_gives_the_lock_up_and_empties_the_file(path: Path, hold: Holder) -> None:
@@ -101,7 +101,7 @@ def test_a_release_gives_the_lock_up_and_empties_the_file(path: Path, hold: Hold
     process.stdin.flush()
     assert process.stdout.readline() == "released\n"
     assert process.poll() is None
-    assert holder(path) is None
+    assert running_pid(path) is None
     assert path.read_text() == ""
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_names_another_process_is_nobody_running(path: Path, hold: H
     """A number that was given again after a reboot belongs to somebody else."""
     path.parent.mkdir()
     path.write_text(f"{os.getppid()}\n")
-    assert holder(path) is None
+    assert running_pid(path) is None
     process = hold()
     assert path.read_text() == f"{process.pid}\n"
 
@@ -119,16 +119,16 @@ def test_what_the_file_says_does_not_matter(path: Path, hold: Holder, content: s
     """It is not read; a start writes it anew."""
     path.parent.mkdir()
     path.write_text(content)
-    assert holder(path) is None
+    assert running_pid(path) is None
     process = hold()
     assert path.read_text() == f"{process.pid}\n"
 
 
 def test_no_file_is_nobody_running(path: Path, home: Path) -> None:
     """Nor is a path that cannot be."""
-    assert holder(path) is None
+    assert running_pid(path) is None
     (home / "pid").write_text("a file where a directory should be")
-    assert holder(path) is None
+    assert running_pid(path) is None
 
 
 @pytest.mark.parametrize("target", ["elsewhere", "absent"])
@@ -140,7 +140,7 @@ def test_a_symbolic_link_is_not_followed(path: Path, home: Path, target: str) ->
     with pytest.raises(StartError, match="expected a PID file"):
         PidLock(path)
     with pytest.raises(PattooError, match="expected a PID file"):
-        holder(path)
+        running_pid(path)
     assert (home / "elsewhere").read_text() == "precious"
     assert not (home / "absent").exists()
 
@@ -154,7 +154,7 @@ def test_who_may_not_look_is_told_whose_it_is(path: Path, home: Path) -> None:
 
     def complaint() -> str:
         with pytest.raises(PattooError) as caught:
-            holder(path)
+            running_pid(path)
         return str(caught.value)
 
     whose = as_nobody(lambda: denied(path))
@@ -188,7 +188,7 @@ def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
     try:
         answers = [process.stdout.readline() for process in processes if process.stdout]
         assert sorted(answers) == ["held\n"] + ["refused\n"] * 7
-        assert holder(path) == processes[answers.index("held\n")].pid
+        assert running_pid(path) == processes[answers.index("held\n")].pid
     finally:
         for process in processes:
             process.kill()
@@ -244,7 +244,7 @@ def stumble(_: Path) -> None:
 
 def holder_seen_by_another(path: Path) -> int:
     """Who holds the lock, asked by a process that does not."""
-    return int(in_child(lambda: str(holder(path) or 0)))
+    return int(in_child(lambda: str(running_pid(path) or 0)))
 
 
 def test_a_lock_that_somebody_else_has_taken_leaves_no_descriptor(home: Path) -> None:

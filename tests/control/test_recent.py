@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pattoo_mp.control.rates import Recent, window_s
+from pattoo_mp.control.rates import RecentCounts, window_s
 
 WINDOW_S = 300.0
 
@@ -16,7 +16,7 @@ class Rig:
         self.now = 1000.0
         self.polled = 0
         self.taken = 0
-        self.recent = Recent(lambda: self.now)
+        self.recent = RecentCounts(lambda: self.now)
 
     def counts(self) -> dict[str, int]:
         """The counts, and how often they were taken."""

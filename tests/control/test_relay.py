@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.control.broker import Relay
+from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.ipc.channel import Channel
@@ -26,7 +26,7 @@ class Rig:
     """A relay between two workers that have links but no processes."""
 
     def __init__(self) -> None:
-        self.relay = Relay(Channel(), Ledger(1000))
+        self.broker = Broker(Channel(), Ledger(1000))
         self.collector, self.uploader = (
             Worker(Role(name, lambda _: None, signal.SIGKILL)) for name in ("one", "other")
         )
@@ -35,28 +35,28 @@ class Rig:
     def layout(self, identifier: str, interval_ms: int = 1000) -> None:
         """Hear of a layout from the collector."""
         message = [Kind.LAYOUT, identifier, identifier.encode(), interval_ms]
-        self.relay.handle(self.collector, message)
+        self.broker.handle(self.collector, message)
 
     def poll(
         self, second: int, layout: str = "a", reason: str = "", interval_ms: int = 1000
     ) -> None:
         """Hear of a poll from the collector, and pass it on."""
         message = [Kind.POLL, layout, second * 1000, b"", reason, interval_ms]
-        self.relay.handle(self.collector, message)
-        self.relay.lease_to(self.uploader)
+        self.broker.handle(self.collector, message)
+        self.broker.lease_to(self.uploader)
 
     def kept(self, sequence: int) -> None:
         """Hear from the uploader that it has kept polls."""
-        self.relay.handle(self.uploader, [Kind.KEPT, sequence])
+        self.broker.handle(self.uploader, [Kind.KEPT, sequence])
 
     def account(self, posts: int = 0, failing: int = 0, **account: Any) -> None:  # noqa: ANN401 - as SpoolState has them
         """Hear the spool's account from the uploader."""
         state = UploadState(posts=posts, failing_since_ms=failing).fields()
-        self.relay.handle(self.uploader, [Kind.UPLOAD, state, SpoolState(**account).fields()])
+        self.broker.handle(self.uploader, [Kind.UPLOAD, state, SpoolState(**account).fields()])
 
     def unaccounted(self) -> int:
         """What the ledger does not explain."""
-        return self.relay.ledger.unaccounted(len(self.relay.channel))
+        return self.broker.ledger.unaccounted(len(self.broker.channel))
 
     def heard(self) -> list[Message]:
         """What the uploader was told since the last call: layouts by name, polls by number."""
@@ -66,9 +66,9 @@ class Rig:
         """Lose the uploader and have another one."""
         self.uploader.close_link()
         self.far.close()
-        self.relay.uploader_gone()
+        self.broker.uploader_gone()
         self.uploader.link, self.far = Link.pair()
-        self.relay.lease_to(self.uploader)
+        self.broker.lease_to(self.uploader)
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_layouts_that_take_turns_in_one_lease_are_all_told(rig: Rig) -> None:
     """Each poll's layout is known before the poll comes, wherever the uploader commits between."""
     for number, layout in enumerate(("a", "b", "a"), 1):
         rig.layout(layout)
-        rig.relay.handle(rig.collector, [Kind.POLL, layout, number * 1000, b"", "", 1000])
-    rig.relay.lease_to(rig.uploader)
+        rig.broker.handle(rig.collector, [Kind.POLL, layout, number * 1000, b"", "", 1000])
+    rig.broker.lease_to(rig.uploader)
     assert rig.heard() == [
         ["layout", "a"], ["poll", 1], ["layout", "b"], ["poll", 2], ["layout", "a"], ["poll", 3],
     ]  # fmt: skip
@@ -123,16 +123,16 @@ def test_what_is_kept_leaves_the_channel(rig: Rig) -> None:
     rig.layout("a")
     rig.poll(1)
     rig.kept(0)  # a sign of life of an uploader whose disk takes nothing
-    assert (len(rig.relay.channel), rig.relay.any_kept) == (1, False)
+    assert (len(rig.broker.channel), rig.broker.any_kept) == (1, False)
     rig.kept(1)
-    assert (len(rig.relay.channel), rig.relay.any_kept) == (0, True)
+    assert (len(rig.broker.channel), rig.broker.any_kept) == (0, True)
 
 
 def test_nothing_goes_to_an_uploader_that_was_told_of_the_end(rig: Rig) -> None:
     """What comes after is its successor's."""
     rig.layout("a")
-    rig.relay.close_to(rig.uploader)
-    rig.relay.close_to(rig.uploader)
+    rig.broker.close_to(rig.uploader)
+    rig.broker.close_to(rig.uploader)
     rig.poll(1)
     assert rig.heard() == [["close"]]
     rig.new_uploader()
@@ -152,43 +152,43 @@ def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
     """Whatever the new one says, and for its first poll only."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.collector_started({1000}, 0)
+    rig.broker.collector_started({1000}, 0)
     rig.poll(4, reason="?")
     rig.poll(6, reason="late")
-    assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
+    assert rig.broker.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
 def test_a_collector_says_from_when_on_it_polls_at_another_interval(rig: Rig) -> None:
     """Ticks before that time are of the old one: 2 and 3 s; after it of the new: 4 and 4.5 s."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.handle(rig.collector, [Kind.INTERVALS, [500], 3700])
+    rig.broker.handle(rig.collector, [Kind.INTERVALS, [500], 3700])
     rig.poll(5, reason="late", interval_ms=500)
-    assert rig.relay.ledger.missed == {"late": 4}
-    assert rig.relay.ledger.interval_ms == 500
+    assert rig.broker.ledger.missed == {"late": 4}
+    assert rig.broker.ledger.interval_ms == 500
 
 
 def test_a_new_collector_may_have_another_interval(rig: Rig) -> None:
     """It counts from its start: 2 s by the old one, 3, 3.5, 4 and 4.5 s by the new one."""
     rig.layout("a")
     rig.poll(1)
-    rig.relay.collector_started({500}, 2600)
+    rig.broker.collector_started({500}, 2600)
     rig.poll(5, interval_ms=500)
-    assert rig.relay.ledger.missed == {"the collector was down": 5}
+    assert rig.broker.ledger.missed == {"the collector was down": 5}
 
 
 def test_a_new_collector_of_a_clock_set_back_counts_from_the_newest_poll(rig: Rig) -> None:
     """What was polled is not missed."""
     rig.layout("a")
     rig.poll(10)
-    rig.relay.collector_started({500}, 2000)
+    rig.broker.collector_started({500}, 2000)
     rig.poll(11, interval_ms=500)
-    assert rig.relay.ledger.missed == {"the collector was down": 1}
+    assert rig.broker.ledger.missed == {"the collector was down": 1}
 
 
 def groups(rig: Rig, *intervals_ms: int) -> None:
     """Begin with groups of these intervals, a layout for each."""
-    rig.relay.handle(rig.collector, [Kind.INTERVALS, list(intervals_ms), 0])
+    rig.broker.handle(rig.collector, [Kind.INTERVALS, list(intervals_ms), 0])
     for interval_ms in intervals_ms:
         rig.layout(f"every {interval_ms}", interval_ms)
 
@@ -212,16 +212,16 @@ def test_a_new_collector_excuses_the_first_poll_of_each_group(rig: Rig) -> None:
     groups(rig, 1000, 3000)
     rig.poll(3, interval_ms=3000)
     rig.poll(3)
-    rig.relay.collector_started({1000, 3000}, 0)
+    rig.broker.collector_started({1000, 3000}, 0)
     rig.poll(5, reason="?")
     rig.poll(7, reason="late")
     rig.poll(9, reason="?", interval_ms=3000)
-    assert rig.relay.ledger.missed == {"the collector was down": 2, "late": 1}
+    assert rig.broker.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
 def test_a_worker_says_which_settings_it_goes_by(rig: Rig) -> None:
     """By their number."""
-    rig.relay.handle(rig.uploader, [Kind.APPLIED, 3])
+    rig.broker.handle(rig.uploader, [Kind.APPLIED, 3])
     assert (rig.collector.settings_number, rig.uploader.settings_number) == (0, 3)
 
 
@@ -229,17 +229,17 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     """Each uploader counts from nothing; the status counts from the agent's start."""
     rig.account(posts=2)
     rig.new_uploader()
-    assert rig.relay.upload.posts == 2
+    assert rig.broker.upload.posts == 2
     rig.account(posts=1)
-    assert rig.relay.upload.posts == 3
+    assert rig.broker.upload.posts == 3
 
 
 def test_what_the_server_takes_of_a_backlog_has_a_speed(rig: Rig) -> None:
     """From the second account on: the first tells of what was before."""
     rig.account(kept=100, delivered=40, waiting=60)
-    assert rig.relay.drainage.polls_per_s() is None
+    assert rig.broker.drain_rate.polls_per_s() is None
     rig.account(kept=100, delivered=50, waiting=50)
-    assert rig.relay.drainage.polls_per_s() == 10
+    assert rig.broker.drain_rate.polls_per_s() == 10
 
 
 @pytest.mark.parametrize("end", [{"waiting": 0, "delivered": 100}, {"failing": 7, "waiting": 50}])
@@ -250,7 +250,7 @@ def test_the_speed_is_forgotten_with_the_backlog_and_with_a_failure(
     rig.account(kept=100, delivered=40, waiting=60)
     rig.account(kept=100, delivered=50, waiting=50)
     rig.account(**{"kept": 100, "delivered": 50, **end})
-    assert rig.relay.drainage.polls_per_s() is None
+    assert rig.broker.drain_rate.polls_per_s() is None
 
 
 def test_a_new_uploader_begins_its_speed_anew(rig: Rig) -> None:
@@ -258,7 +258,7 @@ def test_a_new_uploader_begins_its_speed_anew(rig: Rig) -> None:
     rig.account(kept=100, delivered=40, waiting=60)
     rig.account(kept=100, delivered=50, waiting=50)
     rig.new_uploader()
-    assert rig.relay.drainage.polls_per_s() is None
+    assert rig.broker.drain_rate.polls_per_s() is None
 
 
 def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
@@ -268,7 +268,7 @@ def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
     rig.poll(1)
     rig.account(posts=1, kept=101, kept_of_channel=1, sequence=1, delivered=90, waiting=6,
                 dropped={"too old": 5})  # fmt: skip
-    _, counts = rig.relay.recent.since(300, rig.relay.counts())
+    _, counts = rig.broker.recent.since(300, rig.broker.counts())
     assert counts == {
         "polled": 1, "missed": 0, "delivered": 50, "dropped": 2, "quarantined": 0, "posts": 1,
         "sent_bytes": 0,
@@ -281,7 +281,7 @@ def test_a_full_quarantine_hides_nothing_that_is_set_aside(rig: Rig) -> None:
     rig.account(kept=100, delivered=40, waiting=45, quarantined=9, dropped={QUARANTINE_FULL: 6})
     rig.layout("a")
     rig.poll(1)
-    _, counts = rig.relay.recent.since(300, rig.relay.counts())
+    _, counts = rig.broker.recent.since(300, rig.broker.counts())
     assert (counts["quarantined"], counts["dropped"]) == (5, 6)
     assert rig.unaccounted() == 0
 
@@ -296,20 +296,20 @@ def test_the_account_closes_at_every_message(rig: Rig) -> None:
     rig.account(kept=9, kept_of_channel=2, sequence=2, delivered=4, waiting=4,
                 dropped={"too old": 1})  # fmt: skip
     assert rig.unaccounted() == 0
-    assert rig.relay.ledger.total_polled == 10
-    assert len(rig.relay.channel) == 1
+    assert rig.broker.ledger.total_polled == 10
+    assert len(rig.broker.channel) == 1
 
 
 def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Rig) -> None:
     """A full channel, and a second control process that reads the book of the first."""
-    rig.relay.channel = Channel(max_polls=2)
+    rig.broker.channel = Channel(max_polls=2)
     rig.account()
     rig.layout("a")
     rig.uploader.close_link()
     for number in (1, 2, 3, 4, 7):
         rig.poll(number, reason="late")
     assert rig.unaccounted() == 0
-    book = rig.relay.ledger.book()
+    book = rig.broker.ledger.book()
     later = Ledger(1000)
     later.settle(SpoolState(kept=2, waiting=2, newest_ms=7000, book=book))
     assert later.total_dropped() == {"the channel was full": 3}
@@ -323,17 +323,17 @@ def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Ri
 
 def test_troubles_and_last_words_are_the_workers(rig: Rig) -> None:
     """A note replaces the one before it."""
-    rig.relay.handle(rig.collector, [Kind.NOTE, {"a": "b"}])
-    rig.relay.handle(rig.collector, [Kind.NOTE, {"c": "d"}])
-    rig.relay.handle(rig.uploader, [Kind.FATAL, "no such spool"])
+    rig.broker.handle(rig.collector, [Kind.NOTE, {"a": "b"}])
+    rig.broker.handle(rig.collector, [Kind.NOTE, {"c": "d"}])
+    rig.broker.handle(rig.uploader, [Kind.FATAL, "no such spool"])
     assert rig.collector.troubles == {"c": "d"}
     assert rig.uploader.fatal == "no such spool"
 
 
 def test_a_message_that_nobody_understands_does_no_harm(rig: Rig) -> None:
     """It is logged, and the next one is heard."""
-    rig.relay.handle(rig.collector, ["nonsense", 1])
-    rig.relay.handle(rig.collector, [])
+    rig.broker.handle(rig.collector, ["nonsense", 1])
+    rig.broker.handle(rig.collector, [])
     rig.layout("a")
     rig.poll(1)
     assert rig.heard() == [["layout", "a"], ["poll", 1]]
@@ -342,12 +342,12 @@ def test_a_message_that_nobody_understands_does_no_harm(rig: Rig) -> None:
 def test_the_collector_is_told_the_ledger_when_it_asks(rig: Rig) -> None:
     """In numbers that go on over restarts; not before the spool has told its part."""
     rig.collector.link, far = Link.pair()
-    rig.relay.handle(rig.collector, [Kind.LEDGER])
+    rig.broker.handle(rig.collector, [Kind.LEDGER])
     rig.account(kept=10, delivered=6, waiting=1, quarantined=1, dropped={"age": 2},
                 delivered_ms=1000)  # fmt: skip
     rig.poll(2)
     rig.poll(5, reason="late")
-    rig.relay.handle(rig.collector, [Kind.LEDGER])
+    rig.broker.handle(rig.collector, [Kind.LEDGER])
     assert far.receive() == [
         [
             Kind.LEDGER,
@@ -356,4 +356,4 @@ def test_the_collector_is_told_the_ledger_when_it_asks(rig: Rig) -> None:
         ]
     ]  # fmt: skip
     far.close()
-    rig.relay.handle(rig.collector, [Kind.LEDGER])  # it is gone; that is no harm
+    rig.broker.handle(rig.collector, [Kind.LEDGER])  # it is gone; that is no harm

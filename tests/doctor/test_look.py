@@ -12,7 +12,7 @@ import pytest
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import ORIGINAL
-from pattoo_mp.doctor.polls import look, look_at
+from pattoo_mp.doctor.polls import snapshot, snapshot_of
 from pattoo_mp.model import COUNTER64
 from tests.support.procfs import ProcFS
 from tests.support.sources import BY_DEFAULT, sources_of
@@ -34,7 +34,7 @@ def procfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProcFS:
 
 def asked(sources: Sequence[Source]) -> list[Answer]:
     """What these sources give."""
-    return list(look_at(sources, 1000).answers)
+    return list(snapshot_of(sources, 1000).answers)
 
 
 def values(answer: Answer) -> dict[str, object]:
@@ -45,7 +45,7 @@ def values(answer: Answer) -> dict[str, object]:
 def test_a_look_shows_what_a_poll_holds() -> None:
     """The same keys, types and metadata, in the same order."""
     layout, _ = Poller(BY_DEFAULT, ORIGIN, 1000).poll(1000)
-    seen = look_at(BY_DEFAULT, 1000)
+    seen = snapshot_of(BY_DEFAULT, 1000)
     figures = [figure for answer in seen.answers for figure in answer.figures]
     names = {name for name, _ in seen.host}
     assert [(f.key, f.data_type, f.labels) for f in figures] == [
@@ -56,14 +56,14 @@ def test_a_look_shows_what_a_poll_holds() -> None:
 
 def test_every_figure_of_this_host_has_a_unit() -> None:
     """And there is one answer for each source, those that give nothing included."""
-    seen = look_at(BY_DEFAULT, 1000)
+    seen = snapshot_of(BY_DEFAULT, 1000)
     assert [answer.table for answer in seen.answers] == list(registry.tables(ORIGINAL))
     assert all(figure.unit for answer in seen.answers for figure in answer.figures)
 
 
 def test_the_shares_of_time_are_those_of_a_moment_ago() -> None:
     """They were asked for before, so that they add up to all of the time and are not all zero."""
-    (shares,) = [answer for answer in look().answers if answer.table.name == "processor.shares"]
+    (shares,) = [answer for answer in snapshot().answers if answer.table.name == "processor.shares"]
     own = [f.value or 0 for f in shares.figures if "guest" not in f.key]
     assert sum(own) == pytest.approx(100, abs=1)
 
@@ -84,7 +84,7 @@ def test_a_host_without_processor_times_gives_the_rest(procfs: ProcFS, content: 
     (procfs.root / "stat").unlink()
     if content is not None:
         procfs.write("stat", content)
-    seen = look()
+    seen = snapshot()
     (shares,) = [answer for answer in seen.answers if answer.table.name == "processor.shares"]
     assert (shares.figures, list(shares.left_out)) == ((), ["processor.shares"])
     given = {answer.table.name for answer in seen.answers if answer.figures}

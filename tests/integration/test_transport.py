@@ -44,7 +44,7 @@ def secure(authority: Authority) -> Iterator[PattooServer]:
 @pytest.fixture
 def proxy() -> Iterator[ForwardProxy]:
     """A proxy that wants credentials."""
-    running = ForwardProxy(wants=basic(f"agent:{PROXY_SECRET}"))
+    running = ForwardProxy(accepts=basic(f"agent:{PROXY_SECRET}"))
     yield running
     running.close()
 

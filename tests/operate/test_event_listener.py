@@ -6,7 +6,7 @@ import io
 import logging
 from typing import TYPE_CHECKING
 
-from pattoo_mp.control.status_socket import Door
+from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.operate.event_listener import HeartbeatListener, ticks
 from tests.support.agent import NAME
@@ -55,7 +55,7 @@ def test_a_silent_agent_that_no_supervisord_runs_is_left_alone(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says what it cannot do, once for as long as it lasts."""
-    door = Door(home / "run" / f"{NAME}.sock")
+    door = StatusSocket(home / "run" / f"{NAME}.sock")
     listener = HeartbeatListener(lambda: home, {})
     with lock_held(home / "pid" / f"{NAME}.pid"), caplog.at_level(logging.WARNING):
         listener.tick(0)

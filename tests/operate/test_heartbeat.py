@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.status_socket import Door
+from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.operate.event_listener import Process, Pulse, feel, is_hung
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ RUNNING = Process(7, "RUNNING")
 def silent(home: Path) -> Iterator[Path]:
     """The socket of a control process that listens, and never answers."""
     path = home / "run" / "agent.sock"
-    door = Door(path)
+    door = StatusSocket(path)
     yield path
     door.close()
 
@@ -50,7 +50,7 @@ def test_nobody_at_the_socket_is_no_silence(home: Path) -> None:
     """No directory, no socket, or one that a killed process left: an agent that starts or ends."""
     path = home / "run" / "agent.sock"
     assert feel(path, 5) == (Pulse.UNKNOWN, f"{path}: No such file or directory")
-    door = Door(path)
+    door = StatusSocket(path)
     door.close()
     assert feel(path, 5) == (Pulse.UNKNOWN, f"{path}: Connection refused")
 

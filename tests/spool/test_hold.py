@@ -10,7 +10,7 @@ import pytest
 
 from pattoo_mp.errors import SpoolError
 from pattoo_mp.spool import file as holding
-from pattoo_mp.spool.file import hold
+from pattoo_mp.spool.file import acquire_lock
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUTS, fill, poll, times
 from tests.support.disks import fill as fill_disk
@@ -35,7 +35,7 @@ def test_a_lock_that_is_not_to_be_had_closes_nobody_elses_descriptor(home: Path)
     fill(spool, 1, 3)
     for file in home.iterdir():
         file.unlink()
-    lock = hold(home / "spool.sqlite.lock")
+    lock = acquire_lock(home / "spool.sqlite.lock")
     with pytest.raises(SpoolError, match="another agent"):
         fill(spool, 4, 4)
     # Whatever is opened now gets the lowest number that is free.
@@ -73,7 +73,7 @@ def test_a_disk_without_room_for_the_number_does_not_cost_the_lock(home: Path) -
         (disk / "lock").touch()
         fill_disk(disk)
         for _ in range(2):
-            held = hold(disk / "lock")
+            held = acquire_lock(disk / "lock")
             with (disk / "lock").open() as another, pytest.raises(BlockingIOError):
                 fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.close(held)
@@ -92,9 +92,9 @@ def test_a_spool_that_cannot_be_opened_leaves_nothing_open(home: Path) -> None:
 
 def test_a_lock_that_is_not_to_be_had_leaves_nothing_open(home: Path) -> None:
     """The same where another has it."""
-    held = hold(home / "lock")
+    held = acquire_lock(home / "lock")
     before = descriptors()
     with pytest.raises(SpoolError, match="another agent"):
-        hold(home / "lock")
+        acquire_lock(home / "lock")
     assert descriptors() == before
     os.close(held)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.control.run_directory import cut_short, holder
+from pattoo_mp.control.run_directory import cut_short, running_pid
 from pattoo_mp.control.status_socket import ask
 from tests.support.waiting import wait_for
 
@@ -79,7 +79,7 @@ class Agent:
     @property
     def pid(self) -> int | None:
         """The control process."""
-        return holder(self.home / "daemon" / "pid" / f"{NAME}.pid")
+        return running_pid(self.home / "daemon" / "pid" / f"{NAME}.pid")
 
     def write(self, name: str, text: str) -> None:
         """Write one configuration file."""

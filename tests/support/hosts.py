@@ -55,9 +55,9 @@ class Polled:
         return devices
 
 
-def polled(*families: str, **wanted: Any) -> Polled:  # noqa: ANN401 - whatever a field holds
+def polled(*families: str, **filters: Any) -> Polled:  # noqa: ANN401 - whatever a field holds
     """A poll of these families."""
-    return again(Poller(sources_of(*families, **wanted), ORIGIN, 1000))
+    return again(Poller(sources_of(*families, **filters), ORIGIN, 1000))
 
 
 def again(poller: Poller) -> Polled:

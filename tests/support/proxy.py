@@ -61,7 +61,7 @@ class _Handler(Answering):
         owner.heads.append(self.headers)
         if owner.refuses:
             self.answer(owner.refuses)
-        elif owner.wants and self.headers.get("Proxy-Authorization") != owner.wants:
+        elif owner.accepts and self.headers.get("Proxy-Authorization") != owner.accepts:
             self.answer(407)
         else:
             return True
@@ -78,11 +78,11 @@ class _Proxy(Listening):
 class ForwardProxy:
     """Listens on a free port of 127.0.0.1. What it was asked stands in `lines` and `heads`.
 
-    It wants the header `wants`, and answers `refuses`, a status, to everybody if that is set.
+    It wants the header `accepts`, and answers `refuses`, a status, to everybody if that is set.
     """
 
-    def __init__(self, wants: str = "", context: SSLContext | None = None) -> None:
-        self.wants = wants
+    def __init__(self, accepts: str = "", context: SSLContext | None = None) -> None:
+        self.accepts = accepts
         self.context = context
         self.refuses = 0
         self.lines: list[str] = []

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _AT_LEISURE_S: Final = 20.0
 
 
-def sources_of(*names: str, limit_s: float = _AT_LEISURE_S, **wanted: Any) -> Sequence[Source]:  # noqa: ANN401 - whatever a field holds
+def sources_of(*names: str, limit_s: float = _AT_LEISURE_S, **filters: Any) -> Sequence[Source]:  # noqa: ANN401 - whatever a field holds
     """Those of these families, each with all the time it may need; the rest as it is by default."""
-    plan = Plan(replace(DEFAULT, families=names, **wanted), limit_s)
+    plan = Plan(replace(DEFAULT, families=names, **filters), limit_s)
     return tuple(source for name in names for source in registry.family(name).sources(plan))
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pattoo_mp.collect.collector import ask_for_short_turns
+from pattoo_mp.collect.collector import request_short_slice
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Host:
 
     def _watch(self, processor: int) -> None:
         os.sched_setaffinity(0, {processor})  # this thread's alone (sched_setaffinity(2))
-        ask_for_short_turns()  # as a collector does
+        request_short_slice()  # as a collector does
         before = time.time()
         while not self._over.wait(_LOOK_S):
             now = time.time()

@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.timelimit.succession import Asker, Succession
+    from pattoo_mp.timelimit.succession import Succession, WorkerThread
 
 LIMIT_S = 0.2
 
@@ -154,13 +154,13 @@ def test_on_a_host_without_threads_who_hangs_is_waited_for(
     """If the successor that stood ready has gone, too; it is looked for again meanwhile."""
     attempts: list[str] = []
 
-    def none(name: str) -> Asker:
+    def none(name: str) -> WorkerThread:
         attempts.append(name)
         if len(attempts) == 3:
             polls.answer.set()
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(module, "Asker", none)
+    monkeypatch.setattr(module, "WorkerThread", none)
     monkeypatch.setattr(module, "_NO_THREADS_S", 0.01)
     polls.threads._next = None
     polls.run()

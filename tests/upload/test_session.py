@@ -220,7 +220,7 @@ def test_a_proxy_that_wants_credentials_gets_them(
     target: PattooServer, authority: Authority, make_proxy: MakeProxy, tmp_path: Path
 ) -> None:
     """They are for the proxy alone. Without them the error says so."""
-    proxy = make_proxy(wants=basic(f"agent:{SECRET}"))
+    proxy = make_proxy(accepts=basic(f"agent:{SECRET}"))
     url = url_of(target)
     seen: list[str | None] = []
 
@@ -280,7 +280,7 @@ def test_a_proxy_of_the_environment_is_used_unless_told_otherwise(
     environment: pytest.MonkeyPatch,
 ) -> None:
     """With its user and password; the setting wins, `direct` too, and so does no_proxy."""
-    named, configured = make_proxy(wants=basic(f"agent:{SECRET}/@:")), make_proxy()
+    named, configured = make_proxy(accepts=basic(f"agent:{SECRET}/@:")), make_proxy()
     url = url_of(target)
     trust = Trust(authority.file)
     environment.setenv(

@@ -64,7 +64,7 @@ def test_an_acquitted_head_needs_three_refusals_again() -> None:
     window = Window(10)
     for _ in range(3):
         window.refused(1, "a")
-    window.acquit()
+    window.reset_refusals()
     assert [window.refused(1, "a") for _ in range(3)] == [False, False, True]
 
 

@@ -44,11 +44,11 @@ REQUIRED = {
 }
 LOAD = Layout(ORIGIN, 1000, (Series("load", INTEGER), Series("speed", FLOAT)))
 
-Look = tuple[Layout, int, list[Value]]
+Snapshot = tuple[Layout, int, list[Value]]
 
 
 @st.composite
-def looks(draw: st.DrawFn) -> list[Look]:
+def looks(draw: st.DrawFn) -> list[Snapshot]:
     """Polls of up to three layouts, in any order: the layout, the time and the values of each."""
     layouts = draw(st.lists(LAYOUTS, min_size=1, max_size=3))
     chosen = draw(st.lists(st.sampled_from(layouts), min_size=1, max_size=5))
@@ -59,13 +59,13 @@ def looks(draw: st.DrawFn) -> list[Look]:
     ]
 
 
-def post(polled: Sequence[Look], envelope_ms: int = 1) -> bytes:
+def post(polled: Sequence[Snapshot], envelope_ms: int = 1) -> bytes:
     """The body of one post of all that was polled."""
     layouts = {layout.identifier: layout for layout, _, _ in polled}
     return encode(layouts, [Poll.of(*look) for look in polled], envelope_ms)
 
 
-def expected(polled: Sequence[Look]) -> list[dict[str, Any]]:
+def expected(polled: Sequence[Snapshot]) -> list[dict[str, Any]]:
     """What the server should read of each sendable value, but for the checksum."""
     return [
         {
@@ -94,14 +94,14 @@ def strip(point: Mapping[str, Any]) -> dict[str, Any]:
 @given(looks())
 @example([(LOAD, 1, [None, float("nan")])])
 @example([(LOAD, 1, [1, float("inf")]), (LOAD, 2, [10**400, -0.0])])
-def test_a_post_gives_back_what_went_in(polled: list[Look]) -> None:
+def test_a_post_gives_back_what_went_in(polled: list[Snapshot]) -> None:
     """Each sendable value comes out once, in order, with all that belongs to it; others are left out."""
     assert [strip(point) for point in datapoints(post(polled))] == expected(polled)
 
 
 @quick
 @given(looks())
-def test_each_datapoint_has_the_ten_pairs_that_the_server_asks_for(polled: list[Look]) -> None:
+def test_each_datapoint_has_the_ten_pairs_that_the_server_asks_for(polled: list[Snapshot]) -> None:
     """A datapoint that lacked one of them would be dropped without a word."""
     for point in datapoints(post(polled)):
         assert set(point) >= REQUIRED
@@ -109,7 +109,7 @@ def test_each_datapoint_has_the_ten_pairs_that_the_server_asks_for(polled: list[
 
 @quick
 @given(looks())
-def test_no_datapoint_has_a_key_twice(polled: list[Look]) -> None:
+def test_no_datapoint_has_a_key_twice(polled: list[Snapshot]) -> None:
     """What the server reads does not depend on which of two pairs it takes."""
     for pairs in pair_lists(post(polled)):
         assert len(dict(pairs)) == len(pairs)
@@ -117,7 +117,7 @@ def test_no_datapoint_has_a_key_twice(polled: list[Look]) -> None:
 
 @quick
 @given(looks())
-def test_the_pairs_have_the_types_that_the_server_survives(polled: list[Look]) -> None:
+def test_the_pairs_have_the_types_that_the_server_survives(polled: list[Snapshot]) -> None:
     """Times and types are integers, values numbers, and all else is text."""
     for point in datapoints(post(polled)):
         assert type(point.pop("pattoo_timestamp")) is int
@@ -129,7 +129,7 @@ def test_the_pairs_have_the_types_that_the_server_survives(polled: list[Look]) -
 
 @quick
 @given(looks())
-def test_every_text_fits_the_columns_of_the_server(polled: list[Look]) -> None:
+def test_every_text_fits_the_columns_of_the_server(polled: list[Snapshot]) -> None:
     """Nothing over 512 bytes leaves, and nothing that UTF-8 does not carry."""
     for pairs in pair_lists(post(polled)):
         for key, value in pairs:
@@ -139,7 +139,7 @@ def test_every_text_fits_the_columns_of_the_server(polled: list[Look]) -> None:
 
 @quick
 @given(looks())
-def test_program_and_key_fit_one_column(polled: list[Look]) -> None:
+def test_program_and_key_fit_one_column(polled: list[Snapshot]) -> None:
     """The server joins the program, an underscore and the key in 512 bytes."""
     for point in datapoints(post(polled)):
         joined = f"{point['pattoo_agent_program']}_{point['pattoo_key']}"
@@ -148,7 +148,7 @@ def test_program_and_key_fit_one_column(polled: list[Look]) -> None:
 
 @quick
 @given(looks())
-def test_a_series_has_one_checksum_and_other_series_have_others(polled: list[Look]) -> None:
+def test_a_series_has_one_checksum_and_other_series_have_others(polled: list[Snapshot]) -> None:
     """What the server keys its database by follows what it can see, and nothing else."""
     uncounted = {"pattoo_value", "pattoo_timestamp", "pattoo_checksum", "release", "version"}
     uncounted.add("pattoo_agent_polling_interval")
@@ -162,7 +162,7 @@ def test_a_series_has_one_checksum_and_other_series_have_others(polled: list[Loo
 
 @quick
 @given(looks())
-def test_no_pair_is_in_a_post_twice(polled: list[Look]) -> None:
+def test_no_pair_is_in_a_post_twice(polled: list[Snapshot]) -> None:
     """Pairs are shared between the datapoints and the polls of a post."""
     pairs = document(post(polled))["pattoo_datapoints"]["key_value_pairs"].values()
     # As text: 1 and 1.0 are equal, and two pairs.
@@ -172,7 +172,9 @@ def test_no_pair_is_in_a_post_twice(polled: list[Look]) -> None:
 
 @quick
 @given(looks(), TIMES_MS)
-def test_the_envelope_has_the_four_keys_of_the_server(polled: list[Look], envelope_ms: int) -> None:
+def test_the_envelope_has_the_four_keys_of_the_server(
+    polled: list[Snapshot], envelope_ms: int
+) -> None:
     """Its time is the one handed in, its interval that of the first poll."""
     content = document(post(polled, envelope_ms))
     points = content.pop("pattoo_datapoints")
@@ -186,7 +188,7 @@ def test_the_envelope_has_the_four_keys_of_the_server(polled: list[Look], envelo
 
 @quick
 @given(looks())
-def test_the_same_polls_make_the_same_body(polled: list[Look]) -> None:
+def test_the_same_polls_make_the_same_body(polled: list[Snapshot]) -> None:
     """A post that is made again, after a restart say, is the same to the byte."""
     assert post(polled) == post(polled)
 
@@ -220,7 +222,7 @@ def test_the_pairs_that_are_used_most_have_the_shortest_numbers() -> None:
 
 def test_a_post_has_room_for_many_times() -> None:
     """Those for which no short number is left have longer ones, beside values and series."""
-    polled: list[Look] = [(LOAD, time % 50, [time, 0.5]) for time in range(100)]
+    polled: list[Snapshot] = [(LOAD, time % 50, [time, 0.5]) for time in range(100)]
     assert [strip(point) for point in datapoints(post(polled))] == expected(polled)
 
 

@@ -164,4 +164,4 @@ def _ask(paths: HostPaths) -> dict[str, Value]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The files of the cgroup that the agent runs in."""
-    return (Fields(_CGROUP, partial(_ask, plan.wanted.paths)),)
+    return (Fields(_CGROUP, partial(_ask, plan.filters.paths)),)

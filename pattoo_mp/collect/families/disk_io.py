@@ -47,5 +47,7 @@ TABLES: Final = (_DISK_IO,)
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The counters of the disks and partitions that are wanted."""
     return (
-        Devices(_DISK_IO, lambda: psutil.disk_io_counters(perdisk=True), plan.wanted.disks.wants),
+        Devices(
+            _DISK_IO, lambda: psutil.disk_io_counters(perdisk=True), plan.filters.disks.accepts
+        ),
     )

@@ -100,5 +100,5 @@ def _counters_of_the_host() -> Mapping[str, Record]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The counters of the interfaces that are wanted."""
-    wanted = plan.wanted
-    return (Devices(_NETWORK_IO, counters(wanted.paths), wanted.interfaces.wants),)
+    filters = plan.filters
+    return (Devices(_NETWORK_IO, counters(filters.paths), filters.interfaces.accepts),)

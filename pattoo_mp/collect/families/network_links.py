@@ -105,7 +105,7 @@ def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tupl
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """A driver may take its time to tell a speed, and holds a lock meanwhile."""
-    paths = plan.wanted.paths
+    paths = plan.filters.paths
     ask = partial(links, paths) if paths.are_elsewhere else _ask
-    rows = Rows(_LINKS, ask, "the host has no network interface", plan.wanted.interfaces.wants)
+    rows = Rows(_LINKS, ask, "the host has no network interface", plan.filters.interfaces.accepts)
     return (Limited(rows, plan.together()),)

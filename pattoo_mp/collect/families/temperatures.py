@@ -46,6 +46,6 @@ def sources(plan: Plan) -> tuple[Source, ...]:
         _TEMPERATURES,
         lambda: by_sensor(psutil.sensors_temperatures(), row),
         "the host tells no temperature",
-        plan.wanted.temperatures.wants,
+        plan.filters.temperatures.accepts,
     )
     return (Limited(temperatures, plan.together()),)

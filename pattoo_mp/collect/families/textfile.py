@@ -33,7 +33,7 @@ S = TypeVar("S", bound="Hashable")
 _DAY_S: Final = 86_400.0
 
 
-class Admission(Generic[S]):
+class CardinalityLimit(Generic[S]):
     """Admits `most` different ones at most; one that has been gone for a day makes room.
 
     Who was admitted once, and has not been gone for so long, is admitted again.
@@ -45,13 +45,13 @@ class Admission(Generic[S]):
         self._present: set[S] = set()
         self._gone_at: dict[S, float] = {}
 
-    def admit(self, wanted: Iterable[S]) -> set[S]:
-        """Those of `wanted` that are admitted, the first ones first."""
+    def admit(self, filters: Iterable[S]) -> set[S]:
+        """Those of `filters` that are admitted, the first ones first."""
         now = self._monotonic()
         known = {one: at for one, at in self._gone_at.items() if now - at < _DAY_S}
         known |= dict.fromkeys(self._present, now)
         self._present = set()
-        for one in wanted:
+        for one in filters:
             if known.pop(one, None) is not None or len(known) + len(self._present) < self._most:
                 self._present.add(one)
         self._gone_at = known
@@ -95,7 +95,7 @@ class TextFiles:
         self._directory = None if directory is None else Directory(directory, figures)
         self._files: Files | None = None
         self._merged = Merged()
-        self._admission: Admission[Identity] = Admission(MOST_SERIES)
+        self._admission: CardinalityLimit[Identity] = CardinalityLimit(MOST_SERIES)
         with suppress(ImportError):  # which is told when the parser is wanted
             if directory:
                 _prometheus.parser()
@@ -136,7 +136,7 @@ class Merged:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def merge(files: Files, admission: Admission[Identity]) -> Merged:
+def merge(files: Files, admission: CardinalityLimit[Identity]) -> Merged:
     """The figures of all files, each once, and no more of them than are admitted."""
     found: dict[Name, Figure] = {}
     ages: dict[Identity, float] = {}
@@ -186,4 +186,4 @@ def _add(own: Iterable[Figure], found: dict[Name, Figure]) -> str:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Its directory may be a dead file server's."""
-    return (Limited(TextFiles(plan.wanted.textfile_directory), plan.together()),)
+    return (Limited(TextFiles(plan.filters.textfile_directory), plan.together()),)

@@ -182,4 +182,4 @@ def _figures(usage: Usage | None, seconds: float) -> tuple[Value, Value, Value]:
 def sources(plan: Plan) -> tuple[Source, ...]:
     """It reads a file for each process."""
     _, look = plan.processes
-    return (TopProcesses(plan.wanted.top, look),)
+    return (TopProcesses(plan.filters.top, look),)

@@ -40,4 +40,4 @@ def _ask(paths: HostPaths) -> dict[str, int]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """Whom it asks depends on how the host is set up."""
-    return (Limited(Fields(_USERS, partial(_ask, plan.wanted.paths)), plan.together()),)
+    return (Limited(Fields(_USERS, partial(_ask, plan.filters.paths)), plan.together()),)

@@ -14,7 +14,7 @@ import pytest
 from pattoo_mp import paths
 from pattoo_mp.cli.status import ask, exit_status
 from pattoo_mp.control.run_directory import PidLock
-from pattoo_mp.control.status_socket import Door
+from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from tests.support.statuses import server_gone, status
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def control(home: Path, answer: Callable[[Door], None]) -> Iterator[Agent]:
+def control(home: Path, answer: Callable[[StatusSocket], None]) -> Iterator[Agent]:
     """An agent whose control process does nothing but to hold its lock and to answer so."""
     pid = os.fork()
     if pid == 0:
         try:
             lock = PidLock(paths.pid_file(home))
-            door = Door(paths.status_socket(home))
+            door = StatusSocket(paths.status_socket(home))
             while lock:
                 select.select([door], [], [])
                 answer(door)
@@ -48,7 +48,7 @@ def control(home: Path, answer: Callable[[Door], None]) -> Iterator[Agent]:
         os.waitpid(pid, 0)
 
 
-def saying(said: dict[str, Any]) -> Callable[[Door], None]:
+def saying(said: dict[str, Any]) -> Callable[[StatusSocket], None]:
     """Answer with this."""
     return lambda door: door.answer(said)
 
