@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import subprocess
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.collector import Collector
+from pattoo_mp.collect.collector import Ahead, Collector
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
@@ -251,3 +254,57 @@ def test_a_family_moves_to_another_group_between_two_polls(
     assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
     assert "memory_total" in {series.key for series in layouts(process)[-1].series}
     assert {m[4] for m in process.heard if m[0] == Kind.POLL} <= {"", "late"}
+
+
+# Short turns are asked for; nothing else of how a process is scheduled changes.
+
+#: Prints how it is scheduled after it has asked.
+PROGRAM = """
+import os
+from pattoo_mp.collect.collector import request_short_slice
+BEFORE
+asked = request_short_slice()
+print(asked, os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))
+"""
+
+
+def scheduled(before: str) -> tuple[bool, int, int]:
+    """Whether short turns could be asked for, and the policy and the nice value after that."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("BEFORE", before)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    asked, policy, nice = done.stdout.split()
+    return asked == "True", int(policy), int(nice)
+
+
+@pytest.mark.parametrize("nice", [0, 5])
+def test_policy_and_nice_value_stay(nice: int) -> None:
+    """It is no question of priority."""
+    _, _, own = scheduled("pass")
+    _, policy, after = scheduled(f"os.nice({nice})")
+    assert (policy, after) == (0, own + nice)
+
+
+def test_another_policy_is_left_alone() -> None:
+    """Somebody chose it."""
+    before = "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))"
+    assert scheduled(before)[:2] == (False, 3)
+
+
+# What the log says of polls with times that are to come.
+
+NOON_MS = 1_714_996_800_000
+
+
+def test_the_beginning_and_the_end_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Once each, however many polls there are between them."""
+    caplog.set_level(logging.INFO)
+    ahead = Ahead()
+    for by_s in (0, 9, 3_600, 3_599, 11, 9, 0):
+        ahead.look(NOON_MS + by_s * 1000, NOON_MS)
+    assert caplog.messages == [
+        "Polls carry times that are 60 min ahead of this host's clock, which was set back, or was "
+        "wrong before.",
+        "Polls carry the times of this host's clock again.",
+    ]

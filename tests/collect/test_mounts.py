@@ -1,18 +1,140 @@
-"""The list of mounts: the same again until the kernel tells of a change."""
+"""The host's mounts, where the agent has others."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
 
-from pattoo_mp.collect.mounts import Watched, listed, own_table
+from pattoo_mp.collect import host
+from pattoo_mp.collect.host import HostPaths
+from pattoo_mp.collect.mounts import (
+    HostMounts,
+    Mount,
+    Watched,
+    listed,
+    listing,
+    on_devices,
+    own_table,
+    parse,
+)
+from tests.support.hosts import polled
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+class Played:
+    """A /proc that files play: of a host, and of a container on it."""
+
+    def __init__(self, procfs: Path) -> None:
+        self.procfs = procfs
+        for process in ("1", "self"):
+            (procfs / process).mkdir(parents=True)
+        (procfs / "filesystems").write_text("nodev\tproc\n\text4\n\tbtrfs\nnodev\tzfs\n")
+
+    def mounts(self, *lines: str) -> None:
+        """What the host has mounted."""
+        (self.procfs / "1" / "mounts").write_text("".join(f"{line} 0 0\n" for line in lines))
+
+    def own(self, *lines: str) -> None:
+        """What the container has mounted."""
+        (self.procfs / "self" / "mounts").write_text("".join(f"{line} 0 0\n" for line in lines))
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
+    """One that psutil is led to."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path / "proc"), raising=False)
+    return Played(tmp_path / "proc")
+
+
+@pytest.fixture
+def mounts() -> HostMounts:
+    """Those of a host that is seen at /host."""
+    return HostMounts(Path("/host"))
+
+
+def test_of_our_own_mounts_the_list_is_psutils() -> None:
+    """In its order, with its names, forms and choice of types."""
+    fstypes = on_devices(host.proc("filesystems"))
+    own = [tuple(m) for m in parse(host.proc("self/mounts")) if m.fstype in fstypes]
+    assert own == [tuple(m) for m in psutil.disk_partitions() if m.device != "/dev/root"]
+
+
+def test_names_are_read_as_the_kernel_writes_them() -> None:
+    """Blanks, line ends, backslashes; and bytes that are not UTF-8."""
+    name = os.fsdecode(b"/a\xff")
+    assert parse(f"/dev/x\\040y {name}\\011b\\012c\\134d ext4 rw 0 0\n") == [
+        Mount("/dev/x y", f"{name}\tb\nc\\d", "ext4", "rw")
+    ]
+
+
+def test_only_what_lies_on_a_device_is_listed(played: Played, mounts: HostMounts) -> None:
+    """As psutil chooses: zfs, too, though it has no device of its own."""
+    played.mounts(
+        "/dev/sda1 / ext4 rw", "proc /proc proc rw", "pool /srv zfs rw", "none /x ext4 rw",
+    )  # fmt: skip
+    played.own()
+    assert [mount.mountpoint for mount in mounts.listed()] == ["/", "/srv"]
+
+
+def test_a_mount_is_asked_for_below_the_hosts_root(played: Played, mounts: HostMounts) -> None:
+    """Where the agent's own table has the same device."""
+    played.mounts("/dev/sda1 / ext4 rw", "/dev/sdb1 /srv ext4 rw")
+    played.own("overlay / overlay rw", "/dev/sda1 /host ext4 ro", "/dev/sdb1 /host/srv ext4 ro")
+    listed = mounts.listed()
+    assert [mounts.place(m.device, m.mountpoint) for m in listed] == ["/host", "/host/srv"]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("/dev/sda1 /host ext4 ro",),
+        ("/dev/sda1 /host ext4 ro", "/dev/sdc1 /host/srv ext4 ro"),
+        ("/dev/sdb1 /host/srv ext4 ro", "tmpfs /host/srv tmpfs rw"),
+    ],
+)
+def test_a_mount_that_the_container_does_not_have_is_left_out(
+    played: Played, mounts: HostMounts, own: tuple[str, ...]
+) -> None:
+    """Below its mount point lies another file system, whose figures would be taken for its own."""
+    played.mounts("/dev/sda1 / ext4 rw", "/dev/sdb1 /srv ext4 rw")
+    played.own(*own)
+    mounts.listed()
+    with pytest.raises(FileNotFoundError, match="/dev/sdb1 is not mounted at /host/srv"):
+        mounts.place("/dev/sdb1", "/srv")
+
+
+def test_what_is_left_out_is_told_and_the_rest_is_polled(played: Played) -> None:
+    """Under the host's names: the prefix is nowhere in what is sent."""
+    played.mounts(f"/dev/sda1 {played.procfs} ext4 rw,noatime", "/dev/sdb1 /srv ext4 rw")
+    played.own(f"/dev/sda1 {played.procfs} ext4 ro")
+    told = polled("partitions", paths=HostPaths(played.procfs))
+    assert told.by("disk_partition_mountpoint").keys() == {str(played.procfs)}
+    assert {dict(series.metadata)["disk_partition_opts"] for series in told.series} == {
+        "rw,noatime"
+    }
+    assert told.left_out == {
+        "disk_partitions /srv": "/dev/sdb1 is not mounted at /srv, where the host's would be"
+    }
+
+
+def test_without_paths_the_mounts_are_psutils() -> None:
+    """Nothing is asked for elsewhere, and nothing is left out."""
+    listed, place, table = listing(HostPaths())
+    assert listed() == psutil.disk_partitions()
+    assert place("/dev/sda1", "/srv") == "/srv"
+    assert table in {None, "/proc/self/mounts"}
+
+
+def test_the_kernel_is_asked_for_changes_of_the_hosts_table(tmp_path: Path) -> None:
+    """Not of the container's."""
+    assert listing(HostPaths(tmp_path)).table == f"{tmp_path}/1/mounts"
+
+
+# The list of mounts: the same again until the kernel tells of a change.
 
 #: Mounts a file system where only this process sees it, and prints what was listed before, with
 #: it, after a remount, and without it.

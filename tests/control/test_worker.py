@@ -1,4 +1,4 @@
-"""One worker process, where the host lacks what its start takes."""
+"""How soon a worker that died is started again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,79 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pattoo_mp.control.worker import Role, Worker, ending
+from pattoo_mp.control.worker import Restarts, Role, Worker, ending
 from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
+
+
+def test_the_first_barren_death_is_an_accident() -> None:
+    """The worker is started again at once."""
+    assert Restarts().delay_s(0, made_progress=False) == 0
+
+
+def test_barren_deaths_in_a_row_slow_the_restarts_down() -> None:
+    """From the second on the delay doubles, up to 30 s, for however long it goes on."""
+    restarts = Restarts()
+    delays = [restarts.delay_s(n, made_progress=False) for n in range(2000)]
+    assert delays[:10] == [0, 0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert set(delays[10:]) == {30}
+
+
+def test_a_fruitful_run_ends_a_row_of_barren_ones() -> None:
+    """What worked again may have an accident again."""
+    restarts = Restarts()
+    for n in range(10):
+        restarts.delay_s(n, made_progress=False)
+    assert restarts.delay_s(11, made_progress=True) == 0
+    assert [restarts.delay_s(12, made_progress=False) for _ in range(3)] == [0, 0.25, 0.5]
+
+
+def test_eighteen_kills_in_twenty_seconds_are_all_followed_at_once() -> None:
+    """An operator, or a test, that kills a worker that works meets no delay."""
+    restarts = Restarts()
+    now = 1000.0
+    delays = [restarts.delay_s(now + n * 20 / 18, made_progress=True) for n in range(18)]
+    assert delays == [0] * 18
+
+
+def test_thirty_fruitful_deaths_are_free_and_then_one_every_two_seconds() -> None:
+    """A worker that crashes at each poll does not eat the host."""
+    restarts = Restarts()
+    now = 1000.0
+    for _ in range(30):
+        assert restarts.delay_s(now, made_progress=True) == 0
+    for _ in range(10):
+        delay = restarts.delay_s(now, made_progress=True)
+        assert delay == 2
+        now += delay
+
+
+def test_the_purse_fills_again() -> None:
+    """After a minute of quiet, thirty deaths are free again, and no more than that."""
+    restarts = Restarts()
+    for now in (1000.0, 1062.0, 100_000.0):
+        delays = [restarts.delay_s(now, made_progress=True) for _ in range(31)]
+        assert delays == [0] * 30 + [2]
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=80))
+def test_no_delay_is_negative_or_longer_than_any_row_of_deaths_explains(
+    deaths: list[tuple[float, bool]],
+) -> None:
+    """If each delay is waited for, none is longer than 30 s."""
+    restarts = Restarts()
+    now = 1000.0
+    for lived_s, made_progress in deaths:
+        now += lived_s
+        delay = restarts.delay_s(now, made_progress=made_progress)
+        assert 0 <= delay <= 30
+        now += delay
+
+
+# One worker process, where the host lacks what its start takes.
 
 WORKER = Role("uploader", lambda _: None, signal.SIGKILL)
 

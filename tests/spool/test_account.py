@@ -1,26 +1,253 @@
-"""The spool's account and its limits."""
+"""What the second copy of the account is for: files that do not know what they have lost."""
 
 from __future__ import annotations
 
 import os
+import select
+import shutil
+import signal
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pattoo_mp.model import Poll
+from pattoo_mp.spool.account import AccountCopy, SpoolState
 from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, times
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+DAMAGED = "the spool was damaged"
 
 
 @pytest.fixture
 def path(home: Path) -> Path:
     """Where a spool may be made."""
     return home / "spool.sqlite"
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """A file of the spool's, by what its name ends in."""
+    return path.with_name(path.name + suffix)
+
+
+def used(path: Path) -> SpoolState:
+    """A spool of thirty polls, ten of them delivered; its account."""
+    spool = Spool(path)
+    fill(spool, 1, 30)
+    spool.acknowledge(spool.oldest(10)[-1].id)
+    state = spool.state
+    spool.close()
+    return state
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM facts", "DROP TABLE facts"])
+def test_a_file_that_lost_its_facts_goes_on_with_the_account(path: Path, statement: str) -> None:
+    """Whoever knew the account has ended, and the file tells nothing of it."""
+    before = used(path)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(statement)
+    spool = Spool(path)
+    state = spool.state
+    assert (state.kept, state.delivered, state.waiting) == (30, 10, 20)
+    assert (state.newest_ms, state.book) == (before.newest_ms, before.book)
+    assert state.dropped.total() == 0
+    assert times(spool) == list(range(11, 31))
+    spool.close()
+
+
+def test_a_lost_journal_is_counted_and_brings_nothing_back(path: Path, home: Path) -> None:
+    """The file of an earlier time is sound; what it lacks is counted, what was sent is not in it."""
+    spool = Spool(path)
+    fill(spool, 1, 20)
+    spool.close()
+    spool = Spool(path)
+    spool.acknowledge(spool.oldest(15)[-1].id)
+    fill(spool, 21, 30)
+    envelope_ms = spool.next_envelope_ms(1_000)
+    # As a kill leaves it, but for the journal.
+    for suffix in ("", ".account"):
+        shutil.copy(beside(path, suffix), home / f"copy.sqlite{suffix}")
+    spool.close()
+    spool = Spool(home / "copy.sqlite")
+    assert times(spool) == list(range(16, 21))
+    state = spool.state
+    assert (state.kept, state.delivered, state.waiting) == (30, 15, 5)
+    assert state.dropped == {DAMAGED: 10}
+    assert spool.next_envelope_ms(1_000) > envelope_ms
+    spool.close()
+
+
+def test_a_spool_that_was_removed_meanwhile_is_counted(path: Path) -> None:
+    """Somebody removed the file while no agent ran: what waited in it is told as dropped."""
+    used(path)
+    path.unlink()
+    spool = Spool(path)
+    state = spool.state
+    assert (state.kept, state.delivered, state.waiting) == (30, 10, 0)
+    assert state.dropped == {"the spool was removed": 20}
+    assert fill(spool, 31, 31, "another") == 1
+    assert times(spool) == [31]
+    spool.close()
+
+
+def test_another_releases_polls_are_counted(path: Path) -> None:
+    """What waits in a file that this release cannot read is told as dropped."""
+    used(path)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA user_version = 7")
+    spool = Spool(path)
+    assert spool.state.dropped == {"in another release's spool": 20}
+    spool.close()
+
+
+@pytest.mark.parametrize("suffixes", [[".account"], ["", "-wal", ".account"]])
+def test_without_a_copy_the_file_is_believed(path: Path, suffixes: list[str]) -> None:
+    """A copy that is not there takes nothing from a file that is; with neither, all begins anew."""
+    before = used(path)
+    for suffix in suffixes:
+        beside(path, suffix).unlink(missing_ok=True)
+    spool = Spool(path)
+    assert spool.state == (before if suffixes == [".account"] else SpoolState())
+    spool.close()
+
+
+def test_a_copy_that_is_behind_is_not_believed(path: Path) -> None:
+    """A kill between a commit and its copy leaves the file ahead; the file is right."""
+    used(path)
+    old = beside(path, ".account").read_bytes()
+    spool = Spool(path)
+    fill(spool, 31, 40)
+    before = spool.state
+    spool.close()
+    beside(path, ".account").write_bytes(old)
+    spool = Spool(path)
+    assert spool.state == before
+    spool.close()
+
+
+@pytest.mark.parametrize(("fact", "value"), [("kept", 27), ("delivered", 13), ("book", "{}")])
+def test_a_changed_fact_is_not_believed(path: Path, fact: str, value: int | str) -> None:
+    """SQLite does not notice a changed byte in a value; the account does."""
+    before = used(path)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE facts SET value = ? WHERE name = ?", (value, fact))
+    spool = Spool(path)
+    state = spool.state
+    assert (state.kept, state.delivered, state.book) == (before.kept, before.delivered, before.book)
+    assert (state.waiting, state.dropped.total()) == (20, 0)
+    spool.close()
+
+
+def test_polls_that_are_missing_at_the_start_are_counted(path: Path) -> None:
+    """A damaged page may hide some without a word; the account tells how many there should be."""
+    used(path)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM polls WHERE timestamp_ms BETWEEN 15 AND 19")
+    spool = Spool(path)
+    assert spool.state.dropped == {DAMAGED: 5}
+    assert len(times(spool)) == 15
+    spool.close()
+
+
+def test_what_control_knows_counts_where_all_files_are_gone(path: Path) -> None:
+    """The directory was removed, and the uploader ended before it had noticed."""
+    before = used(path)
+    for file in path.parent.iterdir():
+        file.unlink()
+    spool = Spool(path, known=before)
+    state = spool.state
+    assert (state.kept, state.delivered) == (30, 10)
+    assert state.dropped == {"the spool was removed": 20}
+    assert spool.next_envelope_ms(1) > before.envelope_ms
+    spool.close()
+
+
+def test_what_control_knows_is_older_than_a_file_that_is_there(path: Path) -> None:
+    """The uploader's last words may not have reached it."""
+    early = used(path)
+    spool = Spool(path)
+    fill(spool, 31, 40)
+    before = spool.state
+    spool.close()
+    spool = Spool(path, known=early)
+    assert spool.state == before
+    spool.close()
+
+
+@pytest.mark.parametrize("at", [3, (1 << 16) + 3])
+def test_one_damaged_slot_leaves_the_other(home: Path, at: int) -> None:
+    """The slots are written in turn: where one is cut short, the other is one commit older."""
+    copy = AccountCopy(home / "account")
+    for commits in (6, 7):
+        copy.write(SpoolState(commits=commits, kept=commits))
+    with (home / "account").open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xff\xff\xff\xff\xff\xff")
+    found = copy.read()
+    assert found is not None
+    assert found.kept == (7 if at < 10 else 6)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\0" * 200_000, b"\xff" * 200_000])
+def test_what_is_no_account_is_none(home: Path, content: bytes) -> None:
+    """Whatever lies in the copy's place, nothing is taken from it that was not written there."""
+    (home / "account").write_bytes(content)
+    assert AccountCopy(home / "account").read() is None
+
+
+def kill_in_a_rescue(path: Path) -> bool:
+    """Damage a spool, and kill who opens it; whether that came before the end of the rescue."""
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM facts")
+    child = os.fork()
+    if child == 0:
+        try:
+            Spool(path)
+        finally:
+            os._exit(0)
+    pidfd = os.pidfd_open(child)
+    wait_for(
+        lambda: beside(path, ".new").exists() or select.select([pidfd], [], [], 0)[0],
+        what="the beginning of a rescue",
+    )
+    os.close(pidfd)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
+    """The damaged file stays where it is until the new one is whole; the next one begins anew."""
+    spool = Spool(path)
+    fill(spool, 1, 40_000)
+    spool.close()
+    wait_for(lambda: kill_in_a_rescue(path), 60, "a kill that was not too late")
+    spool = Spool(path)
+    state = spool.state
+    assert (state.kept, state.waiting, state.dropped.total()) == (40_000, 40_000, 0)
+    assert len(spool.oldest(EVERYTHING)) == 40_000
+    assert not beside(path, ".new").exists()
+    spool.close()
+
+
+def test_a_new_file_that_had_not_taken_its_place_takes_it(path: Path) -> None:
+    """A kill after the damaged file was put aside: the one beside it is whole, and is used."""
+    before = used(path)
+    path.rename(beside(path, ".new"))
+    spool = Spool(path)
+    assert spool.state == before
+    assert times(spool) == list(range(11, 31))
+    spool.close()
+
+
+# The spool's account and its limits.
 
 
 def assert_closed(spool: Spool) -> None:

@@ -1,1 +1,0 @@
-"""Tests of what `--status` shows; the verb itself is tried in tests/integration."""

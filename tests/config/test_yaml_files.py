@@ -1,0 +1,152 @@
+"""Numbers as people write them, in the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from pattoo_mp.config import load
+from pattoo_mp.config.settings import AGENT_FILE, SETTINGS, SHARED_FILE
+from pattoo_mp.config.yaml_files import redacted
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.model import PROGRAM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pattoo_mp.config.settings import Setting
+
+
+#: Each number, with the interval that it is.
+PLAIN = [
+    ("10", 10_000), ("+10", 10_000), ("07", 7000), ("0.5", 500), (".5", 500), ("010.5", 10_500),
+    ("1_000", 1_000_000), ("0x10", 16_000), ("0b11", 3000), ("1.5e+3", 1_500_000),
+]  # fmt: skip
+
+
+def written(directory: Path, line: str, shared: str = "") -> Path:
+    """Files with a line of the agent's own, and with something of the shared ones."""
+    (directory / SHARED_FILE).write_text(
+        f"pattoo:\n  log_directory: {directory}\n  cache_directory: {directory}\n"
+        f"  daemon_directory: {directory}\n{shared}"
+    )
+    (directory / AGENT_FILE).write_text(f"{PROGRAM}:\n  {line}\n")
+    return directory
+
+
+def problem(directory: Path, line: str) -> str:
+    """What is wrong with the line; all else is right."""
+    with pytest.raises(ConfigError) as caught:
+        load.check(written(directory, line))
+    (only,) = caught.value.problems
+    return only.removeprefix(f"{directory / AGENT_FILE}: {PROGRAM}: ")
+
+
+@pytest.mark.parametrize(("text", "interval_ms"), PLAIN)
+def test_a_plain_number_is_what_the_original_reads(
+    tmp_path: Path, text: str, interval_ms: int
+) -> None:
+    """Also one that begins with 0 and means the same to all, or that a programmer wrote."""
+    config = load.check(written(tmp_path, f"polling_interval: {text}"))
+    assert config.interval_ms == interval_ms == yaml.safe_load(text) * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("010", "8"), ("-010", "-8"), ("0_10", "8"), ("1:30", "90"), ("1:00:00", "3600"), ("1:30.5", "90.5")],
+)  # fmt: skip
+def test_a_number_that_would_be_another_is_refused(tmp_path: Path, text: str, read: str) -> None:
+    """With the one that it would be; how to write it is said where that alone is wrong."""
+    how = "" if text.startswith("-") else ", in plain decimals"
+    assert problem(tmp_path, f"polling_interval: {text}") == (
+        f"polling_interval: {text}, which YAML reads as {read}; expected a number of seconds from "
+        f"0.01 to 86400, in whole milliseconds{how}"
+    )
+
+
+@pytest.mark.parametrize("text", ["1e1", "08", "'010'"])
+def test_what_is_no_number_to_yaml_is_refused_with_how_to_write_it(
+    tmp_path: Path, text: str
+) -> None:
+    """It is text there, with and without quotes."""
+    told = problem(tmp_path, f"log_backups: {text}")
+    assert told.endswith("; expected a whole number from 1 to 100, in plain decimals")
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("polling_interval: '10'", "in whole milliseconds, without quotes"),
+        ("log_backups: '0x10'", "from 1 to 100, without quotes"),
+        ("encrypted: 'yes'", "true or false, without quotes"),
+        ("intervals: {processor: '0.1'}", "in whole milliseconds, for processor, without quotes"),
+        ("intervals: {processor: 010}", "in whole milliseconds, for processor, in plain decimals"),
+    ],
+)
+def test_quotes_that_are_all_that_is_wrong_are_named(tmp_path: Path, line: str, end: str) -> None:
+    """They make a text of a number."""
+    assert problem(tmp_path, line).endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("log_backups: '1000'", "from 1 to 100"),
+        ("log_backups: 'many'", "from 1 to 100"),
+        ("log_backups: '2020-99-99'", "from 1 to 100"),
+        ("post_jitter: ''", "from 0 to 3600"),
+        ("disks_exclude: [010]", "so put it in quotes"),
+        ("credentials_file: 010", "that the agent's user alone can read"),
+        ("hostname: 010", "a host name"),
+    ],
+)
+def test_no_notation_is_spoken_of_where_another_would_not_help(
+    tmp_path: Path, line: str, end: str
+) -> None:
+    """The value is wrong, however it is written."""
+    assert problem(tmp_path, line).endswith(end)
+
+
+def test_a_number_of_another_program_is_none_of_ours(tmp_path: Path) -> None:
+    """In the files that others share; and a language is never in the way."""
+    shared = "  language: 010\n  their_mode: 0640\npattoo_db:\n  db_pool: 010\n0755:\n  010: 1:30\n"
+    assert load.check(written(tmp_path, "", shared)).log_directory == tmp_path
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [s for s in SETTINGS if s.file == AGENT_FILE and isinstance(s.default, (int, float))],
+    ids=lambda setting: setting.name,
+)
+def test_a_default_in_quotes_is_refused_with_that(tmp_path: Path, setting: Setting) -> None:
+    """Of whatever setting that is a number, or true or false."""
+    told = problem(tmp_path, f"{setting.name}: '{setting.default}'")
+    assert told.endswith(", without quotes")
+
+
+# Secrets that stand where they should not.
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("http://user:s3cret@host/x", "…@host/x"),
+        ("user:s3cret@host", "…@host"),
+        ("https://s3cret@host", "…@host"),
+        ("http://user:s3/c@r:et@host", "…@host"),
+        ("http://user:s3c\nret@host", "…@host"),
+        (["a", "http://user:s3cret@host"], ["a", "…@host"]),
+        ({"http://user:s3cret@host": {"b": "user:s3cret@host"}}, {"…@host": {"b": "…@host"}}),
+    ],
+)
+def test_user_and_password_are_not_shown(value: object, shown: object) -> None:
+    """Wherever they stand in a value."""
+    assert redacted(value) == shown
+
+
+@pytest.mark.parametrize("value", ["/a/b", "http://host:80/x", "a@b", 7, None, True, ["x"], 1.5])
+def test_what_holds_none_is_shown_as_it_is(value: object) -> None:
+    """Also an address that is none of a URL's."""
+    assert redacted(value) == value

@@ -1,0 +1,402 @@
+"""The original agent's unsent posts: found, sent first, removed or put out of the way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pattoo_shared import converter
+
+from pattoo_mp.errors import WireError
+from pattoo_mp.upload.pattoo.legacy import LARGEST_BYTES, LegacyPosts, with_envelope
+from tests.spool.polls import fill
+from tests.support.waiting import wait_for
+from tests.upload import originals
+from tests.upload.moody import MoodyServer, disk_full, refusing, saying, taking, too_large_above
+from tests.upload.originals import AGENT_ID, GOLDEN, post, timestamp
+from tests.upload.posting import begin_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.upload.posting import Begin, Posting
+
+
+@pytest.fixture
+def moody() -> Iterator[MoodyServer]:
+    """A server that takes everything until it is told otherwise."""
+    running = MoodyServer()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def begin(home: Path, moody: MoodyServer) -> Iterator[Begin]:
+    """Make drains to that server."""
+    yield from begin_in(home, moody)
+
+
+def drained(begin: Begin, legacy: LegacyPosts) -> Posting:
+    """Send all that there is."""
+    posting: Posting = begin(legacy)
+    posting.start()
+    wait_for(
+        lambda: posting.states and posting.states[-1].old_waiting == 0,
+        what="the account of the end of the unsent posts",
+    )
+    posting.wait_until_empty()
+    return posting
+
+
+def test_they_are_sent_before_the_spool_and_in_order(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """By the numbers in their names, one file a post, and only then our own polls."""
+    originals.keep(home, 3, 1, 10, 2)
+    legacy = LegacyPosts(home, AGENT_ID)
+    assert (legacy.waiting, legacy.taken) == (4, 0)
+    posting = begin(legacy)
+    fill(posting.spool, 1, 5)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [*map(timestamp, (1, 2, 3, 10)), 1, 2, 3, 4, 5]
+    assert [post.agent_id for post in moody.posts[:4]] == [AGENT_ID] * 4
+    assert (legacy.waiting, legacy.taken) == (0, 4)
+    assert posting.accounts[-1].delivered == 5  # of the spool's
+
+
+def test_the_order_is_that_of_the_numbers_not_of_the_text(home: Path) -> None:
+    """A time of fewer digits is older."""
+    for number in ("1000", "999"):
+        originals.write(home / AGENT_ID / f"{number}_{AGENT_ID}.json", b"{}")
+    post = LegacyPosts(home, AGENT_ID).oldest()
+    assert post is not None
+    assert post.path.name.startswith("999_")
+
+
+def test_each_has_an_envelope_of_its_own(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """All of them may have had one timestamp; the server would overwrite one with another."""
+    originals.keep(home, *range(20))
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    envelopes = [post.content["pattoo_agent_timestamp"] for post in moody.posts]
+    assert envelopes == sorted(set(envelopes))
+    assert len(envelopes) == 20
+
+
+def test_what_is_sent_is_what_the_original_library_reads(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """The server's own reader gets the same of it as of the file."""
+    originals.keep(home, 7)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    (sent,) = moody.posts
+    records = converter.cache_to_keypairs(sent.content)
+    assert len(records) > 20
+    assert records == converter.cache_to_keypairs(originals.post(7))
+
+
+def test_what_was_delivered_is_removed(home: Path, begin: Begin) -> None:
+    """And nothing else in the folder is touched."""
+    originals.keep(home, 1, 2)
+    originals.write(home / AGENT_ID / "notes.txt", b"mine")
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert originals.names(home) == ["notes.txt"]
+
+
+def test_files_stay_until_they_are_delivered(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """A server that is ill loses none of them, and nothing of ours overtakes them."""
+    files = originals.keep(home, 1, 2)
+    moody.mood, moody.page = saying(500), (500, b"")
+    legacy = LegacyPosts(home, AGENT_ID)
+    posting = begin(legacy)
+    fill(posting.spool, 1, 3)
+    posting.start()
+    wait_for(lambda: len(moody.bodies) >= 6, what="some attempts")
+    assert all(file.exists() for file in files)
+    moody.mood = taking
+    posting.wait_until_empty()
+    assert moody.timestamps() == [timestamp(1), timestamp(2), 1, 2, 3]
+    assert originals.names(home) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", json.dumps(originals.post()).encode()[:-100],
+     json.dumps(originals.post()).replace("0.0", "NaN", 1).encode(),
+     json.dumps({**originals.post(), "pattoo_agent_id": "b" * 64}).encode()],
+)  # fmt: skip
+def test_one_that_is_not_a_post_is_renamed(
+    home: Path,
+    begin: Begin,
+    moody: MoodyServer,
+    content: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """To `.bad`, with a line in the log; the others are sent."""
+    originals.keep(home, 1, 3)
+    originals.write(originals.path(home, 2), content)
+    legacy = LegacyPosts(home, AGENT_ID)
+    drained(begin, legacy)
+    assert moody.timestamps() == [timestamp(1), timestamp(3)]
+    assert originals.names(home) == [f"{timestamp(2)}_ID.json.bad"]
+    assert (legacy.taken, legacy.bad) == (2, 1)
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert str(originals.path(home, 2)) in errors[0]
+
+
+def test_a_file_of_another_agent_is_renamed(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """By its name: it is not for us to send."""
+    originals.write(home / AGENT_ID / f"1_{'b' * 64}.json", json.dumps(originals.post()).encode())
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.posts == []
+    assert originals.names(home) == [f"1_{'b' * 64}.json.bad"]
+
+
+def test_a_file_that_is_too_large_is_not_read(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """No file of whatever size fills the memory."""
+    (file,) = originals.keep(home, 1)
+    with file.open("ab") as opened:
+        opened.truncate(LARGEST_BYTES + 1)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.posts == []
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
+
+
+def test_a_symbolic_link_is_not_followed(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """What it leads to is neither sent, nor renamed, nor removed."""
+    secret = home / "secret"
+    originals.write(secret, json.dumps(originals.post(1)).encode())
+    link = originals.path(home, 1)
+    link.parent.mkdir()
+    link.symlink_to(secret)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.posts == []
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
+    assert secret.exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_not_a_file_holds_nobody(
+    home: Path, begin: Begin, moody: MoodyServer, make: Callable[[Path], None]
+) -> None:
+    """Opening a pipe would wait for its writer for ever."""
+    originals.keep(home, 2)
+    make(originals.path(home, 1))
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.timestamps() == [timestamp(2)]
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
+
+
+def test_a_file_that_vanished_is_passed_over(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """Somebody tidied up."""
+    first, _ = originals.keep(home, 1, 2)
+    legacy = LegacyPosts(home, AGENT_ID)
+    first.unlink()
+    drained(begin, legacy)
+    assert moody.timestamps() == [timestamp(2)]
+
+
+def test_one_that_the_server_never_takes_is_renamed(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """To `.refused`, after three refusals while the server is well; the others are sent."""
+    originals.keep(home, 1, 2, 3)
+    moody.mood = refusing(timestamp(2))
+    legacy = LegacyPosts(home, AGENT_ID)
+    drained(begin, legacy)
+    assert moody.timestamps() == [timestamp(1), timestamp(3)]
+    assert originals.names(home) == [f"{timestamp(2)}_ID.json.refused"]
+    assert (legacy.taken, legacy.refused, legacy.waiting) == (2, 1, 0)
+    assert len(moody.bodies) == 2 + 3 + 1  # the two, three attempts, and an empty post
+
+
+def test_one_that_is_too_large_for_a_proxy_is_renamed(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """A file cannot be split."""
+    originals.keep(home, 1)
+    moody.mood = too_large_above(1000)
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert originals.names(home) == [f"{timestamp(1)}_ID.json.refused"]
+
+
+def test_a_server_that_takes_nothing_at_all_renames_none(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """Its disk is full: the files are not to blame."""
+    originals.keep(home, 1, 2)
+    moody.mood = disk_full
+    posting = begin(LegacyPosts(home, AGENT_ID))
+    posting.start()
+    posting.wait_for_error("it takes no empty post either")
+    moody.mood = taking
+    wait_for(lambda: moody.timestamps() == [timestamp(1), timestamp(2)], what="both")
+
+
+def test_a_file_that_cannot_be_removed_is_sent_once(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """That must not make an endless loop of posts."""
+    first, _ = originals.keep(home, 1, 2)
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        if not first.is_dir():
+            first.unlink()
+            first.mkdir()
+        return taking(body)
+
+    moody.mood = mood
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.timestamps() == [timestamp(1), timestamp(2)]
+
+
+def test_a_file_that_cannot_be_renamed_holds_nobody(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """It is passed over, and stays where it is."""
+    bad, _ = originals.keep(home, 1, 2)
+    bad.write_bytes(b"no post")
+    originals.write(bad.with_name(f"{bad.name}.bad") / "something", b"")
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    assert moody.timestamps() == [timestamp(2)]
+    assert bad.exists()
+
+
+def test_a_folder_that_is_not_there_has_nothing(home: Path) -> None:
+    """A host that never ran the original."""
+    legacy = LegacyPosts(home, AGENT_ID)
+    assert (legacy.waiting, legacy.oldest()) == (0, None)
+
+
+def test_a_name_of_another_kind_in_its_place_has_nothing(home: Path) -> None:
+    """A file where the folder would be."""
+    originals.write(home / AGENT_ID, b"")
+    assert LegacyPosts(home, AGENT_ID).waiting == 0
+
+
+# What of the original agent's unsent posts may leave.
+
+ENVELOPE_MS = 1_900_000_000_123
+
+
+def put(*places: tuple[list[str], object]) -> bytes:
+    """The real post with other things in some places."""
+    content = post()
+    for (*way, last), value in places:
+        inner: Any = content
+        for key in way:
+            inner = inner[key]
+        inner[last] = value
+    return json.dumps(content).encode()
+
+
+def pair(key: str, value: object) -> bytes:
+    """The real post with another pair in the place of its first."""
+    return put((["pattoo_datapoints", "key_value_pairs", "0"], [key, value]))
+
+
+def test_a_real_post_stays_as_it_is_but_for_its_time() -> None:
+    """The server sees what the original would have sent, under a name of its own."""
+    sent = json.loads(with_envelope(json.dumps(GOLDEN).encode(), AGENT_ID, ENVELOPE_MS))
+    assert sent == {**GOLDEN, "pattoo_agent_timestamp": ENVELOPE_MS}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[]", b'"text"', b"{}", b"\xff\xfe\x00", b"[" * 100_000,
+     json.dumps(GOLDEN).encode()[:-20], b'{"pattoo_agent_id": "x"}'],
+)  # fmt: skip
+def test_what_is_not_a_post_is_not_sent(content: bytes) -> None:
+    """Half a file of a full disk, or something else entirely."""
+    with pytest.raises(WireError):
+        with_envelope(content, AGENT_ID, ENVELOPE_MS)
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (["more"], 1),
+        (["pattoo_agent_id"], "b" * 64),
+        (["pattoo_agent_timestamp"], "1"), (["pattoo_agent_timestamp"], True),
+        (["pattoo_agent_polling_interval"], 0), (["pattoo_agent_polling_interval"], 1.5),
+        (["pattoo_datapoints"], []), (["pattoo_datapoints", "more"], 1),
+        (["pattoo_datapoints", "key_value_pairs"], []),
+        (["pattoo_datapoints", "key_value_pairs", "0"], ["release"]),
+        (["pattoo_datapoints", "key_value_pairs", "0"], [1, "x"]),
+        (["pattoo_datapoints", "datapoint_pairs"], {}),
+        (["pattoo_datapoints", "datapoint_pairs"], [1]),
+        (["pattoo_datapoints", "datapoint_pairs"], [[10**6]]),
+        (["pattoo_datapoints", "datapoint_pairs"], [["0"]]),
+        (["pattoo_datapoints", "datapoint_pairs"], [[True]]),
+    ],
+)  # fmt: skip
+def test_a_post_of_another_shape_is_not_sent(way: list[str], value: object) -> None:
+    """The server answers 500 to some of these, and 200 to the others with nothing kept."""
+    with pytest.raises(WireError):
+        with_envelope(put((way, value)), AGENT_ID, ENVELOPE_MS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pattoo_value", float("nan")), ("pattoo_value", float("inf")), ("pattoo_value", 1e30),
+        ("pattoo_value", -(10**30)), ("pattoo_value", "nan"), ("pattoo_value", "1e31"),
+        ("pattoo_value", [1]), ("pattoo_value", 10**400),
+        ("pattoo_timestamp", 1.5), ("pattoo_timestamp", "1"), ("pattoo_timestamp", -1),
+        ("pattoo_timestamp", True), ("pattoo_timestamp", 2**63),
+        ("pattoo_agent_polling_interval", 1000), ("pattoo_agent_polling_interval", "0"),
+        ("pattoo_agent_polling_interval", "-1"), ("pattoo_agent_polling_interval", "x"),
+        ("pattoo_agent_id", "b" * 64), ("pattoo_data_type", "99"),
+        ("mount", "\udcff"), ("\udcff", "x"), ("mount", "x" * 513), ("mount", "ä" * 257),
+        ("x" * 513, "x"), ("mount", None), ("mount", 1), ("pattoo_key", "x" * 500),
+        ("pattoo_agent_polled_target", "x" * 513),
+    ],
+)  # fmt: skip
+def test_what_a_server_does_not_survive_is_not_sent(key: str, value: object) -> None:
+    """It would answer 200 and then stop for every agent, or lose the agent's batch."""
+    with pytest.raises(WireError):
+        with_envelope(pair(key, value), AGENT_ID, ENVELOPE_MS)
+
+
+def test_a_number_beyond_all_floats_is_not_sent() -> None:
+    """`1e999` is JSON, and infinity once it is read."""
+    content = pair("pattoo_value", 0.25).replace(b"0.25", b"1e999")
+    assert b"1e999" in content
+    with pytest.raises(WireError):
+        with_envelope(content, AGENT_ID, ENVELOPE_MS)
+
+
+@pytest.mark.parametrize("value", [0, -1.5, 2**64, 1e29, None, True, "12.5", "up"])
+def test_what_a_server_stores_or_passes_over_is_sent(value: object) -> None:
+    """One odd datapoint is no reason to keep back the others."""
+    assert with_envelope(pair("pattoo_value", value), AGENT_ID, ENVELOPE_MS)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+_WAYS = st.sampled_from(
+    [["pattoo_agent_timestamp"], ["pattoo_agent_id"], ["pattoo_datapoints"],
+     ["pattoo_datapoints", "key_value_pairs"], ["pattoo_datapoints", "key_value_pairs", "14"],
+     ["pattoo_datapoints", "datapoint_pairs"]]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(_WAYS, _JSON)
+def test_any_content_is_either_refused_or_sent_as_json(way: list[str], value: object) -> None:
+    """Nothing else is raised, and what is sent has no literal that is not JSON."""
+    try:
+        sent = with_envelope(put((way, value)), AGENT_ID, ENVELOPE_MS)
+    except WireError:
+        return
+    assert json.loads(sent, parse_constant=pytest.fail)["pattoo_agent_timestamp"] == ENVELOPE_MS

@@ -1,0 +1,319 @@
+"""Posts to several real servers, one of them at a time."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.drain import Drain
+from pattoo_mp.upload.failover import Preference, Server, Servers
+from pattoo_mp.upload.pacing import Backoff, Pace
+from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.wire.encode import encode
+from tests.spool.polls import LAYOUT, fill
+from tests.support.ports import at
+from tests.support.server import PattooServer, answering
+from tests.support.waiting import wait_for
+from tests.upload.posting import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+AGENT_ID = LAYOUT.origin.agent_id
+AFTER_S = 300.0
+MOMENT_S = 0.005
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+class Rig(Told):
+    """A drain of a spool to two servers."""
+
+    def __init__(self, home: Path, *servers: PattooServer) -> None:
+        super().__init__(Spool(home / "spool.sqlite"))
+        self.clock = Clock()
+        self._servers = Servers(
+            [
+                Server(PattooTransport(at(server.port)), PattooTransport(at(server.port)))
+                for server in servers
+            ],
+            AGENT_ID,
+            AFTER_S,
+            self.clock,
+        )
+        self._drain = Drain(
+            self.spool,
+            self._servers,
+            self.note,
+            encode=encode,
+            backoff=Backoff(lambda _, __: MOMENT_S),
+            pace=Pace(spacing_s=MOMENT_S, least_s=MOMENT_S),
+        )
+        self._thread = threading.Thread(target=self._drain.run, daemon=True)
+        self._thread.start()
+        self._polls = 0
+
+    def poll(self, count: int = 1) -> None:
+        """Put so many new polls into the spool."""
+        fill(self.spool, self._polls + 1, self._polls + count)
+        self._polls += count
+        self._drain.wake()
+
+    def wait_until_empty(self) -> None:
+        """Wait until all of them have been taken by somebody, and what follows from it is done."""
+        wait_for(
+            lambda: self.accounts and self.accounts[-1].delivered == self._polls,
+            what="an empty spool",
+        )
+
+    def wait_for_failures(self) -> None:
+        """Wait for two more attempts that nobody took."""
+        before = len(self.states)
+
+        def failures() -> int:
+            return sum(state.failing_since_ms > 0 for state in self.states[before:])
+
+        wait_for(lambda: failures() >= 2, what="failures")
+
+    def end(self) -> None:
+        """End it."""
+        self._drain.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        self.spool.close()
+
+
+@pytest.fixture
+def rig(home: Path, server: PattooServer, elsewhere: PattooServer) -> Iterator[Rig]:
+    """Posts to `server`, or else to `elsewhere`."""
+    made = Rig(home, server, elsewhere)
+    yield made
+    made.end()
+
+
+def test_polls_go_over_to_another_server_and_come_back(
+    rig: Rig, server: PattooServer, elsewhere: PattooServer
+) -> None:
+    """Each is delivered once, to whichever took it; either server gets its own in order."""
+    rig.poll(3)
+    rig.wait_until_empty()
+    server.down()
+    rig.poll(3)
+    rig.wait_for_failures()
+    assert elsewhere.attempts == 0
+    rig.clock.now += AFTER_S
+    rig.wait_until_empty()
+    assert elsewhere.timestamps() == [4, 5, 6]
+    assert rig.states[-1].server.startswith(at(elsewhere.port))
+    assert rig.states[-1].instead_of.startswith(at(server.port))
+
+    server.up()
+    rig.poll()
+    rig.wait_until_empty()
+    for expected in ([4, 5, 6, 7, 8], [4, 5, 6, 7, 8, 9]):
+        rig.clock.now += AFTER_S / 2
+        rig.poll()
+        rig.wait_until_empty()
+        assert elsewhere.timestamps() == expected
+    rig.clock.now += AFTER_S / 2
+    rig.poll()
+    wait_for(lambda: not rig.states[-1].instead_of, what="the way back")
+    rig.poll()
+    rig.wait_until_empty()
+    assert server.timestamps() == [1, 2, 3, 11]
+    assert elsewhere.timestamps() == [4, 5, 6, 7, 8, 9, 10]
+    account = rig.accounts[-1]
+    assert (account.delivered, account.quarantined, dict(account.dropped)) == (11, 0, {})
+
+
+def test_a_server_that_says_that_it_is_well_and_takes_nothing_is_not_gone_over_to(
+    rig: Rig, server: PattooServer, elsewhere: PattooServer
+) -> None:
+    """So is one whose disk is full: it is asked to take an empty post first."""
+    server.down()
+    elsewhere.behaviour = answering(500)
+    rig.poll()
+    rig.wait_for_failures()
+    rig.clock.now += AFTER_S
+    wait_for(lambda: elsewhere.attempts >= 2, what="empty posts")
+    assert rig.states[-1].server.startswith(at(server.port))
+    assert elsewhere.latest.timestamps() == []
+    server.up()
+    rig.wait_until_empty()
+    assert server.timestamps() == [1]
+
+
+def test_a_server_that_refuses_our_credentials_is_left_for_another(
+    rig: Rig, server: PattooServer, elsewhere: PattooServer
+) -> None:
+    """Whatever the reason: it takes nothing."""
+    server.behaviour = answering(401)
+    rig.poll(2)
+    rig.wait_for_failures()
+    rig.clock.now += AFTER_S
+    rig.wait_until_empty()
+    assert elsewhere.timestamps() == [1, 2]
+
+
+# Which of several servers gets the posts.
+
+
+class Site:
+    """Servers that are well or not, and who posts to them every `step_s`."""
+
+    def __init__(self, count: int, step_s: float = 10.0) -> None:
+        self.preference = Preference(count, AFTER_S)
+        self.well = [True] * count
+        self.now = 1000.0
+        self.step_s = step_s
+        self.looks: list[int] = []
+        self.changes: list[tuple[float, int]] = [(self.now, 0)]
+
+    def step(self) -> None:
+        """One attempt, and what follows."""
+        self.now += self.step_s
+        preference = self.preference
+        preference.tried(self.now, taken=self.well[preference.current])
+        for number in preference.to_look_at(self.now):
+            self.looks.append(number)
+            if preference.is_next(number, self.now, well=self.well[number]):
+                preference.take(number, self.now)
+                self.changes.append((self.now, number))
+                break
+
+    def go_on(self, seconds: float) -> int:
+        """Post for so long; which is current then."""
+        until = self.now + seconds
+        while self.now < until:
+            self.step()
+        return self.preference.current
+
+
+def test_the_first_is_posted_to_as_long_as_it_takes_any() -> None:
+    """And no other is looked at."""
+    site = Site(3)
+    assert site.go_on(10_000) == 0
+    assert site.looks == []
+
+
+def test_an_outage_that_is_short_changes_nothing() -> None:
+    """The spool waits; nobody else is asked."""
+    site = Site(2)
+    site.well[0] = False
+    assert site.go_on(AFTER_S) == 0
+    site.well[0] = True
+    assert site.go_on(1000) == 0
+    assert site.looks == []
+
+
+def test_outages_that_are_short_do_not_add_up() -> None:
+    """One post that was taken begins the count anew."""
+    site = Site(2)
+    for _ in range(10):
+        site.well[0] = False
+        assert site.go_on(AFTER_S - 20) == 0
+        site.well[0] = True
+        assert site.go_on(10) == 0
+
+
+def test_after_a_longer_one_the_next_that_is_well_has_its_place() -> None:
+    """By preference, and not one that is ill as well."""
+    site = Site(3)
+    site.well[0] = site.well[1] = False
+    assert site.go_on(AFTER_S + 10) == 2
+    assert site.looks == [1, 2]
+
+
+def test_where_all_are_ill_the_first_to_be_well_has_it() -> None:
+    """Until then the same one is tried."""
+    site = Site(3)
+    site.well = [False, False, False]
+    assert site.go_on(5000) == 0
+    site.well[2] = True
+    assert site.go_on(10) == 2
+    site.well = [False, True, False]
+    assert site.go_on(AFTER_S + 10) == 1
+
+
+def test_one_that_is_preferred_is_gone_back_to_once_it_was_well_for_a_while() -> None:
+    """At every look: one that is ill again in between has to begin anew."""
+    site = Site(2)
+    site.well[0] = False
+    assert site.go_on(AFTER_S + 10) == 1
+    site.well[0] = True
+    assert site.go_on(AFTER_S - 10) == 1
+    site.well[0] = False
+    assert site.go_on(70) == 1
+    site.well[0] = True
+    assert site.go_on(AFTER_S - 10) == 1
+    assert site.go_on(90) == 0
+
+
+def test_it_is_looked_at_now_and_then_only() -> None:
+    """A look is a request, and the posts wait for it."""
+    site = Site(2, step_s=1)
+    site.well[0] = False
+    site.go_on(2 * AFTER_S)
+    site.looks.clear()
+    site.go_on(600)
+    assert 9 <= len(site.looks) <= 11
+
+
+def test_the_best_that_is_well_is_gone_back_to_in_the_end() -> None:
+    """By way of another, if that was well before."""
+    site = Site(3)
+    site.well = [False, False, True]
+    assert site.go_on(AFTER_S + 10) == 2
+    site.well[1] = True
+    assert site.go_on(2 * AFTER_S) == 1
+    site.well[0] = True
+    assert site.go_on(2 * AFTER_S) == 0
+
+
+def test_where_the_other_fails_the_first_is_gone_back_to_without_a_wait() -> None:
+    """Once that has failed for as long; nobody else takes anything."""
+    site = Site(2)
+    site.well[0] = False
+    site.go_on(AFTER_S + 10)
+    site.well = [True, False]
+    assert site.go_on(AFTER_S + 10) == 0
+
+
+def test_an_agent_that_posts_seldom_changes_too() -> None:
+    """Less often than the time itself: at its next posts."""
+    site = Site(2, step_s=3600)
+    site.well[0] = False
+    assert site.go_on(7200) == 1
+    site.well[0] = True
+    assert site.go_on(7200) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.booleans(), st.integers(1, 700)), min_size=1, max_size=40
+    )
+)
+def test_between_two_changes_the_time_has_passed(life: list[tuple[int, bool, int]]) -> None:
+    """Whatever servers do, so nothing flaps."""
+    site = Site(3)
+    for number, well, seconds in life:
+        site.well[number] = well
+        site.go_on(seconds)
+    assert all(after - before >= AFTER_S for (before, _), (after, _) in pairwise(site.changes))

@@ -1,0 +1,246 @@
+"""How many polls the next post may hold, and when one is refused for good."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
+from pattoo_mp.spool.store import Spooled
+from pattoo_mp.upload.post import REMEMBERED, Window, first_post
+
+
+def test_a_window_is_as_large_as_it_may_be_at_first() -> None:
+    """Nothing was refused yet."""
+    window = Window(1000)
+    assert window.polls == 1000
+
+
+def test_half_of_what_was_refused_is_tried_next() -> None:
+    """Of what was sent, which may be less than the window allowed; down to one."""
+    window = Window(1000)
+    sizes = []
+    size = 100
+    while size > 1:
+        assert not window.refused(size, "head")
+        size = window.polls
+        sizes.append(size)
+    assert sizes == [50, 25, 12, 6, 3, 1]
+
+
+def test_a_success_doubles_it_up_to_the_limit() -> None:
+    """And never beyond."""
+    window = Window(10)
+    window.refused(2, "head")
+    sizes = []
+    for _ in range(5):
+        window.taken()
+        sizes.append(window.polls)
+    assert sizes == [2, 4, 8, 10, 10]
+    assert window.polls == 10
+
+
+def test_a_poll_refused_alone_three_times_in_a_row_is_condemned() -> None:
+    """Not sooner, and again each time after that."""
+    window = Window(10)
+    assert [window.refused(1, "a") for _ in range(4)] == [False, False, True, True]
+
+
+def test_another_head_begins_a_new_count() -> None:
+    """The old one may have been dropped by the limits of the spool."""
+    window = Window(10)
+    assert [window.refused(1, head) for head in "aabaab"] == [False] * 6
+
+
+def test_a_success_begins_a_new_count() -> None:
+    """Three in a row are meant."""
+    window = Window(10)
+    window.refused(1, "a")
+    window.refused(1, "a")
+    window.taken()
+    assert not window.refused(1, "a")
+
+
+def test_an_acquitted_head_needs_three_refusals_again() -> None:
+    """What happened while the server was ill does not count."""
+    window = Window(10)
+    for _ in range(3):
+        window.refused(1, "a")
+    window.reset_refusals()
+    assert [window.refused(1, "a") for _ in range(3)] == [False, False, True]
+
+
+def test_what_was_too_large_is_not_tried_at_once_again() -> None:
+    """It stays below that, as large as doubling makes it."""
+    window = Window(1000)
+    window.too_large(100)
+    window.too_large(window.polls)
+    sizes = []
+    for _ in range(3):
+        window.taken()
+        sizes.append(window.polls)
+    assert sizes == [25, 25, 25]
+
+
+def test_what_was_too_large_is_tried_again_after_many_posts() -> None:
+    """The limit may be another by then."""
+    window = Window(1000)
+    window.too_large(100)
+    sizes = []
+    for _ in range(REMEMBERED + 4):
+        window.taken()
+        sizes.append(window.polls)
+    assert sizes[-6:] == [50, 100, 200, 400, 800, 1000]
+
+
+def test_half_of_what_was_late_is_tried_next() -> None:
+    """And what was late is not tried with every other post, for it costs half a minute."""
+    window = Window(1000)
+    window.late(100)
+    sizes = [window.polls]
+    for _ in range(REMEMBERED - 1):
+        window.taken()
+        sizes.append(window.polls)
+    assert set(sizes) == {50}
+    window.taken()
+    assert window.polls == 100
+
+
+def test_a_server_that_hung_slows_nothing_once_it_is_well() -> None:
+    """No post was small enough for it; the window is as large as it was a few posts later."""
+    window = Window(1000)
+    while window.polls > 1:
+        window.late(window.polls)
+    sizes = []
+    while window.polls < 1000:
+        window.taken()
+        sizes.append(window.polls)
+    assert len(sizes) < 15
+
+
+def test_what_is_too_large_is_remembered_as_such_after_a_hang() -> None:
+    """A proxy refuses that for as long as ever; the one does not shorten the other."""
+    window = Window(1000)
+    window.late(4)
+    window.too_large(8)
+    sizes = []
+    for _ in range(REMEMBERED - 1):
+        window.taken()
+        sizes.append(window.polls)
+    assert set(sizes) == {4}
+
+
+def test_one_poll_that_is_too_large_sets_no_limit_to_the_others() -> None:
+    """It was found alone: their number was not what was wrong."""
+    window = Window(1000)
+    window.too_large(2)
+    window.refused(1, "head")
+    window.taken()
+    assert window.polls == 2
+
+
+def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
+    """What is refused for its content is no matter of the size: the others go as fast as before."""
+    window = Window(1000)
+    window.refused(8, "head")
+    window.taken()
+    assert window.polls == 8
+
+
+@given(
+    st.lists(st.sampled_from(["taken", "refused", "too large", "late"]), max_size=60),
+    st.integers(1, 2000),
+)
+def test_it_stays_between_one_and_the_limit(outcomes: list[str], largest: int) -> None:
+    """Whatever is taken and refused."""
+    window = Window(largest)
+    for outcome in outcomes:
+        match outcome:
+            case "taken":
+                window.taken()
+            case "refused":
+                window.refused(window.polls, "head")
+            case "late":
+                window.late(window.polls)
+            case _:
+                window.too_large(window.polls)
+        assert 1 <= window.polls <= largest
+
+
+# Which polls go into the next post.
+
+AGENT = Origin("a" * 64, "host")
+
+
+def layout_of(series: int, interval_ms: int = 1000, origin: Origin = AGENT) -> Layout:
+    """A layout of so many series."""
+    return Layout(origin, interval_ms, tuple(Series(f"k{n}", INTEGER) for n in range(series)))
+
+
+def sizes(layouts: list[Layout], datapoints: int) -> list[int]:
+    """The sizes of the posts that a backlog of a poll for each layout is sent in."""
+    known = {layout.identifier: layout for layout in layouts}
+    left = [Spooled(n, Poll(layout.identifier, n, b"")) for n, layout in enumerate(layouts, 1)]
+    posts = []
+    while left:
+        post = first_post(left, known.__getitem__, datapoints)
+        assert post == left[: len(post)]
+        assert post
+        del left[: len(post)]
+        posts.append(len(post))
+    return posts
+
+
+def test_nothing_makes_no_post() -> None:
+    """Without polls there is nothing to choose."""
+    assert first_post([], lambda _: layout_of(1)) == []
+
+
+def test_as_many_polls_as_one_post_may_hold() -> None:
+    """A post is filled, the next begins with the poll that did not fit."""
+    assert sizes([layout_of(10)] * 7, datapoints=30) == [3, 3, 1]
+
+
+def test_a_poll_larger_than_a_post_goes_alone() -> None:
+    """It is sent all the same, and without others."""
+    small, large = layout_of(1), layout_of(50)
+    assert sizes([small, small, large, small], datapoints=10) == [2, 1, 1]
+
+
+def test_polls_of_several_layouts_share_a_post() -> None:
+    """A disk that came or went does not begin a new post."""
+    assert sizes([layout_of(2), layout_of(3), layout_of(2)], datapoints=100) == [3]
+
+
+def test_polls_of_several_intervals_share_a_post() -> None:
+    """Each datapoint says its own: groups that take turns need no post each."""
+    assert sizes([layout_of(2), layout_of(2, 2000), layout_of(2)], datapoints=100) == [3]
+
+
+def test_another_origin_begins_a_new_post() -> None:
+    """A post is of one agent, one host and one program."""
+    others = [Origin("b" * 64, "host"), Origin("a" * 64, "another")]
+    layouts = [layout_of(2), *(layout_of(2, origin=origin) for origin in others)]
+    assert sizes(layouts, datapoints=100) == [1, 1, 1]
+
+
+def test_a_poll_of_nothing_is_sent_too() -> None:
+    """A layout without series takes no room, and its polls block nobody."""
+    assert sizes([layout_of(0), layout_of(5), layout_of(0)], datapoints=5) == [3]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from([1000, 2000])), max_size=30),
+    st.integers(1, 40),
+)
+def test_any_backlog_goes_in_order_and_within_bounds(
+    shapes: list[tuple[int, int]], datapoints: int
+) -> None:
+    """Every poll is sent once, in order; a post over the bound is of one poll."""
+    layouts = [layout_of(*shape) for shape in shapes]
+    begin = 0
+    for size in sizes(layouts, datapoints):
+        post = layouts[begin : begin + size]
+        assert size == 1 or sum(len(layout.series) for layout in post) <= datapoints
+        begin += size
+    assert begin == len(layouts)
