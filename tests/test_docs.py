@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.cli.main import OPTIONS, VERBS
+from pattoo_mp.cli.verbs import OPTIONS, VERBS
 from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import broker, ledger
 from pattoo_mp.control.troubles import Code
@@ -133,7 +133,7 @@ def test_each_room_has_its_row_in_the_architecture() -> None:
 def test_each_line_of_the_status_is_explained() -> None:
     """Every label of --status stands on its page."""
     page = (ROOT / "docs" / "status.md").read_text()
-    rows = (ROOT / "pattoo_mp" / "cli" / "status" / "rows.py").read_text()
+    rows = (ROOT / "pattoo_mp" / "cli" / "status_rows.py").read_text()
     labels = set(re.findall(r'Row\(\s*"([^"]+)"', rows))
     assert len(labels) > 10
     assert [label for label in sorted(labels) if f"`{label}`" not in page] == []

@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli import output
-from pattoo_mp.cli.main import OPTIONS, VERBS
+from pattoo_mp.cli.verbs import OPTIONS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pattoo_mp.cli.main import Option
+    from pattoo_mp.cli.verbs import Option
 
 #: A status and the comment above it.
 _STATUS = re.compile(r"((?:^#: .*\n)+)^\w+: Final = (\d+)$", re.MULTILINE)

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _foreground(None)
         case ["--foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
             return _foreground(int(descriptor))
-    from pattoo_mp.cli.main import main as verbs  # noqa: PLC0415 - see above
+    from pattoo_mp.cli.verbs import main as verbs  # noqa: PLC0415 - see above
 
     return verbs(words)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pattoo_mp.cli.main import OPTIONS, Option
+from pattoo_mp.cli.verbs import OPTIONS, Option
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
