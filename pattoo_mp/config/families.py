@@ -1,7 +1,7 @@
-"""The metric families by name, in the order in which a poll asks them.
+"""The names of the metric families, in the order in which a poll reads them.
 
-A family's name is that of its file in `pattoo_mp/collect/`. The names stand here, beside nothing
-else, so that a configuration can be checked without importing any family.
+A family has the name of its file in `pattoo_mp/collect/families/`. The names are listed here so that a
+configuration can be checked without importing any family.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-#: What the original agent sends. They are on unless they are turned off.
+#: Families of the original agent. They are on by default.
 ORIGINAL: Final = ("system", "processor", "memory", "partitions", "disk_io", "network")
 
-#: What it does not know. They are off unless they are turned on.
+#: Families that the original agent does not have. They are off by default.
 FURTHER: Final = (
     "per_processor",
     "load_per_processor",
@@ -41,17 +41,17 @@ EVERY: Final = (*ORIGINAL, *FURTHER)
 
 
 def names_on(more: Sequence[str], off: Sequence[str]) -> tuple[str, ...]:
-    """The families to poll: the original's but those `off`, and of the others those in `more`."""
+    """Return the families to poll: the original ones except those in `off`, and those in `more`."""
     return tuple(name for name in EVERY if name in more or (name in ORIGINAL and name not in off))
 
 
 def by_interval(
     names: Iterable[str], default_ms: int, own: Mapping[str, int]
 ) -> dict[int, tuple[str, ...]]:
-    """The groups of families that are polled together: their names by their interval, the shortest first.
+    """Return the families that are polled together, by interval (ms), the shortest interval first.
 
-    A family that is not in `own` has the interval `default_ms`. With no family at all there is one
-    group, of none.
+    A family that is not in `own` has the interval `default_ms`. Without any family there is one empty
+    group.
     """
     groups: dict[int, tuple[str, ...]] = {}
     for name in names:

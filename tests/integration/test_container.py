@@ -98,7 +98,7 @@ def test_the_host_has_the_name_that_is_configured(told: dict[str, Any]) -> None:
 
 def test_what_would_be_the_containers_is_left_out(told: dict[str, Any]) -> None:
     """And said, once."""
-    assert told["left_out"]["users"].endswith("logged in to the agent's own root alone")
+    assert told["left_out"]["users"].endswith("only sees logins below the agent's own root")
 
 
 def test_a_look_at_the_host_goes_by_the_same_paths(home: Path) -> None:

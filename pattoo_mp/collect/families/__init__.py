@@ -1,1 +1,1 @@
-"""One file for each metric family; a file is named as its family is in `families:`."""
+"""The metric families, one file each. A file has the family's name in the `families:` setting."""

@@ -1,7 +1,7 @@
-"""All processes in one look: psutil would open several files for each, this opens one.
+"""A scan of all processes that opens one file for each, where psutil would open several.
 
-From `/proc/<pid>/stat`, see proc(5). Where `/proc` is mounted with `hidepid`, these are only the
-processes of the agent's own user.
+Reads `/proc/<pid>/stat`, see proc(5). Where `/proc` is mounted with `hidepid`, only the processes of
+the agent's own user are visible.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from pattoo_mp.collect import host
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-#: The kernel's own threads are children of this process, and are named for what they do at the
-#: moment: `kworker/0:1-events`.
+#: The parent of all kernel threads. Their names change with their current work:
+#: `kworker/0:1-events`.
 _KTHREADD: Final = 2
+#: Fields that are needed, counted from the one after the parent's PID.
+_FIELDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process. `started` and `busy` are in clock ticks, `resident` in pages."""
+    """One process. `started` and `busy` are in clock ticks, `resident` is in pages.
+
+    `busy` is user and system time.
+    """
 
     pid: int
     started: int
@@ -36,7 +41,9 @@ class Process:
 
 
 def parse(line: str) -> Process:
-    """A `stat` line. Raises `ValueError`.
+    """Return the process that a `stat` line describes. Raises `ValueError`.
+
+    A kernel thread is named by the part of its name before the `/`.
 
     >>> parse("7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 3 4 0 0 20 0 2 0 99 1000 55")
     Process(pid=7, started=99, name='a) b', state='S', threads=2, busy=7, resident=55)
@@ -44,18 +51,20 @@ def parse(line: str) -> Process:
     before, _, after = line.rpartition(")")
     pid, _, name = before.partition(" (")
     state, parent, *rest = after.split()
-    figures = [int(text) for text in rest[:20]]
-    if len(figures) < 20:
-        raise ValueError(f"a process of {len(figures)} figures")
+    fields = [int(text) for text in rest[:_FIELDS]]
+    if len(fields) < _FIELDS:
+        raise ValueError(
+            f"a stat line with {len(fields)} fields after the parent PID; expected {_FIELDS}"
+        )
     if int(parent) == _KTHREADD:
         name = name.partition("/")[0]
     return Process(
-        int(pid), figures[17], name, state, figures[15], figures[9] + figures[10], figures[19]
+        int(pid), fields[17], name, state, fields[15], fields[9] + fields[10], fields[19]
     )
 
 
 def running() -> Iterator[Process]:
-    """Every process that can be seen. One that ends meanwhile is none any more."""
+    """Yield every visible process. Processes that exit during the scan are skipped."""
     for entry in os.listdir(psutil.PROCFS_PATH):  # noqa: PTH208 - names alone, of thousands
         if entry.isdecimal():
             try:
@@ -66,23 +75,24 @@ def running() -> Iterator[Process]:
 
 
 class OneLook:
-    """One look at all processes for two sources that are read one after the other in each poll.
+    """One scan of all processes in each poll, shared by two sources that are read in turn.
 
-    It reads a file for each process, so a second look would cost as much once more. What the first
-    has seen is kept for the second alone; where the first has failed, the second looks for itself.
+    A scan reads a file for each process, so a second one would double the cost. The result of the
+    first source's scan is kept for the second source alone. If the first scan failed, the second
+    source does its own.
     """
 
     def __init__(self, look: Callable[[], Iterable[Process]] = running) -> None:
-        self._look = look
-        self._seen: Sequence[Process] | None = None
+        self._scan = look
+        self._found: Sequence[Process] | None = None
 
     def first(self) -> Sequence[Process]:
-        """Look."""
-        self._seen = None
-        self._seen = tuple(self._look())
-        return self._seen
+        """Scan all processes."""
+        self._found = None
+        self._found = tuple(self._scan())
+        return self._found
 
     def second(self) -> Iterable[Process]:
-        """What the first has seen in this poll."""
-        seen, self._seen = self._seen, None
-        return self._look() if seen is None else seen
+        """Return what the first source found in this poll."""
+        found, self._found = self._found, None
+        return self._scan() if found is None else found

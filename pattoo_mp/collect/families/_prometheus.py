@@ -1,7 +1,8 @@
-"""Prometheus's text format, as pattoo's series and values: pure.
+"""Files in Prometheus's text format: a directory of them, and their figures as pattoo's series.
 
-`prometheus_client` reads it. What that passes and the format does not allow, or this agent cannot
-send truly, is refused here. See "Exposition formats" in Prometheus's documentation.
+`prometheus_client` parses the format. This module also refuses what that parser accepts but the format
+does not allow, and what this agent could not send unchanged. See "Exposition formats" in Prometheus's
+documentation.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
 
-#: Before names of others, so that they are no names of ours: neither of figures nor of the host.
+#: Prefixes for the operator's names, so that they never clash with this agent's keys and labels.
 KEY: Final = "textfile_metric_"
 LABEL: Final = "textfile_label_"
-#: The parser takes time with the square of a line's quotes.
-_MOST_OF_A_LINE: Final = 16 << 10
-_MOST_LABELS: Final = 32
-#: The parts of a histogram or a summary that only grow; its quantiles do not.
-_GROWING_PARTS: Final = ("_bucket", "_count", "_sum")
+#: The parser's time grows with the square of the number of quotes in a line.
+_MAX_LINE_LENGTH: Final = 16 << 10
+_MAX_LABELS: Final = 32
+#: The parts of a histogram or a summary that are counters; quantiles are not.
+_COUNTER_SUFFIXES: Final = ("_bucket", "_count", "_sum")
 
 
 class FormatError(ValueError):
-    """A text is not what it should be; says in which line, but shows nothing of it."""
+    """A file is not in the expected format. The message names the line but never quotes its text."""
 
 
 class Identity(NamedTuple):
-    """What tells a figure from all others. `labels` are in the order of their names."""
+    """The unique identity of a figure. `labels` are sorted by name."""
 
     key: str
     data_type: int
@@ -48,9 +49,9 @@ Figure = tuple[Identity, Value]
 
 
 def parser() -> Callable[[Iterable[str]], Iterable[Metric]]:
-    """What reads the format, imported only now. Raises `ImportError`, which says what to install."""
+    """Import and return the parser. Raises `ImportError`, which says what to install."""
     try:
-        from prometheus_client.parser import (  # noqa: PLC0415 - 4 MB, for those alone who use it
+        from prometheus_client.parser import (  # noqa: PLC0415 - 4 MB, only where it is used
             text_fd_to_metric_families,
         )
     except ImportError as error:
@@ -61,7 +62,7 @@ def parser() -> Callable[[Iterable[str]], Iterable[Metric]]:
 
 
 def figures(content: bytes) -> tuple[Figure, ...]:
-    """The figures of a whole text. Raises `FormatError`, or `ImportError` as `parser` does."""
+    """Return the figures in a file's content. Raises `FormatError`, or `ImportError` as `parser`."""
     read = parser()
     lines = _Lines(_text(content))
     found: list[Figure] = []
@@ -70,8 +71,8 @@ def figures(content: bytes) -> tuple[Figure, ...]:
             found += [_figure(family.type, sample) for sample in family.samples]
     except FormatError:
         raise
-    except Exception:  # noqa: BLE001 - whatever the parser raises, its words may hold the text's
-        raise FormatError(f"line {lines.number}: is not in Prometheus's text format") from None
+    except Exception:  # noqa: BLE001 - any error of the parser; its message may quote the text
+        raise FormatError(f"line {lines.number}: not in Prometheus's text format") from None
     return tuple(found)
 
 
@@ -80,16 +81,18 @@ def _text(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise FormatError(f"line {line}: is not UTF-8") from None
+        raise FormatError(f"line {line}: not UTF-8") from None
     if "\0" in text:
-        raise FormatError("holds a NUL; expected text")
+        raise FormatError("contains a NUL; expected text")
     if text and not text.endswith("\n"):
-        raise FormatError("the last line does not end; expected a whole file, renamed into place")
+        raise FormatError(
+            "the last line has no newline; expected a complete file, renamed into place"
+        )
     return text
 
 
 class _Lines:
-    """The lines of a text, one after the other; `number` is that of the last that was taken."""
+    """Iterates over the lines of a text; `number` is that of the last line returned."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -98,17 +101,17 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         for line in self._text.split("\n")[:-1]:
             self.number += 1
-            if len(line) > _MOST_OF_A_LINE:
-                raise FormatError(f"line {self.number}: has more than {_MOST_OF_A_LINE} characters")
+            if len(line) > _MAX_LINE_LENGTH:
+                raise FormatError(f"line {self.number}: more than {_MAX_LINE_LENGTH} characters")
             yield line
 
 
 def _figure(family_type: str, sample: Sample) -> Figure:
     if sample.timestamp is not None:
-        raise FormatError(f"{safe_text(sample.name)} has a time of its own; expected none")
-    if len(sample.labels) > _MOST_LABELS:
-        raise FormatError(f"{safe_text(sample.name)} has more than {_MOST_LABELS} labels")
-    # To Prometheus a label without a value is none.
+        raise FormatError(f"{safe_text(sample.name)} has a timestamp; expected none")
+    if len(sample.labels) > _MAX_LABELS:
+        raise FormatError(f"{safe_text(sample.name)} has more than {_MAX_LABELS} labels")
+    # Prometheus treats a label with an empty value as absent.
     labels = normalise((LABEL + name, value) for name, value in sample.labels.items() if value)
     key = f"{KEY}{sample.name.strip().lower()}"
     identity = Identity(key, _data_type(family_type, sample.name), tuple(sorted(labels)))
@@ -116,49 +119,48 @@ def _figure(family_type: str, sample: Sample) -> Figure:
 
 
 def _data_type(family_type: str, name: str) -> int:
-    """The type of a series, which must not change with its value: it names the series, too."""
+    """Return the type of a series. It identifies the series too, so it must not depend on a value."""
     if family_type == "counter":
         return COUNTER64
-    if family_type in {"histogram", "summary"} and name.endswith(_GROWING_PARTS):
+    if family_type in {"histogram", "summary"} and name.endswith(_COUNTER_SUFFIXES):
         return COUNTER64
     return FLOAT
 
 
-# A directory of text files, each read again only when it has changed.
-#
-# Nothing but a regular file is opened: to open a device may do something, and a FIFO has a writer to
-# wait for. Links are followed.
+# A directory of text files.
 
 C = TypeVar("C")
 
 SUFFIX: Final = ".prom"
-MOST_FILES: Final = 100
-#: Of all files together.
-MOST_BYTES: Final = 1 << 20
-_NO_FILE: Final = "is no regular file"
-_NO_ROOM: Final = f"is too large: all files together may have {MOST_BYTES} bytes"
-_TOO_MANY: Final = f"and those after it are too many: {MOST_FILES} files are read"
+MAX_FILES: Final = 100
+#: Limit for all files together.
+MAX_BYTES: Final = 1 << 20
+_NOT_REGULAR: Final = "not a regular file"
+_TOO_LARGE: Final = f"too large: all files together may have {MAX_BYTES} bytes"
+_TOO_MANY: Final = f"too many files: this one and those after it exceed the limit of {MAX_FILES}"
 
 
 @dataclass(frozen=True, slots=True)
 class TextFile(Generic[C]):
-    """A file as it was last seen.
+    """A file as of the last read.
 
-    `written_s` is when it was written (Unix time), None where that is not known. `content` is what
-    was made of it, None where `problem` says why there is nothing.
+    `written_s` is its modification time (Unix time), None if unknown. `content` is the parsed content;
+    if it is None, `note` says why the file is left out.
     """
 
     written_s: float | None
     content: C | None
-    problem: str = ""
+    note: str = ""
     size: int = 0
     version: tuple[int, ...] = ()
 
 
 class Directory(Generic[C]):
-    """The files of a directory whose names end in `SUFFIX`, as `parse` makes something of them.
+    """The files of a directory whose names end in `SUFFIX`, each parsed again only when it changes.
 
-    `parse` raises `ValueError` for a file that is of no use; its words are the problem.
+    `parse` raises `ValueError` for an unusable file; the error's message becomes the file's note.
+    Only regular files are opened: opening a device may have effects, and opening a FIFO would wait
+    for a writer. Links are followed.
     """
 
     def __init__(self, path: Path, parse: Callable[[bytes], C]) -> None:
@@ -167,61 +169,65 @@ class Directory(Generic[C]):
         self._known: dict[str, TextFile[C]] = {}
 
     def files(self) -> dict[str, TextFile[C]]:
-        """By name, in the order of names; the very same as before where a file is.
+        """Return the files by name, in the order of their names.
 
-        Raises `OSError` where there is no such directory, or none that can be read.
+        An unchanged file is the same object as in the last call. Raises `OSError` if the directory
+        does not exist or cannot be read.
         """
-        names = sorted(name for name in os.listdir(self._path) if name.endswith(SUFFIX))  # noqa: PTH208 - names are all that is wanted
-        room = MOST_BYTES
+        names = sorted(name for name in os.listdir(self._path) if name.endswith(SUFFIX))  # noqa: PTH208 - only names are needed
+        room = MAX_BYTES
         found: dict[str, TextFile[C]] = {}
-        for name in names[:MOST_FILES]:
+        for name in names[:MAX_FILES]:
             file = self._file(name, room)
             if file is not None:
                 found[name] = file
                 room -= file.size
         self._known = dict(found)
-        found |= {name: TextFile(None, None, _TOO_MANY) for name in names[MOST_FILES:][:1]}
+        found |= {name: TextFile(None, None, _TOO_MANY) for name in names[MAX_FILES:][:1]}
         return found
 
     def _file(self, name: str, room: int) -> TextFile[C] | None:
-        """The file, or why it is left out; None if it is not there any more."""
+        """Return the file, with a note if it is left out; None if it no longer exists.
+
+        `room` is the number of bytes that it may have.
+        """
         path = self._path / name
         try:
             status = path.stat()
             known = self._known.get(name)
             if known is not None and known.version == _version(status) and known.size <= room:
                 return known
-            return self._unfit(status, room) or self._read(path, room)
+            return self._rejected(status, room) or self._read(path, room)
         except FileNotFoundError:
-            return TextFile(None, None, "is a link to nothing") if path.is_symlink() else None
+            return TextFile(None, None, "a broken link") if path.is_symlink() else None
         except OSError as error:
             return TextFile(None, None, error.strerror or str(error))
 
-    def _unfit(self, status: os.stat_result, room: int) -> TextFile[C] | None:
+    def _rejected(self, status: os.stat_result, room: int) -> TextFile[C] | None:
         if not stat.S_ISREG(status.st_mode):
-            return TextFile(None, None, _NO_FILE)
-        return TextFile(status.st_mtime, None, _NO_ROOM) if status.st_size > room else None
+            return TextFile(None, None, _NOT_REGULAR)
+        return TextFile(status.st_mtime, None, _TOO_LARGE) if status.st_size > room else None
 
     def _read(self, path: Path, room: int) -> TextFile[C]:
-        # What lies there may have been exchanged since it was looked at.
+        # The file may have been replaced since the check: do not block, and check again.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         with os.fdopen(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
-            unfit = self._unfit(status, room)
-            content = b"" if unfit else file.read(room + 1)
-        if unfit:
-            return unfit
-        if len(content) > room:  # it grew
-            return TextFile(status.st_mtime, None, _NO_ROOM)
-        about = (len(content), _version(status))
+            rejected = self._rejected(status, room)
+            content = b"" if rejected else file.read(room + 1)
+        if rejected:
+            return rejected
+        if len(content) > room:  # the file grew after the check
+            return TextFile(status.st_mtime, None, _TOO_LARGE)
+        size_and_version = (len(content), _version(status))
         try:
-            return TextFile(status.st_mtime, self._parse(content), "", *about)
+            return TextFile(status.st_mtime, self._parse(content), "", *size_and_version)
         except ValueError as error:
-            return TextFile(status.st_mtime, None, str(error), *about)
+            return TextFile(status.st_mtime, None, str(error), *size_and_version)
 
 
 def _version(status: os.stat_result) -> tuple[int, ...]:
-    """What is another once a file was written to, or another renamed into its place."""
+    """Return a tuple that changes when the file is written to, or replaced by a rename."""
     return (
         status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
     )  # fmt: skip

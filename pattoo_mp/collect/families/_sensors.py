@@ -1,4 +1,4 @@
-"""What psutil's answers of sensors have in common: chips, each with a list of sensors."""
+"""Helpers for psutil's sensor results, which map each chip to a list of sensors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ if TYPE_CHECKING:
 def by_sensor(
     chips: Mapping[str, Sequence[Any]], row: Callable[[Any], dict[str, Value]]
 ) -> dict[str, dict[str, Value]]:
-    """A row for each sensor, by a name of its own: its chip, its label, and a number if need be.
+    """Return a row for each sensor, by a unique name: chip and label, and a number if needed.
 
-    psutil puts sensors of all chips of one name (two disks of the same make) into one list.
+    psutil puts the sensors of all chips with the same name (two disks of the same model) into one
+    list.
     """
     rows: dict[str, dict[str, Value]] = {}
     for chip, sensors in chips.items():
         for sensor in sensors:
-            rows[_free(f"{chip} {sensor.label}".strip(), rows)] = row(sensor)
+            rows[_unique(f"{chip} {sensor.label}".strip(), rows)] = row(sensor)
     return rows
 
 
-def _free(name: str, taken: Mapping[str, object]) -> str:
-    number, free = 1, name
-    while free in taken:
+def _unique(name: str, taken: Mapping[str, object]) -> str:
+    number, unique = 1, name
+    while unique in taken:
         number += 1
-        free = f"{name} {number}"
-    return free
+        unique = f"{name} {number}"
+    return unique

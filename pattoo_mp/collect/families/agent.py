@@ -1,7 +1,7 @@
-"""The agent itself: what became of its polls.
+"""The agent itself: its count of polls, by what became of them.
 
-The control process keeps the ledger. It is asked for it after each poll, and tells it over the
-link, so that a poll has the ledger as it stood after the poll before. Nobody waits for it.
+The control process keeps the ledger. The collector requests it over the link after each poll and
+does not wait for the answer, so a poll carries the ledger as of the poll before.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _AGENT: Final = Table(
     "agent", "This agent", "agent_", INTEGER,
     (
         Metric("polled", COUNTER64, "polls", "Polls Made",
-               "Polls since the spool was first made."),
+               "Polls since the spool was first created."),
         Metric("delivered", COUNTER64, "polls", "Polls Delivered",
-               "Polls that the server took."),
+               "Polls that the server accepted."),
         Metric("waiting", INTEGER, "polls", "Polls Waiting",
-               "Polls that wait for the server, in memory and in the spool."),
+               "Polls waiting for the server, in memory and in the spool."),
         Metric("quarantined", INTEGER, "polls", "Polls in Quarantine",
-               "Polls set aside since the server, though well, refuses them."),
+               "Polls set aside because the server, although it works, refuses them."),
         Metric("dropped", COUNTER64, "polls", "Polls Dropped",
-               "Polls that went when a limit of the spool was reached."),
+               "Polls discarded because a limit of the spool was reached."),
         Metric("missed", COUNTER64, "ticks", "Ticks Missed",
-               "Times at which there should have been a poll, and was none."),
+               "Times at which a poll was due but none was made."),
         Metric("lag", INTEGER, "milliseconds", "Agent's Lag",
-               "From the newest poll that the server has to the newest there is; 0 if it has none."),
+               "Time between the newest poll delivered and the newest made; 0 if none was delivered."),
     ),
 )
 # fmt: on
@@ -45,12 +45,15 @@ TABLES: Final = (_AGENT,)
 
 
 def figures(ledger: Mapping[str, int] | None) -> dict[str, Value]:
-    """What control has told last; nothing if it has not yet. None stands for no control at all."""
+    """Return the ledger as control last sent it; empty if it has not sent one yet.
+
+    Raises `NotImplementedError` if `ledger` is None, that is, without a control process.
+    """
     if ledger is None:
-        raise NotImplementedError("only an agent that runs keeps a ledger")
+        raise NotImplementedError("only a running agent has a ledger")
     return {metric.name: ledger[metric.name] for metric in _AGENT.metrics if metric.name in ledger}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """What the collector's ledger says."""
+    """The collector's copy of the ledger."""
     return (Fields(_AGENT, lambda: figures(plan.ledger)),)

@@ -1,6 +1,6 @@
-"""Batteries, each that feeds the host; psutil knows of one at most.
+"""Every battery that powers the host; psutil reports one at most.
 
-From `/sys/class/power_supply`: see Documentation/ABI/testing/sysfs-class-power of the kernel.
+Reads `/sys/class/power_supply`, see Documentation/ABI/testing/sysfs-class-power in the kernel.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _BATTERIES: Final = Table(
     "batteries", "Batteries", "battery_", INTEGER,
     (
         Metric("charge", INTEGER, "percent", "Battery Charge",
-               "How full it is."),
+               "How full the battery is."),
         Metric("discharging", INTEGER, "yes or no", "Battery Discharging",
-               "1 if the host draws from it, 0 if it is charged, full or at rest."),
+               "1 if the battery is discharging, 0 if it is charging, full or idle."),
         Metric("health", FLOAT, "percent", "Battery Health",
-               "What it holds when it is full, of what it held when it was new."),
+               "Capacity when full, as a percentage of the capacity when new."),
         Metric("power", FLOAT, "watts", "Battery Power",
-               "What is drawn from it or put into it."),
+               "Power that the battery delivers, or is charged with."),
     ),
-    (Label("battery_name", "Battery", "The kernel's name of it, such as `BAT0`."),),
+    (Label("battery_name", "Battery", "The kernel's name for the battery, such as `BAT0`."),),
 )
 # fmt: on
 
@@ -40,21 +40,21 @@ _PREFIX: Final = "POWER_SUPPLY_"
 
 
 def parse(lines: str) -> dict[str, Value]:
-    r"""The figures of one power supply; none if it is no battery of the host's. Raises `ValueError`.
+    r"""Return the figures of one power supply. Raises `ValueError`.
 
-    The kernel counts in millionths of a watt, ampere, volt; batteries tell either of their energy
-    or of their charge.
+    Empty for anything but a battery of the host: the mains, or a mouse's battery. The kernel's units
+    are µW, µA and µV. A battery reports either its energy or its charge.
 
     >>> parse("POWER_SUPPLY_TYPE=Battery\nPOWER_SUPPLY_STATUS=Full\nPOWER_SUPPLY_CAPACITY=98\n")
     {'charge': 98, 'discharging': 0}
     """
-    told = dict(line.removeprefix(_PREFIX).split("=", 1) for line in lines.splitlines())
-    if told.get("TYPE") != "Battery" or told.get("SCOPE") == "Device":
+    texts = dict(line.removeprefix(_PREFIX).split("=", 1) for line in lines.splitlines())
+    if texts.get("TYPE") != "Battery" or texts.get("SCOPE") == "Device":
         return {}
-    numbers = {name: int(text) for name, text in told.items() if text.lstrip("-").isdecimal()}
+    numbers = {name: int(text) for name, text in texts.items() if text.lstrip("-").isdecimal()}
     found: dict[str, Value] = {
         "charge": numbers.get("CAPACITY"),
-        "discharging": int(told["STATUS"] == "Discharging") if "STATUS" in told else None,
+        "discharging": int(texts["STATUS"] == "Discharging") if "STATUS" in texts else None,
         "health": _health(numbers),
         "power": _power_w(numbers),
     }
@@ -77,12 +77,12 @@ def _power_w(numbers: dict[str, int]) -> float | None:
     return None
 
 
-def _ask() -> dict[str, dict[str, Value]]:
+def _read() -> dict[str, dict[str, Value]]:
     supplies = sorted((host.SYS / "class" / "power_supply").glob("*/uevent"))
     rows = {path.parent.name: parse(host.text(path)) for path in supplies}
     return {name: figures for name, figures in rows.items() if figures}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """A battery is asked by way of a controller, which may take its time."""
-    return (Limited(Rows(_BATTERIES, _ask, "the host has no battery"), plan.together()),)
+    """The batteries, with a time limit: a battery's controller may be slow to answer."""
+    return (Limited(Rows(_BATTERIES, _read, "the host has no battery"), plan.together()),)

@@ -1,6 +1,7 @@
-"""The cgroup that the agent runs in: what a container or a service takes, and what it may take.
+"""The agent's own cgroup: what its container or service uses, and its limits.
 
-Of both versions: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1 of the kernel.
+Supports cgroup versions 1 and 2, see Documentation/admin-guide/cgroup-v2.rst and cgroup-v1 in the
+kernel.
 """
 
 from __future__ import annotations
@@ -30,43 +31,44 @@ _CGROUP: Final = Table(
     "cgroup", "Cgroup of the agent", "cgroup_", INTEGER,
     (
         Metric("memory_used", INTEGER, "bytes", "Cgroup Memory",
-               "Memory of all its processes, and of the files that they have used."),
+               "Memory of all its processes, including cached files."),
         Metric("memory_limit", INTEGER, "bytes", "Cgroup Memory (Limit)",
-               "Above this somebody in it is killed; not sent where there is no limit."),
+               "Exceeding this triggers the OOM killer; not sent if there is no limit."),
         Metric("swap_used", INTEGER, "bytes", "Cgroup Swap",
-               "Swap space that it uses; of version 2 alone."),
+               "Swap space in use; cgroup version 2 only."),
         Metric("memory_kills", COUNTER64, "kills", "Cgroup Out of Memory Kills",
-               "Processes in it that were killed for want of memory."),
+               "Processes in it that the OOM killer ended."),
         Metric("cpu_time", COUNTER64, "microseconds", "Cgroup CPU Time",
-               "Processor time that it took."),
+               "Processor time used."),
         Metric("cpu_limit", FLOAT, "processors", "Cgroup CPU Limit",
-               "So many processors' time it may take; not sent where there is no limit."),
+               "How many processors' time it may use; not sent if there is no limit."),
         Metric("cpu_periods", COUNTER64, "periods", "Cgroup CPU Periods",
-               "Periods, mostly of 0.1 s, in which it ran under a limit."),
+               "Periods, usually of 0.1 s, in which it ran under a limit."),
         Metric("cpu_throttled_periods", COUNTER64, "periods", "Cgroup CPU Periods (Throttled)",
-               "Those of them in which it was held up."),
+               "Periods in which it was throttled."),
         Metric("cpu_throttled_time", COUNTER64, "microseconds", "Cgroup CPU Time (Throttled)",
-               "Time that it was held up, of each processor."),
+               "Time that it was throttled, summed over the processors."),
         Metric("processes", INTEGER, "processes", "Cgroup Processes",
-               "Its processes and threads."),
+               "Number of its processes and threads."),
         Metric("processes_limit", INTEGER, "processes", "Cgroup Processes (Limit)",
-               "As many as it may have; not sent where there is no limit."),
+               "How many it may have; not sent if there is no limit."),
     ),
 )
 # fmt: on
 
 TABLES: Final = (_CGROUP,)
 
-_OWN_PLACE: Final = "self/cgroup"
-#: Version 1 says `no limit` by a number that no host can reach.
+#: Below `/proc`.
+_OWN_CGROUP: Final = "self/cgroup"
+#: Version 1 expresses "no limit" as a number that no host can reach.
 _NO_LIMIT: Final = 1 << 60
 _NS_PER_US: Final = 1000
 
 
-def places(lines: str) -> dict[str, str]:
-    r"""Where a process is, by controller; "" is that of version 2. Of `/proc/<pid>/cgroup`.
+def paths_by_controller(lines: str) -> dict[str, str]:
+    r"""Return the cgroup path for each controller in `/proc/<pid>/cgroup`; version 2's key is "".
 
-    >>> places("4:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n")
+    >>> paths_by_controller("4:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n")
     {'cpu': '/a', 'cpuacct': '/a', 'name=systemd': '/b', '': '/c'}
     """
     found: dict[str, str] = {}
@@ -78,7 +80,10 @@ def places(lines: str) -> dict[str, str]:
 
 
 def version2(read: Read) -> dict[str, Value]:
-    """The figures of a cgroup whose files `read` gives; empty text for those that there are not."""
+    """Return the figures of a version 2 cgroup.
+
+    `read` returns the content of one of its files, or an empty text if there is no such file.
+    """
     cpu, events = host.numbers(read("cpu.stat")), host.numbers(read("memory.events"))
     quota, _, period = read("cpu.max").partition(" ")
     return {
@@ -97,7 +102,10 @@ def version2(read: Read) -> dict[str, Value]:
 
 
 def version1(read: Mapping[str, Read]) -> dict[str, Value]:
-    """The same of version 1, where each controller has a place of its own."""
+    """Return the figures of a version 1 cgroup, where each controller has its own directory.
+
+    `read` holds a reader, as for `version2`, for each controller.
+    """
     cpu = host.numbers(read["cpu"]("cpu.stat"))
     events = host.numbers(read["memory"]("memory.oom_control"))
     quota, period = read["cpu"]("cpu.cfs_quota_us"), read["cpu"]("cpu.cfs_period_us")
@@ -116,7 +124,7 @@ def version1(read: Mapping[str, Read]) -> dict[str, Value]:
 
 
 def _number(text: str) -> int | None:
-    """A number, or None for `max`, for none at all, and for what stands for no limit."""
+    """Return the number, or None for `max`, an empty text, and version 1's "no limit"."""
     text = text.strip()
     number = int(text) if text.isdecimal() else None
     return number if number is not None and number < _NO_LIMIT else None
@@ -132,7 +140,10 @@ def _processors(quota: str, period: str) -> float | None:
 
 
 def _reader(root: Path, path: str) -> Read:
-    """Reads the files of a cgroup. In a container its place is often the root of what is mounted."""
+    """Return a reader for the files of the cgroup at `path`.
+
+    In a container the cgroup is often the root of the mounted hierarchy, so fall back to `root`.
+    """
     below = root / path.lstrip("/")
     directory = below if below.is_dir() else root
 
@@ -145,23 +156,23 @@ def _reader(root: Path, path: str) -> Read:
     return read
 
 
-def _ask(paths: HostPaths) -> dict[str, Value]:
-    if paths.are_elsewhere:  # it is the agent's own that is asked for
-        lines, sys = host.text(OWN.procfs / _OWN_PLACE), OWN.sysfs
+def _read(paths: HostPaths) -> dict[str, Value]:
+    if paths.are_elsewhere:  # the agent's cgroup is in its own /proc and /sys, not in the host's
+        lines, sys = host.text(OWN.procfs / _OWN_CGROUP), OWN.sysfs
     else:
-        lines, sys = host.proc(_OWN_PLACE), host.SYS
-    found, root = places(lines), sys / "fs" / "cgroup"
+        lines, sys = host.proc(_OWN_CGROUP), host.SYS
+    found, root = paths_by_controller(lines), sys / "fs" / "cgroup"
     if "memory" in found:
         controllers = ("memory", "cpu", "cpuacct", "pids")
         figures = version1({c: _reader(root / c, found.get(c, "/")) for c in controllers})
     else:
         figures = version2(_reader(root, found.get("", "/")))
-    told: dict[str, Value] = {name: value for name, value in figures.items() if value is not None}
-    if not told:
-        raise NotImplementedError("the agent runs in no cgroup that tells what it takes")
-    return told
+    given: dict[str, Value] = {name: value for name, value in figures.items() if value is not None}
+    if not given:
+        raise NotImplementedError("the agent's cgroup does not report what it uses")
+    return given
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The files of the cgroup that the agent runs in."""
-    return (Fields(_CGROUP, partial(_ask, plan.filters.paths)),)
+    """The agent's own cgroup."""
+    return (Fields(_CGROUP, partial(_read, plan.filters.paths)),)

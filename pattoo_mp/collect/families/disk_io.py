@@ -1,4 +1,4 @@
-"""Disk I/O, for each disk that is wanted: by default all but RAM disks and loop devices."""
+"""Disk I/O, for each disk that the filters accept: by default all but RAM disks and loop devices."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _DISK_IO: Final = Table(
     "disk_io", "Disk I/O", "disk_io_", COUNTER64,
     (
         Metric("read_count", COUNTER64, "reads", "Disk I/O (Read Count)",
-               "Reads that were completed."),
+               "Reads completed."),
         Metric("write_count", COUNTER64, "writes", "Disk I/O (Write Count)",
-               "Writes that were completed."),
+               "Writes completed."),
         Metric("read_bytes", COUNTER64, "bytes", "Disk I/O (Bytes Read)",
                "Bytes read."),
         Metric("write_bytes", COUNTER64, "bytes", "Disk I/O (Bytes Written)",
                "Bytes written."),
         Metric("read_time", COUNTER64, "milliseconds", "Disk I/O (Read Time)",
-               "Time that reads took, added up: reads beside each other count each."),
+               "Sum of the time that each read took; concurrent reads all count."),
         Metric("write_time", COUNTER64, "milliseconds", "Disk I/O (Write Time)",
-               "Time that writes took, added up: writes beside each other count each."),
+               "Sum of the time that each write took; concurrent writes all count."),
         Metric("read_merged_count", COUNTER64, "reads", "Disk I/O (Read Merged Count)",
-               "Reads that were made one with a neighbour before the disk saw them."),
+               "Reads that were merged with an adjacent one before they reached the disk."),
         Metric("write_merged_count", COUNTER64, "writes", "Disk I/O (Write Merged Count)",
-               "Writes that were made one with a neighbour before the disk saw them."),
+               "Writes that were merged with an adjacent one before they reached the disk."),
         Metric("busy_time", COUNTER64, "milliseconds", "Disk I/O (Busy Time)",
-               "Time in which the disk had anything to do: 1000 a second is all of it."),
+               "Time in which the disk was busy: 1000 per second is fully busy."),
     ),
     (Label("disk_partition", "Disk or Partition", "The disk or partition, such as `sda` or `sda1`."),),
 )
@@ -45,7 +45,7 @@ TABLES: Final = (_DISK_IO,)
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The counters of the disks and partitions that are wanted."""
+    """The counters of the disks and partitions that the filters accept."""
     return (
         Devices(
             _DISK_IO, lambda: psutil.disk_io_counters(perdisk=True), plan.filters.disks.accepts

@@ -1,4 +1,4 @@
-"""Fans, of each sensor that the kernel knows of."""
+"""The speed of each fan that the kernel has a sensor for."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FANS: Final = Table(
     "fans", "Fans", "fan_", INTEGER,
     (
         Metric("speed", INTEGER, "revolutions per minute", "Fan Speed",
-               "How fast it turns; 0 if it stands still."),
+               "Speed of the fan; 0 if it is not turning."),
     ),
     (Label("fan_sensor", "Fan",
-           "The chip and its sensor, such as `thinkpad`; a number where two are called alike."),),
+           "The chip and its sensor, such as `thinkpad`; numbered if two have the same name."),),
 )
 # fmt: on
 
@@ -32,11 +32,11 @@ TABLES: Final = (_FANS,)
 
 
 def row(sensor: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tuple type
-    """The figure of one sensor."""
+    """Return the figure of one sensor."""
     return {"speed": sensor.current}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """A sensor may lie behind a slow bus."""
-    fans = Rows(_FANS, lambda: by_sensor(psutil.sensors_fans(), row), "the host tells of no fan")
+    """The fans, with a time limit: a sensor may be on a slow bus."""
+    fans = Rows(_FANS, lambda: by_sensor(psutil.sensors_fans(), row), "the host reports no fan")
     return (Limited(fans, plan.together()),)

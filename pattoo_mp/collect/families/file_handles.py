@@ -1,4 +1,4 @@
-"""File handles: how many the whole host has open, and how many it may have."""
+"""File handles: how many are open on the whole host, and the limit."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FILE_HANDLES: Final = Table(
     "file_handles", "File handles", "file_handles_", INTEGER,
     (
         Metric("allocated", INTEGER, "files", "File Handles",
-               "Open files of all programs together; proc(5), file-nr."),
+               "Open files of all programs; proc(5), file-nr."),
         Metric("limit", INTEGER, "files", "File Handles (Limit)",
-               "As many as the host may have; where systemd runs, no limit at all is common."),
+               "How many may be open on the host; with systemd there is often no limit."),
     ),
 )
 # fmt: on
@@ -29,7 +29,7 @@ TABLES: Final = (_FILE_HANDLES,)
 
 
 def parse(line: str) -> dict[str, int]:
-    """The figures of the kernel's line: given out, unused (0 since Linux 2.6), at most.
+    """Return the figures of the kernel's line: allocated, unused (0 since Linux 2.6), limit.
 
     Raises `ValueError`.
 
@@ -41,5 +41,5 @@ def parse(line: str) -> dict[str, int]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """One line of the kernel's."""
+    """The kernel's `file-nr`."""
     return (Fields(_FILE_HANDLES, lambda: parse(host.proc("sys/fs/file-nr"))),)

@@ -1,4 +1,4 @@
-"""Inodes: how many files each mounted file system has, and may have."""
+"""Inodes: how many files each mounted file system has, and how many it can hold."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _INODES: Final = Table(
         Metric("total", INTEGER, "inodes", "Inodes",
                "Files and directories that the file system can hold."),
         Metric("used", INTEGER, "inodes", "Inodes (Used)",
-               "Files and directories that it holds."),
+               "Files and directories that exist."),
         Metric("free", INTEGER, "inodes", "Inodes (Free)",
-               "What is left of them for programs that are not root's."),
+               "Inodes that are left for programs not run by root."),
         Metric("percent", FLOAT, "percent", "Inodes (Percent)",
-               "The part in use. At 100 no file can be made, however much room there is."),
+               "Percentage in use. At 100 no file can be created, even with free disk space."),
     ),
     (
         Label("inodes_device", "Device (Inodes)", "The device, such as `/dev/sda1`."),
         Label("inodes_mountpoint", "Mount Point (Inodes)",
-              "The directory that it is mounted at."),
+              "The directory where it is mounted."),
         Label("inodes_fstype", "Filesystem Type (Inodes)",
               "The type of the file system, such as `ext4`."),
     ),
@@ -40,7 +40,7 @@ TABLES: Final = (_INODES,)
 
 
 class Inodes(NamedTuple):
-    """What a file system tells of its inodes."""
+    """The inodes of one file system."""
 
     total: int
     used: int
@@ -48,10 +48,10 @@ class Inodes(NamedTuple):
     percent: float
 
 
-def counted(total: int, unused: int, free: int) -> Inodes | None:
-    """Of statvfs(3): `f_files`, `f_ffree` and `f_favail`.
+def inode_usage(total: int, unused: int, free: int) -> Inodes | None:
+    """Return the usage, given `f_files`, `f_ffree` and `f_favail` of statvfs(3).
 
-    None where the file system has no fixed number of them, as btrfs and vfat: it tells 0.
+    None if the file system has no fixed number of inodes and reports 0, like btrfs and vfat.
     """
     if total <= 0:
         return None
@@ -59,11 +59,11 @@ def counted(total: int, unused: int, free: int) -> Inodes | None:
     return Inodes(total, used, free, round(100 * used / total, 1))
 
 
-def _ask(mountpoint: str) -> Inodes | None:
-    told = os.statvfs(mountpoint)
-    return counted(told.f_files, told.f_ffree, told.f_favail)
+def _read(mountpoint: str) -> Inodes | None:
+    status = os.statvfs(mountpoint)
+    return inode_usage(status.f_files, status.f_ffree, status.f_favail)
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """For each mount that is wanted."""
-    return (Mounted(_INODES, _ask, plan),)
+    """The inodes of each mount that the filters accept."""
+    return (Mounted(_INODES, _read, plan),)

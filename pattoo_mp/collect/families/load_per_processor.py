@@ -1,4 +1,4 @@
-"""Load in proportion to processors, so that hosts of any size compare."""
+"""Load average per processor, which can be compared between hosts of any size."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LOAD: Final = Table(
     "load_per_processor", "Load for each processor", "load_per_processor_", FLOAT,
     (
         Metric("01min", FLOAT, "processes", "Load per Processor (1 Minute)",
-               "Load average of the last minute, divided by the logical processors: above 1 "
-               "somebody waits."),
+               "Load average of the last minute, divided by the number of logical processors. "
+               "Above 1, tasks wait."),
         Metric("05min", FLOAT, "processes", "Load per Processor (5 Minutes)",
-               "The same of the last 5 minutes."),
+               "The same for the last 5 minutes."),
         Metric("15min", FLOAT, "processes", "Load per Processor (15 Minutes)",
-               "The same of the last 15 minutes."),
+               "The same for the last 15 minutes."),
     ),
 )
 # fmt: on
@@ -35,14 +35,17 @@ _LOAD: Final = Table(
 TABLES: Final = (_LOAD,)
 
 
-def shared(load: Sequence[float], processors: int | None) -> dict[str, float]:
-    """The three averages for one processor. Raises `NotImplementedError` if they are not counted."""
+def divide_load(load: Sequence[float], processors: int | None) -> dict[str, float]:
+    """Return the three averages per processor.
+
+    Raises `NotImplementedError` if the number of processors is not known.
+    """
     if not processors:
-        raise NotImplementedError("the host does not tell how many processors it has")
+        raise NotImplementedError("the host does not report how many processors it has")
     names = [metric.name for metric in _LOAD.metrics]
     return {name: value / processors for name, value in zip(names, load, strict=True)}
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """The load, shared out."""
-    return (Fields(_LOAD, lambda: shared(psutil.getloadavg(), host.cpus())),)
+    """The load average per processor."""
+    return (Fields(_LOAD, lambda: divide_load(psutil.getloadavg(), host.cpus())),)

@@ -19,27 +19,27 @@ _MEMORY: Final = Table(
     "memory", "Memory", "memory_", INTEGER,
     (
         Metric("total", INTEGER, "bytes", "Memory (Total)",
-               "All of the memory that the kernel has."),
+               "All memory that the kernel manages."),
         Metric("available", INTEGER, "bytes", "Memory (Available)",
-               "What programs can be given at once, without swapping."),
+               "Memory that programs can get immediately, without swapping."),
         Metric("percent", INTEGER, "percent", "Memory (Percent)",
-               "The part of the total that is not available."),
+               "Percentage of the total that is not available."),
         Metric("used", INTEGER, "bytes", "Memory (Used)",
-               "What programs use. Releases of psutil do not all reckon it in the same way."),
+               "Memory in use by programs. Not all psutil releases calculate it in the same way."),
         Metric("free", INTEGER, "bytes", "Memory (Free)",
-               "What nothing uses. A busy host has little of it, and is well: look at `available`."),
+               "Memory not used for anything. It is low on a busy, healthy host: see `available`."),
         Metric("active", INTEGER, "bytes", "Memory (Active)",
-               "What was used lately."),
+               "Memory used recently."),
         Metric("inactive", INTEGER, "bytes", "Memory (Inactive)",
-               "What was not used lately, and is given up first."),
+               "Memory not used recently, which is reclaimed first."),
         Metric("buffers", INTEGER, "bytes", "Memory (Buffers)",
                "Cache of block devices, such as the directories of file systems."),
         Metric("cached", INTEGER, "bytes", "Memory (Cached)",
-               "Cache of files, and lists of the kernel that it can give up."),
+               "Cache of files, and kernel data structures that can be reclaimed."),
         Metric("shared", INTEGER, "bytes", "Memory (Shared)",
-               "What several processes share, and files in tmpfs."),
+               "Memory shared by several processes, and files in tmpfs."),
         Metric("slab", INTEGER, "bytes", "Memory (Slab)",
-               "What the kernel uses for its own lists."),
+               "Memory for the kernel's own data structures."),
     ),
 )
 
@@ -47,17 +47,17 @@ _SWAP: Final = Table(
     "swap", "Swap", "swap_memory_", INTEGER,
     (
         Metric("total", INTEGER, "bytes", "Swap Memory (Total)",
-               "All of the swap space; 0 where there is none."),
+               "All swap space; 0 if there is none."),
         Metric("used", INTEGER, "bytes", "Swap Memory (Used)",
                "Swap space in use."),
         Metric("free", INTEGER, "bytes", "Swap Memory (Free)",
-               "Swap space that is not in use."),
+               "Swap space not in use."),
         Metric("percent", INTEGER, "percent", "Swap Memory (Percent)",
-               "The part of the total that is in use."),
+               "Percentage of the total that is in use."),
         Metric("sin", COUNTER64, "bytes", "Swap Memory (In)",
-               "Read from swap since the host started."),
+               "Bytes read from swap since the host started."),
         Metric("sout", COUNTER64, "bytes", "Swap Memory (Out)",
-               "Written to swap since the host started."),
+               "Bytes written to swap since the host started."),
     ),
 )
 # fmt: on
@@ -66,7 +66,7 @@ TABLES: Final = (_MEMORY, _SWAP)
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Memory, and swap."""
+    """Memory and swap."""
     return (
         Fields(_MEMORY, lambda: psutil.virtual_memory()._asdict()),
         Fields(_SWAP, lambda: psutil.swap_memory()._asdict()),

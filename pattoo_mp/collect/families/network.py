@@ -1,6 +1,7 @@
-"""`/proc/net/dev`: what each interface has sent and received; see proc(5).
+"""Network I/O, for each interface that the filters accept.
 
-For the network of another process than our own, of which psutil does not tell.
+psutil only reads the agent's own network. For the network of another process, such as the host's when
+the agent runs in a container, the same counters are parsed from `/proc/<pid>/net/dev`, see proc(5).
 """
 
 from __future__ import annotations
@@ -21,6 +22,33 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.host import HostPaths
     from pattoo_mp.collect.source import Record, Source
 
+# fmt: off
+_NETWORK_IO: Final = Table(
+    "network_io", "Network I/O", "network_io_", COUNTER64,
+    (
+        Metric("bytes_sent", COUNTER64, "bytes", "Network I/O (Bytes Sent)",
+               "Bytes sent by the interface."),
+        Metric("bytes_recv", COUNTER64, "bytes", "Network I/O (Bytes Received)",
+               "Bytes received by the interface."),
+        Metric("packets_sent", COUNTER64, "packets", "Network I/O (Packets Sent)",
+               "Packets sent by the interface."),
+        Metric("packets_recv", COUNTER64, "packets", "Network I/O (Packets Received)",
+               "Packets received by the interface."),
+        Metric("errin", COUNTER64, "errors", "Network I/O (Errors Inbound)",
+               "Packets received damaged."),
+        Metric("errout", COUNTER64, "errors", "Network I/O (Errors Outbound)",
+               "Packets that could not be sent."),
+        Metric("dropin", COUNTER64, "drops", "Network I/O (Drops Inbound)",
+               "Received packets that were dropped, usually because a buffer was full."),
+        Metric("dropout", COUNTER64, "drops", "Network I/O (Drops Outbound)",
+               "Outgoing packets that were dropped, usually because a buffer was full."),
+    ),
+    (Label("network_io_interface", "Network Interface", "The interface, such as `eth0`."),),
+)
+# fmt: on
+
+TABLES: Final = (_NETWORK_IO,)
+
 
 class Traffic(NamedTuple):
     """The counters of one interface, with psutil's names and in psutil's order."""
@@ -36,14 +64,14 @@ class Traffic(NamedTuple):
 
 
 def parse(lines: str) -> dict[str, Traffic]:
-    r"""The counters by interface. Raises `ValueError`.
+    r"""Return the counters in a `net/dev` file by interface. Raises `ValueError`.
 
     >>> parse("a\nb\n  lo: 9 8 7 6 0 0 0 0 5 4 3 2 0 0 0 0\n")["lo"]
     Traffic(bytes_sent=5, bytes_recv=9, packets_sent=4, packets_recv=8, errin=7, errout=3, dropin=6, dropout=2)
     """
     found: dict[str, Traffic] = {}
     for line in lines.splitlines()[2:]:
-        # The names of some virtual interfaces hold a colon.
+        # Names of virtual interfaces may contain a colon.
         name, _, figures = line.rpartition(":")
         received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = (
             int(figure) for figure in figures.split()
@@ -54,38 +82,8 @@ def parse(lines: str) -> dict[str, Traffic]:
     return found
 
 
-# Network I/O, for each interface.
-
-# fmt: off
-_NETWORK_IO: Final = Table(
-    "network_io", "Network I/O", "network_io_", COUNTER64,
-    (
-        Metric("bytes_sent", COUNTER64, "bytes", "Network I/O (Bytes Sent)",
-               "Bytes that left by the interface."),
-        Metric("bytes_recv", COUNTER64, "bytes", "Network I/O (Bytes Received)",
-               "Bytes that came in by the interface."),
-        Metric("packets_sent", COUNTER64, "packets", "Network I/O (Packets Sent)",
-               "Packets that left by the interface."),
-        Metric("packets_recv", COUNTER64, "packets", "Network I/O (Packets Received)",
-               "Packets that came in by the interface."),
-        Metric("errin", COUNTER64, "errors", "Network I/O (Errors Inbound)",
-               "Packets that came in damaged."),
-        Metric("errout", COUNTER64, "errors", "Network I/O (Errors Outbound)",
-               "Packets that could not be sent."),
-        Metric("dropin", COUNTER64, "drops", "Network I/O (Drops Inbound)",
-               "Packets that came in and were dropped, mostly for want of room."),
-        Metric("dropout", COUNTER64, "drops", "Network I/O (Drops Outbound)",
-               "Packets to be sent that were dropped, mostly for want of room."),
-    ),
-    (Label("network_io_interface", "Network Interface", "The interface, such as `eth0`."),),
-)
-# fmt: on
-
-TABLES: Final = (_NETWORK_IO,)
-
-
 def counters(paths: HostPaths) -> Callable[[], Mapping[str, Record]]:
-    """What tells of the traffic of each of the host's interfaces. psutil knows no network but ours."""
+    """Return a function that reads the counters of each of the host's interfaces."""
     return _counters_of_the_host if paths.are_elsewhere else _own_counters
 
 
@@ -99,6 +97,6 @@ def _counters_of_the_host() -> Mapping[str, Record]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The counters of the interfaces that are wanted."""
+    """The counters of the interfaces that the filters accept."""
     filters = plan.filters
     return (Devices(_NETWORK_IO, counters(filters.paths), filters.interfaces.accepts),)

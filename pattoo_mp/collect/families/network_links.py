@@ -1,6 +1,7 @@
-"""The links of the host's network, from `/sys/class/net`: psutil asks for those of our own alone.
+"""Network links: whether each interface is up, its speed, and its largest packet size.
 
-See Documentation/ABI/testing/sysfs-class-net of the kernel.
+psutil only reads the agent's own network. The links of the host's network, when the agent runs in a
+container, are read from `/sys/class/net`, see Documentation/ABI/testing/sysfs-class-net in the kernel.
 """
 
 from __future__ import annotations
@@ -24,49 +25,6 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
 
-
-#: From <linux/if.h>.
-_IFF_UP: Final = 1
-_DUPLEX: Final = {"full": 1, "half": 0}
-#: A driver that does not tell is taken to be well; the loopback device is such a one.
-_HAS_CARRIER: Final = ("up", "unknown")
-
-
-def links(paths: HostPaths) -> dict[str, dict[str, Value]]:
-    """The figures of each interface; None for what its driver does not tell.
-
-    Raises `NotImplementedError` or `OSError` where there is nothing of the host's.
-    """
-    if paths.sysfs == OWN.sysfs:
-        raise NotImplementedError(
-            "sysfs_path is not set, and /sys tells of the agent's own network"
-        )
-    every = sorted((paths.sysfs / "class" / "net").iterdir())
-    return {path.name: _row(path) for path in every if (path / "mtu").exists()}
-
-
-def _row(link: Path) -> dict[str, Value]:
-    flags, speed = _told(link / "flags"), _told(link / "speed")
-    is_up = bool(int(flags or "0", 16) & _IFF_UP) and _told(link / "operstate") in _HAS_CARRIER
-    return {
-        "up": int(is_up),
-        # 0 and -1 are said where there is none.
-        "speed": int(speed) if speed.isdecimal() and int(speed) else None,
-        "full_duplex": _DUPLEX.get(_told(link / "duplex")),
-        "mtu": int(_told(link / "mtu")),
-    }
-
-
-def _told(path: Path) -> str:
-    """A file's text; nothing where there is none, or the link is down and the driver refuses."""
-    try:
-        return host.text(path).strip()
-    except OSError:
-        return ""
-
-
-# Network links: whether each interface is up, how fast it is, and how large its packets may be.
-
 # fmt: off
 _LINKS: Final = Table(
     "network_links", "Network links", "network_link_", INTEGER,
@@ -74,11 +32,11 @@ _LINKS: Final = Table(
         Metric("up", INTEGER, "yes or no", "Link Up",
                "1 if the interface is up and has a carrier, 0 if not."),
         Metric("speed", INTEGER, "megabits per second", "Link Speed",
-               "The speed that was agreed upon; not sent where the driver tells none."),
+               "The negotiated speed; not sent if the driver does not report it."),
         Metric("full_duplex", INTEGER, "yes or no", "Link Full Duplex",
-               "1 if both sides may send at once, 0 if not; not sent where the driver does not tell."),
+               "1 for full duplex, 0 for half duplex; not sent if the driver does not report it."),
         Metric("mtu", INTEGER, "bytes", "Link MTU",
-               "The largest packet that it sends."),
+               "The largest packet that the interface sends."),
     ),
     (Label("network_link_interface", "Network Interface (Link)",
            "The interface, such as `eth0`."),),
@@ -87,13 +45,15 @@ _LINKS: Final = Table(
 
 TABLES: Final = (_LINKS,)
 
-
-def _ask() -> dict[str, dict[str, Value]]:
-    return {name: row(stats) for name, stats in psutil.net_if_stats().items()}
+#: From <linux/if.h>.
+_IFF_UP: Final = 1
+_DUPLEX: Final = {"full": 1, "half": 0}
+#: States of a link that has a carrier. Some drivers, such as the loopback's, always say `unknown`.
+_HAS_CARRIER: Final = ("up", "unknown")
 
 
 def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tuple type
-    """The figures of one interface; None for what its driver does not tell."""
+    """Return the figures of one interface, from psutil; None for what the driver does not report."""
     duplexes = {psutil.NIC_DUPLEX_FULL: 1, psutil.NIC_DUPLEX_HALF: 0}
     return {
         "up": int(stats.isup),
@@ -103,9 +63,44 @@ def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tupl
     }
 
 
+def _read_own() -> dict[str, dict[str, Value]]:
+    return {name: row(stats) for name, stats in psutil.net_if_stats().items()}
+
+
+def links(paths: HostPaths) -> dict[str, dict[str, Value]]:
+    """Return the figures of each interface of the host, from its `/sys`, as `row` would.
+
+    Raises `NotImplementedError` or `OSError` if the host's `/sys` cannot be read.
+    """
+    if paths.sysfs == OWN.sysfs:
+        raise NotImplementedError("sysfs_path is not set, and /sys shows the agent's own network")
+    every = sorted((paths.sysfs / "class" / "net").iterdir())
+    return {path.name: _sysfs_row(path) for path in every if (path / "mtu").exists()}
+
+
+def _sysfs_row(link: Path) -> dict[str, Value]:
+    flags, speed = _text(link / "flags"), _text(link / "speed")
+    is_up = bool(int(flags or "0", 16) & _IFF_UP) and _text(link / "operstate") in _HAS_CARRIER
+    return {
+        "up": int(is_up),
+        # 0 and -1 stand for an unknown speed.
+        "speed": int(speed) if speed.isdecimal() and int(speed) else None,
+        "full_duplex": _DUPLEX.get(_text(link / "duplex")),
+        "mtu": int(_text(link / "mtu")),
+    }
+
+
+def _text(path: Path) -> str:
+    """Return a file's text, or "" if there is no such file or the driver refuses (link down)."""
+    try:
+        return host.text(path).strip()
+    except OSError:
+        return ""
+
+
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """A driver may take its time to tell a speed, and holds a lock meanwhile."""
+    """The links, with a time limit: a driver may be slow to report a speed, and locks meanwhile."""
     paths = plan.filters.paths
-    ask = partial(links, paths) if paths.are_elsewhere else _ask
-    rows = Rows(_LINKS, ask, "the host has no network interface", plan.filters.interfaces.accepts)
+    read = partial(links, paths) if paths.are_elsewhere else _read_own
+    rows = Rows(_LINKS, read, "the host has no network interface", plan.filters.interfaces.accepts)
     return (Limited(rows, plan.together()),)

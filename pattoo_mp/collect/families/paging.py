@@ -1,4 +1,4 @@
-"""Paging: what the kernel reads, writes and reclaims of memory, page by page."""
+"""Paging: pages of memory that the kernel reads, writes and reclaims."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ _PAGING: Final = Table(
     "paging", "Paging", "paging_", COUNTER64,
     (
         Metric("pgpgin", COUNTER64, "kibibytes", "Paging (In)",
-               "Read from block devices, files and swap alike."),
+               "Data read from block devices, for files and swap."),
         Metric("pgpgout", COUNTER64, "kibibytes", "Paging (Out)",
-               "Written to block devices, files and swap alike."),
+               "Data written to block devices, for files and swap."),
         Metric("pswpin", COUNTER64, "pages", "Paging (Swap In)",
                "Pages read from swap."),
         Metric("pswpout", COUNTER64, "pages", "Paging (Swap Out)",
                "Pages written to swap."),
         Metric("pgfault", COUNTER64, "faults", "Page Faults",
-               "Times that a program touched a page that was not in its place."),
+               "Accesses to a page that was not mapped."),
         Metric("pgmajfault", COUNTER64, "faults", "Page Faults (Major)",
-               "Those of them that had to wait for a disk."),
+               "Page faults that had to wait for a disk."),
         Metric("pgscan_kswapd", COUNTER64, "pages", "Page Scan (Background)",
-               "Pages that the kernel looked at to reclaim them, before somebody had to wait."),
+               "Pages scanned for reclaim in the background, before a program had to wait."),
         Metric("pgscan_direct", COUNTER64, "pages", "Page Scan (Direct)",
-               "Pages that it looked at while a program waited for memory."),
+               "Pages scanned for reclaim while a program waited for memory."),
         Metric("pgsteal_kswapd", COUNTER64, "pages", "Page Steal (Background)",
-               "Pages that it reclaimed before somebody had to wait."),
+               "Pages reclaimed in the background, before a program had to wait."),
         Metric("pgsteal_direct", COUNTER64, "pages", "Page Steal (Direct)",
-               "Pages that it reclaimed while a program waited for memory."),
+               "Pages reclaimed while a program waited for memory."),
         Metric("allocstall", COUNTER64, "stalls", "Allocation Stalls",
-               "Times that a program had to wait until memory was reclaimed."),
+               "Times that a program had to wait for memory to be reclaimed."),
         Metric("oom_kill", COUNTER64, "kills", "Out of Memory Kills",
-               "Processes that the kernel killed for want of memory; since Linux 4.13."),
+               "Processes killed by the OOM killer; Linux 4.13 and later."),
     ),
 )
 # fmt: on
 
 TABLES: Final = (_PAGING,)
 
-#: Kernels have told some figures zone by zone: proc(5), under `vmstat`.
+#: Some kernels report some figures for each memory zone: proc(5), under `vmstat`.
 _ZONES: Final = ("dma", "dma32", "normal", "high", "movable", "device")
 
 
 def parse(lines: str) -> dict[str, int]:
-    r"""Of `/proc/vmstat` what there is of the table's figures; zones are added up.
+    r"""Return those of the table's figures that `/proc/vmstat` has, summed over the zones.
 
     >>> parse("nr_free_pages 7\npgfault 12\nallocstall_dma 1\nallocstall_normal 2\n")
     {'pgfault': 12, 'allocstall': 3}
     """
     found = host.numbers(lines)
-    told = {metric.name: _of_all_zones(metric.name, found) for metric in _PAGING.metrics}
-    return {name: sum(figures) for name, figures in told.items() if figures}
+    by_zone = {metric.name: _all_zones(metric.name, found) for metric in _PAGING.metrics}
+    return {name: sum(figures) for name, figures in by_zone.items() if figures}
 
 
-def _of_all_zones(name: str, found: dict[str, int]) -> list[int]:
+def _all_zones(name: str, found: dict[str, int]) -> list[int]:
     names = (name, *(f"{name}_{zone}" for zone in _ZONES))
     return [found[each] for each in names if each in found]
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Some lines of /proc/vmstat."""
+    """The paging lines of `/proc/vmstat`."""
     return (Fields(_PAGING, lambda: parse(host.proc("vmstat"))),)

@@ -21,21 +21,21 @@ _USAGE: Final = Table(
         Metric("total", INTEGER, "bytes", "Disk Size",
                "Size of the file system."),
         Metric("used", INTEGER, "bytes", "Disk Used",
-               "What is used of it."),
+               "Space in use."),
         Metric("free", INTEGER, "bytes", "Disk Free",
-               "What programs can still use; less than the rest, as some is kept for root."),
+               "Space that programs can still use; excludes space reserved for root."),
         Metric("percent", INTEGER, "percent", "Disk Percentage Utilization",
-               "The part in use of what programs can use at all."),
+               "Space in use, as a percentage of the space that programs can use."),
     ),
     (
         Label("disk_partition_device", "Device",
               "The device, such as `/dev/sda1`."),
         Label("disk_partition_mountpoint", "Mount Point",
-              "The directory that it is mounted at."),
+              "The directory where it is mounted."),
         Label("disk_partition_fstype", "Filesystem Type",
               "The type of the file system, such as `ext4`."),
         Label("disk_partition_opts", "Partition Options",
-              "The options that it is mounted with."),
+              "The mount options."),
     ),
 )
 # fmt: on
@@ -49,5 +49,5 @@ def _usage(mountpoint: str) -> Record:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """How full each mount is."""
+    """The usage of each mount that the filters accept."""
     return (Mounted(_USAGE, _usage, plan),)

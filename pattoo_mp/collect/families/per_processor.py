@@ -1,4 +1,4 @@
-"""Times and frequency of each processor: a series for each figure of each of them."""
+"""The times and the frequency of each processor, as separate series."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _TIMES_SPENT: Final = Table(
     "per_processor.times", "Each processor: times", "per_processor_times_", COUNTER64,
     tuple(
         Metric(name, COUNTER64, "seconds", f"{title} (Time of one CPU)",
-               f"Time of the processor that went to {use}.")
+               f"Time of the processor spent {use}.")
         for name, title, use in TIMES
     ),
     (Label("per_processor_number", "CPU Number",
-           "The logical processor, counted from 0 among those that are on."),),
+           "The logical processor, counted from 0 among those that are online."),),
 )
 
 _FREQUENCY: Final = Table(
     "per_processor.frequency", "Each processor: frequency", "per_processor_", FLOAT,
     (
         Metric("frequency", FLOAT, "MHz", "CPU Frequency (of one CPU)",
-               "The processor's present frequency."),
+               "The processor's current frequency."),
     ),
     (Label("per_processor_clock", "CPU or CPU Group",
-           "The logical processor, or where several share a clock that clock; counted from 0."),),
+           "The logical processor, or the clock if several share one; counted from 0."),),
 )
 # fmt: on
 
@@ -51,6 +51,9 @@ def _frequencies() -> dict[str, dict[str, float]]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Times, and frequencies: a driver may take seconds to tell those of many processors."""
-    frequencies = Rows(_FREQUENCY, _frequencies, "the kernel gives no processor frequency")
+    """The times, and the frequencies with a time limit.
+
+    A driver may take seconds to report the frequencies of many processors.
+    """
+    frequencies = Rows(_FREQUENCY, _frequencies, "the kernel reports no processor frequency")
     return (Devices(_TIMES_SPENT, _times), Limited(frequencies, plan.together()))

@@ -1,7 +1,7 @@
-"""Pressure: how much of the time work stood still for want of processor, memory or I/O.
+"""Pressure: how much of the time tasks were stalled, waiting for a processor, memory or I/O.
 
-The kernel's pressure stall information (PSI), from `/proc/pressure` (Linux 4.20 and later, unless
-it was built or started without). See Documentation/accounting/psi.rst of the kernel.
+The kernel's pressure stall information (PSI), from `/proc/pressure` (Linux 4.20 and later, unless it
+was built or booted without PSI). See Documentation/accounting/psi.rst in the kernel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
 
-#: The file in `/proc/pressure`, a heading, and what is waited for.
+#: The file in `/proc/pressure`, a heading, and the noun for the description.
 _RESOURCES: Final = (
     ("cpu", "CPU", "a processor"),
     ("memory", "Memory", "memory"),
@@ -36,7 +36,7 @@ def _metrics(title: str, resource: str) -> Iterator[Metric]:
         for name, window in _AVERAGES:
             yield Metric(
                 f"{who}_{name}", FLOAT, "percent", f"{title} Pressure ({who_title}, {window})",
-                f"Part of the last {window.lower()} in which {who_waits} waited for {resource}.",
+                f"Share of the last {window.lower()} in which {who_waits} waited for {resource}.",
             )  # fmt: skip
         yield Metric(
             f"{who}_total", COUNTER64, "microseconds", f"{title} Pressure ({who_title})",
@@ -54,7 +54,7 @@ TABLES: Final = tuple(
 
 
 def parse(lines: str) -> dict[str, Value]:
-    """The figures of one file, by line and name. Raises `ValueError`.
+    """Return the figures of one file, by line and name. Raises `ValueError`.
 
     >>> parse("some avg10=0.50 avg60=0.00 avg300=0.00 total=87")
     {'some_avg10': 0.5, 'some_avg60': 0.0, 'some_avg300': 0.0, 'some_total': 87}
@@ -67,13 +67,13 @@ def parse(lines: str) -> dict[str, Value]:
     return found
 
 
-def _ask(table: Table, file: str) -> dict[str, Value]:
+def _read(table: Table, file: str) -> dict[str, Value]:
     return host.described(table, parse(host.proc(file)))
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """One for each resource: the kernel may tell of one and not of another."""
+    """A source for each resource: the kernel may report one and not another."""
     return tuple(
-        Fields(table, partial(_ask, table, f"pressure/{name}"))
+        Fields(table, partial(_read, table, f"pressure/{name}"))
         for table, (name, _, _) in zip(TABLES, _RESOURCES, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Processes by state, and threads."""
+"""The number of processes in each state, and of threads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.families._processes import Process
     from pattoo_mp.collect.source import Source
 
-#: The kernel's letters (proc(5), under `stat`), our name, and what such a process does.
+#: The kernel's letters (proc(5), under `stat`), our name, a heading, and what such a process does.
 _STATES: Final = (
-    ("R", "running", "Running", "run, or wait only for a processor"),
-    ("S", "sleeping", "Sleeping", "wait for something to happen"),
+    ("R", "running", "Running", "are running or ready to run"),
+    ("S", "sleeping", "Sleeping", "wait for an event"),
     (
         "D",
         "waiting",
         "Waiting for a Device",
-        "wait for a disk or a file server, and cannot be ended",
+        "wait for a disk or a file server, and cannot be killed",
     ),
-    ("I", "idle", "Idle", "are threads of the kernel with nothing to do (since Linux 4.14)"),
+    ("I", "idle", "Idle", "are idle kernel threads (Linux 4.14 and later)"),
     ("Tt", "stopped", "Stopped", "were stopped by a signal or a debugger"),
-    ("Z", "zombie", "Zombies", "have ended, and nobody has taken note of it"),
+    ("Z", "zombie", "Zombies", "have exited but were not reaped by their parent"),
 )
 
 # fmt: off
@@ -39,9 +39,9 @@ _PROCESSES: Final = Table(
             for _, name, title, do in _STATES
         ),
         Metric("other", INTEGER, "processes", "Processes (Other States)",
-               "Processes in states that last a moment, such as the end."),
+               "Processes in transient states, such as exiting."),
         Metric("threads", INTEGER, "threads", "Threads",
-               "Threads of all processes together."),
+               "Threads of all processes."),
     ),
 )
 # fmt: on
@@ -51,8 +51,8 @@ TABLES: Final = (_PROCESSES,)
 _NAMES: Final = {letter: name for letters, name, _, _ in _STATES for letter in letters}
 
 
-def counted(found: Iterable[Process]) -> dict[str, int]:
-    """How many processes are in each state: always the same figures, some of them 0."""
+def count_states(found: Iterable[Process]) -> dict[str, int]:
+    """Return the number of processes in each state, 0 included, and of threads."""
     counts = dict.fromkeys((metric.name for metric in _PROCESSES.metrics), 0)
     for process in found:
         counts[_NAMES.get(process.state, "other")] += 1
@@ -61,6 +61,6 @@ def counted(found: Iterable[Process]) -> dict[str, int]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """It reads a file for each process."""
-    look, _ = plan.processes
-    return (Fields(_PROCESSES, lambda: counted(look())),)
+    """The states. Reading them opens a file for each process."""
+    processes, _ = plan.processes
+    return (Fields(_PROCESSES, lambda: count_states(processes())),)

@@ -1,6 +1,6 @@
 """Processor: frequency, shares of time, times, and the kernel's counters.
 
-The shares compare with the question before: the first ones mean nothing.
+The shares are measured since the last reading, so the first ones mean nothing (see `prime`).
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ _FREQUENCY: Final = Table(
     "processor.frequency", "Processor frequency", "", FLOAT,
     (
         Metric("cpu_frequency", FLOAT, "MHz", "CPU Frequency",
-               "The processors' present frequency, averaged."),
+               "The processors' current frequency, averaged."),
     ),
 )
 
-#: Where a processor's time goes: psutil's field, a heading, and which time it is.
+#: How processor time is spent: psutil's field, a heading, and words for the description.
 TIMES: Final = (
-    ("user", "User", "programs, guests of virtual machines included"),
-    ("nice", "Nice", "programs with a lowered priority, such guests included"),
-    ("system", "System", "the kernel"),
-    ("idle", "Idle", "nothing"),
-    ("iowait", "IO Wait", "nothing, while a disk was waited for"),
-    ("irq", "IRQ", "interrupts of the hardware"),
-    ("softirq", "Soft IRQ", "interrupts that the kernel put off, such as of the network"),
-    ("steal", "Steal", "other virtual machines, while this one would have run"),
-    ("guest", "Guest", "guests of virtual machines"),
-    ("guest_nice", "Guest / Nice", "guests with a lowered priority"),
+    ("user", "User", "in programs, including virtual machines that this host runs"),
+    ("nice", "Nice", "in programs with lowered priority, including such virtual machines"),
+    ("system", "System", "in the kernel"),
+    ("idle", "Idle", "idle"),
+    ("iowait", "IO Wait", "idle, waiting for a disk"),
+    ("irq", "IRQ", "on hardware interrupts"),
+    ("softirq", "Soft IRQ", "on software interrupts, such as those of the network"),
+    ("steal", "Steal", "by other virtual machines, while this one was ready to run"),
+    ("guest", "Guest", "in virtual machines that this host runs"),
+    ("guest_nice", "Guest / Nice", "in such virtual machines with lowered priority"),
 )
 
 _SHARES_OF_TIME: Final = Table(
     "processor.shares", "Processor: shares of time", "cpu_times_percent_", FLOAT,
     tuple(
         Metric(name, FLOAT, "percent", f"{title} (Percent CPU Usage)",
-               f"Part of the processors' time since the poll before that went to {use}.")
+               f"Share of processor time since the last poll spent {use}.")
         for name, title, use in TIMES
     ),
 )
@@ -55,7 +55,7 @@ _TIMES_SPENT: Final = Table(
     "processor.times", "Processor: times", "cpu_times_", COUNTER64,
     tuple(
         Metric(name, COUNTER64, "seconds", f"{title} (CPU Time)",
-               f"Time of all processors that went to {use}.")
+               f"Time of all processors spent {use}.")
         for name, title, use in TIMES
     ),
 )
@@ -64,11 +64,11 @@ _COUNTERS: Final = Table(
     "processor.counters", "Processor: events", "cpu_stats_", COUNTER64,
     (
         Metric("ctx_switches", COUNTER64, "switches", "CPU (Context Switches)",
-               "Changes of a processor from one process or thread to another."),
+               "Switches of a processor from one process or thread to another."),
         Metric("interrupts", COUNTER64, "interrupts", "CPU (Interrupts)",
-               "Interrupts of the hardware."),
+               "Hardware interrupts."),
         Metric("soft_interrupts", COUNTER64, "interrupts", "CPU (Soft Interrupts)",
-               "Interrupts that the kernel put off."),
+               "Software interrupts: work that the kernel deferred from a hardware interrupt."),
         Metric("syscalls", COUNTER64, "calls", "CPU (System Calls)",
                "Always 0 on Linux, which does not count them."),
     ),
@@ -81,40 +81,46 @@ TABLES: Final = (_FREQUENCY, _SHARES_OF_TIME, _TIMES_SPENT, _COUNTERS)
 def _frequency() -> dict[str, float]:
     frequency = psutil.cpu_freq()
     if frequency is None:
-        raise NotImplementedError("the kernel gives no processor frequency")
+        raise NotImplementedError("the kernel reports no processor frequency")
     return {"cpu_frequency": frequency.current}
 
 
 class Shares:
-    """What part of the processors' time went where since the question before, in percent.
+    """How processor time was spent since the last reading, in percent.
 
-    `psutil.cpu_times_percent` takes anything less than a second of processor time for a whole
-    one, and so gives a fifth of the truth to two processors that are asked ten times a second.
+    `psutil.cpu_times_percent` divides by at least one second of processor time. With two processors
+    read ten times a second it would return a fifth of the true shares.
     """
 
     def __init__(self) -> None:
         self._before: tuple[float, ...] = ()
-        self._untaken: Any = None  # psutil's tuple
+        self._unread: Any = None  # psutil's tuple
 
     def ask(self) -> dict[str, float]:
-        """The shares since the last call; all 0 at first, or if the kernel counted no time since."""
-        self._untaken = None
-        now = self._untaken = psutil.cpu_times()
+        """Return the shares since the last call.
+
+        All are 0 the first time, and if the kernel has counted no time since.
+        """
+        self._unread = None
+        now = self._unread = psutil.cpu_times()
         before, self._before = self._before or now, now
-        # The kernel sometimes takes back a little of its idle time.
+        # The kernel's idle time sometimes goes back a little.
         spent = {
             name: max(0.0, after - earlier)
             for name, after, earlier in zip(now._fields, now, before, strict=True)
         }
-        # What the guests used is in `user` and `nice` already.
+        # `user` and `nice` already include the guests' time.
         whole = sum(time for name, time in spent.items() if not name.startswith("guest"))
         return {
             name: round(100 * time / whole, 1) if whole else 0.0 for name, time in spent.items()
         }
 
     def times(self) -> dict[str, float]:
-        """The times that the last shares end with: psutil need not be asked twice in a poll."""
-        now, self._untaken = self._untaken or psutil.cpu_times(), None
+        """Return the times that the last shares were computed from: one psutil call serves both.
+
+        A second call without `ask` in between reads the times again.
+        """
+        now, self._unread = self._unread or psutil.cpu_times(), None
         times: dict[str, float] = now._asdict()
         return times
 
@@ -123,15 +129,15 @@ _SHARES = Shares()
 
 
 def prime() -> None:
-    """Begin the interval that the first poll's shares of time are measured over."""
-    with suppress(Exception):  # a host that does not give its times is told of by the poll
+    """Start the interval over which the first poll's shares are measured."""
+    with suppress(Exception):  # the first poll will report the same error
         _SHARES.ask()
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """All of them. The frequency, which may take seconds, is waited for as the plan says.
+    """All sources. Only the frequency, which may take seconds to read, has a time limit.
 
-    The others read what the kernel has at hand, and stay in the thread that polls.
+    The kernel returns the others at once, so they are read in the polling thread.
     """
     return (
         Limited(Fields(_FREQUENCY, _frequency), plan.together()),

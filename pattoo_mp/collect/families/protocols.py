@@ -1,4 +1,4 @@
-"""Protocols: what TCP, UDP and IP have done since the host started, and what went wrong."""
+"""Protocols: traffic and errors of TCP, UDP and IP since the host started."""
 
 from __future__ import annotations
 
@@ -16,69 +16,70 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
 
-#: The kernel's name of each figure (RFC 1213 has those of `snmp`), ours, its unit and its sense.
+#: For each figure: the kernel's name (RFC 1213 defines those in `snmp`), our name, its unit, a heading
+#: and a description.
 _SNMP: Final = (
     ("Tcp CurrEstab", "tcp_established", "connections", "TCP Connections",
-     "Connections that are established now, of IPv6 too."),
+     "Connections established now, including IPv6."),
     ("Tcp ActiveOpens", "tcp_active_opens", "connections", "TCP Connections Opened",
-     "Connections that this host began."),
+     "Connections opened by this host."),
     ("Tcp PassiveOpens", "tcp_passive_opens", "connections", "TCP Connections Accepted",
-     "Connections that others began."),
+     "Connections opened by other hosts."),
     ("Tcp AttemptFails", "tcp_attempt_fails", "connections", "TCP Connections Failed",
-     "Connections that did not come about."),
+     "Connection attempts that failed."),
     ("Tcp EstabResets", "tcp_established_resets", "connections", "TCP Connections Reset",
-     "Connections that were broken off."),
+     "Established connections that were reset."),
     ("Tcp InSegs", "tcp_segments_in", "segments", "TCP Segments Received",
-     "Segments that came in."),
+     "Segments received."),
     ("Tcp OutSegs", "tcp_segments_out", "segments", "TCP Segments Sent",
-     "Segments that were sent, without those that were sent again."),
+     "Segments sent, excluding retransmissions."),
     ("Tcp RetransSegs", "tcp_segments_again", "segments", "TCP Segments Retransmitted",
-     "Segments that were sent once more: the network loses them, or is slow."),
+     "Segments sent again, because the network lost them or is slow."),
     ("Tcp InErrs", "tcp_errors_in", "segments", "TCP Segments Damaged",
-     "Segments that came in damaged."),
+     "Segments received damaged."),
     ("Tcp OutRsts", "tcp_resets_out", "segments", "TCP Resets Sent",
-     "Resets that were sent, such as for a port where nobody listens."),
+     "Resets sent, such as for a port that no program listens on."),
     ("Udp InDatagrams", "udp_datagrams_in", "datagrams", "UDP Datagrams Received",
-     "Datagrams of IPv4 that a program was given."),
+     "IPv4 datagrams delivered to a program."),
     ("Udp OutDatagrams", "udp_datagrams_out", "datagrams", "UDP Datagrams Sent",
-     "Datagrams of IPv4 that were sent."),
+     "IPv4 datagrams sent."),
     ("Udp NoPorts", "udp_no_port", "datagrams", "UDP Datagrams to Nobody",
-     "Datagrams of IPv4 for a port where nobody listened."),
+     "IPv4 datagrams for a port that no program listened on."),
     ("Udp InErrors", "udp_errors_in", "datagrams", "UDP Datagrams Lost",
-     "Datagrams of IPv4 that came in and no program was given, for whatever reason."),
+     "IPv4 datagrams received but not delivered, for a reason other than an unused port."),
     ("Udp RcvbufErrors", "udp_no_room_in", "datagrams", "UDP Datagrams Lost (Receive Buffer)",
-     "Those for which the program's buffer had no room."),
+     "Of these, datagrams lost because the program's receive buffer was full."),
     ("Udp SndbufErrors", "udp_no_room_out", "datagrams", "UDP Datagrams Lost (Send Buffer)",
-     "Datagrams of IPv4 that could not be sent for want of room."),
+     "IPv4 datagrams that could not be sent because a buffer was full."),
 )  # fmt: skip
 _NETSTAT: Final = (
     ("TcpExt ListenOverflows", "tcp_listen_overflows", "connections", "TCP Listen Overflows",
-     "Connections that a program did not accept in time, its queue being full."),
+     "Connections lost because a program's accept queue was full."),
     ("TcpExt ListenDrops", "tcp_listen_drops", "connections", "TCP Listen Drops",
-     "Connections that were dropped before they were accepted, for whatever reason."),
+     "Connections dropped before they were accepted, for any reason."),
     ("TcpExt TCPTimeouts", "tcp_timeouts", "timeouts", "TCP Timeouts",
-     "Times that an answer did not come in time."),
+     "Times that an acknowledgement did not arrive in time."),
     ("TcpExt TCPSynRetrans", "tcp_syn_again", "segments", "TCP SYN Retransmitted",
-     "Beginnings of connections that were sent once more."),
+     "Connection requests (SYN) sent again."),
     ("TcpExt TCPAbortOnMemory", "tcp_aborts_for_memory", "connections", "TCP Aborts (Memory)",
-     "Connections that were broken off for want of memory."),
+     "Connections aborted because memory was short."),
     ("TcpExt SyncookiesSent", "tcp_syncookies_out", "segments", "TCP SYN Cookies Sent",
-     "Answers to a flood of beginnings."),
+     "SYN cookies sent, in answer to a flood of connection requests."),
     ("TcpExt SyncookiesFailed", "tcp_syncookies_bad", "segments", "TCP SYN Cookies Refused",
-     "Answers to those that were wrong."),
+     "Invalid SYN cookies received."),
     ("IpExt InOctets", "ip_bytes_in", "bytes", "IP Bytes Received",
-     "Bytes of IPv4 packets that came in."),
+     "Bytes of IPv4 packets received."),
     ("IpExt OutOctets", "ip_bytes_out", "bytes", "IP Bytes Sent",
-     "Bytes of IPv4 packets that were sent."),
+     "Bytes of IPv4 packets sent."),
 )  # fmt: skip
 
-#: All others are counters.
-_NOW: Final = "tcp_established"
+#: The one figure that is not a counter.
+_GAUGE: Final = "tcp_established"
 
 
 def _metrics(figures: tuple[tuple[str, str, str, str, str], ...]) -> tuple[Metric, ...]:
     return tuple(
-        Metric(name, INTEGER if name == _NOW else COUNTER64, unit, title, meaning)
+        Metric(name, INTEGER if name == _GAUGE else COUNTER64, unit, title, meaning)
         for _, name, unit, title, meaning in figures
     )
 
@@ -90,7 +91,9 @@ TABLES: Final = (
 
 
 def parse(lines: str) -> dict[str, int]:
-    r"""The figures of `snmp` or `netstat`: a line of names, and one of numbers. Raises `ValueError`.
+    r"""Return the figures of `snmp` or `netstat` by protocol and name. Raises `ValueError`.
+
+    A line of names is followed by a line of numbers.
 
     >>> parse("Udp: InDatagrams NoPorts\nUdp: 988 4\n")
     {'Udp InDatagrams': 988, 'Udp NoPorts': 4}
@@ -100,21 +103,21 @@ def parse(lines: str) -> dict[str, int]:
         protocol, *columns = names.split()
         same, *figures = numbers.split()
         if same != protocol:
-            raise ValueError(f"expected numbers of {protocol} and found {same}")
+            raise ValueError(f"expected numbers of {protocol}, found {same}")
         for column, figure in zip(columns, figures, strict=True):
             found[f"{protocol.removesuffix(':')} {column}"] = int(figure)
     return found
 
 
-def _ask(figures: tuple[tuple[str, str, str, str, str], ...], file: str) -> dict[str, Value]:
+def _read(figures: tuple[tuple[str, str, str, str, str], ...], file: str) -> dict[str, Value]:
     found = parse(host.net(file))
     return {name: found[theirs] for theirs, name, *_ in figures if theirs in found}
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """One for each of the kernel's two files."""
+    """A source for each of the kernel's two files."""
     files = ((_SNMP, "snmp"), (_NETSTAT, "netstat"))
     return tuple(
-        Fields(table, partial(_ask, figures, file))
+        Fields(table, partial(_read, figures, file))
         for table, (figures, file) in zip(TABLES, files, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Sockets: how many there are of each kind, and what memory they take."""
+"""Sockets: the number of each kind, and the memory that they use."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _IPV4: Final = Table(
     "sockets.ipv4", "Sockets", "sockets_", INTEGER,
     (
         Metric("used", INTEGER, "sockets", "Sockets",
-               "Sockets of every kind that programs have open, those within the host too."),
+               "Open sockets of every kind, including those used within the host."),
         Metric("tcp_inuse", INTEGER, "sockets", "TCP Sockets",
-               "TCP sockets of IPv4 that are connected or listen."),
+               "IPv4 TCP sockets that are connected or listening."),
         Metric("tcp_orphan", INTEGER, "sockets", "TCP Sockets (Orphaned)",
-               "Connections that no program holds any more and that are not closed yet."),
+               "Connections that no program holds any more but that are not closed yet."),
         Metric("tcp_tw", INTEGER, "sockets", "TCP Sockets (Time Wait)",
-               "Closed connections that wait for stray packets (TIME_WAIT), of IPv6 too."),
+               "Closed connections that wait for stray packets (TIME_WAIT), including IPv6."),
         Metric("tcp_alloc", INTEGER, "sockets", "TCP Sockets (Allocated)",
-               "TCP sockets that take memory, in whatever state, of IPv6 too."),
+               "TCP sockets that use memory, in any state, including IPv6."),
         Metric("tcp_mem", INTEGER, "pages", "TCP Memory",
-               "Memory of all TCP buffers, in pages, of mostly 4 KiB."),
+               "Memory of all TCP buffers, in pages, usually of 4 KiB."),
         Metric("udp_inuse", INTEGER, "sockets", "UDP Sockets",
-               "UDP sockets of IPv4."),
+               "IPv4 UDP sockets."),
         Metric("udp_mem", INTEGER, "pages", "UDP Memory",
-               "Memory of all UDP buffers, in pages, of mostly 4 KiB."),
+               "Memory of all UDP buffers, in pages, usually of 4 KiB."),
         Metric("raw_inuse", INTEGER, "sockets", "Raw Sockets",
-               "Raw sockets of IPv4, such as ping's."),
+               "IPv4 raw sockets, such as those of `ping`."),
         Metric("frag_inuse", INTEGER, "packets", "IP Fragments",
-               "Packets of IPv4 whose other fragments are waited for."),
+               "IPv4 packets that wait for their other fragments."),
         Metric("frag_memory", INTEGER, "bytes", "IP Fragment Memory",
-               "Memory of those."),
+               "Memory used by these fragments."),
     ),
 )
 
@@ -48,15 +48,15 @@ _IPV6: Final = Table(
     "sockets.ipv6", "Sockets: IPv6", "sockets_", INTEGER,
     (
         Metric("tcp6_inuse", INTEGER, "sockets", "TCP Sockets (IPv6)",
-               "TCP sockets of IPv6 that are connected or listen."),
+               "IPv6 TCP sockets that are connected or listening."),
         Metric("udp6_inuse", INTEGER, "sockets", "UDP Sockets (IPv6)",
-               "UDP sockets of IPv6."),
+               "IPv6 UDP sockets."),
         Metric("raw6_inuse", INTEGER, "sockets", "Raw Sockets (IPv6)",
-               "Raw sockets of IPv6."),
+               "IPv6 raw sockets."),
         Metric("frag6_inuse", INTEGER, "packets", "IP Fragments (IPv6)",
-               "Packets of IPv6 whose other fragments are waited for."),
+               "IPv6 packets that wait for their other fragments."),
         Metric("frag6_memory", INTEGER, "bytes", "IP Fragment Memory (IPv6)",
-               "Memory of those."),
+               "Memory used by these fragments."),
     ),
 )
 # fmt: on
@@ -65,7 +65,7 @@ TABLES: Final = (_IPV4, _IPV6)
 
 
 def parse(lines: str) -> dict[str, int]:
-    r"""The figures of a sockstat file. Raises `ValueError`.
+    r"""Return the figures of a sockstat file. Raises `ValueError`.
 
     >>> parse("sockets: used 82\nTCP: inuse 12 orphan 0\n")
     {'used': 82, 'tcp_inuse': 12, 'tcp_orphan': 0}
@@ -80,13 +80,13 @@ def parse(lines: str) -> dict[str, int]:
     return found
 
 
-def _ask(table: Table, file: str) -> dict[str, Value]:
+def _read(table: Table, file: str) -> dict[str, Value]:
     return host.described(table, parse(host.net(file)))
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """One for each version of IP: a host may do without IPv6."""
+    """A source for each version of IP: a host may have no IPv6."""
     return (
-        Fields(_IPV4, partial(_ask, _IPV4, "sockstat")),
-        Fields(_IPV6, partial(_ask, _IPV6, "sockstat6")),
+        Fields(_IPV4, partial(_read, _IPV4, "sockstat")),
+        Fields(_IPV6, partial(_read, _IPV6, "sockstat6")),
     )

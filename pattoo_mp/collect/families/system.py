@@ -1,4 +1,4 @@
-"""System: processes and load."""
+"""System: the number of processes, and the load average."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _PROCESSES: Final = Table(
     "system.processes", "Processes", "", INTEGER,
     (
         Metric("process_count", INTEGER, "processes", "Processes",
-               "Processes that there are, whatever they do."),
+               "Number of processes, in any state."),
     ),
 )
 
-# The original sends averages, which have decimals, under the type of whole numbers.
+# The original agent sends the averages, which have decimals, with the integer type.
 _LOAD: Final = Table(
     "system.load", "Load average", "", INTEGER,
     (
         Metric("load_average_01min", INTEGER, "processes", "Load Average (1 Minute)",
-               "Processes that run, wait to run or wait for a disk: average of the last minute."),
+               "Processes running, ready to run or waiting for a disk: average of the last minute."),
         Metric("load_average_05min", INTEGER, "processes", "Load Average (5 Minutes)",
-               "The same of the last 5 minutes."),
+               "The same for the last 5 minutes."),
         Metric("load_average_15min", INTEGER, "processes", "Load Average (15 Minutes)",
-               "The same of the last 15 minutes."),
+               "The same for the last 15 minutes."),
     ),
 )
 # fmt: on
@@ -50,5 +50,5 @@ def _load_average() -> dict[str, float]:
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """How many processes there are, and the load."""
+    """The number of processes, and the load average."""
     return (Fields(_PROCESSES, _process_count), Fields(_LOAD, _load_average))

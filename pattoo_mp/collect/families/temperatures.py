@@ -1,4 +1,4 @@
-"""Temperatures, of each sensor that the kernel knows of."""
+"""The temperature of each sensor that the kernel knows."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TEMPERATURES: Final = Table(
     "temperatures", "Temperatures", "temperature_", FLOAT,
     (
         Metric("current", FLOAT, "degrees Celsius", "Temperature",
-               "What the sensor measures now."),
+               "The current temperature."),
         Metric("high", FLOAT, "degrees Celsius", "Temperature (High)",
-               "What its maker calls high; not sent where it tells none."),
+               "What the manufacturer considers high; not sent if the sensor does not report it."),
         Metric("critical", FLOAT, "degrees Celsius", "Temperature (Critical)",
-               "Where the machine is shut down or slowed; not sent where it tells none."),
+               "Where the machine slows or shuts down; not sent if the sensor does not report it."),
     ),
     (Label("temperature_sensor", "Temperature Sensor",
-           "The chip and its sensor, such as `coretemp Core 0`; a number where two are called alike."),),
+           "The chip and its sensor, such as `coretemp Core 0`; numbered if two have the same name."),),
 )
 # fmt: on
 
@@ -36,16 +36,16 @@ TABLES: Final = (_TEMPERATURES,)
 
 
 def row(sensor: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tuple type
-    """The figures of one sensor; None for what it does not tell."""
+    """Return the figures of one sensor; None for what it does not report."""
     return {"current": sensor.current, "high": sensor.high, "critical": sensor.critical}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """A sensor may lie behind a slow bus, or in a disk that sleeps."""
+    """The sensors, with a time limit: one may be on a slow bus, or in a sleeping disk."""
     temperatures = Rows(
         _TEMPERATURES,
         lambda: by_sensor(psutil.sensors_temperatures(), row),
-        "the host tells no temperature",
+        "the host reports no temperature",
         plan.filters.temperatures.accepts,
     )
     return (Limited(temperatures, plan.together()),)

@@ -1,6 +1,10 @@
-"""How many different series somebody else may make: a server makes only about 50 new ones a second.
+"""Text files: the operator's own figures, from files in Prometheus's text format.
 
-Labels that change with each run of a job would make new series for ever, and fill a database.
+The convention is that of node_exporter's textfile collector: each file is written under a temporary
+name and renamed to one that ends in `.prom`.
+
+The number of different series is limited. A server creates only about 50 new ones a second, and labels
+that change with each run of a job would create new series without end and fill its database.
 """
 
 from __future__ import annotations
@@ -27,76 +31,45 @@ if TYPE_CHECKING:
     Name = tuple[str, tuple[Pair, ...]]
     Files = Mapping[str, TextFile[tuple[Figure, ...]]]
 
-
 S = TypeVar("S", bound="Hashable")
 
 _DAY_S: Final = 86_400.0
-
-
-class CardinalityLimit(Generic[S]):
-    """Admits `most` different ones at most; one that has been gone for a day makes room.
-
-    Who was admitted once, and has not been gone for so long, is admitted again.
-    """
-
-    def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._monotonic = monotonic
-        self._present: set[S] = set()
-        self._gone_at: dict[S, float] = {}
-
-    def admit(self, filters: Iterable[S]) -> set[S]:
-        """Those of `filters` that are admitted, the first ones first."""
-        now = self._monotonic()
-        known = {one: at for one, at in self._gone_at.items() if now - at < _DAY_S}
-        known |= dict.fromkeys(self._present, now)
-        self._present = set()
-        for one in filters:
-            if known.pop(one, None) is not None or len(known) + len(self._present) < self._most:
-                self._present.add(one)
-        self._gone_at = known
-        return self._present
-
-
-# Text files: figures of the host's operator, from files in Prometheus's text format.
-#
-# The convention is that of node_exporter's textfile collector: each file is written under another
-# name and renamed to one that ends in `.prom`.
 
 # fmt: off
 _FILES: Final = Table(
     "textfile", "Text files", "textfile_", FLOAT,
     (
         Metric("file_age", FLOAT, "seconds", "Text File (Age)",
-               "Time since the file was written: it grows where what writes it has ended."),
+               "Time since the file was written. It keeps growing if its writer has stopped."),
     ),
     (
         Label("textfile_file", "Text File",
-              "The file's name. Only its age carries it: what is in the file may move to another."),
+              "The file's name. Only the age carries it: figures may move to another file."),
     ),
 )
 # fmt: on
 
 TABLES: Final = (_FILES,)
 
-#: Different series within a day, those of all files together.
-MOST_SERIES: Final = 1000
-_TOO_MANY: Final = f"more than {MOST_SERIES} different series within a day; the rest is left out"
+#: Limit for the different series of all files within a day.
+MAX_SERIES: Final = 1000
+_TOO_MANY: Final = f"more than {MAX_SERIES} different series within a day; the rest is left out"
 _NO_DIRECTORY: Final = "textfile_directory is not set; expected the directory of the files"
 
 
 class TextFiles:
-    """The age of each file of a directory, and the figures in them.
+    """A source of the figures in a directory's files, and of the age of each file.
 
-    Of two figures with the same name and labels the first counts, in the order of the files' names.
+    If several files have a figure with the same name and labels, the file that is first by name wins.
     """
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = None if directory is None else Directory(directory, figures)
         self._files: Files | None = None
         self._merged = Merged()
-        self._admission: CardinalityLimit[Identity] = CardinalityLimit(MOST_SERIES)
-        with suppress(ImportError):  # which is told when the parser is wanted
+        self._limit: CardinalityLimit[Identity] = CardinalityLimit(MAX_SERIES)
+        # Import the parser before the first poll. An error will be reported when it is used.
+        with suppress(ImportError):
             if directory:
                 _prometheus.parser()
 
@@ -106,28 +79,31 @@ class TextFiles:
         return _FILES.name
 
     def read(self) -> Sample:
-        """Look at the files now. Raises `OSError` for the directory as a whole."""
+        """Read the files that have changed. Raises `OSError` if the directory cannot be read."""
         if self._directory is None:
             return Sample((), (), {self.name: _NO_DIRECTORY})
         files = self._directory.files()
         if files != self._files:
-            self._merged = merge(files, self._admission)
+            self._merged = merge(files, self._limit)
             self._files = files
         now = time.time()
         ages = (round(now - written_s, 3) for written_s in self._merged.written_s)
         return Sample(self._merged.identities, [*self._merged.values, *ages], self._merged.left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each figure, and one for the age of each file."""
-        return [Series(one.key, one.data_type, (*host, *one.labels)) for one in shape]
+        """Return a series for each figure, and one for the age of each file."""
+        return [
+            Series(identity.key, identity.data_type, (*host, *identity.labels))
+            for identity in shape
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The figures of all files as a poll has them, and what is left out of it.
+    """The figures of all files, and a note for each thing that is left out.
 
-    `values` are of the first of `identities`; the others are the ages of files, each of which was
-    written at `written_s` (Unix time).
+    The first `identities` belong to `values`. The rest are the ages of files; `written_s` holds the
+    time of writing (Unix time) for each.
     """
 
     identities: tuple[Identity, ...] = ()
@@ -136,54 +112,79 @@ class Merged:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def merge(files: Files, admission: CardinalityLimit[Identity]) -> Merged:
-    """The figures of all files, each once, and no more of them than are admitted."""
+def merge(files: Files, limit: CardinalityLimit[Identity]) -> Merged:
+    """Merge the figures of all files: each once, and no more series than `limit` admits."""
     found: dict[Name, Figure] = {}
     ages: dict[Identity, float] = {}
     left_out: dict[str, str] = {}
     for name, file in files.items():
-        twice = _add(file.content or (), found)
-        if problem := file.problem or twice:
-            left_out[f"{_FILES.name} {name}"] = problem
+        duplicates = _add(file.content or (), found)
+        if note := file.note or duplicates:
+            left_out[f"{_FILES.name} {name}"] = note
         if file.written_s is not None:
-            ages[_age(name)] = file.written_s
+            ages[_age_identity(name)] = file.written_s
     values = dict(found.values())
-    admitted = admission.admit((*ages, *values))
+    admitted = limit.admit((*ages, *values))
     if len(admitted) < len(ages) + len(values):
         left_out[f"{_FILES.name} series"] = _TOO_MANY
-    kept = [one for one in sorted(values, key=_place) if one in admitted]
-    aged = [one for one in ages if one in admitted]
+    kept_values = [identity for identity in sorted(values, key=_sort_key) if identity in admitted]
+    kept_ages = [identity for identity in ages if identity in admitted]
     return Merged(
-        (*kept, *aged),
-        tuple(values[one] for one in kept),
-        tuple(ages[one] for one in aged),
+        (*kept_values, *kept_ages),
+        tuple(values[identity] for identity in kept_values),
+        tuple(ages[identity] for identity in kept_ages),
         left_out,
     )
 
 
-def _age(file: str) -> Identity:
+def _age_identity(file: str) -> Identity:
     (age,), (label,) = _FILES.metrics, _FILES.labels
     return Identity(_FILES.key(age), age.data_type, ((label.key, file),))
 
 
-def _place(one: Identity) -> tuple[object, ...]:
-    """Figures with the same labels stand together."""
-    return one.labels, one.key
+def _sort_key(identity: Identity) -> tuple[object, ...]:
+    """Sort by labels first, so that figures with the same labels are adjacent."""
+    return identity.labels, identity.key
 
 
-def _add(own: Iterable[Figure], found: dict[Name, Figure]) -> str:
-    """Add the figures of a file that are not there yet. Returns what is to be told of the others.
+def _add(figures_of_file: Iterable[Figure], found: dict[Name, Figure]) -> str:
+    """Add the figures that are not in `found` yet. Return a note about the others, or "".
 
-    A name and labels with two types would be two series that nobody can tell apart.
+    The type does not count: two series of one name and labels could not be told apart.
     """
-    twice = 0
-    for figure in own:
+    duplicates = 0
+    for figure in figures_of_file:
         identity, _ = figure
         if found.setdefault((identity.key, identity.labels), figure) is not figure:
-            twice += 1
-    return f"figures that were given before are left out: {twice}" if twice else ""
+            duplicates += 1
+    return f"duplicate figures are left out: {duplicates}" if duplicates else ""
+
+
+class CardinalityLimit(Generic[S]):
+    """Admits at most `limit` different items. An item that is gone for a day makes room for another.
+
+    An item that was admitted is admitted again, unless it has been gone for that long.
+    """
+
+    def __init__(self, limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._present: set[S] = set()
+        self._gone_at: dict[S, float] = {}
+
+    def admit(self, items: Iterable[S]) -> set[S]:
+        """Return those of `items` that are admitted. New ones are admitted in their order."""
+        now = self._monotonic()
+        known = {item: at for item, at in self._gone_at.items() if now - at < _DAY_S}
+        known |= dict.fromkeys(self._present, now)
+        self._present = set()
+        for item in items:
+            if known.pop(item, None) is not None or len(known) + len(self._present) < self._limit:
+                self._present.add(item)
+        self._gone_at = known
+        return self._present
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Its directory may be a dead file server's."""
+    """The files, with a time limit: the directory may be on a dead file server."""
     return (Limited(TextFiles(plan.filters.textfile_directory), plan.together()),)

@@ -1,8 +1,8 @@
-"""The processes that take most of the processors and of memory, by name.
+"""The programs that use the most processor time and memory.
 
-By the name of the program alone, never with its arguments: those hold passwords. All processes of a
-name count as one. Names come and go, and each new one makes new series on the server; `Places`
-bounds how many there are.
+A program is all processes of one name. The name never includes the arguments, which may contain
+passwords. Each new name makes new series on the server, so `NameSlots` limits how many names are
+polled and how fast they change.
 """
 
 from __future__ import annotations
@@ -32,85 +32,85 @@ _TOP: Final = Table(
     "top_processes", "Top processes", "top_processes_", INTEGER,
     (
         Metric("cpu", FLOAT, "percent", "Processor Share of a Program",
-               "Time that its processes took since the poll before, in percent of one processor."),
+               "Processor time of its processes since the last poll, in percent of one processor."),
         Metric("memory", INTEGER, "bytes", "Memory of a Program",
-               "Memory that its processes hold; what several share counts for each."),
+               "Resident memory of its processes; shared memory counts for each of them."),
         Metric("count", INTEGER, "processes", "Processes of a Program",
-               "Its processes."),
+               "Number of its processes."),
     ),
-    (Label("top_processes_name", "Program", "Its name, cut to 15 letters by the kernel."),),
+    (Label("top_processes_name", "Program", "Its name, which the kernel cuts to 15 characters."),),
 )
 # fmt: on
 
 TABLES: Final = (_TOP,)
 
-#: So many names for each that is asked for are polled at most, and no more new ones in an hour.
-_PLACES: Final = 4
+#: Name slots for each program that the setting `top_processes` requests.
+_SLOTS_PER_PROGRAM: Final = 4
 _HOUR_S: Final = 3600.0
-#: Who takes less of one processor is at the top of nothing: on a quiet host anybody would be.
-_LEAST_PERCENT: Final = 2.0
+#: A program below this share of one processor is never a top one. On a quiet host any would be.
+_MIN_PERCENT: Final = 2.0
 
 
 @dataclass(slots=True)
 class Usage:
-    """What all processes of one name take: clock ticks since the look before, pages, processes."""
+    """What all processes of one name use: clock ticks since the last scan, pages, processes."""
 
     ticks: int = 0
     pages: int = 0
     count: int = 0
 
 
-class Places:
-    """The `names` that are polled: at most `most` at a time, and as many new ones in an hour."""
+class NameSlots:
+    """The `names` that are polled: at most `capacity` at a time, and as many new ones per hour."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
         self._last_at_top: dict[str, float] = {}
-        self._arrivals: deque[float] = deque(maxlen=most)
+        self._arrivals: deque[float] = deque(maxlen=capacity)
         self._refused_until = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
-        """In the order in which they came."""
+        """In order of arrival."""
         return tuple(self._last_at_top)
 
     def update(self, top: Collection[str], now: float) -> bool:
-        """Note who is at the top at a time, in seconds. Whether all had room, in the last hour.
+        """Add the names in `top` at the time `now` (s). Return False if one was refused this hour.
 
-        A newcomer takes the place of who was longest not at the top.
+        A new name replaces the one that has been below the top for longest.
         """
         for name in top:
-            if name in self._last_at_top or self._take_in(top, now):
+            if name in self._last_at_top or self._make_room(top, now):
                 self._last_at_top[name] = now
             else:
                 self._refused_until = now + _HOUR_S
         return now >= self._refused_until
 
-    def _take_in(self, top: Collection[str], now: float) -> bool:
-        if len(self._arrivals) == self.most and now - self._arrivals[0] < _HOUR_S:
+    def _make_room(self, top: Collection[str], now: float) -> bool:
+        if len(self._arrivals) == self.capacity and now - self._arrivals[0] < _HOUR_S:
             return False
         self._arrivals.append(now)
-        if len(self._last_at_top) == self.most:
+        if len(self._last_at_top) == self.capacity:
             below = (name for name in self._last_at_top if name not in top)
             del self._last_at_top[min(below, key=lambda name: self._last_at_top[name])]
         return True
 
 
-class Looks:
-    """What each program took between two looks at all processes."""
+class UsageTracker:
+    """What each program used between two scans of all processes."""
 
     def __init__(self) -> None:
         self._before: dict[tuple[int, int], int] | None = None
 
     def usage(self, found: Iterable[Process]) -> dict[str, Usage]:
-        """The usage by name. At first nobody has taken any time."""
+        """Return the usage by name, given the processes now. The first time, all ticks are 0."""
         before, now = self._before, {}
         programs: dict[str, Usage] = {}
         for process in found:
             identity = (process.pid, process.started)
             now[identity] = process.busy
             usage = programs.setdefault(process.name, Usage())
-            # One that was not there before took all of its time since.
+            # A process that is new since the last scan has used all of its time since then.
             since = process.busy if before is None else before.get(identity, 0)
             usage.ticks += max(0, process.busy - since)
             usage.pages += process.resident
@@ -120,38 +120,38 @@ class Looks:
 
 
 class TopProcesses:
-    """The `top` programs by processor and the `top` by memory, and those that lately were."""
+    """A source of the `top` programs by processor, the `top` by memory, and recent top ones."""
 
     name = _TOP.name
 
     def __init__(
         self,
         top: int,
-        look: Callable[[], Iterable[Process]] = running,
+        scan: Callable[[], Iterable[Process]] = running,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._top = top
-        self._look = look
+        self._scan = scan
         self._monotonic = monotonic
-        self._looks = Looks()
-        self._places = Places(_PLACES * top)
-        self._at = monotonic()
+        self._tracker = UsageTracker()
+        self._slots = NameSlots(_SLOTS_PER_PROGRAM * top)
+        self._scanned_at = monotonic()
 
     def read(self) -> Sample:
-        """Look at all processes."""
-        before, self._at = self._at, self._monotonic()
-        seconds = self._at - before
-        usage = self._looks.usage(self._look())
+        """Scan all processes."""
+        before, self._scanned_at = self._scanned_at, self._monotonic()
+        seconds = self._scanned_at - before
+        usage = self._tracker.usage(self._scan())
         left_out = {}
-        if not self._places.update(top_of(usage, self._top, seconds), self._at):
-            why = f"there is room for {self._places.most} new names in an hour"
+        if not self._slots.update(top_names(usage, self._top, seconds), self._scanned_at):
+            why = f"at most {self._slots.capacity} new names are polled in an hour"
             left_out[f"{self.name} more of them"] = why
-        names = self._places.names
+        names = self._slots.names
         values = [value for name in names for value in _figures(usage.get(name), seconds)]
         return Sample(names, values, left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each figure of each name."""
+        """Return a series for each figure of each name."""
         (label,) = _TOP.labels
         return [
             _TOP.series(metric.name, (*host, (label.key, name)))
@@ -160,10 +160,10 @@ class TopProcesses:
         ]
 
 
-def top_of(usage: Mapping[str, Usage], number: int, seconds: float) -> list[str]:
-    """The names of those that took most time of so many seconds, and of those with most memory."""
+def top_names(usage: Mapping[str, Usage], number: int, seconds: float) -> list[str]:
+    """Return the `number` busiest programs over `seconds`, then the `number` largest in memory."""
     by_time = nlargest(number, usage, lambda name: usage[name].ticks)
-    busy = [name for name in by_time if _percent(usage[name], seconds) >= _LEAST_PERCENT]
+    busy = [name for name in by_time if _percent(usage[name], seconds) >= _MIN_PERCENT]
     return list(dict.fromkeys([*busy, *nlargest(number, usage, lambda name: usage[name].pages)]))
 
 
@@ -172,7 +172,7 @@ def _percent(usage: Usage, seconds: float) -> float:
 
 
 def _figures(usage: Usage | None, seconds: float) -> tuple[Value, Value, Value]:
-    """Of a program that does not run, that it takes nothing: its chart goes to 0, as it does."""
+    """Return processor share, memory and count: all 0 for a program that is not running."""
     if usage is None:
         return 0.0, 0, 0
     bytes_held = usage.pages * os.sysconf("SC_PAGE_SIZE")
@@ -180,6 +180,6 @@ def _figures(usage: Usage | None, seconds: float) -> tuple[Value, Value, Value]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """It reads a file for each process."""
-    _, look = plan.processes
-    return (TopProcesses(plan.filters.top, look),)
+    """The top programs. Finding them reads a file for each process."""
+    _, scan = plan.processes
+    return (TopProcesses(plan.filters.top, scan),)

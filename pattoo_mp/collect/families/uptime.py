@@ -1,4 +1,4 @@
-"""Uptime: since when the host runs."""
+"""Uptime: how long the host has been running."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _UPTIME: Final = Table(
     "uptime", "Uptime", "uptime_", INTEGER,
     (
         Metric("seconds", INTEGER, "seconds", "Uptime",
-               "Time since the host started, that in which it was suspended included."),
+               "Time since the host started, including time in suspend."),
         Metric("boot_time", INTEGER, "seconds", "Boot Time",
-               "When the host started: seconds since the beginning of 1970, UTC."),
+               "When the host started: seconds since 1970-01-01 UTC."),
     ),
 )
 # fmt: on
@@ -30,11 +30,11 @@ _UPTIME: Final = Table(
 TABLES: Final = (_UPTIME,)
 
 
-def _ask() -> dict[str, int]:
+def _read() -> dict[str, int]:
     seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
     return {"seconds": int(seconds), "boot_time": int(psutil.boot_time())}
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """Since when the host runs."""
-    return (Fields(_UPTIME, _ask),)
+    """The uptime and the boot time."""
+    return (Fields(_UPTIME, _read),)

@@ -1,4 +1,4 @@
-"""Users: who is logged in."""
+"""Users: how many are logged in, in how many sessions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _USERS: Final = Table(
     "users", "Users", "users_", INTEGER,
     (
         Metric("sessions", INTEGER, "sessions", "Sessions",
-               "Terminals and desktops that somebody is logged in at."),
+               "Login sessions on terminals and desktops."),
         Metric("logged_in", INTEGER, "users", "Users Logged In",
-               "Users that are logged in, however often each."),
+               "Users logged in, each counted once."),
     ),
 )
 # fmt: on
@@ -31,13 +31,13 @@ _USERS: Final = Table(
 TABLES: Final = (_USERS,)
 
 
-def _ask(paths: HostPaths) -> dict[str, int]:
+def _read(paths: HostPaths) -> dict[str, int]:
     if paths.are_elsewhere:
-        raise NotImplementedError("psutil tells who is logged in to the agent's own root alone")
+        raise NotImplementedError("psutil only sees logins below the agent's own root")
     names = [session.name for session in psutil.users()]
     return {"sessions": len(names), "logged_in": len(set(names))}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """Whom it asks depends on how the host is set up."""
-    return (Limited(Fields(_USERS, partial(_ask, plan.filters.paths)), plan.together()),)
+    """The users, with a time limit: how psutil finds them depends on how the host is set up."""
+    return (Limited(Fields(_USERS, partial(_read, plan.filters.paths)), plan.together()),)

@@ -1,4 +1,4 @@
-"""Batteries, of several hosts."""
+"""The batteries of several hosts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pattoo_mp.collect.families.batteries import parse
 from tests.support.hosts import be, polled
 
 
-def test_each_battery_of_a_laptop_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By energy or by charge, as it tells of itself; not the mains, and not the mouse."""
+def test_each_battery_of_a_laptop_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it reports energy or charge; but not the mains, and not the mouse's battery."""
     be("laptop", monkeypatch)
     assert polled("batteries").by("battery_name") == {
         "BAT0": {
@@ -24,12 +24,14 @@ def test_each_battery_of_a_laptop_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("host", ["virtual", "container"])
-def test_a_host_without_a_battery_says_so(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it knows of power supplies or not."""
+def test_a_host_without_a_battery_leaves_the_family_out(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it has a list of power supplies or not."""
     be(host, monkeypatch)
-    told = polled("batteries")
-    assert told.series == {}
-    assert told.left_out == {"batteries": "NotImplementedError: the host has no battery"}
+    poll = polled("batteries")
+    assert poll.series == {}
+    assert poll.left_out == {"batteries": "NotImplementedError: the host has no battery"}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,6 @@ def test_a_host_without_a_battery_says_so(host: str, monkeypatch: pytest.MonkeyP
     ["POWER_SUPPLY_ENERGY_FULL_DESIGN=0\nPOWER_SUPPLY_ENERGY_FULL=5", "POWER_SUPPLY_CAPACITY=",
      "POWER_SUPPLY_CURRENT_NOW=1", "POWER_SUPPLY_POWER_NOW=?"],
 )  # fmt: skip
-def test_what_a_battery_does_not_tell_is_not_made_up(lines: str) -> None:
-    """Controllers leave fields empty, and tell sizes of 0."""
+def test_fields_that_a_battery_lacks_are_omitted(lines: str) -> None:
+    """Controllers leave fields empty, and report sizes of 0."""
     assert parse(f"POWER_SUPPLY_TYPE=Battery\n{lines}") == {}

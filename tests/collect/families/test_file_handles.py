@@ -1,4 +1,4 @@
-"""File handles, of several kernels."""
+"""File handles, on several kernels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.support.hosts import be, polled
     ("host", "allocated", "limit"),
     [("laptop", 11712, 2**63 - 1), ("old", 1632, 386_774), ("container", 0, 100_000)],
 )
-def test_the_host_s_open_files_are_told(
+def test_the_hosts_open_files_are_counted(
     host: str, allocated: int, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is open, and what may be."""
+    """How many are open, and the limit."""
     be(host, monkeypatch)
     assert polled("file_handles").figures == {
         "file_handles_allocated": allocated,

@@ -1,4 +1,4 @@
-"""What holds for every family that the original does not have, whatever the host is like."""
+"""Rules for every family, on any host: mostly for those that the original agent does not have."""
 
 from __future__ import annotations
 
@@ -26,26 +26,24 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", FURTHER)
-def test_this_host_gives_numbers_or_says_why_not(name: str) -> None:
-    """Every family gives what the host has, and a line for what it has not."""
-    told = polled(name)
-    assert told.series or told.left_out
-    assert {type(value) for value in told.series.values()} <= {int, float, type(None)}
+def test_this_host_gives_numbers_or_a_reason(name: str) -> None:
+    """Every family gives what the host has, and a note for what it lacks."""
+    poll = polled(name)
+    assert poll.series or poll.left_out
+    assert {type(value) for value in poll.series.values()} <= {int, float, type(None)}
 
 
 @pytest.mark.parametrize("host", NAMES)
-def test_another_host_gives_numbers_or_says_why_not(
-    host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All families in one poll, the original's too: none ends another."""
+def test_another_host_gives_numbers_or_a_reason(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All families in one poll, including the original ones: none breaks another."""
     be(host, monkeypatch)
-    told = polled(*EVERY)
-    assert told.series
-    assert {type(value) for value in told.series.values()} <= {int, float, type(None)}
+    poll = polled(*EVERY)
+    assert poll.series
+    assert {type(value) for value in poll.series.values()} <= {int, float, type(None)}
 
 
 def test_what_is_left_out_is_the_same_in_each_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that lacks something is told of once: the log goes by what changes."""
+    """The log only notes changes, so a host that lacks something is noted once."""
     be("container", monkeypatch)
     poller = Poller(sources_of(*FURTHER), ORIGIN, 1000)
     poller.poll(1000)
@@ -55,7 +53,7 @@ def test_what_is_left_out_is_the_same_in_each_poll(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_family_that_is_off_is_not_imported() -> None:
-    """No host pays memory for what it does not poll."""
+    """So that it costs no memory."""
     code = (
         "import sys; from pattoo_mp.collect import collector, registry;"
         "print(*(n for n in sys.argv[1:] if f'pattoo_mp.collect.families.{n}' in sys.modules))"
@@ -68,8 +66,8 @@ def test_a_family_that_is_off_is_not_imported() -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_each_name_is_a_family(name: str) -> None:
-    """A module of that name, with a table for each of its sources."""
+def test_each_name_has_a_module(name: str) -> None:
+    """The module has the family's name, and a table for each of its sources."""
     assert [source.name for source in sources_of(name)] == [
         table.name for table in registry.tables((name,))
     ]
@@ -78,12 +76,12 @@ def test_each_name_is_a_family(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [*(f"families.{name}" for name in EVERY), "families._processes", "host", "mounts"]
 )
-def test_the_examples_of_its_parsers_are_true(name: str) -> None:
-    """As their docstrings have them."""
+def test_docstring_examples_are_true(name: str) -> None:
+    """The examples of the parsers in this module."""
     assert doctest.testmod(import_module(f"pattoo_mp.collect.{name}")).failed == 0
 
 
-# What stands where a kernel writes its figures: its own words among others, and any bytes.
+# Content for the kernel's files: words that the parsers expect among others, and any bytes.
 WORDS = st.sampled_from(
     ["some", "full", "avg10=0.1", "total=5", "total=nan", "cpu0", "cpu", "TCP:", "TCP6:", "Tcp:",
      "TcpExt:", "IpExt:", "Udp:", "sockets:", "inuse", "used", "mem", "CurrEstab", "pgfault",
@@ -95,7 +93,7 @@ CONTENT = st.one_of(st.lists(WORDS, max_size=40).map(lambda w: " ".join(w).encod
 
 
 def files() -> list[str]:
-    """The files of `/proc` and `/sys` that one of the kept hosts has."""
+    """Return the `/proc` and `/sys` files that any of the recorded hosts has."""
     found: set[str] = set()
     for name in NAMES:
         root = HOSTS / name
@@ -107,10 +105,10 @@ def files() -> list[str]:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(contents=st.lists(CONTENT, min_size=1, max_size=8))
-def test_no_content_of_proc_does_worse_than_leave_a_family_out(
+def test_any_content_of_proc_at_worst_leaves_a_family_out(
     contents: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever stands there, the poll is one that can be kept, read again, and sent."""
+    """The poll can always be stored, read again and sent."""
     for number, name in enumerate(files()):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Load in proportion to processors."""
+"""Load average per processor."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.families.load_per_processor import shared
+from pattoo_mp.collect.families.load_per_processor import divide_load
 from tests.support.hosts import polled
 from tests.support.procfs import ProcFS
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("processors", "load"), [(1, 64.0), (2, 32.0), (256, 0.25)])
-def test_the_load_is_shared_by_the_processors(
+def test_the_load_is_divided_by_the_number_of_processors(
     processors: int, load: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same load is much for one and nothing for many."""
+    """The same load is high for one processor and low for many."""
     ProcFS(tmp_path / "proc", monkeypatch).processors(processors)
     monkeypatch.setattr("psutil.getloadavg", lambda: (64.0, 32.0, 0.0))
     monkeypatch.setattr("psutil.cpu_count", lambda: processors)
@@ -30,7 +30,7 @@ def test_the_load_is_shared_by_the_processors(
 
 
 @pytest.mark.parametrize("processors", [None, 0])
-def test_a_host_that_does_not_count_its_processors_says_so(processors: int | None) -> None:
+def test_an_unknown_number_of_processors_is_refused(processors: int | None) -> None:
     """The family is left out."""
     with pytest.raises(NotImplementedError, match="how many processors"):
-        shared((1.0, 1.0, 1.0), processors)
+        divide_load((1.0, 1.0, 1.0), processors)

@@ -1,4 +1,4 @@
-"""Network links: of this host, and as psutil would tell of others."""
+"""Network links, of this host and of simulated ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Stats = namedtuple("Stats", "isup duplex speed mtu flags")
 FULL, HALF, UNKNOWN = psutil.NIC_DUPLEX_FULL, psutil.NIC_DUPLEX_HALF, psutil.NIC_DUPLEX_UNKNOWN
-#: up, speed, full duplex, MTU: as psutil tells them, and as they are sent.
+#: psutil's answer for each interface, and the figures that are sent: up, speed, full duplex, MTU.
 LINKS = {
     "eth0": (Stats(True, FULL, 10_000, 9000, "up"), (1, 10_000, 1, 9000)),
     "eth1": (Stats(False, HALF, 100, 1500, ""), (0, 100, 0, 1500)),
@@ -23,8 +23,8 @@ LINKS = {
 }
 
 
-def test_each_interface_tells_how_it_is_linked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a driver does not tell has a series, and no value."""
+def test_each_interface_reports_its_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a driver does not report has a series, but no value."""
     monkeypatch.setattr(psutil, "net_if_stats", lambda: {n: s for n, (s, _) in LINKS.items()})
     names = ("up", "speed", "full_duplex", "mtu")
     assert polled("network_links").by("network_link_interface") == {
@@ -33,14 +33,14 @@ def test_each_interface_tells_how_it_is_linked(monkeypatch: pytest.MonkeyPatch) 
     }
 
 
-def test_only_wanted_interfaces_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the filter that the traffic goes by, too."""
+def test_filtered_interfaces_are_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filter is the one that the family `network` uses."""
     monkeypatch.setattr(psutil, "net_if_stats", lambda: {n: s for n, (s, _) in LINKS.items()})
-    told = polled("network_links", interfaces=Filter(("*",), ("veth*",)))
-    assert list(told.by("network_link_interface")) == ["eth0", "eth1"]
+    poll = polled("network_links", interfaces=Filter(("*",), ("veth*",)))
+    assert list(poll.by("network_link_interface")) == ["eth0", "eth1"]
 
 
-def test_this_host_tells_its_loopback() -> None:
+def test_this_host_reports_its_loopback_device() -> None:
     """Whether it is up, and its MTU."""
     figures = polled("network_links").by("network_link_interface")["lo"]
     assert figures["network_link_up"] in {0, 1}

@@ -1,4 +1,4 @@
-"""The metric families, asked of this host; psutil is replaced only where no host would do."""
+"""The original agent's families on this host; psutil is replaced only where no host would do."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ Mount = namedtuple("Mount", "device mountpoint fstype opts")
 
 
 def polled(sources: Sequence[Source] = BY_DEFAULT) -> tuple[Poller, Layout, Poll]:
-    """A poll of this host."""
+    """Poll this host."""
     poller = Poller(sources, ORIGIN, 1000)
     return poller, *poller.poll(1000)
 
 
 def fields(prefix: str, record: Any) -> set[str]:  # noqa: ANN401 - psutil's tuples
-    """The keys of one of psutil's answers."""
+    """Return the keys for one of psutil's named tuples."""
     return {f"{prefix}{name}" for name in record._fields}
 
 
 def rows(layout: Layout) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Type and metadata keys in order, by key."""
+    """Return type and metadata keys, in order, by key."""
     return {s.key: (s.data_type, tuple(k for k, _ in s.metadata)) for s in layout.series}
 
 
 def has_frequency() -> bool:
-    """Whether this host tells its processor's frequency."""
+    """Whether this host reports its processor's frequency."""
     try:
         return psutil.cpu_freq() is not None
     except (OSError, NotImplementedError, RuntimeError):
@@ -58,14 +58,14 @@ def has_frequency() -> bool:
 
 
 def mounted(monkeypatch: pytest.MonkeyPatch, *mountpoints: str) -> list[Mount]:
-    """Let the host have these mounts; returns them as psutil would."""
+    """Simulate these mounts; return them as psutil would."""
     mounts = [Mount(f"/dev/sd{n}", path, "ext4", "rw") for n, path in enumerate(mountpoints)]
     monkeypatch.setattr(psutil, "disk_partitions", lambda: mounts)
     return mounts
 
 
 def usable(monkeypatch: pytest.MonkeyPatch, **failing: Exception) -> None:
-    """Give every mount the usage of the root; those that end in a name in `failing` fail."""
+    """Give every mount the root's usage, except those whose last part is a name in `failing`."""
     root = psutil.disk_usage("/")
 
     def usage(path: str) -> object:
@@ -78,12 +78,12 @@ def usable(monkeypatch: pytest.MonkeyPatch, **failing: Exception) -> None:
 
 
 def mountpoints(layout: Layout) -> list[str]:
-    """The mount points of a layout's series, each once."""
+    """Return the mount points of a layout's series, each once."""
     return list(dict.fromkeys(dict(s.metadata)["disk_partition_mountpoint"] for s in layout.series))
 
 
-def test_this_host_gives_every_single_figure() -> None:
-    """All keys of processes, load, processor and memory, each with its type and the host's metadata."""
+def test_this_host_gives_every_figure_without_devices() -> None:
+    """Processes, load, processor and memory: each key has its type and the host's metadata."""
     expected = dict.fromkeys(
         ("process_count", "load_average_01min", "load_average_05min", "load_average_15min"), INTEGER
     )
@@ -100,7 +100,7 @@ def test_this_host_gives_every_single_figure() -> None:
 
 
 def test_this_host_gives_every_disk() -> None:
-    """A series for each counter of each disk that is no RAM disk and no loop device."""
+    """A series for each counter of each disk, except RAM disks and loop devices."""
     counters = psutil.disk_io_counters(perdisk=True)
     disks = [
         n for n in counters if not n.startswith("loop") and not n.removeprefix("ram").isdigit()
@@ -129,7 +129,7 @@ def test_this_host_gives_every_interface() -> None:
 
 
 def test_this_host_gives_every_partition() -> None:
-    """How full each mounted file system is, with the mount's metadata before the host's."""
+    """The usage of each mount, with the mount's metadata before the host's."""
     _, layout, _ = polled(sources_of("partitions"))
     expected = {f"{USAGE}{name}" for name in ("total", "used", "free", "percent")}
     mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
@@ -139,31 +139,31 @@ def test_this_host_gives_every_partition() -> None:
 
 
 def test_this_host_gives_a_number_for_each_series() -> None:
-    """As many values as series, and none of them is anything but a number."""
+    """As many values as series, and every value is a number."""
     _, layout, poll = polled()
     values = poll.values()
     assert len(values) == len(layout.series) > 20
     assert {type(value) for value in values} <= {int, float}
 
 
-def test_no_two_series_of_this_host_are_one() -> None:
-    """Key and metadata tell each series from all others."""
+def test_all_series_of_this_host_are_different() -> None:
+    """By key and metadata."""
     _, layout, _ = polled()
     assert len({(s.key, s.metadata) for s in layout.series}) == len(layout.series)
 
 
-def test_a_quiet_host_keeps_its_layout() -> None:
-    """Two polls of the same host have the same series, so their text is worked out once."""
+def test_an_unchanged_host_keeps_its_layout() -> None:
+    """Two polls share one layout, so the text of its series is built only once."""
     poller, first, _ = polled(BY_DEFAULT)
     second, _ = poller.poll(2000)
     assert second is first
 
 
 def shares_after(seconds: float) -> dict[str, float]:
-    """Prime, let the processors have that much time, and ask for the shares of it."""
+    """Prime, wait for that much processor time, and return the shares of it."""
     registry.prime()
-    begun = sum(psutil.cpu_times())
-    wait_for(lambda: sum(psutil.cpu_times()) >= begun + seconds, what="processor time")
+    start = sum(psutil.cpu_times())
+    wait_for(lambda: sum(psutil.cpu_times()) >= start + seconds, what="processor time")
     _, layout, poll = polled(sources_of("processor"))
     return {
         series.key.removeprefix("cpu_times_percent_"): value or 0
@@ -174,15 +174,15 @@ def shares_after(seconds: float) -> dict[str, float]:
 
 @pytest.mark.parametrize("seconds", [0.01, 0.1, 0.5])
 def test_the_shares_add_up_to_all_of_the_time(seconds: float) -> None:
-    """However little processor time has passed since the question before."""
+    """However little processor time has passed since the last reading."""
     shares = shares_after(seconds)
-    # The guests' time is in the users' already.
+    # `user` and `nice` already include the guests' time.
     whole = sum(share for name, share in shares.items() if not name.startswith("guest"))
     assert whole == pytest.approx(100, abs=1)
 
 
-def test_shares_are_those_of_the_time_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Idle time that the kernel takes back counts as none, and guests are not counted twice."""
+def test_shares_cover_the_time_between_two_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle time that goes back counts as 0, and guests are not counted twice."""
     kind = namedtuple("kind", "user nice idle guest")
     answers = iter(
         [kind(10.0, 0.0, 90.0, 5.0), kind(10.3, 0.1, 89.0, 5.2), kind(10.3, 0.1, 89, 5.2)]
@@ -195,7 +195,7 @@ def test_shares_are_those_of_the_time_between(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ram_and_loop_disks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the original leaves them out; disks whose names only resemble theirs are kept."""
+    """Like in the original agent. Disks with similar names are kept."""
     record = psutil.cpu_stats()
     names = ("ram0", "ram15", "loop0", "loop12", "sda", "sda1", "nvme0n1", "zram0", "ramdisk")
     monkeypatch.setattr(
@@ -209,7 +209,7 @@ def test_ram_and_loop_disks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_docker_mounts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Containers' mounts come and go by the hundred; nobody is told of them either."""
+    """They come and go by the hundred. They are not noted either."""
     mounted(monkeypatch, "/", "/var/lib/docker/overlay2/x", "/data")
     usable(monkeypatch)
     poller, layout, _ = polled(sources_of("partitions"))
@@ -224,7 +224,7 @@ def test_docker_mounts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mount_that_gives_no_usage_is_left_out(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """The other mounts are polled, and it is named with the reason."""
+    """The other mounts are polled, and a note names it with the reason."""
     mounted(monkeypatch, "/", "/mnt/bad", "/data")
     usable(monkeypatch, bad=error)
     poller, layout, poll = polled(sources_of("partitions"))
@@ -233,8 +233,8 @@ def test_a_mount_that_gives_no_usage_is_left_out(
     assert poller.left_out == {"disk_partitions /mnt/bad": str(error)}
 
 
-def test_a_mount_that_is_back_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one that is gone: mounts are asked for at each poll."""
+def test_a_mount_that_comes_or_goes_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mounts are listed at each poll."""
     mounted(monkeypatch, "/", "/data")
     usable(monkeypatch, data=OSError("stale"))
     poller, first, _ = polled(sources_of("partitions"))
@@ -253,7 +253,7 @@ def test_a_mount_that_is_back_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_mount_listed_twice_is_one_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same file system mounted twice in one place does not double its datapoints."""
+    """Two mounts of one file system on one mount point do not double its datapoints."""
     (mount,) = mounted(monkeypatch, "/data")
     monkeypatch.setattr(psutil, "disk_partitions", lambda: [mount, mount])
     usable(monkeypatch)
@@ -262,7 +262,7 @@ def test_a_mount_listed_twice_is_one_series(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_mount_point_that_is_not_utf8_survives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its bytes are the same when the layout comes out of the spool."""
+    """Its bytes are unchanged when the layout is read from the spool."""
     name = b"/mnt/caf\xe9".decode("utf-8", "surrogateescape")
     mounted(monkeypatch, name)
     usable(monkeypatch)
@@ -275,14 +275,14 @@ def test_a_mount_point_that_is_not_utf8_survives(monkeypatch: pytest.MonkeyPatch
 def frequencies(
     monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> tuple[Poller, list[str], list[Value]]:
-    """A poll of the processor on a host that answers so when asked for its frequency."""
+    """Poll the processor on a host where psutil returns or raises this for its frequency."""
 
-    def ask() -> object:
+    def cpu_freq() -> object:
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    monkeypatch.setattr(psutil, "cpu_freq", ask)
+    monkeypatch.setattr(psutil, "cpu_freq", cpu_freq)
     poller, layout, poll = polled(sources_of("processor"))
     return poller, [series.key for series in layout.series], poll.values()
 
@@ -298,10 +298,10 @@ def test_the_frequency_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     "answer", [None, NotImplementedError("none"), FileNotFoundError("cpufreq"), RuntimeError("arm")]
 )
-def test_a_host_without_a_frequency_gives_the_rest(
+def test_a_host_without_a_frequency_gives_the_other_figures(
     monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> None:
-    """Many virtual hosts have none: it alone is left out, and named."""
+    """Many virtual hosts have none: only that source is left out, with a note."""
     poller, keys, values = frequencies(monkeypatch, answer)
     assert "cpu_frequency" not in keys
     assert {"cpu_times_user", "cpu_times_percent_user", "cpu_stats_interrupts"} <= set(keys)
@@ -309,7 +309,7 @@ def test_a_host_without_a_frequency_gives_the_rest(
     assert list(poller.left_out) == ["processor.frequency"]
 
 
-def test_each_source_has_a_name_of_its_own() -> None:
-    """What is left out is told by it."""
+def test_each_source_has_a_unique_name() -> None:
+    """Notes on what is left out use it."""
     names = [source.name for source in BY_DEFAULT]
     assert len(set(names)) == len(names)

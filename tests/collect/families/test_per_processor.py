@@ -1,4 +1,4 @@
-"""Each processor's times and frequency."""
+"""The times and frequency of each processor."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Frequency = namedtuple("Frequency", "current min max")
 def test_each_processor_has_its_times(
     processors: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A counter in seconds for each use of its time."""
+    """A counter in seconds for each way that its time is spent."""
     ProcFS(tmp_path / "proc", monkeypatch).processors(processors)
     monkeypatch.setattr(psutil, "cpu_freq", lambda **_: [])
-    told = polled("per_processor")
-    numbers = told.by("per_processor_number")
+    poll = polled("per_processor")
+    numbers = poll.by("per_processor_number")
     assert list(numbers) == [str(number) for number in range(processors)]
     assert numbers["0"]["per_processor_times_user"] == 174.8
-    assert len(told.series) == 10 * processors
-    assert {series.data_type for series in told.series} == {COUNTER64}
-    assert told.left_out == {
-        "per_processor.frequency": "NotImplementedError: the kernel gives no processor frequency"
+    assert len(poll.series) == 10 * processors
+    assert {series.data_type for series in poll.series} == {COUNTER64}
+    assert poll.left_out == {
+        "per_processor.frequency": "NotImplementedError: the kernel reports no processor frequency"
     }
 
 
 def test_each_clock_has_its_frequency(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The present one, in MHz."""
+    """The current one, in MHz."""
     clocks = [Frequency(800.5, 800, 4000), Frequency(3900.0, 800, 4000)]
     monkeypatch.setattr(psutil, "cpu_freq", lambda *, percpu: clocks if percpu else None)
-    told = polled("per_processor")
-    found = {s.metadata[-1]: v for s, v in told.series.items() if s.key.endswith("frequency")}
+    poll = polled("per_processor")
+    found = {s.metadata[-1]: v for s, v in poll.series.items() if s.key.endswith("frequency")}
     assert found == {("per_processor_clock", "0"): 800.5, ("per_processor_clock", "1"): 3900.0}

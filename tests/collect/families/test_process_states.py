@@ -1,4 +1,4 @@
-"""Processes by state, of a laptop and of this host."""
+"""Processes by state, on a laptop and on this host."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def state_of(pid: int) -> str:
-    """The kernel's letter for it."""
+    """Return the kernel's letter for the process's state."""
     return next(process.state for process in running() if process.pid == pid)
 
 
 def test_processes_are_counted_by_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a program calls itself."""
+    """Regardless of special characters in their names."""
     be("laptop", monkeypatch)
-    told = polled("process_states").figures
-    assert {key.removeprefix("process_states_"): value for key, value in told.items()} == {
+    poll = polled("process_states").figures
+    assert {key.removeprefix("process_states_"): value for key, value in poll.items()} == {
         "running": 1, "sleeping": 4, "waiting": 1, "idle": 2, "stopped": 2, "zombie": 1,
         "other": 1, "threads": 140,
     }  # fmt: skip
 
 
-def test_this_host_s_processes_are_those_of_psutil() -> None:
-    """Each that is there all the time is seen, under its name, with its start."""
+def test_this_hosts_processes_are_those_of_psutil() -> None:
+    """Our own process is found, with its name and its number of threads."""
     me = psutil.Process()
     found = {process.pid: process for process in running()}
     assert found[me.pid].name == me.name()[:15]
@@ -43,29 +43,29 @@ def test_this_host_s_processes_are_those_of_psutil() -> None:
 def test_a_host_without_processes_gives_zeros(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where all are hidden."""
+    """For example where all are hidden."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
     assert set(polled("process_states").figures.values()) == {0}
 
 
-def test_a_process_that_ends_meanwhile_is_none(
+def test_a_process_that_exits_during_the_scan_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its directory is listed, and its file is gone."""
+    """Its directory is listed, but its file is gone."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
     (tmp_path / "77").mkdir()
     assert list(running()) == []
 
 
 def test_a_zombie_is_counted() -> None:
-    """One of our own, until we take note of its end."""
+    """A child of this process, until it is reaped."""
     with subprocess.Popen(["true"]) as process:
         wait_for(lambda: state_of(process.pid) == "Z", what="its end")
         assert polled("process_states").figures["process_states_zombie"] != 0
 
 
 @pytest.mark.parametrize("line", ["", "7 (a) S", "7 (a) S 1 x" + " 0" * 30, "x (a) S" + " 1" * 30])
-def test_what_is_no_process_is_refused(line: str) -> None:
-    """The family is left out, and the log says why."""
-    with pytest.raises(ValueError, match=r"figures|invalid|unpack|not enough"):
+def test_an_invalid_stat_line_is_refused(line: str) -> None:
+    """The poller will leave the family out, with the reason."""
+    with pytest.raises(ValueError, match=r"fields|invalid|unpack|not enough"):
         parse(line)

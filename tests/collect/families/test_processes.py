@@ -1,4 +1,4 @@
-"""One look at all processes for two sources."""
+"""One scan of all processes, shared by two sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOTH = ("process_states", "top_processes")
 
 @pytest.fixture
 def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files of our own process that are read, as they are."""
+    """Record which files of our own process are read."""
     read: list[str] = []
 
     def noted(name: str, proc: Callable[[str], str] = host.proc) -> str:
@@ -36,41 +36,41 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def poller(*names: str, frugal: bool = True) -> Poller:
-    """Polls families of these names as the agent does."""
+    """Return a poller for these families, as the agent makes it."""
     filters = replace(DEFAULT, families=names)
     return Poller(registry.sources(20.0, filters, frugal=frugal), ORIGIN, 1000)
 
 
-@pytest.mark.parametrize(("names", "looks"), [(BOTH, 1), (BOTH[:1], 1), (BOTH[1:], 1)])
-def test_a_process_is_looked_at_once_a_poll(
-    files_read: list[str], names: tuple[str, ...], looks: int
+@pytest.mark.parametrize(("names", "scans"), [(BOTH, 1), (BOTH[:1], 1), (BOTH[1:], 1)])
+def test_each_process_is_read_once_per_poll(
+    files_read: list[str], names: tuple[str, ...], scans: int
 ) -> None:
-    """By both families together; and in the next poll once more."""
+    """Once for both families together, and once more in the next poll."""
     polls = poller(*names)
     for number in range(1, 4):
         polls.poll(1000 * number)
-        assert len(files_read) == looks * number
+        assert len(files_read) == scans * number
 
 
-def test_what_is_seen_together_is_what_each_would_see() -> None:
-    """Nothing is left out between the two."""
-    still = tuple(running())
-    look = OneLook(lambda: still)
-    assert look.first() == look.second() == still
+def test_both_sources_get_the_same_processes() -> None:
+    """The shared scan loses nothing."""
+    found = tuple(running())
+    shared = OneLook(lambda: found)
+    assert shared.first() == shared.second() == found
 
 
-def test_the_second_looks_for_itself_where_the_first_has_failed() -> None:
-    """It is not given what was seen in another poll."""
+def test_the_second_source_scans_if_the_first_failed() -> None:
+    """It never gets the result of another poll."""
     pids = iter(range(9))
 
-    def looked() -> list[Process]:
+    def scan() -> list[Process]:
         if (pid := next(pids)) == 1:
-            raise OSError("this look fails")
+            raise OSError("this scan fails")
         return [Process(pid, 0, "sh", "S", 1, 0, 0)]
 
-    look = OneLook(looked)
-    assert [process.pid for process in look.first()] == [0]
+    shared = OneLook(scan)
+    assert [process.pid for process in shared.first()] == [0]
     with pytest.raises(OSError, match="fails"):
-        look.first()
-    assert [process.pid for process in look.second()] == [2]
-    assert [process.pid for process in look.second()] == [3]
+        shared.first()
+    assert [process.pid for process in shared.second()] == [2]
+    assert [process.pid for process in shared.second()] == [3]

@@ -1,4 +1,4 @@
-"""Protocols, of several kernels."""
+"""Protocols, on several kernels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pattoo_mp.model import COUNTER64, INTEGER
 from tests.support.hosts import be, polled
 
 
-def test_a_kernel_of_today_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each figure under a name that says what it counts."""
+def test_a_recent_kernel_reports_every_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each figure has a descriptive name."""
     be("virtual", monkeypatch)
     figures = polled("protocols").figures
     assert len(figures) == 25
@@ -21,19 +21,19 @@ def test_a_kernel_of_today_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert figures["protocols_ip_bytes_in"] == 1_759_743_486
 
 
-def test_an_old_kernel_tells_what_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is made up for the rest."""
+def test_an_old_kernel_reports_what_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other figures are not sent."""
     be("old", monkeypatch)
-    told = polled("protocols")
-    assert told.figures["protocols_tcp_listen_overflows"] == 7
-    assert told.figures["protocols_udp_no_port"] == 411
-    assert "protocols_tcp_syn_again" not in told.figures
-    assert "protocols_ip_bytes_in" not in told.figures
-    assert told.left_out == {}
+    poll = polled("protocols")
+    assert poll.figures["protocols_tcp_listen_overflows"] == 7
+    assert poll.figures["protocols_udp_no_port"] == 411
+    assert "protocols_tcp_syn_again" not in poll.figures
+    assert "protocols_ip_bytes_in" not in poll.figures
+    assert poll.left_out == {}
 
 
-def test_only_what_is_established_now_is_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server shows all others as what they grew by."""
+def test_only_established_connections_are_not_a_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server shows all others as rates."""
     be("virtual", monkeypatch)
     types = {series.key: series.data_type for series in polled("protocols").series}
     assert types.pop("protocols_tcp_established") == INTEGER
@@ -41,7 +41,7 @@ def test_only_what_is_established_now_is_no_counter(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("text", ["Tcp: A B\nUdp: 1 2", "Tcp: A B\nTcp: 1", "Tcp: A\nTcp: x"])
-def test_names_and_numbers_that_do_not_belong_together_are_refused(text: str) -> None:
-    """The family is left out, and the log says why."""
+def test_names_and_numbers_that_do_not_match_are_refused(text: str) -> None:
+    """The poller will leave the source out, with the reason."""
     with pytest.raises(ValueError, match=r"expected numbers of|zip|invalid"):
         parse(text)

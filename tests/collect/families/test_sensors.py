@@ -1,4 +1,4 @@
-"""Temperatures and fans, as psutil tells of them: no host of the tests need have any."""
+"""Temperatures and fans, with simulated answers of psutil."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ LAPTOP = {
 }
 
 
-def told(monkeypatch: pytest.MonkeyPatch, chips: Mapping[str, Any], **filters: Filter) -> Any:  # noqa: ANN401 - a poll
-    """A poll of both families on a host with these sensors."""
+def poll_of(monkeypatch: pytest.MonkeyPatch, chips: Mapping[str, Any], **filters: Filter) -> Any:  # noqa: ANN401 - a poll
+    """Poll both families on a host with these sensors."""
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: chips)
     monkeypatch.setattr(psutil, "sensors_fans", lambda: {"thinkpad": [Fan("", 3500), Fan("", 0)]})
     return polled("temperatures", "fans", **filters)
 
 
-def test_each_sensor_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its chip and its label; and a number, where two disks are of the same make."""
-    found = told(monkeypatch, LAPTOP)
+def test_each_sensor_has_a_unique_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its chip and its label, and a number where two disks are the same model."""
+    found = poll_of(monkeypatch, LAPTOP)
     heat = {s.metadata[-1][1]: v for s, v in found.series.items() if s.key == "temperature_current"}
     assert heat == {
         "coretemp Package id 0": 61.0, "coretemp Core 0": 58.0,
@@ -48,32 +48,32 @@ def test_each_sensor_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert fans == {"thinkpad": 3500, "thinkpad 2": 0}
 
 
-def test_a_limit_that_nobody_tells_has_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is not sent."""
-    found = told(monkeypatch, {"acpitz": LAPTOP["acpitz"]})
+def test_a_limit_that_a_sensor_lacks_has_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is not sent."""
+    found = poll_of(monkeypatch, {"acpitz": LAPTOP["acpitz"]})
     assert [v for s, v in found.series.items() if s.key.startswith("temp")] == [0.0, None, None]
 
 
-def test_only_wanted_sensors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By their whole names."""
+def test_filtered_sensors_are_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patterns match the whole name."""
     filters = Filter(("coretemp *", "nvme*"), ("* Core *",))
-    found = told(monkeypatch, LAPTOP, temperatures=filters)
+    found = poll_of(monkeypatch, LAPTOP, temperatures=filters)
     names = {s.metadata[-1][1] for s in found.series if s.key == "temperature_current"}
     assert names == {"coretemp Package id 0", "nvme Composite", "nvme Composite 2"}
 
 
-def test_a_host_without_sensors_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most virtual ones are."""
+def test_a_host_without_sensors_leaves_the_families_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as most virtual hosts."""
     monkeypatch.setattr(psutil, "sensors_temperatures", dict)
     monkeypatch.setattr(psutil, "sensors_fans", dict)
     assert polled("temperatures", "fans").left_out == {
-        "temperatures": "NotImplementedError: the host tells no temperature",
-        "fans": "NotImplementedError: the host tells of no fan",
+        "temperatures": "NotImplementedError: the host reports no temperature",
+        "fans": "NotImplementedError: the host reports no fan",
     }
 
 
 def test_a_sensor_that_hangs_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is left out, and the rest of the poll goes on."""
+    """It is left out, and the poll continues with the rest."""
     answer = Event()
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: answer.wait(60))
     poller = Poller(sources_of("temperatures", "uptime", limit_s=0.1), ORIGIN, 1000)

@@ -1,4 +1,4 @@
-"""Uptime."""
+"""How long the host has been running."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from tests.support.hosts import polled
 
 
-def test_the_host_runs_since_it_was_started() -> None:
-    """As psutil tells when, and the kernel how long ago."""
+def test_uptime_and_boot_time_are_those_of_the_kernel() -> None:
+    """The boot time is psutil's; the uptime includes time in suspend."""
     figures = polled("uptime").figures
     assert figures["uptime_boot_time"] == int(psutil.boot_time())
     now = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""Users that are logged in."""
+"""Users who are logged in."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Session = namedtuple("Session", "name terminal host started pid")
 
 
 def test_sessions_and_users_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody may be logged in twice; nobody is named."""
+    """A user may be logged in twice. No name is sent."""
     names = ("ada", "bob", "ada")
     monkeypatch.setattr(psutil, "users", lambda: [Session(n, "tty1", "", 0, 1) for n in names])
     assert polled("users").figures == {"users_sessions": 3, "users_logged_in": 2}
 
 
-def test_a_host_with_nobody_on_it_counts_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is a figure, and no fault."""
+def test_a_host_without_users_sends_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 is a value, not an error."""
     monkeypatch.setattr(psutil, "users", list)
-    told = polled("users")
-    assert (told.figures, told.left_out) == ({"users_sessions": 0, "users_logged_in": 0}, {})
+    poll = polled("users")
+    assert (poll.figures, poll.left_out) == ({"users_sessions": 0, "users_logged_in": 0}, {})
