@@ -35,7 +35,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def poller(*names: str, frugal: bool = True) -> Poller:
+def make_poller(*names: str, frugal: bool = True) -> Poller:
     """Return a poller for these families, as the agent makes it."""
     filters = replace(DEFAULT, families=names)
     return Poller(registry.sources(20.0, filters, frugal=frugal), ORIGIN, 1000)
@@ -46,9 +46,9 @@ def test_each_process_is_read_once_per_poll(
     files_read: list[str], names: tuple[str, ...], scans: int
 ) -> None:
     """Once for both families together, and once more in the next poll."""
-    polls = poller(*names)
+    poller = make_poller(*names)
     for number in range(1, 4):
-        polls.poll(1000 * number)
+        poller.poll(1000 * number)
         assert len(files_read) == scans * number
 
 

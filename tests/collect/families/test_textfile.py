@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def poller(directory: Path, limit_s: float = 20.0) -> Poller:
+def make_poller(directory: Path, limit_s: float = 20.0) -> Poller:
     """Return a poller for the files of a directory."""
     sources = sources_of("textfile", limit_s=limit_s, textfile_directory=directory)
     return Poller(sources, ORIGIN, 1000)
@@ -50,14 +50,14 @@ def test_a_bad_file_leaves_out_that_file(tmp_path: Path) -> None:
     """Its age and the other files are sent; it is noted by name until it is fixed."""
     (tmp_path / "a.prom").write_text("good 1\n")
     (tmp_path / "b.prom").write_text("bad one\n")
-    polls = poller(tmp_path)
-    poll = again(polls)
+    poller = make_poller(tmp_path)
+    poll = again(poller)
     assert [series.key for series in poll.series] == [
         "textfile_metric_good", "textfile_file_age", "textfile_file_age",
     ]  # fmt: skip
     assert poll.left_out == {"textfile b.prom": "line 1: not in Prometheus's text format"}
     (tmp_path / "b.prom").write_text("fixed 1\n")
-    assert again(polls).left_out == {}
+    assert again(poller).left_out == {}
 
 
 def test_a_figure_of_two_files_is_sent_once(tmp_path: Path) -> None:
@@ -82,36 +82,36 @@ def test_only_a_new_file_makes_a_new_layout(tmp_path: Path) -> None:
     """A new value does not, as a layout costs more than a poll."""
     file = tmp_path / "a.prom"
     file.write_text("x 1\n")
-    polls = poller(tmp_path)
-    first, _ = polls.poll(1000)
+    poller = make_poller(tmp_path)
+    first, _ = poller.poll(1000)
     file.write_text("x 2.5\n")
-    second, poll = polls.poll(2000)
+    second, poll = poller.poll(2000)
     assert second is first
     assert poll.values()[0] == 2.5
     (tmp_path / "b.prom").write_text("y 1\n")
-    assert polls.poll(3000)[0] != first
+    assert poller.poll(3000)[0] != first
 
 
 def test_different_series_are_bounded(tmp_path: Path) -> None:
     """Even if they come and go: changing labels would make new series without end."""
     file = tmp_path / "a.prom"
     file.write_text("".join(f'x{{run="{n}"}} 1\n' for n in range(MAX_SERIES + 1)))
-    polls = poller(tmp_path)
-    poll = again(polls)
+    poller = make_poller(tmp_path)
+    poll = again(poller)
     assert len(poll.series) == MAX_SERIES
     assert list(poll.left_out) == ["textfile series"]
     file.write_text('x{run="0"} 1\nx{run="new"} 1\n')
-    assert len(again(polls).series) == 1 + 1
+    assert len(again(poller).series) == 1 + 1
 
 
 def test_files_that_come_and_go_are_bounded(tmp_path: Path) -> None:
     """Their ages are series, too. A file that stays keeps its series."""
     (tmp_path / "a.prom").touch()
-    polls = poller(tmp_path)
+    poller = make_poller(tmp_path)
     for number in range(MAX_SERIES + 10):
         file = tmp_path / f"job-{number}.prom"
         file.touch()
-        poll = again(polls)
+        poll = again(poller)
         file.unlink()
     assert list(poll.by("textfile_file")) == ["a.prom"]
     assert list(poll.left_out) == ["textfile series"]
@@ -122,7 +122,7 @@ def test_a_directory_that_hangs_holds_up_a_poll_no_longer_than_the_limit(
 ) -> None:
     """It may be on a dead file server; it is polled again when the server answers."""
     (tmp_path / "a.prom").write_text("x 1\n")
-    polls = poller(tmp_path, limit_s=0.2)
+    poller = make_poller(tmp_path, limit_s=0.2)
     answer, files = threading.Event(), Directory.files
 
     def hang(self: Directory[object]) -> object:
@@ -130,9 +130,9 @@ def test_a_directory_that_hangs_holds_up_a_poll_no_longer_than_the_limit(
         return files(self)
 
     monkeypatch.setattr(Directory, "files", hang)
-    assert again(polls).left_out == {"textfile": "NoAnswerError: no answer within 0.2 s"}
+    assert again(poller).left_out == {"textfile": "NoAnswerError: no answer within 0.2 s"}
     answer.set()
-    wait_for(lambda: not again(polls).left_out, what="the files")
+    wait_for(lambda: not again(poller).left_out, what="the files")
 
 
 def test_without_a_directory_the_note_names_the_setting() -> None:
