@@ -1,4 +1,4 @@
-"""The examples of the page on containers fit together, and the agent takes them."""
+"""The examples on the containers page are consistent, and the agent accepts them."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ SETTINGS, DAEMON_SET = yaml.safe_load_all(
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Config:
-    """The configuration of the DaemonSet."""
+    """Return the configuration in the DaemonSet example."""
     for name, text in SETTINGS["data"].items():
         (tmp_path / name).write_text(text)
     return load.check(tmp_path)
 
 
 def mounted() -> dict[str, dict[str, Any]]:
-    """What the DaemonSet mounts of the host, by its place in the container."""
+    """Return the DaemonSet's mounts of the host, by mount path in the container."""
     pod = DAEMON_SET["spec"]["template"]["spec"]
-    of_the_host = {v["name"]: v["hostPath"]["path"] for v in pod["volumes"] if "hostPath" in v}
+    host_paths = {v["name"]: v["hostPath"]["path"] for v in pod["volumes"] if "hostPath" in v}
     return {
-        mount["mountPath"]: {**mount, "of": of_the_host[mount["name"]]}
+        mount["mountPath"]: {**mount, "source": host_paths[mount["name"]]}
         for mount in pod["containers"][0]["volumeMounts"]
-        if mount["name"] in of_the_host
+        if mount["name"] in host_paths
     }
 
 
 def test_the_daemon_set_mounts_what_it_configures(configured: Config) -> None:
-    """Read-only, and the root with what is mounted later."""
+    """Read-only; the root also passes on what the host mounts later."""
     host = {
         str(configured.procfs_path): "/proc",
         str(configured.sysfs_path): "/sys",
         str(configured.rootfs_path): "/",
     }
     mounts = mounted()
-    assert {place: mounts[place]["of"] for place in host} == host
-    assert all(mounts[place]["readOnly"] for place in host)
+    assert {path: mounts[path]["source"] for path in host} == host
+    assert all(mounts[path]["readOnly"] for path in host)
     assert mounts[str(configured.rootfs_path)]["mountPropagation"] == "HostToContainer"
 
 
 def test_identity_and_spool_outlive_the_pod(configured: Config) -> None:
-    """All directories are below what is the node's."""
+    """All directories are below a writable mount of the node."""
     kept = next(m for m in mounted().values() if not m.get("readOnly"))["mountPath"]
     for _, directory in load.named_directories(configured):
         assert directory.is_relative_to(kept)
 
 
-def test_docker_is_given_the_same_places(configured: Config) -> None:
-    """By the line of the page."""
+def test_docker_mounts_the_same_directories(configured: Config) -> None:
+    """In the command on the page."""
     volumes = dict(re.findall(r"--volume (\S+?):(/host\S*?):ro", PAGE))
     assert volumes == {
         "/proc": str(configured.procfs_path),
@@ -71,7 +71,7 @@ def test_docker_is_given_the_same_places(configured: Config) -> None:
     }
 
 
-def test_a_fixed_name_is_in_no_configuration_of_many_hosts(configured: Config) -> None:
-    """The nodes would be one."""
+def test_the_daemon_set_does_not_fix_the_host_name(configured: Config) -> None:
+    """All nodes would have the same name."""
     assert configured.hostname is None
     assert DAEMON_SET["spec"]["template"]["spec"]["hostNetwork"] is True

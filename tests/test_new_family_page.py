@@ -1,4 +1,4 @@
-"""The page that adds a metric family, followed to the letter."""
+"""The documentation page that adds a metric family, followed step by step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FAMILY = ROOT / "docs" / "examples" / "entropy.py"
 
 
 def test_the_page_adds_a_family(tmp_path: Path) -> None:
-    """With its file and its diff in a copy of the package, --once shows what the page shows."""
+    """With the page's file and diff in a copy of the package, --once prints what the page shows."""
     shutil.copytree(ROOT / "pattoo_mp", tmp_path / "pattoo_mp")
-    shutil.copy(FAMILY, tmp_path / "pattoo_mp" / "collect")
+    shutil.copy(FAMILY, tmp_path / "pattoo_mp" / "collect" / "families")
     (diff,) = re.findall(r"```diff\n(.*?)```", PAGE.read_text(), re.DOTALL)
     subprocess.run(
         ["git", "apply", "--unidiff-zero", "-"], input=diff, cwd=tmp_path, text=True, check=True
@@ -36,8 +36,8 @@ def test_the_page_adds_a_family(tmp_path: Path) -> None:
     assert is_said(done.stdout, shown), done.stdout + done.stderr
 
 
-def test_the_example_of_its_parser_is_true() -> None:
-    """As its docstring has it."""
+def test_the_docstring_example_of_its_parser_is_true() -> None:
+    """The page's family has one example."""
     specification = spec_from_file_location("entropy", FAMILY)
     assert specification is not None
     assert specification.loader is not None

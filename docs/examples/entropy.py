@@ -1,4 +1,4 @@
-"""Entropy: how much randomness the kernel has gathered."""
+"""Entropy: the randomness that the kernel has gathered."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ENTROPY: Final = Table(
     "entropy", "Entropy", "entropy_", INTEGER,
     (
         Metric("available", INTEGER, "bits", "Entropy",
-               "What the pool holds; random(4), entropy_avail."),
+               "Entropy in the pool; random(4), entropy_avail."),
         Metric("pool", INTEGER, "bits", "Entropy (Pool)",
-               "What it holds at most."),
+               "Size of the pool."),
     ),
 )
 # fmt: on
@@ -29,7 +29,7 @@ TABLES: Final = (_ENTROPY,)
 
 
 def parse(available: str, pool: str) -> dict[str, int]:
-    r"""The figures of the kernel's two files.
+    r"""Return the figures, given the content of the kernel's two files.
 
     >>> parse("256\n", "256\n")
     {'available': 256, 'pool': 256}
@@ -37,11 +37,11 @@ def parse(available: str, pool: str) -> dict[str, int]:
     return {"available": int(available), "pool": int(pool)}
 
 
-def _ask() -> dict[str, int]:
+def _read() -> dict[str, int]:
     files = ("entropy_avail", "poolsize")
     return parse(*(host.proc(f"sys/kernel/random/{file}") for file in files))
 
 
 def sources(_: Plan) -> tuple[Source, ...]:
-    """One for each table; this family has but one."""
-    return (Fields(_ENTROPY, _ask),)
+    """A source for each table; this family has only one."""
+    return (Fields(_ENTROPY, _read),)
