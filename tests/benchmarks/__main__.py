@@ -1,8 +1,8 @@
-"""Measures the whole agent, and the peers that are installed, in one run of about four minutes.
+"""Measures the whole agent, and those peers that are installed, in one run of about four minutes.
 
     python -m tests.benchmarks [--write docs/benchmarks.md]
 
-All talk to receivers of their own on 127.0.0.1.
+All connections are to 127.0.0.1. Each program that posts has its own receiver.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pattoo_mp.config.families import FURTHER
 from tests.benchmarks import machine
 from tests.benchmarks.alone import idle_wakeups, memory_mb, rate, start_and_stop
 from tests.benchmarks.backlog import backlog
-from tests.benchmarks.figures import BARE, Run, beside, targets
+from tests.benchmarks.figures import BARE, Run, comparison, targets
 from tests.benchmarks.late import lateness
 from tests.benchmarks.report import page, table
 from tests.benchmarks.scale import scale
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 
 _ORIGINAL = "the original's library"
 _TEXT = """\
-Written by `make bench`, of an agent that is installed, as on a host, and not run from a checkout.
-Processor time is user and system time of all threads; memory is the
-proportional set size (PSS), which shares out what processes have in common. Those under "Beside
-others" run side by side at the same rate, each posting to a receiver of its own, and are looked at in
-the same windows of time; figures are medians over the windows. "Bare psutil" is a process that makes
-the psutil calls of a poll at the same rate, and nothing else. What was tried for each target, and what
-stands in the way of some, is in the [decisions](decisions/index.md).
+Written by `make bench`, with an installed agent, as on a host, not one run from a checkout.
+Processor time is user and system time of all threads. Memory is the proportional set size (PSS), which
+divides shared memory among the processes that share it. The programs under "Compared with other agents"
+run side by side at the same rate, each posting to its own receiver, and are measured over the same
+windows of time; the values are medians over the windows. "Bare psutil" is a process that only makes the
+psutil calls of a poll, at the same rate. The [decisions](decisions/index.md) say what was tried for each
+target, and why some are not met.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and write."""
+    """Measure, print the page, and write it if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hz", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=6, help="how long a round takes")
-    parser.add_argument("--polls", type=int, default=100_000, help="how large a backlog is")
+    parser.add_argument("--seconds", type=float, default=6, help="length of a round")
+    parser.add_argument("--polls", type=int, default=100_000, help="size of the backlog")
     parser.add_argument("--quick", action="store_true", help="the first table only")
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
@@ -61,13 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     home = Path(tempfile.mkdtemp(prefix="pmp-"))
     try:
         measured, posted = _side_by_side(home, arguments, peers)
-        sections = [("Beside others", beside(measured))]
+        sections = [("Compared with other agents", comparison(measured))]
         if not arguments.quick:
             run = _rest(home, arguments, measured, posted)
             sections.insert(0, ("Targets", targets(run)))
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    sections.append(("Measured on", table(("what", "which"), about)))
+    sections.append(("Test machine", table(("component", "value"), about)))
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     text = page("Benchmarks", f"{_TEXT}\nMeasured on {date}.\n", sections)
     sys.stdout.write(text)
@@ -80,9 +80,9 @@ def _side_by_side(
     home: Path, arguments: argparse.Namespace, peers: dict[str, str]
 ) -> tuple[Measured, float]:
     hz = arguments.hz
-    ours, theirs = Receiver(_made(home / "r1")), Receiver(_made(home / "r2"))
+    ours, theirs = Receiver(_created(home / "r1")), Receiver(_created(home / "r2"))
     try:
-        original = _home_of_the_original(home / "original", theirs.port)
+        original = _original_directory(home / "original", theirs.port)
         subjects: list[Subject] = [
             TheAgent(home / "agent", ours.port, hz),
             Program(BARE, "bare", hz, 0.5, original),
@@ -99,8 +99,8 @@ def _side_by_side(
         theirs.end()
 
 
-def _home_of_the_original(home: Path, port: int) -> Agent:
-    """What its library wants to find: directories, and the server in a file of its own."""
+def _original_directory(home: Path, port: int) -> Agent:
+    """Create what the original's library requires: directories, and a file that names the server."""
     agent = Agent(home, port=port)
     for name in ("log", "cache", "daemon"):
         (home / name).mkdir()
@@ -112,13 +112,13 @@ def _home_of_the_original(home: Path, port: int) -> Agent:
 
 
 def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted: float) -> Run:
-    receiver = Receiver(_made(home / "r3"))
+    receiver = Receiver(_created(home / "r3"))
     hz, port = arguments.hz, receiver.port
     try:
         return Run(
             measured,
             posted,
-            # Last what leaves the receiver busy.
+            # The backlogs come last, as they leave the receiver busy.
             start_stop=start_and_stop(home / "start", port),
             memory_mb=memory_mb(home / "memory", port, hz),
             idle=idle_wakeups(home / "idle", port),
@@ -134,13 +134,13 @@ def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted:
 
 
 def _posted(receiver: Receiver) -> float:
-    """Bytes a datapoint, of the posts but the first, which holds less."""
+    """Return bytes per datapoint, over all posts except the first, which is smaller."""
     with receiver.store() as store:
         posts = store.posts()[1:]
     return sum(post.bytes for post in posts) / sum(post.datapoints for post in posts)
 
 
-def _made(path: Path) -> Path:
+def _created(path: Path) -> Path:
     path.mkdir(parents=True)
     return path
 

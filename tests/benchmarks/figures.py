@@ -1,4 +1,4 @@
-"""The figures of a run in tables, each beside its target: pure, no I/O."""
+"""Formats the results of a run as tables. Does no I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AGENT, BARE = "pattoo_mp", "bare psutil"
 
 @dataclass(frozen=True)
 class Run:
-    """All that was measured."""
+    """All results of a run."""
 
     side_by_side: Measured
     posted: float
@@ -35,8 +35,8 @@ class Run:
     scale: Scale
 
 
-def beside(measured: Measured) -> str:
-    """The subjects that ran side by side, this agent's processes one by one too."""
+def comparison(measured: Measured) -> str:
+    """Return the table of all programs that ran side by side, and of each of this agent's processes."""
     agent = measured.cost(AGENT)
     rows: list[Row] = []
     for name, datapoints in measured.datapoints.items():
@@ -60,26 +60,26 @@ def beside(measured: Measured) -> str:
                     )
                 )  # fmt: skip
     head = (
-        f"at {measured.hz:g} Hz", "datapoints a poll", "processor, ms a poll",
-        "processor, µs a datapoint", "processor, against bare psutil", "wake-ups a poll",
-        "memory, MB", "memory, against this agent",
+        f"at {measured.hz:g} Hz", "datapoints per poll", "processor, ms per poll",
+        "processor, µs per datapoint", "processor, relative to bare psutil", "wake-ups per poll",
+        "memory, MB", "memory, relative to this agent",
     )  # fmt: skip
     return table(head, rows)
 
 
 def targets(run: Run) -> str:
-    """Each target, and what was reached."""
+    """Return the table of targets and results."""
     measured = run.side_by_side
     collector, sleep = run.late["collector"], run.late["sleep"]
     idle = ", ".join(f"{name} {number:.2g}" for name, number in run.idle.items())
     rows = [
         (
-            "processor time a poll, against bare psutil calls",
+            "processor time per poll, relative to bare psutil calls",
             "1.5", f"{measured.ratio(AGENT, BARE):.2f}",
         ),
         ("… of the collector alone", "1.2", f"{measured.ratio(AGENT, BARE, 'collector'):.2f}"),
         (
-            "memory of the tree (PSS), MB, running alone ([what stands in the way]"
+            "memory of the process tree (PSS), MB, running alone ([why it is not less]"
             "(decisions/016-what-the-tree-shares.md))",
             "28", f"{run.memory_mb:.1f}",
         ),
@@ -88,8 +88,8 @@ def targets(run: Run) -> str:
             "28, no growth", f"{run.small.memory_mb:.1f}, {run.large.memory_mb:.1f}",
         ),
         (
-            "lateness of ticks with three busy loops a processor: 99th percentile, against a sleep "
-            f"loop's {sleep.p99_ms:.1f} ms",
+            "lateness of ticks with three busy loops per processor: 99th percentile, relative to a "
+            f"sleep loop's {sleep.p99_ms:.1f} ms",
             "1.2", f"{collector.p99_ms / sleep.p99_ms:.2f}",
         ),
         (
@@ -98,32 +98,32 @@ def targets(run: Run) -> str:
         ),
         ("… ticks missed", "0", str(collector.missed)),
         (
-            f"ticks missed in {run.fastest.seconds:.0f} s at {run.fastest.hz:g} Hz, part of one "
+            f"ticks missed in {run.fastest.seconds:.0f} s at {run.fastest.hz:g} Hz, share of one "
             "processor",
             "0, 30 %", f"{run.fastest.missed}, {100 * run.fastest.processor:.0f} %",
         ),
         (
-            f"… with every family that there is: {run.all_on.datapoints} datapoints a poll",
+            f"… with every family on: {run.all_on.datapoints} datapoints per poll",
             "", f"{run.all_on.missed}, {100 * run.all_on.processor:.0f} %",
         ),
-        ("bytes posted a datapoint", "60", f"{run.posted:.0f}"),
-        ("bytes spooled a datapoint", "8", f"{run.large.bytes_a_datapoint:.1f}"),
+        ("bytes posted per datapoint", "60", f"{run.posted:.0f}"),
+        ("bytes spooled per datapoint", "8", f"{run.large.bytes_a_datapoint:.1f}"),
         (
-            "datapoints drained and encoded a second of one processor",
+            "datapoints drained and encoded per second of processor time",
             "at least 1,000,000", f"{run.large.drained_a_s:,.0f}",
         ),
         (
-            f"a poll of {run.scale.datapoints:,} datapoints: processor time of each, against a "
-            "small host (and its parts: to poll, to encode)",
+            f"a poll of {run.scale.datapoints:,} datapoints: processor time per datapoint, relative to "
+            "a small host (and for polling and encoding alone)",
             "1", f"{run.scale.ratio:.2f} ({run.scale.poll_ratio:.2f}, {run.scale.encode_ratio:.2f})",
         ),
         ("… ms to encode it", "10", f"{run.scale.encode_ms:.1f}"),
         (
-            "seconds from `--start` to the first poll, to its return; of `--stop`",
+            "seconds from `--start` to the first poll and to its return; seconds for `--stop`",
             "0.5; 0.5",
             f"{run.start_stop.poll_s:.2f}, {run.start_stop.start_s:.2f}; "
             f"{run.start_stop.stop_s:.2f}",
         ),
-        ("wake-ups in 5 s at 300 s", "1 each", idle),
+        ("wake-ups in 5 s at an interval of 300 s", "1 each", idle),
     ]  # fmt: skip
-    return table((f"at {measured.hz:g} Hz", "target, at most", "reached"), rows)
+    return table((f"at {measured.hz:g} Hz", "target (maximum)", "result"), rows)

@@ -1,4 +1,4 @@
-"""On what, and with what, was measured: of which kind, not which one."""
+"""Describes the test machine and the versions in use, without identifying the machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PACKAGES = ("psutil", "requests", "urllib3", "msgpack", "PattooShared")
 
 
 def rows(peers: dict[str, str]) -> list[tuple[str, str]]:
-    """What, and which: `peers` are versions by name, empty for what is not installed."""
+    """Return components and values. `peers` are versions by name, empty if not installed."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     installed = {name: number or "not installed, left out" for name, number in peers.items()}
     return [
         ("processor", f"{_processor()}, {os.cpu_count()} cores{_virtual()}"),
         ("memory", f"{gigabytes:.0f} GB"),
-        ("load before it began", f"{os.getloadavg()[0]:.1f}, of others' work"),
+        ("load before the run", f"{os.getloadavg()[0]:.1f}, from other work"),
         ("kernel", f"{platform.system()} {re.split('-', platform.release())[0]}"),
         ("Python", f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}"),
         *((name, version(name)) for name in _PACKAGES),
