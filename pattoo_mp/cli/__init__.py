@@ -1,4 +1,4 @@
-"""The command line: what a person may ask of the agent, one module for each verb."""
+"""The command line: one module for each verb, or for verbs that belong together."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _STDERR: Final = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks; return the exit status.
+    """Run the command line `argv` (by default that of this process); return the exit status.
 
-    Whoever starts the agent says `--foreground` and little else. That is told apart here, for the
-    agent stays, with all that was ever imported for it: it is to be neither a parser of command
-    lines nor any other verb.
+    The usual `--foreground` command lines are recognised here, without the argument parser. This
+    process becomes the agent's control process and keeps every module that it ever imported, so it
+    imports neither the parser nor the code of the other verbs.
     """
-    _open_what_is_closed()
+    _open_missing_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     match words:
         case ["--foreground"]:
             return _foreground(None)
         case ["--foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
             return _foreground(int(descriptor))
-    from pattoo_mp.cli.verbs import main as verbs  # noqa: PLC0415 - see above
+    from pattoo_mp.cli.verbs import run_verb  # noqa: PLC0415 - see above
 
-    return verbs(words)
+    return run_verb(words)
 
 
-def _open_what_is_closed() -> None:
-    """Have all three standard streams, though to nowhere (`>&-`, or a careless parent).
+def _open_missing_streams() -> None:
+    """Open each standard stream that the parent process left closed (`>&-`), to /dev/null.
 
-    Their numbers would be given to files and sockets of ours, and the streams are None.
+    Otherwise Python sets it to None, and a file or socket of ours would get its descriptor.
     """
     if None in {sys.stdin, sys.stdout, sys.stderr}:
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
@@ -46,7 +46,7 @@ def _open_what_is_closed() -> None:
 
 
 def _foreground(ready_fd: int | None) -> int:
-    from pattoo_mp.cli.foreground import be_control  # noqa: PLC0415 - it is for the agent alone
-    from pattoo_mp.cli.output import outcome  # noqa: PLC0415
+    from pattoo_mp.cli.foreground import run_control  # noqa: PLC0415 - only the agent needs it
+    from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
 
-    return outcome(lambda: be_control(ready_fd))
+    return report_errors(lambda: run_control(ready_fd))

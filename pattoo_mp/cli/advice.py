@@ -1,4 +1,4 @@
-"""Each trouble in one line: what it is, and what to do about it."""
+"""The one-line text for each trouble: what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.words import age, moment
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.upload.fault import Fault
-from pattoo_mp.upload.fault import advice as advice_on
+from pattoo_mp.upload.fault import advice as fault_advice
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted
 
@@ -18,30 +18,31 @@ if TYPE_CHECKING:
 
 
 def advice(status: Status, trouble: Trouble) -> str:
-    """The line for one of the status's troubles."""
+    """The line for `trouble`, one of those in `status`."""
     return _LINES.get(str(trouble["code"]), _unknown)(status, trouble)
 
 
 def _control_silent(status: Status, _: Trouble) -> str:
+    pid = status["control"]["pid"]
     return (
-        f"process {status['control']['pid']} (control) does not answer. It hangs, or somebody "
-        f"stopped it: kill -CONT {status['control']['pid']}, or --restart, with --force if need be"
+        f"the control process ({pid}) does not answer. It hangs or was stopped: "
+        f"kill -CONT {pid} resumes a stopped one; else --restart, with --force if that fails"
     )
 
 
 def _worker_gone(status: Status, trouble: Trouble) -> str:
     worker = _worker(status, trouble)
-    ended = f", last ended by {worker['last_death']}" if worker["last_death"] else ""
+    last_end = f", last ended by {worker['last_death']}" if worker["last_death"] else ""
     return (
-        f"the {trouble['subject']} does not run{ended}. It is started again by itself; if it does "
-        "not stay, pattoo.log says why"
+        f"the {trouble['subject']} is not running{last_end}. It is restarted automatically; if it "
+        "keeps ending, see pattoo.log for the reason"
     )
 
 
 def _worker_dies(status: Status, trouble: Trouble) -> str:
     return (
         f"the {trouble['subject']} keeps dying, last by {_worker(status, trouble)['last_death']}. "
-        f"pattoo.log says why, from {moment(int(trouble['since_ms']))} on"
+        f"See pattoo.log from {moment(int(trouble['since_ms']))} on for the reason"
     )
 
 
@@ -49,44 +50,43 @@ def _no_polls(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["collector"]["pid"]
     since = f"since {moment(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
     return (
-        f"nothing was polled {since}. The collector hangs, or somebody stopped it: "
-        f"ps -o stat,wchan -p {pid} says which; kill -CONT {pid}, or --restart"
+        f"nothing has been polled {since}. The collector hangs or was stopped: "
+        f"ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, else --restart"
     )
 
 
 def _spool_takes_nothing(status: Status, _: Trouble) -> str:
     return (
-        f"the spool takes nothing ({status['workers']['uploader']['troubles']['spool']}). "
-        f"Polls wait in memory ({status['polls']['in_channel']} now), where there is room for "
-        "some thousands: see to the disk of cache_directory, and do not restart before"
+        f"the spool cannot store polls ({status['workers']['uploader']['troubles']['spool']}). "
+        f"They wait in memory ({status['polls']['in_channel']} now), which has room for some "
+        "thousands: check the disk of cache_directory; a restart before it works would lose them"
     )
 
 
 def _nothing_kept(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["uploader"]["pid"]
     return (
-        f"polls wait in memory since {moment(int(trouble['since_ms']))} "
-        f"({status['polls']['in_channel']} now), and the uploader says nothing. It hangs, or somebody "
-        f"stopped it: ps -o stat,wchan -p {pid} says which; kill -CONT {pid}, or wait: it is replaced "
-        "in a minute"
+        f"polls have been waiting in memory since {moment(int(trouble['since_ms']))} "
+        f"({status['polls']['in_channel']} now), and the uploader does not respond. It hangs or was "
+        f"stopped: ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, "
+        "and a hung one is replaced within a minute"
     )
 
 
 def _times_ahead(status: Status, _: Trouble) -> str:
     ahead_s = (status["polls"]["last_ms"] - status["now_ms"]) / 1000
     return (
-        f"polls carry times that are {text.duration(ahead_s)} ahead of this host's clock, which was set "
-        "back, or was wrong before. They are right once it has caught up; if that is too long, stop "
-        "the agent and move its spool away"
+        f"polls carry times {text.duration(ahead_s)} ahead of this host's clock, which was set back, "
+        "or was wrong before. They will be right once the clock has caught up; if that takes too "
+        "long, stop the agent and move its spool away"
     )
 
 
 def _cannot_post(status: Status, trouble: Trouble) -> str:
     return (
         f"nothing could be posted for {age(status['now_ms'], int(trouble['since_ms']))} "
-        f"({status['workers']['uploader']['troubles']['posts']}). That is this host's fault, and "
-        "not the server's. Polls are kept, and sent once it is mended: pattoo.log says more, and "
-        "so may --doctor"
+        f"({status['workers']['uploader']['troubles']['posts']}). The cause is on this host, not on "
+        "the server. Polls are kept, and will be sent once it is fixed: see pattoo.log and --doctor"
     )
 
 
@@ -94,39 +94,46 @@ def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
     posts = status["posts"]
     why = f" ({posts['last_error']})" if posts["failing_since_ms"] else ""
     return (
-        f"the server has taken nothing for {age(status['now_ms'], int(trouble['since_ms']))}{why}. "
-        f"Polls are kept, and sent when it does{_what_to_see_to(posts)}"
+        "the server has accepted no polls for "
+        f"{age(status['now_ms'], int(trouble['since_ms']))}{why}. "
+        f"Polls are kept, and will be sent once it does{_what_to_check(posts)}"
     )
 
 
-def _what_to_see_to(posts: dict[str, Any]) -> str:
-    """To end the sentence with; nothing where the error itself says it."""
+def _what_to_check(posts: dict[str, Any]) -> str:
+    """The end of the sentence: what to check. Empty if the error message itself says it."""
     kind = posts.get("last_fault", "").upper() if posts["failing_since_ms"] else ""
     if kind in {Fault.NOT_PATTOO.name, Fault.DENIED.name}:
         return ""
-    known = advice_on(Fault[kind], "servers") if kind in Fault.__members__ else ""
+    # The status may come from a later release, with a fault that is not known here.
+    known = fault_advice(Fault[kind], "servers") if kind in Fault.__members__ else ""
     return (
-        f": {known}" if known else f": see that {posts['server'] or 'it'} can be reached from here"
+        f": {known}"
+        if known
+        else f": check that {posts['server'] or 'it'} can be reached from this host"
     )
 
 
 def _dropping(status: Status, _: Trouble) -> str:
     recent = status["recent"]
     if recent["dropped"]:
-        dropped = f"{counted(recent['dropped'], 'poll')} dropped in the last {text.duration(recent['seconds'])}"
+        dropped = (
+            f"{counted(recent['dropped'], 'poll')} dropped in the last "
+            f"{text.duration(recent['seconds'])}"
+        )
     else:
         dropped = f"polls were dropped at {moment(status['polls']['last_dropped_ms'])}"
     return (
-        f"{dropped}. See the reasons at Dropped: bring the server back, make room on the disk, or "
-        "raise spool_max_bytes and spool_max_age"
+        f"{dropped}. The row Dropped gives the reasons: bring the server back, make room on the "
+        "disk, or raise spool_max_bytes and spool_max_age"
     )
 
 
 def _quarantine(status: Status, _: Trouble) -> str:
     return (
         f"{counted(status['recent']['quarantined'], 'poll')} set aside in the last "
-        f"{text.duration(status['recent']['seconds'])}. The server refuses them and takes others: "
-        "pattoo.log says why, and so should the server's log"
+        f"{text.duration(status['recent']['seconds'])}. The server refuses them but accepts others: "
+        "see pattoo.log, and the server's log, for the reason"
     )
 
 
@@ -139,8 +146,8 @@ def _unaccounted(status: Status, _: Trouble) -> str:
 
 def _unknown(_: Status, trouble: Trouble) -> str:
     return (
-        f"{trouble['code']}, which this command does not know. The agent that runs is of another "
-        "release: --restart"
+        f"{trouble['code']}, a code that this command does not know. The running agent is of "
+        "another release: --restart"
     )
 
 

@@ -1,4 +1,7 @@
-"""What `--check` found."""
+"""`--check`: the configuration as the agent would read it, its directories, and its servers.
+
+The result is printed as text, or with `--json` as the document that `check.schema.json` describes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli.output import DONE, show_any_letter, told_in_json
+from pattoo_mp.cli.output import DONE, errors_as_json, escape_unencodable
 from pattoo_mp.config import host_checks, load
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading, named_directories
@@ -30,11 +33,18 @@ if TYPE_CHECKING:
     from pattoo_mp.doctor.server import Asked
 
 
+#: The version of the document. It changes only if scripts that read it would break, not if members are
+#: added.
+SCHEMA: Final = 1
+#: Time limit for questions to file systems (s): a local disk answers at once, a dead file server never.
+_DISK_S: Final = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The configuration in `directory`.
+    """The result of the check of the configuration in `directory`.
 
-    With a problem in a file there is no `config`, and neither directory nor server was looked at.
+    If a file has a problem there is no `config`, and neither directories nor servers were checked.
     """
 
     directory: Path
@@ -47,29 +57,96 @@ class Checked:
 
     @property
     def is_well(self) -> bool:
-        """Whether an agent could start, and post."""
+        """Whether an agent could start and post."""
         return not self.problems and bool(self.servers) and not any(s.error for s in self.servers)
 
     @property
     def servers(self) -> tuple[Asked, ...]:
-        """All that were asked, by preference."""
+        """All servers that were asked, in order of preference."""
         return () if self.server is None else (self.server, *self.other_servers)
 
     def in_force(self, found: Found) -> object:
-        """A setting's value as the file has it; a default that follows from others, as it is.
+        """The value of a setting: as given in the file, or the default, even one derived from others.
 
-        None if it is not set, and has no default.
+        None if it is not set and has no default.
         """
         if found.given is None and self.config is not None:
             return self.config.effective(found.setting.name)
         return found.given
 
 
-# What `--check` found as a document for a script, described by `check.schema.json`: pure.
+def run(arguments: argparse.Namespace) -> int:
+    """`--check`: print the configuration; report problems on stderr as `--start` does. Makes nothing."""
+    with errors_as_json(arguments, _document_of_errors):
+        checked = _check(config_directory())
+    escape_unencodable()
+    if arguments.json:
+        print(json.dumps(document(checked), indent=2))
+    else:
+        print("\n".join(lines(checked)))
+    sys.stdout.flush()
+    if checked.problems:
+        raise ConfigError(checked.problems)
+    for asked in checked.servers:
+        if asked.error:
+            raise PattooError(f"{asked.url}: {asked.error}; expected a working pattoo server")
+    return DONE
 
-#: It grows when a script that reads the document could no longer read it. What is only added
-#: to the document leaves it as it is.
-SCHEMA: Final = 1
+
+def _document_of_errors(problems: Sequence[str]) -> dict[str, Any]:
+    """The document if there was no directory to read."""
+    reading = Reading((), tuple(problems))
+    return document(Checked(Path(as_named()), reading, reading.problems))
+
+
+def _check(directory: Path) -> Checked:
+    reading = load.read_within(directory)
+    if reading.problems:
+        return Checked(directory, reading, reading.problems)
+    settings = load.config_of(reading)
+    states = _states([path for _, path in load.named_directories(settings)])
+    problems = load.unusable(directory, settings, lambda path: states[path].problem)
+    problems += _transport_problems(directory, settings)
+    problems += load.lacking(directory, settings)
+    problems += _file_problems(settings, [path for path, state in states.items() if state.problem])
+    first, *others = server.ask_each(settings)
+    return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
+
+
+def _transport_problems(directory: Path, settings: Config) -> list[str]:
+    """The problems of the TLS and credential files; these are read with a time limit, too."""
+    limited: TimeLimited[Path, list[str]] = TimeLimited(
+        "files of the transport", lambda path: load.untrusted(path, settings), _DISK_S
+    )
+    try:
+        return limited.ask_one(directory)
+    except NoAnswerError as error:
+        return [f"{directory}: {error}; expected files that can be read"]
+
+
+def _file_problems(settings: Config, unusable: list[Path]) -> list[str]:
+    """The problems of the files that a start opens, except in `unusable` directories; time-limited, too."""
+    limited: TimeLimited[str, list[str]] = TimeLimited(
+        "files", lambda _: start_problems(settings, unusable), _DISK_S
+    )
+    try:
+        return limited.ask_one("files")
+    except NoAnswerError as error:
+        return [f"{settings.system_daemon_directory}: {error}; expected files that can be used"]
+
+
+def _states(paths: list[Path]) -> dict[Path, State]:
+    """The state of each directory. Time-limited, as one may be on a dead file server."""
+    answers = TimeLimited("directories", host_checks.directory_state, _DISK_S).ask(paths)
+    return {
+        path: answer
+        if isinstance(answer, State)
+        else State(is_there=False, problem=f"gives {answer}")
+        for path, answer in answers.items()
+    }
+
+
+# The document for scripts.
 
 
 def document(checked: Checked) -> dict[str, Any]:
@@ -95,7 +172,7 @@ def _setting(checked: Checked, found: Found) -> dict[str, Any]:
         "file": found.path.name,
         "section": found.setting.section,
         "name": found.setting.name,
-        # A wrong one may be anything that YAML can say, a date for example.
+        # An invalid value may have any YAML type, a date for example.
         "value": value if isinstance(value, (str, int, float, bool, type(None))) else str(value),
         "is_set": found.is_set,
     }
@@ -109,11 +186,11 @@ def _server(asked: Asked) -> dict[str, Any]:
     }
 
 
-# What `--check` found, in words: pure.
+# The text for a person.
 
 
 def lines(checked: Checked) -> list[str]:
-    """A line for each setting, directory and server; what is wrong is told elsewhere."""
+    """A line for each setting, directory and server; the caller reports the problems."""
     report = [f"Configuration in {checked.directory}", *_settings(checked)]
     report += [f"  Note: {printable(note)}" for note in checked.reading.notes]
     if checked.config is not None:
@@ -149,8 +226,8 @@ def _source(found: Found) -> str:
 def _directories(config: Config, states: Mapping[Path, State]) -> Iterator[tuple[str, str]]:
     for _, path in named_directories(config):
         state = states[path]
-        made = "is there" if state.is_there else "is made at the start"
-        yield printable(str(path)), state.problem or made
+        exists = "exists" if state.is_there else "will be created at start"
+        yield printable(str(path)), state.problem or exists
 
 
 def _answer(server: Asked) -> str:
@@ -162,78 +239,3 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: int) -> list[str]:
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [" " * indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
-
-
-# `--check`: the configuration as the agent would read it, and whether its server is there.
-
-#: A local disk answers at once; a dead file server never does.
-_LOOK_S: Final = 5.0
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print what is so; what is wrong is told as at a start. Makes nothing."""
-    with told_in_json(arguments, _unread):
-        checked = _check(config_directory())
-    show_any_letter()
-    if arguments.json:
-        print(json.dumps(document(checked), indent=2))
-    else:
-        print("\n".join(lines(checked)))
-    sys.stdout.flush()
-    if checked.problems:
-        raise ConfigError(checked.problems)
-    for asked in checked.servers:
-        if asked.error:
-            raise PattooError(f"{asked.url}: {asked.error}; expected a pattoo server that is well")
-    return DONE
-
-
-def _unread(problems: Sequence[str]) -> dict[str, Any]:
-    """The document where there was no directory to read."""
-    reading = Reading((), tuple(problems))
-    return document(Checked(Path(as_named()), reading, reading.problems))
-
-
-def _check(directory: Path) -> Checked:
-    reading = load.read_within(directory)
-    if reading.problems:
-        return Checked(directory, reading, reading.problems)
-    settings = load.config_of(reading)
-    states = _states([path for _, path in load.named_directories(settings)])
-    problems = load.unusable(directory, settings, lambda path: states[path].problem)
-    problems += _untrusted(directory, settings)
-    problems += load.lacking(directory, settings)
-    problems += _hindrances(settings, [path for path, state in states.items() if state.problem])
-    first, *others = server.ask_each(settings)
-    return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
-
-
-def _untrusted(directory: Path, settings: Config) -> list[str]:
-    """Look at the transport's files, for a limited time too."""
-    limited: TimeLimited[Path, list[str]] = TimeLimited(
-        "files of the transport", lambda path: load.untrusted(path, settings), _LOOK_S
-    )
-    try:
-        return limited.ask_one(directory)
-    except NoAnswerError as error:
-        return [f"{directory}: {error}; expected files that can be read"]
-
-
-def _hindrances(settings: Config, closed: list[Path]) -> list[str]:
-    """Look at the files that a start opens, but in `closed` directories; for a limited time too."""
-    limited: TimeLimited[str, list[str]] = TimeLimited(
-        "files", lambda _: start_problems(settings, closed), _LOOK_S
-    )
-    try:
-        return limited.ask_one("files")
-    except NoAnswerError as error:
-        return [f"{settings.system_daemon_directory}: {error}; expected files that can be used"]
-
-
-def _states(paths: list[Path]) -> dict[Path, State]:
-    """Look at directories, for a limited time: one may be a dead server's."""
-    looks = TimeLimited("directories", host_checks.directory_state, _LOOK_S).ask(paths)
-    return {
-        path: look if isinstance(look, State) else State(is_there=False, problem=f"gives {look}")
-        for path, look in looks.items()
-    }

@@ -1,4 +1,7 @@
-"""What `--doctor` found as a document for a script, described by `doctor.schema.json`: pure."""
+"""`--doctor`: examine everything on this host that the agent needs, and advise on what is wrong.
+
+The findings are printed as text, or with `--json` as the document that `doctor.schema.json` describes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import logging
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli.output import DONE, FAILED, show_any_letter, told_in_json
+from pattoo_mp.cli.output import DONE, FAILED, errors_as_json, escape_unencodable
 from pattoo_mp.config import load
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import Finding, Part, State, trouble
@@ -19,16 +22,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-#: It grows when a script that reads the document could no longer read it. What is only added
-#: to the document leaves it as it is.
+#: The version of the document. It changes only if scripts that read it would break, not if members are
+#: added.
 SCHEMA: Final = 1
+_SUBJECT_WIDTH: Final = 24
+_ADVICE_WIDTH: Final = 96
+_ADVICE: Final = " " * 8 + "-> "
 
 
-def broken(problems: Sequence[str]) -> dict[str, Any]:
-    """The same where the configuration is of no use, and nothing else was looked at."""
-    advice = "correct that; --check says more"
-    findings = tuple(trouble("files", problem, advice) for problem in problems)
-    return document([Part("Configuration", findings)])
+def run(arguments: argparse.Namespace) -> int:
+    """`--doctor`: print each part of the findings as soon as it is known. Disturbs no running agent."""
+    with errors_as_json(arguments, _document_of_errors):
+        directory = config_directory()
+        examination = Examination(directory, load.read_within(directory))
+    # Without this, what a poll leaves out would be logged to stderr, too; it is among the findings.
+    logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
+    escape_unencodable()
+    parts = []
+    for part in examination.parts():
+        parts.append(part)
+        if not arguments.json:
+            print("\n".join(lines(part)), flush=True)
+    print(json.dumps(document(parts), indent=2) if arguments.json else summary(parts))
+    is_bad = any(finding.state is State.TROUBLE for part in parts for finding in part.findings)
+    return FAILED if is_bad else DONE
+
+
+# The document for scripts.
 
 
 def document(parts: Sequence[Part]) -> dict[str, Any]:
@@ -50,20 +70,23 @@ def document(parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
-# What `--doctor` found, in words: pure.
+def _document_of_errors(problems: Sequence[str]) -> dict[str, Any]:
+    """The document if the configuration cannot be used, so that nothing else was examined."""
+    advice = "correct this; see --check"
+    findings = tuple(trouble("files", problem, advice) for problem in problems)
+    return document([Part("Configuration", findings)])
 
-_SUBJECT_WIDTH: Final = 24
-_ADVICE_WIDTH: Final = 96
-_ADVICE: Final = " " * 8 + "-> "
+
+# The text for a person.
 
 
 def lines(part: Part) -> list[str]:
-    """A part's title and its findings, each with what to do below it."""
+    """The title of `part` and its findings, each followed by its advice; an empty line at the end."""
     return [part.title, *(line for finding in part.findings for line in _lines(finding)), ""]
 
 
 def summary(parts: Sequence[Part]) -> str:
-    """How it stands, in a line."""
+    """The last line: whether all is well, and how many findings are bad or notes."""
     states = [finding.state for part in parts for finding in part.findings]
     bad, notes = states.count(State.TROUBLE), states.count(State.NOTE)
     noted = f", {notes} to note" if notes else ""
@@ -77,24 +100,3 @@ def _lines(finding: Finding) -> Iterator[str]:
         printable(finding.advice), _ADVICE_WIDTH, initial_indent=_ADVICE,
         subsequent_indent=" " * len(_ADVICE), break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
-
-
-# `--doctor`: this host as the agent would use it, with what to do where it is not well.
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print what is found, part by part, as soon as it is. Disturbs no agent that runs."""
-    with told_in_json(arguments, broken):
-        directory = config_directory()
-        examination = Examination(directory, load.read_within(directory))
-    # What is left out of a poll is told among the findings; said here too it would be said twice.
-    logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
-    show_any_letter()
-    parts = []
-    for part in examination.parts():
-        parts.append(part)
-        if not arguments.json:
-            print("\n".join(lines(part)), flush=True)
-    print(json.dumps(document(parts), indent=2) if arguments.json else summary(parts))
-    is_bad = any(finding.state is State.TROUBLE for part in parts for finding in part.findings)
-    return FAILED if is_bad else DONE

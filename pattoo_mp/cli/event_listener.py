@@ -1,4 +1,4 @@
-"""`--event-listener`: restart the agent when it hangs, as supervisord's event listener."""
+"""`--event-listener`: supervisord's event listener, which restarts the agent when it hangs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 def run(_: argparse.Namespace) -> int:
-    """Look after the agent until supervisord ends.
+    """`--event-listener`: watch the agent until supervisord ends.
 
-    It logs to stderr alone, for supervisord to keep: as root, it must not make the agent's files.
+    It logs to stderr only, which supervisord keeps: it may run as root, and must not create the
+    agent's files as root.
     """
     if "SUPERVISOR_ENABLED" not in os.environ:
-        print(f"{PROGRAM}: error: --event-listener is for supervisord alone; expected in an "
-              "[eventlistener] section, as conf/ has it", file=sys.stderr)  # fmt: skip
+        print(f"{PROGRAM}: error: --event-listener: not run by supervisord; expected in an "
+              "[eventlistener] section, as in conf/", file=sys.stderr)  # fmt: skip
         return FAILED
     logging.basicConfig(
         level=logging.INFO,
@@ -42,5 +43,5 @@ def run(_: argparse.Namespace) -> int:
 
 
 def _directory() -> Path:
-    """Where the agent is to be found: read at each tick, for it may be broken now and mended later."""
+    """Return the agent's directory. Called at each tick: the configuration may be repaired by then."""
     return isolated.find(config_directory())

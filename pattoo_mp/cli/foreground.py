@@ -20,44 +20,44 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until a signal asks for the end."""
-    return be_control(arguments.ready_fd)
+    """`--foreground`: run the agent until a signal stops it."""
+    return run_control(arguments.ready_fd)
 
 
-def be_control(ready_fd: int | None) -> int:
-    """Be the control process until a signal asks for the end; say on `ready_fd` when polls flow."""
-    # Asked to reload before there is anything to reload: that waits until there is.
+def run_control(ready_fd: int | None) -> int:
+    """Be the control process until a signal stops it; write READY to `ready_fd` once polls flow."""
+    # A reload asked for during the start waits until the agent can reload.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     directory = config_directory()
     settings = isolated.load(directory)
-    ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).tell
+    ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).report
     app.run(settings, partial(isolated.read_anew, directory), ready, to_stderr=ready_fd is None)
     return DONE
 
 
 class _Ready:
-    """Tells the `--start` that waits that polls flow, and lets go of its terminal.
+    """Reports to the waiting `--start` that polls flow, and then detaches from its stderr.
 
-    Workers, which are forks, let go at once: they have nothing to tell there.
+    Workers are forks and have nothing to report, so they detach at once.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        os.register_at_fork(after_in_child=self._let_go)
+        os.register_at_fork(after_in_child=self._detach)
 
-    def tell(self) -> None:
-        """Tell it, once."""
+    def report(self) -> None:
+        """Write READY, the first time; then detach."""
         if self._descriptor is not None:
-            # Who waited may be gone: ended by Ctrl-C, or with the connection that it came by.
+            # The waiting `--start` may have ended, by Ctrl-C or with its ssh connection.
             with contextlib.suppress(BrokenPipeError):
                 os.write(self._descriptor, READY)
-        self._let_go()
+        self._detach()
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         if self._descriptor is None:
             return
         os.close(self._descriptor)
         self._descriptor = None
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stderr.fileno())
+        os.close(devnull)

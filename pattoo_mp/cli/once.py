@@ -1,4 +1,8 @@
-"""A look at the host as a document for a script: exact values, described by `once.schema.json`."""
+"""`--once`: poll this host once and print the values. Nothing is posted, no running agent disturbed.
+
+They are printed as text with rounded figures, or with `--json` exactly, as the document that
+`once.schema.json` describes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.output import DONE, FAILED, show_any_letter
+from pattoo_mp.cli.output import DONE, FAILED, escape_unencodable
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
@@ -29,19 +33,61 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Pair, Value
 
 
-#: It grows when a script that reads the document could no longer read it. What is only added
-#: to the document leaves it as it is.
+#: The version of the document. It changes only if scripts that read it would break, not if members are
+#: added.
 SCHEMA: Final = 1
+_WIDTH: Final = 80
+_NAME_WIDTH: Final = 12
+_KEY_WIDTH: Final = 36
+_VALUE_WIDTH: Final = 16
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def document(seen: Snapshot) -> dict[str, Any]:
+def run(arguments: argparse.Namespace) -> int:
+    """`--once`: poll the host and print the result; fail only if no family gave a value."""
+    # Without this, what the poll leaves out would be logged to stderr, too; it is among the figures.
+    logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
+    configured = _configured()
+    filters = DEFAULT if configured is None else Filters.of(configured.fields())
+    filters.paths.adopt()
+    taken = snapshot(
+        replace(filters, families=EVERY) if arguments.all else filters,
+        None if configured is None else configured.hostname,
+    )
+    if arguments.json:
+        print(json.dumps(document(taken), indent=2))
+    else:
+        escape_unencodable()
+        print("\n".join(lines(taken)))
+    return DONE if any(answer.figures for answer in taken.answers) else FAILED
+
+
+def _configured() -> Config | None:
+    """The configuration; None if there is none, or (after a line on stderr) if it cannot be used."""
+    try:
+        directory = config_directory()
+        if not directory.exists():
+            return None
+        return isolated.check(directory)
+    except ConfigError as error:
+        problem = error.problems[0]
+    except OSError as error:
+        problem = f"{error.filename}: {error.strerror}"
+    print(f"{PROGRAM}: the configuration is ignored, defaults are used: {problem}", file=sys.stderr)
+    return None
+
+
+# The document for scripts.
+
+
+def document(taken: Snapshot) -> dict[str, Any]:
     """What `--once --json` prints."""
     return {
         "schema": SCHEMA,
         "agent": {"program": PROGRAM, "version": __version__},
-        "timestamp_ms": seen.timestamp_ms,
-        "host": dict(seen.host),
-        "families": [_family(answer) for answer in seen.answers],
+        "timestamp_ms": taken.timestamp_ms,
+        "host": dict(taken.host),
+        "families": [_family(answer) for answer in taken.answers],
     }
 
 
@@ -64,23 +110,19 @@ def _series(figure: Figure) -> dict[str, Any]:
     }
 
 
-# A look at the host as lines for a person: rounded figures, on 80 columns.
-
-_WIDTH: Final = 80
-_NAME_WIDTH: Final = 12
-_KEY_WIDTH: Final = 36
-_VALUE_WIDTH: Final = 16
-_SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+# The text for a person, on 80 columns.
 
 
-def lines(seen: Snapshot) -> list[str]:
-    """A heading for each family, and below it a line for each figure and for each thing left out."""
-    points = counted(sum(len(answer.figures) for answer in seen.answers), "datapoint")
-    told = [f"A poll of this host holds {points}. This one is not sent.", "", "Host"]
-    told += [f"    {name:<{_NAME_WIDTH}}{printable(value)}".rstrip() for name, value in seen.host]
-    for answer in seen.answers:
-        told += ["", answer.table.title, *_answer(answer)]
-    return told
+def lines(taken: Snapshot) -> list[str]:
+    """The host, then for each family a heading, its figures, and what was left out, a line each."""
+    points = counted(sum(len(answer.figures) for answer in taken.answers), "datapoint")
+    report = [f"A poll of this host holds {points}. It is not sent.", "", "Host"]
+    report += [
+        f"    {name:<{_NAME_WIDTH}}{printable(value)}".rstrip() for name, value in taken.host
+    ]
+    for answer in taken.answers:
+        report += ["", answer.table.title, *_answer(answer)]
+    return report
 
 
 def _answer(answer: Answer) -> Iterator[str]:
@@ -92,7 +134,7 @@ def _answer(answer: Answer) -> Iterator[str]:
         part = what.removeprefix(answer.table.name).removeprefix(" ")
         yield f"  {printable(part or 'All')} left out: {printable(why)}"
     if not answer.figures and not answer.left_out:
-        yield "  The host has none."
+        yield "  None on this host."
 
 
 def _device(labels: tuple[Pair, ...]) -> str:
@@ -110,8 +152,8 @@ def _readable(value: Value, unit: str) -> tuple[str, str]:
         return "not sent", ""
     if unit == "bytes":
         return _scaled(value)
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-    return text, "%" if unit == "percent" else unit
+    figure = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    return figure, "%" if unit == "percent" else unit
 
 
 def _scaled(size: float) -> tuple[str, str]:
@@ -120,40 +162,3 @@ def _scaled(size: float) -> tuple[str, str]:
         size /= 1000
         power += 1
     return (f"{size:,.1f}" if power else f"{size:,}"), _SIZES[power]
-
-
-# `--once`: one poll of this host, to be read. Nothing is posted, and no agent is disturbed.
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Look at the host and print it; a failure only if it gives nothing at all."""
-    # What is left out is told among the figures; said here too it would be said twice.
-    logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
-    configured = _configured()
-    filters = DEFAULT if configured is None else Filters.of(configured.fields())
-    filters.paths.adopt()
-    seen = snapshot(
-        replace(filters, families=EVERY) if arguments.all else filters,
-        None if configured is None else configured.hostname,
-    )
-    if arguments.json:
-        print(json.dumps(document(seen), indent=2))
-    else:
-        show_any_letter()
-        print("\n".join(lines(seen)))
-    return DONE if any(answer.figures for answer in seen.answers) else FAILED
-
-
-def _configured() -> Config | None:
-    """The configuration, if there is one; one that is there but of no use is told of."""
-    try:
-        directory = config_directory()
-        if not directory.exists():
-            return None
-        return isolated.check(directory)
-    except ConfigError as error:
-        problem = error.problems[0]
-    except OSError as error:
-        problem = f"{error.filename}: {error.strerror}"
-    print(f"{PROGRAM}: as by default, without a configuration: {problem}", file=sys.stderr)
-    return None

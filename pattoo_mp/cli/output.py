@@ -1,4 +1,4 @@
-"""Exit statuses of the command line."""
+"""What all verbs share: exit statuses, error messages, and handling of a stdout that fails."""
 
 from __future__ import annotations
 
@@ -18,81 +18,78 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-#: Done, or running and well.
+# The manual quotes the comment above each status.
+
+#: Success; with `--status`: the agent is running, without troubles.
 DONE: Final = 0
-#: Could not be done; or running, but not well (`--status`).
+#: The command failed; with `--status`: the agent is running, but reports troubles.
 FAILED: Final = 1
 #: Bad usage or bad configuration.
 BAD_USAGE: Final = 2
-#: Stopped (`--status`, `--reload`; the Linux Standard Base's number for it).
+#: The agent is stopped (`--status`, `--reload`; the number is that of the Linux Standard Base).
 STOPPED: Final = 3
 
 
-# How a verb has ended: an exit status, and a line for whatever a person can mend.
-
-
-def outcome(do: Callable[[], int]) -> int:
-    """Do it; return the exit status."""
+def report_errors(run: Callable[[], int]) -> int:
+    """Call `run` and return its exit status; print errors to stderr, one line for each problem."""
     try:
-        return do()
+        return run()
     except ConfigError as error:
         for problem in error.problems:
-            _complain(problem)
+            _print_error(problem)
         return BAD_USAGE
     except PattooError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return FAILED
     except KeyboardInterrupt:
         return FAILED
 
 
-def printed(do: Callable[[], int]) -> int:
-    """Do what prints to stdout; return the exit status, also where that cannot be printed."""
+def handle_output_errors(run: Callable[[], int]) -> int:
+    """Call `run`, which prints to stdout, and return its exit status.
+
+    A reader that closed the pipe early is no error; a full disk is, told in one line.
+    """
     try:
         try:
-            return do()
+            return run()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Who read us went away, as `head` does.
-        _close_output()
+        # The reader closed the pipe, as `head` does.
+        _discard_output()
         return DONE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _complain("the output: no space left on its device; expected room for what is printed")
-        _close_output()
+        _print_error("stdout: no space left on its device; expected room for the output")
+        _discard_output()
         return FAILED
 
 
-def _close_output() -> None:
-    """Let go of what could not be written. Python would complain once more at its exit."""
+def _discard_output() -> None:
+    """Send what is still buffered to /dev/null, or Python would report the error again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(problem: str) -> None:
+def _print_error(problem: str) -> None:
     print(f"{PROGRAM}: error: {problem}", file=sys.stderr)
 
 
-# What a terminal, or whoever else reads what is printed, can show.
-
-
-def show_any_letter() -> None:
-    """A name on this host may hold letters that the terminal's encoding has not: show their numbers."""
+def escape_unencodable() -> None:
+    """Print characters that stdout's encoding lacks as escapes; names on a host may contain any."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-# For programs: a document also where there is nothing to say but what is wrong.
-
-
 @contextmanager
-def told_in_json(
+def errors_as_json(
     arguments: argparse.Namespace, document: Callable[[Sequence[str]], dict[str, Any]]
 ) -> Iterator[None]:
-    """With `--json`, print the `document` of an error's lines; the error then goes its usual way.
+    """With `--json`, print a JSON document for errors, too; the error is then raised as usual.
 
-    Put around what comes before a verb's own document: a program wants one, or one a line.
+    `document` makes it from the error's lines. It is printed on one line with `--watch`, as each
+    document is then. Use this around the code that runs before a verb prints its own document.
     """
     try:
         yield

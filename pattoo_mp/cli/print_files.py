@@ -1,4 +1,4 @@
-"""`--sample-config`: a configuration to start from."""
+"""`--sample-config` and `--translations`: print files that ship with the agent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ if TYPE_CHECKING:
 
 
 def run_sample_config(arguments: argparse.Namespace) -> int:
-    """Print all files, each below its name, or one as it would be."""
+    """`--sample-config`: print all configuration files, each below its name; or one with `--file`."""
     text = sample.one_file(arguments.file) if arguments.file else sample.every_file()
     print(text, end="")
     return DONE
 
 
-# `--translations`: what a pattoo server shows instead of this agent's keys.
-
-
 def run_translations(_: argparse.Namespace) -> int:
-    """Print the file that `pattoo_cli.py import key_translation` takes."""
+    """`--translations`: print the CSV file that `pattoo_cli.py import key_translation` reads."""
     print(translations(), end="")
     return DONE

@@ -1,4 +1,8 @@
-"""Asking for the status, whatever there is to ask; and what it is worth as an exit status."""
+"""`--status`: ask the agent for its status and show it, once or with `--watch` every second.
+
+It is shown as JSON, as plain text, or as a table on a terminal. The exit status says whether the agent
+is well.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.cli.output import DONE, FAILED, STOPPED, show_any_letter, told_in_json
+from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
 from pattoo_mp.cli.status_rows import heading, rows, waiting
 from pattoo_mp.cli.words import moment
 from pattoo_mp.control.status import SCHEMA, silent, stopped, unknown
 from pattoo_mp.errors import PattooError
-from pattoo_mp.operate.agent import agent
+from pattoo_mp.operate.agent import configured_agent
 from pattoo_mp.util.files import not_ours
 
 if TYPE_CHECKING:
@@ -26,95 +30,109 @@ if TYPE_CHECKING:
     from pattoo_mp.cli.status_rows import Status
     from pattoo_mp.operate.agent import Agent
 
+#: Shows one status.
+Display = Callable[[dict[str, Any]], None]
 
-#: Control holds its lock a little longer than it listens, before and after.
-_MOMENT_S: Final = 1.0
-_LOOK_S: Final = 0.02
-
-
-def ask(agent: Agent) -> dict[str, Any]:
-    """The status of an agent that runs, is silent, or is stopped.
-
-    Raises `PattooError` if we may not ask, or if the answer is another release's.
-    """
-    until = time.monotonic() + _MOMENT_S
-    pid = agent.pid
-    while pid is not None:
-        try:
-            return _understood(agent.status(), pid)
-        except PermissionError as error:
-            raise PattooError(
-                f"process {pid}: we may not ask it{not_ours(pid)}; expected its user or root"
-            ) from error
-        except OSError:
-            # After a time-out this was the only attempt; else it may be about to begin, or to end.
-            if time.monotonic() >= until:
-                return silent(pid)
-        time.sleep(_LOOK_S)
-        pid = agent.pid
-    return not_running(agent)
+#: How long control may hold its lock without listening, before and after its run.
+_NOT_LISTENING_S: Final = 1.0
+_RETRY_S: Final = 0.02
+_PERIOD_S: Final = 1.0
+_LABEL_WIDTH: Final = 15
 
 
-def not_running(agent: Agent) -> dict[str, Any]:
-    """The status of an agent that is known not to run."""
-    return stopped(agent.pid_file, agent.configuration, agent.cut_short)
+def run(arguments: argparse.Namespace) -> int:
+    """`--status`: show the agent's status; return whether it is well, as an exit status."""
+    escape_unencodable()
+    with errors_as_json(arguments, unknown):
+        agent = configured_agent()
+        if arguments.watch:
+            with _watch_display(as_json=arguments.json) as show:
+                return _watch(agent, show)
+        status = fetch_status(agent)
+        _display(as_json=arguments.json)(status)
+        return exit_status(status)
 
 
 def exit_status(status: dict[str, Any]) -> int:
-    """What a monitoring system wants to know."""
+    """The exit status for monitoring systems: well, in trouble, or stopped."""
     if status["state"] == "stopped":
         return STOPPED
     return FAILED if status["troubles"] else DONE
 
 
-def _understood(status: dict[str, Any], pid: int) -> dict[str, Any]:
+# Asking the agent.
+
+
+def fetch_status(agent: Agent) -> dict[str, Any]:
+    """Return the status of `agent`; it may be running, silent or stopped.
+
+    Raises `PattooError` if we may not ask it, or if the answer has another release's schema.
+    """
+    until = time.monotonic() + _NOT_LISTENING_S
+    pid = agent.pid
+    while pid is not None:
+        try:
+            return _checked_schema(agent.status(), pid)
+        except PermissionError as error:
+            raise PattooError(
+                f"process {pid}: no permission to ask for its status{not_ours(pid)}; "
+                "expected its user or root"
+            ) from error
+        except OSError:
+            # A time-out alone takes longer than this. Otherwise it may be starting, or ending.
+            if time.monotonic() >= until:
+                return silent(pid)
+        time.sleep(_RETRY_S)
+        pid = agent.pid
+    return stopped_status(agent)
+
+
+def stopped_status(agent: Agent) -> dict[str, Any]:
+    """The status of an agent that is known not to run."""
+    return stopped(agent.pid_file, agent.configuration, agent.cut_short)
+
+
+def _checked_schema(status: dict[str, Any], pid: int) -> dict[str, Any]:
     if status.get("schema") != SCHEMA:
         raise PattooError(
-            f"process {pid}: answers with schema {status.get('schema')}; expected {SCHEMA}, "
-            "which --restart brings"
+            f"process {pid}: its status has schema {status.get('schema')}; expected {SCHEMA}: "
+            "the running agent is of another release, use --restart"
         )
     return status
 
 
-# `--watch`: the status again and again, until Ctrl-C; an agent that ends may be back in a moment.
+def _watch(agent: Agent, show: Display) -> int:
+    """Show the status every second until Ctrl-C; return the exit status of the last answer.
 
-_PERIOD_S: Final = 1.0
-
-
-def watch(agent: Agent, show: Show) -> int:
-    """Ask and show once a second; the exit status is that of the last answer.
-
-    Raises as `ask` does.
+    It goes on while the agent is stopped, which may be a restart. Raises as `fetch_status` does.
     """
-    # Who is asked to end leaves the terminal as it was; a script in the background has SIGINT ignored.
+    # SIGTERM, too, must restore the terminal; and a shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
-    status = ask(agent)
+    status = fetch_status(agent)
     with suppress(KeyboardInterrupt):
         while True:
             show(status)
             time.sleep(_PERIOD_S)
-            status = ask(agent)
+            status = fetch_status(agent)
     return exit_status(status)
 
 
-# The status as plain text: for a pipe, a file, or a terminal that can do no more.
-
-_LABEL_WIDTH: Final = 15
+# Plain text, for a pipe, a file or a simple terminal.
 
 
-def report(status: Status) -> str:
-    """All of it, in lines."""
+def as_text(status: Status) -> str:
+    """The whole status, a line for each row."""
     lines = [f"  {row.label:<{_LABEL_WIDTH}}{row.text}" for row in rows(status)]
     return "\n".join([heading(status), *lines])
 
 
-def line(status: Status) -> str:
-    """The most important of it, in one line."""
+def as_line(status: Status) -> str:
+    """The most important parts of the status, in one line."""
     if status["state"] == "stopped":
         return f"{heading(status)}, cut short" if status["cut_short_pid"] else heading(status)
     if status["state"] == "silent":
-        return f"{heading(status)}, silent"
+        return f"{heading(status)}, does not answer"
     polls = status["polls"]
     codes = ", ".join(
         " ".join(filter(None, (str(trouble["code"]), str(trouble["subject"]))))
@@ -126,63 +144,39 @@ def line(status: Status) -> str:
     )
 
 
-# In which form a status is shown: as JSON, as plain text, or laid out on a terminal.
-#
-# Only a terminal needs the library that lays it out, so only then is it imported: a monitoring system
-# that asks every minute should not pay for it.
-
-Show = Callable[[dict[str, Any]], None]
+# Choosing how to show it. The library that draws tables is imported only for a terminal, so a
+# monitoring system that asks every minute does not pay for it.
 
 
-def once(*, as_json: bool) -> Show:
-    """What shows one answer."""
+def _display(*, as_json: bool) -> Display:
+    """How to show one status."""
     if as_json:
         return lambda status: print(json.dumps(status, indent=2))
-    if _is_able_terminal():
-        return _print_laid_out
-    return lambda status: print(report(status))
+    if _is_capable_terminal():
+        return _print_table
+    return lambda status: print(as_text(status))
 
 
 @contextmanager
-def again_and_again(*, as_json: bool) -> Iterator[Show]:
-    """What shows one answer after the other: in place on a terminal, else a line for each."""
+def _watch_display(*, as_json: bool) -> Iterator[Display]:
+    """How to show status after status: in place on a terminal, else a line each."""
     if as_json:
         yield lambda status: print(json.dumps(status), flush=True)
-    elif _is_able_terminal():
+    elif _is_capable_terminal():
         from pattoo_mp.cli.status_screen import Screen  # noqa: PLC0415
 
         with Screen() as screen:
             yield screen.show
     else:
-        yield lambda status: print(line(status), flush=True)
+        yield lambda status: print(as_line(status), flush=True)
 
 
-def _print_laid_out(status: dict[str, Any]) -> None:
+def _print_table(status: dict[str, Any]) -> None:
     from pattoo_mp.cli.status_screen import print_report  # noqa: PLC0415
 
     print_report(status)
 
 
-def _is_able_terminal() -> bool:
-    """Whether this is a terminal that can do more than to print one line after the other."""
+def _is_capable_terminal() -> bool:
+    """Whether stdout is a terminal that can do more than print line after line."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-
-# `--status`, with `--json` and `--watch`.
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Ask the agent and show what it says; the exit status tells whether it is well."""
-    show_any_letter()
-    with told_in_json(arguments, unknown):
-        return _run(arguments)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    asked = agent()
-    if arguments.watch:
-        with again_and_again(as_json=arguments.json) as show:
-            return watch(asked, show)
-    status = ask(asked)
-    once(as_json=arguments.json)(status)
-    return exit_status(status)

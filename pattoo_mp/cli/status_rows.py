@@ -1,4 +1,4 @@
-"""The status as rows of a label and a text, for a person."""
+"""The status as rows of a label and a text, as `--status` shows them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Status = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: what it is about, what is to say, and whether that is bad news."""
+    """One line of the report; `bad` rows are highlighted on a terminal."""
 
     label: str
     text: str
@@ -28,15 +28,15 @@ class Row:
 
 
 def heading(status: Status) -> str:
-    """The line that a user of pattoo agents knows."""
+    """The first line, worded as by every pattoo agent."""
     return f"Daemon is {'stopped' if status['state'] == 'stopped' else 'running'} - {PROGRAM}"
 
 
 def rows(status: Status, before: Status | None = None) -> list[Row]:
-    """What follows the heading: the troubles, then everything else, each on one line.
+    """The rows below the heading: the troubles first, then everything else.
 
-    `status` is what control answers. With an earlier answer, `before`, the use of the processor is
-    that between the two, and not that since the start.
+    `status` is the control process's answer. With an earlier answer as `before`, CPU use is that
+    between the two; else it is that since the process started.
     """
     found = [Row("Trouble", advice(status, trouble), bad=True) for trouble in status["troubles"]]
     if status["state"] == "stopped":
@@ -47,20 +47,20 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
         found += _processes(status, before)
         found += _traffic(status)
         found += _ledger(status)
-        found += _remarks(status)
-    # Errors and names of mounts may hold anything.
+        found += _errors(status)
+    # Error messages and mount names may contain any character.
     return [replace(row, text=printable(row.text)) for row in found]
 
 
 def _stopped(status: Status) -> Iterator[Row]:
-    """What says that it is stopped, as there may be another agent elsewhere; and how it ended."""
-    by = f", by the configuration in {status['configuration']}" if status["configuration"] else ""
-    yield Row("Looked at", f"{status['pid_file']}, which nobody has locked{by}")
+    """Which agent was looked for, as another one may run with other files; and how it ended."""
+    by = f" (configuration: {status['configuration']})" if status["configuration"] else ""
+    yield Row("PID file", f"{status['pid_file']} is not locked, so no agent is running{by}")
     if status["cut_short_pid"]:
         yield Row(
             "Last run",
             f"process {status['cut_short_pid']} did not end in order: it was killed, it crashed, or the "
-            "host went down. pattoo.log and dmesg may say more",
+            "host went down. See pattoo.log and dmesg",
             bad=True,
         )
 
@@ -77,9 +77,9 @@ def _processes(status: Status, before: Status | None) -> Iterator[Row]:
         yield Row(name.capitalize(), shown, bad=not worker["pid"])
 
 
-def _process(status: Status, before: Status | None, *place: str) -> str:
-    process = _at(status, place)
-    earlier = _at(before, place) if before and before["state"] == "running" else {}
+def _process(status: Status, before: Status | None, *path: str) -> str:
+    process = _at(status, path)
+    earlier = _at(before, path) if before and before["state"] == "running" else {}
     if earlier.get("pid") == process["pid"]:
         cpu_s, since_ms = earlier["cpu_s"], status["now_ms"] - (before or status)["now_ms"]
     else:
@@ -89,20 +89,20 @@ def _process(status: Status, before: Status | None, *place: str) -> str:
         f"{text.size(process['memory_bytes'])}"
     )
     if since_ms <= 0:
-        return shown  # the clock was set back: nobody knows for how long it has run
+        return shown  # the clock was set back, so the elapsed time is not known
     return f"{shown}, {(process['cpu_s'] - cpu_s) * 1000 / since_ms:.1%} CPU"
 
 
-def _at(status: Status, place: tuple[str, ...]) -> dict[str, Any]:
+def _at(status: Status, path: tuple[str, ...]) -> dict[str, Any]:
     found = status
-    for name in place:
+    for name in path:
         found = found[name]
     return found
 
 
 def _traffic(status: Status) -> Iterator[Row]:
     polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
-    # A control process of an earlier release knows of one interval only.
+    # A control process of an earlier release reports one interval only.
     every = text.intervals(status.get("intervals_ms") or [status["interval_ms"]])
     yield Row("Last poll", f"{moment(polls['last_ms'])}, every {every}")
     instead_of = posts.get("instead_of")
@@ -147,7 +147,7 @@ def _ledger(status: Status) -> Iterator[Row]:
 
 
 def waiting(status: Status) -> str:
-    """How many polls wait, since when, and until when."""
+    """How many polls wait, how old the oldest is, and how fast the server accepts the backlog."""
     polls, backlog = status["polls"], status["backlog"]
     shown = counted(polls["in_channel"] + polls["in_spool"], "poll")
     if polls["oldest_waiting_ms"]:
@@ -155,11 +155,12 @@ def waiting(status: Status) -> str:
     if not backlog["polls"] or is_own_fault(status):
         return shown
     if backlog["taken_per_s"] is None:
-        return f"{shown}; the server takes none of them now"
+        return f"{shown}; the server is accepting none"
     speed = rate(backlog["taken_per_s"], 1, "poll")
     if backlog["gone_in_s"] is None:
-        return f"{shown}; the server takes {speed}, no more than come"
-    return f"{shown}; the server takes {speed}, gone in about {text.duration(backlog['gone_in_s'])}"
+        return f"{shown}; the server accepts {speed}, no more than arrive"
+    all_sent = text.duration(backlog["gone_in_s"])
+    return f"{shown}; the server accepts {speed}, all sent in about {all_sent}"
 
 
 def _gap(gap: dict[str, Any]) -> str:
@@ -173,23 +174,23 @@ def _error(posts: dict[str, Any]) -> str:
     shown = f"{posts['last_error']} ({moment(posts['last_error_ms'])}"
     if posts["failing_since_ms"]:
         return f"{shown}, failing since {moment(posts['failing_since_ms'])})"
-    return f"{shown}, well again since)"
+    return f"{shown}, no error since)"
 
 
-def _remarks(status: Status) -> Iterator[Row]:
-    """The last error, and what most agents never have to say."""
+def _errors(status: Status) -> Iterator[Row]:
+    """The last error of a post, and rows that are shown only if there is something to report."""
     failing = bool(status["posts"]["failing_since_ms"])
     yield Row("Last error", _error(status["posts"]), bad=failing)
     old = status["old_posts"]
     if any(old.values()):
         yield Row(
             "Old posts",
-            f"{old['delivered']} of the original agent delivered, {old['waiting']} waiting, "
-            f"{old['put_aside']} put aside",
+            f"of the original agent: {old['delivered']} delivered, {old['waiting']} waiting, "
+            f"{old['put_aside']} set aside",
         )
     reload = status["reload"]
     for problem in reload["problems"]:
-        yield Row("Refused", f"{problem} (read {moment(reload['at_ms'])})", bad=True)
+        yield Row("Reload refused", f"{problem} (read {moment(reload['at_ms'])})", bad=True)
     for name, worker in status["workers"].items():
         for what, why in worker["troubles"].items():
             yield Row(f"  {name}", f"{what}: {why}", bad=True)

@@ -1,4 +1,4 @@
-"""The status on a terminal: laid out, in colour, with a bar while a backlog goes."""
+"""The status on a terminal: a table in colour, with a progress bar while a backlog drains."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _NO_BACKLOG: Final = {"polls": 0, "taken_per_s": None}
 
 
 def print_report(status: Status) -> None:
-    """Print one answer."""
-    Console(highlight=False).print(_laid_out(status))
+    """Print `status`."""
+    Console(highlight=False).print(_layout(status))
 
 
 class Screen:
-    """Shows one answer in the place of the one before it."""
+    """Shows each status in place of the previous one."""
 
     def __init__(self) -> None:
         self._live = Live(console=Console(highlight=False), auto_refresh=False)
@@ -37,11 +37,11 @@ class Screen:
         self._peak = 0
 
     def show(self, status: Status) -> None:
-        """Show the answer that came now."""
+        """Show `status`, the newest answer."""
         backlog = status["backlog"] if status["state"] == "running" else _NO_BACKLOG
         self._peak = max(self._peak, backlog["polls"]) if backlog["polls"] else 0
         peak = 0 if backlog["taken_per_s"] is None else self._peak
-        self._live.update(_laid_out(status, self._before, peak), refresh=True)
+        self._live.update(_layout(status, self._before, peak), refresh=True)
         self._before = status
 
     def __enter__(self) -> Self:
@@ -52,8 +52,8 @@ class Screen:
         self._live.stop()
 
 
-def _laid_out(status: Status, before: Status | None = None, peak: int = 0) -> Group:
-    """What to print; `peak` is the largest that the backlog has been, if it is seen to go."""
+def _layout(status: Status, before: Status | None = None, peak: int = 0) -> Group:
+    """What to print. `peak` is the largest size of this backlog if it is draining, else 0."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True, min_width=_LABEL_WIDTH)
     table.add_column(overflow="fold")
@@ -69,10 +69,10 @@ def _text(row: Row) -> Text:
     return Text(row.text, style=style)
 
 
-def _bar(gone: int, peak: int) -> RenderableType:
+def _bar(sent: int, peak: int) -> RenderableType:
     line = Table.grid(padding=(0, 1, 0, 0))
     line.add_row(
-        ProgressBar(peak, gone, width=_BAR_WIDTH), f"{gone / peak:.0%} of {counted(peak, 'poll')}"
+        ProgressBar(peak, sent, width=_BAR_WIDTH), f"{sent / peak:.0%} of {counted(peak, 'poll')}"
     )
     return line
 

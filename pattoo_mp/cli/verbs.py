@@ -1,4 +1,4 @@
-"""What the command line knows: its verbs, and the options that go with some of them."""
+"""The command line's verbs and options, their help texts, and the parser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.output import outcome, printed
+from pattoo_mp.cli.output import handle_output_errors, report_errors
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command. `target` names the function in this room that runs it, as `module:function`.
+    """A command. `target` names the function that runs it, as `module:function` in this package.
 
-    The module is imported only when its verb is asked for. `--foreground` becomes the control
-    process, which must stay small.
+    The module is imported only when its verb is used: `--foreground` becomes the control process,
+    which must stay small.
     """
 
     name: str
@@ -37,9 +37,9 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What changes what the verbs in `goes_with` do: a switch, or one of several `choices`.
+    """An option of the verbs in `goes_with`: a flag, or with `choices` one of these values.
 
-    `help` names these verbs, for it is all that `--help` shows.
+    `help` must name these verbs: `--help` shows nothing else about them.
     """
 
     name: str
@@ -55,45 +55,45 @@ VERBS: Final = (
     Verb("--restart", "Restart the agent daemon.", "lifecycle:run_restart"),
     Verb(
         "--reload",
-        "Have the running agent daemon go by its changed configuration, without losing a poll. "
-        "Exits with 2 if that is refused, with 3 if the daemon is stopped.",
+        "Apply the changed configuration to the running agent daemon, without losing a poll. "
+        "Exits with status 2 if the daemon refuses it, with 3 if the daemon is stopped.",
         "lifecycle:run_reload",
     ),
     Verb(
         "--once",
-        "Show what a poll of this host holds. Sends nothing; needs no configuration.",
+        "Poll this host once and show the values. Sends nothing; needs no configuration.",
         "once:run",
     ),
     Verb(
         "--translations",
-        "Print the CSV file that names the agent's keys to a pattoo server.",
+        "Print the key translations (CSV) for import into a pattoo server.",
         "print_files:run_translations",
     ),
     Verb(
         "--foreground",
-        "Run in the foreground, as supervisord and systemd want it.",
+        "Run the agent in the foreground, for supervisord and systemd.",
         "foreground:run",
     ),
     Verb(
         "--check",
-        "Check the configuration, say where each setting comes from, and ask the server whether "
-        "it is there. Changes nothing.",
+        "Check the configuration, show where each setting comes from, and test whether the servers "
+        "respond. Changes nothing.",
         "check:run",
     ),
     Verb(
         "--doctor",
-        "Check this host as the agent would use it, and say what to do where it is not well. "
+        "Check everything on this host that the agent needs, and say how to fix what is wrong. "
         "Changes nothing.",
         "doctor:run",
     ),
     Verb(
         "--sample-config",
-        "Print a commented configuration to start from.",
+        "Print a commented sample configuration.",
         "print_files:run_sample_config",
     ),
     Verb(
         "--event-listener",
-        "Restart a hung agent; supervisord's event listener, run by it alone.",
+        "Restart the agent when it hangs. Only for supervisord, as its event listener.",
         "event_listener:run",
     ),
 )
@@ -106,40 +106,37 @@ OPTIONS: Final = (
     ),
     Option(
         "--file",
-        "Prints this file alone, as it may be used, when used with --sample-config.",
+        "Prints only this file, ready to use, when used with --sample-config.",
         ("--sample-config",),
         FILES,
     ),
     Option("--all", "Shows the families that are off, too, when used with --once.", ("--once",)),
     Option(
         "--json",
-        "Prints JSON, for programs, when used with --check, --once, --doctor or --status.",
+        "Prints JSON when used with --check, --once, --doctor or --status.",
         ("--check", "--once", "--doctor", "--status"),
     ),
     Option(
         "--watch",
-        "Shows the status again and again, until Ctrl-C, when used with --status.",
+        "Refreshes the status every second, until Ctrl-C, when used with --status.",
         ("--status",),
     ),
 )
 
 
-# From the words of a command line to an exit status.
+def run_verb(argv: Sequence[str]) -> int:
+    """Run the verb that the command line names; return the exit status."""
+    return report_errors(lambda: handle_output_errors(lambda: _run(argv)))
 
 
-def main(argv: Sequence[str]) -> int:
-    """Do what the command line asks; return the exit status."""
-    return outcome(lambda: printed(lambda: _do(argv)))
-
-
-def _do(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     status: int = arguments.verb.run(arguments)
     return status
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line; exits with status 2 and the usage if it is not one."""
+    """Parse the command line; on bad usage print the usage and exit with status 2."""
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -149,7 +146,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     for option in OPTIONS:
         given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
         if given and arguments.verb.name not in option.goes_with:
-            parser.error(f"{option.name} goes with {' or '.join(option.goes_with)}")
+            parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
     return arguments
 
 

@@ -1,1 +1,1 @@
-"""The agent from outside: what asks a running one, starts it, stops it, and looks after it."""
+"""The agent from outside: find a running one, start it, stop it, reload it, and restart a hung one."""

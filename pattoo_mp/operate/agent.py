@@ -1,4 +1,7 @@
-"""The agent as others see it, by the marks that its control process leaves."""
+"""Finding an agent and asking about it, from the files and the socket of its control process.
+
+Also here: sending signals to a process that is not our child, and waiting with a time limit.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,16 @@ if TYPE_CHECKING:
     from pattoo_mp.operate.supervisor import Supervisor
 
 
+#: Time limit of a stop as seen from outside (s): the stop itself, and noticing that it ended.
+STOPPED_S: Final = STOP_S + 5.0
+_POLL_S: Final = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The agent whose state lies in `directory` (`system_daemon_directory`).
+    """The agent with the state directory `directory` (`system_daemon_directory`).
 
-    `configuration` is where the files lie that say so, if any do.
+    `configuration` is the directory of the configuration that names it, if there is one.
     """
 
     directory: Path
@@ -36,12 +44,12 @@ class Agent:
 
     @property
     def pid_file(self) -> Path:
-        """What its control process has locked while it runs."""
+        """The file that its control process keeps locked while it runs."""
         return paths.pid_file(self.directory)
 
     @property
     def pid(self) -> int | None:
-        """The control process, if one runs. Raises `PattooError` if we may not know."""
+        """The control process, if it runs. Raises `PattooError` without permission to look."""
         return running_pid(self.pid_file)
 
     @property
@@ -50,13 +58,13 @@ class Agent:
         return cut_short(self.directory)
 
     def status(self) -> dict[str, Any]:
-        """What the control process says. Raises `OSError` if it does not answer."""
+        """Ask the control process for its status. Raises `OSError` if it does not answer."""
         return ask(paths.status_socket(self.directory))
 
     def supervisor(self, pid: int | None) -> Supervisor | None:
-        """The supervisord that runs it, by the note of its control process; `pid` as `Supervisor.of`.
+        """Return the supervisord that manages the agent, from the note that control left.
 
-        Raises `PattooError` if we may not know.
+        `pid` as in `Supervisor.of`. Raises `PattooError` without permission to read the note.
         """
         note = paths.supervisor_file(self.directory)
         try:
@@ -64,19 +72,34 @@ class Agent:
                 return None
         except PermissionError as error:
             raise PattooError(f"{where_and_why(error)}; expected its user or root") from error
-        # It costs 3 MB and 13 ms, and hardly any agent has one.
+        # The import costs 3 MB and 13 ms, and hardly any agent runs under supervisord.
         from pattoo_mp.operate.supervisor import Supervisor  # noqa: PLC0415
 
         return Supervisor.of(note, pid)
 
 
-# Signals to a control process that is not our child.
+def configured_agent() -> Agent:
+    """Return the configured agent.
+
+    Only the directories in the configuration are read, so an invalid setting does not prevent a stop.
+    """
+    directory = config_directory()
+    return Agent(isolated.find(directory), directory)
+
+
+def startable_agent() -> Agent:
+    """Return the configured agent after checking the whole configuration and making its directories.
+
+    Raises `ConfigError` if the agent could not start with it.
+    """
+    directory = config_directory()
+    return Agent(isolated.load(directory).system_daemon_directory, directory)
 
 
 def send_signal(pid: int, *numbers: signal.Signals, to_group: bool = False) -> None:
-    """Signal the process `pid`, or all of the group that it leads, if it leads one.
+    """Send `numbers` to the process `pid`; `to_group`: to its whole process group, if it leads one.
 
-    One that is gone is no error. Raises `PattooError` if it is not ours to signal.
+    A process that has ended is no error. Raises `PattooError` without permission.
     """
     try:
         target = -pid if to_group and os.getpgid(pid) == pid else pid
@@ -86,40 +109,15 @@ def send_signal(pid: int, *numbers: signal.Signals, to_group: bool = False) -> N
         return
     except PermissionError as error:
         raise PattooError(
-            f"process {pid}: we may not signal it{not_ours(pid)}; expected its user or root"
+            f"process {pid}: no permission to signal it{not_ours(pid)}; expected its user or root"
         ) from error
 
 
-# Waits for what another process does, and for no longer than that may take.
-
-#: For a stop, and for its end to be seen (s).
-STOPPED_S: Final = STOP_S + 5.0
-_LOOK_S: Final = 0.05
-
-
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` comes true within so many seconds."""
+    """Wait until `condition` is true; return False if it is not within `seconds`."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= until:
             return False
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     return True
-
-
-# The agent that the configuration in force speaks of.
-
-
-def agent() -> Agent:
-    """Find it by its directories alone: a broken setting must not keep anyone from a stop."""
-    directory = config_directory()
-    return Agent(isolated.find(directory), directory)
-
-
-def agent_to_start() -> Agent:
-    """Find it by a configuration that it can start with; the directories that this names are made.
-
-    Raises `ConfigError`.
-    """
-    directory = config_directory()
-    return Agent(isolated.load(directory).system_daemon_directory, directory)

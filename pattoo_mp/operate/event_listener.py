@@ -1,7 +1,11 @@
-"""Whether control is alive although its process is there, and what is to be done if it is not.
+"""The heartbeat listener: a supervisord event listener that restarts the agent when control hangs.
 
-Control answers for its status from the loop that does its work, so an answer is the heartbeat of
-that loop. The workers' heartbeats are control's business: it replaces the one that is silent.
+At each of supervisord's ticks it asks the control process for its status. Control answers from its main
+loop, so an answer is the heartbeat of that loop. The workers' heartbeats are checked by control, which
+replaces a worker that hangs.
+
+The event protocol is three lines (http://supervisord.org/events.html), so it is implemented here:
+`supervisor.childutils` has it, too, but imports 8 MB, and ends with a KeyError when supervisord ends.
 """
 
 from __future__ import annotations
@@ -26,71 +30,64 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _RUNNING: Final = "RUNNING"
+_TICK: Final = "TICK_"
+#: Two questions and a pause fit between two ticks. Control usually answers within a millisecond.
+_QUESTIONS_A_TICK: Final = 3
 
 
-class Pulse(Enum):
-    """What came of asking control."""
+class Heartbeat(Enum):
+    """The result of asking control for its status."""
 
-    BEATS = "answers"
-    SILENT = "does not answer"
+    ANSWERED = "answers"
+    MISSING = "does not answer"
     UNKNOWN = "cannot be asked"
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What supervisord knows of a process that it runs; `pid` is 0 where there is none."""
+    """What supervisord reports about a program that it runs; `pid` is 0 if it has no process."""
 
     pid: int
     state: str
 
     @classmethod
     def of(cls, info: dict[str, Any]) -> Process:
-        """Read it from the answer of `getProcessInfo`."""
+        """Read the answer of `getProcessInfo`."""
         return cls(int(info["pid"]), str(info["statename"]))
 
 
-def feel(socket: Path, answer_s: float) -> tuple[Pulse, str]:
-    """Ask control at `socket` and wait `answer_s` for its answer; the reason, if it is not heard.
+def check_heartbeat(socket: Path, answer_s: float) -> tuple[Heartbeat, str]:
+    """Ask control at `socket`, wait `answer_s` for its answer; return the reason, too, if none came.
 
-    Only a control process that took our question, or has a queue of them, and says nothing is silent.
-    A socket that is not there, or that we may not use, is something else: it starts, it
-    ends, or we are the wrong user. To restart it would mend nothing.
+    The heartbeat is missing only if control accepted our question, or has a full queue of them, and
+    does not answer. A socket that does not exist, or that we may not use, is something else: the agent
+    is starting or ending, or we are the wrong user. A restart would not help.
     """
     try:
         ask(socket, answer_s)
     except (TimeoutError, BlockingIOError):
-        return Pulse.SILENT, f"no answer within {answer_s:g} s"
+        return Heartbeat.MISSING, f"no answer within {answer_s:g} s"
     except OSError as error:
-        return Pulse.UNKNOWN, f"{socket}: {error.strerror or error}"
-    return Pulse.BEATS, ""
+        return Heartbeat.UNKNOWN, f"{socket}: {error.strerror or error}"
+    return Heartbeat.ANSWERED, ""
 
 
-def is_hung(before: Process, pulse: Pulse, after: Process) -> bool:
-    """Whether the agent must be restarted: it was silent, and there, and meant to run, all the while.
+def is_hung(before: Process, heartbeat: Heartbeat, after: Process) -> bool:
+    """Whether the agent must be restarted: no heartbeat, though it was meant to run all the time.
 
-    `before` and `after` are what supervisord said before control was asked, and after. One that
-    is being started or stopped has another state, or will have another process.
+    `before` and `after` are what supervisord reported before and after control was asked. An agent
+    that is being started or stopped has another state then, or another process.
     """
-    return pulse is Pulse.SILENT and before == after and before.state == _RUNNING
-
-
-# supervisord's event listener: at each of its ticks it sees to it that control is alive.
-#
-# The protocol is three lines (http://supervisord.org/events.html), so they stand here:
-# `supervisor.childutils` has them too, imports 8 MB, and ends by a KeyError with supervisord.
-
-_TICK: Final = "TICK_"
-#: Two questions and a rest fit between two ticks. Control answers within a millisecond.
-_QUESTIONS_A_TICK: Final = 3
+    return heartbeat is Heartbeat.MISSING and before == after and before.state == _RUNNING
 
 
 def ticks(stdin: TextIO, stdout: TextIO) -> Iterator[int]:
-    """The seconds between two ticks, at each tick that supervisord sends, until it ends.
+    """Yield at each tick that supervisord sends, until it ends: the seconds between two ticks.
 
-    The next is asked for when the caller is done with the last.
+    A tick is acknowledged, and the next one requested, when the caller asks for the next.
     """
     while True:
-        _say(stdout, "READY\n")
+        _write(stdout, "READY\n")
         header = dict(pair.split(":", 1) for pair in stdin.readline().split())
         if not header:
             return
@@ -98,64 +95,67 @@ def ticks(stdin: TextIO, stdout: TextIO) -> Iterator[int]:
         event = header["eventname"]
         if event.startswith(_TICK):
             yield int(event.removeprefix(_TICK))
-        _say(stdout, "RESULT 2\nOK")
+        _write(stdout, "RESULT 2\nOK")
 
 
-def _say(stdout: TextIO, words: str) -> None:
-    stdout.write(words)
+def _write(stdout: TextIO, line: str) -> None:
+    stdout.write(line)
     stdout.flush()
 
 
 class HeartbeatListener:
     """Restarts the agent, through the supervisord that runs us both, if control hangs.
 
-    `find` gives the agent's `system_daemon_directory`, as the configuration has it now. How patient
-    this is follows from the ticks: control has two times a third of a tick to answer.
+    `find` returns the agent's `system_daemon_directory` as currently configured. Its time limit follows
+    from the ticks: control has twice a third of a tick to answer.
     """
 
     def __init__(self, find: Callable[[], Path], environment: Mapping[str, str]) -> None:
         self._find = find
         self._environment = environment
-        self._said = ""
+        self._logged = ""
 
     def tick(self, period_s: int) -> None:
-        """Ask control; restart it if it hangs. What goes wrong is logged, once as long as it lasts."""
+        """Ask control, and restart it if it hangs. A lasting error is logged once."""
         try:
-            trouble = self._look(self._find(), period_s / _QUESTIONS_A_TICK)
-        except PattooError as error:
-            trouble = str(error)
-        if trouble and trouble != self._said:
-            _LOG.warning("The agent is left alone: %s.", trouble)
-        self._said = trouble
+            error = self._check(self._find(), period_s / _QUESTIONS_A_TICK)
+        except PattooError as raised:
+            error = str(raised)
+        if error and error != self._logged:
+            _LOG.warning("Not restarting the agent: %s.", error)
+        self._logged = error
 
-    def _look(self, directory: Path, answer_s: float) -> str:
-        """Why nothing can be done; empty if all is well, is well again, or does not run."""
+    def _check(self, directory: Path, answer_s: float) -> str:
+        """Check the agent and restart it if it hangs; return why that was not possible.
+
+        The result is empty if the agent is well, well again, restarted, or stopped.
+        """
         socket = paths.status_socket(directory)
         pid = running_pid(paths.pid_file(directory))
         if pid is None:
             return ""
-        pulse, reason = feel(socket, answer_s)
-        if pulse is not Pulse.SILENT:
+        heartbeat, reason = check_heartbeat(socket, answer_s)
+        if heartbeat is not Heartbeat.MISSING:
             return reason
-        # An import that costs memory, and is for the day when something hangs.
+        # The import costs memory, and is needed only when something hangs.
         from pattoo_mp.operate.supervisor import Supervisor  # noqa: PLC0415
 
         supervisor = Supervisor.above(self._environment, pid)
         if supervisor is None:
-            return f"process {pid} gives {reason}, but is not run by this supervisord"
+            return f"process {pid} gave {reason}, but this supervisord does not run it"
         before = Process.of(supervisor.info())
-        # The whole host may have stood still; then we wake together. So ask once more.
-        pulse, reason = feel(socket, answer_s)
-        if not is_hung(before, pulse, Process.of(supervisor.info())):
-            return "" if pulse is Pulse.SILENT else reason
+        # If the whole host stood still, the agent had no chance to answer in time: ask once more.
+        heartbeat, reason = check_heartbeat(socket, answer_s)
+        if not is_hung(before, heartbeat, Process.of(supervisor.info())):
+            return "" if heartbeat is Heartbeat.MISSING else reason
         _restart(supervisor, before, reason)
         return ""
 
 
 def _restart(supervisor: Supervisor, process: Process, reason: str) -> None:
     _LOG.error(
-        "%s (process %d) hangs: %s, twice; it is restarted.", supervisor.name, process.pid, reason
+        "%s (process %d) hangs: %s, twice. Restarting it.", supervisor.name, process.pid, reason
     )
     supervisor.restart()
     pid = Process.of(supervisor.info()).pid
-    _LOG.warning("%s is restarted, as process %d.", supervisor.name, pid)
+    _LOG.warning("%s was restarted as process %d.", supervisor.name, pid)

@@ -1,4 +1,8 @@
-"""The environment of a process that we start."""
+"""Starting, stopping and reloading the agent from another process.
+
+Where a supervisord manages the agent, starting and stopping go through it. `start` returns once polls
+flow, `stop` once the whole process group has ended, `reload` once the workers use the new settings.
+"""
 
 from __future__ import annotations
 
@@ -25,34 +29,30 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
 
 
-_SYSTEMDS: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
-
-
-def without_managers(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a process that is neither supervisord's nor systemd's, whoever started us."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name not in _SYSTEMDS and not name.startswith("SUPERVISOR_")
-    }
-
-
-# Starts the agent in the background, and waits until polls flow.
-
-#: From the start to the first poll in the spool: ten seconds to a tick, and a slow name server.
+#: Time limit from the start to the first poll in the spool (s): ten seconds to a tick, and a slow
+#: name server.
 _START_S: Final = 30.0
+_KILL_S: Final = 5.0
+#: Time limit until both workers use the new settings (s): one may be in the middle of a slow sync.
+RELOAD_S: Final = 15.0
+_POLL_S: Final = 0.05
+_SYSTEMD_VARIABLES: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+
+
+# Start.
 
 
 def own_command() -> list[str]:
-    """The command line that runs this same program again."""
+    """The command line that runs this program again, without its arguments."""
     return [sys.executable, os.path.abspath(sys.argv[0])]  # noqa: PTH100 - keeps a symlink's name
 
 
 def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> None:
-    """Start `command` as the control process of `agent`, and wait until polls flow.
+    """Start `command` as the control process of `agent`; return once polls flow.
 
-    `environment` is added to our own. Where a supervisord runs the agent, that is asked to.
-    Raises `AlreadyRunningError`, or `StartError` with the reason.
+    `environment` is added to our own. A supervisord that manages the agent starts it instead, with
+    the command of its own configuration. Raises `AlreadyRunningError`, or `StartError` with the
+    reason.
     """
     pid = agent.pid
     if pid is not None:
@@ -62,7 +62,7 @@ def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> N
         _detach(agent, command, environment)
         return
     if supervisor.may_run:
-        supervisor.stop()  # it waits before its next try; ours is now
+        supervisor.stop()  # it is waiting to retry; end that, to start now
     supervisor.start()
     if not wait_for(lambda: _polls_flow(agent), _START_S):
         raise StartError(_no_poll(agent))
@@ -77,7 +77,7 @@ def _polls_flow(agent: Agent) -> bool:
 
 
 def _no_poll(agent: Agent) -> str:
-    """That none was kept in time, and what the workers complain of."""
+    """The error that no poll was stored in time, with the troubles of the workers."""
     try:
         workers = agent.status()["workers"]
     except OSError:
@@ -89,58 +89,74 @@ def _no_poll(agent: Agent) -> str:
         if reason
     ]
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"no poll was kept within {_START_S:g} s{why}"
+    return f"no poll was stored within {_START_S:g} s{why}"
 
 
 def _detach(agent: Agent, command: list[str], environment: Mapping[str, str]) -> None:
-    """Run `command` in a session of its own; return once it writes READY to its descriptor."""
-    told, tell = os.pipe()
+    """Run `command` in a new session; return once it writes READY to its `--ready-fd`."""
+    read_end, write_end = os.pipe()
     with subprocess.Popen(  # noqa: S603 - our own command line
-        [*command, "--ready-fd", str(tell)],
+        [*command, "--ready-fd", str(write_end)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd="/",
-        env={**without_managers(os.environ), **environment},
-        pass_fds=[tell],
+        env={**unsupervised_environment(os.environ), **environment},
+        pass_fds=[write_end],
         start_new_session=True,
     ) as process:
-        os.close(tell)
-        answer = _read(told, _START_S)
-        os.close(told)
+        os.close(write_end)
+        answer = _read(read_end, _START_S)
+        os.close(read_end)
         if answer == READY:
-            process.returncode = 0  # it goes on without us; do not wait for it
+            process.returncode = 0  # it outlives us: keep Popen from waiting for it
             return
         reason = _no_poll(agent) if answer is None else ""
         process.terminate()
         try:
-            _, complaint = process.communicate(timeout=STOPPED_S)
+            _, stderr = process.communicate(timeout=STOPPED_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            complaint = b""
-    raise StartError(reason or _last_words(complaint))
+            stderr = b""
+    raise StartError(reason or _last_error(stderr))
 
 
 def _read(descriptor: int, seconds: float) -> bytes | None:
-    """What comes on a pipe until its end; None if nothing has come in time."""
+    """Read from a pipe, b"" at its end; None if nothing arrived within `seconds`."""
     readable, _, _ = select.select([descriptor], [], [], seconds)
     return os.read(descriptor, len(READY)) if readable else None
 
 
-def _last_words(complaint: bytes) -> str:
-    lines = complaint.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].rpartition(": error: ")[2] if lines else "it ended without a word"
+def _last_error(stderr: bytes) -> str:
+    """The message of the last error line on the stderr of a process that did not start."""
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    return (
+        lines[-1].rpartition(": error: ")[2]
+        if lines
+        else "the agent ended without an error message"
+    )
 
 
-# Stops the agent: in order, or by force.
+def unsupervised_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without the variables by which supervisord or systemd is recognised.
 
-_KILL_S: Final = 5.0
+    They may have started us, but they do not manage the process that we start.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _SYSTEMD_VARIABLES and not name.startswith("SUPERVISOR_")
+    }
+
+
+# Stop.
 
 
 def stop(agent: Agent, *, force: bool) -> bool:
-    """Stop `agent`, if it runs: in order, or by SIGKILL of its process group.
+    """Stop `agent` in order, or with `force` by SIGKILL of its process group.
 
-    Where a supervisord runs it, or tries to beside one that was started by hand, that is asked to. Returns whether it ran. Raises `PattooError` if it
+    A supervisord that manages the agent, or keeps trying to start it beside one that was started by
+    hand, is told to stop, too. Returns whether the agent was running. Raises `PattooError` if it
     does not end in time.
     """
     pid = agent.pid
@@ -153,8 +169,8 @@ def stop(agent: Agent, *, force: bool) -> bool:
     if pid is None:
         return False
     if supervisor is None:
-        _end_tries(agent)
-    # What is stopped would not hear.
+        _stop_retries(agent)
+    # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
     asked = signal.SIGKILL if force else signal.SIGTERM
     send_signal(pid, asked, signal.SIGCONT, to_group=True)
     limit_s = _KILL_S if force else STOPPED_S
@@ -168,15 +184,15 @@ def stop(agent: Agent, *, force: bool) -> bool:
     return True
 
 
-def _end_tries(agent: Agent) -> None:
-    """A supervisord that tries in vain to start an agent that was started by hand could, after this."""
-    beside = agent.supervisor(None)
-    if beside is not None and beside.may_run:
-        beside.stop()
+def _stop_retries(agent: Agent) -> None:
+    """Stop supervisord's retries, or it would start the agent once ours exits."""
+    supervisor = agent.supervisor(None)
+    if supervisor is not None and supervisor.may_run:
+        supervisor.stop()
 
 
 def _group_lives(group: int) -> bool:
-    """Whether a process of the group runs; one that only waits to be reaped does not."""
+    """Whether a process of `group` runs; zombies do not count."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -187,7 +203,10 @@ def _group_lives(group: int) -> bool:
 
 
 def _runs_in(group: int, process: Path) -> bool:
-    """Read /proc/PID/stat (proc(5)): after the name in parentheses state, parent, group."""
+    """Whether `process` (/proc/PID) is in `group` and is no zombie.
+
+    In its `stat` (proc(5)) the state, the parent and the group follow the name in parentheses.
+    """
     try:
         state, _, its_group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
     except (OSError, ValueError):
@@ -195,26 +214,22 @@ def _runs_in(group: int, process: Path) -> bool:
     return int(its_group) == group and state not in "ZX"
 
 
-# Asks a running agent to reload, and waits for its answer.
-
-#: Until both workers go by the new settings: one may be in the middle of a slow sync.
-RELOAD_S: Final = 15.0
-_LOOK_S: Final = 0.05
+# Reload.
 
 
 def reload(agent: Agent, pid: int, within_s: float = RELOAD_S) -> list[str]:
-    """Have `agent`, whose control process is `pid`, read its configuration anew and go by it.
+    """Make `agent`, whose control process is `pid`, read its configuration again and apply it.
 
-    What counts is what the agent itself finds in its files, which may be others than ours.
-    Returns the names of the settings that have changed. Raises `ConfigError` with the lines of a
-    configuration that it refuses, and `PattooError` if it does not go by it in time.
+    The agent reads its own files, which may not be the ones that our environment names. Returns the
+    names of the changed settings. Raises `ConfigError` with the agent's problems if it refuses the
+    configuration, and `PattooError` if it has not applied it within `within_s`.
     """
     until = time.monotonic() + within_s
     now = _answer(agent, pid, until, lambda _: True)
-    # One that is under way has a number to come, and may not see our files.
+    # A reading that is under way gets the next number, and may have missed our changes.
     before = now["number"] + (1 if now.get("reading") else 0)
     send_signal(pid, signal.SIGHUP)
-    # Any reading that began after that answer has seen our files, whoever else asked for it.
+    # Any later reading began after our changes, even if another process asked for it.
     found = _answer(agent, pid, until, lambda answer: answer["number"] > before)
     if found["problems"]:
         raise ConfigError(found["problems"])
@@ -223,24 +238,24 @@ def reload(agent: Agent, pid: int, within_s: float = RELOAD_S) -> list[str]:
 
 
 def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], bool]) -> Answer:
-    """What control says of its last reading, as soon as it is `enough`."""
+    """Ask control for its reload status until that is `enough`; return it."""
     answer: Answer = {}
     while True:
         if agent.pid != pid:
-            raise PattooError(f"the agent (process {pid}) ended before it had reloaded")
+            raise PattooError(f"the agent (process {pid}) ended during the reload")
         with contextlib.suppress(OSError):
             answer = _ask(agent, pid)
             if enough(answer):
                 return answer
         if time.monotonic() >= until:
             raise PattooError(_not_in_time(pid, answer))
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
 def _ask(agent: Agent, pid: int) -> Answer:
     answer: Answer | None = agent.status().get("reload")
     if answer is None:
-        raise PattooError(f"process {pid} is of a release that cannot reload; restart it")
+        raise PattooError(f"process {pid} is of a release that cannot reload; expected --restart")
     return answer
 
 
@@ -248,7 +263,7 @@ def _not_in_time(pid: int, answer: Answer) -> str:
     late = answer.get("waiting_for")
     if late:
         return (
-            f"the new settings are read, but the {' and the '.join(late)} does not go by them yet; "
-            f"it will as soon as it can"
+            f"the new settings are valid, but not yet used by the {' and the '.join(late)}; "
+            "they will be as soon as possible"
         )
-    return f"the agent (process {pid}) does not answer; --status tells more"
+    return f"the agent (process {pid}) does not answer; see --status"

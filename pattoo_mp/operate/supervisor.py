@@ -1,4 +1,7 @@
-"""supervisord, where it runs the agent: start and stop go through it, or it would undo them."""
+"""The supervisord that runs the agent.
+
+Start and stop must go through it, or it would undo them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-#: Above the time that supervisord may take to stop or to start the agent.
+#: More than supervisord may take to stop or start the agent (s).
 _ANSWER_S: Final = 60.0
 _MAY_RUN: Final = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -22,10 +25,10 @@ _BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
 
 
 class Supervisor:
-    """The supervisord that the agent's last control process was started by."""
+    """The supervisord at `url`, which runs the agent as the program `name`."""
 
     def __init__(self, url: str, name: str, *, username: str = "", password: str = "") -> None:
-        # An import of this package's costs memory, and only a person's command needs it.
+        # The package costs memory, and only commands that a person runs need it.
         from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415
 
         self.url = url
@@ -36,15 +39,15 @@ class Supervisor:
 
     @classmethod
     def of(cls, path: Path, pid: int | None) -> Supervisor | None:
-        """The supervisord noted in `path`, if it is there and still manages the agent.
+        """Return the supervisord noted in the file `path`, if it runs and manages the agent.
 
-        `pid` is the agent's control process, if one runs: one that is not supervisord's
-        own was started by hand. Raises `NotOurSupervisorError` if it may not be asked: it would undo
-        whatever we did without it.
+        `pid` is the agent's control process, if one runs; if supervisord runs another process, the
+        agent was started by hand, and the result is None. Raises `NotOurSupervisorError` without
+        permission to ask it: it would undo what we did behind its back.
         """
         try:
-            noted = json.loads(path.read_text(encoding="utf-8"))
-            supervisor = cls(str(noted["url"]), str(noted["name"]))
+            note = json.loads(path.read_text(encoding="utf-8"))
+            supervisor = cls(str(note["url"]), str(note["name"]))
             info = supervisor.info()
         except NotOurSupervisorError:
             raise
@@ -54,16 +57,16 @@ class Supervisor:
 
     @classmethod
     def above(cls, environment: Mapping[str, str], pid: int) -> Supervisor | None:
-        """The supervisord that runs us, if the process `pid` is its child too.
+        """Return the supervisord that runs us, if the process `pid` is its child, too.
 
-        It does not look at the note: we may be root, and the agent's user may write that.
-        Raises `SupervisorError`.
+        It is found by our environment, not by the note: we may be root, and the agent's user can
+        write the note. Raises `SupervisorError`.
         """
         url = environment.get("SUPERVISOR_SERVER_URL")
         if not url:
             raise SupervisorError(
-                "SUPERVISOR_SERVER_URL is not set; expected to be run by a supervisord that has "
-                "a [unix_http_server] section"
+                "SUPERVISOR_SERVER_URL is not set; expected a supervisord with a "
+                "[unix_http_server] section"
             )
         above = cls(
             url,
@@ -80,34 +83,34 @@ class Supervisor:
 
     @property
     def may_run(self) -> bool:
-        """Whether the agent runs, or would be started again by itself."""
+        """Whether the agent runs, or supervisord would start it again on its own."""
         return self.info()["statename"] in _MAY_RUN
 
     def info(self) -> dict[str, Any]:
-        """What supervisord knows of the agent."""
+        """What supervisord reports about the agent (`getProcessInfo`)."""
         answer: dict[str, Any] = self._ask(lambda: self._proxy.getProcessInfo(self.name))
         return answer
 
     def start(self) -> None:
-        """Start the agent and wait until supervisord calls it running."""
+        """Start the agent; return once supervisord reports it as running."""
         self._ask(lambda: self._proxy.startProcess(self.name))
 
     def stop(self) -> None:
-        """Stop the agent, in order, and wait until it is stopped."""
+        """Stop the agent in order; return once it has stopped."""
         self._ask(lambda: self._proxy.stopProcess(self.name))
 
     def restart(self) -> None:
-        """Stop the agent and start it, also one that was stopped by SIGSTOP.
+        """Stop the agent and start it again, even if SIGSTOP had stopped it.
 
-        Let go on first, that one hears its SIGTERM and keeps every poll; one that hangs is killed
-        with its group after stopwaitsecs.
+        The SIGCONT lets such a one receive its SIGTERM, so it keeps every poll. One that hangs is
+        killed, with its process group, after `stopwaitsecs`.
         """
         self._ask(lambda: self._proxy.signalProcess(self.name, "CONT"))
         self.stop()
         self.start()
 
     def begin_stop(self) -> None:
-        """Tell supervisord that the agent is to be stopped, so that it lets a kill be final."""
+        """Begin a stop without waiting, so that supervisord does not start the agent after a kill."""
         self._ask(lambda: self._proxy.stopProcess(self.name, False))
 
     def _ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - XML-RPC is untyped
@@ -117,7 +120,7 @@ class Supervisor:
             return question()
         except xmlrpc.client.Fault as error:
             if error.faultCode == _BAD_NAME:
-                reason = f"knows no program {self.name}"
+                reason = f"it has no program {self.name}"
             else:
                 reason = f"{error.faultString}"
             raise SupervisorError(f"supervisord at {self.url}: {reason}") from error
@@ -134,6 +137,6 @@ class Supervisor:
 
     def _not_ours(self, reason: str) -> NotOurSupervisorError:
         return NotOurSupervisorError(
-            f"supervisord at {self.url} starts and stops the agent, and is not ours to ask "
-            f"({reason}); use supervisorctl, as its user"
+            f"supervisord at {self.url} manages the agent, and denied us access ({reason}); "
+            "expected supervisorctl, run as supervisord's user"
         )

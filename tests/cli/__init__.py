@@ -1,1 +1,1 @@
-"""Tests of the command line's parts; its verbs are tried whole in tests/integration."""
+"""Tests of the command line's parts; tests/integration runs the verbs as processes."""

@@ -1,4 +1,4 @@
-"""A time zone that is the same everywhere."""
+"""Fixture: the time zone UTC, so that the golden files fit every host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Times are told in UTC."""
+    """Set the time zone to UTC."""
     with monkeypatch.context() as changed:
         changed.setenv("TZ", "UTC")
         time.tzset()

@@ -1,4 +1,4 @@
-"""What --check found, in words and as a document."""
+"""The output of --check, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECTIONS: dict[str, dict[str, object]] = {
 
 
 def checked(**more: object) -> Checked:
-    """A configuration that is well, but for what is said otherwise."""
+    """The result for a good configuration, except for `more`."""
     problems: list[str] = []
     found = [
         find(setting, ETC / (LATER_SHARED_FILE if setting.section == SERVER else setting.file),
@@ -45,7 +45,7 @@ def checked(**more: object) -> Checked:
     ]  # fmt: skip
     note = "/etc/pattoo/pattoo.yaml: pattoo_agent_api does not count: …"
     settings = load.config_of(Reading(tuple(found), tuple(problems)))
-    # Not all, so that the golden file need not change with each new one.
+    # A fixed choice, so that a new setting does not change the golden file.
     shown = tuple(one for one in found if one.setting.name in SHOWN)
     reading = Reading(shown, (), (note,))
     states = {path: State(is_there=True) for _, path in load.named_directories(settings)}
@@ -61,14 +61,14 @@ def test_the_report_reads_as_the_golden_file() -> None:
     assert "\n".join(lines(checked())) + "\n" == GOLDEN.read_text()
 
 
-def test_a_server_that_is_not_well_is_told_with_its_error() -> None:
-    """And then not all is well."""
+def test_a_failing_server_is_shown_with_its_error() -> None:
+    """And "All is well." is missing."""
     text = lines(checked(server=Asked("http://x/status", "Connection refused", 0.002)))
     assert text[-1] == "  http://x/status  Connection refused (after 2 ms)"
 
 
-def test_each_server_is_told_by_preference() -> None:
-    """Where several are configured; all of them have to be well."""
+def test_servers_are_shown_in_order_of_preference() -> None:
+    """If several are configured, all of them must be well."""
     others = (
         Asked("http://longer/status", "Connection refused", 0.002),
         Asked("http://z", "", 0.1),
@@ -79,13 +79,16 @@ def test_each_server_is_told_by_preference() -> None:
         "  http://longer/status  Connection refused (after 2 ms)",
         "  http://z              is well, answers within 100 ms",
     ]
-    told = document(found)
-    VALIDATOR.validate(told)
-    assert [asked["url"] for asked in told["other_servers"]] == ["http://longer/status", "http://z"]
+    shown = document(found)
+    VALIDATOR.validate(shown)
+    assert [asked["url"] for asked in shown["other_servers"]] == [
+        "http://longer/status",
+        "http://z",
+    ]
 
 
-def test_without_a_file_there_is_little_to_say() -> None:
-    """Neither directory nor server was looked at."""
+def test_unreadable_files_end_the_check() -> None:
+    """Neither directories nor servers are checked then."""
     nothing = Checked(ETC, Reading((), ("bad",)), ("bad",))
     assert lines(nothing) == ["Configuration in /etc/pattoo"]
     assert document(nothing) == {
@@ -95,14 +98,14 @@ def test_without_a_file_there_is_little_to_say() -> None:
     VALIDATOR.validate(document(nothing))
 
 
-def test_a_value_that_bends_a_terminal_is_shown_as_its_numbers() -> None:
-    """It is on one line, whatever a file holds."""
+def test_control_characters_are_escaped() -> None:
+    """A value stays on one line, whatever the file contains."""
     found = find(SETTINGS[0], ETC / "x", {"pattoo": {"log_directory": "a\x1b[2J\nb"}}, [])
     assert lines(Checked(ETC, Reading((found,), ()), ()))[2] == r"    log_directory  a\x1b[2J\nb  x"
 
 
-def test_the_document_is_as_its_schema_says() -> None:
-    """With values of each kind, those that YAML has and JSON has not included."""
+def test_the_document_matches_its_schema() -> None:
+    """With values of each type, including those that YAML has and JSON lacks."""
     found = document(checked())
     VALIDATOR.validate(found)
     values = {setting["name"]: setting["value"] for setting in found["settings"]}

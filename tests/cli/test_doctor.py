@@ -1,4 +1,4 @@
-"""What --doctor found, in words and as a document."""
+"""The output of --doctor, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PARTS = (
 
 
 def test_the_report_reads_as_the_golden_file() -> None:
-    """Part by part, with what to do below what is not well, and a line at the end."""
+    """Part by part, with the advice below each finding that has some, and a summary."""
     text = "\n".join(line for part in PARTS for line in lines(part))
     assert f"{text}\n{summary(PARTS)}\n" == GOLDEN.read_text()
 
@@ -48,20 +48,20 @@ def test_the_report_reads_as_the_golden_file() -> None:
         (PARTS[:2], "Not well: 1 bad."),
     ],
 )
-def test_the_last_line_says_how_it_stands(parts: tuple[Part, ...], words: str) -> None:
-    """What is only to be noted is well."""
+def test_the_last_line_is_a_summary(parts: tuple[Part, ...], words: str) -> None:
+    """With notes only, all is well."""
     assert summary(parts) == words
 
 
-def test_a_name_that_bends_a_terminal_is_shown_as_its_numbers() -> None:
-    """A mount may be named by anybody."""
+def test_control_characters_are_escaped() -> None:
+    """Any user may choose the name of a mount."""
     text = lines(Part("Polls", (note("disk_partitions /a\x1b[2J\nb", "c", "d"),)))
     assert text[1].startswith(r"  note  disk_partitions /a\x1b[2J\nb")
     assert len(text) == 4
 
 
-def test_the_document_is_as_its_schema_says() -> None:
-    """Each finding with its part; well only if none is bad."""
+def test_the_document_matches_its_schema() -> None:
+    """Each finding has its part; the document is well only if none is bad."""
     found = document(PARTS)
     VALIDATOR.validate(found)
     assert [finding["state"] for finding in found["findings"]] == ["ok", "ok", "bad", "note"]

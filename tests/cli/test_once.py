@@ -1,4 +1,4 @@
-"""`--once` in words and as a document, of looks that a test made up and of this host."""
+"""The output of `--once`, as text and as JSON, for made-up snapshots and for this host."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ WG0 = (("network_io_interface", "wg0"),)
 
 
 def answer(name: str, *figures: Figure, **left_out: str) -> Answer:
-    """What the source of that name gave."""
+    """The answer of the source `name`."""
     return Answer(TABLES[name], figures, left_out)
 
 
 def single(key: str, value: Value, unit: str) -> Snapshot:
-    """A look of one figure."""
+    """A snapshot with one figure."""
     return Snapshot(1000, (), (answer("memory", Figure(key, INTEGER, unit, (), value)),))
 
 
-LOOK = Snapshot(
+SNAPSHOT = Snapshot(
     1_700_000_000_000,
     (
         ("release", "6.1.0"), ("version", "#1 SMP"), ("processor", ""), ("type", "Linux"),
@@ -82,36 +82,36 @@ LOOK = Snapshot(
 
 
 def once(capsys: pytest.CaptureFixture[str], *more: str) -> str:
-    """What the command line prints of this host."""
+    """Return what --once prints for this host."""
     assert main(["--once", *more]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     return printed.out
 
 
-def test_a_look_in_words_is_the_one_that_is_kept() -> None:
-    """Units that a person reads, devices above their figures, and what is left out with why."""
-    assert "\n".join(lines(LOOK)) + "\n" == (GOLDEN / "once.txt").read_text()
+def test_the_text_matches_the_golden_file() -> None:
+    """Readable units, devices above their figures, and what is left out with the reason."""
+    assert "\n".join(lines(SNAPSHOT)) + "\n" == (GOLDEN / "once.txt").read_text()
 
 
-def test_a_look_as_a_document_is_the_one_that_is_kept() -> None:
-    """Exact values; the agent's version is the only thing that a release changes in it."""
-    kept = json.loads((GOLDEN / "once.json").read_text())
-    kept["agent"]["version"] = __version__
-    assert document(LOOK) == kept
+def test_the_document_matches_the_golden_file() -> None:
+    """Exact values; a release changes only the agent's version."""
+    expected = json.loads((GOLDEN / "once.json").read_text())
+    expected["agent"]["version"] = __version__
+    assert document(SNAPSHOT) == expected
 
 
-def test_the_document_is_as_its_schema_says() -> None:
-    """That of a look made up, with all there can be in one."""
+def test_the_document_matches_its_schema() -> None:
+    """A made-up snapshot with everything that can be in one."""
     VALIDATOR.check_schema(SCHEMA)
-    VALIDATOR.validate(document(LOOK))
+    VALIDATOR.validate(document(SNAPSHOT))
     assert SCHEMA["properties"]["schema"]["const"] == NUMBER
 
 
 @pytest.mark.parametrize("path", [["families", 0, "series", 0], ["families", 0], ["agent"], []])
-def test_the_schema_describes_each_member_of_the_document(path: list[str | int]) -> None:
-    """None is missing from it, and it wants none that is not there."""
-    part: Any = document(LOOK)
+def test_the_schema_describes_every_member(path: list[str | int]) -> None:
+    """Its members are those of the document, in the same order."""
+    part: Any = document(SNAPSHOT)
     for step in path:
         part = part[step]
     named = {(): SCHEMA, ("agent",): SCHEMA["properties"]["agent"]}
@@ -120,16 +120,16 @@ def test_the_schema_describes_each_member_of_the_document(path: list[str | int])
     assert list(part) == schema["required"] == list(schema["properties"])
 
 
-def test_this_host_in_a_document_is_as_the_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every family is in it, and most have something to tell."""
+def test_the_document_of_this_host_matches_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every family is in it, and most have series."""
     printed = json.loads(once(capsys, "--json"))
     VALIDATOR.validate(printed)
     assert [family["name"] for family in printed["families"]] == list(TABLES)
     assert sum(len(family["series"]) for family in printed["families"]) > 20
 
 
-def test_this_host_in_words_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    """But for what the host is called; every family has a heading."""
+def test_the_text_of_this_host_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Except for the host's metadata; every family has a heading."""
     printed = once(capsys).splitlines()
     families_part = printed[printed.index(registry.tables(ORIGINAL)[0].title) :]
     assert max(map(len, families_part)) <= 80
@@ -150,30 +150,30 @@ def test_this_host_in_words_fits_80_columns(capsys: pytest.CaptureFixture[str]) 
         (None, "bytes", "not sent"),
     ],
 )
-def test_a_figure_is_rounded_for_the_eye(value: Value, unit: str, shown: str) -> None:
-    """Sizes to the prefix at hand, a step being 1000 as everywhere, counts whole, the rest to two places."""
+def test_a_figure_is_rounded(value: Value, unit: str, shown: str) -> None:
+    """Sizes have a decimal prefix, counts are exact, other values have two decimals."""
     assert lines(single("memory_total", value, unit))[-1].split("memory_total")[1].strip() == shown
 
 
-def test_a_name_stays_on_its_line_and_moves_no_cursor() -> None:
-    """Who may mount may name a directory with a line end or an escape in it."""
+def test_control_characters_are_escaped() -> None:
+    """A mount point may have a line end or an escape sequence in its name."""
     place = (("disk_partition_mountpoint", "/mnt/\x1b[2J\nroot"),)
     figure = Figure("disk_partition_disk_usage_total", INTEGER, "bytes", place, 1)
-    told = lines(Snapshot(1000, (), (answer("disk_partitions", figure),)))
-    assert "  /mnt/\\x1b[2J\\nroot" in told
+    text = lines(Snapshot(1000, (), (answer("disk_partitions", figure),)))
+    assert "  /mnt/\\x1b[2J\\nroot" in text
 
 
 def configure(home: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> None:
-    """A configuration with these settings of the agent's own."""
+    """Write a configuration with `settings` of the agent."""
     agent = Agent(home)
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  {settings}\n")
     monkeypatch.setenv("PATTOO_CONFIGDIR", str(agent.configuration))
 
 
-def test_what_is_configured_is_shown(
+def test_the_configuration_is_applied(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A family that was turned on, one that was turned off, and what a filter leaves."""
+    """A family that is turned on, one that is turned off, and a filter."""
     settings = "{families: [uptime], families_off: [memory], interfaces_include: [lo]}"
     configure(home, monkeypatch, settings)
     shown = {f["name"]: f["series"] for f in json.loads(once(capsys, "--json"))["families"]}
@@ -181,10 +181,10 @@ def test_what_is_configured_is_shown(
     assert {s["labels"]["network_io_interface"] for s in shown["network_io"]} <= {"lo"}
 
 
-def test_a_configuration_of_no_use_is_told_of(
+def test_a_broken_configuration_is_reported_and_ignored(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is shown then is the default; where there is no configuration that needs no word."""
+    """The defaults apply; without a configuration nothing is reported."""
     configure(home, monkeypatch, "families: [uptim]")
     assert main(["--once", "--json"]) == 0
     printed = capsys.readouterr()
@@ -193,26 +193,26 @@ def test_a_configuration_of_no_use_is_told_of(
     assert "'uptim'; expected uptime" in printed.err
 
 
-def test_all_families_are_shown_to_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
-    """Those that are off too."""
+def test_all_shows_every_family(capsys: pytest.CaptureFixture[str]) -> None:
+    """Including those that are off."""
     shown = json.loads(once(capsys, "--all", "--json"))
     assert [f["name"] for f in shown["families"]] == [table.name for table in registry.tables()]
 
 
-def test_json_goes_with_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """Asked for with another verb it is bad usage."""
+def test_json_is_refused_with_other_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is bad usage, for example with --start."""
     with pytest.raises(SystemExit) as ended:
         main(["--start", "--json"])
     assert ended.value.code == 2
-    assert "--json goes with" in capsys.readouterr().err
+    assert "--json is only for" in capsys.readouterr().err
 
 
-def test_a_host_that_gives_nothing_is_a_failure(
+def test_a_host_without_any_value_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 1, and every family says why."""
+    """Exit status 1, and every family is shown as empty."""
     monkeypatch.setattr(
         "pattoo_mp.cli.once.snapshot", lambda *_: Snapshot(1000, (), (answer("disk_io"),))
     )
     assert main(["--once"]) == 1
-    assert "The host has none." in capsys.readouterr().out
+    assert "None on this host." in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`--translations`."""
+"""Test of `--translations`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_the_file_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    """So that it can be sent into one."""
+def test_translations_prints_only_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that its output can be redirected to a file."""
     assert main(["--translations"]) == 0
     assert capsys.readouterr() == (translations(), "")

@@ -1,4 +1,4 @@
-"""Asking an agent, whatever it is up to."""
+"""Asking an agent for its status, in every state that it can be in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp import paths
-from pattoo_mp.cli.status import ask, exit_status
+from pattoo_mp.cli.status import exit_status, fetch_status
 from pattoo_mp.control.run_directory import PidLock
 from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import PattooError
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def control(home: Path, answer: Callable[[StatusSocket], None]) -> Iterator[Agent]:
-    """An agent whose control process does nothing but to hold its lock and to answer so."""
+    """An agent whose control process only holds its lock and answers with `answer`."""
     pid = os.fork()
     if pid == 0:
         try:
             lock = PidLock(paths.pid_file(home))
-            door = StatusSocket(paths.status_socket(home))
+            socket = StatusSocket(paths.status_socket(home))
             while lock:
-                select.select([door], [], [])
-                answer(door)
+                select.select([socket], [], [])
+                answer(socket)
         finally:
             os._exit(0)
     agent = Agent(home)
@@ -48,74 +48,74 @@ def control(home: Path, answer: Callable[[StatusSocket], None]) -> Iterator[Agen
         os.waitpid(pid, 0)
 
 
-def saying(said: dict[str, Any]) -> Callable[[StatusSocket], None]:
-    """Answer with this."""
-    return lambda door: door.answer(said)
+def answering(given: dict[str, Any]) -> Callable[[StatusSocket], None]:
+    """Answer with the status `given`."""
+    return lambda socket: socket.answer(given)
 
 
-def test_an_agent_that_answers_is_told_as_it_says(home: Path) -> None:
-    """Nothing is added, and nothing is left out."""
-    said = server_gone()
-    with control(home, saying(said)) as agent:
-        assert ask(agent) == json.loads(json.dumps(said))
+def test_the_answer_of_an_agent_is_returned_as_it_is(home: Path) -> None:
+    """Nothing is added or left out."""
+    given = server_gone()
+    with control(home, answering(given)) as agent:
+        assert fetch_status(agent) == json.loads(json.dumps(given))
 
 
 def test_an_agent_that_hangs_up_is_silent(home: Path) -> None:
-    """Its process is there, and there is no answer of it."""
-    with control(home, lambda door: door._socket.accept()[0].close()) as agent:
-        assert ask(agent) == {
+    """Its process runs, but does not answer."""
+    with control(home, lambda socket: socket._socket.accept()[0].close()) as agent:
+        assert fetch_status(agent) == {
             "schema": 1, "state": "silent", "control": {"pid": agent.pid},
             "troubles": [{"code": "control_silent", "subject": "", "since_ms": 0}],
         }  # fmt: skip
 
 
-def test_an_agent_that_ends_as_it_is_asked_is_stopped(home: Path) -> None:
-    """And not silent."""
+def test_an_agent_that_ends_while_asked_is_stopped(home: Path) -> None:
+    """It is not reported as silent."""
     with control(home, lambda _: os._exit(0)) as agent:
-        assert ask(agent)["state"] == "stopped"
+        assert fetch_status(agent)["state"] == "stopped"
 
 
-def test_of_a_stopped_agent_it_is_told_where_it_was_looked_for(home: Path) -> None:
-    """There may be another one, which other files speak of."""
-    assert ask(Agent(home, home / "etc")) == {
+def test_a_stopped_agent_is_reported_with_its_files(home: Path) -> None:
+    """Another agent, with other files, may be running."""
+    assert fetch_status(Agent(home, home / "etc")) == {
         "schema": 1, "state": "stopped", "troubles": [],
         "pid_file": str(paths.pid_file(home)), "configuration": str(home / "etc"),
         "cut_short_pid": 0,
     }  # fmt: skip
 
 
-def test_an_agent_of_another_release_is_an_error_that_says_so(home: Path) -> None:
-    """Files were replaced under a running agent."""
+def test_a_status_of_another_release_is_an_error(home: Path) -> None:
+    """The files were replaced under a running agent."""
     with (
-        control(home, saying({**status(), "schema": 2})) as agent,
-        pytest.raises(PattooError, match=r"schema 2; expected 1, which --restart brings"),
+        control(home, answering({**status(), "schema": 2})) as agent,
+        pytest.raises(PattooError, match=r"schema 2; expected 1: .*, use --restart"),
     ):
-        ask(agent)
+        fetch_status(agent)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_who_may_not_ask_is_told_so(home: Path) -> None:
-    """Another user sees that it runs, and must not take it for one that hangs."""
+def test_asking_without_permission_is_an_error(home: Path) -> None:
+    """Another user sees that the agent runs; it must not look as if it hangs."""
 
-    def complaint() -> str:
+    def error() -> str:
         with pytest.raises(PattooError) as caught:
-            ask(Agent(home))
+            fetch_status(Agent(home))
         return str(caught.value)
 
-    with control(home, saying(status())) as agent:
+    with control(home, answering(status())) as agent:
         pid_file = paths.pid_file(home)
         for path in (home, pid_file.parent, pid_file):
             path.chmod(0o755)
-        assert as_nobody(complaint) == (
-            f"process {agent.pid}: we may not ask it, as nobody: root runs it; expected its "
+        assert as_nobody(error) == (
+            f"process {agent.pid}: no permission to ask for its status, as nobody: root runs it; expected its "
             "user or root"
         )
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("given", "expected"),
     [(status(), 0), (server_gone(), 1), ({"state": "stopped", "troubles": []}, 3)],
 )
-def test_the_exit_status_tells_whether_it_is_well(said: dict[str, Any], expected: int) -> None:
+def test_the_exit_status_says_whether_it_is_well(given: dict[str, Any], expected: int) -> None:
     """0 well, 1 in trouble, 3 stopped."""
-    assert exit_status(said) == expected
+    assert exit_status(given) == expected

@@ -52,7 +52,7 @@ def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         f"{NAME}: error: http://127.0.0.1:9/pattoo/api/v1/agent/status: Connection refused; "
-        "expected a pattoo server that is well\n"
+        "expected a working pattoo server\n"
     )
     assert "All is well" not in done.stdout
 

@@ -70,7 +70,7 @@ def test_a_full_disk_stops_no_poll(
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 20, what="more polls")
     done = agent.run("--status")
     assert done.returncode == 1
-    assert "the spool takes nothing (database or disk is full)" in done.stdout
+    assert "the spool cannot store polls (database or disk is full)" in done.stdout
     control = agent.pid
     refused = agent.run("--restart")
     assert refused.returncode == 1

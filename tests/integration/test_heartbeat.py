@@ -54,10 +54,10 @@ def test_a_stopped_control_is_restarted_and_loses_no_poll(
     assert polls["unaccounted"] == 0
     assert polls["dropped"] == {}
     wait_for(lambda: agent.state() == "RUNNING", what="supervisord's word for it")
-    wait_for(lambda: "is restarted, as process" in agent.ctl("tail", "pattoo_heartbeat", "stderr"))
+    wait_for(lambda: "was restarted as process" in agent.ctl("tail", "pattoo_heartbeat", "stderr"))
     said = agent.ctl("tail", "pattoo_heartbeat", "stderr")
     assert f"{NAME} (process {old[0]}) hangs: no answer within" in said
-    assert f"{NAME} is restarted, as process {agent.pid}." in said
+    assert f"{NAME} was restarted as process {agent.pid}." in said
 
 
 def test_a_listener_whose_files_hang_says_so_and_looks_again(

@@ -114,6 +114,6 @@ def test_a_full_disk_below_the_output_is_said_in_a_line() -> None:
             )  # fmt: skip
         assert done.returncode == 1
         assert done.stderr.splitlines() == [
-            "pattoo_agent_os_autonomousd: error: the output: no space left on its device; "
-            "expected room for what is printed"
+            "pattoo_agent_os_autonomousd: error: stdout: no space left on its device; "
+            "expected room for the output"
         ]

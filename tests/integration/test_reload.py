@@ -332,7 +332,7 @@ def test_a_worker_that_is_late_is_named(make_agent: MakeAgent) -> None:
         return str(caught.value)
 
     # Whoever reads the files may need longer than that on a busy host.
-    wait_for(lambda: "but the collector does not go by them yet" in complaint(), what="its name")
+    wait_for(lambda: "but not yet used by the collector" in complaint(), what="its name")
     assert agent.status()["reload"]["waiting_for"] == ["collector"]
     agent.signal("collector", "SIGCONT")
     wait_for(lambda: not agent.status()["reload"]["waiting_for"], what="the collector")

@@ -119,8 +119,8 @@ def test_what_cannot_be_printed_leaves_no_traceback(make_agent: MakeAgent, what:
     assert gone.stderr == ""
     full = in_shell(agent, f"{command} > /dev/full")
     assert (full.returncode, full.stderr) == (
-        1, f"{NAME}: error: the output: no space left on its device; expected room for what is "
-        "printed\n",
+        1, f"{NAME}: error: stdout: no space left on its device; expected room for the "
+        "output\n",
     )  # fmt: skip
 
 

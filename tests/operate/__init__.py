@@ -1,1 +1,1 @@
-"""The control process, part by part."""
+"""Tests of the agent as seen and managed from outside."""

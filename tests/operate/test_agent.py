@@ -1,4 +1,4 @@
-"""An agent from outside."""
+"""Looking for an agent's supervisor, and signals, without permission."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_who_may_not_look_for_its_supervisor_is_told_whose_it_is(home: Path) -> None:
-    """A stop that did without would be undone."""
+def test_an_unreadable_supervisor_note_is_an_error_that_names_its_owner(home: Path) -> None:
+    """Without the supervisor a stop would be undone."""
     home.chmod(0o755)
     note = paths.supervisor_file(home)
     note.parent.mkdir(mode=0o700 if os.geteuid() == 0 else 0o000)
 
-    def complaint() -> str:
+    def error() -> str:
         with pytest.raises(PattooError) as caught:
             Agent(home).supervisor(1)
         return str(caught.value)
 
-    whose = as_nobody(lambda: denied(note))
-    assert as_nobody(complaint) == f"{note}: Permission denied{whose}; expected its user or root"
+    owner = as_nobody(lambda: denied(note))
+    assert as_nobody(error) == f"{note}: Permission denied{owner}; expected its user or root"
 
 
-def test_who_may_not_signal_it_is_told_whose_it_is() -> None:
-    """Process 1 is root's."""
+def test_a_signal_without_permission_is_an_error_that_names_the_owner() -> None:
+    """Process 1 belongs to root."""
 
-    def complaint() -> str:
+    def error() -> str:
         with pytest.raises(PattooError) as caught:
             send_signal(1, 0)  # type: ignore[arg-type]
         return str(caught.value)
 
-    whose = as_nobody(lambda: not_ours(1))
-    assert as_nobody(complaint) == (
-        f"process 1: we may not signal it{whose}; expected its user or root"
+    owner = as_nobody(lambda: not_ours(1))
+    assert as_nobody(error) == (
+        f"process 1: no permission to signal it{owner}; expected its user or root"
     )

@@ -1,4 +1,4 @@
-"""Whether control is alive although its process is there."""
+"""The heartbeat of the control process, and the listener that restarts the agent without one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ import pytest
 
 from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.operate.event_listener import HeartbeatListener, Process, Pulse, feel, is_hung, ticks
+from pattoo_mp.operate.event_listener import (
+    Heartbeat,
+    HeartbeatListener,
+    Process,
+    check_heartbeat,
+    is_hung,
+    ticks,
+)
 from tests.support.agent import NAME
 from tests.support.locked import lock_held
 
@@ -28,146 +35,146 @@ RUNNING = Process(7, "RUNNING")
 def silent(home: Path) -> Iterator[Path]:
     """The socket of a control process that listens, and never answers."""
     path = home / "run" / "agent.sock"
-    door = StatusSocket(path)
+    listening = StatusSocket(path)
     yield path
-    door.close()
+    listening.close()
 
 
-def test_who_does_not_answer_is_silent(silent: Path) -> None:
-    """The question was taken, and nothing came."""
-    pulse, reason = feel(silent, 0.05)
-    assert (pulse, reason) == (Pulse.SILENT, "no answer within 0.05 s")
+def test_without_an_answer_the_heartbeat_is_missing(silent: Path) -> None:
+    """The connection is accepted, but no answer comes."""
+    heartbeat, reason = check_heartbeat(silent, 0.05)
+    assert (heartbeat, reason) == (Heartbeat.MISSING, "no answer within 0.05 s")
 
 
-def test_a_queue_of_questions_without_an_answer_is_silence_too(silent: Path) -> None:
-    """Others asked before us, in vain, until no more fit."""
+def test_with_a_full_queue_the_heartbeat_is_missing_too(silent: Path) -> None:
+    """Earlier questions without an answer fill the queue of connections."""
     callers: list[socket.socket] = []
     try:
         while not callers or not callers[-1].connect_ex(str(silent)):
             callers.append(socket.socket(socket.AF_UNIX))
             callers[-1].setblocking(False)
-        assert feel(silent, 5)[0] is Pulse.SILENT
+        assert check_heartbeat(silent, 5)[0] is Heartbeat.MISSING
     finally:
         for caller in callers:
             caller.close()
 
 
-def test_nobody_at_the_socket_is_no_silence(home: Path) -> None:
-    """No directory, no socket, or one that a killed process left: an agent that starts or ends."""
+def test_without_a_listening_socket_the_heartbeat_is_unknown(home: Path) -> None:
+    """No socket, or one that a killed process left: the agent may be starting or ending."""
     path = home / "run" / "agent.sock"
-    assert feel(path, 5) == (Pulse.UNKNOWN, f"{path}: No such file or directory")
-    door = StatusSocket(path)
-    door.close()
-    assert feel(path, 5) == (Pulse.UNKNOWN, f"{path}: Connection refused")
+    assert check_heartbeat(path, 5) == (Heartbeat.UNKNOWN, f"{path}: No such file or directory")
+    listening = StatusSocket(path)
+    listening.close()
+    assert check_heartbeat(path, 5) == (Heartbeat.UNKNOWN, f"{path}: Connection refused")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_socket_that_is_not_ours_to_use_is_no_silence(silent: Path) -> None:
-    """Whoever may not ask cannot know; no restart would change that."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_without_permission_the_heartbeat_is_unknown(silent: Path) -> None:
+    """A restart would not change that."""
     silent.parent.parent.chmod(0o755)
     os.seteuid(65534)
     try:
-        pulse, reason = feel(silent, 5)
+        heartbeat, reason = check_heartbeat(silent, 5)
     finally:
         os.seteuid(0)
-    assert pulse is Pulse.UNKNOWN
+    assert heartbeat is Heartbeat.UNKNOWN
     assert reason.endswith("Permission denied")
 
 
-def test_a_silent_process_that_was_meant_to_run_all_the_while_hangs() -> None:
-    """The one case for a restart."""
-    assert is_hung(RUNNING, Pulse.SILENT, RUNNING)
+def test_a_running_process_without_heartbeat_hangs() -> None:
+    """The only case for a restart."""
+    assert is_hung(RUNNING, Heartbeat.MISSING, RUNNING)
 
 
-@pytest.mark.parametrize("pulse", [Pulse.BEATS, Pulse.UNKNOWN])
-def test_without_silence_nothing_hangs(pulse: Pulse) -> None:
-    """An answer, or a question that could not be asked."""
-    assert not is_hung(RUNNING, pulse, RUNNING)
+@pytest.mark.parametrize("heartbeat", [Heartbeat.ANSWERED, Heartbeat.UNKNOWN])
+def test_a_process_whose_heartbeat_is_not_missing_does_not_hang(heartbeat: Heartbeat) -> None:
+    """There was an answer, or the question could not be asked."""
+    assert not is_hung(RUNNING, heartbeat, RUNNING)
 
 
 @pytest.mark.parametrize("state", ["STARTING", "STOPPING", "STOPPED", "BACKOFF", "FATAL", "EXITED"])
-def test_what_starts_or_stops_does_not_hang(state: str) -> None:
-    """Before or after the question, or both."""
+def test_a_process_that_starts_or_stops_does_not_hang(state: str) -> None:
+    """Before the question, after it, or both."""
     other = Process(7, state)
-    assert not is_hung(other, Pulse.SILENT, other)
-    assert not is_hung(RUNNING, Pulse.SILENT, other)
-    assert not is_hung(other, Pulse.SILENT, RUNNING)
+    assert not is_hung(other, Heartbeat.MISSING, other)
+    assert not is_hung(RUNNING, Heartbeat.MISSING, other)
+    assert not is_hung(other, Heartbeat.MISSING, RUNNING)
 
 
-def test_a_silence_of_the_process_before_is_not_held_against_its_successor() -> None:
-    """Somebody restarted it meanwhile."""
-    assert not is_hung(RUNNING, Pulse.SILENT, Process(8, "RUNNING"))
+def test_a_process_that_was_just_restarted_does_not_hang() -> None:
+    """The heartbeat of its predecessor was missing."""
+    assert not is_hung(RUNNING, Heartbeat.MISSING, Process(8, "RUNNING"))
 
 
-# The listener's side of supervisord's event protocol, and what it does without a need to restart.
+# The listener's side of supervisord's event protocol, and the cases in which it does not restart.
 
 
 def event(name: str, payload: str) -> str:
-    """What supervisord writes for one event."""
+    """The text that supervisord sends for one event."""
     return (
         f"ver:3.0 server:pattoo_mp serial:21 pool:heartbeat poolserial:10 eventname:{name} "
         f"len:{len(payload)}\n{payload}"
     )
 
 
-def test_each_tick_is_acknowledged_when_it_is_dealt_with() -> None:
+def test_each_tick_is_acknowledged_after_it_was_handled() -> None:
     """READY, the event, its result, and so on until supervisord ends."""
     sent = event("TICK_5", "when:1795503945") + event("TICK_60", "when:1795503960")
     answers = io.StringIO()
-    dealt_with = [(period, answers.getvalue()) for period in ticks(io.StringIO(sent), answers)]
-    assert dealt_with == [(5, "READY\n"), (60, "READY\nRESULT 2\nOKREADY\n")]
+    handled = [(period, answers.getvalue()) for period in ticks(io.StringIO(sent), answers)]
+    assert handled == [(5, "READY\n"), (60, "READY\nRESULT 2\nOKREADY\n")]
     assert answers.getvalue() == "READY\nRESULT 2\nOK" * 2 + "READY\n"
 
 
-def test_other_events_are_acknowledged_and_nothing_else() -> None:
-    """A section may subscribe to more than it should."""
+def test_other_events_are_only_acknowledged() -> None:
+    """The section may subscribe to more events than it should."""
     sent = event("PROCESS_STATE_EXITED", "processname:cat groupname:cat from_state:RUNNING")
     answers = io.StringIO()
     assert list(ticks(io.StringIO(sent), answers)) == []
     assert answers.getvalue() == "READY\nRESULT 2\nOKREADY\n"
 
 
-def test_an_agent_that_is_stopped_is_left_alone(
-    home: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whoever stopped it need not explain that to the listener."""
+def test_a_stopped_agent_is_not_restarted(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A stop is no error, so nothing is logged."""
     HeartbeatListener(lambda: home, {}).tick(60)
     assert caplog.messages == []
 
 
-def test_a_silent_agent_that_no_supervisord_runs_is_left_alone(
+def test_a_hung_agent_without_supervisord_is_not_restarted(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It says what it cannot do, once for as long as it lasts."""
-    door = StatusSocket(home / "run" / f"{NAME}.sock")
+    """The reason is logged once while it lasts."""
+    listening = StatusSocket(home / "run" / f"{NAME}.sock")
     listener = HeartbeatListener(lambda: home, {})
     with lock_held(home / "pid" / f"{NAME}.pid"), caplog.at_level(logging.WARNING):
         listener.tick(0)
         listener.tick(0)
-    door.close()
+    listening.close()
     (message,) = caplog.messages
-    assert message.startswith("The agent is left alone: SUPERVISOR_SERVER_URL is not set; expected")
+    assert message.startswith(
+        "Not restarting the agent: SUPERVISOR_SERVER_URL is not set; expected"
+    )
 
 
-def test_an_agent_without_its_socket_is_left_alone(
+def test_an_agent_without_its_socket_is_not_restarted(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It may be starting: no restart, and the reason in the log."""
+    """It may be starting; the reason is logged."""
     with lock_held(home / "pid" / f"{NAME}.pid"), caplog.at_level(logging.WARNING):
         HeartbeatListener(lambda: home, {}).tick(60)
     (message,) = caplog.messages
     assert message == (
-        f"The agent is left alone: {home}/run/{NAME}.sock: No such file or directory."
+        f"Not restarting the agent: {home}/run/{NAME}.sock: No such file or directory."
     )
 
 
 def test_a_broken_configuration_does_not_end_the_listener(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It says so, and looks again at the next tick: the configuration may be mended by then."""
+    """It logs the error and tries again at the next tick: the configuration may be repaired by then."""
 
     def find() -> Path:
         raise ConfigError(["pattoo.yaml: broken; expected YAML"])
 
     HeartbeatListener(find, {}).tick(60)
-    assert caplog.messages == ["The agent is left alone: pattoo.yaml: broken; expected YAML."]
+    assert caplog.messages == ["Not restarting the agent: pattoo.yaml: broken; expected YAML."]

@@ -1,14 +1,14 @@
-"""The environment of a process that is started in the background."""
+"""The environment of an agent that is started in the background."""
 
 from __future__ import annotations
 
-from pattoo_mp.operate.lifecycle import without_managers
+from pattoo_mp.operate.lifecycle import unsupervised_environment
 
 
-def test_it_is_nobodys_but_ours() -> None:
-    """With that of supervisord it would think itself supervised; with systemd's, speak for us."""
+def test_it_has_no_variables_of_supervisord_or_systemd() -> None:
+    """With supervisord's it would think itself supervised; with systemd's, report in our name."""
     inherited = {
         "SUPERVISOR_ENABLED": "1", "SUPERVISOR_SERVER_URL": "unix:///run/x", "NOTIFY_SOCKET": "@x",
         "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2",
     }  # fmt: skip
-    assert without_managers({"PATH": "/bin", **inherited}) == {"PATH": "/bin"}
+    assert unsupervised_environment({"PATH": "/bin", **inherited}) == {"PATH": "/bin"}

@@ -1,4 +1,4 @@
-"""What a control process notes of the supervisord that runs it."""
+"""The note that control writes about its supervisord, and finding supervisord by it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ ENVIRONMENT = {
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where the note is, in a directory that is not there yet."""
+    """The path of the note, in a directory that does not exist yet."""
     return home / "run" / "agent.supervisor"
 
 
 def test_a_note_is_made_under_supervisord(path: Path) -> None:
-    """It says where supervisord listens, and what it calls the agent."""
+    """It has supervisord's URL, and the agent's name there."""
     note_supervisor(path, ENVIRONMENT)
     assert json.loads(path.read_text()) == {
         "url": "unix:///run/supervisor.sock",
@@ -45,24 +45,24 @@ def test_a_note_is_made_under_supervisord(path: Path) -> None:
 
 
 def test_a_process_without_a_group_is_its_own_group(path: Path) -> None:
-    """As supervisord has it."""
+    """As supervisord names it."""
     environment = {k: v for k, v in ENVIRONMENT.items() if k != "SUPERVISOR_GROUP_NAME"}
     note_supervisor(path, environment)
     assert json.loads(path.read_text())["name"] == "agent:agent"
 
 
 @pytest.mark.parametrize("missing", ["SUPERVISOR_SERVER_URL", "SUPERVISOR_PROCESS_NAME"])
-def test_an_old_note_goes_when_nobody_supervises(path: Path, missing: str) -> None:
-    """An agent that was started by hand is not supervisord's any more."""
+def test_an_old_note_is_removed_without_supervisord(path: Path, missing: str) -> None:
+    """An agent that was started by hand is no longer managed by supervisord."""
     note_supervisor(path, ENVIRONMENT)
     note_supervisor(path, {k: v for k, v in ENVIRONMENT.items() if k != missing})
     assert not path.exists()
 
 
-def test_a_note_that_cannot_be_made_hinders_nobody(
+def test_a_note_that_cannot_be_written_is_only_logged(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The agent polls without it; the log says what a later command cannot do."""
+    """The agent runs without it; the log says what later commands cannot do."""
     path.mkdir(parents=True)
     note_supervisor(path, ENVIRONMENT)
     (message,) = caplog.messages
@@ -71,14 +71,14 @@ def test_a_note_that_cannot_be_made_hinders_nobody(
     )
 
 
-def test_no_note_to_remove_is_no_error(path: Path) -> None:
-    """Most agents never had one."""
+def test_a_missing_note_is_no_error(path: Path) -> None:
+    """Most agents never have one."""
     note_supervisor(path, {})
     assert not path.exists()
 
 
 def test_without_a_note_there_is_no_supervisord(path: Path) -> None:
-    """Neither a directory nor a file."""
+    """Neither its directory nor the file exists."""
     assert Supervisor.of(path, None) is None
 
 
@@ -89,73 +89,73 @@ def test_without_a_note_there_is_no_supervisord(path: Path) -> None:
      b'{"url": "unix://", "name": "a:a"}', b'{"url": "http://[", "name": "a:a"}',
      b'{"url": "http://127.0.0.1:x/", "name": "a:a"}'],
 )  # fmt: skip
-def test_a_note_that_makes_no_sense_is_no_supervisord(path: Path, content: bytes) -> None:
-    """Whatever stands there, start and stop work as without it."""
+def test_an_invalid_note_is_ignored(path: Path, content: bytes) -> None:
+    """Start and stop work as without a note."""
     path.parent.mkdir()
     path.write_bytes(content)
     assert Supervisor.of(path, None) is None
 
 
-def test_a_directory_in_its_place_is_no_supervisord(path: Path) -> None:
+def test_a_directory_in_place_of_the_note_is_ignored(path: Path) -> None:
     """It cannot be read."""
     path.mkdir(parents=True)
     assert Supervisor.of(path, None) is None
 
 
-def test_a_supervisord_that_is_gone_is_none(path: Path, home: Path) -> None:
-    """Its socket is not there any more, or nobody listens at it."""
+def test_a_supervisord_that_has_ended_is_ignored(path: Path, home: Path) -> None:
+    """Its socket does not exist, or nothing listens on it."""
     for url in (f"unix://{home}/absent.sock", at(free_port())):
         note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
         assert Supervisor.of(path, None) is None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_supervisord_that_we_may_not_ask_is_named(path: Path, home: Path) -> None:
-    """It would start again what we stop without it: an error of one line, not a guess."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_supervisord_that_denies_access_is_an_error(path: Path, home: Path) -> None:
+    """It would restart the agent that we stop, so it cannot be ignored."""
     listening = home / "supervisor.sock"
     with socket.socket(socket.AF_UNIX) as supervisord:
         supervisord.bind(str(listening))
         supervisord.listen()
         listening.chmod(0o600)
         note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": f"unix://{listening}"})
-        for place in (home, path.parent, path):
-            os.chown(place, 65534, 65534)
+        for owned in (home, path.parent, path):
+            os.chown(owned, 65534, 65534)
         os.seteuid(65534)
         try:
             with pytest.raises(
-                NotOurSupervisorError, match=r"is not ours to ask \(Permission denied\)"
+                NotOurSupervisorError, match=r"denied us access \(Permission denied\)"
             ):
                 Supervisor.of(path, None)
         finally:
             os.seteuid(0)
 
 
-def test_a_supervisord_whose_password_we_lack_is_named(path: Path) -> None:
-    """The same, where the socket asks for one."""
+def test_a_supervisord_that_asks_for_a_password_is_an_error(path: Path) -> None:
+    """It denies access by HTTP 401."""
     with HTTPServer(("127.0.0.1", 0), _Refusing) as supervisord:
         url = f"http://127.0.0.1:{supervisord.server_port}"
         note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
         refusing = threading.Thread(target=supervisord.handle_request)
         refusing.start()
-        with pytest.raises(NotOurSupervisorError, match=r"is not ours to ask \(Unauthorized\)"):
+        with pytest.raises(NotOurSupervisorError, match=r"denied us access \(Unauthorized\)"):
             Supervisor.of(path, None)
         refusing.join()
 
 
-def test_an_order_to_a_supervisord_that_is_gone_is_an_error_of_one_line(home: Path) -> None:
-    """It names where supervisord was expected."""
+def test_a_stop_by_a_supervisord_that_has_ended_is_an_error(home: Path) -> None:
+    """One line, with the URL of supervisord."""
     url = f"unix://{home}/absent.sock"
     with pytest.raises(SupervisorError, match=f"^supervisord at {url}: [^\n]+$"):
         Supervisor(url, "agent:agent").stop()
 
 
 class _Refusing(BaseHTTPRequestHandler):
-    """Asks everybody for a password."""
+    """Answers every request with 401."""
 
     def do_POST(self) -> None:
-        """Read the question, and give no answer."""
+        """Read the request and refuse it."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_error(401)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-        """Say nothing."""
+        """Log nothing."""

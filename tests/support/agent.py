@@ -56,8 +56,8 @@ class Agent:
     def stopped(self) -> str:
         """What is said of it while it does not run."""
         return (
-            f"Daemon is stopped - {NAME}\n  Looked at      {self.home}/daemon/pid/{NAME}.pid, which "
-            f"nobody has locked, by the configuration in {self.configuration}\n"
+            f"Daemon is stopped - {NAME}\n  PID file       {self.home}/daemon/pid/{NAME}.pid is not "
+            f"locked, so no agent is running (configuration: {self.configuration})\n"
         )
 
     @property
