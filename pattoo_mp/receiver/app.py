@@ -1,4 +1,4 @@
-"""The HTTP of the receiver, as the pattoo server speaks it.
+"""The receiver's HTTP API, compatible with that of the pattoo server.
 
     POST /pattoo/api/v1/agent/receive/<agent_id>    200 `OK`: stored
     GET  /pattoo/api/v1/agent/status                200 `The Pattoo Agent API is Operational.`
@@ -6,9 +6,9 @@
     404  wrong URL, wrong content type, a body that is not an object
     405  wrong method
     413  a body over the limit
-    500  a post that is refused, or could not be stored; the pattoo server does not tell which
+    500  a post that is refused, or could not be stored; the pattoo server does not say which
 
-The body of every other answer than 200 is the reason in one line of plain text.
+The body of any answer but a 200 is the reason, in one line of plain text.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def create_app(
     def receive(agent_id: str) -> Response:
         body = _body(request)
         post = decode_post(body, sent_to=agent_id)
-        kept = store.add(post, received_ms=clock_ms(), size_bytes=len(body))
-        _log_kept(kept)
+        stored_post = store.add(post, received_ms=clock_ms(), size_bytes=len(body))
+        _log_stored(stored_post)
         return _text("OK", 200)
 
     @app.get(f"{PREFIX}/status")
@@ -69,34 +69,34 @@ def create_app(
 
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(sqlite3.Error, _not_stored)
-    app.register_error_handler(HTTPException, _not_served)
+    app.register_error_handler(HTTPException, _http_error)
     return app
 
 
-def _body(sent: Request) -> bytes:
-    if not sent.is_json:
+def _body(received: Request) -> bytes:
+    if not received.is_json:
         raise Refused(
-            f"content type {shown(sent.content_type)}, expected application/json", NOT_A_POST
+            f"content type {shown(received.content_type)}, expected application/json", NOT_A_POST
         )
-    encoding = sent.headers.get("Content-Encoding", "identity")
+    encoding = received.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
-        raise Refused(f"content encoding {shown(encoding)}, expected a body that is not compressed")
-    return sent.get_data(cache=False)
+        raise Refused(f"content encoding {shown(encoding)}, expected an uncompressed body")
+    return received.get_data(cache=False)
 
 
 def _refused(refused: Refused) -> Response:
-    _log.warning("%s refused (%d): %s", _asked(), refused.status, refused)
+    _log.warning("%s refused (%d): %s", _request_line(), refused.status, refused)
     return _text(str(refused), refused.status)
 
 
 def _not_stored(error: sqlite3.Error) -> Response:
-    _log.error("%s not stored: %s", _asked(), error)
+    _log.error("%s not stored: %s", _request_line(), error)
     return _text(f"not stored: {error}", UNUSABLE)
 
 
-def _not_served(error: HTTPException) -> Response:
+def _http_error(error: HTTPException) -> Response:
     code = error.code or UNUSABLE
-    _log.warning("%s refused (%d): %s", _asked(), code, error.description)
+    _log.warning("%s refused (%d): %s", _request_line(), code, error.description)
     answer = _text(error.description or error.name, code)
     for name, value in error.get_headers():
         if name == "Allow":
@@ -104,17 +104,17 @@ def _not_served(error: HTTPException) -> Response:
     return answer
 
 
-def _log_kept(kept: StoredPost) -> None:
-    agent, polls = shown(kept.agent_id), kept.polls
-    points = counted(kept.datapoints, "datapoint")
-    _log.info("agent %s: stored %d of %s, %s", agent, kept.stored, points, counted(polls, "poll"))
-    if kept.duplicates or kept.late:
-        _log.warning("agent %s: %d came before, %d too late", agent, kept.duplicates, kept.late)
-    if kept.stale_envelope:
-        _log.warning("agent %s: the envelope's timestamp did not grow", agent)
+def _log_stored(post: StoredPost) -> None:
+    agent, polls = shown(post.agent_id), post.polls
+    points = counted(post.datapoints, "datapoint")
+    _log.info("agent %s: stored %d of %s, %s", agent, post.stored, points, counted(polls, "poll"))
+    if post.duplicates or post.late:
+        _log.warning("agent %s: %d duplicates, %d too late", agent, post.duplicates, post.late)
+    if post.stale_envelope:
+        _log.warning("agent %s: the envelope's timestamp is not newer than an earlier one", agent)
 
 
-def _asked() -> str:
+def _request_line() -> str:
     return f"{request.method} {shown(request.path)}"
 
 

@@ -1,4 +1,19 @@
-"""A post as it was understood: plain data, every datapoint with its pairs put in."""
+"""Decode a post, and refuse everything that a pattoo server could not handle. No I/O.
+
+A post is `{"pattoo_agent_timestamp": ms, "pattoo_agent_id": "…", "pattoo_agent_polling_interval": ms,
+"pattoo_datapoints": {"key_value_pairs": {"0": [key, value], …}, "datapoint_pairs": [[0, …], …]}}`.
+A datapoint is a list of the numbers of its pairs.
+
+This receiver is stricter than the pattoo server, to show the author of an agent what would break:
+
+- Refused by both, with the same status: a body that is not JSON or has wrong keys (500), and one that
+  is not an object (404).
+- Answered with 200 by the pattoo server, which then drops the datapoint, loses the batch or stops for
+  every agent; refused here with 500: a value that breaks one of the rules below, a datapoint without
+  one of its ten pairs, the number of a pair that does not exist, two agents in one post.
+
+Each pair is checked once, whether a datapoint uses it or not. A post is refused as a whole.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +31,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-#: Data types as the pattoo server numbers them.
+__all__ = ["Datapoint", "Post", "Refused", "decode_post"]
+
+#: The path before `/receive/<agent_id>` and `/status`.
+PREFIX: Final = "/pattoo/api/v1/agent"
+#: The pattoo server accepts a body of this size.
+MAX_BODY_BYTES: Final = 200_000_000
+#: The pattoo server's status for a body that it cannot use.
+UNUSABLE: Final = 500
+#: The pattoo server's status for a request that is no pattoo post at all.
+NOT_A_POST: Final = 404
+
+#: The pattoo server's numbers of the data types.
 STRING: Final = 2
 COUNTER32: Final = 32
 COUNTER64: Final = 64
@@ -26,213 +52,15 @@ DATA_TYPES: Final = frozenset({STRING, COUNTER32, COUNTER64, INTEGER, FLOAT})
 
 Value = int | float | str
 
-
-@dataclass(frozen=True, slots=True)
-class Datapoint:
-    """One value of one series at one time.
-
-    `value` is a number unless `data_type` is `STRING`. Times are Unix time in ms, the interval
-    is in ms. `metadata` is in the order of the post; a key given twice keeps its first value.
-    """
-
-    key: str
-    value: Value
-    data_type: int
-    timestamp_ms: int
-    checksum: str
-    polling_interval_ms: int
-    agent_id: str
-    target: str
-    hostname: str
-    program: str
-    metadata: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """The body of one request: what its envelope says, and its datapoints in order."""
-
-    timestamp_ms: int
-    agent_id: str
-    polling_interval_ms: int
-    datapoints: tuple[Datapoint, ...]
-
-    @property
-    def polls(self) -> int:
-        """How many different times the datapoints have."""
-        return len({point.timestamp_ms for point in self.datapoints})
-
-
-# The refusal of a post: what is wrong with it, where, and the HTTP status that says so.
-
-#: What the pattoo server answers to a body that it cannot use.
-UNUSABLE: Final = 500
-#: What the pattoo server answers where it sees no pattoo post at all.
-NOT_A_POST: Final = 404
-
-
-class Refused(PattooError):  # noqa: N818 - it is an answer to a client, not a fault of ours
-    """A post is not taken. `status` is the HTTP status of the answer, the message its body."""
-
-    def __init__(self, reason: str, status: int = UNUSABLE) -> None:
-        super().__init__(reason)
-        self.status = status
-
-    def at(self, where: str) -> Refused:
-        """Return the same refusal with its place in the body put before the reason."""
-        return Refused(f"{where}: {self}", self.status)
-
-
-def shown(value: object) -> str:
-    """What came, in a few printable characters of one line: it may be long, or hostile."""
-    return _SHORT.repr(value)
-
-
-def _short() -> reprlib.Repr:
-    short = reprlib.Repr()
-    short.maxstring = short.maxlong = short.maxother = 80
-    return short
-
-
-_SHORT: Final = _short()
-
-
-# What a pattoo server survives in each place of a post, a rule a function.
-#
-# A rule takes what stood in the JSON and returns it as the type that it must have, or raises
-# `Refused` with the reason. Where it stood is added by the caller.
-
-#: The pattoo server's columns hold 512 bytes.
+#: The size of the pattoo server's text columns (bytes).
 TEXT_BYTES: Final = 512
-#: From here on the pattoo server's DECIMAL(40,10) overflows.
+#: The pattoo server's DECIMAL(40,10) overflows from here on.
 VALUE_LIMIT: Final = 1e30
-#: A database's column of milliseconds ends here.
+#: The end of a database's column of milliseconds.
 TIME_LIMIT: Final = 2**63
 
 _CHECKSUM: Final = re.compile(r"[0-9a-fA-F]{64}")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
-
-
-def text(value: object) -> str:
-    """Any text that UTF-8 can carry."""
-    if not isinstance(value, str):
-        raise Refused(f"expected a string, got {shown(value)}")
-    _utf8(value)
-    return value
-
-
-def column(value: object) -> str:
-    """Text that fits a column of the pattoo server."""
-    fitting = text(value)
-    size = len(_utf8(fitting))
-    if size > TEXT_BYTES:
-        raise Refused(f"{size} bytes in UTF-8, expected at most {TEXT_BYTES}: {shown(fitting)}")
-    return fitting
-
-
-def timestamp(value: object) -> int:
-    """Unix time in ms; neither a bool nor a float with nothing after its point will do."""
-    if type(value) is not int or not 0 <= value < TIME_LIMIT:
-        raise Refused(f"expected an integer of milliseconds, got {shown(value)}")
-    return value
-
-
-def interval(value: object) -> int:
-    """A polling interval in ms, as the envelope has it."""
-    if timestamp(value) == 0:
-        raise Refused("expected a positive integer of milliseconds, got 0")
-    return timestamp(value)
-
-
-def interval_text(value: object) -> int:
-    """A polling interval in ms, as a datapoint has it: the digits in a string."""
-    if not isinstance(value, str) or not _DIGITS.fullmatch(value):
-        raise Refused(
-            f"expected a positive integer of milliseconds in a string, got {shown(value)}"
-        )
-    return interval(int(value))
-
-
-def data_type(value: object) -> int:
-    """One of the numbers that the pattoo server knows."""
-    if type(value) is not int or value not in DATA_TYPES:
-        raise Refused(f"expected a data type of {sorted(DATA_TYPES)}, got {shown(value)}")
-    return value
-
-
-def checksum(value: object) -> str:
-    """A SHA-256 digest."""
-    if not isinstance(value, str) or not _CHECKSUM.fullmatch(value):
-        raise Refused(f"expected 64 hex digits, got {shown(value)}")
-    return value
-
-
-def scalar(value: object) -> Value:
-    """A value before its data type is known: text or a number."""
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    raise Refused(f"expected a number or a string, got {shown(value)}")
-
-
-def typed(value: Value, of_type: int) -> Value:
-    """A value as its data type has it: the pattoo server reads numbers from strings, too."""
-    if of_type == STRING:
-        return value
-    try:
-        # By way of a float, as the pattoo server does it: that rounds integers up to the limit.
-        number = float(value)
-    except ValueError:
-        raise Refused(f"expected a number, got {shown(value)}") from None
-    except OverflowError:
-        number = math.inf
-    # A NaN compares false with everything.
-    if not -VALUE_LIMIT < number < VALUE_LIMIT:
-        raise Refused(f"expected a finite number below {VALUE_LIMIT:g}, got {shown(value)}")
-    return number if isinstance(value, str) else value
-
-
-#: The ten pairs of every datapoint; all others are metadata.
-PAIRS: Final[Mapping[str, Callable[[object], object]]] = {
-    "pattoo_agent_polling_interval": interval_text,
-    "pattoo_agent_hostname": text,
-    "pattoo_agent_id": text,
-    "pattoo_agent_polled_target": column,
-    "pattoo_agent_program": text,
-    "pattoo_key": text,
-    "pattoo_data_type": data_type,
-    "pattoo_value": scalar,
-    "pattoo_timestamp": timestamp,
-    "pattoo_checksum": checksum,
-}
-
-
-def _utf8(value: str) -> bytes:
-    try:
-        return value.encode()
-    except UnicodeEncodeError:
-        raise Refused(f"a lone surrogate, which UTF-8 cannot carry: {shown(value)}") from None
-
-
-# The body of a post to what it says: pure, no I/O.
-#
-# A post is `{"pattoo_agent_timestamp": ms, "pattoo_agent_id": "…", "pattoo_agent_polling_interval":
-# ms, "pattoo_datapoints": {"key_value_pairs": {"0": [key, value], …}, "datapoint_pairs": [[0, …],
-# …]}}`; a datapoint is a list of the numbers of its pairs.
-#
-# This receiver is stricter than the pattoo server, because it is there to show to the author of an
-# agent what would break:
-#
-# - Refused by both, with the same status: a body that is not JSON or has wrong keys (500), and one
-#   that is not an object (404).
-# - Answered with 200 by the pattoo server, which then drops the datapoint, loses the batch or stops
-#   for every agent; refused here with 500: whatever breaks one of the `rules`, a datapoint without
-#   one of its ten pairs, numbers of pairs that do not exist, two agents in one post.
-#
-# Each pair is looked at once, whether a datapoint uses it or not. A post is refused as a whole.
-
-__all__ = ["Datapoint", "Post", "Refused", "decode_post"]
 
 T = TypeVar("T")
 
@@ -250,10 +78,75 @@ _DATAPOINTS: Final = frozenset({"key_value_pairs", "datapoint_pairs"})
 _Pair = tuple[str, Any]
 
 
-def decode_post(body: bytes, *, sent_to: str | None = None) -> Post:
-    """Return what `body` says. Raises `Refused`, and nothing else, with the reason in one line.
+@dataclass(frozen=True, slots=True)
+class Datapoint:
+    """One value of one series at one time.
 
-    `sent_to` is the agent id of the URL, which must be the one in the body.
+    `value` is a number unless `data_type` is `STRING`. Times are Unix time in ms, the interval
+    is in ms. `metadata` is in the order of the post; of a duplicate key the first value counts.
+    """
+
+    key: str
+    value: Value
+    data_type: int
+    timestamp_ms: int
+    checksum: str
+    polling_interval_ms: int
+    agent_id: str
+    target: str
+    hostname: str
+    program: str
+    metadata: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The body of one request: the fields of its envelope, and its datapoints in order."""
+
+    timestamp_ms: int
+    agent_id: str
+    polling_interval_ms: int
+    datapoints: tuple[Datapoint, ...]
+
+    @property
+    def polls(self) -> int:
+        """The number of different times among the datapoints."""
+        return len({point.timestamp_ms for point in self.datapoints})
+
+
+class Refused(PattooError):  # noqa: N818 - it is an answer to a client, not a fault of ours
+    """The post is refused. `status` is the HTTP status of the answer, the message is its body."""
+
+    def __init__(self, reason: str, status: int = UNUSABLE) -> None:
+        super().__init__(reason)
+        self.status = status
+
+    def at(self, where: str) -> Refused:
+        """Return this refusal with its place in the body, `where`, before the reason."""
+        return Refused(f"{where}: {self}", self.status)
+
+
+def shown(value: object) -> str:
+    """`value` in a few printable characters on one line; it may be long or hostile."""
+    return _SHORT.repr(value)
+
+
+def _short() -> reprlib.Repr:
+    short = reprlib.Repr()
+    short.maxstring = short.maxlong = short.maxother = 80
+    return short
+
+
+_SHORT: Final = _short()
+
+
+# Decoding.
+
+
+def decode_post(body: bytes, *, sent_to: str | None = None) -> Post:
+    """Decode `body`. Raises `Refused`, and nothing else, with the reason in one line.
+
+    `sent_to` is the agent id in the URL, which must equal the one in the body.
     """
     envelope = _parsed(body)
     if not isinstance(envelope, dict):
@@ -276,7 +169,7 @@ def _parsed(body: bytes) -> object:
     except RecursionError:
         raise Refused("the body: JSON that is nested too deeply") from None
     except ValueError as error:
-        # Bytes that are not UTF-8 and integers of thousands of digits end here as well.
+        # Bytes that are not UTF-8, and integers of thousands of digits, raise it as well.
         raise Refused(f"the body: not JSON: {error}") from None
 
 
@@ -320,15 +213,15 @@ def _pair(pair: object) -> _Pair:
 
 def _row(index: int, row: object, pairs: Mapping[str, _Pair], agent_id: str) -> Datapoint:
     try:
-        return _datapoint(*_put_in(row, pairs), agent_id)
+        return _datapoint(*_row_pairs(row, pairs), agent_id)
     except Refused as refused:
         raise refused.at(f"datapoint_pairs[{index}]") from None
 
 
-def _put_in(row: object, pairs: Mapping[str, _Pair]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Put the pairs in the places of their numbers: the ten, and the metadata."""
+def _row_pairs(row: object, pairs: Mapping[str, _Pair]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The pairs that the numbers in `row` name: the ten of every datapoint, and the metadata."""
     if not isinstance(row, list):
-        raise Refused(f"expected a list of numbers of pairs, got {shown(row)}")
+        raise Refused(f"expected a list of pair numbers, got {shown(row)}")
     own: dict[str, Any] = {}
     metadata: dict[str, str] = {}
     for number in row:
@@ -347,9 +240,9 @@ def _put_in(row: object, pairs: Mapping[str, _Pair]) -> tuple[dict[str, Any], di
 def _datapoint(own: Mapping[str, Any], metadata: Mapping[str, str], agent_id: str) -> Datapoint:
     if own["pattoo_agent_id"] != agent_id:
         other = shown(own["pattoo_agent_id"])
-        raise Refused(f"pattoo_agent_id: {other}, but the post is of {shown(agent_id)}")
+        raise Refused(f"pattoo_agent_id: {other}, but the post is from {shown(agent_id)}")
     key, program = own["pattoo_key"], own["pattoo_agent_program"]
-    # The pattoo server keeps both in one column.
+    # The pattoo server stores both in one column.
     _checked(column, f"{program}_{key}", "pattoo_agent_program with pattoo_key")
     data_type = own["pattoo_data_type"]
     return Datapoint(
@@ -383,9 +276,107 @@ def _checked(rule: Callable[[Any], T], value: object, where: str) -> T:
         raise refused.at(where) from None
 
 
-# Where a pattoo server takes posts, and how great they may be.
+# The rules, one for each kind of value that a pattoo server can handle. Each returns the value with its
+# proper type, or raises `Refused` with the reason; the caller adds the place in the body.
 
-#: Before `/receive/<agent_id>` and `/status`.
-PREFIX: Final = "/pattoo/api/v1/agent"
-#: The pattoo server takes a body of this size.
-MAX_BODY_BYTES: Final = 200_000_000
+
+def text(value: object) -> str:
+    """Accept any text that UTF-8 can encode."""
+    if not isinstance(value, str):
+        raise Refused(f"expected a string, got {shown(value)}")
+    _utf8(value)
+    return value
+
+
+def column(value: object) -> str:
+    """Accept text that fits a column of the pattoo server."""
+    fitting = text(value)
+    size = len(_utf8(fitting))
+    if size > TEXT_BYTES:
+        raise Refused(f"{size} bytes in UTF-8, expected at most {TEXT_BYTES}: {shown(fitting)}")
+    return fitting
+
+
+def timestamp(value: object) -> int:
+    """Accept Unix time in ms, as an integer; neither a bool nor a float like 1.0."""
+    if type(value) is not int or not 0 <= value < TIME_LIMIT:
+        raise Refused(f"expected an integer of milliseconds, got {shown(value)}")
+    return value
+
+
+def interval(value: object) -> int:
+    """Accept a polling interval in ms, as in the envelope."""
+    if timestamp(value) == 0:
+        raise Refused("expected a positive integer of milliseconds, got 0")
+    return timestamp(value)
+
+
+def interval_text(value: object) -> int:
+    """Accept a polling interval in ms, as in a datapoint: digits in a string."""
+    if not isinstance(value, str) or not _DIGITS.fullmatch(value):
+        raise Refused(
+            f"expected a positive integer of milliseconds in a string, got {shown(value)}"
+        )
+    return interval(int(value))
+
+
+def data_type(value: object) -> int:
+    """Accept a data type that the pattoo server knows."""
+    if type(value) is not int or value not in DATA_TYPES:
+        raise Refused(f"expected a data type of {sorted(DATA_TYPES)}, got {shown(value)}")
+    return value
+
+
+def checksum(value: object) -> str:
+    """Accept a SHA-256 digest."""
+    if not isinstance(value, str) or not _CHECKSUM.fullmatch(value):
+        raise Refused(f"expected 64 hex digits, got {shown(value)}")
+    return value
+
+
+def scalar(value: object) -> Value:
+    """Accept a value whose data type is not known yet: text or a number."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise Refused(f"expected a number or a string, got {shown(value)}")
+
+
+def typed(value: Value, of_type: int) -> Value:
+    """Accept a value of the data type `of_type`; like the pattoo server, read numbers from strings."""
+    if of_type == STRING:
+        return value
+    try:
+        # Converted to a float, as in the pattoo server: this may round an integer up to the limit.
+        number = float(value)
+    except ValueError:
+        raise Refused(f"expected a number, got {shown(value)}") from None
+    except OverflowError:
+        number = math.inf
+    # A NaN compares false with everything.
+    if not -VALUE_LIMIT < number < VALUE_LIMIT:
+        raise Refused(f"expected a finite number below {VALUE_LIMIT:g}, got {shown(value)}")
+    return number if isinstance(value, str) else value
+
+
+#: The ten pairs of every datapoint; all others are metadata.
+PAIRS: Final[Mapping[str, Callable[[object], object]]] = {
+    "pattoo_agent_polling_interval": interval_text,
+    "pattoo_agent_hostname": text,
+    "pattoo_agent_id": text,
+    "pattoo_agent_polled_target": column,
+    "pattoo_agent_program": text,
+    "pattoo_key": text,
+    "pattoo_data_type": data_type,
+    "pattoo_value": scalar,
+    "pattoo_timestamp": timestamp,
+    "pattoo_checksum": checksum,
+}
+
+
+def _utf8(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"a lone surrogate, which UTF-8 cannot encode: {shown(value)}") from None

@@ -1,6 +1,6 @@
-"""The command `pattoo_mp_receiver`: the receiver's process, and a look at its database.
+"""The command `pattoo_mp_receiver`: run the receiver, or print the newest datapoints it stored.
 
-Exit status: 0 ended in order, 1 could not be done, 2 bad usage.
+Exit status: 0 success, 1 failure, 2 bad usage.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PROGRAM: Final = "pattoo_mp_receiver"
 DONE: Final = 0
 FAILED: Final = 1
 
-#: A body that is a little too long is read to its end, to a file: so its sender hears the 413,
-#: where a connection that is closed in its face would give it a reset.
+#: A body that is a little too long is read to its end, to a file, so that its sender receives the 413;
+#: if the connection were closed at once, it would receive a reset instead.
 _READ_BEYOND_BYTES: Final = 64 * 2**20
 
-#: Bodies are read in one thread as they come, so a client that drips holds no other up; the
-#: threads decode and store. A connection that is silent for the timeout (s) is closed.
+#: One thread reads all bodies as they arrive, so a slow client does not delay others; the `threads`
+#: decode and store. An idle connection is closed after `channel_timeout` (s).
 _WAITRESS: Final[dict[str, Any]] = {
     "threads": 4,
     "channel_timeout": 30,
@@ -49,16 +49,16 @@ _WAITRESS: Final[dict[str, Any]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks; return the exit status."""
+    """Run the command line `argv`; return the exit status."""
     arguments = _parser().parse_args(argv)
     try:
         if arguments.show is not None:
             return _show(arguments.database, arguments.show)
         return _serve(arguments)
     except PattooError as error:
-        return _failed(str(error))
+        return _fail(str(error))
     except sqlite3.Error as error:
-        return _failed(f"{arguments.database}: {error}")
+        return _fail(f"{arguments.database}: {error}")
 
 
 def _show(database: Path, limit: int) -> int:
@@ -90,7 +90,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What needs the optional packages; all else works without them."""
+    """Import what needs the optional packages; `--show` works without them."""
     try:
         from waitress import create_server  # noqa: PLC0415 - optional
 
@@ -103,18 +103,18 @@ def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on the first address of `host`; port 0 takes a free one.
+    """Return a socket that listens on the first address of `host`; port 0 means any free port.
 
-    Raises `StartError` that names both, and what to do.
+    Raises `StartError`, which names both and says what to do.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # "localhost" has an IPv6 address even where IPv6 is switched off.
+        # "localhost" has an IPv6 address even if IPv6 is disabled, so prefer IPv4.
         family, *_, address = min(found, key=lambda entry: entry[0] is not socket.AF_INET)
         return socket.create_server(address, family=family)
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            cause = "it is in use; end what uses it, or choose another with --port (0: a free one)"
+            cause = "it is in use; stop the program that uses it, or choose another with --port (0: any)"
         else:
             cause = f"{error}; choose another with --host and --port"
         raise StartError(f"cannot listen on {host} port {port}: {cause}") from error
@@ -127,11 +127,11 @@ def _url(listening: socket.socket) -> str:
 
 
 def _end(_number: int, _frame: object) -> NoReturn:
-    # waitress ends its loop on this; the threads finish the posts that they have.
+    # waitress ends its loop on SystemExit; its threads finish their posts.
     raise SystemExit(DONE)
 
 
-def _failed(problem: str) -> int:
+def _fail(problem: str) -> int:
     sys.stderr.write(f"{PROGRAM}: error: {problem}\n")
     return FAILED
 
@@ -147,19 +147,19 @@ def _parser() -> argparse.ArgumentParser:
         "--port",
         type=_integer(0, 65_535),
         default=20201,
-        help="port (%(default)s); 0 takes a free one",
+        help="port (%(default)s); 0: any free port",
     )
     parser.add_argument(
         "--database",
         type=Path,
         default=Path("pattoo_mp_receiver.sqlite"),
-        help="file of the database (%(default)s), made if it is not there",
+        help="database file (%(default)s), created if it does not exist",
     )
     parser.add_argument(
         "--max-body-bytes",
         type=_integer(1, sys.maxsize),
         default=MAX_BODY_BYTES,
-        help="greater posts are refused with 413 (%(default)s)",
+        help="larger posts are refused with status 413 (%(default)s)",
     )
     parser.add_argument(
         "--show",

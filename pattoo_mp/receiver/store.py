@@ -1,9 +1,11 @@
-"""One post into the tables, by the pattoo server's rule of order.
+"""The receiver's database: it stores each accepted post in one transaction, as a whole or not at all.
 
-A datapoint is kept only if its time is after the newest that the database had of its series
-before the post: the order within a post does not matter. The pattoo server drops the others
-without a word; here they are counted, as duplicates (a point of this time is there, and stays) or
-as late. Strings make a series, but are not stored as data.
+Datapoints follow the pattoo server's rule of order: one is stored only if its time is after the newest
+that its series had in the database before the post, so the order within a post does not matter. The
+pattoo server drops the others silently; here they are counted, as duplicates (the series has a point of
+this time, which stays) or as late. Strings make a series, but are not stored as data.
+
+Also here: the newest datapoints as a plain-text table (`table`). All times are in ms.
 """
 
 from __future__ import annotations
@@ -28,146 +30,9 @@ if TYPE_CHECKING:
 
     from pattoo_mp.receiver.decode import Datapoint, Post
 
+_BUSY_S: Final = 10.0
 
-@dataclass
-class Intake:
-    """Takes in one post; whoever uses it has begun a transaction on `connection`."""
-
-    connection: sqlite3.Connection
-    stored: int = 0
-    duplicates: int = 0
-    late: int = 0
-    _series: dict[tuple[str, str], int] = field(default_factory=dict)
-    _newest: dict[int, int] = field(default_factory=dict)
-
-    def add(self, post: Post) -> None:
-        """Store and count the datapoints of `post`."""
-        for point in post.datapoints:
-            series = self._series_of(point)
-            if point.data_type != STRING:
-                self._add(series, point)
-
-    def stale(self, post: Post) -> bool:
-        """Say whether the agent's envelopes do not grow: the pattoo server may overwrite this."""
-        (greatest,) = self.connection.execute(
-            "SELECT max(envelope_ms) FROM posts WHERE agent_id = ?", (post.agent_id,)
-        ).fetchone()
-        return greatest is not None and post.timestamp_ms <= greatest
-
-    def _add(self, series: int, point: Datapoint) -> None:
-        if point.timestamp_ms > self._newest_of(series):
-            inserted = self.connection.execute(
-                "INSERT OR IGNORE INTO datapoints VALUES (?, ?, ?)",
-                # The pattoo server, too, keeps all numbers by way of a float.
-                (series, point.timestamp_ms, float(point.value)),
-            )
-            self.stored += inserted.rowcount
-            self.duplicates += 1 - inserted.rowcount
-        elif self._known(series, point.timestamp_ms):
-            self.duplicates += 1
-        else:
-            self.late += 1
-
-    def _series_of(self, point: Datapoint) -> int:
-        # All datapoints of a post are of one agent.
-        name = (point.target, point.checksum)
-        if name not in self._series:
-            self._series[name] = self._find_or_make(point)
-        return self._series[name]
-
-    def _find_or_make(self, point: Datapoint) -> int:
-        found = self.connection.execute(
-            "SELECT id FROM series WHERE agent_id = ? AND target = ? AND checksum = ?",
-            (point.agent_id, point.target, point.checksum),
-        ).fetchone()
-        if found:
-            return int(found[0])
-        made = self.connection.execute(
-            "INSERT INTO series (agent_id, target, checksum, key, data_type, metadata)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                point.agent_id,
-                point.target,
-                point.checksum,
-                point.key,
-                point.data_type,
-                json.dumps(dict(point.metadata)),
-            ),
-        )
-        return int(made.lastrowid or 0)
-
-    def _newest_of(self, series: int) -> int:
-        """The newest time of `series` before this post, or -1."""
-        if series not in self._newest:
-            (newest,) = self.connection.execute(
-                "SELECT max(timestamp_ms) FROM datapoints WHERE series_id = ?", (series,)
-            ).fetchone()
-            self._newest[series] = -1 if newest is None else newest
-        return self._newest[series]
-
-    def _known(self, series: int, timestamp_ms: int) -> bool:
-        found = self.connection.execute(
-            "SELECT 1 FROM datapoints WHERE series_id = ? AND timestamp_ms = ?",
-            (series, timestamp_ms),
-        ).fetchone()
-        return found is not None
-
-
-# What the receiver's database gives back. Times are in ms.
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPost:
-    """A post, and what became of its `datapoints`.
-
-    Those that are neither `stored` nor `duplicates` nor `late` are strings, which make a series
-    but are not stored as data. `stale_envelope`: the envelope's timestamp was not greater than
-    all that the agent had sent before.
-    """
-
-    id: int
-    received_ms: int
-    agent_id: str
-    envelope_ms: int
-    polling_interval_ms: int
-    polls: int
-    datapoints: int
-    stored: int
-    duplicates: int
-    late: int
-    bytes: int
-    stale_envelope: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPoint:
-    """A datapoint, with what its series is called."""
-
-    timestamp_ms: int
-    agent_id: str
-    target: str
-    key: str
-    metadata: tuple[tuple[str, str], ...]
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over the whole database; `datapoints` counts those that came, stored or not."""
-
-    posts: int
-    polls: int
-    datapoints: int
-    stored: int
-    duplicates: int
-    late: int
-    stale_envelopes: int
-    series: int
-
-
-# The receiver's tables.
-
-#: Says in the file's header whose database it is: "pmpr".
+#: SQLite's application id in the file's header: "pmpr".
 APPLICATION_ID: Final = 0x706D7072
 
 CREATE: Final = f"""
@@ -215,7 +80,7 @@ PRAGMA synchronous = NORMAL;
 PRAGMA foreign_keys = ON;
 """
 
-#: The names are those of `StoredPost`.
+#: The parameters have the names of the fields of `StoredPost`.
 INSERT_POST: Final = """
 INSERT INTO posts VALUES (
     :id, :received_ms, :agent_id, :envelope_ms, :polling_interval_ms, :polls, :datapoints,
@@ -223,10 +88,59 @@ INSERT INTO posts VALUES (
 )
 """
 
+HEADINGS: Final = ("TIME (UTC)", "TARGET", "KEY", "OF", "VALUE")
 
-# The receiver's database: every accepted post in one transaction, whole or not at all.
+#: Metadata that describes the host; the target column names it already.
+_HOST_METADATA: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
 
-_BUSY_S: Final = 10.0
+
+@dataclass(frozen=True, slots=True)
+class StoredPost:
+    """A post, and the counts of what happened to its `datapoints`.
+
+    Those that are neither `stored` nor `duplicates` nor `late` are strings, which make a series
+    but are not stored as data. `stale_envelope`: the envelope's timestamp was not greater than
+    all earlier ones of the agent.
+    """
+
+    id: int
+    received_ms: int
+    agent_id: str
+    envelope_ms: int
+    polling_interval_ms: int
+    polls: int
+    datapoints: int
+    stored: int
+    duplicates: int
+    late: int
+    bytes: int
+    stale_envelope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A datapoint, with the names of its series."""
+
+    timestamp_ms: int
+    agent_id: str
+    target: str
+    key: str
+    metadata: tuple[tuple[str, str], ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the whole database; `datapoints` counts all received ones, stored or not."""
+
+    posts: int
+    polls: int
+    datapoints: int
+    stored: int
+    duplicates: int
+    late: int
+    stale_envelopes: int
+    series: int
 
 
 class StoreError(PattooError):
@@ -236,8 +150,8 @@ class StoreError(PattooError):
 class Store:
     """The database at `path`. Its methods may be called from any thread.
 
-    Raises `StoreError` if it cannot be opened, or is not there and `create` is false. All methods
-    may raise `sqlite3.Error` (a full disk, for one); then nothing of what was asked is stored.
+    Raises `StoreError` if it cannot be opened, or does not exist and `create` is false. All methods
+    may raise `sqlite3.Error`, for example for a full disk; then nothing is stored by that call.
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
@@ -250,13 +164,13 @@ class Store:
             raise StoreError(f"{path}: {error}; expected a database of this receiver") from error
 
     def add(self, post: Post, *, received_ms: int, size_bytes: int) -> StoredPost:
-        """Store a post that came at `received_ms` in a body of `size_bytes`; say what was kept."""
+        """Store a post received at `received_ms` in a body of `size_bytes`; return what was stored."""
         with self._lock, self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM posts").fetchone()
-            intake = Intake(connection)
-            stale = intake.stale(post)
-            intake.add(post)
+            writer = PostWriter(connection)
+            stale = writer.is_stale(post)
+            writer.add(post)
             stored = StoredPost(
                 id=last + 1,
                 received_ms=received_ms,
@@ -265,9 +179,9 @@ class Store:
                 polling_interval_ms=post.polling_interval_ms,
                 polls=post.polls,
                 datapoints=len(post.datapoints),
-                stored=intake.stored,
-                duplicates=intake.duplicates,
-                late=intake.late,
+                stored=writer.stored,
+                duplicates=writer.duplicates,
+                late=writer.late,
                 bytes=size_bytes,
                 stale_envelope=stale,
             )
@@ -275,12 +189,12 @@ class Store:
         return stored
 
     def posts(self) -> tuple[StoredPost, ...]:
-        """All posts in the order in which they came."""
+        """All posts, in the order in which they were received."""
         rows = self._rows("SELECT * FROM posts ORDER BY id")
         return tuple(StoredPost(*(*row[:-1], bool(row[-1]))) for row in rows)
 
     def timestamps(self, agent_id: str) -> tuple[int, ...]:
-        """All different times of an agent's stored datapoints, in ms, oldest first."""
+        """The distinct times of an agent's stored datapoints, in ms, oldest first."""
         rows = self._rows(
             "SELECT DISTINCT timestamp_ms FROM datapoints JOIN series ON series.id = series_id"
             " WHERE agent_id = ? ORDER BY timestamp_ms",
@@ -302,7 +216,7 @@ class Store:
         )
 
     def totals(self) -> Totals:
-        """Sums over all that the database has."""
+        """The sums over the whole database."""
         (row,) = self._rows(
             "SELECT count(*), total(polls), total(datapoints), total(stored), total(duplicates),"
             " total(late), total(stale_envelope), (SELECT count(*) FROM series) FROM posts"
@@ -310,7 +224,7 @@ class Store:
         return Totals(*map(int, row))
 
     def close(self) -> None:
-        """Let go of the file, after whatever is under way."""
+        """Close the file, after the operation under way."""
         with self._lock:
             self._connection.close()
 
@@ -336,9 +250,9 @@ def _make_private(path: Path) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # "rw" makes no file: where it is missing, that is an error.
+    # "rw" creates no file: a missing one is an error.
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    # Every use is inside the store's lock.
+    # The lock of `Store` guards every use, from any thread.
     connection = sqlite3.connect(
         uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )
@@ -354,22 +268,107 @@ def _prepare(connection: sqlite3.Connection) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     if tables and owner != APPLICATION_ID:
-        raise sqlite3.DatabaseError("it is a database of something else")
+        raise sqlite3.DatabaseError("it is a database of another program")
     connection.executescript(CONNECTION)
     if not tables:
         connection.executescript(CREATE)
 
 
-# Datapoints as a plain-text table: pure, no I/O.
+# Storing one post.
 
-HEADINGS: Final = ("TIME (UTC)", "TARGET", "KEY", "OF", "VALUE")
 
-#: Metadata that says of which host a datapoint is; the target column says that already.
-_OF_THE_HOST: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
+@dataclass
+class PostWriter:
+    """Stores one post and counts its datapoints; the caller has begun a transaction on `connection`."""
+
+    connection: sqlite3.Connection
+    stored: int = 0
+    duplicates: int = 0
+    late: int = 0
+    _series: dict[tuple[str, str], int] = field(default_factory=dict)
+    _newest: dict[int, int] = field(default_factory=dict)
+
+    def add(self, post: Post) -> None:
+        """Store and count the datapoints of `post`."""
+        for point in post.datapoints:
+            series = self._series_of(point)
+            if point.data_type != STRING:
+                self._add(series, point)
+
+    def is_stale(self, post: Post) -> bool:
+        """Whether the envelope of `post` is not newer than all earlier ones of the agent.
+
+        The pattoo server may overwrite such a post.
+        """
+        (greatest,) = self.connection.execute(
+            "SELECT max(envelope_ms) FROM posts WHERE agent_id = ?", (post.agent_id,)
+        ).fetchone()
+        return greatest is not None and post.timestamp_ms <= greatest
+
+    def _add(self, series: int, point: Datapoint) -> None:
+        if point.timestamp_ms > self._newest_of(series):
+            inserted = self.connection.execute(
+                "INSERT OR IGNORE INTO datapoints VALUES (?, ?, ?)",
+                # Converted to a float, as in the pattoo server.
+                (series, point.timestamp_ms, float(point.value)),
+            )
+            self.stored += inserted.rowcount
+            self.duplicates += 1 - inserted.rowcount
+        elif self._has_point(series, point.timestamp_ms):
+            self.duplicates += 1
+        else:
+            self.late += 1
+
+    def _series_of(self, point: Datapoint) -> int:
+        # All datapoints of a post are from one agent.
+        name = (point.target, point.checksum)
+        if name not in self._series:
+            self._series[name] = self._find_or_create(point)
+        return self._series[name]
+
+    def _find_or_create(self, point: Datapoint) -> int:
+        found = self.connection.execute(
+            "SELECT id FROM series WHERE agent_id = ? AND target = ? AND checksum = ?",
+            (point.agent_id, point.target, point.checksum),
+        ).fetchone()
+        if found:
+            return int(found[0])
+        created = self.connection.execute(
+            "INSERT INTO series (agent_id, target, checksum, key, data_type, metadata)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                point.agent_id,
+                point.target,
+                point.checksum,
+                point.key,
+                point.data_type,
+                json.dumps(dict(point.metadata)),
+            ),
+        )
+        return int(created.lastrowid or 0)
+
+    def _newest_of(self, series: int) -> int:
+        """The newest time of `series` before this post, or -1."""
+        if series not in self._newest:
+            (newest,) = self.connection.execute(
+                "SELECT max(timestamp_ms) FROM datapoints WHERE series_id = ?", (series,)
+            ).fetchone()
+            self._newest[series] = -1 if newest is None else newest
+        return self._newest[series]
+
+    def _has_point(self, series: int, timestamp_ms: int) -> bool:
+        found = self.connection.execute(
+            "SELECT 1 FROM datapoints WHERE series_id = ? AND timestamp_ms = ?",
+            (series, timestamp_ms),
+        ).fetchone()
+        return found is not None
+
+
+# Datapoints as a plain-text table.
 
 
 def table(points: Iterable[StoredPoint]) -> str:
-    """Lay `points` out in aligned columns below headings, a line each."""
+    """`points` as text in aligned columns below headings, a line each."""
     rows = [HEADINGS, *(_cells(point) for point in points)]
     *widths, value_width = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = []
@@ -380,8 +379,8 @@ def table(points: Iterable[StoredPoint]) -> str:
 
 
 def label(point: StoredPoint) -> str:
-    """What a datapoint is of, within its host: `disk_partition=sda`, or nothing."""
-    own = [f"{key}={value}" for key, value in point.metadata if key not in _OF_THE_HOST]
+    """The metadata of a datapoint within its host: `disk_partition=sda`, or an empty string."""
+    own = [f"{key}={value}" for key, value in point.metadata if key not in _HOST_METADATA]
     return " ".join(own)
 
 

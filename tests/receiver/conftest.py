@@ -1,4 +1,4 @@
-"""Receivers in processes of their own."""
+"""Fixtures: receivers that run as separate processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def make_receiver(tmp_path: Path) -> Iterator[Callable[..., Receiver]]:
-    """Start receivers with options of their own; they are ended afterwards."""
+    """Start receivers with the given options; they are killed after the test."""
     made: list[Receiver] = []
 
     def make(*arguments: str) -> Receiver:

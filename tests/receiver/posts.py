@@ -1,4 +1,4 @@
-"""Bodies of posts, whole and broken."""
+"""Bodies of posts for the tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOLDEN_AGENT: str = json.loads(GOLDEN)["pattoo_agent_id"]
 
 
 def point(**changes: object) -> dict[str, object]:
-    """The pairs of a whole datapoint, with changes; the prefixes `pattoo_` may be left out."""
+    """The pairs of a whole datapoint, with changes; the prefix `pattoo_` may be left out."""
     pairs: dict[str, object] = {
         "pattoo_agent_polling_interval": "300000",
         "pattoo_agent_hostname": "host",
@@ -33,7 +33,7 @@ def point(**changes: object) -> dict[str, object]:
 
 
 def content(*points: dict[str, object], envelope_ms: int = TICK) -> dict[str, Any]:
-    """A post of `points`, each with numbers of its own for its pairs."""
+    """A post of `points`, none of which share a pair."""
     pairs: dict[str, list[object]] = {}
     rows: list[list[int]] = []
     for each in points:
@@ -50,5 +50,5 @@ def content(*points: dict[str, object], envelope_ms: int = TICK) -> dict[str, An
 
 
 def body(*points: dict[str, object], envelope_ms: int = TICK) -> bytes:
-    """The same as the bytes of a request."""
+    """`content` as the body of a request."""
     return json.dumps(content(*points, envelope_ms=envelope_ms)).encode()

@@ -1,4 +1,4 @@
-"""The receiver's own process, and clients that speak to it over plain sockets."""
+"""A receiver process, and clients that talk to it over plain sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = 20
 
 
 def environment() -> dict[str, str]:
-    """The environment of its commands: the package of this checkout."""
+    """The environment of its commands, with this checkout's package."""
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -69,8 +69,8 @@ class Receiver:
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline()
         assert self.first_line, self.log
-        where = urlsplit(self.first_line.removeprefix("Listening on ").strip())
-        self.host, self.port, self.path = where.hostname or "", where.port or 0, where.path
+        url = urlsplit(self.first_line.removeprefix("Listening on ").strip())
+        self.host, self.port, self.path = url.hostname or "", url.port or 0, url.path
 
     @property
     def log(self) -> str:
@@ -105,10 +105,10 @@ class Receiver:
         ).encode()
 
     def store(self) -> Store:
-        """Open the database beside the process; the caller closes it."""
+        """Open the database while the process runs; the caller closes it."""
         return Store(self.database, create=False)
 
     def end(self) -> None:
-        """Leave no process behind."""
+        """Kill the process."""
         self.process.kill()
         self.process.communicate(timeout=SECONDS)

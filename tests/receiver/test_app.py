@@ -23,10 +23,10 @@ def post(client: FlaskClient, agent_id: str, sent: bytes) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_a_full_disk_is_answered_with_500_and_said(
+def test_a_full_disk_is_answered_with_500_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer and the log name the cause, nothing is half stored, and later posts go on."""
+    """The answer and the log name the cause, nothing is half stored, and later posts are stored."""
     with Store(tmp_path / "db.sqlite") as store:
         client = create_app(store).test_client()
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
@@ -42,8 +42,8 @@ def test_a_full_disk_is_answered_with_500_and_said(
         assert post(client, AGENT, body(point())) == (200, "OK")
 
 
-def test_the_clock_is_the_one_handed_in(tmp_path: Path) -> None:
-    """A post's time of arrival is the clock's."""
+def test_the_clock_is_the_one_passed_in(tmp_path: Path) -> None:
+    """A post's time of arrival is that of the clock."""
     with Store(tmp_path / "db.sqlite") as store:
         client = create_app(store, clock_ms=lambda: 77).test_client()
         post(client, AGENT, body(point()))

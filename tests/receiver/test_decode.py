@@ -1,4 +1,4 @@
-"""What the decoder takes, and what it refuses."""
+"""The posts that the decoder accepts, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAN = float("nan")
 
 
 def refusal(sent: bytes, sent_to: str | None = None) -> Refused:
-    """The refusal of a body; fails the test if it is taken, or the reason is not one line."""
+    """The refusal of a body; fails the test if it is accepted, or the reason is not one line."""
     with pytest.raises(Refused) as caught:
         decode_post(sent, sent_to=sent_to)
     assert str(caught.value).isprintable()
@@ -46,7 +46,7 @@ def test_a_datapoint_has_every_pair_in_its_place() -> None:
 
 
 def test_each_datapoint_keeps_its_own_interval() -> None:
-    """Also where one post holds several, none of them that of the envelope."""
+    """Even if one post has several, and none is that of the envelope."""
     post = decode_post(
         body(point(agent_polling_interval="100"), point(agent_polling_interval="60000"))
     )
@@ -60,7 +60,7 @@ def test_polls_are_counted_by_their_times() -> None:
 
 
 def test_metadata_given_twice_keeps_its_first_value() -> None:
-    """The second value of a metadata key is passed over, as the server's library does."""
+    """The second value of a metadata key is ignored, as by the server's library."""
     doubled = content(point(disk="sda"), {"disk": "sdb"})
     first, second = doubled["pattoo_datapoints"]["datapoint_pairs"]
     doubled["pattoo_datapoints"]["datapoint_pairs"] = [first + second]
@@ -69,26 +69,26 @@ def test_metadata_given_twice_keeps_its_first_value() -> None:
 
 
 def test_a_number_in_a_string_is_a_number() -> None:
-    """A numeric string is taken for a numeric type."""
+    """A numeric string is accepted for a numeric type."""
     (found,) = decode_post(body(point(value="12.5"))).datapoints
     assert found.value == 12.5
 
 
 @pytest.mark.parametrize("value", [-(10**30) + 2**60, 9.9e29, 0, -0.0, 2**64 - 1])
-def test_every_number_below_the_limit_is_taken(value: float) -> None:
-    """Numbers up to the limit of the server's column are taken."""
+def test_every_number_below_the_limit_is_accepted(value: float) -> None:
+    """Numbers up to the limit of the server's column."""
     assert decode_post(body(point(value=value))).datapoints[0].value == value
 
 
-def test_text_of_exactly_512_bytes_is_taken() -> None:
-    """The limits of text count bytes of UTF-8, and the limit itself is inside."""
+def test_text_of_exactly_512_bytes_is_accepted() -> None:
+    """The limits of text count bytes of UTF-8, and include the limit itself."""
     longest = "é" * 256
     decode_post(body(point(disk=longest, agent_polled_target=longest, key="k" * 504)))
 
 
 @pytest.mark.parametrize("missing", TEN)
 def test_a_datapoint_without_one_of_the_ten_pairs_is_refused(missing: str) -> None:
-    """The server drops such a datapoint without a word."""
+    """The server drops such a datapoint silently."""
     pairs = point()
     del pairs[missing]
     assert str(refusal(body(pairs))) == f"datapoint_pairs[0]: without {missing}"
@@ -129,7 +129,7 @@ BAD_PAIRS: list[tuple[str, object, str]] = [
     ("checksum", "c0" * 32 + "\n", "64 hex digits"),
     ("checksum", "zz" * 32, "64 hex digits"),
     ("checksum", 1, "64 hex digits"),
-    ("agent_id", "other", "the post is of"),
+    ("agent_id", "other", "the post is from"),
     ("agent_hostname", "\udcff", "lone surrogate"),
     ("agent_hostname", None, "expected a string"),
     ("agent_polled_target", "é" * 257, "514 bytes"),
@@ -145,10 +145,8 @@ BAD_PAIRS: list[tuple[str, object, str]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "reason"), BAD_PAIRS)
-def test_a_pair_that_the_server_does_not_survive_is_refused(
-    name: str, value: object, reason: str
-) -> None:
-    """The server answers 200 to such a pair and then loses data or stops; here it is 500."""
+def test_a_pair_that_breaks_the_server_is_refused(name: str, value: object, reason: str) -> None:
+    """The server answers with 200, then loses data or stops; here the answer is 500."""
     refused = refusal(body(point(**{name: value})))
     assert refused.status == 500
     assert reason in str(refused)
@@ -205,7 +203,7 @@ BAD_SHAPES = {
 
 @pytest.mark.parametrize("name", BAD_SHAPES)
 def test_a_body_of_another_shape_is_refused(name: str) -> None:
-    """A body without the right keys, pairs or rows is answered with 500 and the place."""
+    """A body without the right keys, pairs or rows is refused with 500 and the place in the body."""
     change, reason = BAD_SHAPES[name]
     whole = content(point())
     change(whole)
@@ -218,13 +216,13 @@ def test_a_body_of_another_shape_is_refused(name: str) -> None:
     "sent", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b'{"a": 1,}', body(point())[:-1]]
 )
 def test_a_body_that_is_not_json_is_refused(sent: bytes) -> None:
-    """What cannot be parsed is answered with 500."""
+    """It is answered with 500."""
     assert refusal(sent).status == 500
 
 
 @pytest.mark.parametrize("sent", [b"[]", b"1", b"null", b'"text"', b"true"])
 def test_a_body_that_is_not_an_object_is_refused_with_404(sent: bytes) -> None:
-    """The server sees no post in JSON that is not an object."""
+    """The server, too, does not take it for a post."""
     assert refusal(sent).status == 404
 
 

@@ -1,4 +1,4 @@
-"""Whatever comes: the decoder answers with a post or a refusal, and a post can be stored."""
+"""Property tests: any input is decoded or refused, and what is decoded can be stored."""
 
 from __future__ import annotations
 
@@ -28,46 +28,46 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A database that takes whatever the decoder lets through."""
+    """A database for everything that the decoder accepts."""
     with Store(tmp_path_factory.mktemp("property") / "db.sqlite") as opened:
         yield opened
 
 
-def outcome(sent: bytes) -> Post | Refused:
-    """A post or a refusal; anything else fails the test."""
+def decoded(sent: bytes) -> Post | Refused:
+    """The post or the refusal; any other exception fails the test."""
     try:
         return decode_post(sent)
     except Refused as refused:
         return refused
 
 
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - JSON
+def paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - JSON
     """The path to every node of a JSON document but its root."""
     children = node.items() if isinstance(node, dict) else enumerate(node)
     for key, child in children:
         yield (*path, key)
         if isinstance(child, (dict, list)):
-            yield from places(child, (*path, key))
+            yield from paths(child, (*path, key))
 
 
-PLACES = list(places(content(point(disk="sda"))))
+PATHS = list(paths(content(point(disk="sda"))))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(sent: bytes) -> None:
-    """Bytes of any kind raise nothing but a refusal."""
-    assert isinstance(outcome(sent), (Post, Refused))
+    """Any bytes raise nothing but a refusal."""
+    assert isinstance(decoded(sent), (Post, Refused))
 
 
 @given(JSON)
 def test_any_json_is_decoded_or_refused(document: object) -> None:
     """JSON of any shape, with surrogates and literals that are not JSON, too."""
-    found = outcome(json.dumps(document).encode())
+    found = decoded(json.dumps(document).encode())
     assert isinstance(found, Post) or str(found).isprintable()
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(PLACES), JSON | st.integers(TICK, TICK + 3))
+@given(st.sampled_from(PATHS), JSON | st.integers(TICK, TICK + 3))
 def test_a_post_changed_anywhere_is_refused_or_can_be_stored(
     store: Store, path: tuple[Any, ...], value: object
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_post_changed_anywhere_is_refused_or_can_be_stored(
     for key in path[:-1]:
         node = node[key]
     node[path[-1]] = value
-    post = outcome(json.dumps(whole).encode())
+    post = decoded(json.dumps(whole).encode())
     if isinstance(post, Post):
         stored = store.add(post, received_ms=TICK, size_bytes=1)
         assert stored.datapoints == len(post.datapoints)

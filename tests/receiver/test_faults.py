@@ -1,4 +1,4 @@
-"""Clients that misbehave and a process that is killed: others are served, data stays whole."""
+"""Misbehaving clients and a killed receiver: others are served, and the data stays intact."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def assert_serves(receiver: Receiver, posts: int) -> None:
-    """Assert that a good post is stored, as the only one but for `posts` before it."""
+    """Assert that a good post is stored, after exactly `posts` others."""
     assert receiver.post(GOLDEN_AGENT, GOLDEN).text == "OK"
     with receiver.store() as store:
         assert store.totals().posts == posts + 1
@@ -35,7 +35,7 @@ def test_garbage_on_the_socket_does_no_harm(receiver: Receiver, garbage: bytes) 
     """Bytes that are not HTTP end at most their own connection."""
     with receiver.connect() as client:
         client.sendall(garbage)
-        # A reset, where the receiver closed before it had read all, is an end as well.
+        # The receiver may reset the connection if it closes before it has read everything.
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_WR)
             while client.recv(4096):
@@ -56,7 +56,7 @@ def test_half_a_post_is_not_stored(receiver: Receiver, *, reset: bool) -> None:
 
 
 def test_a_whole_post_whose_sender_left_is_stored(receiver: Receiver) -> None:
-    """A client that does not wait for the answer had its post delivered."""
+    """A client need not wait for the answer."""
     whole = body(point())
     with receiver.connect() as client:
         client.sendall(receiver.head(AGENT, len(whole)) + whole)
@@ -65,8 +65,8 @@ def test_a_whole_post_whose_sender_left_is_stored(receiver: Receiver) -> None:
     assert_serves(receiver, posts=1)
 
 
-def test_clients_that_drip_hold_nobody_up(receiver: Receiver) -> None:
-    """Many slow clients wait in the middle of a body while others are served; then they, too."""
+def test_slow_clients_do_not_delay_others(receiver: Receiver) -> None:
+    """Many clients send their bodies byte by byte while others are served; theirs are stored, too."""
     whole = body(point())
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(receiver.connect()) for _ in range(20)]
@@ -84,7 +84,7 @@ def test_clients_that_drip_hold_nobody_up(receiver: Receiver) -> None:
 
 
 def send_until_refused(receiver: Receiver, agent_id: str) -> None:
-    """Post after post, until the receiver is gone."""
+    """Send post after post until the receiver has ended."""
     envelope_ms = TICK
     with contextlib.suppress(OSError, http.client.HTTPException):
         while True:
@@ -96,8 +96,8 @@ def send_until_refused(receiver: Receiver, agent_id: str) -> None:
             receiver.post(agent_id, body(*points, envelope_ms=envelope_ms))
 
 
-def test_a_kill_in_the_middle_of_posts_leaves_a_readable_database(receiver: Receiver) -> None:
-    """After `kill -9` under load every post is there whole or not at all."""
+def test_a_kill_under_load_leaves_a_readable_database(receiver: Receiver) -> None:
+    """After `kill -9` under load every post is stored as a whole or not at all."""
     senders = [
         threading.Thread(target=send_until_refused, args=(receiver, AGENT)) for _ in range(3)
     ]

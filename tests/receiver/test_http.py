@@ -1,4 +1,4 @@
-"""The answers of a receiver in its own process, over real sockets."""
+"""The answers of a receiver process, over real sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_a_real_post_is_answered_with_ok_and_stored(receiver: Receiver) -> None:
-    """A post of the original agent is in the database when its answer is there."""
+    """A post of the original agent is in the database when its answer arrives."""
     answer = receiver.post(GOLDEN_AGENT, GOLDEN)
     assert (answer.status, answer.text) == (200, "OK")
     with receiver.store() as store:
@@ -24,14 +24,14 @@ def test_a_real_post_is_answered_with_ok_and_stored(receiver: Receiver) -> None:
         assert store.posts()[0].bytes == len(GOLDEN)
 
 
-def test_the_status_page_says_what_the_servers_says(receiver: Receiver) -> None:
-    """The status page has the pattoo server's words."""
+def test_the_status_page_is_that_of_the_pattoo_server(receiver: Receiver) -> None:
+    """It has the same text."""
     answer = receiver.ask("GET", "/status")
     assert (answer.status, answer.text) == (200, "The Pattoo Agent API is Operational.")
 
 
-def test_late_and_repeated_points_are_taken_and_counted(receiver: Receiver) -> None:
-    """They are answered with 200, as by the server, and told in the log and the database."""
+def test_late_and_duplicate_points_are_accepted_and_counted(receiver: Receiver) -> None:
+    """They are answered with 200, as by the server, and counted in the log and the database."""
     sent = [(TICK + 9, TICK), (TICK + 9, TICK + 1), (TICK, TICK + 1)]
     for timestamp, envelope_ms in sent:
         post = body(point(timestamp=timestamp), envelope_ms=envelope_ms)
@@ -40,14 +40,14 @@ def test_late_and_repeated_points_are_taken_and_counted(receiver: Receiver) -> N
         totals = store.totals()
     assert (totals.stored, totals.duplicates, totals.late) == (1, 1, 1)
     assert totals.stale_envelopes == 1
-    assert "0 came before, 1 too late" in receiver.log
-    assert "timestamp did not grow" in receiver.log
+    assert "0 duplicates, 1 too late" in receiver.log
+    assert "timestamp is not newer than an earlier one" in receiver.log
 
 
-def test_every_refusal_has_its_status_its_reason_and_its_line_in_the_log(
+def test_every_refusal_has_its_status_and_reason_and_is_logged(
     receiver: Receiver,
 ) -> None:
-    """The reason is the answer's text, and stands in the log; nothing is stored."""
+    """The reason is in the answer and in the log; nothing is stored."""
     whole = body(point())
     refusals = [
         (500, "not JSON", receiver.post(AGENT, b"{")),
@@ -57,7 +57,7 @@ def test_every_refusal_has_its_status_its_reason_and_its_line_in_the_log(
         (500, "the URL says", receiver.post("b" * 64, whole)),
         (404, "content type", receiver.post(AGENT, whole, **{"Content-Type": "text/plain"})),
         (404, "content type", receiver.ask("POST", f"/receive/{AGENT}", whole)),
-        (500, "compressed", receiver.post(AGENT, gzip.compress(whole), **{"Content-Encoding": "gzip"})),
+        (500, "uncompressed", receiver.post(AGENT, gzip.compress(whole), **{"Content-Encoding": "gzip"})),
         (404, "not found", receiver.ask("GET", "/nothing")),
         (404, "not found", receiver.ask("POST", "/receive", whole)),
         (405, "not allowed", receiver.ask("GET", f"/receive/{AGENT}")),
@@ -71,7 +71,7 @@ def test_every_refusal_has_its_status_its_reason_and_its_line_in_the_log(
         assert store.totals().posts == 0
 
 
-def test_a_wrong_method_is_told_the_right_one(receiver: Receiver) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(receiver: Receiver) -> None:
     """A 405 names the methods that are allowed."""
     assert "POST" in receiver.ask("GET", f"/receive/{AGENT}").headers["Allow"]
 
@@ -80,7 +80,7 @@ def test_a_wrong_method_is_told_the_right_one(receiver: Receiver) -> None:
 def test_a_body_over_the_limit_is_answered_with_413(
     make_receiver: Callable[..., Receiver], excess: int
 ) -> None:
-    """The sender hears of the limit, nothing is stored, and a body at the limit is taken."""
+    """Nothing is stored, and a body at the limit is accepted."""
     whole = body(point())
     receiver = make_receiver("--max-body-bytes", str(len(whole)))
     assert receiver.post(AGENT, whole + b" " * excess).status == 413
@@ -90,15 +90,15 @@ def test_a_body_over_the_limit_is_answered_with_413(
 
 
 def test_a_body_far_over_the_limit_is_not_read(make_receiver: Callable[..., Receiver]) -> None:
-    """A length that is announced and absurd is refused before the body is sent."""
+    """An absurd Content-Length is refused before the body is sent."""
     receiver = make_receiver("--max-body-bytes", "1000")
     with receiver.connect() as client:
         client.sendall(receiver.head(AGENT, 10**12))
         assert client.recv(12) == b"HTTP/1.1 413"
 
 
-def test_a_chunked_body_is_taken(receiver: Receiver) -> None:
-    """A post without an announced length is stored whole."""
+def test_a_chunked_body_is_accepted(receiver: Receiver) -> None:
+    """A post without a Content-Length is stored."""
     whole = body(point())
     head = receiver.head(AGENT, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     with receiver.connect() as client:
@@ -107,6 +107,6 @@ def test_a_chunked_body_is_taken(receiver: Receiver) -> None:
 
 
 def test_a_path_with_control_characters_does_not_forge_the_log(receiver: Receiver) -> None:
-    """What a client puts into a URL stays on one line of the log."""
+    """The URL that a client sends stays on one line of the log."""
     receiver.post("x%0AINFO%20forged", body(point()))
     assert "\nINFO forged" not in receiver.log

@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 def test_the_first_line_says_where_it_listens(receiver: Receiver) -> None:
-    """One line on stdout gives the address of the API, with the port that was taken."""
+    """One line on stdout has the URL of the API, with the actual port."""
     assert re.fullmatch(
         r"Listening on http://127\.0\.0\.1:[1-9]\d*/pattoo/api/v1/agent\n", receiver.first_line
     )
 
 
-def test_it_has_a_name_among_the_processes(receiver: Receiver) -> None:
-    """The process is found by its title."""
+def test_the_process_has_a_title(receiver: Receiver) -> None:
+    """`ps` shows it."""
     title = Path(f"/proc/{receiver.process.pid}/cmdline").read_bytes()
     assert title.rstrip(b"\0") == b"pattoo_mp receiver"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(receiver: Receiver, number: signal.Signals) -> None:
-    """SIGTERM and SIGINT end it with status 0, no traceback, and the journal written back."""
+    """Status 0, no traceback, and the journal written back to the database."""
     receiver.post(GOLDEN_AGENT, GOLDEN)
     with receiver.connect() as half:
         half.sendall(receiver.head(AGENT, 100) + b"{")
@@ -46,8 +46,8 @@ def test_a_signal_ends_it_in_order(receiver: Receiver, number: signal.Signals) -
     assert not receiver.database.with_name("db.sqlite-wal").exists()
 
 
-def test_a_busy_port_is_said_in_one_line(tmp_path: Path) -> None:
-    """The line names host and port and says what to do; the status is 1, nothing is made."""
+def test_a_busy_port_is_an_error_of_one_line(tmp_path: Path) -> None:
+    """The line names host and port and says what to do; the status is 1, no file is created."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = command("--port", port, cwd=tmp_path)
@@ -59,8 +59,8 @@ def test_a_busy_port_is_said_in_one_line(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_an_address_of_another_host_is_said_in_one_line(tmp_path: Path) -> None:
-    """An address that cannot be listened on is named, without a traceback."""
+def test_an_address_of_another_host_is_an_error_of_one_line(tmp_path: Path) -> None:
+    """The line names the address."""
     done = command("--host", "192.0.2.1", "--port", "0", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -68,7 +68,7 @@ def test_an_address_of_another_host_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_an_ipv6_host_works(make_receiver: Callable[..., Receiver]) -> None:
-    """It listens on IPv6, and writes the address as URLs have it."""
+    """It listens on IPv6 and prints the address in brackets, as in URLs."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -91,16 +91,16 @@ def test_show_prints_the_newest_datapoints_in_columns(receiver: Receiver, tmp_pa
     ]
 
 
-def test_show_keeps_what_was_sent_from_the_terminal(receiver: Receiver, tmp_path: Path) -> None:
-    """Control characters of a client are printed as escapes."""
+def test_show_escapes_control_characters(receiver: Receiver, tmp_path: Path) -> None:
+    """A client may have sent some."""
     receiver.post(AGENT, body(point(key="\x1b[2Jkey", timestamp=2**62)))
     done = command("--database", str(receiver.database), "--show", "1", cwd=tmp_path)
     assert "\x1b" not in done.stdout
     assert r"\x1b[2Jkey" in done.stdout
 
 
-def test_show_without_a_database_says_which_is_missing(tmp_path: Path) -> None:
-    """The default database is named, and none is made."""
+def test_show_names_a_missing_database(tmp_path: Path) -> None:
+    """It is the default database, and it is not created."""
     done = command("--show", "5", cwd=tmp_path)
     assert done.returncode == 1
     assert "pattoo_mp_receiver.sqlite" in done.stderr
@@ -108,8 +108,8 @@ def test_show_without_a_database_says_which_is_missing(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_a_database_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
-    """A directory that is not there is named, without a traceback."""
+def test_a_database_that_cannot_be_created_is_an_error_of_one_line(tmp_path: Path) -> None:
+    """Its directory does not exist; the line has the path."""
     done = command("--port", "0", "--database", "nowhere/db.sqlite", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -117,8 +117,10 @@ def test_a_database_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("missing", ["flask", "waitress"])
-def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path, missing: str) -> None:
-    """One line names the package that is missing and the command that installs it."""
+def test_without_the_optional_packages_it_says_how_to_install_them(
+    tmp_path: Path, missing: str
+) -> None:
+    """One line names the missing package and the command that installs it."""
     script = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from pattoo_mp.receiver.server import main; sys.exit(main(['--port', '0']))"
@@ -142,7 +144,7 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path, missing: st
     "arguments", [("--port", "65536"), ("--port", "x"), ("--show", "0"), ("--max-body-bytes", "-1")]
 )
 def test_bad_usage_is_status_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """A number out of range is named with its option."""
+    """The error names the option of an invalid number."""
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert arguments[0] in done.stderr

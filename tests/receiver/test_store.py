@@ -1,4 +1,4 @@
-"""The database: order, duplicates, and posts that are stored whole or not at all."""
+"""The database: order, duplicates, and posts that are stored as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the database is."""
+    """The path of the database."""
     return tmp_path / "db.sqlite"
 
 
@@ -48,8 +48,8 @@ def test_a_real_post_is_stored_whole(store: Store) -> None:
     assert len(store.timestamps(GOLDEN_AGENT)) == stored.polls
 
 
-def test_posts_come_back_in_the_order_of_their_arrival(store: Store) -> None:
-    """Posts are listed as they came, whatever their envelopes say."""
+def test_posts_are_listed_in_the_order_of_arrival(store: Store) -> None:
+    """Not in the order of their envelopes' timestamps."""
     for envelope_ms in (TICK + 2, TICK, TICK + 1):
         add(store, envelope_ms=envelope_ms)
     assert [post.envelope_ms for post in store.posts()] == [TICK + 2, TICK, TICK + 1]
@@ -57,7 +57,7 @@ def test_posts_come_back_in_the_order_of_their_arrival(store: Store) -> None:
 
 
 def test_the_same_point_twice_keeps_the_first_value(store: Store) -> None:
-    """A point that came before is counted as a duplicate, and its value stays."""
+    """The second is counted as a duplicate, and the first value stays."""
     add(store, point(value=1))
     again = add(store, point(value=2), envelope_ms=TICK + 1)
     assert (again.stored, again.duplicates, again.late) == (0, 1, 0)
@@ -65,14 +65,14 @@ def test_the_same_point_twice_keeps_the_first_value(store: Store) -> None:
 
 
 def test_the_same_point_twice_in_one_post_keeps_the_first_value(store: Store) -> None:
-    """A duplicate within a post is one, too."""
+    """A repeated point within one post is a duplicate, too."""
     stored = add(store, point(value=1), point(value=2))
     assert (stored.stored, stored.duplicates) == (1, 1)
     assert [found.value for found in store.latest(9)] == [1.0]
 
 
 def test_a_point_older_than_its_series_is_late(store: Store) -> None:
-    """A point before the newest of its series is dropped and counted; another series' is not."""
+    """A point before the newest of its series is dropped and counted; other series are not affected."""
     add(store, point(timestamp=TICK + 10))
     other = point(timestamp=TICK, key="other", checksum="d1" * 32)
     later = add(store, point(timestamp=TICK), other, envelope_ms=TICK + 1)
@@ -88,29 +88,27 @@ def test_the_order_within_a_post_does_not_matter(store: Store) -> None:
 
 
 def test_strings_make_a_series_but_are_not_stored(store: Store) -> None:
-    """A string counts among the datapoints that came, not among those that were stored."""
+    """A string counts as received, not as stored."""
     stored = add(store, point(data_type=2, value="up"))
     assert (stored.datapoints, stored.stored, stored.duplicates, stored.late) == (1, 0, 0, 0)
     assert (store.totals().series, store.latest(1)) == (1, ())
 
 
 @pytest.mark.parametrize(("second", "stale"), [(TICK - 1, True), (TICK, True), (TICK + 1, False)])
-def test_an_envelope_that_does_not_grow_is_counted(
-    store: Store, second: int, *, stale: bool
-) -> None:
-    """An envelope must be later than all the agent's before it."""
+def test_a_stale_envelope_is_counted(store: Store, second: int, *, stale: bool) -> None:
+    """An envelope must be newer than all earlier ones of the agent."""
     assert not add(store).stale_envelope
     assert add(store, envelope_ms=second).stale_envelope is stale
     assert store.totals().stale_envelopes == int(stale)
 
 
-def test_series_are_told_apart_by_target_and_checksum(store: Store) -> None:
+def test_series_differ_by_target_and_checksum(store: Store) -> None:
     """The same point of two targets, and of two checksums, is three series."""
     add(store, point(), point(agent_polled_target="other"), point(checksum="d1" * 32))
     assert (store.totals().series, store.totals().stored) == (3, 3)
 
 
-def test_the_latest_datapoints_come_newest_first(store: Store) -> None:
+def test_the_latest_datapoints_are_newest_first(store: Store) -> None:
     """At most as many as asked for, with key, metadata and value."""
     add(store, *(point(timestamp=TICK + n, value=n, disk="sda") for n in range(5)))
     first, second = store.latest(2)
@@ -134,7 +132,7 @@ def test_threads_store_without_losing_a_post(store: Store) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half_stored(store: Store) -> None:
-    """A post that does not fit raises, leaves no trace, and the next that fits is stored."""
+    """A post that does not fit raises, nothing of it is stored, and the next that fits is."""
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(sqlite3.Error, match="full"):
@@ -144,29 +142,29 @@ def test_a_full_disk_leaves_nothing_half_stored(store: Store) -> None:
     assert add(store, point()).stored == 1
 
 
-def test_a_database_is_found_again(path: Path) -> None:
-    """What was stored is there when the database is opened anew."""
+def test_a_database_can_be_reopened(path: Path) -> None:
+    """It has what was stored before."""
     with Store(path) as first:
         add(first, point())
     with Store(path, create=False) as second:
         assert second.totals().stored == 1
 
 
-def test_the_database_is_for_its_owner_alone(store: Store, path: Path) -> None:
+def test_the_database_is_private(store: Store, path: Path) -> None:
     """The file and its journals are readable by their owner only."""
     add(store, point())
     modes = {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert modes == {0o600}
 
 
-def test_a_missing_database_is_not_made_for_a_reader(path: Path) -> None:
-    """Opening without `create` says what is missing and makes no file."""
+def test_a_missing_database_is_not_created_for_a_reader(path: Path) -> None:
+    """Opening without `create` names the missing file and creates none."""
     with pytest.raises(StoreError, match=r"db\.sqlite"):
         Store(path, create=False)
     assert not path.exists()
 
 
-def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
+def test_a_file_of_another_program_is_not_touched(path: Path) -> None:
     """Neither text nor another program's database is written to."""
     path.write_text(
         "not a database, but somebody's text, and long enough to have a header of 100 bytes"
@@ -177,5 +175,5 @@ def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE mine (x)")
     other.close()
-    with pytest.raises(StoreError, match="something else"):
+    with pytest.raises(StoreError, match="of another program"):
         Store(path)
