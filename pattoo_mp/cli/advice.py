@@ -51,7 +51,8 @@ def _no_polls(status: Status, trouble: Trouble) -> str:
     since = f"since {moment(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
     return (
         f"nothing has been polled {since}. The collector hangs or was stopped: "
-        f"ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, else --restart"
+        f"ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, "
+        "else --restart"
     )
 
 
@@ -67,8 +68,8 @@ def _nothing_kept(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["uploader"]["pid"]
     return (
         f"polls have been waiting in memory since {moment(int(trouble['since_ms']))} "
-        f"({status['polls']['in_channel']} now), and the uploader does not respond. It hangs or was "
-        f"stopped: ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, "
+        f"({status['polls']['in_channel']} now), and the uploader does not respond. It hangs or "
+        f"was stopped: ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, "
         "and a hung one is replaced within a minute"
     )
 
@@ -76,8 +77,8 @@ def _nothing_kept(status: Status, trouble: Trouble) -> str:
 def _times_ahead(status: Status, _: Trouble) -> str:
     ahead_s = (status["polls"]["last_ms"] - status["now_ms"]) / 1000
     return (
-        f"polls carry times {text.duration(ahead_s)} ahead of this host's clock, which was set back, "
-        "or was wrong before. They will be right once the clock has caught up; if that takes too "
+        f"polls carry times {text.duration(ahead_s)} ahead of this host's clock, which was set "
+        "back, or was wrong before. They will be right once the clock has caught up; if that takes too "
         "long, stop the agent and move its spool away"
     )
 
@@ -85,8 +86,8 @@ def _times_ahead(status: Status, _: Trouble) -> str:
 def _cannot_post(status: Status, trouble: Trouble) -> str:
     return (
         f"nothing could be posted for {age(status['now_ms'], int(trouble['since_ms']))} "
-        f"({status['workers']['uploader']['troubles']['posts']}). The cause is on this host, not on "
-        "the server. Polls are kept, and will be sent once it is fixed: see pattoo.log and --doctor"
+        f"({status['workers']['uploader']['troubles']['posts']}). The cause is on this host, "
+        "not on the server. Polls are kept, and will be sent once it is fixed: see pattoo.log and --doctor"
     )
 
 
@@ -132,8 +133,8 @@ def _dropping(status: Status, _: Trouble) -> str:
 def _quarantine(status: Status, _: Trouble) -> str:
     return (
         f"{counted(status['recent']['quarantined'], 'poll')} set aside in the last "
-        f"{text.duration(status['recent']['seconds'])}. The server refuses them but accepts others: "
-        "see pattoo.log, and the server's log, for the reason"
+        f"{text.duration(status['recent']['seconds'])}. The server refuses them but accepts "
+        "others: see pattoo.log, and the server's log, for the reason"
     )
 
 

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pattoo_mp.doctor.server import Asked
 
 
-#: The version of the document. It changes only if scripts that read it would break, not if members are
-#: added.
+#: The version of the document. It changes only if scripts that read it would break, not if members
+#: are added.
 SCHEMA: Final = 1
-#: Time limit for questions to file systems (s): a local disk answers at once, a dead file server never.
+#: Time limit for file systems (s): a local disk answers at once, a dead file server never.
 _DISK_S: Final = 5.0
 
 
@@ -66,7 +66,7 @@ class Checked:
         return () if self.server is None else (self.server, *self.other_servers)
 
     def in_force(self, found: Found) -> object:
-        """The value of a setting: as given in the file, or the default, even one derived from others.
+        """The value of a setting: from its file, or the default, which may follow from other settings.
 
         None if it is not set and has no default.
         """
@@ -76,7 +76,7 @@ class Checked:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`--check`: print the configuration; report problems on stderr as `--start` does. Makes nothing."""
+    """`--check`: print the result, and problems to stderr as `--start` does. Creates nothing."""
     with errors_as_json(arguments, _document_of_errors):
         checked = _check(config_directory())
     escape_unencodable()
@@ -125,7 +125,10 @@ def _transport_problems(directory: Path, settings: Config) -> list[str]:
 
 
 def _file_problems(settings: Config, unusable: list[Path]) -> list[str]:
-    """The problems of the files that a start opens, except in `unusable` directories; time-limited, too."""
+    """The problems of the files that a start opens, except in `unusable` directories.
+
+    Time-limited, too.
+    """
     limited: TimeLimited[str, list[str]] = TimeLimited(
         "files", lambda _: start_problems(settings, unusable), _DISK_S
     )

@@ -1,6 +1,6 @@
 """`--doctor`: examine everything on this host that the agent needs, and advise on what is wrong.
 
-The findings are printed as text, or with `--json` as the document that `doctor.schema.json` describes.
+The findings are printed as text, or with `--json` as `doctor.schema.json` describes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-#: The version of the document. It changes only if scripts that read it would break, not if members are
-#: added.
+#: The version of the document. It changes only if scripts that read it would break, not if members
+#: are added.
 SCHEMA: Final = 1
 _SUBJECT_WIDTH: Final = 24
 _ADVICE_WIDTH: Final = 96
@@ -31,11 +31,11 @@ _ADVICE: Final = " " * 8 + "-> "
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`--doctor`: print each part of the findings as soon as it is known. Disturbs no running agent."""
+    """`--doctor`: print the findings, each part once it is known. Disturbs no running agent."""
     with errors_as_json(arguments, _document_of_errors):
         directory = config_directory()
         examination = Examination(directory, load.read_within(directory))
-    # Without this, what a poll leaves out would be logged to stderr, too; it is among the findings.
+    # What a poll leaves out is among the findings; do not log it to stderr as well.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     escape_unencodable()
     parts = []
@@ -81,7 +81,7 @@ def _document_of_errors(problems: Sequence[str]) -> dict[str, Any]:
 
 
 def lines(part: Part) -> list[str]:
-    """The title of `part` and its findings, each followed by its advice; an empty line at the end."""
+    """The title of `part`, its findings, each followed by its advice, and an empty line."""
     return [part.title, *(line for finding in part.findings for line in _lines(finding)), ""]
 
 

@@ -43,5 +43,5 @@ def run(_: argparse.Namespace) -> int:
 
 
 def _directory() -> Path:
-    """Return the agent's directory. Called at each tick: the configuration may be repaired by then."""
+    """The agent's directory. Read at each tick, as a broken configuration may be repaired."""
     return isolated.find(config_directory())

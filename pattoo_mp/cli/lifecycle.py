@@ -26,7 +26,7 @@ def run_start(_: argparse.Namespace) -> int:
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
-    """`--stop`: stop the agent, in order or with `--force`; one that is stopped already is no error."""
+    """`--stop`: stop the agent, in order or by `--force`. A stopped agent is no error."""
     agent = configured_agent()
     if stop(agent, force=arguments.force):
         print(f"Daemon is stopped - {PROGRAM}")
@@ -51,7 +51,7 @@ def run_restart(arguments: argparse.Namespace) -> int:
 def run_reload(_: argparse.Namespace) -> int:
     """`--reload`: apply the changed configuration to the running agent; return once it is applied.
 
-    The agent itself reads and checks the configuration, so its status and log report the result, too.
+    The agent itself checks the configuration, so its status and its log report the result, too.
     """
     agent = configured_agent()
     pid = agent.pid

@@ -1,4 +1,4 @@
-"""`--once`: poll this host once and print the values. Nothing is posted, no running agent disturbed.
+"""`--once`: poll this host once and print the values. It posts nothing and disturbs no agent.
 
 They are printed as text with rounded figures, or with `--json` exactly, as the document that
 `once.schema.json` describes.
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Pair, Value
 
 
-#: The version of the document. It changes only if scripts that read it would break, not if members are
-#: added.
+#: The version of the document. It changes only if scripts that read it would break, not if members
+#: are added.
 SCHEMA: Final = 1
 _WIDTH: Final = 80
 _NAME_WIDTH: Final = 12
@@ -45,7 +45,7 @@ _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 def run(arguments: argparse.Namespace) -> int:
     """`--once`: poll the host and print the result; fail only if no family gave a value."""
-    # Without this, what the poll leaves out would be logged to stderr, too; it is among the figures.
+    # What the poll leaves out is shown among the figures; do not log it to stderr as well.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     configured = _configured()
     filters = DEFAULT if configured is None else Filters.of(configured.fields())
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _configured() -> Config | None:
-    """The configuration; None if there is none, or (after a line on stderr) if it cannot be used."""
+    """The configuration; None without one, or (after a line on stderr) if it is unusable."""
     try:
         directory = config_directory()
         if not directory.exists():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run_sample_config(arguments: argparse.Namespace) -> int:
-    """`--sample-config`: print all configuration files, each below its name; or one with `--file`."""
+    """`--sample-config`: print all files, each below its name; with `--file` only that file."""
     text = sample.one_file(arguments.file) if arguments.file else sample.every_file()
     print(text, end="")
     return DONE

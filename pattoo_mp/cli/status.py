@@ -1,7 +1,7 @@
 """`--status`: ask the agent for its status and show it, once or with `--watch` every second.
 
-It is shown as JSON, as plain text, or as a table on a terminal. The exit status says whether the agent
-is well.
+It is shown as JSON, as plain text, or as a table on a terminal. The exit status says whether the
+agent is well.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _watch(agent: Agent, show: Display) -> int:
 
     It goes on while the agent is stopped, which may be a restart. Raises as `fetch_status` does.
     """
-    # SIGTERM, too, must restore the terminal; and a shell starts background jobs with SIGINT ignored.
+    # SIGTERM must restore the terminal, too; and in a background job of a script SIGINT is ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     status = fetch_status(agent)

@@ -59,8 +59,8 @@ def _stopped(status: Status) -> Iterator[Row]:
     if status["cut_short_pid"]:
         yield Row(
             "Last run",
-            f"process {status['cut_short_pid']} did not end in order: it was killed, it crashed, or the "
-            "host went down. See pattoo.log and dmesg",
+            f"process {status['cut_short_pid']} did not end in order: it was killed, it crashed, or "
+            "the host went down. See pattoo.log and dmesg",
             bad=True,
         )
 

@@ -1,1 +1,1 @@
-"""The agent from outside: find a running one, start it, stop it, reload it, and restart a hung one."""
+"""The agent from outside: find it, start, stop and reload it, and restart it when it hangs."""

@@ -81,14 +81,14 @@ class Agent:
 def configured_agent() -> Agent:
     """Return the configured agent.
 
-    Only the directories in the configuration are read, so an invalid setting does not prevent a stop.
+    Only the directories in its configuration are read: an invalid setting must not prevent a stop.
     """
     directory = config_directory()
     return Agent(isolated.find(directory), directory)
 
 
 def startable_agent() -> Agent:
-    """Return the configured agent after checking the whole configuration and making its directories.
+    """Check the whole configuration, make its directories, and return the configured agent.
 
     Raises `ConfigError` if the agent could not start with it.
     """

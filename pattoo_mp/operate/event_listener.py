@@ -1,11 +1,11 @@
 """The heartbeat listener: a supervisord event listener that restarts the agent when control hangs.
 
-At each of supervisord's ticks it asks the control process for its status. Control answers from its main
-loop, so an answer is the heartbeat of that loop. The workers' heartbeats are checked by control, which
-replaces a worker that hangs.
+At each of supervisord's ticks it asks the control process for its status. Control answers from its
+main loop, so an answer is the heartbeat of that loop. The workers' heartbeats are checked by
+control, which replaces a worker that hangs.
 
 The event protocol is three lines (http://supervisord.org/events.html), so it is implemented here:
-`supervisor.childutils` has it, too, but imports 8 MB, and ends with a KeyError when supervisord ends.
+`supervisor.childutils` also has it, but imports 8 MB, and raises KeyError when supervisord ends.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class Process:
 
 
 def check_heartbeat(socket: Path, answer_s: float) -> tuple[Heartbeat, str]:
-    """Ask control at `socket`, wait `answer_s` for its answer; return the reason, too, if none came.
+    """Ask control at `socket`; if no answer comes within `answer_s`, return the reason, too.
 
     The heartbeat is missing only if control accepted our question, or has a full queue of them, and
-    does not answer. A socket that does not exist, or that we may not use, is something else: the agent
-    is starting or ending, or we are the wrong user. A restart would not help.
+    does not answer. A socket that does not exist, or that we may not use, is something else: the
+    agent is starting or ending, or we are the wrong user. A restart would not help.
     """
     try:
         ask(socket, answer_s)
@@ -106,8 +106,8 @@ def _write(stdout: TextIO, line: str) -> None:
 class HeartbeatListener:
     """Restarts the agent, through the supervisord that runs us both, if control hangs.
 
-    `find` returns the agent's `system_daemon_directory` as currently configured. Its time limit follows
-    from the ticks: control has twice a third of a tick to answer.
+    `find` returns the agent's `system_daemon_directory` as currently configured. Its time limit
+    follows from the ticks: control has twice a third of a tick to answer.
     """
 
     def __init__(self, find: Callable[[], Path], environment: Mapping[str, str]) -> None:

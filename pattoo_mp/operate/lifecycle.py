@@ -1,7 +1,8 @@
 """Starting, stopping and reloading the agent from another process.
 
-Where a supervisord manages the agent, starting and stopping go through it. `start` returns once polls
-flow, `stop` once the whole process group has ended, `reload` once the workers use the new settings.
+Where a supervisord manages the agent, starting and stopping go through it. `start` returns once
+polls flow, `stop` once the whole process group has ended, `reload` once the workers use the new
+settings.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Supervisor:
         self.start()
 
     def begin_stop(self) -> None:
-        """Begin a stop without waiting, so that supervisord does not start the agent after a kill."""
+        """Begin a stop without waiting; supervisord then does not restart a killed agent."""
         self._ask(lambda: self._proxy.stopProcess(self.name, False))
 
     def _ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - XML-RPC is untyped

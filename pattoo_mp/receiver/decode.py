@@ -1,16 +1,18 @@
 """Decode a post, and refuse everything that a pattoo server could not handle. No I/O.
 
-A post is `{"pattoo_agent_timestamp": ms, "pattoo_agent_id": "…", "pattoo_agent_polling_interval": ms,
-"pattoo_datapoints": {"key_value_pairs": {"0": [key, value], …}, "datapoint_pairs": [[0, …], …]}}`.
-A datapoint is a list of the numbers of its pairs.
+A post is this JSON object; a datapoint is a list of the numbers of its pairs:
+
+    {"pattoo_agent_timestamp": ms, "pattoo_agent_id": "…", "pattoo_agent_polling_interval": ms,
+     "pattoo_datapoints": {"key_value_pairs": {"0": [key, value], …},
+                           "datapoint_pairs": [[0, …], …]}}
 
 This receiver is stricter than the pattoo server, to show the author of an agent what would break:
 
-- Refused by both, with the same status: a body that is not JSON or has wrong keys (500), and one that
-  is not an object (404).
-- Answered with 200 by the pattoo server, which then drops the datapoint, loses the batch or stops for
-  every agent; refused here with 500: a value that breaks one of the rules below, a datapoint without
-  one of its ten pairs, the number of a pair that does not exist, two agents in one post.
+- Refused by both, with the same status: a body that is not JSON or has wrong keys (500), and one
+  that is not an object (404).
+- Answered with 200 by the pattoo server, which then drops the datapoint, loses the batch or stops
+  for every agent; refused here with 500: a value that breaks one of the rules below, a datapoint
+  without one of its ten pairs, the number of a pair that does not exist, two agents in one post.
 
 Each pair is checked once, whether a datapoint uses it or not. A post is refused as a whole.
 """
@@ -276,8 +278,8 @@ def _checked(rule: Callable[[Any], T], value: object, where: str) -> T:
         raise refused.at(where) from None
 
 
-# The rules, one for each kind of value that a pattoo server can handle. Each returns the value with its
-# proper type, or raises `Refused` with the reason; the caller adds the place in the body.
+# The rules, one for each kind of value that a pattoo server can handle. Each returns the value with
+# its proper type, or raises `Refused` with the reason; the caller adds the place in the body.
 
 
 def text(value: object) -> str:
@@ -344,7 +346,7 @@ def scalar(value: object) -> Value:
 
 
 def typed(value: Value, of_type: int) -> Value:
-    """Accept a value of the data type `of_type`; like the pattoo server, read numbers from strings."""
+    """Accept a value of the type `of_type`. As in the pattoo server, a string may be a number."""
     if of_type == STRING:
         return value
     try:

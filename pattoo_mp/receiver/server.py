@@ -29,8 +29,8 @@ PROGRAM: Final = "pattoo_mp_receiver"
 DONE: Final = 0
 FAILED: Final = 1
 
-#: A body that is a little too long is read to its end, to a file, so that its sender receives the 413;
-#: if the connection were closed at once, it would receive a reset instead.
+#: A body that is a little too long is read to its end, to a file, so that its sender receives the
+#: 413; if the connection were closed at once, it would receive a reset instead.
 _READ_BEYOND_BYTES: Final = 64 * 2**20
 
 #: One thread reads all bodies as they arrive, so a slow client does not delay others; the `threads`
@@ -114,7 +114,9 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address, family=family)
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            cause = "it is in use; stop the program that uses it, or choose another with --port (0: any)"
+            cause = (
+                "it is in use; stop what uses it, or choose another with --port (0: any free one)"
+            )
         else:
             cause = f"{error}; choose another with --host and --port"
         raise StartError(f"cannot listen on {host} port {port}: {cause}") from error
@@ -147,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "--port",
         type=_integer(0, 65_535),
         default=20201,
-        help="port (%(default)s); 0: any free port",
+        help="port (%(default)s); 0: any free one",
     )
     parser.add_argument(
         "--database",

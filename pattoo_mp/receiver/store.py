@@ -1,9 +1,10 @@
-"""The receiver's database: it stores each accepted post in one transaction, as a whole or not at all.
+"""The receiver's database. It stores an accepted post as a whole or not at all.
 
-Datapoints follow the pattoo server's rule of order: one is stored only if its time is after the newest
-that its series had in the database before the post, so the order within a post does not matter. The
-pattoo server drops the others silently; here they are counted, as duplicates (the series has a point of
-this time, which stays) or as late. Strings make a series, but are not stored as data.
+Datapoints follow the pattoo server's rule of order: one is stored only if its time is after the
+newest that its series had in the database before the post, so the order within a post does not
+matter. The pattoo server drops the others silently; here they are counted, as duplicates (the
+series has a point of this time, which stays) or as late. Strings make a series, but are not stored
+as data.
 
 Also here: the newest datapoints as a plain-text table (`table`). All times are in ms.
 """
@@ -164,7 +165,7 @@ class Store:
             raise StoreError(f"{path}: {error}; expected a database of this receiver") from error
 
     def add(self, post: Post, *, received_ms: int, size_bytes: int) -> StoredPost:
-        """Store a post received at `received_ms` in a body of `size_bytes`; return what was stored."""
+        """Store a post received at `received_ms`, with a body of `size_bytes`."""
         with self._lock, self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM posts").fetchone()
@@ -279,7 +280,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 @dataclass
 class PostWriter:
-    """Stores one post and counts its datapoints; the caller has begun a transaction on `connection`."""
+    """Stores one post and counts its datapoints, in the caller's transaction on `connection`."""
 
     connection: sqlite3.Connection
     stored: int = 0

@@ -107,8 +107,8 @@ def test_asking_without_permission_is_an_error(home: Path) -> None:
         for path in (home, pid_file.parent, pid_file):
             path.chmod(0o755)
         assert as_nobody(error) == (
-            f"process {agent.pid}: no permission to ask for its status, as nobody: root runs it; expected its "
-            "user or root"
+            f"process {agent.pid}: no permission to ask for its status, as nobody: root runs "
+            "it; expected its user or root"
         )
 
 

@@ -128,7 +128,7 @@ def test_polls_dropped_before_the_start_are_shown_with_their_time() -> None:
      ("not_pattoo", "sent once it does"), ("denied", "sent once it does")],
 )  # fmt: skip
 def test_the_advice_depends_on_the_fault(fault: str, end: str) -> None:
-    """A server that was reached needs no check of the network; the advice does not repeat the error."""
+    """A server that was reached needs no network check; the error is not repeated."""
     gone = server_gone()
     shown = report(polls=gone["polls"], posts={**gone["posts"], "last_fault": fault})
     assert shown["Trouble"].endswith(end)

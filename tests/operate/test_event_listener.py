@@ -171,7 +171,7 @@ def test_an_agent_without_its_socket_is_not_restarted(
 def test_a_broken_configuration_does_not_end_the_listener(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It logs the error and tries again at the next tick: the configuration may be repaired by then."""
+    """It logs the error and tries again at the next tick."""
 
     def find() -> Path:
         raise ConfigError(["pattoo.yaml: broken; expected YAML"])

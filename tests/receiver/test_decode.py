@@ -203,7 +203,7 @@ BAD_SHAPES = {
 
 @pytest.mark.parametrize("name", BAD_SHAPES)
 def test_a_body_of_another_shape_is_refused(name: str) -> None:
-    """A body without the right keys, pairs or rows is refused with 500 and the place in the body."""
+    """Wrong keys, pairs or rows are refused with 500 and the place in the body."""
     change, reason = BAD_SHAPES[name]
     whole = content(point())
     change(whole)

@@ -66,7 +66,7 @@ def test_a_whole_post_whose_sender_left_is_stored(receiver: Receiver) -> None:
 
 
 def test_slow_clients_do_not_delay_others(receiver: Receiver) -> None:
-    """Many clients send their bodies byte by byte while others are served; theirs are stored, too."""
+    """Clients that send byte by byte are served, while others are, too."""
     whole = body(point())
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(receiver.connect()) for _ in range(20)]

@@ -72,7 +72,7 @@ def test_the_same_point_twice_in_one_post_keeps_the_first_value(store: Store) ->
 
 
 def test_a_point_older_than_its_series_is_late(store: Store) -> None:
-    """A point before the newest of its series is dropped and counted; other series are not affected."""
+    """It is dropped and counted; points of other series are not."""
     add(store, point(timestamp=TICK + 10))
     other = point(timestamp=TICK, key="other", checksum="d1" * 32)
     later = add(store, point(timestamp=TICK), other, envelope_ms=TICK + 1)
