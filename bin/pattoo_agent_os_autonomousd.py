@@ -10,10 +10,10 @@ ENVIRONMENT = ROOT / ".venv"
 
 
 def main() -> int:
-    """Find the package and do what the command line asks."""
+    """Find the package and run the command line; return the exit status."""
     if (ROOT / "pattoo_mp").is_dir():
         python = ENVIRONMENT / "bin" / "python"
-        # `make` puts a checkout's dependencies into its own environment.
+        # `make` installs a checkout's dependencies into its .venv.
         if os.access(python, os.X_OK) and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
             os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - this file again
         sys.path.insert(0, str(ROOT))

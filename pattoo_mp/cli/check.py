@@ -142,10 +142,8 @@ def _states(paths: list[Path]) -> dict[Path, State]:
     """The state of each directory. Time-limited, as one may be on a dead file server."""
     answers = TimeLimited("directories", host_checks.directory_state, _DISK_S).ask(paths)
     return {
-        path: answer
-        if isinstance(answer, State)
-        else State(is_there=False, problem=f"gives {answer}")
-        for path, answer in answers.items()
+        path: found if isinstance(found, State) else State(is_there=False, problem=f"gives {found}")
+        for path, found in answers.items()
     }
 
 

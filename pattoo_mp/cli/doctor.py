@@ -15,7 +15,7 @@ from pattoo_mp.config import load
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import Finding, Part, State, trouble
 from pattoo_mp.paths import config_directory
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -89,7 +89,7 @@ def summary(parts: Sequence[Part]) -> str:
     """The last line: whether all is well, and how many findings are bad or notes."""
     states = [finding.state for part in parts for finding in part.findings]
     bad, notes = states.count(State.TROUBLE), states.count(State.NOTE)
-    noted = f", {notes} to note" if notes else ""
+    noted = f", {counted(notes, 'note')}" if notes else ""
     return f"Not well: {bad} bad{noted}." if bad else f"All is well{noted}."
 
 

@@ -48,7 +48,7 @@ def report_errors(run: Callable[[], int]) -> int:
 def handle_output_errors(run: Callable[[], int]) -> int:
     """Call `run`, which prints to stdout, and return its exit status.
 
-    A reader that closed the pipe early is no error; a full disk is, told in one line.
+    A reader that closed the pipe early is no error; a full disk is, reported in one line.
     """
     try:
         try:

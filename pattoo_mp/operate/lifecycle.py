@@ -131,11 +131,9 @@ def _read(descriptor: int, seconds: float) -> bytes | None:
 def _last_error(stderr: bytes) -> str:
     """The message of the last error line on the stderr of a process that did not start."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return (
-        lines[-1].rpartition(": error: ")[2]
-        if lines
-        else "the agent ended without an error message"
-    )
+    if not lines:
+        return "the agent ended without an error message"
+    return lines[-1].rpartition(": error: ")[2]
 
 
 def unsupervised_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -156,8 +154,8 @@ def unsupervised_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def stop(agent: Agent, *, force: bool) -> bool:
     """Stop `agent` in order, or with `force` by SIGKILL of its process group.
 
-    A supervisord that manages the agent, or keeps trying to start it beside one that was started by
-    hand, is told to stop, too. Returns whether the agent was running. Raises `PattooError` if it
+    A supervisord that manages the agent stops it instead; one that keeps trying to start a second
+    agent, beside one that was started by hand, is told to give up. Returns whether the agent was running. Raises `PattooError` if it
     does not end in time.
     """
     pid = agent.pid

@@ -102,8 +102,8 @@ class Supervisor:
     def restart(self) -> None:
         """Stop the agent and start it again, even if SIGSTOP had stopped it.
 
-        The SIGCONT lets such a one receive its SIGTERM, so it keeps every poll. One that hangs is
-        killed, with its process group, after `stopwaitsecs`.
+        After the SIGCONT such an agent receives its SIGTERM and keeps every poll. An agent that hangs
+        is killed, with its process group, after `stopwaitsecs`.
         """
         self._ask(lambda: self._proxy.signalProcess(self.name, "CONT"))
         self.stop()

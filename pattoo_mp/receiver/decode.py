@@ -231,11 +231,11 @@ def _row_pairs(row: object, pairs: Mapping[str, _Pair]) -> tuple[dict[str, Any],
             raise Refused(f"there is no pair {shown(number)}")
         key, value = pairs[str(number)]
         if key in own:
-            raise Refused(f"{key} is given twice")
+            raise Refused(f"duplicate pair {key}")
         (own if key in PAIRS else metadata).setdefault(key, value)
     missing = sorted(PAIRS.keys() - own.keys())
     if missing:
-        raise Refused(f"without {', '.join(missing)}")
+        raise Refused(f"missing {', '.join(missing)}")
     return own, metadata
 
 

@@ -44,7 +44,7 @@ def test_the_report_reads_as_the_golden_file() -> None:
     ("parts", "words"),
     [
         (PARTS[:1], "All is well."),
-        (PARTS[::2], "All is well, 1 to note."),
+        (PARTS[::2], "All is well, 1 note."),
         (PARTS[:2], "Not well: 1 bad."),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_status_of_another_release_is_an_error(home: Path) -> None:
         fetch_status(agent)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_asking_without_permission_is_an_error(home: Path) -> None:
     """Another user sees that the agent runs; it must not look as if it hangs."""
 

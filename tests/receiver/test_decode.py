@@ -91,7 +91,7 @@ def test_a_datapoint_without_one_of_the_ten_pairs_is_refused(missing: str) -> No
     """The server drops such a datapoint silently."""
     pairs = point()
     del pairs[missing]
-    assert str(refusal(body(pairs))) == f"datapoint_pairs[0]: without {missing}"
+    assert str(refusal(body(pairs))) == f"datapoint_pairs[0]: missing {missing}"
 
 
 BAD_PAIRS: list[tuple[str, object, str]] = [
@@ -194,7 +194,7 @@ BAD_SHAPES = {
     "a pair that is not there": (_set(ROWS, [[99]]), "no pair 99"),
     "a pair's number in a string": (_set(ROWS, [["0"]]), "no pair '0'"),
     "a pair's number that is a bool": (_set(ROWS, [[True]]), "no pair True"),
-    "one of the ten twice": (_set(ROWS, [[0, 0]]), "given twice"),
+    "one of the ten twice": (_set(ROWS, [[0, 0]]), "duplicate pair"),
     "an envelope's time in a string": (_set(("pattoo_agent_timestamp",), "1"), "an integer"),
     "an envelope's interval of 0": (_set(("pattoo_agent_polling_interval",), 0), "positive"),
     "an agent id that is a number": (_set(("pattoo_agent_id",), 1), "expected a string"),
