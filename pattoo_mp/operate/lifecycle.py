@@ -154,9 +154,9 @@ def unsupervised_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def stop(agent: Agent, *, force: bool) -> bool:
     """Stop `agent` in order, or with `force` by SIGKILL of its process group.
 
-    A supervisord that manages the agent stops it instead; one that keeps trying to start a second
-    agent, beside one that was started by hand, is told to give up. Returns whether the agent was running. Raises `PattooError` if it
-    does not end in time.
+    A supervisord that manages the agent stops it, or with `force` is told not to restart it. One that
+    keeps trying to start a second agent, beside one that was started by hand, is told to give up.
+    Returns whether the agent was running. Raises `PattooError` if it does not end in time.
     """
     pid = agent.pid
     supervisor = agent.supervisor(pid)
