@@ -232,7 +232,13 @@ def config_of(reading: Reading) -> Config:
     values = reading.values
     if values["system_daemon_directory"] is None:
         values["system_daemon_directory"] = values["daemon_directory"]
-    return Config(**{FIELDS.get(name, name): value for name, value in values.items()})
+    return Config(
+        **{
+            FIELDS.get(setting.name, setting.name): values[setting.name]
+            for setting in SETTINGS
+            if setting.is_used
+        }
+    )
 
 
 def running_directory(directory: Path) -> Path:
@@ -354,7 +360,9 @@ def _said(config: Config, setting: Setting) -> str:
 def changes(old: Config, new: Config) -> list[Setting]:
     """The settings whose values differ, in the order of their declaration."""
     return [
-        setting for setting in SETTINGS if old.value_of(setting.name) != new.value_of(setting.name)
+        setting
+        for setting in SETTINGS
+        if setting.is_used and old.value_of(setting.name) != new.value_of(setting.name)
     ]
 
 

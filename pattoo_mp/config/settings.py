@@ -39,7 +39,8 @@ class Setting:
     `hides` a wrong value is never shown: it may be the secret itself, in the place of its file. One
     that `is_written_to` names a directory that the agent makes. One that `needs_restart` cannot be
     changed while an agent runs: its files are open, its lock is held, and its name and its way to
-    the host are those that it began with.
+    the host are those that it began with. One that is not `is_used` is checked and shown, but the
+    agent has no use for it, and no `Config` carries it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Setting:
     hides: bool = False
     is_written_to: bool = False
     needs_restart: bool = False
+    is_used: bool = True
 
     @property
     def is_required(self) -> bool:
@@ -152,9 +154,9 @@ SETTINGS: Final = (
         default="info",
     ),
     Setting(
-        "language", "pattoo", SHARED_FILE, validators.of_others, "a language code such as en",
+        "language", "pattoo", SHARED_FILE, validators.anything, "a language code such as en",
         "The language of other pattoo programs; this agent has none, and takes any.",
-        default="en",
+        default="en", is_used=False,
     ),
     Setting(
         "ip_address", SERVER, SHARED_FILE, validators.host,

@@ -128,7 +128,6 @@ class Config:
     daemon_directory: Path
     system_daemon_directory: Path
     log_level: str
-    language: str
     ip_address: str
     ip_bind_port: int
     interval_ms: int

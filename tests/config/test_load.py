@@ -7,7 +7,6 @@ import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgpack
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -384,9 +383,11 @@ def test_a_file_that_is_a_directory_is_refused(files: Files) -> None:
 
 @pytest.mark.parametrize("value", ["de_AT", "", "\ud800", False, 5, ["en"], {"a": 1}])
 def test_any_language_is_accepted(files: Files, value: object) -> None:
-    """It is that of other programs (and YAML takes Norwegian, no, for false): no reason not to start."""
+    """Only other programs use it (and YAML reads Norwegian, `no`, as false); the agent must start."""
+    without = files.load()
     files.shared["pattoo"]["language"] = value
-    msgpack.packb(files.load().fields())
+    assert files.load() == without
+    assert load.read_files(files.directory).values["language"] == value
 
 
 @pytest.mark.parametrize("value", ["relative/path", "", " ", 5, ["/x"], True, "/a\0b"])

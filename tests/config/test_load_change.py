@@ -48,6 +48,17 @@ def test_every_field_that_differs_is_a_setting_that_has_changed(home: Path, fiel
     assert changes(old, old) == []
 
 
+def test_a_setting_that_the_agent_does_not_use_is_no_change(home: Path) -> None:
+    """`language` is checked, but not part of a `Config`."""
+    agent = Agent(home)
+    running = check(agent.configuration)
+    agent.set_shared("language", "de")
+    new = check(agent.configuration)
+    assert new == running
+    assert changes(running, new) == []
+    assert "language" not in new.fields()
+
+
 def test_directories_and_who_the_agent_is_and_sees_need_a_restart() -> None:
     """Files are open, and a lock is held; a host's name and ways are looked at as it starts."""
     assert [setting.name for setting in SETTINGS if setting.needs_restart] == [

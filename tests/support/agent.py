@@ -87,10 +87,17 @@ class Agent:
 
     def set_shared(self, name: str, value: str) -> None:
         """Set one of the settings that pattoo programs share; nobody can read half of the file."""
-        path = self.configuration / "pattoo.yaml"
+        self._set("pattoo.yaml", "pattoo", name, value)
+
+    def set_own(self, name: str, value: str) -> None:
+        """Set one of the agent's own settings in the same way."""
+        self._set(f"{NAME}.yaml", NAME, name, value)
+
+    def _set(self, file: str, section: str, name: str, value: str) -> None:
+        path = self.configuration / file
         text = re.sub(rf"\n  {name}: .*", "", path.read_text())
         aside = path.with_suffix(".new")
-        aside.write_text(text.replace("pattoo:\n", f"pattoo:\n  {name}: {value}\n", 1))
+        aside.write_text(text.replace(f"{section}:\n", f"{section}:\n  {name}: {value}\n", 1))
         aside.replace(path)
 
     def env(self) -> dict[str, str]:

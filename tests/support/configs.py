@@ -21,7 +21,6 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         daemon_directory=home,
         system_daemon_directory=home,
         log_level="debug",
-        language="en",
         ip_address="127.0.0.1",
         ip_bind_port=9,
         interval_ms=100,

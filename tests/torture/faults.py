@@ -206,11 +206,12 @@ def _stop_and_start(world: World, draw: Random) -> None:
 
 
 def _reloaded(world: World, draw: Random) -> None:
-    """Another setting, and SIGHUP to all, which must end nobody."""
-    language = draw.choice(["en", "de"])  # any but the log's: the verdict reads every line of that
+    """Change a setting and send SIGHUP to the whole group; no process may exit."""
+    # Not a setting of the log: the verdict reads all of its lines. No poll here gets this old.
+    days = draw.choice([30, 31])
     pid = world.pid("control")
-    world.tell(f"language {language}, and SIGHUP to the {WHOLE} ({pid})")
-    world.agent.set_shared("language", language)
+    world.tell(f"spool_max_age {days} d, and SIGHUP to the {WHOLE} ({pid})")
+    world.agent.set_own("spool_max_age", str(days * 86_400))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGHUP)
 
