@@ -49,7 +49,9 @@ _LOG = logging.getLogger(__name__)
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {text.intervals(config.groups)}",
-    "uploader": lambda config: " to {} port {}".format(*values.place(config.server_urls[0])),
+    "uploader": lambda config: " to {} port {}".format(
+        *values.host_and_port(config.server_urls[0])
+    ),
 }
 
 

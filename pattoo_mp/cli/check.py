@@ -103,11 +103,11 @@ def _check(directory: Path) -> Checked:
     reading = load.read_within(directory)
     if reading.problems:
         return Checked(directory, reading, reading.problems)
-    settings = load.config_of(reading)
+    settings = load.config_from(reading)
     states = _states([path for _, path in load.named_directories(settings)])
-    problems = load.unusable(directory, settings, lambda path: states[path].problem)
+    problems = load.directory_problems(directory, settings, lambda path: states[path].problem)
     problems += _transport_problems(directory, settings)
-    problems += load.lacking(directory, settings)
+    problems += load.encryption_problems(directory, settings)
     problems += _file_problems(settings, [path for path, state in states.items() if state.problem])
     first, *others = server.ask_each(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
@@ -116,7 +116,7 @@ def _check(directory: Path) -> Checked:
 def _transport_problems(directory: Path, settings: Config) -> list[str]:
     """The problems of the TLS and credential files; these are read with a time limit, too."""
     limited: TimeLimited[Path, list[str]] = TimeLimited(
-        "files of the transport", lambda path: load.untrusted(path, settings), _DISK_S
+        "files of the transport", lambda path: load.transport_file_problems(path, settings), _DISK_S
     )
     try:
         return limited.ask_one(directory)

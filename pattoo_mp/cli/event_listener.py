@@ -44,4 +44,4 @@ def run(_: argparse.Namespace) -> int:
 
 def _directory() -> Path:
     """The agent's directory. Read at each tick, as a broken configuration may be repaired."""
-    return isolated.find(config_directory())
+    return isolated.read_system_daemon_directory(config_directory())

@@ -31,7 +31,7 @@ def run_control(ready_fd: int | None) -> int:
     directory = config_directory()
     settings = isolated.load(directory)
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).report
-    app.run(settings, partial(isolated.read_anew, directory), ready, to_stderr=ready_fd is None)
+    app.run(settings, partial(isolated.begin_reload, directory), ready, to_stderr=ready_fd is None)
     return DONE
 
 

@@ -1,7 +1,9 @@
-"""Settings that a person may think are in force, and are not: pure.
+"""Settings that are valid on their own, but have no effect or must not be combined.
 
-In files that other programs share, what this agent does not know is left alone, so a slip of the
-pen there, or a setting in the wrong place, is no error. It is worth a word all the same.
+- `misplaced_settings` and `unused_settings` yield notes about settings that an administrator may
+  think are in force, and are not. The files that other pattoo programs share may hold settings that
+  this agent does not know, so a typo or a wrong section there is not an error, but worth a note.
+- `conflicting_settings` yields errors: combinations that the agent refuses.
 """
 
 from __future__ import annotations
@@ -23,91 +25,99 @@ if TYPE_CHECKING:
     from pattoo_mp.config.yaml_files import Sections
 
 
-#: Of two names with this much in common one is most often the other, mistyped (difflib's ratio).
-_ALIKE: Final = 0.85
+#: difflib's ratio above which an unknown name is taken for a typo of a known one.
+_SIMILAR: Final = 0.85
 
 
-def misplaced(files: Mapping[str, Sections]) -> Iterator[str]:
-    """A line for each setting of the shared files, by their names, that is read by nobody here."""
+# --- settings in the wrong place
+
+
+def misplaced_settings(files: Mapping[str, Sections]) -> Iterator[str]:
+    """Yield a note for each setting of the shared files that the agent does not read where it is.
+
+    `files` holds the sections of each file by its name.
+    """
     for file in (SHARED_FILE, LATER_SHARED_FILE):
         for section, keys in files.get(file, {}).items():
             for key in keys:
-                why = _why_not(file, section, key)
-                if why:
-                    yield f"{file}: {section}: {key} {why}"
+                reason = _why_not_read(file, section, key)
+                if reason:
+                    yield f"{file}: {section}: {key} {reason}"
 
 
-def _why_not(file: str, section: str, key: str) -> str:
-    """Why this agent does not read a setting there; empty if it does, or if it is not the agent's."""
-    here = [setting for setting in SETTINGS if _is_read(setting, file, section)]
-    names = [setting.name for setting in here]
-    if key in names:
+def _why_not_read(file: str, section: str, key: str) -> str:
+    """Why the agent does not read this key; empty if it does, or if the key is not the agent's."""
+    read_here = [setting.name for setting in SETTINGS if _is_read_from(setting, file, section)]
+    if key in read_here:
         return ""
     elsewhere = next((setting for setting in SETTINGS if setting.name == key), None)
     if elsewhere is not None:
-        return f"is not read there, but in {elsewhere.file}, section {elsewhere.section}"
-    alike = get_close_matches(key, names, n=1, cutoff=_ALIKE)
-    return f"is not known to this agent; it knows {alike[0]}" if alike else ""
+        return f"is not read here, only in {elsewhere.file}, section {elsewhere.section}"
+    similar = get_close_matches(key, read_here, n=1, cutoff=_SIMILAR)
+    return f"is not a setting of this agent; did you mean {similar[0]}?" if similar else ""
 
 
-def _is_read(setting: Setting, file: str, section: str) -> bool:
-    is_servers = file == LATER_SHARED_FILE and setting.section == SERVER
-    return setting.section == section and (setting.file == file or is_servers)
+def _is_read_from(setting: Setting, file: str, section: str) -> bool:
+    may_be_in_later_file = file == LATER_SHARED_FILE and setting.section == SERVER
+    return setting.section == section and (setting.file == file or may_be_in_later_file)
 
 
-# Settings that do nothing as long as another is as it is: pure. It is no error, but seldom meant so.
+# --- settings without effect because of another setting
 
-#: What the groups of families follow from.
+#: The settings that decide which families are polled together.
 _GROUPS: Final = ("families", "families_off", "polling_interval", "intervals")
 
 
 def unused_settings(values: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each, of settings by their names; None stands for a value with a problem."""
-    yield from _of_text_files(values["families"] or (), values["textfile_directory"])
+    """Yield a note for each setting that has no effect as long as another one is as it is.
+
+    `values` holds the checked settings by name; None stands for one with a problem.
+    """
+    yield from _text_file_notes(values["families"] or (), values["textfile_directory"])
     if all(values[name] is not None for name in _GROUPS):
-        yield from _of_intervals(values)
+        yield from _interval_notes(values)
     if values["servers"] is not None:
-        yield from _of_tls(values)
+        yield from _tls_notes(values)
 
 
-def _of_text_files(families: Sequence[str], directory: object) -> Iterator[str]:
+def _text_file_notes(families: Sequence[str], directory: object) -> Iterator[str]:
     is_on = "textfile" in families
     if directory and not is_on:
-        yield "textfile_directory: is not read, as families does not name textfile"
+        yield "textfile_directory: has no effect, because families does not include textfile"
     if is_on and not directory:
-        yield "families: textfile gives nothing, as textfile_directory is not set"
+        yield "families: textfile has nothing to read, because textfile_directory is not set"
 
 
-def _of_intervals(values: Mapping[str, Any]) -> Iterator[str]:
-    more, off, usual_ms, own = (values[name] for name in _GROUPS)
+def _interval_notes(values: Mapping[str, Any]) -> Iterator[str]:
+    more, off, default_ms, own = (values[name] for name in _GROUPS)
     names = names_on(more, off)
     for name in own:
         if name not in names:
-            yield f"intervals: {name} is not polled, as it is off"
-    shortest_s = min(by_interval(names, usual_ms, own)) / 1000
+            yield f"intervals: {name} is not polled, because this family is off"
+    shortest_s = min(by_interval(names, default_ms, own)) / 1000
     jitter_s = values["post_jitter"] or 0
     if jitter_s > shortest_s:
-        yield f"post_jitter: is {shortest_s:g}, the shortest interval, and not {jitter_s:g}"
+        yield f"post_jitter: {jitter_s:g} is reduced to {shortest_s:g}, the shortest interval"
 
 
-def _of_tls(values: Mapping[str, Any]) -> Iterator[str]:
+def _tls_notes(values: Mapping[str, Any]) -> Iterator[str]:
     if not any(map(is_https, [*values["servers"], values["proxy"] or ""])):
         for name in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
             if values[name]:
-                yield f"{name}: is not used, as neither servers nor proxy has https"
+                yield f"{name}: has no effect, because neither servers nor proxy uses https"
 
 
-# Settings that are good each for itself, and not together.
+# --- settings that must not be combined
 
 
-def contradictory_settings(config: Config) -> Iterator[TrustError]:
-    """An error for each."""
+def conflicting_settings(config: Config) -> Iterator[TrustError]:
+    """Yield an error for each combination that is refused."""
     for server in config.server_urls if config.credentials_file else ():
-        # What stays on this host may be a tunnel's end.
+        # A loopback address may be the end of a tunnel.
         if not values.is_https(server) and not validators.is_loopback(server):
-            wrong = f"would go in the clear to {server}"
+            wrong = f"would be sent unencrypted to {server}"
             expected = "servers with https"
             yield TrustError("credentials_file", config.credentials_file, wrong, expected)
     if config.proxy_credentials_file and config.proxy in {None, values.DIRECT}:
-        wrong, expected = "is for no proxy", "the URL of one in proxy"
+        wrong, expected = "has no proxy to be sent to", "the URL of a proxy in the setting proxy"
         yield TrustError("proxy_credentials_file", config.proxy_credentials_file, wrong, expected)

@@ -1,4 +1,7 @@
-"""The directories that settings name: made at the start, or only looked at."""
+"""What the configuration needs of this host: writable directories, and GnuPG for encrypted mode.
+
+`make_directory` is for a start; `directory_state` predicts its result without changing anything.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# --- directories
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a look at a directory shows. `problem` says why it cannot be used; empty if it can.
+    """Whether a directory exists and can be used.
 
-    `is_read_only` says that its file system is the problem, and no right to it.
+    `problem` says why it cannot be used; it is empty if it can. `is_read_only` is true if the reason
+    is a read-only file system, and not a missing permission.
     """
 
     is_there: bool
@@ -28,58 +35,59 @@ class State:
 
 
 def make_directory(path: Path) -> str:
-    """Make a directory, if it is not there. Why it cannot be used; empty if it can."""
+    """Make a directory, if it does not exist. Return why it cannot be used; empty if it can."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         return _state(path, error.errno or 0, is_there=False).problem
-    return _state(path, _closed_by(path), is_there=True).problem
+    return _state(path, _write_error(path), is_there=True).problem
 
 
 def directory_state(path: Path) -> State:
-    """What `make` would say, as far as that can be known without touching anything."""
+    """The state that `make_directory` would find, as far as it can be known without a change."""
     try:
         if path.is_dir():
-            return _state(path, _closed_by(path), is_there=True)
-        return _state(path, _forbids_another(path), is_there=False)
-    except OSError as error:  # the way there is closed
+            return _state(path, _write_error(path), is_there=True)
+        return _state(path, _mkdir_error(path), is_there=False)
+    except OSError as error:  # a parent directory is not accessible
         return _state(path, error.errno or 0, is_there=False)
 
 
-def _forbids_another(path: Path) -> int:
-    """The number of the error that who makes a directory there meets; 0 if there is none."""
+def _mkdir_error(path: Path) -> int:
+    """The errno that making this directory would fail with; 0 if it would succeed."""
     if os.path.lexists(path):
         return errno.EEXIST
-    above = next(parent for parent in path.parents if os.path.lexists(parent))
-    return _closed_by(above) if above.is_dir() else errno.ENOTDIR
+    parent = next(parent for parent in path.parents if os.path.lexists(parent))
+    return _write_error(parent) if parent.is_dir() else errno.ENOTDIR
 
 
-def _closed_by(directory: Path) -> int:
-    """The number of the error that who writes there meets; 0 if there is none."""
+def _write_error(directory: Path) -> int:
+    """The errno that writing to this directory would fail with; 0 if it would succeed."""
     if os.access(directory, os.W_OK | os.X_OK):
         return 0
     return errno.EROFS if os.statvfs(directory).f_flag & os.ST_RDONLY else errno.EACCES
 
 
-def _state(path: Path, number: int, *, is_there: bool) -> State:
-    """What it means for the one who wants `path` that the error of this number is met."""
-    if not number:
+def _state(path: Path, error_number: int, *, is_there: bool) -> State:
+    """The state of a directory whose use fails with this errno, or with none (0)."""
+    if not error_number:
         return State(is_there)
     what = "cannot be written to" if is_there else "cannot be made"
-    whose = denied(path) if number == errno.EACCES else ""
-    return State(is_there, f"{what} ({os.strerror(number)}){whose}", number == errno.EROFS)
+    owner = denied(path) if error_number == errno.EACCES else ""
+    is_read_only = error_number == errno.EROFS
+    return State(is_there, f"{what} ({os.strerror(error_number)}){owner}", is_read_only)
 
 
-# What encrypted mode needs of a host: looked for before anything is started, and not imported.
+# --- encrypted mode; checked before anything starts, and without importing python-gnupg
 
-#: GnuPG's, and one of coreutils.
+#: Programs that encrypted mode runs: GnuPG's, and `timeout` of coreutils.
 PROGRAMS: Final = ("gpg", "gpg-agent", "gpgconf", "timeout")
 
 
 def missing_for_encryption() -> str:
-    """What is not there, and what to do; empty if all is."""
+    """What encrypted mode lacks on this host, and what to install; empty if nothing."""
     spec = find_spec("gnupg")
-    # Another library of that name, which knows nothing of how this one is called, is a package.
+    # python-gnupg is a module. A package of this name is another library, with another interface.
     if spec is None or spec.submodule_search_locations is not None:
         return "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp"
     for program in PROGRAMS:

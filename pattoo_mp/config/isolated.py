@@ -1,4 +1,12 @@
-"""A process that answers one question about the configuration, and goes away."""
+"""Reads the configuration in a forked process, which exits afterwards.
+
+The agent reads its files when it starts, and then hardly ever. What reading takes, YAML and all the
+checks, stays in the memory of that process. If the files are on a file system that hangs, that
+process hangs, and not control or the command that wants the configuration.
+
+`load`, `check` and `read_system_daemon_directory` wait for the result; `begin_reload` returns the
+`Reader` at once.
+"""
 
 from __future__ import annotations
 
@@ -25,40 +33,87 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+#: Time limits, in seconds. A start can wait; a control process that reloads has other work.
+_LOAD_S: Final = 10.0
+_RELOAD_S: Final = 5.0
+#: A monitoring system that asks for the status hardly waits longer.
+_FIND_S: Final = 5.0
+#: How long to wait for the process to exit, in seconds.
 _END_S: Final = 1.0
-_PART_BYTES: Final = 1 << 16
+
+_CHUNK_BYTES: Final = 1 << 16
 _STDERR: Final = 2
 
-#: What the asker makes of an answer.
-Made = TypeVar("Made")
+#: What `Reader` makes of a result.
+Result = TypeVar("Result")
 
-#: Those of ours that did not even end by SIGKILL: the kernel waits for a disk or a server.
+
+def load(directory: Path, within_s: float = _LOAD_S) -> Config:
+    """Return the configuration in `directory`; make the directories that it names.
+
+    Raises `ConfigError`, also if there is no result `within_s`.
+    """
+    return wait_for_result(Reader(directory, partial(_load, directory), Config.of, within_s))
+
+
+def check(directory: Path, within_s: float = _LOAD_S) -> Config:
+    """Return the configuration in `directory`; change nothing. Raises as `load` does."""
+    return wait_for_result(Reader(directory, partial(_check, directory), Config.of, within_s))
+
+
+def read_system_daemon_directory(directory: Path, within_s: float = _FIND_S) -> Path:
+    """Return the setting `system_daemon_directory`, even if other settings are invalid.
+
+    Raises as `load` does.
+    """
+    task = partial(_read_system_daemon_directory, directory)
+    return wait_for_result(Reader(directory, task, Path, within_s))
+
+
+def begin_reload(
+    directory: Path, running: Config, within_s: float = _RELOAD_S
+) -> Reader[tuple[Config, tuple[str, ...]]]:
+    """Begin to read the configuration in `directory` for an agent that runs with `running`.
+
+    The result is the new configuration and the names of the settings that differ. Raises
+    `ConfigError` as `Reader` does.
+    """
+    return Reader(directory, partial(_reload, directory, running), _reloaded, within_s)
+
+
+def _reloaded(sent: tuple[dict[str, Any], list[str]]) -> tuple[Config, tuple[str, ...]]:
+    fields, changed = sent
+    return Config.of(fields), tuple(changed)
+
+
+#: Readers that did not exit even on SIGKILL: the kernel waits for a disk or a file server.
 _HANGING: Final[set[Reader[Any]]] = set()
 
 
-class Reader(Generic[Made]):
-    """A fork that is asked `question` about the files in `directory`.
+class Reader(Generic[Result]):
+    """A forked process that runs `task`, which reads the files in `directory`.
 
-    Its answer, as values for MessagePack, is given to `make`. Until `due_at`, `within_s` from now, it
-    may be waited for: its descriptor is readable when there is something to take.
+    The task returns values for MessagePack; `convert` makes the result from them. `due_at` is the end
+    of the time limit `within_s`, on the monotonic clock. The descriptor is readable when `take` should
+    be called.
     """
 
     def __init__(
         self,
         directory: Path,
-        question: Callable[[], object],
-        make: Callable[[Any], Made],
+        task: Callable[[], object],
+        convert: Callable[[Any], Result],
         within_s: float,
     ) -> None:
-        """Ask. Raises `ConfigError` if an earlier one still hangs, or the host has no room for it."""
-        self._forbid_a_second_that_hangs(directory)
+        """Fork. Raises `ConfigError` if an earlier reader still hangs, or if the fork fails."""
+        self._require_no_hanging_reader(directory)
         self._directory = directory
-        self._make = make
+        self._convert = convert
         self._within_s = within_s
         self.due_at = time.monotonic() + within_s
-        self._parts: list[bytes] = []
+        self._chunks: list[bytes] = []
         try:
-            self.pid, self._answers = _fork(question)
+            self.pid, self._pipe = _fork(task)
         except OSError as error:
             raise ConfigError(
                 [
@@ -68,16 +123,16 @@ class Reader(Generic[Made]):
             ) from error
 
     def fileno(self) -> int:
-        """Give the descriptor, for `select`."""
-        return self._answers
+        """The descriptor, for `select`."""
+        return self._pipe
 
-    def take(self) -> Made | None:
-        """What is made of the answer; None as long as that is not all there. It never waits.
+    def take(self) -> Result | None:
+        """Return the result, or None if it is not complete yet. Never waits.
 
-        Raises the `ConfigError` that the question raises, and one if there is no answer in time.
+        Raises the `ConfigError` of the task, and one if there is no result in time.
         """
-        if self._has_all():
-            return self._understood(b"".join(self._parts))
+        if self._is_complete():
+            return self._unpack(b"".join(self._chunks))
         if time.monotonic() < self.due_at:
             return None
         raise ConfigError(
@@ -88,198 +143,148 @@ class Reader(Generic[Made]):
         )
 
     def end(self, wait_s: float = 0.0) -> None:
-        """Wait for no answer any more, and for its end no longer than `wait_s`."""
+        """Kill the process, and wait up to `wait_s` seconds until it is gone."""
         self.let_go()
         _HANGING.add(self)
         kill_and_wait(self.pid, wait_s)
         self.has_ended()
 
     def has_ended(self) -> bool:
-        """Whether it is gone, after `end`; nothing is left of it then."""
+        """Whether the process is gone and reaped, after `end`."""
         if self in _HANGING and os.waitpid(self.pid, os.WNOHANG)[0]:
             _HANGING.remove(self)
         return self not in _HANGING
 
     def let_go(self) -> None:
-        """Close the descriptor: that is all there is of it in another fork of the same parent."""
-        os.close(self._answers)
+        """Close the descriptor, in this process or in another fork of it."""
+        os.close(self._pipe)
 
-    def _has_all(self) -> bool:
-        """Whether its answer is here, up to the end of the pipe, now that all that came is taken."""
+    def _is_complete(self) -> bool:
+        """Read what has arrived; whether the end of the pipe was reached."""
         with contextlib.suppress(BlockingIOError):
-            while part := os.read(self._answers, _PART_BYTES):
-                self._parts.append(part)
+            while chunk := os.read(self._pipe, _CHUNK_BYTES):
+                self._chunks.append(chunk)
             return True
         return False
 
-    def _understood(self, packed: bytes) -> Made:
+    def _unpack(self, packed: bytes) -> Result:
         try:
-            given = msgpack.unpackb(packed, unicode_errors="surrogateescape")
-        except ValueError as error:  # cut short, or nothing at all
-            raise ConfigError([self._ended()]) from error
-        if "problems" in given:
-            raise ConfigError(given["problems"])
-        if "defect" in given:
-            _LOG.error("The configuration could not be read: %s", given["defect"])
-            raise ConfigError([self._ended()])
-        return self._make(given["is"])
+            outcome = msgpack.unpackb(packed, unicode_errors="surrogateescape")
+        except ValueError as error:  # incomplete or empty: the process was killed
+            raise ConfigError([self._no_result()]) from error
+        if "problems" in outcome:
+            raise ConfigError(outcome["problems"])
+        if "defect" in outcome:
+            _LOG.error("The configuration could not be read: %s", outcome["defect"])
+            raise ConfigError([self._no_result()])
+        return self._convert(outcome["result"])
 
-    def _ended(self) -> str:
-        return f"{self._directory}: the process that read it has ended; expected it to say what is there"
+    def _no_result(self) -> str:
+        return (
+            f"{self._directory}: the configuration reader exited without a result; see pattoo.log"
+        )
 
     @staticmethod
-    def _forbid_a_second_that_hangs(directory: Path) -> None:
-        """Each would stay until the file system answers."""
+    def _require_no_hanging_reader(directory: Path) -> None:
+        """Refuse to start another reader: each would stay until the file system answers."""
         for reader in tuple(_HANGING):
             if not reader.has_ended():
                 raise ConfigError(
                     [
-                        f"{directory}: process {reader.pid}, which was to read it, still hangs; "
+                        f"{directory}: process {reader.pid}, an earlier reader, still hangs; "
                         "expected files that can be read"
                     ]
                 )
 
 
-def answer(reader: Reader[Made]) -> Made:
-    """Wait for what `reader` answers. Raises as its `take` does."""
+def wait_for_result(reader: Reader[Result]) -> Result:
+    """Wait for the result of `reader`, and end it. Raises as its `take` does."""
     try:
-        while (made := reader.take()) is None:
+        while (result := reader.take()) is None:
             select.select([reader], [], [], max(0.0, reader.due_at - time.monotonic()))
-        return made
+        return result
     finally:
         reader.end(_END_S)
 
 
-def _fork(question: Callable[[], object]) -> tuple[int, int]:
-    """The process that is asked, and where its answer comes. Raises `OSError`; nothing is left."""
+def _fork(task: Callable[[], object]) -> tuple[int, int]:
+    """Return the PID of the child and the pipe for its outcome. Raises `OSError`, after cleaning up."""
     parent = os.getpid()
-    answers, answer_to = os.pipe()
-    os.set_blocking(answers, False)
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
     try:
         pid = os.fork()
         if pid == 0:
-            _be_asked(question, answer_to, parent)
+            _run_child(task, write_end, parent)
     except OSError:
-        os.close(answers)
+        os.close(read_end)
         raise
     finally:
-        os.close(answer_to)
-    return pid, answers
+        os.close(write_end)
+    return pid, read_end
 
 
-# --- in the process that goes away
+# --- in the child
 
 
-def _be_asked(question: Callable[[], object], answer_to: int, parent: int) -> NoReturn:
-    """Answer, and never return: the rest of this process's stack is its parent's."""
+def _run_child(task: Callable[[], object], pipe: int, parent: int) -> NoReturn:
+    """Run the task, write its outcome, and exit: never return into the parent's stack."""
     status = 1
     try:
-        signal.set_wakeup_fd(-1)  # it is the parent's
+        signal.set_wakeup_fd(-1)  # belongs to the parent
         die_with(parent, signal.SIGKILL)
-        _let_go_of_all_but(answer_to)
+        _close_all_but(pipe)
         try:
-            answer = {"is": question()}
+            outcome = {"result": task()}
         except ConfigError as error:
-            answer = {"problems": error.problems}
+            outcome = {"problems": error.problems}
         except OSError as error:
-            answer = {"problems": [f"{where_and_why(error)}; expected files that can be read"]}
+            outcome = {"problems": [f"{where_and_why(error)}; expected files that can be read"]}
         except Exception:  # noqa: BLE001 - the outermost of a process: the parent logs it
-            answer = {"defect": traceback.format_exc()}
-        with open(answer_to, "wb") as file:
-            file.write(msgpack.packb(answer, unicode_errors="surrogateescape"))
+            outcome = {"defect": traceback.format_exc()}
+        with open(pipe, "wb") as file:
+            file.write(msgpack.packb(outcome, unicode_errors="surrogateescape"))
         status = 0
     finally:
         os._exit(status)
 
 
-def _let_go_of_all_but(descriptor: int) -> None:
-    """Should this process hang, nobody is to wait for the end of what it has from its parent.
+def _close_all_but(descriptor: int) -> None:
+    """Close the descriptors of the parent: a child that hangs must not keep them open.
 
-    An uploader knows by the end of its link that control is gone, and a `--start` by the end of a pipe.
+    An uploader notices by the end of its link that control is gone, and a `--start` by the end of a
+    pipe.
     """
-    logging.disable()  # it would write to what is closed
-    gc.disable()  # it might close what is closed already, and by then something else
+    logging.disable()  # its descriptors are closed
+    gc.disable()  # a finalizer might close a descriptor that is in use again
     os.closerange(_STDERR + 1, descriptor)
     os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     for standard in range(_STDERR + 1):
-        os.dup2(nowhere, standard)
-    os.close(nowhere)
+        os.dup2(null, standard)
+    os.close(null)
 
 
-# The configuration, read by a process of its own.
-#
-# The agent reads its files when it starts, and then hardly ever. What that takes, YAML and all the
-# checks, is in the memory of a process that goes away with it. And where the files lie on a file
-# system that hangs, it is that process that hangs, and not control, nor the command that asks.
-
-#: A start has the time; a control process that is asked to reload has other things to do.
-_LOAD_S: Final = 10.0
-_RELOAD_S: Final = 5.0
-#: A monitoring system that asks for the status waits for hardly more.
-_FIND_S: Final = 5.0
-
-
-def load(directory: Path, within_s: float = _LOAD_S) -> Config:
-    """The configuration in `directory`; the directories that it names are made.
-
-    Raises `ConfigError`, also if there is no answer `within_s`.
-    """
-    return answer(Reader(directory, partial(_loaded, directory), Config.of, within_s))
-
-
-def check(directory: Path, within_s: float = _LOAD_S) -> Config:
-    """The configuration in `directory`; nothing is made. Raises as `load` does."""
-    return answer(Reader(directory, partial(_checked, directory), Config.of, within_s))
-
-
-def find(directory: Path, within_s: float = _FIND_S) -> Path:
-    """The `system_daemon_directory` that the files in `directory` name, be the rest right or wrong.
-
-    Raises as `load` does.
-    """
-    return answer(Reader(directory, partial(_found, directory), Path, within_s))
-
-
-def read_anew(
-    directory: Path, running: Config, within_s: float = _RELOAD_S
-) -> Reader[tuple[Config, tuple[str, ...]]]:
-    """Read the configuration in `directory` for an agent that goes by `running`; do not wait for it.
-
-    The answer is the configuration, and the settings in which it differs, by their names. Raises
-    `ConfigError` as `Reader` does.
-    """
-    return Reader(directory, partial(_read_anew, directory, running), _renewal, within_s)
-
-
-def _renewal(answer: tuple[dict[str, Any], list[str]]) -> tuple[Config, tuple[str, ...]]:
-    fields, changed = answer
-    return Config.of(fields), tuple(changed)
-
-
-# --- in the process that goes away
-
-
-def _loaded(directory: Path) -> dict[str, Any]:
-    from pattoo_mp.config import load  # noqa: PLC0415 - here, and nowhere in the agent
+def _load(directory: Path) -> dict[str, Any]:
+    from pattoo_mp.config import load  # noqa: PLC0415 - only in the child, never in the agent
 
     return load.load(directory).fields()
 
 
-def _checked(directory: Path) -> dict[str, Any]:
+def _check(directory: Path) -> dict[str, Any]:
     from pattoo_mp.config import load  # noqa: PLC0415 - as above
 
     return load.check(directory).fields()
 
 
-def _found(directory: Path) -> str:
+def _read_system_daemon_directory(directory: Path) -> str:
     from pattoo_mp.config import load  # noqa: PLC0415 - as above
 
-    return str(load.running_directory(directory))
+    return str(load.read_system_daemon_directory(directory))
 
 
-def _read_anew(directory: Path, running: Config) -> tuple[dict[str, Any], list[str]]:
+def _reload(directory: Path, running: Config) -> tuple[dict[str, Any], list[str]]:
     from pattoo_mp.config import load  # noqa: PLC0415 - as above
 
-    new = load.read_anew(directory, running)
+    new = load.check_reload(directory, running)
     return new.fields(), [setting.name for setting in load.changes(running, new)]

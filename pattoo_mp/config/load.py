@@ -1,4 +1,13 @@
-"""What to say of how a value is to be written, where its notation alone is wrong: pure."""
+"""Reads and checks the configuration files, and turns them into a `Config`.
+
+- `load`, `check`: for a start, with or without making the directories that the settings name.
+- `check_reload`: for an agent that runs with another configuration.
+- `read_files`, `read_within`: all settings with their files and problems, for --check and --doctor.
+- `read_system_daemon_directory`: only what is needed to find a running agent.
+
+All problems are reported together, in one line each: file, section, setting, value and what was
+expected. A running agent imports this module only in a process that exits afterwards (`isolated`).
+"""
 
 from __future__ import annotations
 
@@ -8,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import host_checks
-from pattoo_mp.config.consistency import contradictory_settings, misplaced, unused_settings
+from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
 from pattoo_mp.config.secrets import credential_problems
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
-from pattoo_mp.config.validators import UnfitError
+from pattoo_mp.config.validators import InvalidPartError
 from pattoo_mp.config.values import FIELDS, Config
 from pattoo_mp.config.yaml_files import (
     NOT_SHOWN,
     Sections,
-    meant,
+    plain_decimal,
     read_sections,
     redacted,
     unquoted,
@@ -32,201 +41,38 @@ if TYPE_CHECKING:
     from pattoo_mp.config.settings import Setting
 
 
-def hint(check: Callable[[object], object], given: object) -> str:
-    """To follow what `check` expects of `given`, which it has refused; empty if there is no hint."""
-    if _would_take(check, _each(unquoted, given)):
-        return ", without quotes"
-    return ", in plain decimals" if _would_take(check, _each(meant, given)) else ""
-
-
-def _would_take(check: Callable[[object], object], value: object) -> bool:
-    try:
-        check(value)
-    except (ValueError, OverflowError):
-        return False
-    return True
-
-
-def _each(change: Callable[[object], object], value: object) -> object:
-    """The same value with each scalar in it changed."""
-    if isinstance(value, list):
-        return [_each(change, one) for one in value]
-    if isinstance(value, dict):
-        return {name: _each(change, one) for name, one in value.items()}
-    return change(value)
-
-
-# Reads the configuration files against the declared settings, and keeps where each value is from.
-
+#: The longest value, in characters, that a message shows whole.
 _VALUE_IN_MESSAGE: Final = 60
+#: How long reading may take, in seconds: the files may be on a file system that hangs.
+_READ_S: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One setting as it is configured.
-
-    `given` is what the file at `path` says, as it may be shown, or the default if it says nothing
-    (`is_set` is false). `value` is that, checked; None where there is a problem with it.
-    """
-
-    setting: Setting
-    path: Path
-    given: object
-    is_set: bool
-    value: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """All settings as configured; nothing is `found` where a file could not be read.
-
-    `problems` has a line for each: file, section, key, value and what is expected. `notes` say
-    what is no problem, but may be a surprise.
-    """
-
-    found: tuple[Found, ...]
-    problems: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The checked values by the names of their settings."""
-        return {found.setting.name: found.value for found in self.found}
-
-
-def read_directory(directory: Path) -> Reading:
-    """Read and check the files in `directory`; touch nothing."""
-    problems: list[str] = []
-    files = {name: read_file(directory / name, problems) for name in (SHARED_FILE, AGENT_FILE)}
-    later_path = directory / LATER_SHARED_FILE
-    later = read_file(later_path, problems, optional=True)
-    if problems:
-        return Reading((), tuple(problems))
-    found = [
-        find(setting, later_path, later, problems)
-        if setting.file == SHARED_FILE and setting.section == SERVER and SERVER in later
-        else find(setting, directory / setting.file, files[setting.file], problems)
-        for setting in SETTINGS
-    ]
-    problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
-    notes = [f"{directory}/{line}" for line in misplaced({**files, LATER_SHARED_FILE: later})]
-    values = Reading(tuple(found), ()).values
-    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in unused_settings(values)]
-    if SERVER in later and SERVER in files[SHARED_FILE]:
-        notes.append(
-            f"{directory / SHARED_FILE}: {SERVER} does not count: {later_path} has that section"
-        )
-    return Reading(tuple(found), tuple(problems), tuple(notes))
-
-
-def read_file(path: Path, problems: list[str], *, optional: bool = False) -> Sections:
-    """The sections of one file; what is wrong with it as a whole is added to `problems`."""
-    try:
-        return read_sections(path)
-    except FileNotFoundError:
-        if not optional:
-            problems.append(
-                f"{path}: no such file; expected what --sample-config --file {path.name} prints"
-            )
-    except ConfigError as error:
-        problems += error.problems
-    return {}
-
-
-def find(setting: Setting, path: Path, sections: Sections, problems: list[str]) -> Found:
-    """One setting in the sections of the file at `path`; a problem is added to `problems`."""
-    section = sections.get(setting.section, {})
-    if "" in section:
-        what = f"{setting.section}: is {shown(section[''])}; expected settings below it"
-        if f"{path}: {what}" not in problems:
-            problems.append(f"{path}: {what}")
-        return Found(setting, path, None, is_set=False)
-    given = section.get(setting.name)
-    is_set = given is not None
-    if not is_set and setting.is_required:
-        problems.append(
-            f"{path}: {setting.section}: {setting.name} is not set; expected {setting.expected}"
-        )
-        return Found(setting, path, None, is_set=False)
-    given = given if is_set else setting.default
-    try:
-        return Found(setting, path, redacted(given), is_set, setting.check(given))
-    except (ValueError, OverflowError) as error:
-        wrong = error if isinstance(error, UnfitError) else UnfitError(given, setting.expected)
-        said = NOT_SHOWN if setting.hides else shown(wrong.given)
-        expected = f"{wrong.expected}{hint(setting.check, given)}"
-        problems.append(f"{path}: {setting.section}: {setting.name}: {said}; expected {expected}")
-        return Found(setting, path, NOT_SHOWN if setting.hides else redacted(given), is_set)
-
-
-def _unknown(path: Path, sections: Sections) -> list[str]:
-    """Name what does not belong into the agent's own file: most often a slip of the pen."""
-    ours = [setting for setting in SETTINGS if setting.file == AGENT_FILE]
-    section_names = {setting.section for setting in ours}
-    known = [setting.name for setting in ours]
-    problems = [
-        f"{path}: {_shown_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
-        for name in sections
-        if name not in section_names
-    ]
-    for section in section_names:
-        problems += [
-            f"{path}: {section}: {_shown_name(key)}: unknown setting; "
-            f"expected {_instead_of(key, known)}"
-            for key in sections.get(section, {})
-            if key and key not in known
-        ]
-    return problems
-
-
-def _instead_of(key: str, known: Sequence[str]) -> str:
-    """The setting that was most likely meant, or the way to all of them: they are a screenful."""
-    near = get_close_matches(key.lower(), known, 1)
-    return near[0] if near else f"one that --sample-config --file {AGENT_FILE} prints"
-
-
-def _shown_name(name: str) -> str:
-    return name if name.isprintable() and len(name) <= _VALUE_IN_MESSAGE else shown(name)
-
-
-def shown(value: object) -> str:
-    """A value as a message shows it: on one line, not too long, and with no password of a URL's."""
-    text = repr(redacted(value))
-    return text if len(text) <= _VALUE_IN_MESSAGE else f"{text[:_VALUE_IN_MESSAGE]}…"
-
-
-# Reads the configuration, once, and gives it as a `Config`. All problems are told together.
+# --- for a start
 
 
 def load(directory: Path) -> Config:
-    """Read and check the files in `directory` and create the directories they name.
+    """Read and check the files in `directory`, and make the directories that they name.
 
-    Raises `ConfigError` with a line for each problem: file, key, value and what is expected.
+    Raises `ConfigError` with one line for each problem.
     """
     config = check(directory)
-    credential_problems = unusable(directory, config, host_checks.make_directory)
-    credential_problems += [*lacking(directory, config), *untrusted(directory, config)]
-    if credential_problems:
-        raise ConfigError(credential_problems)
+    problems = directory_problems(directory, config, host_checks.make_directory)
+    problems += [
+        *encryption_problems(directory, config),
+        *transport_file_problems(directory, config),
+    ]
+    if problems:
+        raise ConfigError(problems)
     return config
 
 
 def check(directory: Path) -> Config:
-    """Read and check the files in `directory`; touch nothing. Raises `ConfigError`."""
-    return config_of(read_files(directory))
+    """Read and check the files in `directory`; change nothing. Raises `ConfigError`."""
+    return config_from(read_files(directory))
 
 
-def read_files(directory: Path) -> Reading:
-    """What the files in `directory` say, be it right or wrong.
-
-    Raises `ConfigError` only if there is no such directory, or none that we may see.
-    """
-    _must_be_there(directory)
-    return read_directory(directory)
-
-
-def config_of(reading: Reading) -> Config:
-    """The settings of files that are in order. Raises `ConfigError` if there are problems."""
+def config_from(reading: Reading) -> Config:
+    """Return the `Config` of files without problems. Raises `ConfigError` if there are any."""
     if reading.problems:
         raise ConfigError(reading.problems)
     values = reading.values
@@ -241,41 +87,83 @@ def config_of(reading: Reading) -> Config:
     )
 
 
-def running_directory(directory: Path) -> Path:
-    """`system_daemon_directory` alone: enough to find, and to stop, an agent that runs.
+def read_system_daemon_directory(directory: Path) -> Path:
+    """Read only `system_daemon_directory`, which is enough to find and stop a running agent.
 
-    Its other settings may be broken by now. Raises `ConfigError`.
+    The other settings may have become invalid since it started. Raises `ConfigError`.
     """
-    _must_be_there(directory)
-    credential_problems: list[str] = []
+    _check_directory_exists(directory)
+    problems: list[str] = []
     path = directory / SHARED_FILE
-    sections = read_file(path, credential_problems)
+    sections = read_file(path, problems)
     found = {
-        setting.name: find(setting, path, sections, credential_problems).value
+        setting.name: read_setting(setting, path, sections, problems).value
         for setting in SETTINGS
-        if setting.name in {"daemon_directory", "system_daemon_directory"}
-        and not credential_problems
+        if setting.name in {"daemon_directory", "system_daemon_directory"} and not problems
     }
-    if credential_problems:
-        raise ConfigError(credential_problems)
+    if problems:
+        raise ConfigError(problems)
     return Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
 
 
-def unusable(directory: Path, config: Config, why: Callable[[Path], str]) -> list[str]:
-    """A line for each directory that the files in `directory` name and that cannot be used.
+# --- for a reload
 
-    `why` says it of one; empty if it can be used.
+
+def check_reload(directory: Path, running: Config) -> Config:
+    """Read and check the files in `directory` for an agent that runs with `running`.
+
+    Changes nothing. Raises `ConfigError` with the lines of a start, or with one line for each changed
+    setting that needs a restart, for software that this host lacks and for each bad file of the
+    transport. The new settings are then all to be refused.
     """
-    return [
+    new = check(directory)
+    problems = [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
-        f"{shown(str(path))} {problem}; expected {setting.expected}"
-        for setting, path in named_directories(config)
-        if (problem := why(path))
+        f"{_quoted(new, setting)}; expected {_quoted(running, setting)}, "
+        f"as in the running agent: a change needs a restart"
+        for setting in changes(running, new)
+        if setting.needs_restart
+    ]
+    problems += [*encryption_problems(directory, new), *transport_file_problems(directory, new)]
+    if problems:
+        raise ConfigError(problems)
+    return new
+
+
+def _quoted(config: Config, setting: Setting) -> str:
+    value = config.value_of(setting.name)
+    return "not set" if value is None else f"'{value}'"
+
+
+def changes(old: Config, new: Config) -> list[Setting]:
+    """The settings whose values differ, in the order of their declaration."""
+    return [
+        setting
+        for setting in SETTINGS
+        if setting.is_used and old.value_of(setting.name) != new.value_of(setting.name)
     ]
 
 
-def lacking(directory: Path, config: Config) -> list[str]:
-    """A line if this host lacks what the files in `directory` ask for."""
+# --- checks of this host
+
+
+def directory_problems(
+    directory: Path, config: Config, problem_of: Callable[[Path], str]
+) -> list[str]:
+    """One line for each unusable directory that the files in `directory` name.
+
+    `problem_of` says why a directory cannot be used; empty if it can.
+    """
+    return [
+        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"{format_value(str(path))} {problem}; expected {setting.expected}"
+        for setting, path in named_directories(config)
+        if (problem := problem_of(path))
+    ]
+
+
+def encryption_problems(directory: Path, config: Config) -> list[str]:
+    """One line if encrypted mode is on and this host lacks software for it."""
     missing = host_checks.missing_for_encryption() if config.encrypted else ""
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: True, but {missing}"
@@ -285,15 +173,15 @@ def lacking(directory: Path, config: Config) -> list[str]:
 
 
 def transport_problems(config: Config) -> list[TrustError]:
-    """What is wrong with the way to the servers, as far as it can be seen from here."""
-    return [*credential_problems(config.trust), *contradictory_settings(config)]
+    """The errors of the TLS and credential files. No server is contacted."""
+    return [*credential_problems(config.trust), *conflicting_settings(config)]
 
 
-def untrusted(directory: Path, config: Config) -> list[str]:
-    """A line for each file of the transport's that the files in `directory` name and that is bad."""
+def transport_file_problems(directory: Path, config: Config) -> list[str]:
+    """`transport_problems` as lines that name the setting in the files in `directory`."""
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
-        f"{shown(str(problem.path))} {problem.wrong}; expected {problem.expected}"
+        f"{format_value(str(problem.path))} {problem.wrong}; expected {problem.expected}"
         for problem in transport_problems(config)
         for setting in SETTINGS
         if setting.name == problem.setting
@@ -303,7 +191,7 @@ def untrusted(directory: Path, config: Config) -> list[str]:
 def named_directories(config: Config) -> list[tuple[Setting, Path]]:
     """The directories that the agent writes to, with the settings that name them.
 
-    A default that is another setting's directory is looked at as that one.
+    A directory that is only the default of an optional setting is listed once, by the required one.
     """
     return [
         (setting, path)
@@ -314,7 +202,61 @@ def named_directories(config: Config) -> list[tuple[Setting, Path]]:
     ]
 
 
-def _must_be_there(directory: Path) -> None:
+# --- reading the files
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One setting as it is configured.
+
+    `path` is the file that it was looked up in. `given` is its value in the file, redacted, or its
+    default if the file does not set it (`is_set` is false). `value` is the checked value, or None if
+    there is a problem with it.
+    """
+
+    setting: Setting
+    path: Path
+    given: object
+    is_set: bool
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All settings as configured; `found` is empty if a file could not be read.
+
+    `problems` has one line for each problem; `notes` tell of settings that have no effect.
+    """
+
+    found: tuple[Found, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The checked values by setting name."""
+        return {found.setting.name: found.value for found in self.found}
+
+
+def read_within(directory: Path, read_s: float = _READ_S) -> Reading:
+    """Read the files in `directory`. Raises `ConfigError` also if that takes more than `read_s`."""
+    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", read_files, read_s)
+    try:
+        return limited.ask_one(directory)
+    except NoAnswerError as error:
+        raise ConfigError([f"{directory}: {error}; expected files that can be read"]) from error
+
+
+def read_files(directory: Path) -> Reading:
+    """Read and check the files in `directory`; the result holds any problems with them.
+
+    Raises `ConfigError` only if the directory does not exist or is not accessible.
+    """
+    _check_directory_exists(directory)
+    return _read_all(directory)
+
+
+def _check_directory_exists(directory: Path) -> None:
     try:
         is_there = directory.is_dir()
     except PermissionError as error:
@@ -329,52 +271,136 @@ def _must_be_there(directory: Path) -> None:
         )
 
 
-# A configuration in the place of the one that is in force: what changes, and whether it may.
-
-
-def read_anew(directory: Path, running: Config) -> Config:
-    """Read and check the files in `directory` for an agent that runs with `running`.
-
-    Touches nothing. Raises `ConfigError` with the lines of a start, or with one for each setting
-    that would need a restart, or for what this host lacks: then none of the others is to be changed.
-    A file that a setting names is looked at too.
-    """
-    new = check(directory)
-    problems = [
-        f"{directory / setting.file}: {setting.section}: {setting.name}: "
-        f"{_said(new, setting)}; expected {_said(running, setting)}, "
-        f"with which the agent runs: a change needs a restart"
-        for setting in changes(running, new)
-        if setting.needs_restart
-    ] + [*lacking(directory, new), *untrusted(directory, new)]
+def _read_all(directory: Path) -> Reading:
+    """Read and check the files in `directory`; change nothing."""
+    problems: list[str] = []
+    files = {name: read_file(directory / name, problems) for name in (SHARED_FILE, AGENT_FILE)}
+    later_path = directory / LATER_SHARED_FILE
+    later = read_file(later_path, problems, optional=True)
     if problems:
-        raise ConfigError(problems)
-    return new
-
-
-def _said(config: Config, setting: Setting) -> str:
-    value = config.value_of(setting.name)
-    return "not set" if value is None else f"'{value}'"
-
-
-def changes(old: Config, new: Config) -> list[Setting]:
-    """The settings whose values differ, in the order of their declaration."""
-    return [
-        setting
+        return Reading((), tuple(problems))
+    found = [
+        read_setting(setting, later_path, later, problems)
+        if setting.file == SHARED_FILE and setting.section == SERVER and SERVER in later
+        else read_setting(setting, directory / setting.file, files[setting.file], problems)
         for setting in SETTINGS
-        if setting.is_used and old.value_of(setting.name) != new.value_of(setting.name)
     ]
+    problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
+    all_files = {**files, LATER_SHARED_FILE: later}
+    notes = [f"{directory}/{line}" for line in misplaced_settings(all_files)]
+    values = Reading(tuple(found), ()).values
+    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in unused_settings(values)]
+    if SERVER in later and SERVER in files[SHARED_FILE]:
+        notes.append(
+            f"{directory / SHARED_FILE}: {SERVER} is ignored: {later_path} has this section too"
+        )
+    return Reading(tuple(found), tuple(problems), tuple(notes))
 
 
-# The configuration, read within a limited time: it may lie on a file system that hangs.
-
-_READ_S: Final = 10.0
-
-
-def read_within(directory: Path, read_s: float = _READ_S) -> Reading:
-    """What the files in `directory` say. Raises `ConfigError` if they cannot be had in `read_s`."""
-    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", read_files, read_s)
+def read_file(path: Path, problems: list[str], *, optional: bool = False) -> Sections:
+    """Return the sections of one file; add a problem with the file as a whole to `problems`."""
     try:
-        return limited.ask_one(directory)
-    except NoAnswerError as error:
-        raise ConfigError([f"{directory}: {error}; expected files that can be read"]) from error
+        return read_sections(path)
+    except FileNotFoundError:
+        if not optional:
+            problems.append(
+                f"{path}: no such file; expected what --sample-config --file {path.name} prints"
+            )
+    except ConfigError as error:
+        problems += error.problems
+    return {}
+
+
+def read_setting(setting: Setting, path: Path, sections: Sections, problems: list[str]) -> Found:
+    """Look up and check one setting in the sections of the file at `path`.
+
+    Adds a problem with it to `problems`.
+    """
+    section = sections.get(setting.section, {})
+    if "" in section:  # the section is a plain value
+        what = f"{setting.section}: is {format_value(section[''])}; expected settings below it"
+        if f"{path}: {what}" not in problems:
+            problems.append(f"{path}: {what}")
+        return Found(setting, path, None, is_set=False)
+    given = section.get(setting.name)
+    is_set = given is not None
+    if not is_set and setting.is_required:
+        problems.append(
+            f"{path}: {setting.section}: {setting.name} is not set; expected {setting.expected}"
+        )
+        return Found(setting, path, None, is_set=False)
+    given = given if is_set else setting.default
+    try:
+        return Found(setting, path, redacted(given), is_set, setting.check(given))
+    except (ValueError, OverflowError) as error:
+        invalid = (
+            error
+            if isinstance(error, InvalidPartError)
+            else InvalidPartError(given, setting.expected)
+        )
+        text = NOT_SHOWN if setting.hides else format_value(invalid.given)
+        expected = f"{invalid.expected}{_notation_hint(setting.check, given)}"
+        problems.append(f"{path}: {setting.section}: {setting.name}: {text}; expected {expected}")
+        return Found(setting, path, NOT_SHOWN if setting.hides else redacted(given), is_set)
+
+
+def _unknown(path: Path, sections: Sections) -> list[str]:
+    """Report unknown names in the agent's own file: most likely typos."""
+    ours = [setting for setting in SETTINGS if setting.file == AGENT_FILE]
+    section_names = {setting.section for setting in ours}
+    known = [setting.name for setting in ours]
+    problems = [
+        f"{path}: {_format_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
+        for name in sections
+        if name not in section_names
+    ]
+    for section in section_names:
+        problems += [
+            f"{path}: {section}: {_format_name(key)}: unknown setting; "
+            f"expected {_expected_setting(key, known)}"
+            for key in sections.get(section, {})
+            if key and key not in known
+        ]
+    return problems
+
+
+def _expected_setting(key: str, known: Sequence[str]) -> str:
+    """The most similar setting, or the command that prints all of them: they fill a screen."""
+    similar = get_close_matches(key.lower(), known, 1)
+    return similar[0] if similar else f"one that --sample-config --file {AGENT_FILE} prints"
+
+
+def _format_name(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _VALUE_IN_MESSAGE else format_value(name)
+
+
+def format_value(value: object) -> str:
+    """A value as a message shows it: redacted, on one line, and cut if it is long."""
+    text = repr(redacted(value))
+    return text if len(text) <= _VALUE_IN_MESSAGE else f"{text[:_VALUE_IN_MESSAGE]}…"
+
+
+def _notation_hint(check: Callable[[object], object], given: object) -> str:
+    """How to write `given`, which `check` refused, if only its notation is wrong; else empty."""
+    if _is_accepted(check, _map_scalars(unquoted, given)):
+        return ", without quotes"
+    if _is_accepted(check, _map_scalars(plain_decimal, given)):
+        return ", in plain decimals"
+    return ""
+
+
+def _is_accepted(check: Callable[[object], object], value: object) -> bool:
+    try:
+        check(value)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def _map_scalars(change: Callable[[object], object], value: object) -> object:
+    """The value with each scalar in it changed."""
+    if isinstance(value, list):
+        return [_map_scalars(change, one) for one in value]
+    if isinstance(value, dict):
+        return {name: _map_scalars(change, one) for name, one in value.items()}
+    return change(value)

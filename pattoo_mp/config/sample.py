@@ -1,7 +1,7 @@
-"""A commented configuration, made from the declarations of the settings: pure.
+"""The commented sample configuration, made from the declarations of the settings.
 
-What must be set stands there with an example. All else is commented out (`#name: default`), so
-that a file shows at a glance what its owner has changed.
+A required setting has its example as value. All other settings are commented out (`#name: default`),
+so that a file shows at a glance what its owner has changed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _WIDTH: Final = 96
 
 
 def every_file() -> str:
-    """All files after each other, each below a line with its name."""
+    """All files, one after another, each below a line with its name."""
     return "\n".join(f"# ---------- {name} ----------\n{one_file(name)}" for name in FILES)
 
 
 def one_file(name: str) -> str:
     """The text of one of `FILES`."""
     intro = (
-        f"{name}, read from the directory that PATTOO_CONFIGDIR names (/etc/pattoo if it is not "
-        f"set). Remove the # before a setting to change it; what is commented out is the default, or an "
-        f"example where there is none. --reload puts a change in force."
+        f"{name}, read from the directory that PATTOO_CONFIGDIR names (/etc/pattoo if that is not "
+        f"set). Remove the # in front of a setting to change it. A setting that is commented out shows "
+        f"its default, or an example if it has none. --reload puts changes in force."
     )
     sections = [
         "\n".join(_section(about, [s for s in SETTINGS if (s.file, s.section) == (file, section)]))
@@ -52,7 +52,7 @@ def _section(about: str, settings: list[Setting]) -> Iterator[str]:
 
 def _setting(setting: Setting) -> str:
     value = setting.default if setting.example is None else setting.example
-    # A list on one line: it is one # that stands before it.
+    # A list is written on one line, so that one # comments it out.
     flow = None if isinstance(value, list) else False
     line = yaml.safe_dump({setting.name: value}, default_flow_style=flow, width=_WIDTH).rstrip()
     if not setting.is_required:

@@ -1,7 +1,11 @@
-"""Reads a file that holds a secret, if it is one: a file that its reader alone can read.
+"""The TLS and credential files of the transport: reading and checking them.
 
-As ssh does with its keys. A secret that others can read is one no longer, and it is better said at
-once than found out later.
+- `credential_problems` checks all of them without contacting a server.
+- `authorization` makes the HTTP header for a reverse proxy or an HTTP proxy.
+- `tls_context` makes the TLS settings of a connection.
+
+A file with a secret is refused if other users can access it, as ssh does with its keys: a secret
+that others can read is no secret, and it is better to say so at once.
 """
 
 from __future__ import annotations
@@ -22,29 +26,30 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Trust
 
 
-#: A chain of certificates with its key is some 10 kB.
-LARGEST_BYTES: Final = 1 << 20
+#: The largest file that is read. A certificate chain with its key takes about 10 kB.
+MAX_BYTES: Final = 1 << 20
 
-EXPECTED: Final = "a file of the agent's user, with mode 0600 or 0400"
+#: What a file with a secret should be.
+PRIVATE_FILE: Final = "a file of the agent's user, with mode 0600 or 0400"
 
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_GROUP_AND_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class NotSecretError(Exception):
-    """The file is no place for a secret; the message says why, to follow its path."""
+    """The file must not hold a secret; the message says why, and follows the file's path."""
 
 
 def read_secret(path: Path) -> bytes:
-    """The content of a file that is ours alone; links are followed.
+    """Return the content of a file that only its owner, the agent's user, can access.
 
-    Raises `NotSecretError` where it is not, and `OSError`.
+    Links are followed. Raises `NotSecretError` for any other file, and `OSError`.
     """
-    # What is not a regular file is not waited for.
+    # O_NONBLOCK: opening a FIFO must not wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check(os.fstat(descriptor))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(LARGEST_BYTES)
+            return file.read(MAX_BYTES)
     finally:
         os.close(descriptor)
 
@@ -52,124 +57,130 @@ def read_secret(path: Path) -> bytes:
 def _check(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise NotSecretError("is not a regular file")
-    if found.st_size > LARGEST_BYTES:
-        raise NotSecretError(f"is larger than {LARGEST_BYTES} bytes")
-    if found.st_mode & _OTHERS:
+    if found.st_size > MAX_BYTES:
+        raise NotSecretError(f"is larger than {MAX_BYTES} bytes")
+    if found.st_mode & _GROUP_AND_OTHERS:
         raise NotSecretError(
-            f"may be used by others than its owner (mode {stat.S_IMODE(found.st_mode):04o})"
+            f"is accessible to other users than its owner (mode {stat.S_IMODE(found.st_mode):04o})"
         )
-    # Root may ask on behalf of the agent's user.
+    # Root may check on behalf of the agent's user.
     if os.geteuid() and found.st_uid != os.geteuid():
-        raise NotSecretError("is somebody else's")
+        raise NotSecretError("belongs to another user")
 
 
-# What names the agent to whoever stands before a server: read from a file, and never shown.
+# --- credentials for a reverse proxy or an HTTP proxy; they are never shown
 
-#: A bearer token (RFC 6750, section 2.1). It has no colon, so it is never a user with a password.
+#: A bearer token (RFC 6750, section 2.1). It has no colon, unlike a user with a password.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-#: Servers take no header above some 8 kB.
-_LONGEST: Final = 4096
+#: The longest line in characters. Servers refuse headers of more than about 8 kB.
+_MAX_LENGTH: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """For whom credentials are: the setting that names their file, and what may be in it."""
+class CredentialKind:
+    """One kind of credentials: the setting that names their file, and what the file may hold."""
 
     setting: str
     expected: str
     takes_tokens: bool
 
 
-SERVER: Final = Kind("credentials_file", "one line: a bearer token, or user:password", True)
-PROXY: Final = Kind("proxy_credentials_file", "one line: user:password", False)
+SERVER: Final = CredentialKind(
+    "credentials_file", "one line: a bearer token, or user:password", takes_tokens=True
+)
+PROXY: Final = CredentialKind(
+    "proxy_credentials_file", "one line: user:password", takes_tokens=False
+)
 
 
-def authorization(kind: Kind, path: Path | None) -> str:
-    """The header that the file's content makes; empty if no file is named. Raises `TrustError`."""
+def authorization(kind: CredentialKind, path: Path | None) -> str:
+    """Return the value of the header made from a file; empty without a file.
+
+    Raises `TrustError`.
+    """
     if path is None:
         return ""
     try:
         header = _header(read_secret(path), takes_tokens=kind.takes_tokens)
     except NotSecretError as error:
-        raise TrustError(kind.setting, path, str(error), EXPECTED) from error
+        raise TrustError(kind.setting, path, str(error), PRIVATE_FILE) from error
     except OSError as error:
         wrong = f"cannot be read ({error.strerror})"
         raise TrustError(kind.setting, path, wrong, kind.expected) from error
     if not header:
-        raise TrustError(kind.setting, path, "does not hold that", kind.expected)
+        raise TrustError(kind.setting, path, "has invalid content", kind.expected)
     return header
 
 
 def basic(user_and_password: str) -> str:
-    """The header of a user with a password (RFC 7617)."""
+    """The header value for a user and a password (RFC 7617)."""
     return f"Basic {b64encode(user_and_password.encode()).decode()}"
 
 
 def _header(content: bytes, *, takes_tokens: bool) -> str:
-    """Empty if the content is not of the expected kind."""
+    """Return the header value made from a file's content; empty if the content is invalid."""
     line = content.decode("utf-8", "replace").rstrip("\r\n")
-    if not line.isprintable() or "\N{REPLACEMENT CHARACTER}" in line or len(line) > _LONGEST:
+    if not line.isprintable() or "\N{REPLACEMENT CHARACTER}" in line or len(line) > _MAX_LENGTH:
         return ""
     if line.find(":") > 0:
         return basic(line)
     return f"Bearer {line}" if takes_tokens and _TOKEN.fullmatch(line) else ""
 
 
-# How to speak TLS, by the files that are configured for it.
-#
-# OpenSSL is imported only where something of it is used.
+# --- TLS; OpenSSL is imported only if it is used
 
-_CA: Final = "certificates of CAs, in PEM"
-_CERTIFICATE: Final = "a certificate in PEM, with its key there or in tls_key_file"
+_CA: Final = "CA certificates in PEM"
+_CERTIFICATE: Final = "a certificate in PEM, with its key in the same file or in tls_key_file"
 _KEY: Final = "the key of tls_certificate_file, in PEM, without a pass phrase"
 
 
 def tls_problems(trust: Trust) -> list[TrustError]:
-    """What is wrong with the files, if any are named. Nothing is asked of a server."""
+    """The errors of the TLS files, if any are configured. No server is contacted."""
     if trust.key_file and not trust.certificate_file:
-        wrong = "is the key of no certificate"
-        return [TrustError("tls_key_file", trust.key_file, wrong, "tls_certificate_file beside it")]
+        wrong = "has no certificate"
+        expected = "tls_certificate_file to be set too"
+        return [TrustError("tls_key_file", trust.key_file, wrong, expected)]
     if not trust.ca_file and not trust.certificate_file:
         return []
     found = []
-    for part in (_trusting, _showing):
+    for load in (_load_ca, _load_certificate):
         try:
-            part(_context(), trust)
+            load(_context(), trust)
         except TrustError as error:
             found.append(error)
     return found
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
-    """How to speak TLS. A server's certificate and its name are always checked.
+    """Return the TLS context of connections. A server's certificate and its name are always checked.
 
     Raises `TrustError` if a file cannot be used.
     """
     context = _context()
-    _trusting(context, trust)
-    _showing(context, trust)
+    _load_ca(context, trust)
+    _load_certificate(context, trust)
     return context
 
 
 def _context() -> ssl.SSLContext:
-    import ssl  # noqa: PLC0415 - some 3 MB that nobody needs who posts in plain HTTP
+    import ssl  # noqa: PLC0415 - about 3 MB that an agent with plain HTTP does not need
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _trusting(context: ssl.SSLContext, trust: Trust) -> None:
+def _load_ca(context: ssl.SSLContext, trust: Trust) -> None:
     if trust.ca_file is None:
         context.load_default_certs()
         return
     try:
         context.load_verify_locations(trust.ca_file)
     except OSError as error:
-        raise TrustError("tls_ca_file", trust.ca_file, _why(error), _CA) from error
+        raise TrustError("tls_ca_file", trust.ca_file, _reason(error), _CA) from error
 
 
-def _showing(context: ssl.SSLContext, trust: Trust) -> None:
+def _load_certificate(context: ssl.SSLContext, trust: Trust) -> None:
     if trust.certificate_file is None:
         return
     if trust.key_file is None:
@@ -181,45 +192,46 @@ def _showing(context: ssl.SSLContext, trust: Trust) -> None:
         read_secret(secret)
         context.load_cert_chain(trust.certificate_file, secret, _no_pass_phrase)
     except NotSecretError as error:
-        raise TrustError(name, secret, str(error), EXPECTED) from error
+        raise TrustError(name, secret, str(error), PRIVATE_FILE) from error
     except _PassPhraseError as error:
         raise TrustError(name, secret, "has a pass phrase", expected) from error
     except OSError as error:
-        raise TrustError(name, secret, _why(error), expected) from error
+        raise TrustError(name, secret, _reason(error), expected) from error
 
 
 def _check_certificate(certificate_file: Path) -> None:
-    """See that a certificate is in there: of both files together OpenSSL does not say which is bad."""
+    """Check the certificate alone: given both files, OpenSSL does not say which one is bad."""
     try:
         _context().load_verify_locations(certificate_file)
     except OSError as error:
         raise TrustError(
-            "tls_certificate_file", certificate_file, _why(error), _CERTIFICATE
+            "tls_certificate_file", certificate_file, _reason(error), _CERTIFICATE
         ) from error
 
 
 class _PassPhraseError(Exception):
-    """OpenSSL would ask a terminal for one."""
+    """The key has a pass phrase."""
 
 
 def _no_pass_phrase() -> NoReturn:
+    """Refuse to give a pass phrase; without this, OpenSSL would ask for it on the terminal."""
     raise _PassPhraseError
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     """Why OpenSSL, or the system, refuses a file."""
-    if not hasattr(error, "library"):  # not OpenSSL's
+    if not hasattr(error, "library"):  # only OpenSSL's errors have it
         return f"cannot be read ({error.strerror})"
     if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return "is the key of another certificate"
-    return "does not hold that"
+    return "has invalid content"
 
 
-# What is wrong with the files that vouch for a server, and for us.
+# --- all files of the transport
 
 
 def credential_problems(trust: Trust) -> list[TrustError]:
-    """What is wrong with the files that are named. Nothing is asked of a server."""
+    """The errors of the configured files. No server is contacted."""
     found = tls_problems(trust)
     for kind, path in ((SERVER, trust.credentials_file), (PROXY, trust.proxy_credentials_file)):
         try:

@@ -1,6 +1,7 @@
-"""Checks of single values: each returns the value to use, or raises `ValueError`.
+"""The checks of settings: each takes the value from the file and returns the value to use.
 
-Those of lists and mappings are in `choices.py`.
+A check raises `ValueError` for a bad value, or `InvalidPartError` if one part of it is bad. The
+setting's `expected` then says what the whole value should be.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pattoo_mp.config.families import EVERY, FURTHER, ORIGINAL
-from pattoo_mp.config.values import API, DIRECT, in_url, place
+from pattoo_mp.config.values import API, DIRECT, host_and_port, host_in_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-LEAST_LOG: Final = 10_000
-MOST_BACKUPS: Final = 100
-MOST_TOP_PROCESSES: Final = 20
+MIN_LOG_BYTES: Final = 10_000
+MAX_LOG_BACKUPS: Final = 100
+MAX_TOP_PROCESSES: Final = 20
 MIN_INTERVAL_S: Final = 0.01
 MAX_INTERVAL_S: Final = 86_400
 
 
 def path(value: object) -> Path:
-    """Take the absolute path of a file or a directory, be it there or not."""
+    """Accept the absolute path of a file or a directory, whether it exists or not."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError
     try:
         found = Path(value.strip()).expanduser()
-    except RuntimeError as error:  # there is no such user or home
+    except RuntimeError as error:  # ~ of a user who does not exist
         raise ValueError from error
     if not found.is_absolute():
         raise ValueError
@@ -40,12 +41,12 @@ def path(value: object) -> Path:
 
 
 def optional(check: Callable[[object], object]) -> Callable[[object], object]:
-    """Take None for a default that follows from other settings."""
+    """Accept None too: the default follows from other settings, or the setting may stay unset."""
     return lambda value: None if value is None else check(value)
 
 
 def one_of(words: Sequence[str]) -> Callable[[object], str]:
-    """Take one of these words, however it is written."""
+    """Accept one of these words, in upper or lower case."""
 
     def check(value: object) -> str:
         if not isinstance(value, str) or value.strip().lower() not in words:
@@ -61,7 +62,7 @@ def anything(value: object) -> object:
 
 
 def interval_ms(value: object) -> int:
-    """Take seconds, and give milliseconds: the server wants a whole number of them."""
+    """Accept seconds and return milliseconds: the server wants a whole number of them."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError
     if not MIN_INTERVAL_S <= value <= MAX_INTERVAL_S:
@@ -72,13 +73,13 @@ def interval_ms(value: object) -> int:
     return milliseconds
 
 
-def seconds(least: float, most: float) -> Callable[[object], float]:
-    """Take a number of seconds in this range."""
+def seconds(lowest: float, highest: float) -> Callable[[object], float]:
+    """Accept a number of seconds in this range."""
 
     def check(value: object) -> float:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise ValueError  # noqa: TRY004 - one kind of error for every bad value
-        if not least <= value <= most:
+        if not lowest <= value <= highest:
             raise ValueError
         return float(value)
 
@@ -86,7 +87,7 @@ def seconds(least: float, most: float) -> Callable[[object], float]:
 
 
 def whole_number(lowest: int, highest: int = 2**63 - 1) -> Callable[[object], int]:
-    """Take whole numbers in this range."""
+    """Accept a whole number in this range."""
 
     def check(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
@@ -97,28 +98,28 @@ def whole_number(lowest: int, highest: int = 2**63 - 1) -> Callable[[object], in
 
 
 def yes_or_no(value: object) -> bool:
-    """Take what YAML calls true and false."""
+    """Accept a boolean."""
     if not isinstance(value, bool):
         raise ValueError  # noqa: TRY004 - one kind of error for every bad value
     return value
 
 
 def log_max_bytes(value: object) -> int:
-    """Take a size that leaves room for some lines, or 0."""
+    """Accept a size that leaves room for some lines, or 0."""
     size = whole_number(0)(value)
-    if 0 < size < LEAST_LOG:
+    if 0 < size < MIN_LOG_BYTES:
         raise ValueError
     return size
 
 
-# Checks of settings that name families, or what of their devices is polled.
+# --- families, and patterns of device names
 
-#: One of several characters, in a pattern: a ] that comes first is one of them.
-_CLASS: Final = re.compile(r"\[!?+\]?+[^]]*\]")
+#: A character class of a pattern; a ] in first position belongs to it.
+_CHARACTER_CLASS: Final = re.compile(r"\[!?+\]?+[^]]*\]")
 
 
-class UnfitError(ValueError):
-    """One part of a value is wrong; `expected` says what was wanted of it, as a setting's does."""
+class InvalidPartError(ValueError):
+    """One part of a value is invalid; `expected` continues "expected …", as for a setting."""
 
     def __init__(self, given: object, expected: str) -> None:
         super().__init__(expected)
@@ -127,95 +128,105 @@ class UnfitError(ValueError):
 
 
 def further_families(value: object) -> tuple[str, ...]:
-    """Families to turn on. Raises `UnfitError`, or `ValueError` where it is no list of words."""
-    # Who lists one that is on may believe that it alone is polled then.
-    return _families(value, FURTHER, "a family that is off; {} is on, families_off is for it")
+    """Accept families to turn on.
+
+    Raises `InvalidPartError`, or `ValueError` if the value is not a list of words.
+    """
+    # The author of a list with a family that is on may think that only the listed ones are polled.
+    return _families(
+        value,
+        FURTHER,
+        "a family that is off by default; {} is on, use families_off to turn it off",
+    )
 
 
 def original_families(value: object) -> tuple[str, ...]:
-    """Families to turn off. Raises as `further_families` does."""
-    return _families(value, ORIGINAL, "a family that is on; {} is off unless families has it")
+    """Accept families to turn off. Raises as `further_families` does."""
+    return _families(
+        value, ORIGINAL, "a family that is on by default; {} is off unless families lists it"
+    )
 
 
-def some_patterns(value: object) -> tuple[str, ...]:
-    """`patterns`, but not none at all: some take that for everything, and others for nothing."""
+def nonempty_patterns(value: object) -> tuple[str, ...]:
+    """Accept `patterns`, but not an empty list: it could be read as everything or as nothing."""
     if value == []:
-        raise UnfitError(value, "a pattern at least; ['*'] is for everything")
+        raise InvalidPartError(value, "at least one pattern; use ['*'] for everything")
     return patterns(value)
 
 
 def patterns(value: object) -> tuple[str, ...]:
-    """Patterns of the shell, as fnmatch has them. Raises as `further_families` does.
+    """Accept shell patterns (fnmatch). Raises as `further_families` does.
 
-    `[` without `]` would stand for itself, and is refused: it is a slip far more often.
+    fnmatch takes `[` without `]` literally. It is refused, because it is almost always a typo.
     """
-    words = texts(value)
+    words = text_list(value)
     for word in words:
         if not word or not word.isprintable():
-            raise UnfitError(word, "a pattern of printable characters")
-        if "[" in _CLASS.sub("", word):
-            raise UnfitError(word, "a ] for each [, or [[] for a [ itself")
+            raise InvalidPartError(word, "a pattern of printable characters")
+        if "[" in _CHARACTER_CLASS.sub("", word):
+            raise InvalidPartError(word, "a ] for each [, or [[] for a literal [")
     return words
 
 
-def for_families(
+def per_family(
     check: Callable[[object], object], expected: str
 ) -> Callable[[object], dict[str, object]]:
-    """A check of a mapping that gives families something of their own, which `check` checks.
+    """Accept a mapping from families to values that `check` accepts; `expected` describes those.
 
-    `expected` says what that wants. The check raises as `further_families` does.
+    The check raises as `further_families` does.
     """
 
-    def checked(value: object) -> dict[str, object]:
+    def check_all(value: object) -> dict[str, object]:
         if not isinstance(value, dict):
             raise ValueError  # noqa: TRY004 - one kind of error for every bad value
         for name in value:
             if name not in EVERY:
-                near = _nearest(name) if isinstance(name, str) else ""
-                raise UnfitError(name, near or f"one of {', '.join(EVERY)}")
-        return {name: own(name, given) for name, given in value.items()}
+                similar = _most_similar(name) if isinstance(name, str) else ""
+                raise InvalidPartError(name, similar or f"one of {', '.join(EVERY)}")
+        return {name: check_one(name, given) for name, given in value.items()}
 
-    def own(name: object, given: object) -> object:
+    def check_one(name: object, given: object) -> object:
         try:
             return check(given)
         except (ValueError, OverflowError) as error:
-            raise UnfitError(given, f"{expected}, for {name}") from error
+            raise InvalidPartError(given, f"{expected}, for {name}") from error
 
-    return checked
+    return check_all
 
 
-def texts(value: object) -> tuple[str, ...]:
-    """A list of texts. Raises as `further_families` does."""
+def text_list(value: object) -> tuple[str, ...]:
+    """Accept a list of texts. Raises as `further_families` does."""
     if not isinstance(value, (list, tuple)):
         raise ValueError  # noqa: TRY004 - one kind of error for every bad value
     for word in value:
         if not isinstance(word, str):
-            raise UnfitError(
-                word, "text; YAML takes some words for something else, so put it in quotes"
+            raise InvalidPartError(
+                word, "text; YAML reads some words as other types, so put it in quotes"
             )
     return tuple(value)
 
 
-def _families(value: object, known: Sequence[str], elsewhere: str) -> tuple[str, ...]:
-    """`elsewhere` is said of a family that belongs into the other list."""
-    words = texts(value)
+def _families(value: object, known: Sequence[str], other_list: str) -> tuple[str, ...]:
+    """Accept a list of `known` families; `other_list` is expected for one of the other setting."""
+    words = text_list(value)
     for word in words:
         if word not in known:
-            near = _nearest(word)
-            if near and near not in known:
-                raise UnfitError(word, elsewhere.format(near))
-            raise UnfitError(word, near or f"one of {', '.join(known)}")
+            similar = _most_similar(word)
+            if similar and similar not in known:
+                raise InvalidPartError(word, other_list.format(similar))
+            raise InvalidPartError(word, similar or f"one of {', '.join(known)}")
     return words
 
 
-def _nearest(word: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - no agent that runs has use for it
+def _most_similar(word: str) -> str:
+    """The family whose name is most like `word`; empty if none is."""
+    from difflib import get_close_matches  # noqa: PLC0415 - a running agent never needs it
 
-    near = get_close_matches(word.strip().lower(), EVERY, 1)
-    return near[0] if near else ""
+    matches = get_close_matches(word.strip().lower(), EVERY, 1)
+    return matches[0] if matches else ""
 
 
-# Checks of settings that say where something is on a network: hosts, ports, URLs.
+# --- hosts, ports and URLs
 
 _HOST_NAME: Final = re.compile(
     r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?"
@@ -225,18 +236,19 @@ _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _SCHEMES: Final = ("http", "https")
 
 A_PROXY: Final = f"the URL of a proxy, such as http://proxy.example.org:3128, or {DIRECT}"
-A_SERVER: Final = "the URL of a pattoo server, such as https://pattoo.example.org/prefix"
+SERVER_EXAMPLE: Final = "https://pattoo.example.org/prefix"
+A_SERVER: Final = f"the URL of a pattoo server, such as {SERVER_EXAMPLE}"
 
 
 def host(value: object) -> str:
-    """A host name, or an address as it is usually written. Raises `ValueError`."""
+    """Accept a host name or an IP address, and return an address in its usual notation."""
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004 - one kind of error for every bad value
     name = value.strip()
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:
-        # All digits and dots, but no address: a mistyped one, not a name.
+        # Only digits and dots, but not an address: a mistyped address, not a name.
         if len(name) > _MAX_HOST_NAME or re.fullmatch(r"[0-9.]*", name):
             raise
     if not _HOST_NAME.fullmatch(name):
@@ -245,36 +257,36 @@ def host(value: object) -> str:
 
 
 def port(value: object) -> int:
-    """A TCP port. Raises `ValueError`."""
+    """Accept a TCP port."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
         raise ValueError
     return value
 
 
 def servers(value: object) -> tuple[str, ...]:
-    """URLs of pattoo servers, without a slash at the end. Raises `UnfitError` or `ValueError`."""
-    urls = tuple(_server(word) for word in texts(value))
+    """Accept URLs of pattoo servers, and return them without a trailing slash."""
+    urls = tuple(_server(word) for word in text_list(value))
     for number, one in enumerate(urls):
         if one in urls[:number]:
-            raise UnfitError(one, "each server once")
+            raise InvalidPartError(one, "each server once")
     return urls
 
 
 def proxy(value: object) -> str:
-    """`DIRECT`, or a proxy's URL without a slash at the end. Raises `UnfitError` or `ValueError`."""
+    """Accept `DIRECT`, or a proxy's URL, and return that without a trailing slash."""
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004 - one kind of error for every bad value
     if value == DIRECT:
         return value
     parts = _parts(value, A_PROXY)
     if parts.path not in {"", "/"}:
-        raise UnfitError(value, A_PROXY)
+        raise InvalidPartError(value, A_PROXY)
     return _origin(value, parts, A_PROXY)
 
 
 def is_loopback(server: str) -> bool:
-    """Whether a checked URL names this host itself, so that nothing leaves it."""
-    name, _ = place(server)
+    """Whether a checked URL names a loopback address, so that no data leaves this host."""
+    name, _ = host_and_port(server)
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
@@ -284,33 +296,34 @@ def is_loopback(server: str) -> bool:
 def _server(text: str) -> str:
     parts = _parts(text, A_SERVER)
     if not _PREFIX.fullmatch(parts.path):
-        raise UnfitError(text, A_SERVER)
+        raise InvalidPartError(text, A_SERVER)
     if f"{parts.path}/".endswith(API) or API in parts.path:
-        raise UnfitError(text, f"the part of the URL before {API}")
+        raise InvalidPartError(text, f"the part of the URL before {API}")
     return f"{_origin(text, parts, A_SERVER)}{parts.path.rstrip('/')}"
 
 
 def _parts(text: str, expected: str) -> SplitResult:
-    """The parts of a URL of which the host is still to be checked."""
-    # urlsplit passes over line ends and tabs.
+    """Split a URL; host and port are not checked yet."""
+    # urlsplit would silently remove line ends and tabs.
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise UnfitError(text, expected)
+        raise InvalidPartError(text, expected)
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise UnfitError(text, expected) from error
+        raise InvalidPartError(text, expected) from error
     if "@" in parts.netloc:
-        raise UnfitError(text, f"{expected}, with no user and password in it")
+        raise InvalidPartError(text, f"{expected}, without user and password")
     if parts.scheme not in _SCHEMES or "?" in text or "#" in text:
-        raise UnfitError(text, expected)
+        raise InvalidPartError(text, expected)
     return parts
 
 
 def _origin(text: str, parts: SplitResult, expected: str) -> str:
+    """Scheme, checked host and checked port of a URL."""
     try:
-        # In a URL the % before an interface is written as such (RFC 6874).
+        # In a URL the % before the zone of an IPv6 address is written as %25 (RFC 6874).
         name = host((parts.hostname or "").replace("%25", "%"))
         number = "" if parts.port is None else f":{port(parts.port)}"
     except ValueError as error:
-        raise UnfitError(text, expected) from error
-    return f"{parts.scheme}://{in_url(name)}{number}"
+        raise InvalidPartError(text, expected) from error
+    return f"{parts.scheme}://{host_in_url(name)}{number}"

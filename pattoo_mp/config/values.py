@@ -1,4 +1,9 @@
-"""What vouches for a server to us, and for us to a server: the files, never what is in them."""
+"""The checked configuration as the agent's processes hold it: `Config`, and what follows from it.
+
+This module is all of the configuration that stays in a process. Reading and checking the files is in
+`load` and the modules that it uses; they are imported only by a process that exits afterwards
+(`isolated`), because they need memory that the agent would otherwise keep.
+"""
 
 from __future__ import annotations
 
@@ -12,116 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-#: For each file its device, its number, and when it was changed; None where it is not there.
-Stamp = tuple[tuple[int, int, int] | None, ...]
+#: The largest default of post_jitter, in seconds, and the part of the shortest interval that it is
+#: otherwise. Both were chosen by simulation (docs/fleet.md).
+_MAX_DEFAULT_JITTER_S: Final = 60.0
+_JITTER_PART: Final = 1 / 4
 
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Files: the CAs that we trust, our certificate and its key, and what else names us, and to whom."""
-
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    credentials_file: Path | None = None
-    proxy_credentials_file: Path | None = None
-
-    def stamp(self) -> Stamp:
-        """What is different once one of the files was replaced, or written to."""
-        return tuple(_stamp(path) for path in astuple(self) if path is not None)
-
-
-NO_FILES: Final = Trust()
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_ctime_ns
-
-
-# What the URLs of servers and proxies say, once they were checked: pure.
-#
-# The agent's processes need no more, and `addresses`, which checks them, takes half a megabyte.
-
-#: What a pattoo server's own paths begin with; a prefix comes before it.
-API: Final = "/pattoo/api/v1/agent/"
-
-#: No proxy, whatever the environment names.
-DIRECT: Final = "direct"
-
-
-_PORTS: Final = {"http": 80, "https": 443}
-
-
-def url(address: str, number: int) -> str:
-    """The URL of the server of that address and port, in plain HTTP."""
-    return f"http://{in_url(address)}:{number}"
-
-
-def in_url(address: str) -> str:
-    """A checked host name or address as a URL has it: RFC 3986 for IPv6, RFC 6874 for its interface."""
-    return f"[{address.replace('%', '%25')}]" if ":" in address else address
-
-
-def is_https(server: str) -> bool:
-    """Whether a checked URL asks for TLS."""
-    return server.startswith("https:")
-
-
-def place(server: str) -> tuple[str, int]:
-    """Host and port of a checked URL."""
-    scheme, _, rest = server.partition("://")
-    where = rest.partition("/")[0]
-    host, colon, number = where.rpartition(":")
-    if not colon or where.endswith("]"):
-        return where.strip("[]"), _PORTS[scheme]
-    return host.strip("[]"), int(number)
-
-
-# How far apart posts and commits are: what the uploader goes by, and what control expects of it.
-
-#: Polls that come faster share a commit, and thus an fsync. A backlog, and what was refused, is
-#: posted as often as this.
-LEAST_S: Final = 1.0
-#: Polls that come faster than that wait for each other: twice as many in a post share its pairs.
-_SHARED_S: Final = 2.0
-#: The part of an interval after which the next poll may be dealt with. If it were the whole, then one
-#: that came late, after an outage or on a host that stood still, would make all later ones as late.
-_PART: Final = 0.9
-
-
-def spacing_s(shortest_s: float) -> float:
-    """The time from one post to the next at the least, where nothing is left over.
-
-    `shortest_s` is the shortest interval in force.
-    """
-    return _SHARED_S if shortest_s < LEAST_S else commit_s(shortest_s)
-
-
-def commit_s(shortest_s: float) -> float:
-    """The time from one commit of polls to the next at the least, by the shortest interval in force."""
-    return LEAST_S if shortest_s < LEAST_S else min(LEAST_S, _PART * shortest_s)
-
-
-# The values of all settings, checked: what the agent goes by.
-#
-# It is all of the configuration that the agent's processes hold. What reads and checks files is in
-# `loading`, and in none of them.
-
-#: The largest post_jitter (s) that is not asked for, and how many of it fit an interval: chosen by
-#: simulation (docs/fleet.md).
-_USUAL_JITTER_S = 60.0
-_JITTERS = 4
-#: The field of a `Config` that does not have the name of its setting: nor has it its unit.
+#: Settings whose field in `Config` has another name, because it has another unit.
 FIELDS: Final = {"polling_interval": "interval_ms"}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings, checked, by their names; `interval_ms` is what `FIELDS` says."""
+    """The checked settings by name, except for the names in `FIELDS`.
+
+    A worker gets it in a SETTINGS message: `fields` makes the message's content, `of` reads it.
+    """
 
     log_directory: Path
     cache_directory: Path
@@ -180,34 +90,37 @@ class Config:
 
     @property
     def jitter_s(self) -> float:
-        """`post_jitter`, or what follows from the shortest interval; a post is due by its end."""
+        """The longest delay of a post, in seconds: `post_jitter`, or its default.
+
+        It is at most the shortest interval.
+        """
         if self.post_jitter is not None:
             return min(self.post_jitter, self.shortest_s)
-        return min(self.shortest_s / _JITTERS, _USUAL_JITTER_S)
+        return min(self.shortest_s * _JITTER_PART, _MAX_DEFAULT_JITTER_S)
 
     @property
     def spacing_s(self) -> float:
-        """How far apart posts are at the least, in seconds."""
+        """The shortest time between two posts, in seconds."""
         return spacing_s(self.shortest_s)
 
     @property
     def commit_s(self) -> float:
-        """How far apart the commits of the spool are at the least, in seconds."""
+        """The shortest time between two commits of the spool, in seconds."""
         return commit_s(self.shortest_s)
 
     @property
     def server_urls(self) -> tuple[str, ...]:
-        """`servers`, or what `ip_address` and `ip_bind_port` name."""
+        """`servers`, or the one that `ip_address` and `ip_bind_port` name."""
         return self.servers or (url(self.ip_address, self.ip_bind_port),)
 
     @property
     def needs_tls(self) -> bool:
-        """Whether anything is spoken to with TLS."""
+        """Whether a server or the proxy has an https URL."""
         return any(map(is_https, [*self.server_urls, self.proxy or ""]))
 
     @property
     def trust(self) -> Trust:
-        """What the way to the server takes."""
+        """The TLS and credential files of the transport."""
         return Trust(
             self.tls_ca_file,
             self.tls_certificate_file,
@@ -221,27 +134,126 @@ class Config:
         return getattr(self, FIELDS.get(setting, setting))
 
     def effective(self, setting: str) -> object:
-        """What the agent goes by: where a default follows from other settings, what follows."""
+        """The value in force of a setting, also where its default follows from other settings."""
         return self.jitter_s if setting == "post_jitter" else self.value_of(setting)
 
     def fields(self) -> dict[str, Any]:
-        """All of it as a message carries it; `of` reads it."""
+        """All fields, as values for a message; `of` reads them."""
         return {name: _as_sent(value) for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, sent: Mapping[str, Any]) -> Config:
-        """Read what `fields` made."""
+        """Make a `Config` of what `fields` returned."""
         paths = {name: Path(path) for name, path in sent.items() if path and name in _PATHS}
         lists = {name: tuple(words) for name, words in sent.items() if isinstance(words, list)}
         return cls(**{**sent, **paths, **lists})
 
 
-#: Fields that are paths, by their declaration.
+#: The fields of `Config` that are paths.
 _PATHS: Final = {field.name for field in fields(Config) if "Path" in str(field.type)}
 
 
 def _as_sent(value: object) -> object:
-    """A value as the message has it: a path is text, and the words of a tuple are a list."""
+    """A value as MessagePack can carry it: a path as text, a tuple as a list."""
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+# --- the files of the transport
+
+#: For each file its device, inode and change time (ns); None if it does not exist.
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Paths of the TLS and credential files; their content is read where it is used."""
+
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    credentials_file: Path | None = None
+    proxy_credentials_file: Path | None = None
+
+    def stamp(self) -> Stamp:
+        """Return a value that changes when one of the files is replaced or written to."""
+        return tuple(_stamp(path) for path in astuple(self) if path is not None)
+
+
+NO_FILES: Final = Trust()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+# --- the checked URLs of servers and proxies
+#
+# Checking them is in `validators`, which takes half a megabyte of memory.
+
+#: The path of the API of a pattoo server; a prefix may come before it.
+API: Final = "/pattoo/api/v1/agent/"
+
+#: The value of the setting proxy that means no proxy, whatever the environment says.
+DIRECT: Final = "direct"
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def url(address: str, port: int) -> str:
+    """The plain HTTP URL of a server by its address and port."""
+    return f"http://{host_in_url(address)}:{port}"
+
+
+def host_in_url(address: str) -> str:
+    """A checked host name or address as part of a URL: RFC 3986, RFC 6874 for an IPv6 zone."""
+    return f"[{address.replace('%', '%25')}]" if ":" in address else address
+
+
+def is_https(server: str) -> bool:
+    """Whether a checked URL is an https URL."""
+    return server.startswith("https:")
+
+
+def host_and_port(server: str) -> tuple[str, int]:
+    """Host and port of a checked URL."""
+    scheme, _, rest = server.partition("://")
+    authority = rest.partition("/")[0]
+    host, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        return authority.strip("[]"), _DEFAULT_PORTS[scheme]
+    return host.strip("[]"), int(port)
+
+
+# --- the rates of posts and commits: the uploader keeps to them, and control expects them
+
+#: The shortest time between commits, in seconds. Polls that arrive faster share a commit, and thus an
+#: fsync. A backlog, and a post that was refused, is also posted at this rate.
+LEAST_S: Final = 1.0
+#: The time between posts, in seconds, where polls arrive faster than `LEAST_S`: polls in one post
+#: share its pairs, so fewer posts with twice the polls are cheaper.
+_SHARED_POST_S: Final = 2.0
+#: The part of an interval after which the next poll may be handled. With a whole interval, one late
+#: poll (after an outage, or on a host that stood still) would delay all later ones as much.
+_INTERVAL_PART: Final = 0.9
+
+
+def spacing_s(shortest_s: float) -> float:
+    """The shortest time between two posts, in seconds, if no backlog is left.
+
+    `shortest_s` is the shortest interval in force.
+    """
+    return _SHARED_POST_S if shortest_s < LEAST_S else commit_s(shortest_s)
+
+
+def commit_s(shortest_s: float) -> float:
+    """The shortest time between two commits of polls, in seconds.
+
+    `shortest_s` is the shortest interval in force.
+    """
+    return LEAST_S if shortest_s < LEAST_S else min(LEAST_S, _INTERVAL_PART * shortest_s)

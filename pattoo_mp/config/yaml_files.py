@@ -1,7 +1,11 @@
-"""Numbers as people write them, and as YAML 1.1 reads them: pure.
+"""Reads one YAML file of settings: a mapping of sections, without tags and duplicate keys.
 
-To YAML 010 is eight, in octal, and 1:30 is ninety, in sixties. Nobody who writes a configuration
-means that. What a programmer writes, 0x1f or 1_000, is read as it is meant.
+Numbers are YAML 1.1: `010` is eight (octal) and `1:30` is ninety (sexagesimal). An administrator
+does not mean that, so such a number becomes an `AmbiguousNumber`, which no check accepts. Notations
+of programmers, `0x1f` or `1_000`, mean the same to both and are accepted.
+
+`unquoted` and `plain_decimal` help to explain why a value was refused; `redacted` keeps passwords out
+of messages.
 """
 
 from __future__ import annotations
@@ -22,54 +26,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Misread:
-    """What stands in a file as a number, and is another to YAML: no check takes it for one."""
-
-    written: str
-    value: float
-
-    def __repr__(self) -> str:
-        """As a message shows it."""
-        return f"{self.written}, which YAML reads as {self.value}"
-
-
-def as_written(text: str, value: float) -> float | Misread:
-    """The number that YAML makes of `text`, if a person reads the same there."""
-    if ":" in text:
-        return Misread(text, value)
-    try:
-        is_same = int(text.replace("_", "")) == value
-    except ValueError:  # a fraction, or a number in hexadecimal or binary
-        return value
-    return value if is_same else Misread(text, value)
-
-
-def meant(value: object) -> object:
-    """The number that is most likely meant by what is none to YAML; all else as it is."""
-    if isinstance(value, Misread):
-        return value.value
-    if not isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return int(number) if number.is_integer() else number
-
-
-# Reads one YAML file of settings: a mapping of sections, no tags, no key twice.
-
 Sections = dict[str, dict[str, object]]
 
-#: A configuration is a page of text; a larger file is some other file.
+#: A configuration is a page of text; a larger file is not a configuration.
 _MAX_BYTES: Final = 1 << 20
 
 
 def read_sections(path: Path) -> Sections:
-    """Read `path`. Raises `ConfigError`, or `FileNotFoundError` if there is no such file."""
+    """Read the sections of the file `path`.
+
+    Raises `ConfigError`, or `FileNotFoundError` if there is no such file.
+    """
     try:
-        # It would wait for who writes into it, and each of ours reads it anew.
+        # Reading a FIFO would wait for a writer, and each process of the agent reads the file again.
         if stat.S_ISFIFO(path.stat().st_mode):
             raise _problem(path, "is a FIFO", "a regular file")
         with path.open("rb") as file:
@@ -77,8 +46,8 @@ def read_sections(path: Path) -> Sections:
     except FileNotFoundError:
         raise
     except OSError as error:
-        whose = denied(path) if error.errno == errno.EACCES else ""
-        raise _problem(path, f"cannot be read ({error.strerror}){whose}") from error
+        owner = denied(path) if error.errno == errno.EACCES else ""
+        raise _problem(path, f"cannot be read ({error.strerror}){owner}") from error
     if len(content) > _MAX_BYTES:
         raise _problem(path, f"is larger than {_MAX_BYTES} bytes")
     return _sections(path, _load(path, content))
@@ -96,44 +65,45 @@ def _load(path: Path, content: bytes) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        what, expected = _in_words(error)
+        what, expected = _explain(error)
         raise _problem(path, f"{where}{what}", expected) from error
     except yaml.reader.ReaderError as error:
-        where = _line(text[: error.position])
+        where = _line_after(text[: error.position])
         what = f"{where}: has the character U+{ord(text[error.position]):04X}"
-        raise _problem(path, what, "YAML, of printable characters") from error
+        raise _problem(path, what, "YAML with printable characters only") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _problem(path, f"malformed: {reason}", "YAML") from error
 
 
 def _text(path: Path, content: bytes) -> str:
-    """The text of a file, which may be in UTF-16 if it begins so. Raises `ConfigError`."""
+    """Decode a file: UTF-8, or UTF-16 if it begins with a byte order mark. Raises `ConfigError`."""
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return content.decode("utf-16" if is_utf16 else "utf-8")
     except UnicodeDecodeError as error:
-        where = _line(content[: error.start].decode("latin-1"))
-        what = f"{where}: has the byte {content[error.start]:#04x}, which is no UTF-8"
-        raise _problem(path, what, "a text in UTF-8") from error
+        where = _line_after(content[: error.start].decode("latin-1"))
+        what = f"{where}: has the invalid byte {content[error.start]:#04x}"
+        raise _problem(path, what, "text in UTF-8") from error
 
 
-def _line(before: str) -> str:
-    """Where it is that comes after this."""
+def _line_after(before: str) -> str:
+    """The line number of what follows the text `before`."""
     return f"line {before.count(chr(10)) + 1}"
 
 
-def _in_words(error: yaml.MarkedYAMLError) -> tuple[str, str]:
-    """What is wrong, and what is expected."""
-    said = f"{error.context} {error.problem}"
-    if "another document" in said:
-        return "begins another document", "a single one"
-    if "alias" in said:
-        return f"{error.problem}", "YAML; text that begins with * wants quotes"
+def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:
+    """What is wrong, and what was expected."""
+    message = f"{error.context} {error.problem}"
+    if "another document" in message:
+        return "begins another document", "a single document"
+    if "alias" in message:
+        return f"{error.problem}", "YAML; text that begins with * needs quotes"
     return f"{error.problem or error.context}", "YAML"
 
 
 def _sections(path: Path, content: object) -> Sections:
+    """The sections of a parsed file; one that is not a mapping is kept as {"": its value}."""
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -141,15 +111,89 @@ def _sections(path: Path, content: object) -> Sections:
     sections: Sections = {}
     for name, section in content.items():
         if section is not None and not isinstance(section, dict):
-            # Other programs keep what they like beside the sections that are ours.
+            # In the shared files, other programs may keep anything beside the agent's sections.
             sections[str(name)] = {"": section}
         else:
             sections[str(name)] = {str(key): value for key, value in (section or {}).items()}
     return sections
 
 
+def _kind(content: object) -> str:
+    return {"list": "list", "str": "text"}.get(type(content).__name__, type(content).__name__)
+
+
+def _problem(path: Path, what: str, expected: str = "a readable configuration file") -> ConfigError:
+    return ConfigError([f"{path}: {what}; expected {expected}"])
+
+
+class _Loader(yaml.SafeLoader):
+    """Keeps ambiguous numbers apart, and refuses duplicate keys (YAML would use the last one)."""
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> object:
+        return _as_written(node.value, self.construct_yaml_int(node))
+
+    def construct_fraction(self, node: yaml.ScalarNode) -> object:
+        return _as_written(node.value, self.construct_yaml_float(node))
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        mapping: dict[object, object] = super().construct_mapping(node, deep)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"duplicate key {key.value}", key.start_mark
+                )
+            seen.add(key.value)
+        return mapping
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_fraction)
+
+
+# --- numbers and texts that mean different things to YAML and to people
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AmbiguousNumber:
+    """A number that YAML reads as another one than a person does; no check accepts it."""
+
+    written: str
+    value: float
+
+    def __repr__(self) -> str:
+        """As a message shows it."""
+        return f"{self.written}, which YAML reads as {self.value}"
+
+
+def _as_written(text: str, value: float) -> float | AmbiguousNumber:
+    """Return `value`, which YAML reads in `text`, if a person reads the same."""
+    if ":" in text:
+        return AmbiguousNumber(text, value)
+    try:
+        is_same = int(text.replace("_", "")) == value
+    except ValueError:  # a fraction, or a number in hexadecimal or binary
+        return value
+    return value if is_same else AmbiguousNumber(text, value)
+
+
+def plain_decimal(value: object) -> object:
+    """Return the number that the author most likely meant; any other value as it is."""
+    if isinstance(value, AmbiguousNumber):
+        return value.value
+    if not isinstance(value, str):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return int(number) if number.is_integer() else number
+
+
 def unquoted(value: object) -> object:
-    """The number, or true or false, that a text is to YAML without quotes; all else as it is."""
+    """Return the number or boolean that YAML reads in a text without quotes; else the value as it is."""
     if not isinstance(value, str):
         return value
     loader = _Loader("")
@@ -161,54 +205,19 @@ def unquoted(value: object) -> object:
     return found if isinstance(found, (int, float)) else value
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads numbers as people do, and refuses a key that stands twice: the second would win."""
+# --- secrets in values that messages show
 
-    def construct_whole_number(self, node: yaml.ScalarNode) -> object:
-        return as_written(node.value, self.construct_yaml_int(node))
+#: User and password before the host of a URL. Greedy, because a password may hold any character.
+_USER_INFO: Final = re.compile(r"\S*:.*@", re.DOTALL)
 
-    def construct_fraction(self, node: yaml.ScalarNode) -> object:
-        return as_written(node.value, self.construct_yaml_float(node))
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        mapping: dict[object, object] = super().construct_mapping(node, deep)
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return mapping
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
-_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_fraction)
-
-
-def _kind(content: object) -> str:
-    return {"list": "list", "str": "text"}.get(type(content).__name__, type(content).__name__)
-
-
-def _problem(path: Path, what: str, expected: str = "a readable configuration file") -> ConfigError:
-    return ConfigError([f"{path}: {what}; expected {expected}"])
-
-
-# Keeps secrets that stand where they should not out of what is shown: pure.
-
-#: A user and a password before a host, as far as they may go: a password may hold any character.
-_BEFORE_HOST: Final = re.compile(r"\S*:.*@", re.DOTALL)
-
-#: Stands for a value that may be a secret as a whole.
+#: Shown in place of a value that may be a secret.
 NOT_SHOWN: Final = "(not shown)"
 
 
 def redacted(value: object) -> object:
-    """The same value, without the user and password of a URL, wherever it stands in it."""
+    """Return the value without the user and password of any URL in it."""
     if isinstance(value, str):
-        return _BEFORE_HOST.sub("…@", value)
+        return _USER_INFO.sub("…@", value)
     if isinstance(value, list):
         return [redacted(one) for one in value]
     if isinstance(value, dict):

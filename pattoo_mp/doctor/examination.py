@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.collect.filters import Filters
-from pattoo_mp.config.load import config_of
+from pattoo_mp.config.load import config_from
 from pattoo_mp.doctor import agent, files, host, polls, server, spool
 from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
 from pattoo_mp.model import Origin
@@ -35,7 +35,7 @@ class Examination:
     def __init__(self, etc: Path, reading: Reading, part_s: float = _PART_S) -> None:
         self._etc = etc
         self._reading = reading
-        self._config = config_of(reading)
+        self._config = config_from(reading)
         self._part_s = part_s
         self._sees = True
         self._pid: int | None = None

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config.values import API, place
+from pattoo_mp.config.values import API, host_and_port
 from pattoo_mp.doctor.finding import Finding, note, trouble, well
 from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.fault import Fault, advice
@@ -100,5 +100,5 @@ def _advice(asked: Asked, config: Config) -> str:
         return "what stands before the server has no answer of it: look whether the server runs"
     return (
         f"see that a pattoo server runs where {named} {'names' if config.servers else 'name'} one, "
-        f"and that no firewall refuses port {place(asked.url)[1]} on the way there"
+        f"and that no firewall refuses port {host_and_port(asked.url)[1]} on the way there"
     )

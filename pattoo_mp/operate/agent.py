@@ -84,7 +84,7 @@ def configured_agent() -> Agent:
     Only the directories in its configuration are read: an invalid setting must not prevent a stop.
     """
     directory = config_directory()
-    return Agent(isolated.find(directory), directory)
+    return Agent(isolated.read_system_daemon_directory(directory), directory)
 
 
 def startable_agent() -> Agent:

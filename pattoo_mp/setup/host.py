@@ -154,7 +154,7 @@ def agents_directories(root: Path) -> dict[str, str]:
     problems: list[str] = []
     sections = load.read_file(path, problems)
     values = {
-        setting.name: load.find(setting, path, sections, problems).value
+        setting.name: load.read_setting(setting, path, sections, problems).value
         for setting in SETTINGS
         if setting.is_written_to and not problems
     }

@@ -214,7 +214,7 @@ def _must_not_run() -> None:
             f"systemd starts the agent at boot; expected 'systemctl disable --now {PROGRAM}' first"
         )
     try:
-        pid = Agent(load.running_directory(Path(CONFIGURATION))).pid
+        pid = Agent(load.read_system_daemon_directory(Path(CONFIGURATION))).pid
     except ConfigError:
         return  # without a configuration none can be found, nor run for long
     if pid is not None:

@@ -44,7 +44,7 @@ def checked(**more: object) -> Checked:
         for setting in SETTINGS
     ]  # fmt: skip
     note = "/etc/pattoo/pattoo.yaml: pattoo_agent_api does not count: …"
-    settings = load.config_of(Reading(tuple(found), tuple(problems)))
+    settings = load.config_from(Reading(tuple(found), tuple(problems)))
     # A fixed choice, so that a new setting does not change the golden file.
     shown = tuple(one for one in found if one.setting.name in SHOWN)
     reading = Reading(shown, (), (note,))

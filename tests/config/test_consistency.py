@@ -1,4 +1,4 @@
-"""Settings that do nothing as long as another is as it is."""
+"""Settings without effect, in the wrong place, or in conflict with others."""
 
 from __future__ import annotations
 
@@ -6,104 +6,106 @@ from pathlib import Path
 
 import pytest
 
-from pattoo_mp.config.consistency import contradictory_settings, misplaced, unused_settings
+from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
 from pattoo_mp.config.load import read_files
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE, defaults
 from tests.support.agent import NAME, Agent
 from tests.support.configs import config_in
 
-SOME = Path("/srv")
+DIRECTORY = Path("/srv")
+
+
+# --- settings without effect
 
 
 @pytest.mark.parametrize(
-    ("families", "directory", "told"),
+    ("families", "directory", "notes"),
     [
         ((), None, []),
-        (("textfile",), SOME, []),
+        (("textfile",), DIRECTORY, []),
         (
             ("uptime",),
-            SOME,
-            ["textfile_directory: is not read, as families does not name textfile"],
+            DIRECTORY,
+            ["textfile_directory: has no effect, because families does not include textfile"],
         ),
         (
             ("textfile",),
             None,
-            ["families: textfile gives nothing, as textfile_directory is not set"],
+            ["families: textfile has nothing to read, because textfile_directory is not set"],
         ),
         (None, None, []),
     ],
 )
-def test_a_directory_and_its_family_belong_together(
-    families: tuple[str, ...] | None, directory: Path | None, told: list[str]
+def test_textfile_and_its_directory_need_each_other(
+    families: tuple[str, ...] | None, directory: Path | None, notes: list[str]
 ) -> None:
-    """One without the other is told of; a value that is refused is told of elsewhere."""
+    """One without the other gets a note; an invalid value (None) has its own problem line."""
     values = {**defaults(), "families": families, "textfile_directory": directory}
-    assert list(unused_settings(values)) == told
+    assert list(unused_settings(values)) == notes
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "notes"),
     [
         ({"intervals": {"memory": 1000, "inodes": 1000}},
-         ["intervals: inodes is not polled, as it is off"]),
+         ["intervals: inodes is not polled, because this family is off"]),
         ({"intervals": {"memory": 1000}, "families_off": ("memory",)},
-         ["intervals: memory is not polled, as it is off"]),
+         ["intervals: memory is not polled, because this family is off"]),
         ({"intervals": {"inodes": 1000}, "families": ("inodes",)}, []),
         ({"post_jitter": 300.0}, []),
-        ({"post_jitter": 400.0}, ["post_jitter: is 300, the shortest interval, and not 400"]),
+        ({"post_jitter": 400.0},
+         ["post_jitter: 400 is reduced to 300, the shortest interval"]),
         ({"post_jitter": 60.0, "intervals": {"memory": 10_000}},
-         ["post_jitter: is 10, the shortest interval, and not 60"]),
+         ["post_jitter: 60 is reduced to 10, the shortest interval"]),
         ({"post_jitter": 60.0, "intervals": {"memory": 10_000}, "families_off": None}, []),
         ({"post_jitter": 400.0, "polling_interval": None}, []),
     ],
 )  # fmt: skip
-def test_an_interval_of_what_is_off_and_a_post_put_off_for_too_long_are_told(
-    changes: dict[str, object], told: list[str]
+def test_intervals_of_disabled_families_and_too_long_jitter_get_a_note(
+    changes: dict[str, object], notes: list[str]
 ) -> None:
-    """Both are taken, and do not do what they say."""
-    assert list(unused_settings({**defaults(), **changes})) == told
+    """Both are accepted, but have no effect as written."""
+    assert list(unused_settings({**defaults(), **changes})) == notes
 
 
-def test_a_look_at_the_files_tells_of_it(home: Path) -> None:
-    """With the file and the section, as --check and --doctor show it."""
+def test_notes_of_a_reading_name_file_and_section(home: Path) -> None:
+    """As --check and --doctor show them."""
     agent = Agent(home)
     agent.write(AGENT_FILE, f"{NAME}:\n  textfile_directory: /srv\n")
     reading = read_files(agent.configuration)
     assert reading.problems == ()
     assert reading.notes == (
-        f"{agent.configuration}/{AGENT_FILE}: {NAME}: textfile_directory: is not read, "
-        f"as families does not name textfile",
+        f"{agent.configuration}/{AGENT_FILE}: {NAME}: textfile_directory: has no effect, "
+        f"because families does not include textfile",
     )
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "notes"),
     [
-        ({}, ["tls_ca_file: is not used, as neither servers nor proxy has https"]),
+        ({}, ["tls_ca_file: has no effect, because neither servers nor proxy uses https"]),
         ({"servers": ("http://x",), "tls_ca_file": None}, []),
         ({"servers": ("http://x", "https://y")}, []),
         ({"proxy": "https://x:3128"}, []),
         ({"servers": None}, []),
     ],
 )
-def test_a_file_for_tls_takes_something_that_is_spoken_to_with_it(
-    changes: dict[str, object], told: list[str]
+def test_a_tls_file_needs_a_server_or_a_proxy_with_https(
+    changes: dict[str, object], notes: list[str]
 ) -> None:
-    """A server with https, or a proxy."""
-    values = {**defaults(), "tls_ca_file": SOME, **changes}
-    assert list(unused_settings(values)) == told
+    """Otherwise it gets a note."""
+    values = {**defaults(), "tls_ca_file": DIRECTORY, **changes}
+    assert list(unused_settings(values)) == notes
 
 
-# Settings that are good each for itself, and not together.
+# --- settings that must not be combined
 
 FILE = Path("/etc/pattoo/credentials")
 
 
-def told(**settings: object) -> list[str]:
-    """What is said of a configuration with these."""
-    return [
-        str(problem) for problem in contradictory_settings(config_in(Path("/nowhere"), **settings))
-    ]
+def conflicts(**settings: object) -> list[str]:
+    """The errors of a configuration with these settings."""
+    return [str(error) for error in conflicting_settings(config_in(Path("/nowhere"), **settings))]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +113,9 @@ def told(**settings: object) -> list[str]:
     [("https://x",), ("https://x", "https://y"), ("http://127.0.0.1:1",), ("http://[::1]",),
      ("http://localhost:20201", "https://x"), ()],
 )  # fmt: skip
-def test_credentials_go_out_with_tls_or_stay_on_this_host(servers: tuple[str, ...]) -> None:
-    """Where a tunnel may begin."""
-    assert told(servers=servers, credentials_file=FILE) == []
+def test_credentials_are_accepted_with_https_or_loopback(servers: tuple[str, ...]) -> None:
+    """A loopback address may be the end of a tunnel."""
+    assert conflicts(servers=servers, credentials_file=FILE) == []
 
 
 @pytest.mark.parametrize(
@@ -122,36 +124,38 @@ def test_credentials_go_out_with_tls_or_stay_on_this_host(servers: tuple[str, ..
      ({"ip_address": "192.0.2.1", "ip_bind_port": 20201}, "http://192.0.2.1:20201"),
      ({"servers": ("http://localhost.example.org",)}, "http://localhost.example.org")],
 )  # fmt: skip
-def test_credentials_never_go_out_in_the_clear(settings: dict[str, object], server: str) -> None:
-    """To no server of the list, and not to the one that the shared file names."""
-    assert told(**settings, credentials_file=FILE) == [
-        f"credentials_file: {FILE} would go in the clear to {server}; expected servers with https"
+def test_credentials_without_https_are_refused(settings: dict[str, object], server: str) -> None:
+    """For any server of the list, and for the one that the shared file names."""
+    assert conflicts(**settings, credentials_file=FILE) == [
+        f"credentials_file: {FILE} would be sent unencrypted to {server}; "
+        f"expected servers with https"
     ]
-    assert told(**settings) == []
+    assert conflicts(**settings) == []
 
 
 @pytest.mark.parametrize("proxy", [None, "direct"])
-def test_credentials_for_a_proxy_take_one(proxy: str | None) -> None:
-    """That of the environment has its own in its URL."""
-    assert told(proxy=proxy, proxy_credentials_file=FILE) == [
-        f"proxy_credentials_file: {FILE} is for no proxy; expected the URL of one in proxy"
+def test_proxy_credentials_without_a_proxy_are_refused(proxy: str | None) -> None:
+    """A proxy from the environment has its credentials in its URL."""
+    assert conflicts(proxy=proxy, proxy_credentials_file=FILE) == [
+        f"proxy_credentials_file: {FILE} has no proxy to be sent to; "
+        f"expected the URL of a proxy in the setting proxy"
     ]
-    assert told(proxy="http://x:3128", proxy_credentials_file=FILE) == []
+    assert conflicts(proxy="http://x:3128", proxy_credentials_file=FILE) == []
 
 
-# Settings in the wrong place.
+# --- settings in the wrong place
 
 
-def told_as_misplaced(file: str, section: str, **settings: object) -> list[str]:
-    """What is said of these settings there."""
-    return list(misplaced({file: {section: settings}}))
+def misplaced(file: str, section: str, **settings: object) -> list[str]:
+    """The notes about these settings in this section."""
+    return list(misplaced_settings({file: {section: settings}}))
 
 
-def test_a_setting_in_its_place_is_not_worth_a_word() -> None:
+def test_a_setting_in_its_section_gets_no_note() -> None:
     """The server's section may be in either of two files."""
-    assert told_as_misplaced(SHARED_FILE, "pattoo", log_level="info", language="en") == []
-    assert told_as_misplaced(SHARED_FILE, SERVER, ip_address="x") == []
-    assert told_as_misplaced(LATER_SHARED_FILE, SERVER, ip_bind_port=1) == []
+    assert misplaced(SHARED_FILE, "pattoo", log_level="info", language="en") == []
+    assert misplaced(SHARED_FILE, SERVER, ip_address="x") == []
+    assert misplaced(LATER_SHARED_FILE, SERVER, ip_bind_port=1) == []
 
 
 @pytest.mark.parametrize(
@@ -164,18 +168,18 @@ def test_a_setting_in_its_place_is_not_worth_a_word() -> None:
         (LATER_SHARED_FILE, "pattoo", "log_level", f"{SHARED_FILE}, section pattoo"),
     ],
 )  # fmt: skip
-def test_a_setting_in_another_place_is_told_with_its_own(
+def test_a_misplaced_setting_is_named_with_its_right_place(
     file: str, section: str, key: str, place: str
 ) -> None:
-    """It would be thought to be in force."""
-    assert told_as_misplaced(file, section, **{key: 1}) == [
-        f"{file}: {section}: {key} is not read there, but in {place}"
+    """Its author may think that it is in force."""
+    assert misplaced(file, section, **{key: 1}) == [
+        f"{file}: {section}: {key} is not read here, only in {place}"
     ]
 
 
-def test_a_slip_of_the_pen_is_told_with_what_may_be_meant() -> None:
-    """Other programs' settings are left alone."""
-    assert told_as_misplaced(SHARED_FILE, "pattoo", log_levle="info", db_name="x", cache=1) == [
-        f"{SHARED_FILE}: pattoo: log_levle is not known to this agent; it knows log_level"
+def test_a_typo_in_a_shared_file_is_named_with_the_likely_setting() -> None:
+    """Settings of other programs are left alone."""
+    assert misplaced(SHARED_FILE, "pattoo", log_levle="info", db_name="x", cache=1) == [
+        f"{SHARED_FILE}: pattoo: log_levle is not a setting of this agent; did you mean log_level?"
     ]
-    assert told_as_misplaced(SHARED_FILE, "pattoo_db", username="x", log_levle=1) == []
+    assert misplaced(SHARED_FILE, "pattoo_db", username="x", log_levle=1) == []

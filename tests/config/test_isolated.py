@@ -43,7 +43,7 @@ def test_the_directory_of_the_agent_is_found_though_all_else_is_wrong(files: Pat
     directory = load.load(files).system_daemon_directory
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: none"))
-    assert isolated.find(files) == directory
+    assert isolated.read_system_daemon_directory(files) == directory
 
 
 def test_a_check_makes_nothing(files: Path) -> None:
@@ -66,13 +66,13 @@ def test_what_changes_is_named(files: Path) -> None:
     running = load.load(files)
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: 19"))
-    new, changed = isolated.answer(isolated.read_anew(files, running))
+    new, changed = isolated.wait_for_result(isolated.begin_reload(files, running))
     assert (new.ip_bind_port, changed) == (19, ("ip_bind_port",))
     elsewhere = config_in(files.parent / "elsewhere")
     with pytest.raises(ConfigError) as ours:
-        load.read_anew(files, elsewhere)
+        load.check_reload(files, elsewhere)
     with pytest.raises(ConfigError) as caught:
-        isolated.answer(isolated.read_anew(files, elsewhere))
+        isolated.wait_for_result(isolated.begin_reload(files, elsewhere))
     assert caught.value.problems == ours.value.problems
 
 
@@ -89,7 +89,7 @@ def test_who_asks_need_not_wait(files: Path) -> None:
     """Nothing is there until all is there; one that is ended goes when the kernel lets it."""
     running = load.load(files)
     with file_hangs(files / "pattoo.yaml") as let_go:
-        asked = isolated.read_anew(files, running)
+        asked = isolated.begin_reload(files, running)
         assert asked.take() is None
         let_go()
         found = wait_for(asked.take, what="its answer")
@@ -97,7 +97,7 @@ def test_who_asks_need_not_wait(files: Path) -> None:
         asked.end()
         wait_for(asked.has_ended, what="its end")
     with file_hangs(files / "pattoo.yaml"):
-        given_up = isolated.read_anew(files, running)
+        given_up = isolated.begin_reload(files, running)
         given_up.end()
         wait_for(given_up.has_ended, what="its end")
 
@@ -111,7 +111,7 @@ def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.Monkey
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(load, "load", killed)
-    with pytest.raises(ConfigError, match="the process that read it has ended"):
+    with pytest.raises(ConfigError, match="the configuration reader exited without a result"):
         isolated.load(files)
 
 
@@ -125,15 +125,15 @@ def test_a_reader_that_hangs_whatever_is_done_stays_the_only_one(
     with file_hangs(files / "pattoo.yaml"):
         others = psutil.Process().children()
         with pytest.raises(ConfigError, match="no answer within"):
-            isolated.find(files, within_s=0.2)
+            isolated.read_system_daemon_directory(files, within_s=0.2)
         (first,) = set(psutil.Process().children()) - set(others)
         with pytest.raises(ConfigError, match=f"process {first.pid}, .* still hangs"):
-            isolated.find(files)
+            isolated.read_system_daemon_directory(files)
         assert set(psutil.Process().children()) == {first, *others}
         first.kill()
         wait_for(lambda: first.status() == psutil.STATUS_ZOMBIE, what="its end")
     monkeypatch.undo()
-    assert isolated.find(files) == files.parent / "daemon"
+    assert isolated.read_system_daemon_directory(files) == files.parent / "daemon"
 
 
 def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,11 +142,11 @@ def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.Mo
     def tell(_: Path) -> Path:
         raise ConfigError(open_here())
 
-    monkeypatch.setattr(load, "running_directory", tell)
+    monkeypatch.setattr(load, "read_system_daemon_directory", tell)
     ends = os.pipe()
     ours = open_here()
     with pytest.raises(ConfigError) as caught:
-        isolated.find(files)
+        isolated.read_system_daemon_directory(files)
     for end in ends:
         os.close(end)
     assert set(caught.value.problems) & set(ours) <= {os.devnull}
@@ -175,7 +175,7 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
 
     def closed() -> str:
         try:
-            isolated.find(home / "etc")
+            isolated.read_system_daemon_directory(home / "etc")
         except ConfigError as error:
             return str(error)
         return "found"
@@ -198,7 +198,7 @@ def test_a_defect_is_logged_by_who_asked(
     monkeypatch.setattr(load, "load", broken)
     with (
         caplog.at_level(logging.ERROR),
-        pytest.raises(ConfigError, match="the process that read it has ended"),
+        pytest.raises(ConfigError, match="the configuration reader exited without a result"),
     ):
         isolated.load(files)
     assert "ZeroDivisionError" in caplog.text

@@ -140,8 +140,8 @@ def test_families_may_have_intervals_of_their_own(files: Files) -> None:
         ({"procesor": 1}, "'procesor'; expected processor"),
         ({"processor": 0}, "0; expected a number of seconds from 0.01 to 86400, in whole milliseconds, for processor"),
         ({"processor": None}, "None; expected a number of seconds"),
-        (["processor"], "['processor']; expected families with their seconds, such as {processor: 0.1"),
-        (60, "60; expected families with their seconds"),
+        (["processor"], "['processor']; expected a mapping from families to seconds, such as {processor: 0.1"),
+        (60, "60; expected a mapping from families to seconds"),
     ],
 )  # fmt: skip
 def test_bad_intervals_are_refused(files: Files, value: object, words: str) -> None:
@@ -219,9 +219,9 @@ def test_a_bad_port_is_refused(files: Files, port: object) -> None:
         ("families", ["uptime", "presure"], "'presure'; expected pressure"),
         ("families", "uptime", "'uptime'; expected a list of any of per_processor, "),
         ("families_off", ["procesor"], "'procesor'; expected processor"),
-        ("disks_exclude", ["sd[a"], "'sd[a'; expected a ] for each [, or [[] for a [ itself"),
+        ("disks_exclude", ["sd[a"], "'sd[a'; expected a ] for each [, or [[] for a literal ["),
         ("mounts_include", None, None),
-        ("mounts_include", [], "[]; expected a pattern at least; ['*'] is for everything"),
+        ("mounts_include", [], "[]; expected at least one pattern; use ['*'] for everything"),
         ("top_processes", 21, "21; expected a whole number from 1 to 20"),
         ("top_processes", True, "True; expected a whole number from 1 to 20"),
         ("interfaces_include", "eth*", "'eth*'; expected a list of patterns such as ['veth*']"),
@@ -304,12 +304,12 @@ def test_the_later_shared_file_wins(files: Files) -> None:
         ("pattoo: 5", "pattoo: is 5; expected settings below it"),
         ("pattoo: !!python/object/apply:os.system ['true']", "has a tag"),
         ("pattoo: !!map {}", "has a tag"),
-        ("pattoo:\n  a: 1\n  a: 2", "the key a stands twice"),
-        ("a: 1\n---\nb: 2", "line 2: begins another document; expected a single one"),
-        ("a: 1\nb: \x07\nc: 2", "line 2: has the character U+0007; expected YAML, of printable"),
+        ("pattoo:\n  a: 1\n  a: 2", "duplicate key a"),
+        ("a: 1\n---\nb: 2", "line 2: begins another document; expected a single document"),
+        ("a: 1\nb: \x07\nc: 2", "line 2: has the character U+0007; expected YAML with printable"),
         ("a:\n  - *docker*", "line 2: "),
-        ("a: [*docker*]", "expected YAML; text that begins with * wants quotes"),
-        ("a: *docker", "expected YAML; text that begins with * wants quotes"),
+        ("a: [*docker*]", "expected YAML; text that begins with * needs quotes"),
+        ("a: *docker", "expected YAML; text that begins with * needs quotes"),
         ("\x00", "expected YAML"),
         ("a: " + "[" * 3000, "expected YAML"),
         ("a: " + "9" * 5000, "expected YAML"),
@@ -331,10 +331,10 @@ def test_a_malformed_file_is_refused_in_one_line(files: Files, text: str, words:
     ("content", "words"),
     [
         ("pattoo:\n  # für alle\n".encode("latin-1"),
-         "line 2: has the byte 0xfc, which is no UTF-8; expected a text in UTF-8"),
-        (b"pattoo: \xff\xfe\x00", "line 1: has the byte 0xff, which is no UTF-8"),
-        (b"pattoo:\n\n\xe2\x82", "line 3: has the byte 0xe2, which is no UTF-8"),
-        (b"\xff\xfea", "line 1: has the byte 0x61, which is no UTF-8"),
+         "line 2: has the invalid byte 0xfc; expected text in UTF-8"),
+        (b"pattoo: \xff\xfe\x00", "line 1: has the invalid byte 0xff; expected text"),
+        (b"pattoo:\n\n\xe2\x82", "line 3: has the invalid byte 0xe2; expected text"),
+        (b"\xff\xfea", "line 1: has the invalid byte 0x61; expected text"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_utf8_is_refused(files: Files, content: bytes, words: str) -> None:
@@ -443,7 +443,7 @@ def test_a_broken_setting_does_not_hide_a_running_agent(files: Files) -> None:
     files.shared["pattoo"]["log_level"] = "loud"
     files.agent[NAME]["polling_interval"] = "never"
     files.write()
-    assert load.running_directory(files.directory) == files.directory / "daemon"
+    assert load.read_system_daemon_directory(files.directory) == files.directory / "daemon"
 
 
 def test_the_environment_names_the_directory() -> None:
@@ -521,7 +521,7 @@ def test_a_secret_in_the_place_of_its_file_is_refused_and_not_shown(
     (problem,) = files.problems()
     assert problem == (
         f"{files.directory}/{NAME}.yaml: {NAME}: {name}: (not shown); expected the absolute path of "
-        "a file that the agent's user alone can read"
+        "a file that only the agent's user can read"
     )
     found = {one.setting.name: one.given for one in load.read_files(files.directory).found}
     assert found[name] == "(not shown)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import pytest
 
-from pattoo_mp.config.load import changes, check, read_anew
+from pattoo_mp.config.load import changes, check, check_reload
 from pattoo_mp.config.settings import AGENT_FILE, SETTINGS
 from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError
@@ -75,10 +75,10 @@ def test_another_name_of_the_host_is_refused(home: Path) -> None:
     directory = Agent(home).configuration
     running = replace(check(directory), hostname="web1")
     with pytest.raises(ConfigError) as caught:
-        read_anew(directory, running)
+        check_reload(directory, running)
     assert caught.value.problems == (
         f"{directory}/{AGENT_FILE}: {PROGRAM}: hostname: not set; expected 'web1', "
-        f"with which the agent runs: a change needs a restart",
+        f"as in the running agent: a change needs a restart",
     )
 
 
@@ -90,10 +90,10 @@ def test_a_changed_directory_is_refused_and_not_made(home: Path, name: str) -> N
     running = replace(check(directory), **before)
     now = getattr(check(directory), name)
     with pytest.raises(ConfigError) as caught:
-        read_anew(directory, running)
+        check_reload(directory, running)
     assert caught.value.problems == (
         f"{directory}/pattoo.yaml: pattoo: {name}: '{now}'; expected '{home}/before', "
-        f"with which the agent runs: a change needs a restart",
+        f"as in the running agent: a change needs a restart",
     )
     assert sorted(path.name for path in home.iterdir()) == ["etc"]
 
@@ -104,7 +104,7 @@ def test_a_bad_file_is_refused_with_its_own_lines(home: Path) -> None:
     running = check(agent.configuration)
     agent.write(AGENT_FILE, "nothing: here\n")
     with pytest.raises(ConfigError) as anew:
-        read_anew(agent.configuration, running)
+        check_reload(agent.configuration, running)
     with pytest.raises(ConfigError) as at_start:
         check(agent.configuration)
     assert anew.value.problems == at_start.value.problems

@@ -7,18 +7,18 @@ import pytest
 from pattoo_mp.config import validators
 from pattoo_mp.config.families import EVERY, FURTHER, ORIGINAL, by_interval, names_on
 from pattoo_mp.config.validators import (
-    UnfitError,
-    for_families,
+    InvalidPartError,
     further_families,
+    nonempty_patterns,
     original_families,
     patterns,
-    some_patterns,
+    per_family,
 )
 
 
 def refused(check: object, value: object) -> tuple[object, str]:
     """What of a value is refused, and what was expected of it."""
-    with pytest.raises(UnfitError) as caught:
+    with pytest.raises(InvalidPartError) as caught:
         check(value)  # type: ignore[operator]
     return caught.value.given, caught.value.expected
 
@@ -54,10 +54,10 @@ def test_what_is_near_to_nothing_is_told_all_names() -> None:
 def test_a_family_in_the_wrong_list_is_sent_to_the_other() -> None:
     """Who lists one of the original's may believe that it alone is polled then."""
     assert refused(further_families, ["memroy"]) == (
-        "memroy", "a family that is off; memory is on, families_off is for it",
+        "memroy", "a family that is off by default; memory is on, use families_off to turn it off",
     )  # fmt: skip
     assert refused(original_families, ["uptime"]) == (
-        "uptime", "a family that is on; uptime is off unless families has it",
+        "uptime", "a family that is on by default; uptime is off unless families lists it",
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def test_one_word_is_no_list(check: object, value: object) -> None:
     """Not even a right one: what is meant is not guessed."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the setting's words follow
         check(value)  # type: ignore[operator]
-    assert not isinstance(caught.value, UnfitError)
+    assert not isinstance(caught.value, InvalidPartError)
 
 
 def test_a_word_that_yaml_takes_for_something_else_is_named() -> None:
@@ -84,7 +84,7 @@ def test_a_bad_pattern_is_named(pattern: str) -> None:
 
 def test_to_include_nothing_is_refused() -> None:
     """Elsewhere an empty list means everything; to exclude nothing is clear."""
-    assert refused(some_patterns, [])[0] == []
+    assert refused(nonempty_patterns, [])[0] == []
     assert patterns([]) == ()
 
 
@@ -114,7 +114,7 @@ def test_without_intervals_of_their_own_all_families_are_one_group() -> None:
 
 
 #: Takes numbers in a text.
-NUMBERS = for_families(lambda value: int(str(value)), "a number")
+NUMBERS = per_family(lambda value: int(str(value)), "a number")
 
 
 def test_what_families_have_of_their_own_is_checked() -> None:
@@ -139,7 +139,7 @@ def test_what_is_no_mapping_gives_no_family_anything(value: object) -> None:
     """Whatever it names."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the setting's words follow
         NUMBERS(value)
-    assert not isinstance(caught.value, UnfitError)
+    assert not isinstance(caught.value, InvalidPartError)
 
 
 # Settings that say where something is on a network.
@@ -171,7 +171,7 @@ def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:
 )  # fmt: skip
 def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
     """It is said what is expected."""
-    with pytest.raises(UnfitError) as refused:
+    with pytest.raises(InvalidPartError) as refused:
         validators.servers([given])
     assert refused.value.given == given
     assert refused.value.expected.startswith("the URL of a pattoo server, such as https://")
@@ -180,7 +180,7 @@ def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
 @pytest.mark.parametrize("path", ["pattoo/api/v1/agent", "x/pattoo/api/v1/agent/receive"])
 def test_what_a_pattoo_server_adds_itself_is_refused(path: str) -> None:
     """It would stand there twice."""
-    with pytest.raises(UnfitError, match="the part of the URL before /pattoo/api/v1/agent/"):
+    with pytest.raises(InvalidPartError, match="the part of the URL before /pattoo/api/v1/agent/"):
         validators.servers([f"https://x/{path}"])
 
 
@@ -189,13 +189,13 @@ def test_servers_are_a_list(given: object) -> None:
     """Of texts."""
     with pytest.raises(ValueError, match=r"^$"):
         validators.servers(given)
-    with pytest.raises(UnfitError):
+    with pytest.raises(InvalidPartError):
         validators.servers([given, 1])
 
 
 def test_a_server_is_named_once() -> None:
     """However it is written."""
-    with pytest.raises(UnfitError, match="each server once"):
+    with pytest.raises(InvalidPartError, match="each server once"):
         validators.servers(["https://x", "http://x", "HTTPS://X/"])
 
 

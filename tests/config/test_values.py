@@ -7,10 +7,10 @@ from pattoo_mp.config import values
 
 def test_host_and_port_of_a_url_are_known() -> None:
     """Those that the scheme has if none is given, too."""
-    assert values.place("https://pattoo.example.org/x") == ("pattoo.example.org", 443)
-    assert values.place("http://pattoo.example.org") == ("pattoo.example.org", 80)
-    assert values.place("https://[::1]:8443") == ("::1", 8443)
-    assert values.place(values.url("::1", 20201)) == ("::1", 20201)
+    assert values.host_and_port("https://pattoo.example.org/x") == ("pattoo.example.org", 443)
+    assert values.host_and_port("http://pattoo.example.org") == ("pattoo.example.org", 80)
+    assert values.host_and_port("https://[::1]:8443") == ("::1", 8443)
+    assert values.host_and_port(values.url("::1", 20201)) == ("::1", 20201)
 
 
 def test_an_interface_in_an_address_is_written_as_urls_have_it() -> None:

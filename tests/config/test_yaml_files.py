@@ -98,7 +98,7 @@ def test_quotes_that_are_all_that_is_wrong_are_named(tmp_path: Path, line: str, 
         ("log_backups: '2020-99-99'", "from 1 to 100"),
         ("post_jitter: ''", "from 0 to 3600"),
         ("disks_exclude: [010]", "so put it in quotes"),
-        ("credentials_file: 010", "that the agent's user alone can read"),
+        ("credentials_file: 010", "that only the agent's user can read"),
         ("hostname: 010", "a host name"),
     ],
 )

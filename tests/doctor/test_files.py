@@ -230,4 +230,4 @@ def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
     assert [finding.state for finding in found] == [State.TROUBLE] * 2
     assert "(mode 0644), as pattoo" in found[0].found
     assert found[0].advice == "let it be a file of the agent's user, with mode 0600 or 0400"
-    assert "would go in the clear to http://192.0.2.1" in found[1].found
+    assert "would be sent unencrypted to http://192.0.2.1" in found[1].found

@@ -214,7 +214,7 @@ def test_which_file_names_the_server_is_said(make_agent: MakeAgent, server: Patt
     assert done.returncode == 0
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["ip_bind_port", str(server.port), "pattoo_agent.yaml"] in rows
-    assert f"pattoo.yaml: pattoo_agent_api does not count: {agent.configuration}" in done.stdout
+    assert f"pattoo.yaml: pattoo_agent_api is ignored: {agent.configuration}" in done.stdout
 
 
 def test_json_says_the_same(make_agent: MakeAgent, server: PattooServer) -> None:

@@ -146,7 +146,7 @@ def test_a_setting_in_the_wrong_place_is_noted(make_agent: MakeAgent, server: Pa
     agent = make_agent(port=server.port)
     text = (agent.configuration / "pattoo.yaml").read_text()
     agent.write("pattoo.yaml", text.replace("pattoo:\n", "pattoo:\n  polling_interval: 5\n", 1))
-    note = f"{agent.configuration}/pattoo.yaml: pattoo: polling_interval is not read there"
+    note = f"{agent.configuration}/pattoo.yaml: pattoo: polling_interval is not read here"
     assert f"Note: {note}" in agent.run("--check").stdout
     assert f"  note  files                     {note}" in agent.run("--doctor").stdout
 

@@ -236,7 +236,7 @@ def test_a_setting_that_needs_a_restart_is_refused_with_all_the_others(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"{NAME}: error: {agent.configuration}/pattoo.yaml: pattoo: cache_directory: "
-        f"'{agent.home}/other'; expected '{agent.home}/cache', with which the agent runs: "
+        f"'{agent.home}/other'; expected '{agent.home}/cache', as in the running agent: "
         f"a change needs a restart\n"
     )
     assert not (agent.home / "other").exists()

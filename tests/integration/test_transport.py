@@ -166,8 +166,8 @@ def test_a_reload_with_a_bad_file_is_refused(
     bad.write_text("no")
     configure(agent, secure, tls_ca_file=bad)
     line = (
-        f"{agent.configuration}/{NAME}.yaml: {NAME}: tls_ca_file: '{bad}' does not hold that; "
-        f"expected certificates of CAs, in PEM"
+        f"{agent.configuration}/{NAME}.yaml: {NAME}: tls_ca_file: '{bad}' has invalid content; "
+        f"expected CA certificates in PEM"
     )
     done = agent.run("--reload")
     assert (done.returncode, line in done.stderr) == (2, True)

@@ -138,7 +138,7 @@ def test_another_token_counts_from_the_next_post_on(
     path.chmod(0o644)
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.fault is Fault.DENIED
-    assert outcome.error.startswith(f"credentials_file: {path} may be used by others")
+    assert outcome.error.startswith(f"credentials_file: {path} is accessible to other users")
 
 
 def test_403_says_that_we_may_not_post(server: PattooServer) -> None:
