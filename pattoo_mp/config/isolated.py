@@ -117,8 +117,8 @@ class Reader(Generic[Result]):
         except OSError as error:
             raise ConfigError(
                 [
-                    f"{directory}: {error.strerror}; expected a host with room for a process that "
-                    "reads it"
+                    f"{directory}: cannot start a process to read it ({error.strerror}); expected a "
+                    "host with room for one"
                 ]
             ) from error
 

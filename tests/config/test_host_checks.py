@@ -1,4 +1,4 @@
-"""Directories, made or only looked at."""
+"""Directories of the agent, and what encrypted mode needs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def place(home: Path) -> Iterator[Path]:
-    """A directory that everybody may use, with some that nobody may, and a file."""
+def tree(home: Path) -> Iterator[Path]:
+    """A directory with subdirectories of different permissions, and a file."""
     home.chmod(0o755)
     for name, mode in (("open", 0o777), ("closed", 0o755)):
         (home / name).mkdir()
@@ -47,59 +47,59 @@ def place(home: Path) -> Iterator[Path]:
         ("file/below", "cannot be made (Not a directory)"),
     ],
 )
-def test_a_look_foretells_what_making_would_say(place: Path, name: str, problem: str) -> None:
-    """For a user without rights; and the look itself makes nothing."""
+def test_the_state_predicts_the_result_of_making(tree: Path, name: str, problem: str) -> None:
+    """For an unprivileged user; and it changes nothing."""
     if os.geteuid() != 0:
-        (place / "closed").chmod(0o555)  # ours, but not to be written to
+        (tree / "closed").chmod(0o555)
     if problem.endswith("(Permission denied)"):
-        problem += as_nobody(lambda: denied(place / name))
-    before = contents(place)
-    assert as_nobody(lambda: host_checks.directory_state(place / name).problem) == problem
-    assert contents(place) == before
-    assert as_nobody(lambda: host_checks.make_directory(place / name)) == problem
+        problem += as_nobody(lambda: denied(tree / name))
+    before = contents(tree)
+    assert as_nobody(lambda: host_checks.directory_state(tree / name).problem) == problem
+    assert contents(tree) == before
+    assert as_nobody(lambda: host_checks.make_directory(tree / name)) == problem
 
 
-def test_a_file_system_that_is_read_only_is_named(home: Path) -> None:
-    """It is no right that is missing; a look says it as well as a start."""
+def test_a_read_only_file_system_is_the_reported_reason(home: Path) -> None:
+    """Not a missing permission; the state says the same as a start."""
     with small(home / "disk") as disk:
         shut(disk)
         assert host_checks.make_directory(disk) == "cannot be written to (Read-only file system)"
         assert host_checks.make_directory(disk / "new") == "cannot be made (Read-only file system)"
         for path in (disk, disk / "new"):
-            look = host_checks.directory_state(path)
-            assert (look.problem, look.is_read_only) == (host_checks.make_directory(path), True)
+            state = host_checks.directory_state(path)
+            assert (state.problem, state.is_read_only) == (host_checks.make_directory(path), True)
 
 
-def test_a_look_tells_what_is_there_from_what_would_be_made(place: Path) -> None:
-    """Both can be used."""
-    assert host_checks.directory_state(place / "open") == host_checks.State(is_there=True)
-    assert host_checks.directory_state(place / "open" / "new") == host_checks.State(is_there=False)
+def test_the_state_says_whether_the_directory_exists(tree: Path) -> None:
+    """A directory that can be made has no problem either."""
+    assert host_checks.directory_state(tree / "open") == host_checks.State(is_there=True)
+    assert host_checks.directory_state(tree / "open" / "new") == host_checks.State(is_there=False)
 
 
-def test_a_link_to_nowhere_is_no_place(place: Path) -> None:
-    """It cannot be made, because it is there."""
-    (place / "link").symlink_to(place / "nowhere")
-    assert host_checks.directory_state(place / "link").problem == "cannot be made (File exists)"
-    assert host_checks.make_directory(place / "link") == "cannot be made (File exists)"
+def test_a_dangling_link_cannot_be_used(tree: Path) -> None:
+    """A directory cannot be made where a link exists."""
+    (tree / "link").symlink_to(tree / "nowhere")
+    assert host_checks.directory_state(tree / "link").problem == "cannot be made (File exists)"
+    assert host_checks.make_directory(tree / "link") == "cannot be made (File exists)"
 
 
 def contents(directory: Path) -> list[Path]:
-    """All that can be seen there."""
+    """All visible paths below it."""
     return sorted(directory.rglob("*"))
 
 
-# What encrypted mode needs of a host.
+# --- encrypted mode
 
 ROOT = Path(__file__).resolve().parents[2]
-#: An interpreter that has nothing installed but what its path names.
-LOOK = (
+SCRIPT = (
     "from pattoo_mp.config.host_checks import missing_for_encryption as missing; print(missing())"
 )
-BARE = [sys.executable, "-S", "-c", LOOK]
+#: An interpreter without site-packages: it imports only from PYTHONPATH.
+BARE = [sys.executable, "-S", "-c", SCRIPT]
 
 
 def missing(*paths: Path) -> str:
-    """What is missing where there is this to import."""
+    """What is missing if only these paths can be imported from."""
     path = os.pathsep.join(map(str, (ROOT, *paths)))
     done = subprocess.run(
         BARE, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
@@ -107,13 +107,13 @@ def missing(*paths: Path) -> str:
     return done.stdout.strip()
 
 
-def test_a_library_that_is_missing_is_named() -> None:
-    """With the extra that brings it."""
+def test_a_missing_library_is_named() -> None:
+    """With the extra that installs it."""
     assert missing() == "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp"
 
 
-def test_another_library_of_that_name_is_not_taken_for_it(home: Path) -> None:
-    """The package `gnupg` is a fork from before python-gnupg was mended; it is called otherwise."""
+def test_another_library_of_the_same_name_is_not_accepted(home: Path) -> None:
+    """The package `gnupg` is an old fork of python-gnupg with another interface."""
     (home / "gnupg").mkdir()
     (home / "gnupg" / "__init__.py").touch()
     assert missing(home).startswith("python-gnupg is not installed")
@@ -124,10 +124,10 @@ def test_another_library_of_that_name_is_not_taken_for_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize("program", host_checks.PROGRAMS)
-def test_a_program_that_is_missing_is_named(
+def test_a_missing_program_is_named(
     home: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of them, where the others are there."""
+    """Each of them, if all others exist."""
     for name in host_checks.PROGRAMS:
         (home / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(home))

@@ -1,4 +1,4 @@
-"""The configuration, read by a process that goes away."""
+"""Reading the configuration in a forked process."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def files(home: Path) -> Iterator[Path]:
-    """The directory of a configuration that is in order; no process is left of who read it."""
+    """The directory of a valid configuration; no reader process may be left after the test."""
     yield Agent(home).configuration
     assert psutil.Process().children() == []
 
 
-def test_it_is_what_a_reading_of_our_own_finds(files: Path) -> None:
-    """Value by value; the directories are made."""
+def test_load_gives_the_same_as_reading_in_this_process(files: Path) -> None:
+    """And makes the directories."""
     found = isolated.load(files)
     assert found == load.check(files)
     assert found.log_directory.is_dir()
 
 
-def test_the_directory_of_the_agent_is_found_though_all_else_is_wrong(files: Path) -> None:
-    """A broken setting must keep nobody from a stop."""
+def test_the_daemon_directory_is_found_despite_invalid_settings(files: Path) -> None:
+    """An invalid setting must not prevent --stop."""
     directory = load.load(files).system_daemon_directory
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: none"))
     assert isolated.read_system_daemon_directory(files) == directory
 
 
-def test_a_check_makes_nothing(files: Path) -> None:
-    """It says what `load` would."""
+def test_a_check_makes_no_directory(files: Path) -> None:
+    """It returns the same configuration as `load`."""
     assert not isolated.check(files).log_directory.exists()
 
 
-def test_what_is_wrong_is_told_as_by_a_reading_of_our_own(files: Path) -> None:
-    """All lines of it."""
+def test_problems_are_the_same_as_when_reading_in_this_process(files: Path) -> None:
+    """All lines."""
     (files / "pattoo.yaml").write_text("pattoo:\n  log_level: loud\n")
     with pytest.raises(ConfigError) as ours:
         load.check(files)
@@ -61,8 +61,8 @@ def test_what_is_wrong_is_told_as_by_a_reading_of_our_own(files: Path) -> None:
     assert caught.value.problems == ours.value.problems
 
 
-def test_what_changes_is_named(files: Path) -> None:
-    """And what may not is refused, with the same lines."""
+def test_a_reload_names_the_changed_settings(files: Path) -> None:
+    """A change that needs a restart is refused, with the same lines as in this process."""
     running = load.load(files)
     text = (files / "pattoo.yaml").read_text()
     (files / "pattoo.yaml").write_text(text.replace("ip_bind_port: 9", "ip_bind_port: 19"))
@@ -76,8 +76,8 @@ def test_what_changes_is_named(files: Path) -> None:
     assert caught.value.problems == ours.value.problems
 
 
-def test_files_that_hang_are_not_waited_for(files: Path) -> None:
-    """One line says which."""
+def test_hanging_files_are_not_waited_for(files: Path) -> None:
+    """The error names the directory and the time limit."""
     with file_hangs(files / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
         isolated.load(files, within_s=0.2)
     assert caught.value.problems == (
@@ -85,25 +85,25 @@ def test_files_that_hang_are_not_waited_for(files: Path) -> None:
     )
 
 
-def test_who_asks_need_not_wait(files: Path) -> None:
-    """Nothing is there until all is there; one that is ended goes when the kernel lets it."""
+def test_taking_a_result_never_waits(files: Path) -> None:
+    """It is None until the result is complete. A killed reader exits when the kernel lets it."""
     running = load.load(files)
-    with file_hangs(files / "pattoo.yaml") as let_go:
-        asked = isolated.begin_reload(files, running)
-        assert asked.take() is None
-        let_go()
-        found = wait_for(asked.take, what="its answer")
+    with file_hangs(files / "pattoo.yaml") as release:
+        reader = isolated.begin_reload(files, running)
+        assert reader.take() is None
+        release()
+        found = wait_for(reader.take, what="the result")
         assert found == (running, ())
-        asked.end()
-        wait_for(asked.has_ended, what="its end")
+        reader.end()
+        wait_for(reader.has_ended, what="its end")
     with file_hangs(files / "pattoo.yaml"):
-        given_up = isolated.begin_reload(files, running)
-        given_up.end()
-        wait_for(given_up.has_ended, what="its end")
+        killed_reader = isolated.begin_reload(files, running)
+        killed_reader.end()
+        wait_for(killed_reader.has_ended, what="its end")
 
 
-def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where memory is short; an answer that was cut off is none."""
+def test_a_killed_reader_is_an_error(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by the OOM killer; an incomplete result is not used."""
     ours = os.getpid()
 
     def killed(_: Path) -> None:
@@ -115,19 +115,20 @@ def test_a_reader_that_is_killed_is_told(files: Path, monkeypatch: pytest.Monkey
         isolated.load(files)
 
 
-def test_a_reader_that_hangs_whatever_is_done_stays_the_only_one(
+def test_while_a_reader_hangs_no_other_is_started(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a dead file server: the next is told at once, until it has ended; then all is well."""
-    monkeypatch.setattr(
-        isolated, "kill_and_wait", lambda _pid, _wait_s: None
-    )  # what the kernel makes of it
+    """As on a dead file server; the error comes at once. After its end, reading works again."""
+    # A process that waits for a dead file server does not exit on SIGKILL.
+    monkeypatch.setattr(isolated, "kill_and_wait", lambda _pid, _wait_s: None)
     with file_hangs(files / "pattoo.yaml"):
         others = psutil.Process().children()
         with pytest.raises(ConfigError, match="no answer within"):
             isolated.read_system_daemon_directory(files, within_s=0.2)
         (first,) = set(psutil.Process().children()) - set(others)
-        with pytest.raises(ConfigError, match=f"process {first.pid}, .* still hangs"):
+        with pytest.raises(
+            ConfigError, match=f"process {first.pid}, an earlier reader, still hangs"
+        ):
             isolated.read_system_daemon_directory(files)
         assert set(psutil.Process().children()) == {first, *others}
         first.kill()
@@ -136,13 +137,15 @@ def test_a_reader_that_hangs_whatever_is_done_stays_the_only_one(
     assert isolated.read_system_daemon_directory(files) == files.parent / "daemon"
 
 
-def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link or a pipe that it held, as it hangs, would seem to have somebody at its end."""
+def test_a_reader_keeps_no_descriptor_of_its_parent(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other end of a link or a pipe would not notice that the parent is gone."""
 
-    def tell(_: Path) -> Path:
+    def raise_open(_: Path) -> Path:
         raise ConfigError(open_here())
 
-    monkeypatch.setattr(load, "read_system_daemon_directory", tell)
+    monkeypatch.setattr(load, "read_system_daemon_directory", raise_open)
     ends = os.pipe()
     ours = open_here()
     with pytest.raises(ConfigError) as caught:
@@ -150,18 +153,18 @@ def test_a_reader_holds_nothing_of_who_asked(files: Path, monkeypatch: pytest.Mo
     for end in ends:
         os.close(end)
     assert set(caught.value.problems) & set(ours) <= {os.devnull}
-    # Nowhere, three times, and the pipe for the answer.
+    # /dev/null three times, and the pipe for the result.
     assert len(caught.value.problems) == 4
 
 
 def open_here() -> list[str]:
-    """What this process has open, but for the look at it."""
+    """The targets of this process's descriptors, except the one that lists them."""
     links = [entry for entry in Path("/proc/self/fd").iterdir() if os.path.lexists(entry)]
     return [str(entry.readlink()) for entry in links if os.path.lexists(entry)]
 
 
-def test_a_name_that_is_no_text_is_told_as_it_is(files: Path) -> None:
-    """A directory may be called by any bytes."""
+def test_a_path_that_is_not_utf_8_is_reported_as_it_is(files: Path) -> None:
+    """A file name may be any bytes."""
     strange = files.with_name("etc\udcff")
     with pytest.raises(ConfigError) as caught:
         isolated.load(strange)
@@ -169,8 +172,8 @@ def test_a_name_that_is_no_text_is_told_as_it_is(files: Path) -> None:
     assert problem.startswith(f"{strange}: no such directory")
 
 
-def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
-    """In one line, and not as a defect."""
+def test_an_inaccessible_directory_is_one_problem(home: Path) -> None:
+    """Not a defect."""
     home.chmod(0o700)
 
     def closed() -> str:
@@ -182,15 +185,15 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
 
     if os.geteuid():
         home.chmod(0o000)
-    told = as_nobody(closed)
-    assert told.startswith(f"{home}/etc: Permission denied, as ")
-    assert told.endswith("; expected files that can be read")
+    problem = as_nobody(closed)
+    assert problem.startswith(f"{home}/etc: Permission denied, as ")
+    assert problem.endswith("; expected files that can be read")
 
 
-def test_a_defect_is_logged_by_who_asked(
+def test_a_defect_is_logged_by_the_parent(
     files: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With its traceback; the reader has no log."""
+    """With its traceback; the reader itself cannot log."""
 
     def broken(_: Path) -> None:
         raise ZeroDivisionError
@@ -205,14 +208,14 @@ def test_a_defect_is_logged_by_who_asked(
 
 
 @pytest.mark.parametrize(
-    ("limit", "left", "why"),
+    ("limit", "left", "reason"),
     [
         (resource.RLIMIT_NPROC, 0, "Resource temporarily unavailable"),
         (resource.RLIMIT_NOFILE, 3, "Too many open files"),
     ],
 )
-def test_a_host_without_room_for_a_reader_is_told(limit: int, left: int, why: str) -> None:
-    """In one line; no descriptor is left of it."""
+def test_a_failed_fork_is_one_problem(limit: int, left: int, reason: str) -> None:
+    """And leaves no descriptor open."""
 
     def short() -> str:
         before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -226,4 +229,6 @@ def test_a_host_without_room_for_a_reader_is_told(limit: int, left: int, why: st
             return str(error)
         return "read"
 
-    assert as_nobody(short).startswith(f"/x: {why}; expected a host with room")
+    assert as_nobody(short).startswith(
+        f"/x: cannot start a process to read it ({reason}); expected a host with room"
+    )

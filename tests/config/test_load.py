@@ -1,4 +1,4 @@
-"""Reading the configuration."""
+"""Reading and checking the configuration files."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Files:
         return load.load(self.directory)
 
     def problems(self) -> tuple[str, ...]:
-        """Write and read them; they must be refused."""
+        """Write and read them; return the problems, for which they must be refused."""
         self.write()
         return refused(self.directory)
 
 
 def refused(directory: Path) -> tuple[str, ...]:
-    """The problems of a configuration that must be refused, each one line."""
+    """The problems of a configuration that must be refused; each must be one line."""
     with pytest.raises(ConfigError) as caught:
         load.load(directory)
     assert caught.value.problems
@@ -68,11 +68,11 @@ def refused(directory: Path) -> tuple[str, ...]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """A configuration that is good."""
+    """A valid configuration."""
     return Files(tmp_path)
 
 
-def test_defaults_stand_for_what_is_left_out(files: Files) -> None:
+def test_optional_settings_have_defaults(files: Files) -> None:
     """Only the three directories are required."""
     files.agent = {}
     loaded = files.load()
@@ -82,8 +82,8 @@ def test_defaults_stand_for_what_is_left_out(files: Files) -> None:
     assert loaded.system_daemon_directory == loaded.daemon_directory
 
 
-def test_directories_are_created_for_the_user_alone(files: Files) -> None:
-    """What a setting names is made, with its parents, readable by nobody else."""
+def test_directories_are_made_for_the_user_only(files: Files) -> None:
+    """With their parents, and not accessible to other users."""
     files.shared["pattoo"]["cache_directory"] = f"{files.directory}/a/b/c"
     loaded = files.load()
     assert loaded.cache_directory.is_dir()
@@ -91,8 +91,8 @@ def test_directories_are_created_for_the_user_alone(files: Files) -> None:
 
 
 @pytest.mark.parametrize("required", ["log_directory", "cache_directory", "daemon_directory"])
-def test_a_missing_directory_setting_is_named(files: Files, required: str) -> None:
-    """The line names file, section and key, and says what is expected."""
+def test_a_missing_required_setting_is_reported(files: Files, required: str) -> None:
+    """The line has file, section, key and what is expected."""
     del files.shared["pattoo"][required]
     (problem,) = files.problems()
     assert problem == (
@@ -105,7 +105,7 @@ def test_a_missing_directory_setting_is_named(files: Files, required: str) -> No
     ("seconds", "milliseconds"),
     [(0.01, 10), (0.1, 100), (0.25, 250), (1, 1000), (1.5, 1500), (300, 300_000), (86400, 86_400_000)],
 )  # fmt: skip
-def test_an_interval_may_be_a_fraction(files: Files, seconds: float, milliseconds: int) -> None:
+def test_an_interval_may_be_fractional(files: Files, seconds: float, milliseconds: int) -> None:
     """Seconds down to 0.01, in whole milliseconds."""
     files.agent[NAME]["polling_interval"] = seconds
     assert files.load().interval_ms == milliseconds
@@ -116,8 +116,8 @@ def test_an_interval_may_be_a_fraction(files: Files, seconds: float, millisecond
     [0, -1, 0.009, 86401, 1e300, float("inf"), float("nan"), "1", True, [1], {"a": 1}, 0.0125,
      10**400],
 )  # fmt: skip
-def test_a_bad_interval_is_refused(files: Files, value: object) -> None:
-    """The line holds the value and what is expected."""
+def test_an_invalid_interval_is_refused(files: Files, value: object) -> None:
+    """The line has the value and what is expected."""
     files.agent[NAME]["polling_interval"] = value
     (problem,) = files.problems()
     assert problem.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: polling_interval: ")
@@ -125,8 +125,8 @@ def test_a_bad_interval_is_refused(files: Files, value: object) -> None:
     assert "expected a number of seconds from 0.01 to 86400, in whole milliseconds" in problem
 
 
-def test_families_may_have_intervals_of_their_own(files: Files) -> None:
-    """Those that are on are grouped by them; what is off does not matter."""
+def test_families_may_have_their_own_intervals(files: Files) -> None:
+    """Families that are on are grouped by interval; others do not matter."""
     files.agent[NAME]["intervals"] = {"partitions": 60, "processor": 0.1, "uptime": 5}
     loaded = files.load()
     assert list(loaded.groups) == [100, 1000, 60_000]
@@ -144,8 +144,8 @@ def test_families_may_have_intervals_of_their_own(files: Files) -> None:
         (60, "60; expected a mapping from families to seconds"),
     ],
 )  # fmt: skip
-def test_bad_intervals_are_refused(files: Files, value: object, words: str) -> None:
-    """With the one that is wrong, and what is expected of it."""
+def test_invalid_intervals_of_families_are_refused(files: Files, value: object, words: str) -> None:
+    """With the invalid part, and what is expected of it."""
     files.agent[NAME]["intervals"] = value
     (problem,) = files.problems()
     assert problem.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: intervals: {words}")
@@ -156,10 +156,10 @@ def test_bad_intervals_are_refused(files: Files, value: object, words: str) -> N
     [(300, {}, None, 60), (40, {}, None, 10), (300, {"processor": 2}, None, 0.5),
      (300, {}, 90, 90), (10, {}, 90, 10), (300, {"processor": 2}, 90, 2), (300, {}, 0, 0)],
 )  # fmt: skip
-def test_a_post_is_put_off_by_no_more_than_the_shortest_interval(
+def test_the_jitter_is_at_most_the_shortest_interval(
     files: Files, seconds: float, own: dict[str, float], given: float | None, jitter_s: float
 ) -> None:
-    """Whatever post_jitter says; without it, by a quarter of that and a minute at most."""
+    """Whatever post_jitter says. The default is a quarter of it, at most a minute."""
     files.agent[NAME] = {"polling_interval": seconds, "intervals": own, "post_jitter": given}
     assert files.load().jitter_s == jitter_s
 
@@ -174,10 +174,10 @@ def test_a_post_is_put_off_by_no_more_than_the_shortest_interval(
         (0.1, {"memory": 300}, 2),
     ],
 )
-def test_posts_are_further_apart_where_any_family_is_polled_more_than_once_a_second(
+def test_posts_are_further_apart_with_an_interval_below_a_second(
     files: Files, seconds: float, own: dict[str, float], spacing_s: float
 ) -> None:
-    """So that its polls share a post."""
+    """So that several polls share a post."""
     files.agent[NAME] = {"polling_interval": seconds, "intervals": own}
     assert files.load().spacing_s == spacing_s
 
@@ -186,7 +186,7 @@ def test_posts_are_further_apart_where_any_family_is_polled_more_than_once_a_sec
     "host",
     ["localhost", "pattoo.example.org", "192.0.2.1", "2001:db8::1", "::1", "fe80::1%eth0", "a_b", "x."],
 )  # fmt: skip
-def test_host_names_and_addresses_work(files: Files, host: str) -> None:
+def test_host_names_and_addresses_are_accepted(files: Files, host: str) -> None:
     """IPv4, IPv6 and names."""
     files.shared["pattoo_agent_api"] = {"ip_address": host}
     assert files.load().ip_address == host
@@ -197,8 +197,8 @@ def test_host_names_and_addresses_work(files: Files, host: str) -> None:
     ["", " ", "a b", "http://x", "x:80", "[::1]", "-a", "1.2.3", "1.2.3.4.5", "256.1.1.1", "x" * 254,
      7, ["::1"], "ü", "a/b", "a\nb"],
 )  # fmt: skip
-def test_a_bad_host_is_refused(files: Files, host: object) -> None:
-    """A URL, a port or a slip is not a host; an empty one neither."""
+def test_an_invalid_host_is_refused(files: Files, host: object) -> None:
+    """A URL, a name with a port, a typo, or an empty text."""
     files.shared["pattoo_agent_api"] = {"ip_address": host}
     (problem,) = files.problems()
     assert "ip_address" in problem
@@ -206,8 +206,8 @@ def test_a_bad_host_is_refused(files: Files, host: object) -> None:
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "80", 1.5, True, [1]])
-def test_a_bad_port_is_refused(files: Files, port: object) -> None:
-    """From 1 to 65535, a whole number."""
+def test_an_invalid_port_is_refused(files: Files, port: object) -> None:
+    """It must be a whole number from 1 to 65535."""
     files.shared["pattoo_agent_api"] = {"ip_bind_port": port}
     (problem,) = files.problems()
     assert f"ip_bind_port: {port!r}; expected a whole number from 1 to 65535" in problem
@@ -227,10 +227,10 @@ def test_a_bad_port_is_refused(files: Files, port: object) -> None:
         ("interfaces_include", "eth*", "'eth*'; expected a list of patterns such as ['veth*']"),
     ],
 )
-def test_a_bad_choice_is_refused(
+def test_an_invalid_part_is_refused(
     files: Files, setting: str, value: object, problem: str | None
 ) -> None:
-    """The word that is wrong, and what was expected of it; nothing at all is the default."""
+    """With what was expected of it. A setting without a value has its default."""
     files.agent[NAME][setting] = value
     if problem is None:
         assert files.load().mounts_include == ("*",)
@@ -239,8 +239,8 @@ def test_a_bad_choice_is_refused(
     assert found.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: {setting}: {problem}")
 
 
-def test_every_problem_is_told_at_once(files: Files) -> None:
-    """Several errors in several files: a line each."""
+def test_all_problems_are_reported_together(files: Files) -> None:
+    """One line for each, from both files."""
     files.shared["pattoo"]["log_level"] = "loud"
     files.shared["pattoo"]["cache_directory"] = "relative"
     files.shared["pattoo_agent_api"] = {"ip_bind_port": 0}
@@ -252,7 +252,7 @@ def test_every_problem_is_told_at_once(files: Files) -> None:
 
 
 def test_unknown_keys_are_refused_only_in_the_agents_own_file(files: Files) -> None:
-    """The shared file holds settings of other programs, which are left alone."""
+    """The shared file may hold settings of other programs."""
     files.shared["pattoo"]["of_another_program"] = 1
     files.shared["pattoo_db"] = {"password": "x"}
     files.shared["a list of somebody's"] = [1, 2]
@@ -262,8 +262,8 @@ def test_unknown_keys_are_refused_only_in_the_agents_own_file(files: Files) -> N
     assert f"pattoo_agent_os_spoked: unknown section; expected {NAME}" in problem
 
 
-def test_a_mistyped_setting_is_told_the_nearest_one(files: Files) -> None:
-    """And a name that is like none where all of them are listed."""
+def test_a_mistyped_setting_gets_the_most_similar_one(files: Files) -> None:
+    """A name that is like none gets the command that prints all settings."""
     files.agent[NAME] = {"Poling_intervall": 1, "colour": "red"}
     mistyped, unknown = files.problems()
     assert mistyped.endswith("Poling_intervall: unknown setting; expected polling_interval")
@@ -272,8 +272,8 @@ def test_a_mistyped_setting_is_told_the_nearest_one(files: Files) -> None:
     )
 
 
-def test_a_file_that_is_missing_can_be_made(files: Files) -> None:
-    """The line names the command that prints it."""
+def test_a_missing_file_gets_the_command_that_prints_it(files: Files) -> None:
+    """The sample of the same name."""
     files.write()
     (files.directory / "pattoo.yaml").unlink()
     (problem,) = refused(files.directory)
@@ -281,7 +281,7 @@ def test_a_file_that_is_missing_can_be_made(files: Files) -> None:
 
 
 def test_the_later_shared_file_wins(files: Files) -> None:
-    """pattoo_agent.yaml, where later releases keep the section, wins if it has it."""
+    """pattoo_agent.yaml, where later releases of pattoo keep this section, if it has it."""
     files.shared["pattoo_agent_api"] = {"ip_address": "old", "ip_bind_port": 1}
     later = files.directory / "pattoo_agent.yaml"
     later.write_text("pattoo_agent_api:\n  ip_address: new\nother: 1\n")
@@ -319,7 +319,7 @@ def test_the_later_shared_file_wins(files: Files) -> None:
     ],
 )  # fmt: skip
 def test_a_malformed_file_is_refused_in_one_line(files: Files, text: str, words: str) -> None:
-    """Whatever stands in the file: file, place, and what was expected; no traceback."""
+    """With file, line and what was expected; no traceback."""
     files.write()
     (files.directory / "pattoo.yaml").write_text(text)
     problems = refused(files.directory)
@@ -338,7 +338,7 @@ def test_a_malformed_file_is_refused_in_one_line(files: Files, text: str, words:
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_utf8_is_refused(files: Files, content: bytes, words: str) -> None:
-    """With the line, for an editor shows such bytes as if they were in order."""
+    """With the line, because an editor may show such bytes as valid text."""
     files.write()
     (files.directory / "pattoo.yaml").write_bytes(content)
     (problem,) = refused(files.directory)
@@ -346,8 +346,8 @@ def test_a_file_that_is_not_utf8_is_refused(files: Files, content: bytes, words:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_file_may_be_in_any_encoding_that_yaml_knows(files: Files, encoding: str) -> None:
-    """As editors of other systems write them."""
+def test_utf_8_and_utf_16_are_accepted(files: Files, encoding: str) -> None:
+    """With or without a byte order mark, as editors of other systems write it."""
     files.write()
     text = f"# für alle\n{(files.directory / 'pattoo.yaml').read_text()}"
     (files.directory / "pattoo.yaml").write_bytes(text.encode(encoding))
@@ -355,16 +355,16 @@ def test_a_file_may_be_in_any_encoding_that_yaml_knows(files: Files, encoding: s
 
 
 @pytest.mark.parametrize("name", ["pattoo.yaml", f"{NAME}.yaml"])
-def test_a_file_that_is_not_there_is_named(files: Files, name: str) -> None:
-    """Both files must be there; so must the directory."""
+def test_a_missing_file_or_directory_is_reported(files: Files, name: str) -> None:
+    """Both files must exist, and so must the directory."""
     files.write()
     (files.directory / name).unlink()
     assert f"{files.directory}/{name}: no such file" in refused(files.directory)[0]
     assert "no such directory" in refused(files.directory / "nowhere")[0]
 
 
-def test_a_file_that_is_a_fifo_is_refused(files: Files) -> None:
-    """At once, and by its name: to read it would be to wait."""
+def test_a_fifo_in_place_of_a_file_is_refused_at_once(files: Files) -> None:
+    """Reading it would wait for a writer."""
     files.write()
     path = files.directory / "pattoo.yaml"
     path.unlink()
@@ -373,8 +373,8 @@ def test_a_file_that_is_a_fifo_is_refused(files: Files) -> None:
     assert problem == f"{path}: is a FIFO; expected a regular file"
 
 
-def test_a_file_that_is_a_directory_is_refused(files: Files) -> None:
-    """It cannot be read, and that is said."""
+def test_a_directory_in_place_of_a_file_is_refused(files: Files) -> None:
+    """With the system's error message."""
     files.write()
     (files.directory / "pattoo.yaml").unlink()
     (files.directory / "pattoo.yaml").mkdir()
@@ -391,15 +391,15 @@ def test_any_language_is_accepted(files: Files, value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["relative/path", "", " ", 5, ["/x"], True, "/a\0b"])
-def test_a_bad_directory_is_refused(files: Files, value: object) -> None:
-    """An absolute path is wanted: a daemon has no directory of its own to start from."""
+def test_an_invalid_path_is_refused(files: Files, value: object) -> None:
+    """It must be absolute, because a daemon has no useful working directory."""
     files.shared["pattoo"]["log_directory"] = value
     (problem,) = files.problems()
     assert "log_directory" in problem
 
 
 def test_a_directory_that_cannot_be_made_is_refused(files: Files) -> None:
-    """A file in its place, or a place where nothing can be made, is named."""
+    """A file is in its place, or its parent allows no directories."""
     (files.directory / "file").write_text("")
     files.shared["pattoo"]["log_directory"] = f"{files.directory}/file"
     files.shared["pattoo"]["cache_directory"] = "/proc/nowhere"
@@ -411,50 +411,52 @@ def test_a_directory_that_cannot_be_made_is_refused(files: Files) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every directory")
 def test_a_directory_that_cannot_be_written_to_is_refused(files: Files) -> None:
-    """It is there, but not ours."""
+    """It exists, but belongs to another user."""
     files.shared["pattoo"]["log_directory"] = "/usr"
     (problem,) = files.problems()
     assert "cannot be written to" in problem
 
 
-def test_a_file_that_we_may_not_read_is_refused_with_who_may(home: Path) -> None:
-    """Where the directory is open, and it alone is not."""
+def test_an_unreadable_file_is_refused_with_its_owner(home: Path) -> None:
+    """If its directory is accessible."""
     files = Files(home)
     files.write()
     home.chmod(0o755)
     path = files.directory / "pattoo.yaml"
     path.chmod(0o600 if os.geteuid() == 0 else 0o000)
-    told = as_nobody(lambda: refused(files.directory)[0])
-    whose = as_nobody(lambda: denied(path))
-    assert told == (
-        f"{path}: cannot be read (Permission denied){whose}; expected a readable configuration file"
+    problem = as_nobody(lambda: refused(files.directory)[0])
+    owner = as_nobody(lambda: denied(path))
+    assert problem == (
+        f"{path}: cannot be read (Permission denied){owner}; expected a readable configuration file"
     )
 
 
-def test_home_directories_work(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A leading ~ is the user's home, as for the original."""
+def test_a_leading_tilde_is_the_home_directory(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for the original agent."""
     monkeypatch.setenv("HOME", str(files.directory))
     files.shared["pattoo"]["log_directory"] = "~/logs"
     assert files.load().log_directory == files.directory / "logs"
 
 
-def test_a_broken_setting_does_not_hide_a_running_agent(files: Files) -> None:
-    """--stop and --status need one directory, and find it though all else be wrong."""
+def test_invalid_settings_do_not_hide_a_running_agent(files: Files) -> None:
+    """--stop and --status need one directory, and find it even if all else is invalid."""
     files.shared["pattoo"]["log_level"] = "loud"
     files.agent[NAME]["polling_interval"] = "never"
     files.write()
     assert load.read_system_daemon_directory(files.directory) == files.directory / "daemon"
 
 
-def test_the_environment_names_the_directory() -> None:
-    """PATTOO_CONFIGDIR, or /etc/pattoo where it is unset or empty."""
+def test_the_environment_sets_the_configuration_directory() -> None:
+    """PATTOO_CONFIGDIR, or /etc/pattoo if that is unset or empty."""
     assert config_directory({"PATTOO_CONFIGDIR": "/x"}) == Path("/x")
     assert config_directory({"PATTOO_CONFIGDIR": ""}) == Path("/etc/pattoo")
     assert config_directory({}) == Path("/etc/pattoo")
 
 
-def test_a_home_that_is_not_there_is_no_directory() -> None:
-    """One line, as for all that a person may get wrong."""
+def test_a_configuration_directory_of_an_unknown_user_is_refused() -> None:
+    """In one line."""
     with pytest.raises(ConfigError, match="PATTOO_CONFIGDIR: ~no-such-user/x: "):
         config_directory({"PATTOO_CONFIGDIR": "~no-such-user/x"})
 
@@ -478,10 +480,10 @@ sections = st.dictionaries(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(shared=sections, agent=sections)
-def test_whatever_is_configured_is_read_or_refused(
+def test_any_configuration_is_read_or_refused(
     tmp_path: Path, shared: dict[str, Any], agent: dict[str, Any]
 ) -> None:
-    """No content of the files makes anything but a `Config` or a `ConfigError` with lines."""
+    """Any content gives a `Config`, or a `ConfigError` with one-line problems."""
     outcome(tmp_path, yaml.safe_dump(shared, allow_unicode=True), yaml.safe_dump(agent))
 
 
@@ -489,13 +491,13 @@ def test_whatever_is_configured_is_read_or_refused(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(text=st.text(alphabet="pato:_- \n\t\"'[]{}!&*#|>%@,?0123.eE+~") | st.binary())
-def test_whatever_text_is_there_is_read_or_refused(tmp_path: Path, text: str | bytes) -> None:
-    """The same for texts that are hardly YAML."""
+def test_any_text_is_read_or_refused(tmp_path: Path, text: str | bytes) -> None:
+    """The same for texts that are mostly not YAML."""
     outcome(tmp_path, text, f"{NAME}:\n")
 
 
 def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
-    """Check files; the outcome must be one of two."""
+    """Check files with these texts; there must be one of the two outcomes."""
     as_bytes = shared.encode("utf-8", "surrogatepass") if isinstance(shared, str) else shared
     (directory / "pattoo.yaml").write_bytes(as_bytes)
     (directory / f"{NAME}.yaml").write_text(agent)
@@ -513,10 +515,10 @@ def outcome(directory: Path, shared: str | bytes, agent: str) -> None:
 
 @pytest.mark.parametrize("name", ["credentials_file", "proxy_credentials_file"])
 @pytest.mark.parametrize("value", ["s3cret", "user:s3cret", ["s3cret"], {"user": "s3cret"}, 5323])
-def test_a_secret_in_the_place_of_its_file_is_refused_and_not_shown(
+def test_a_secret_in_place_of_its_file_is_refused_and_not_shown(
     files: Files, name: str, value: object
 ) -> None:
-    """Neither in the line nor in what --check shows."""
+    """Neither in the problem nor by --check."""
     files.agent[NAME][name] = value
     (problem,) = files.problems()
     assert problem == (
@@ -536,7 +538,7 @@ def test_a_secret_in_the_place_of_its_file_is_refused_and_not_shown(
 def test_a_password_in_a_url_is_refused_and_not_shown(
     files: Files, name: str, value: object
 ) -> None:
-    """Whatever setting it stands in."""
+    """In any setting."""
     files.agent[NAME][name] = value
     (problem,) = files.problems()
     assert "s3cret" not in problem
@@ -546,8 +548,8 @@ def test_a_password_in_a_url_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("value", [0, 0.5, -1, 86_401, "5", True, float("nan"), float("inf")])
-def test_a_bad_failover_after_is_refused(files: Files, value: object) -> None:
-    """A second is the least."""
+def test_an_invalid_failover_after_is_refused(files: Files, value: object) -> None:
+    """The minimum is a second."""
     files.agent[NAME]["failover_after"] = value
     (problem,) = files.problems()
     assert "failover_after" in problem

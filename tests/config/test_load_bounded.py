@@ -1,4 +1,4 @@
-"""A configuration on a file system that hangs."""
+"""Reading the configuration with a time limit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
-    """In one line, as by a process that goes away."""
+def test_an_inaccessible_directory_is_one_problem(home: Path) -> None:
+    """As when it is read in a forked process."""
 
     def closed() -> str:
         try:
@@ -30,8 +30,8 @@ def test_a_directory_below_one_that_is_closed_to_us_is_told(home: Path) -> None:
     assert as_nobody(closed).startswith(f"{home}/etc: Permission denied, as ")
 
 
-def test_files_that_hang_are_not_waited_for(home: Path) -> None:
-    """One line says which."""
+def test_hanging_files_are_not_waited_for(home: Path) -> None:
+    """The error names the directory and the time limit."""
     (home / "pattoo.yaml").touch()
     with file_hangs(home / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
         load.read_within(home, 0.2)

@@ -1,4 +1,4 @@
-"""A configuration in the place of another."""
+"""Comparing a new configuration with the one in force."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DIRECTORIES = [setting.name for setting in SETTINGS if setting.is_written_to]
 
 
 def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
-    """Something else of the same kind."""
+    """A different value of the same type."""
     if value is None:
         return 1.5
     if isinstance(value, dict):
@@ -31,16 +31,16 @@ def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
     return value + 1 if isinstance(value, int | float) else type(value)(f"{value}x")
 
 
-def test_a_configuration_survives_a_message(home: Path) -> None:
-    """The workers get what control has read."""
+def test_a_configuration_can_be_sent_in_a_message(home: Path) -> None:
+    """The workers get the same configuration as control has."""
     config = config_in(home)
     assert Config.of(config.fields()) == config
     assert msgpack.unpackb(msgpack.packb(config.fields())) == config.fields()
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Config)])
-def test_every_field_that_differs_is_a_setting_that_has_changed(home: Path, field: str) -> None:
-    """Exactly one, by the name that it has in the files."""
+def test_a_different_field_is_one_changed_setting(home: Path, field: str) -> None:
+    """By the name that it has in the files."""
     old = config_in(home)
     new = replace(old, **{field: other(getattr(old, field))})
     found = changes(old, new)
@@ -48,7 +48,7 @@ def test_every_field_that_differs_is_a_setting_that_has_changed(home: Path, fiel
     assert changes(old, old) == []
 
 
-def test_a_setting_that_the_agent_does_not_use_is_no_change(home: Path) -> None:
+def test_an_unused_setting_is_never_a_change(home: Path) -> None:
     """`language` is checked, but not part of a `Config`."""
     agent = Agent(home)
     running = check(agent.configuration)
@@ -59,8 +59,8 @@ def test_a_setting_that_the_agent_does_not_use_is_no_change(home: Path) -> None:
     assert "language" not in new.fields()
 
 
-def test_directories_and_who_the_agent_is_and_sees_need_a_restart() -> None:
-    """Files are open, and a lock is held; a host's name and ways are looked at as it starts."""
+def test_settings_that_need_a_restart() -> None:
+    """Open files, the lock, the host name and the view of the host are fixed at the start."""
     assert [setting.name for setting in SETTINGS if setting.needs_restart] == [
         "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory",
         "hostname", "procfs_path", "sysfs_path", "rootfs_path",
@@ -70,8 +70,8 @@ def test_directories_and_who_the_agent_is_and_sees_need_a_restart() -> None:
     ]  # fmt: skip
 
 
-def test_another_name_of_the_host_is_refused(home: Path) -> None:
-    """It would begin every chart anew in the middle of a run."""
+def test_a_changed_host_name_is_refused(home: Path) -> None:
+    """It would begin new charts in the middle of a run."""
     directory = Agent(home).configuration
     running = replace(check(directory), hostname="web1")
     with pytest.raises(ConfigError) as caught:
@@ -84,7 +84,7 @@ def test_another_name_of_the_host_is_refused(home: Path) -> None:
 
 @pytest.mark.parametrize("name", DIRECTORIES)
 def test_a_changed_directory_is_refused_and_not_made(home: Path, name: str) -> None:
-    """The line names file, setting, the new value and the one in force."""
+    """The line has file, setting, the new value and the one in force."""
     directory = Agent(home).configuration
     before: dict[str, Any] = {name: home / "before"}
     running = replace(check(directory), **before)
@@ -98,13 +98,13 @@ def test_a_changed_directory_is_refused_and_not_made(home: Path, name: str) -> N
     assert sorted(path.name for path in home.iterdir()) == ["etc"]
 
 
-def test_a_bad_file_is_refused_with_its_own_lines(home: Path) -> None:
-    """And with nothing else."""
+def test_an_invalid_file_is_refused_as_at_a_start(home: Path) -> None:
+    """With the same lines, and no others."""
     agent = Agent(home)
     running = check(agent.configuration)
     agent.write(AGENT_FILE, "nothing: here\n")
-    with pytest.raises(ConfigError) as anew:
+    with pytest.raises(ConfigError) as at_reload:
         check_reload(agent.configuration, running)
     with pytest.raises(ConfigError) as at_start:
         check(agent.configuration)
-    assert anew.value.problems == at_start.value.problems
+    assert at_reload.value.problems == at_start.value.problems

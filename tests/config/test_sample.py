@@ -16,27 +16,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def checked(directory: Path, texts: dict[str, str]) -> Config:
-    """What files of these texts configure."""
+    """The configuration in files with these texts."""
     for name, text in texts.items():
         (directory / name).write_text(text)
     return load.check(directory)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_ships_is_what_is_declared(name: str) -> None:
-    """conf/ holds the sample of this release; `make samples` writes it."""
+def test_the_shipped_files_match_the_declarations(name: str) -> None:
+    """`make samples` writes conf/."""
     assert (ROOT / "conf" / name).read_text() == sample.one_file(name)
 
 
-def test_the_sample_is_accepted_as_it_is(tmp_path: Path) -> None:
-    """Directories where a system keeps such things, and defaults for all else."""
+def test_the_sample_is_valid_as_it_is(tmp_path: Path) -> None:
+    """With the usual directories of a system, and defaults for all else."""
     found = checked(tmp_path, {name: sample.one_file(name) for name in FILES})
     assert str(found.log_directory) == "/var/log/pattoo"
     assert found.interval_ms == 300_000
 
 
-def test_what_is_commented_out_is_accepted_too(tmp_path: Path) -> None:
-    """Without its # each line is the default, or the example where there is none."""
+def test_the_sample_is_valid_with_all_settings_uncommented(tmp_path: Path) -> None:
+    """Each line is then the default, or the example if there is none."""
     texts = {name: re.sub(r"(?m)^( *)#(?! )", r"\1", sample.one_file(name)) for name in FILES}
     named = {
         key for text in texts.values() for part in yaml.safe_load(text).values() for key in part
@@ -53,8 +53,8 @@ def test_what_is_commented_out_is_accepted_too(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_all_files_together_come_apart_at_their_names(tmp_path: Path) -> None:
-    """Each below a line with its name; what is between is the file."""
+def test_the_output_for_all_files_can_be_split_at_their_names(tmp_path: Path) -> None:
+    """Each file follows a line with its name."""
     _, *parts = re.split(r"(?m)^# -{10} (\S+) -{10}\n", sample.every_file())
     texts = dict(zip(parts[::2], parts[1::2], strict=True))
     assert tuple(texts) == FILES

@@ -1,4 +1,4 @@
-"""Lists of families and of patterns, as a configuration gives them."""
+"""The checks of settings: families, patterns, hosts and URLs."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from pattoo_mp.config.validators import (
 
 
 def refused(check: object, value: object) -> tuple[object, str]:
-    """What of a value is refused, and what was expected of it."""
+    """The invalid part of a refused value, and what was expected instead."""
     with pytest.raises(InvalidPartError) as caught:
         check(value)  # type: ignore[operator]
     return caught.value.given, caught.value.expected
 
 
-def test_families_are_asked_in_their_own_order() -> None:
-    """However they were listed: the order of a poll's series does not depend on it."""
+def test_families_are_polled_in_a_fixed_order() -> None:
+    """The order of a poll's series does not depend on the order in the file."""
     assert names_on(("uptime", "pressure"), ()) == (*ORIGINAL, "pressure", "uptime")
     assert names_on((), ("memory", "system")) == ("processor", "partitions", "disk_io", "network")
     assert names_on(FURTHER, ()) == EVERY
 
 
-def test_no_family_is_known_by_two_names_or_two_by_one() -> None:
-    """Nor is one both the original's and not."""
+def test_family_names_are_unique() -> None:
+    """None is in both lists."""
     assert len(set(EVERY)) == len(EVERY)
 
 
 @pytest.mark.parametrize(
-    ("word", "nearest"),
+    ("word", "similar"),
     [("pressur", "pressure"), ("Uptime", "uptime"), ("load_per_cpu", "load_per_processor"),
      ("file-handles", "file_handles")],
 )  # fmt: skip
-def test_a_slip_is_told_the_nearest_name(word: str, nearest: str) -> None:
-    """Of all names that there are."""
-    assert refused(further_families, ["pressure", word]) == (word, nearest)
+def test_a_typo_gets_the_most_similar_name(word: str, similar: str) -> None:
+    """Of all families."""
+    assert refused(further_families, ["pressure", word]) == (word, similar)
 
 
-def test_what_is_near_to_nothing_is_told_all_names() -> None:
-    """Those that can stand there."""
+def test_an_unknown_word_gets_all_names() -> None:
+    """All that the setting accepts."""
     assert refused(further_families, ["xyz"]) == ("xyz", f"one of {', '.join(FURTHER)}")
     assert refused(original_families, ["xyz"]) == ("xyz", f"one of {', '.join(ORIGINAL)}")
 
 
-def test_a_family_in_the_wrong_list_is_sent_to_the_other() -> None:
-    """Who lists one of the original's may believe that it alone is polled then."""
+def test_a_family_in_the_wrong_list_gets_the_other_setting() -> None:
+    """Its author may think that only the listed families are polled."""
     assert refused(further_families, ["memroy"]) == (
         "memroy", "a family that is off by default; memory is on, use families_off to turn it off",
     )  # fmt: skip
@@ -63,39 +63,39 @@ def test_a_family_in_the_wrong_list_is_sent_to_the_other() -> None:
 
 @pytest.mark.parametrize("check", [further_families, original_families, patterns])
 @pytest.mark.parametrize("value", ["pressure", 5, {"pressure": True}, True])
-def test_one_word_is_no_list(check: object, value: object) -> None:
-    """Not even a right one: what is meant is not guessed."""
+def test_a_single_word_is_refused_as_a_list(check: object, value: object) -> None:
+    """Even if it is a valid name: the meaning is not guessed."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the setting's words follow
         check(value)  # type: ignore[operator]
     assert not isinstance(caught.value, InvalidPartError)
 
 
-def test_a_word_that_yaml_takes_for_something_else_is_named() -> None:
-    """`off` without quotes is false to YAML, `eth` is text, and 5 is a number."""
+def test_a_word_that_yaml_reads_as_another_type_is_refused() -> None:
+    """YAML reads `off` without quotes as false, and 5 as a number."""
     assert refused(patterns, ["eth0", False])[0] is False
     assert "quotes" in refused(patterns, [5])[1]
 
 
 @pytest.mark.parametrize("pattern", ["", "a\nb", "\0", "eth[0-9", "[", "[!]", "[]", "a[!x"])
-def test_a_bad_pattern_is_named(pattern: str) -> None:
-    """What can match nothing, and a bracket that is not closed."""
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
+    """One that can match nothing, or with an open bracket."""
     assert refused(patterns, ["*", pattern])[0] == pattern
 
 
-def test_to_include_nothing_is_refused() -> None:
-    """Elsewhere an empty list means everything; to exclude nothing is clear."""
+def test_an_empty_include_list_is_refused() -> None:
+    """It could be read as everything; an empty exclude list is unambiguous."""
     assert refused(nonempty_patterns, [])[0] == []
     assert patterns([]) == ()
 
 
 @pytest.mark.parametrize("pattern", ["*", "eth[0-9]", "[!a-c]*", "[]]", "[[]", "[!]]", "/mnt/a b"])
-def test_a_good_pattern_is_kept(pattern: str) -> None:
-    """As it is."""
+def test_a_valid_pattern_is_accepted(pattern: str) -> None:
+    """Unchanged."""
     assert patterns([pattern]) == (pattern,)
 
 
-def test_families_of_one_interval_are_a_group() -> None:
-    """In their own order, the group of the shortest interval first."""
+def test_families_with_the_same_interval_are_a_group() -> None:
+    """In their fixed order, the group with the shortest interval first."""
     groups = by_interval(
         ORIGINAL, 1000, {"partitions": 60_000, "processor": 100, "network": 60_000}
     )
@@ -106,19 +106,19 @@ def test_families_of_one_interval_are_a_group() -> None:
     ]
 
 
-def test_without_intervals_of_their_own_all_families_are_one_group() -> None:
-    """So are those whose own interval is that of all others, and none at all."""
+def test_without_own_intervals_all_families_are_one_group() -> None:
+    """Also if an own interval equals the default one, or if no family is on."""
     assert by_interval(ORIGINAL, 1000, {}) == {1000: ORIGINAL}
     assert by_interval(ORIGINAL, 1000, {"memory": 1000, "uptime": 5}) == {1000: ORIGINAL}
     assert by_interval((), 1000, {"memory": 5}) == {1000: ()}
 
 
-#: Takes numbers in a text.
+#: A check of a mapping from families to integers.
 NUMBERS = per_family(lambda value: int(str(value)), "a number")
 
 
-def test_what_families_have_of_their_own_is_checked() -> None:
-    """Each by itself."""
+def test_each_value_of_a_mapping_is_checked() -> None:
+    """And converted."""
     assert NUMBERS({"memory": "7", "uptime": 8}) == {"memory": 7, "uptime": 8}
     assert NUMBERS({}) == {}
     assert refused(NUMBERS, {"memory": 7, "uptime": "x"}) == ("x", "a number, for uptime")
@@ -129,24 +129,24 @@ def test_what_families_have_of_their_own_is_checked() -> None:
     [("memry", "memory"), ("xyz", f"one of {', '.join(EVERY)}"), (5, f"one of {', '.join(EVERY)}"),
      (None, f"one of {', '.join(EVERY)}")],
 )  # fmt: skip
-def test_a_family_that_there_is_not_has_nothing(name: object, expected: str) -> None:
-    """A slip is told the nearest name."""
+def test_an_unknown_family_in_a_mapping_is_refused(name: object, expected: str) -> None:
+    """A typo gets the most similar name."""
     assert refused(NUMBERS, {name: 5}) == (name, expected)
 
 
 @pytest.mark.parametrize("value", [5, "memory", ["memory"], [{"memory": 5}], True])
-def test_what_is_no_mapping_gives_no_family_anything(value: object) -> None:
-    """Whatever it names."""
+def test_other_values_than_a_mapping_are_refused(value: object) -> None:
+    """Whatever they contain."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the setting's words follow
         NUMBERS(value)
     assert not isinstance(caught.value, InvalidPartError)
 
 
-# Settings that say where something is on a network.
+# --- hosts and URLs
 
 
 @pytest.mark.parametrize(
-    ("given", "taken"),
+    ("given", "accepted"),
     [
         ("https://pattoo.example.org", "https://pattoo.example.org"),
         ("https://pattoo.example.org/", "https://pattoo.example.org"),
@@ -156,10 +156,10 @@ def test_what_is_no_mapping_gives_no_family_anything(value: object) -> None:
         ("http://[fe80::1%25eth0]:80", "http://[fe80::1%25eth0]:80"),
     ],
 )  # fmt: skip
-def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:
-    """In plain HTTP or with TLS, with or without a port and a prefix."""
-    assert validators.servers([given]) == (taken,)
-    assert validators.servers([taken]) == (taken,)
+def test_the_url_of_a_server_is_accepted(given: str, accepted: str) -> None:
+    """HTTP or HTTPS, with or without port and prefix."""
+    assert validators.servers([given]) == (accepted,)
+    assert validators.servers([accepted]) == (accepted,)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_a_url_of_a_server_is_taken(given: str, taken: str) -> None:
      "https://x/?a=b", "https://x/#a", "https://x?", "https://x#", "https://x/a//b", "https://x/%2f",
      "https://x/a b", " https://x", "https://x\n", "https://ü", "https://x/ü", "https://x/\x1b"],
 )  # fmt: skip
-def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
-    """It is said what is expected."""
+def test_an_invalid_url_of_a_server_is_refused(given: str) -> None:
+    """With what was expected."""
     with pytest.raises(InvalidPartError) as refused:
         validators.servers([given])
     assert refused.value.given == given
@@ -178,36 +178,36 @@ def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["pattoo/api/v1/agent", "x/pattoo/api/v1/agent/receive"])
-def test_what_a_pattoo_server_adds_itself_is_refused(path: str) -> None:
-    """It would stand there twice."""
+def test_a_url_with_the_path_of_the_api_is_refused(path: str) -> None:
+    """The agent adds this path."""
     with pytest.raises(InvalidPartError, match="the part of the URL before /pattoo/api/v1/agent/"):
         validators.servers([f"https://x/{path}"])
 
 
 @pytest.mark.parametrize("given", ["https://x", {"url": "https://x"}, None, 1])
-def test_servers_are_a_list(given: object) -> None:
-    """Of texts."""
+def test_servers_must_be_a_list_of_texts(given: object) -> None:
+    """A single URL is refused, and so are other types in the list."""
     with pytest.raises(ValueError, match=r"^$"):
         validators.servers(given)
     with pytest.raises(InvalidPartError):
         validators.servers([given, 1])
 
 
-def test_a_server_is_named_once() -> None:
-    """However it is written."""
+def test_a_duplicate_server_is_refused() -> None:
+    """Also if it is written differently."""
     with pytest.raises(InvalidPartError, match="each server once"):
         validators.servers(["https://x", "http://x", "HTTPS://X/"])
 
 
 @pytest.mark.parametrize(
-    ("given", "taken"),
+    ("given", "accepted"),
     [("direct", "direct"), ("http://proxy.example.org:3128/", "http://proxy.example.org:3128"),
      ("https://[::1]:1", "https://[::1]:1")],
 )  # fmt: skip
-def test_a_proxy_is_a_url_or_a_word(given: str, taken: str) -> None:
-    """Spoken to with or without TLS."""
-    assert validators.proxy(given) == taken
-    assert validators.proxy(taken) == taken
+def test_a_proxy_is_a_url_or_direct(given: str, accepted: str) -> None:
+    """HTTP or HTTPS."""
+    assert validators.proxy(given) == accepted
+    assert validators.proxy(accepted) == accepted
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_proxy_is_a_url_or_a_word(given: str, taken: str) -> None:
     ["", "none", "Direct", "proxy:3128", "socks5://x:1", "http://user:s3cret@x:1", "http://x/path",
      "http://x:y", "http://", "http://x y", "http://x\n", 3128, None, ["http://x"]],
 )  # fmt: skip
-def test_what_is_no_proxy_is_refused(given: object) -> None:
-    """A path, another protocol, or a password that settings would show."""
+def test_an_invalid_proxy_is_refused(given: object) -> None:
+    """One with a path, another protocol, or a password, which --check would show."""
     with pytest.raises(ValueError):  # noqa: PT011 - one kind of error for every bad value
         validators.proxy(given)

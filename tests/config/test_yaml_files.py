@@ -1,4 +1,4 @@
-"""Numbers as people write them, in the files."""
+"""Numbers in the YAML files, and secrets in values."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from pattoo_mp.config.settings import Setting
 
 
-#: Each number, with the interval that it is.
-PLAIN = [
+#: Numbers as text, with the interval in ms that they give.
+UNAMBIGUOUS = [
     ("10", 10_000), ("+10", 10_000), ("07", 7000), ("0.5", 500), (".5", 500), ("010.5", 10_500),
     ("1_000", 1_000_000), ("0x10", 16_000), ("0b11", 3000), ("1.5e+3", 1_500_000),
 ]  # fmt: skip
 
 
 def written(directory: Path, line: str, shared: str = "") -> Path:
-    """Files with a line of the agent's own, and with something of the shared ones."""
+    """Write configuration files with one line in the agent's own, and `shared` in the shared one."""
     (directory / SHARED_FILE).write_text(
         f"pattoo:\n  log_directory: {directory}\n  cache_directory: {directory}\n"
         f"  daemon_directory: {directory}\n{shared}"
@@ -37,18 +37,18 @@ def written(directory: Path, line: str, shared: str = "") -> Path:
 
 
 def problem(directory: Path, line: str) -> str:
-    """What is wrong with the line; all else is right."""
+    """The only problem of these files, which is with this line."""
     with pytest.raises(ConfigError) as caught:
         load.check(written(directory, line))
     (only,) = caught.value.problems
     return only.removeprefix(f"{directory / AGENT_FILE}: {PROGRAM}: ")
 
 
-@pytest.mark.parametrize(("text", "interval_ms"), PLAIN)
-def test_a_plain_number_is_what_the_original_reads(
+@pytest.mark.parametrize(("text", "interval_ms"), UNAMBIGUOUS)
+def test_an_unambiguous_number_is_read_as_by_yaml(
     tmp_path: Path, text: str, interval_ms: int
 ) -> None:
-    """Also one that begins with 0 and means the same to all, or that a programmer wrote."""
+    """Also with a leading 0 that does not matter, or in a programmer's notation."""
     config = load.check(written(tmp_path, f"polling_interval: {text}"))
     assert config.interval_ms == interval_ms == yaml.safe_load(text) * 1000
 
@@ -57,8 +57,8 @@ def test_a_plain_number_is_what_the_original_reads(
     ("text", "read"),
     [("010", "8"), ("-010", "-8"), ("0_10", "8"), ("1:30", "90"), ("1:00:00", "3600"), ("1:30.5", "90.5")],
 )  # fmt: skip
-def test_a_number_that_would_be_another_is_refused(tmp_path: Path, text: str, read: str) -> None:
-    """With the one that it would be; how to write it is said where that alone is wrong."""
+def test_an_ambiguous_number_is_refused(tmp_path: Path, text: str, read: str) -> None:
+    """With the value that YAML reads, and a hint if only the notation is wrong."""
     how = "" if text.startswith("-") else ", in plain decimals"
     assert problem(tmp_path, f"polling_interval: {text}") == (
         f"polling_interval: {text}, which YAML reads as {read}; expected a number of seconds from "
@@ -67,12 +67,10 @@ def test_a_number_that_would_be_another_is_refused(tmp_path: Path, text: str, re
 
 
 @pytest.mark.parametrize("text", ["1e1", "08", "'010'"])
-def test_what_is_no_number_to_yaml_is_refused_with_how_to_write_it(
-    tmp_path: Path, text: str
-) -> None:
-    """It is text there, with and without quotes."""
-    told = problem(tmp_path, f"log_backups: {text}")
-    assert told.endswith("; expected a whole number from 1 to 100, in plain decimals")
+def test_a_number_that_yaml_reads_as_text_gets_a_hint(tmp_path: Path, text: str) -> None:
+    """With and without quotes."""
+    message = problem(tmp_path, f"log_backups: {text}")
+    assert message.endswith("; expected a whole number from 1 to 100, in plain decimals")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +83,8 @@ def test_what_is_no_number_to_yaml_is_refused_with_how_to_write_it(
         ("intervals: {processor: 010}", "in whole milliseconds, for processor, in plain decimals"),
     ],
 )
-def test_quotes_that_are_all_that_is_wrong_are_named(tmp_path: Path, line: str, end: str) -> None:
-    """They make a text of a number."""
+def test_a_quoted_number_or_boolean_gets_a_hint(tmp_path: Path, line: str, end: str) -> None:
+    """Quotes make it a text."""
     assert problem(tmp_path, line).endswith(end)
 
 
@@ -102,15 +100,15 @@ def test_quotes_that_are_all_that_is_wrong_are_named(tmp_path: Path, line: str, 
         ("hostname: 010", "a host name"),
     ],
 )
-def test_no_notation_is_spoken_of_where_another_would_not_help(
+def test_there_is_no_hint_if_another_notation_would_not_help(
     tmp_path: Path, line: str, end: str
 ) -> None:
-    """The value is wrong, however it is written."""
+    """The value is invalid in any notation."""
     assert problem(tmp_path, line).endswith(end)
 
 
-def test_a_number_of_another_program_is_none_of_ours(tmp_path: Path) -> None:
-    """In the files that others share; and a language is never in the way."""
+def test_ambiguous_numbers_of_other_programs_are_ignored(tmp_path: Path) -> None:
+    """In the shared file; and `language`, which accepts any value."""
     shared = "  language: 010\n  their_mode: 0640\npattoo_db:\n  db_pool: 010\n0755:\n  010: 1:30\n"
     assert load.check(written(tmp_path, "", shared)).log_directory == tmp_path
 
@@ -120,13 +118,13 @@ def test_a_number_of_another_program_is_none_of_ours(tmp_path: Path) -> None:
     [s for s in SETTINGS if s.file == AGENT_FILE and isinstance(s.default, (int, float))],
     ids=lambda setting: setting.name,
 )
-def test_a_default_in_quotes_is_refused_with_that(tmp_path: Path, setting: Setting) -> None:
-    """Of whatever setting that is a number, or true or false."""
-    told = problem(tmp_path, f"{setting.name}: '{setting.default}'")
-    assert told.endswith(", without quotes")
+def test_a_default_in_quotes_gets_a_hint(tmp_path: Path, setting: Setting) -> None:
+    """For each setting that is a number or a boolean."""
+    message = problem(tmp_path, f"{setting.name}: '{setting.default}'")
+    assert message.endswith(", without quotes")
 
 
-# Secrets that stand where they should not.
+# --- secrets in values
 
 
 @pytest.mark.parametrize(
@@ -142,11 +140,11 @@ def test_a_default_in_quotes_is_refused_with_that(tmp_path: Path, setting: Setti
     ],
 )
 def test_user_and_password_are_not_shown(value: object, shown: object) -> None:
-    """Wherever they stand in a value."""
+    """Anywhere in a value."""
     assert redacted(value) == shown
 
 
 @pytest.mark.parametrize("value", ["/a/b", "http://host:80/x", "a@b", 7, None, True, ["x"], 1.5])
-def test_what_holds_none_is_shown_as_it_is(value: object) -> None:
-    """Also an address that is none of a URL's."""
+def test_a_value_without_a_password_is_shown_as_it_is(value: object) -> None:
+    """Also an address with an @."""
     assert redacted(value) == value
