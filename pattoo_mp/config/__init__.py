@@ -1,1 +1,1 @@
-"""The configuration: declared once, read, and checked, with the files that it names."""
+"""The configuration: declared once, read and checked, with the files that it names."""

@@ -1,1 +1,1 @@
-"""Puts onto a host what an installed agent needs there, and takes it away: `pattoo_mp-setup`."""
+"""Sets up a host for an installed agent, and removes it again: `pattoo_mp-setup`."""

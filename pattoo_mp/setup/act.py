@@ -1,4 +1,4 @@
-"""Does the steps of a plan, one after the other, and keeps the record of them."""
+"""Carries out the steps of a plan, one after another, and keeps the record of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import SetupError
-from pattoo_mp.setup import host as records
-from pattoo_mp.setup.host import USER, below, has_user
+from pattoo_mp.setup.host import RECORD_PATH, USER, below, has_user
 from pattoo_mp.setup.plan import Act
 from pattoo_mp.util import files
 
@@ -23,27 +22,27 @@ if TYPE_CHECKING:
 _FILE_MODE = 0o644
 
 
-def do(steps: Iterable[Step], root: Path, record: Record) -> Iterator[Step]:
-    """Do each step, then yield it. What was done is recorded, also if a later step fails.
+def carry_out(steps: Iterable[Step], root: Path, record: Record) -> Iterator[Step]:
+    """Carry out each step, then yield it.
 
-    Raises `SetupError`.
+    The steps that were done are recorded even if a later one fails. Raises `SetupError`.
     """
     try:
         for step in steps:
             try:
-                _do(step, root)
+                _carry_out(step, root)
             except OSError as error:
                 raise SetupError(
                     f"{error.filename or step.what}: {error.strerror}; expected to {step.act.value}"
                 ) from error
-            note(step, record)
+            update(record, step)
             yield step
     finally:
-        _keep(record, below(root, records.PATH))
+        _save(record, below(root, RECORD_PATH))
 
 
-def note(step: Step, record: Record) -> None:
-    """Put into the record what a step did."""
+def update(record: Record, step: Step) -> None:
+    """Add to the record what a step did."""
     match step.act:
         case Act.ADD_USER:
             record.user = step.what
@@ -61,11 +60,11 @@ def note(step: Step, record: Record) -> None:
             record.offered[step.offered_for] = step.file.digest
 
 
-def _do(step: Step, root: Path) -> None:
+def _carry_out(step: Step, root: Path) -> None:
     path = below(root, step.what)
     match step.act:
         case Act.ADD_USER:
-            # A home that is not made: the agent's files are where its settings say.
+            # No home directory: the agent's files are where its settings say.
             _run("useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
                  "/nonexistent", "--shell", "/usr/sbin/nologin", step.what)  # fmt: skip
         case Act.MAKE_DIRECTORY if step.directory is not None:
@@ -83,19 +82,19 @@ def _do(step: Step, root: Path) -> None:
 def _make(path: Path, wanted: Directory, root: Path) -> None:
     path.mkdir(parents=True)
     path.chmod(wanted.mode)
-    # Below a root of somebody's own, owners are a matter of whoever puts it into its place.
-    may_give_away = os.geteuid() == 0 and (root == Path("/") or has_user(USER))
-    if wanted.is_agents and may_give_away:
+    # Below another root, the owner is left to the packager if this host has no such user.
+    can_change_owner = os.geteuid() == 0 and (root == Path("/") or has_user(USER))
+    if wanted.is_agent_owned and can_change_owner:
         shutil.chown(path, USER, USER)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole, or not at all, and through no link that somebody laid there."""
+    """Write a file atomically, without following a link that another user may have put there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files.replace_file(path, content, _FILE_MODE)
 
 
-def _keep(record: Record, path: Path) -> None:
+def _save(record: Record, path: Path) -> None:
     if record.is_empty:
         path.unlink(missing_ok=True)
         if path.parent.is_dir():
@@ -104,16 +103,16 @@ def _keep(record: Record, path: Path) -> None:
     try:
         _write(path, record.text().encode())
     except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}; expected to note what was done") from error
+        raise SetupError(f"{path}: {error.strerror}; expected to record what was done") from error
 
 
 def _run(*command: str) -> None:
-    """Run one of the system's own commands. Raises `SetupError` with what it says."""
+    """Run a command of the system. Raises `SetupError` with its last line on stderr."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     except FileNotFoundError as error:
         raise SetupError(
-            f"{command[0]}: is not on this host; make or remove the user {command[-1]} by hand"
+            f"{command[0]}: no such command; add or remove the user {command[-1]} by hand"
         ) from error
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

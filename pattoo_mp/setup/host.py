@@ -1,4 +1,9 @@
-"""What belongs onto a host: the directories and files of an installed agent. Pure."""
+"""The directories and files of an installed agent: which belong on a host, which are there.
+
+- `inventory` lists what belongs on the host.
+- `inspect` and the other functions look at the host without changing it.
+- `Record` holds what install has put on the host.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +31,20 @@ CONFIGURATION: Final = DEFAULT_DIRECTORY
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A directory; the agent's user owns it and nobody else looks in, or root does."""
+    """A directory, owned by the agent's user and closed to others, or owned by root."""
 
     path: str
-    is_agents: bool
+    is_agent_owned: bool
 
     @property
     def mode(self) -> int:
-        """Its permissions."""
-        return 0o750 if self.is_agents else 0o755
+        """The permissions."""
+        return 0o750 if self.is_agent_owned else 0o755
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of root's that everybody may read, with what we ship as its content."""
+    """A shipped file, owned by root and readable by all, with the content as shipped."""
 
     path: str
     content: bytes
@@ -52,28 +57,28 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that belongs onto the host. Paths are absolute, without a `--root` before them."""
+    """All that belongs on the host. Paths are absolute, without the `--root`."""
 
     directories: tuple[Directory, ...]
     files: tuple[File, ...]
 
 
-def inventory(agents: Iterable[str], others: Iterable[File]) -> Inventory:
-    """That with the directories that the settings name, and files beside the configuration."""
+def inventory(agent_directories: Iterable[str], other_files: Iterable[File]) -> Inventory:
+    """Return the configuration, the directories that the settings name, and the other files."""
     return Inventory(
         (
-            Directory(CONFIGURATION, is_agents=False),
-            *(Directory(path, is_agents=True) for path in dict.fromkeys(agents)),
+            Directory(CONFIGURATION, is_agent_owned=False),
+            *(Directory(path, is_agent_owned=True) for path in dict.fromkeys(agent_directories)),
         ),
         (
             *(File(f"{CONFIGURATION}/{name}", sample.one_file(name).encode()) for name in FILES),
-            *others,
+            *other_files,
         ),
     )
 
 
 def sample_directories() -> dict[str, str]:
-    """The directories that the sample configuration names, by setting."""
+    """The directories in the sample configuration, by setting."""
     return {
         setting.name: str(setting.example)
         for setting in SETTINGS
@@ -82,15 +87,15 @@ def sample_directories() -> dict[str, str]:
 
 
 def is_configuration(path: str) -> bool:
-    """Whether a file is a person's to write, and to keep when the program goes."""
+    """Whether a file belongs to the configuration, which uninstall leaves in place."""
     return path.startswith(f"{CONFIGURATION}/")
 
 
-# What is there: a look at the host, without changing it.
+# --- what is there; nothing is changed
 
 
 class Kind(Enum):
-    """What a path leads to."""
+    """What exists at a path."""
 
     NOTHING = "nothing"
     FILE = "a file"
@@ -99,7 +104,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a path leads to: the digest of a file's content, the owner of a directory."""
+    """What exists at a path, with the digest of a file or the owner of a directory."""
 
     kind: Kind
     digest: str = ""
@@ -107,12 +112,12 @@ class Found:
 
 
 def below(root: Path, path: str) -> Path:
-    """Where `path` of the host is, below `root`."""
+    """The path below `root` of the absolute `path`."""
     return root / path.lstrip("/")
 
 
 def inspect(root: Path, paths: Iterable[str]) -> dict[str, Found]:
-    """Look at each path. Raises `SetupError` for one that cannot be read."""
+    """Return what exists at each path. Raises `SetupError` for one that cannot be read."""
     return {path: _inspect(below(root, path)) for path in paths}
 
 
@@ -135,7 +140,7 @@ def _owner(path: Path) -> str:
 
 
 def has_user(name: str) -> bool:
-    """Whether the host knows a user."""
+    """Whether the host has this user."""
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -143,10 +148,10 @@ def has_user(name: str) -> bool:
     return True
 
 
-def agents_directories(root: Path) -> dict[str, str]:
-    """The directories that the configuration names, by setting; the sample's if there is none yet.
+def agent_directories(root: Path) -> dict[str, str]:
+    """The directories in the configuration, by setting; those of the sample if there is none yet.
 
-    Raises `ConfigError` if it cannot be read or names what is no directory.
+    Raises `ConfigError` if the file cannot be read or such a setting is invalid.
     """
     path = below(root, CONFIGURATION) / SHARED_FILE
     if not path.exists():
@@ -163,26 +168,27 @@ def agents_directories(root: Path) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def unreachable(directory: Path) -> Path | None:
-    """The first directory on the way to `directory` that not everybody may pass, if there is one."""
-    for step in [*reversed(directory.parents), directory]:
-        if not step.stat().st_mode & 0o001:
-            return step
+def closed_parent(directory: Path) -> Path | None:
+    """The topmost of `directory` and its parents that other users cannot enter, if there is one."""
+    for parent in [*reversed(directory.parents), directory]:
+        if not parent.stat().st_mode & 0o001:
+            return parent
     return None
 
 
-# What install has put onto the host: without it nobody could tell a person's file from ours.
-#
-# It lies in a directory of root's own: uninstall believes it, and removes what it names.
+# --- the record of what install has put on the host
 
-PATH: Final = "/var/lib/pattoo_mp-setup/installed.json"
+#: The record tells an administrator's file from a shipped one. It is in a directory of root, because
+#: uninstall removes what it names.
+RECORD_PATH: Final = "/var/lib/pattoo_mp-setup/installed.json"
 
 
 @dataclass(slots=True)
 class Record:
-    """Digests (SHA-256) by path, directories and the user that install made.
+    """The files (SHA-256 digests by path), directories and the user that install made.
 
-    `offered` has the digest of what was put beside a person's file since.
+    `offered` has, by the path of a file that an administrator changed, the digest of the file that
+    install put beside it.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -192,20 +198,20 @@ class Record:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of ours is there."""
+        """Whether install has put nothing on the host."""
         return not (self.files or self.directories or self.user)
 
     def last_shipped(self, path: str) -> str:
-        """The digest of what was shipped for `path` the last time; empty if nothing was."""
+        """The digest of the file last shipped for `path`; empty if there is none."""
         return self.offered.get(path) or self.files.get(path, "")
 
     def text(self) -> str:
-        """The content of the file that keeps it."""
+        """The content of the record's file."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def read_record(path: Path) -> Record:
-    """Read the record; an empty one if there is none. Raises `SetupError`."""
+    """Read the record; return an empty one if there is none. Raises `SetupError`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return Record(
@@ -217,9 +223,9 @@ def read_record(path: Path) -> Record:
     except FileNotFoundError:
         return Record()
     except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}; expected what install has noted") from error
+        raise SetupError(f"{path}: {error.strerror}; expected the record of install") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SetupError(
-            f"{path}: is damaged; expected what install has noted. Remove it, and install "
-            f"takes every file that differs for yours"
+            f"{path}: is damaged; expected the record of install. If you remove it, install treats "
+            f"every file that differs as yours"
         ) from error

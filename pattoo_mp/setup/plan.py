@@ -1,4 +1,4 @@
-"""What is to be done, from what belongs there, what is there, and what we put there. Pure."""
+"""The steps of install and uninstall: from the inventory, what exists, and the record."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Act(Enum):
     REMOVE_FILE = "remove a file"
     REMOVE_TREE = "remove a directory and all in it"
     REMOVE_USER = "remove a user"
-    FORGET = "forget what is not there any more"
+    FORGET = "forget what no longer exists"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, or not to do, with the word and the note that tell it to a person.
+    """One step, which may do nothing; `word` and `note` describe it to the administrator.
 
-    `what` is a path, or the name of a user. A file that is written in the place of another is
-    known to the record as `offered_for` that.
+    `what` is a path, or the name of a user. `offered_for` is the path of the changed file beside
+    which a file is written.
     """
 
     act: Act
@@ -49,17 +49,17 @@ class Step:
 
     @property
     def line(self) -> str:
-        """The step in one line."""
+        """The step as one line of output."""
         return f"{self.word:<7} {self.what}" + (f" ({self.note})" if self.note else "")
 
 
 def beside(path: str) -> str:
-    """Where a file of ours goes when a person's is in its place."""
+    """Where a shipped file goes if an administrator's file is in its place."""
     return f"{path}{_NEW}"
 
 
 def paths(inventory: Inventory, record: Record) -> list[str]:
-    """All paths that a plan asks about."""
+    """All paths that a plan needs to know about."""
     wanted = [
         *(directory.path for directory in inventory.directories),
         *(name for file in inventory.files for name in (file.path, beside(file.path))),
@@ -72,14 +72,15 @@ def paths(inventory: Inventory, record: Record) -> list[str]:
 def install(
     inventory: Inventory, there: Mapping[str, Found], record: Record, user: str, *, has_user: bool
 ) -> list[Step]:
-    """The steps that complete an installation; nothing that a person wrote is touched.
+    """The steps that complete an installation; no file of an administrator is changed.
 
-    `user` is empty where none is to be made. Raises `SetupError` if something is in the way.
+    `user` is empty if no user is to be added. Raises `SetupError` if a file is in the way of a
+    directory, or a directory in the way of a file.
     """
     steps = []
     if user:
         act, word, note = (
-            (Act.NOTHING, "keep", "is there") if has_user else (Act.ADD_USER, "add", "a user")
+            (Act.NOTHING, "keep", "exists") if has_user else (Act.ADD_USER, "add", "a user")
         )
         steps.append(Step(act, word, user, note))
     steps += [
@@ -95,14 +96,14 @@ def _directory(wanted: Directory, there: Found, user: str) -> Step:
     if there.kind is Kind.FILE:
         raise SetupError(f"{wanted.path}: is {there.kind.value}; expected a directory, or nothing")
     if there.kind is Kind.DIRECTORY:
-        is_anothers = wanted.is_agents and user not in {"", there.owner}
-        note = f"is there, {there.owner}'s; the agent must be able to write to it"
-        return Step(Act.NOTHING, "keep", wanted.path, note if is_anothers else "is there")
+        has_other_owner = wanted.is_agent_owned and user not in {"", there.owner}
+        note = f"exists, owned by {there.owner}; the agent must be able to write to it"
+        return Step(Act.NOTHING, "keep", wanted.path, note if has_other_owner else "exists")
     return Step(Act.MAKE_DIRECTORY, "make", wanted.path, directory=wanted)
 
 
 def _file(wanted: File, there: Found, there_beside: Found, record: Record) -> Step:
-    """As dpkg does with a configuration file: what a person changed is theirs."""
+    """Treat a file as dpkg does a configuration file: a changed file belongs to the administrator."""
     path, shipped = wanted.path, record.last_shipped(wanted.path)
     if there.kind is Kind.DIRECTORY:
         raise SetupError(f"{path}: is {there.kind.value}; expected a file, or nothing")
@@ -111,7 +112,7 @@ def _file(wanted: File, there: Found, there_beside: Found, record: Record) -> St
     if there.digest == wanted.digest:
         return Step(Act.NOTHING, "keep", path, "is as shipped", file=wanted)
     if there.digest == shipped:
-        return Step(Act.WRITE, "update", path, "was as shipped before", file=wanted)
+        return Step(Act.WRITE, "update", path, "was not changed since it was shipped", file=wanted)
     new = File(beside(path), wanted.content)
     if shipped == wanted.digest:
         return Step(Act.NOTHING, "keep", path, "is yours")
@@ -122,7 +123,10 @@ def _file(wanted: File, there: Found, there_beside: Found, record: Record) -> St
 
 
 def uninstall(there: Mapping[str, Found], record: Record, *, purge: bool) -> list[Step]:
-    """The steps that take away what install put there; data and what a person wrote only to `purge`."""
+    """The steps that remove what install put on the host.
+
+    Data, configuration and files of an administrator are only removed to `purge`.
+    """
     steps = [
         _without_file(path, there[path], digest, purge=purge)
         for path, digest in record.files.items()
@@ -140,7 +144,7 @@ def uninstall(there: Mapping[str, Found], record: Record, *, purge: bool) -> lis
 
 def _without_file(path: str, there: Found, digest: str, *, purge: bool) -> Step:
     if there.kind is not Kind.FILE:
-        return Step(Act.FORGET, "forget", path, "is not there any more")
+        return Step(Act.FORGET, "forget", path, "no longer exists")
     if purge:
         return Step(Act.REMOVE_FILE, "remove", path)
     if there.digest != digest:
@@ -152,7 +156,7 @@ def _without_file(path: str, there: Found, digest: str, *, purge: bool) -> Step:
 
 def _without_directory(path: str, there: Found, *, purge: bool) -> Step:
     if there.kind is not Kind.DIRECTORY:
-        return Step(Act.FORGET, "forget", path, "is not there any more")
+        return Step(Act.FORGET, "forget", path, "no longer exists")
     if purge:
-        return Step(Act.REMOVE_TREE, "remove", path, "with all in it")
+        return Step(Act.REMOVE_TREE, "remove", path, "with all its content")
     return Step(Act.NOTHING, "leave", path, _PURGE)

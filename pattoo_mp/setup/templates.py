@@ -1,4 +1,4 @@
-"""A shipped file, made to fit a host: what is replaced must be there, or nobody would notice."""
+"""The shipped files for systemd, supervisord and logrotate, adapted to a host."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-#: What needs no quotes in a unit, in a section of supervisord's, for logrotate or for a shell.
-_PLAIN: Final = re.compile(r"/[\w./+@-]*")
+#: Paths that need no quotes in a systemd unit, in supervisord's file, in logrotate's or in a shell.
+_PLAIN_PATH: Final = re.compile(r"/[\w./+@-]*")
 
 
-def replaced(text: str, old: str, new: str) -> str:
-    """The text with each `old` replaced. Raises `SetupError` if there is none."""
+def replace(text: str, old: str, new: str) -> str:
+    """Replace each `old`. Raises `SetupError` if there is none: the file would not be adapted."""
     if old not in text:
         raise SetupError(
             f"a shipped file has no {old.strip()!r}; expected the files of this release"
@@ -30,18 +30,18 @@ def replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def without_quotes(path: str) -> str:
-    """The path, if it can stand in such a file as it is. Raises `SetupError`."""
-    if not _PLAIN.fullmatch(path):
+def plain_path(path: str) -> str:
+    """Return the path if it needs no quotes. Raises `SetupError` if it does."""
+    if not _PLAIN_PATH.fullmatch(path):
         raise SetupError(f"{path}: has characters that need quotes; expected a path without them")
     return path
 
 
-# What starts the agent at boot: systemd's unit, or a section for the system's supervisord.
+# --- systemd's unit, or the sections for the system's supervisord
 
 _UNIT: Final = f"/etc/systemd/system/{PROGRAM}.service"
 _ENABLED: Final = f"/etc/systemd/system/multi-user.target.wants/{PROGRAM}.service"
-#: Where distributions let their supervisord include files from: Debian, and the Red Hat family.
+#: The directories whose files supervisord includes: on Debian, and on the Red Hat family.
 _SECTIONS: Final = {
     "/etc/supervisor/conf.d": f"{PROGRAM}.conf",
     "/etc/supervisord.d": f"{PROGRAM}.ini",
@@ -49,7 +49,7 @@ _SECTIONS: Final = {
 
 
 class Boot(StrEnum):
-    """Who starts the agent."""
+    """What starts the agent at boot."""
 
     SYSTEMD = "systemd"
     SUPERVISORD = "supervisord"
@@ -57,7 +57,7 @@ class Boot(StrEnum):
 
 
 def detect(root: Path) -> Boot:
-    """Who runs services on this host: systemd, if it runs (sd_booted(3)), or a supervisord."""
+    """What runs services on this host: systemd, if it runs (sd_booted(3)), or a supervisord."""
     if below(root, "/run/systemd/system").is_dir():
         return Boot.SYSTEMD
     if any(below(root, directory).is_dir() for directory in _SECTIONS):
@@ -65,8 +65,8 @@ def detect(root: Path) -> Boot:
     return Boot.NONE
 
 
-def installed(paths: Iterable[str]) -> Boot | None:
-    """Who starts it by one of the files at these `paths`; None if none of them is for that."""
+def boot_of(paths: Iterable[str]) -> Boot | None:
+    """What starts the agent by one of the files at `paths`; None if none of them does that."""
     sections = {f"{directory}/{name}" for directory, name in _SECTIONS.items()}
     for path in paths:
         if path == _UNIT:
@@ -76,36 +76,39 @@ def installed(paths: Iterable[str]) -> Boot | None:
     return None
 
 
-def boot_files(boot: Boot, root: Path, shipped: Path, programs: Path) -> list[File]:
-    """The files for the boot. `shipped` is where conf/ is, `programs` where the agent's command is."""
-    without_quotes(str(programs))
+def boot_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]:
+    """The files that start the agent at boot.
+
+    `conf` is the directory of the shipped files, `commands` that of the agent's command.
+    """
+    plain_path(str(commands))
     if boot is Boot.SYSTEMD:
-        text = (shipped / f"{PROGRAM}.service").read_text(encoding="utf-8")
-        return [File(_UNIT, unit(text, programs).encode())]
+        text = (conf / f"{PROGRAM}.service").read_text(encoding="utf-8")
+        return [File(_UNIT, _unit_text(text, commands).encode())]
     if boot is Boot.SUPERVISORD:
-        text = (shipped / f"{PROGRAM}.conf").read_text(encoding="utf-8")
-        return [File(_section_path(root), sections(text, programs).encode())]
+        text = (conf / f"{PROGRAM}.conf").read_text(encoding="utf-8")
+        return [File(_section_path(root), _sections_text(text, commands).encode())]
     return []
 
 
-def unit(text: str, programs: Path) -> str:
-    """The shipped unit, for an agent whose command is in `programs`."""
-    return replaced(text, "Environment=PATH=/opt/pattoo_mp/bin:", f"Environment=PATH={programs}:")
+def _unit_text(text: str, commands: Path) -> str:
+    """The shipped unit, for an agent whose command is in `commands`."""
+    return replace(text, "Environment=PATH=/opt/pattoo_mp/bin:", f"Environment=PATH={commands}:")
 
 
-def sections(text: str, programs: Path) -> str:
-    """The shipped sections of supervisord's, for such an agent, run as its user."""
-    text = replaced(
+def _sections_text(text: str, commands: Path) -> str:
+    """The shipped sections for supervisord, for such an agent, run as its user."""
+    text = replace(
         text,
         'env PATH="%(here)s/../bin:%(here)s/../../../bin:%(ENV_PATH)s" pattoo_agent_os_autonomousd.py',
-        str(programs / PROGRAM),
+        str(commands / PROGRAM),
     )
-    text = replaced(
+    text = replace(
         text,
         '; environment=PATTOO_CONFIGDIR="/etc/pattoo"\n',
         f'environment=PATTOO_CONFIGDIR="{CONFIGURATION}"\n',
     )
-    return replaced(text, "; user=pattoo\n", f"user={USER}\n")
+    return replace(text, "; user=pattoo\n", f"user={USER}\n")
 
 
 def is_enabled(root: Path) -> bool:
@@ -113,70 +116,70 @@ def is_enabled(root: Path) -> bool:
     return below(root, _ENABLED).is_symlink()
 
 
-def how_to_begin(boot: Boot, programs: Path) -> str:
+def start_command(boot: Boot, commands: Path) -> str:
     """The command that starts the agent, now and at boot."""
     return {
         Boot.SYSTEMD: f"systemctl daemon-reload && systemctl enable --now {PROGRAM}",
         Boot.SUPERVISORD: "supervisorctl update",
-        Boot.NONE: f"sudo -u {USER} {programs / PROGRAM} --start",
+        Boot.NONE: f"sudo -u {USER} {commands / PROGRAM} --start",
     }[boot]
 
 
-def how_to_forget(removed: Iterable[str]) -> list[str]:
-    """The commands that make systemd or supervisord forget the files that were removed."""
+def reload_commands(removed: Iterable[str]) -> list[str]:
+    """The commands by which systemd or supervisord notices that these files were removed."""
     commands = {Boot.SYSTEMD: "systemctl daemon-reload", Boot.SUPERVISORD: "supervisorctl update"}
-    return [commands[boot] for path in removed if (boot := installed([path]))]
+    return [commands[boot] for path in removed if (boot := boot_of([path]))]
 
 
 def _section_path(root: Path) -> str:
-    there = [directory for directory in _SECTIONS if below(root, directory).is_dir()]
-    directory = there[0] if there else next(iter(_SECTIONS))
+    existing = [directory for directory in _SECTIONS if below(root, directory).is_dir()]
+    directory = existing[0] if existing else next(iter(_SECTIONS))
     return f"{directory}/{_SECTIONS[directory]}"
 
 
-# logrotate's file, for whoever wants it to rotate the log in the agent's place.
+# --- logrotate's file, for hosts where it rotates the log instead of the agent
 
-PATH: Final = "/etc/logrotate.d/pattoo"
+LOGROTATE_PATH: Final = "/etc/logrotate.d/pattoo"
 
 
-def logrotate_file(shipped: Path, directories: Mapping[str, str]) -> File:
-    """The file for the directories that the settings name. `shipped` is where conf/ is."""
-    text = (shipped / "pattoo.logrotate").read_text(encoding="utf-8")
+def logrotate_file(conf: Path, directories: Mapping[str, str]) -> File:
+    """The file for the directories of the settings. `conf` is the directory of the shipped files."""
+    text = (conf / "pattoo.logrotate").read_text(encoding="utf-8")
     pid_in = directories.get("system_daemon_directory") or directories["daemon_directory"]
-    log = f"{without_quotes(directories['log_directory'])}/pattoo.log"
-    text = replaced(text, "/var/log/pattoo/pattoo.log", log)
-    text = replaced(text, "/var/lib/pattoo/pid/", f"{without_quotes(pid_in)}/pid/")
-    return File(PATH, text.encode())
+    log = f"{plain_path(directories['log_directory'])}/pattoo.log"
+    text = replace(text, "/var/log/pattoo/pattoo.log", log)
+    text = replace(text, "/var/lib/pattoo/pid/", f"{plain_path(pid_in)}/pid/")
+    return File(LOGROTATE_PATH, text.encode())
 
 
-# Where this installation has its command and the files that it ships.
+# --- where this installation has its command and its shipped files
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
-def shipped() -> Path:
-    """The directory of the configurations that we ship. Raises `SetupError`.
+def conf_directory() -> Path:
+    """The directory of the shipped files. Raises `SetupError`.
 
-    It is beside the package in a checkout, and otherwise where pip's list of files has it: that depends
-    on how it was installed (`--user`, `--prefix`).
+    In a checkout it is beside the package. Otherwise it is where pip's list of files says, which
+    depends on how the package was installed (`--user`, `--prefix`).
     """
     beside = _PACKAGE.parent / "conf"
     if beside.is_dir():
         return beside
-    unit = _installed(f"share/pattoo_mp/conf/{PROGRAM}.service")
-    if unit is None:
-        raise SetupError("share/pattoo_mp/conf: is not there; expected it beside the program")
-    return unit.parent
+    unit_file = _installed_file(f"share/pattoo_mp/conf/{PROGRAM}.service")
+    if unit_file is None:
+        raise SetupError("share/pattoo_mp/conf: no such directory; expected it beside the program")
+    return unit_file.parent
 
 
-def programs() -> Path:
+def command_directory() -> Path:
     """The directory of the agent's command."""
-    command = _installed(f"bin/{PROGRAM}")
+    command = _installed_file(f"bin/{PROGRAM}")
     return command.parent if command else Path(sysconfig.get_path("scripts"))
 
 
-def _installed(name: str) -> Path | None:
-    """A file of this installation, by the end of its path; None if there is no such."""
+def _installed_file(name: str) -> Path | None:
+    """A file of this installation by the end of its path; None if there is none."""
     try:
         files = distribution("pattoo_mp").files or []
     except PackageNotFoundError:

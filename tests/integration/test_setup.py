@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.setup.host import unreachable
+from pattoo_mp.setup.host import closed_parent
 from tests.support.agent import NAME
 from tests.support.commands import run
 
@@ -100,7 +100,7 @@ def test_a_host_is_set_up_runs_the_agent_as_its_user_and_is_as_before(
             "HOME_OF_TEST": str(home),
             "PORT": str(server.port),
             "PYTHON": sys.base_prefix,
-            "BARRIER": str(unreachable(Path(sys.base_prefix)) or ""),
+            "BARRIER": str(closed_parent(Path(sys.base_prefix)) or ""),
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -109,7 +109,7 @@ def test_a_host_is_set_up_runs_the_agent_as_its_user_and_is_as_before(
     assert "keep    /etc/pattoo/pattoo.yaml (is yours)" in said
     assert f"Daemon is running - {NAME}" in said
     assert any("/mnt/roots/disk" in line and "Permission denied" in line for line in said)
-    assert any("the agent runs, as process" in line for line in said)
+    assert any("the agent is running (process" in line for line in said)
     assert "pattoo 750 /var/lib/pattoo" in said
     assert f"pattoo 600 /var/lib/pattoo/agent_id/{NAME}.agent_id" in said
     assert "remove  pattoo (the user)" in said

@@ -86,7 +86,7 @@ def test_the_unit_asks_for_what_the_agent_does() -> None:
     """Type, watchdog and its signal; its directories are those that an installation makes."""
     unit = (ROOT / "conf" / f"{NAME}.service").read_text().splitlines()
     assert {"Type=notify", "WatchdogSec=60", "WatchdogSignal=SIGTERM"} <= set(unit)
-    mode = f"0{Directory('', is_agents=True).mode:o}"
+    mode = f"0{Directory('', is_agent_owned=True).mode:o}"
     assert {f"{kind}DirectoryMode={mode}" for kind in ("State", "Cache", "Logs")} <= set(unit)
 
 

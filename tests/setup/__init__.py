@@ -1,1 +1,1 @@
-"""Tests of setting a host up."""
+"""Tests of pattoo_mp.setup."""

@@ -1,4 +1,4 @@
-"""`pattoo_mp-setup` below a root of a test's own."""
+"""`pattoo_mp-setup` below a temporary root."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def root(home: Path) -> Path:
-    """The root of a host with systemd and nothing else."""
+    """The root of a host that runs systemd and has no other files."""
     (home / "run/systemd/system").mkdir(parents=True)
     return home
 
 
 def setup(root: Path, *words: str) -> int:
-    """Run the command; its exit status."""
+    """Run the command; return its exit status."""
     return main([*words, "--root", str(root)])
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Everything that is there, by its path on the host; directories are empty."""
+    """The content of all files by their path on the host; empty for directories."""
     return {
         f"/{path.relative_to(root)}": path.read_bytes() if path.is_file() else b""
         for path in root.rglob("*")
     }
 
 
-def test_a_dry_run_says_it_and_does_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_prints_the_steps_and_changes_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same lines as the run that follows."""
     before = files(root)
     assert setup(root, "install", "--dry-run") == 0
     first, *would = capsys.readouterr().out.splitlines()
-    assert first == "Nothing is done. Without --dry-run this would be:"
+    assert first == "Nothing is changed. Without --dry-run, these steps would be taken:"
     assert files(root) == before
     assert setup(root, "install") == 0
     assert capsys.readouterr().out.splitlines() == would
 
 
 def test_a_second_run_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what is there; `status` agrees, before and after."""
+    """It keeps everything; `status` says what is missing before, and nothing after."""
     assert setup(root, "status") == 3
     assert f"lacks   /etc/pattoo/{NAME}.yaml" in capsys.readouterr().out.splitlines()
     setup(root, "install")
@@ -63,8 +65,8 @@ def test_a_second_run_changes_nothing(root: Path, capsys: pytest.CaptureFixture[
     assert setup(root, "status") == 0
 
 
-def test_directories_are_the_agents_and_files_are_for_all_to_read(root: Path) -> None:
-    """Nobody else looks into its data; the configuration is root's."""
+def test_directories_are_closed_and_files_are_readable_by_all(root: Path) -> None:
+    """Other users cannot enter the agent's directories; they can read the configuration."""
     setup(root, "install")
     modes = {
         path: stat.S_IMODE((root / path).stat().st_mode)
@@ -78,18 +80,18 @@ def test_directories_are_the_agents_and_files_are_for_all_to_read(root: Path) ->
     }
 
 
-def test_what_a_new_release_ships_is_offered_once(
+def test_a_new_release_is_put_beside_a_changed_file_once(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Beside a file that a person changed; whoever has seen it and removed it has it no more."""
+    """Once the administrator has removed it, it is not put there again."""
     setup(root, "install")
     path = "/etc/pattoo/pattoo.yaml"
-    theirs = root / path.lstrip("/")
-    theirs.write_text(theirs.read_text() + "# mine\n")
-    noted = root / host.PATH.lstrip("/")
-    installed = json.loads(noted.read_text())
+    changed = root / path.lstrip("/")
+    changed.write_text(changed.read_text() + "# mine\n")
+    record = root / host.RECORD_PATH.lstrip("/")
+    installed = json.loads(record.read_text())
     installed["files"][path] = "of an older release"
-    noted.write_text(json.dumps(installed))
+    record.write_text(json.dumps(installed))
     setup(root, "install")
     assert (root / f"{path}.new".lstrip("/")).exists()
     before = files(root)
@@ -102,18 +104,18 @@ def test_what_a_new_release_ships_is_offered_once(
     assert not (root / f"{path}.new".lstrip("/")).exists()
 
 
-def test_a_configuration_that_is_there_is_kept_and_its_directories_are_made(root: Path) -> None:
-    """An original agent's: its directories, not those of our sample."""
+def test_an_existing_configuration_is_kept_and_its_directories_are_made(root: Path) -> None:
+    """For example the original agent's: its directories are made, not those of the sample."""
     (root / "etc/pattoo").mkdir(parents=True)
-    theirs = root / "etc/pattoo/pattoo.yaml"
-    theirs.write_text(
+    changed = root / "etc/pattoo/pattoo.yaml"
+    changed.write_text(
         "pattoo:\n  log_directory: /srv/log\n  cache_directory: /srv/cache\n"
         "  daemon_directory: /srv/daemon\n"
     )
-    before = theirs.read_bytes()
+    before = changed.read_bytes()
     assert setup(root, "install") == 0
-    assert theirs.read_bytes() == before
-    assert theirs.with_name("pattoo.yaml.new").read_bytes().startswith(b"# pattoo.yaml")
+    assert changed.read_bytes() == before
+    assert changed.with_name("pattoo.yaml.new").read_bytes().startswith(b"# pattoo.yaml")
     assert (root / "srv/cache").is_dir()
     assert not (root / "var/cache/pattoo").exists()
     assert setup(root, "uninstall", "--purge") == 0
@@ -122,7 +124,7 @@ def test_a_configuration_that_is_there_is_kept_and_its_directories_are_made(root
 
 
 def test_uninstall_leaves_configuration_and_data(root: Path) -> None:
-    """Only the unit goes; a new installation finds all else as it was."""
+    """It removes only the unit; a new installation finds the rest as it was."""
     setup(root, "install")
     (root / "var/lib/pattoo/agent_id").write_text("who I am")
     before = files(root)
@@ -133,8 +135,8 @@ def test_uninstall_leaves_configuration_and_data(root: Path) -> None:
     assert files(root) == before
 
 
-def test_purge_leaves_nothing_of_ours(root: Path) -> None:
-    """Data, configuration and record are gone."""
+def test_purge_removes_everything_that_install_made(root: Path) -> None:
+    """Data, configuration and record."""
     setup(root, "install")
     (root / "var/lib/pattoo/agent_id").write_text("who I am")
     setup(root, "uninstall", "--purge")
@@ -142,28 +144,28 @@ def test_purge_leaves_nothing_of_ours(root: Path) -> None:
     assert not any("pattoo" in path for path in files(root))
 
 
-def test_logrotate_gets_a_file_only_if_that_is_asked_for(root: Path) -> None:
-    """For the log where it is; from then on it follows new releases, and goes with the rest."""
+def test_the_file_for_logrotate_is_optional(root: Path) -> None:
+    """It names the configured log. Once installed, it is kept up to date, and removed with the rest."""
     setup(root, "install")
     configured = root / "etc/pattoo/pattoo.yaml"
     text = configured.read_text()
     configured.write_text(text.replace("/var/log/pattoo", "/srv/log"))
-    rotating = root / "etc/logrotate.d/pattoo"
-    assert not rotating.exists()
+    logrotate = root / "etc/logrotate.d/pattoo"
+    assert not logrotate.exists()
     setup(root, "install", "--logrotate")
-    assert "/srv/log/pattoo.log {\n" in rotating.read_text()
-    assert f"$(cat /var/lib/pattoo/pid/{NAME}.pid " in rotating.read_text()
-    rotating.unlink()
+    assert "/srv/log/pattoo.log {\n" in logrotate.read_text()
+    assert f"$(cat /var/lib/pattoo/pid/{NAME}.pid " in logrotate.read_text()
+    logrotate.unlink()
     setup(root, "install")
-    assert rotating.exists()
+    assert logrotate.exists()
     setup(root, "uninstall")
-    assert not rotating.exists()
+    assert not logrotate.exists()
 
 
-def test_what_starts_it_stays_what_was_chosen(
+def test_a_later_install_keeps_the_choice_of_boot(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A later install that does not say it again adds no unit to the section: two agents would start."""
+    """A unit beside the section for supervisord would start a second agent."""
     section = root / f"etc/supervisor/conf.d/{NAME}.conf"
     section.parent.mkdir(parents=True)
     setup(root, "install", "--boot", "supervisord")
@@ -177,15 +179,15 @@ def test_what_starts_it_stays_what_was_chosen(
 
 
 @pytest.mark.parametrize("other", ["supervisord", "none"])
-def test_another_is_not_put_beside_what_starts_it(
+def test_a_second_choice_of_boot_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str], other: str
 ) -> None:
-    """Both would start it. After `uninstall` it may be chosen anew."""
+    """Both would start the agent. After `uninstall`, another choice is possible."""
     setup(root, "install", "--boot", "systemd")
     before = files(root)
     assert setup(root, "install", "--boot", other) == 1
     assert capsys.readouterr().err == (
-        f"pattoo_mp-setup: error: --boot {other}: systemd starts the agent by "
+        f"pattoo_mp-setup: error: --boot {other}: systemd already starts the agent, by "
         f"/etc/systemd/system/{NAME}.service; expected 'pattoo_mp-setup uninstall' first, which "
         f"keeps configuration and data\n"
     )
@@ -195,8 +197,8 @@ def test_another_is_not_put_beside_what_starts_it(
     assert not (root / f"etc/systemd/system/{NAME}.service").exists()
 
 
-def test_no_link_is_followed_to_a_file_of_somebody_elses(root: Path) -> None:
-    """Whoever may write to /etc/pattoo must not lead us elsewhere."""
+def test_a_link_in_place_of_a_file_is_not_followed(root: Path) -> None:
+    """A user who can write to /etc/pattoo must not redirect root's writes."""
     precious = root / "precious"
     precious.write_text("precious")
     (root / "etc/pattoo").mkdir(parents=True)
@@ -209,51 +211,49 @@ def test_no_link_is_followed_to_a_file_of_somebody_elses(root: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"files": 3}'])
-def test_a_damaged_record_is_named(
+def test_a_damaged_record_is_reported(
     root: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
-    """One line, and nothing is removed by guessing."""
+    """In one line, and nothing is removed."""
     setup(root, "install")
-    (root / host.PATH.lstrip("/")).write_text(content)
+    (root / host.RECORD_PATH.lstrip("/")).write_text(content)
     before = files(root)
     capsys.readouterr()
     assert setup(root, "uninstall", "--purge") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "installed.json: is damaged; expected what install has noted" in line
+    assert "installed.json: is damaged; expected the record of install" in line
     assert files(root) == before
 
 
-def test_what_was_done_before_an_error_is_recorded(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A file in the way of a directory: the next run goes on from there."""
+def test_steps_before_an_error_are_recorded(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Here a file is in the way of a directory. The next run continues."""
     (root / "etc").mkdir()
     (root / "etc/systemd").write_text("in the way")
     assert setup(root, "install") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"pattoo_mp-setup: error: {root}/etc/systemd")
     assert line.endswith(": Not a directory; expected to write a file")
-    noted = json.loads((root / host.PATH.lstrip("/")).read_text())
-    assert "/etc/pattoo/pattoo.yaml" in noted["files"]
+    record = json.loads((root / host.RECORD_PATH.lstrip("/")).read_text())
+    assert "/etc/pattoo/pattoo.yaml" in record["files"]
     (root / "etc/systemd").unlink()
     assert setup(root, "install") == 0
     assert setup(root, "uninstall", "--purge") == 0
     assert not any(files(root).values())
 
 
-def test_a_broken_configuration_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With exit status 2 and the lines that the agent has for it."""
+def test_an_invalid_configuration_is_reported(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit status 2 and the same lines as the agent's."""
     (root / "etc/pattoo").mkdir(parents=True)
     (root / "etc/pattoo/pattoo.yaml").write_text("pattoo:\n  log_directory: here\n")
     assert setup(root, "install") == 2
     assert "log_directory: 'here'; expected the absolute path" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_who_is_not_root_is_told_so(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One line and exit status 1; below a root of their own they may."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
+def test_an_unprivileged_user_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With one line and exit status 1. Below another root it works."""
     home.chmod(0o777)
     os.seteuid(65534)
     try:
@@ -262,6 +262,6 @@ def test_somebody_who_is_not_root_is_told_so(
     finally:
         os.seteuid(0)
     assert capsys.readouterr().err == (
-        "pattoo_mp-setup: error: install: needs root; expected that, or --root or --dry-run\n"
+        "pattoo_mp-setup: error: install: needs root; expected root, --root or --dry-run\n"
     )
     assert (home / "etc/pattoo/pattoo.yaml").exists()

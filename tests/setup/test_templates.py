@@ -1,4 +1,4 @@
-"""What starts the agent at boot, made from the files that we ship."""
+"""The files that start the agent at boot, made from the shipped ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pattoo_mp.setup.templates import Boot
 from tests.support.agent import NAME, ROOT
 
 SHIPPED = ROOT / "conf"
-PROGRAMS = Path("/srv/agent/bin")
+COMMANDS = Path("/srv/agent/bin")
 
 
-def test_the_unit_finds_the_program(home: Path) -> None:
-    """In the directory where it was installed, before all others."""
-    (file,) = templates.boot_files(Boot.SYSTEMD, home, SHIPPED, PROGRAMS)
+def test_the_unit_finds_the_command(home: Path) -> None:
+    """Its directory comes first in PATH."""
+    (file,) = templates.boot_files(Boot.SYSTEMD, home, SHIPPED, COMMANDS)
     assert file.path == f"/etc/systemd/system/{NAME}.service"
     lines = file.content.decode().splitlines()
     assert "Environment=PATH=/srv/agent/bin:/usr/local/bin:/usr/bin:/bin" in lines
@@ -28,13 +28,13 @@ def test_the_unit_finds_the_program(home: Path) -> None:
     ("directory", "name"),
     [("etc/supervisor/conf.d", f"{NAME}.conf"), ("etc/supervisord.d", f"{NAME}.ini")],
 )
-def test_the_sections_go_where_this_hosts_supervisord_looks(
+def test_the_sections_go_to_the_directory_of_this_hosts_supervisord(
     home: Path, directory: str, name: str
 ) -> None:
-    """Debian's place and Red Hat's; the agent runs as its user, the listener as supervisord's."""
+    """Debian's or Red Hat's. The agent runs as its user, the listener as supervisord's."""
     (home / directory).mkdir(parents=True)
     assert templates.detect(home) is Boot.SUPERVISORD
-    (file,) = templates.boot_files(Boot.SUPERVISORD, home, SHIPPED, PROGRAMS)
+    (file,) = templates.boot_files(Boot.SUPERVISORD, home, SHIPPED, COMMANDS)
     assert file.path == f"/{directory}/{name}"
     sections = configparser.RawConfigParser()
     sections.read_string(file.content.decode())
@@ -48,28 +48,28 @@ def test_the_sections_go_where_this_hosts_supervisord_looks(
 
 
 def test_a_host_without_either_gets_no_file(home: Path) -> None:
-    """Somebody starts it by hand, or by something that we do not know."""
+    """The administrator starts the agent by other means."""
     assert templates.detect(home) is Boot.NONE
-    assert templates.boot_files(Boot.NONE, home, SHIPPED, PROGRAMS) == []
+    assert templates.boot_files(Boot.NONE, home, SHIPPED, COMMANDS) == []
 
 
-def test_a_systemd_that_runs_comes_first(home: Path) -> None:
-    """A host may have the directories of both."""
+def test_a_running_systemd_is_preferred(home: Path) -> None:
+    """A host may have the directories of supervisord too."""
     (home / "etc/supervisor/conf.d").mkdir(parents=True)
     (home / "run/systemd/system").mkdir(parents=True)
     assert templates.detect(home) is Boot.SYSTEMD
 
 
-def test_who_has_to_forget_a_removed_file_is_told() -> None:
-    """Systemd or supervisord; of other files nobody keeps a memory."""
-    assert templates.how_to_forget(["/etc/pattoo/pattoo.yaml"]) == []
-    assert templates.how_to_forget([f"/etc/systemd/system/{NAME}.service"]) == [
+def test_systemd_or_supervisord_must_notice_a_removed_file() -> None:
+    """Other removed files need no command."""
+    assert templates.reload_commands(["/etc/pattoo/pattoo.yaml"]) == []
+    assert templates.reload_commands([f"/etc/systemd/system/{NAME}.service"]) == [
         "systemctl daemon-reload"
     ]
-    assert templates.how_to_forget([f"/etc/supervisord.d/{NAME}.ini"]) == ["supervisorctl update"]
+    assert templates.reload_commands([f"/etc/supervisord.d/{NAME}.ini"]) == ["supervisorctl update"]
 
 
-def test_a_place_that_would_need_quotes_is_refused(home: Path) -> None:
-    """A unit with it would not mean what it says."""
+def test_a_path_that_needs_quotes_is_refused(home: Path) -> None:
+    """The unit would not mean what it says."""
     with pytest.raises(SetupError, match="has characters that need quotes"):
         templates.boot_files(Boot.SYSTEMD, home, SHIPPED, Path("/srv/my agent/bin"))
