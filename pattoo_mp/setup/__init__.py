@@ -1,1 +1,1 @@
-"""Sets up a host for an installed agent, and removes it again: `pattoo_mp-setup`."""
+"""Sets up a host for an installed agent, and removes it again: `pattoo_mp_setup`."""

@@ -180,6 +180,7 @@ def closed_parent(directory: Path) -> Path | None:
 
 #: The record tells an administrator's file from a shipped one. It is in a directory of root, because
 #: uninstall removes what it names.
+#: Older installations have their record here: the directory keeps the name that the command had.
 RECORD_PATH: Final = "/var/lib/pattoo_mp-setup/installed.json"
 
 

@@ -1,4 +1,4 @@
-"""The command `pattoo_mp-setup`: from its command line to an exit status."""
+"""The command `pattoo_mp_setup`: from its command line to an exit status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pattoo_mp.setup.host import Record
 
 
-NAME: Final = "pattoo_mp-setup"
+NAME: Final = "pattoo_mp_setup"
 #: The default root. Only there a user is added, and files are given to it.
 HOST: Final = Path("/")
 #: Exit status of `status` if something is missing.

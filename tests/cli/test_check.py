@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pattoo_mp.cli.check import Checked, document, lines
 from pattoo_mp.config import load
 from pattoo_mp.config.host_checks import State
-from pattoo_mp.config.load import Reading, find
+from pattoo_mp.config.load import Reading, read_setting
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS
 from pattoo_mp.doctor.server import Asked
 
@@ -39,7 +39,7 @@ def checked(**more: object) -> Checked:
     """The result for a good configuration, except for `more`."""
     problems: list[str] = []
     found = [
-        find(setting, ETC / (LATER_SHARED_FILE if setting.section == SERVER else setting.file),
+        read_setting(setting, ETC / (LATER_SHARED_FILE if setting.section == SERVER else setting.file),
              SECTIONS, problems)
         for setting in SETTINGS
     ]  # fmt: skip
@@ -100,7 +100,7 @@ def test_unreadable_files_end_the_check() -> None:
 
 def test_control_characters_are_escaped() -> None:
     """A value stays on one line, whatever the file contains."""
-    found = find(SETTINGS[0], ETC / "x", {"pattoo": {"log_directory": "a\x1b[2J\nb"}}, [])
+    found = read_setting(SETTINGS[0], ETC / "x", {"pattoo": {"log_directory": "a\x1b[2J\nb"}}, [])
     assert lines(Checked(ETC, Reading((found,), ()), ()))[2] == r"    log_directory  a\x1b[2J\nb  x"
 
 
@@ -114,6 +114,8 @@ def test_the_document_matches_its_schema() -> None:
     assert found["server"]["round_trip_s"] == 0.0123
     problems: list[str] = []
     wrong: list[object] = [date(2020, 1, 1), [1], {"a": 1}, b"x", None]
-    settings = [find(SETTINGS[0], ETC, {"pattoo": {"log_directory": v}}, problems) for v in wrong]
+    settings = [
+        read_setting(SETTINGS[0], ETC, {"pattoo": {"log_directory": v}}, problems) for v in wrong
+    ]
     assert len(problems) == len(wrong)
     VALIDATOR.validate(document(Checked(ETC, Reading(tuple(settings), ()), tuple(problems))))

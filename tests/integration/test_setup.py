@@ -1,4 +1,4 @@
-"""`pattoo_mp-setup` from an installed wheel, on a host of its own, and the agent as its user."""
+"""`pattoo_mp_setup` from an installed wheel, on a host of its own, and the agent as its user."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ fi
 """
 #: From nothing to an agent that runs as the user pattoo, and back to nothing.
 LIFE = """
-pattoo_mp-setup install
+pattoo_mp_setup install
 sed -i "s/#ip_address: .*/ip_address: 127.0.0.1/; s/#ip_bind_port: .*/ip_bind_port: $PORT/" /etc/pattoo/pattoo.yaml
-pattoo_mp-setup install
+pattoo_mp_setup install
 as_pattoo() { setpriv --reuid pattoo --regid pattoo --init-groups "$@"; }
 as_pattoo pattoo_agent_os_autonomousd --check
 as_pattoo pattoo_agent_os_autonomousd --start
 as_pattoo pattoo_agent_os_autonomousd --status
-pattoo_mp-setup uninstall 2>&1 && exit 9 || true
+pattoo_mp_setup uninstall 2>&1 && exit 9 || true
 as_pattoo pattoo_agent_os_autonomousd --stop
 stat --format='%U %a %n' /var/lib/pattoo /var/lib/pattoo/agent_id/*
-pattoo_mp-setup uninstall --purge
+pattoo_mp_setup uninstall --purge
 getent passwd pattoo || echo no user
 ls /etc/pattoo /var/lib/pattoo 2>&1 || true
 """
@@ -69,7 +69,7 @@ def environment(installed: Path) -> dict[str, str]:
 def test_the_wheel_sets_up_a_host_below_a_root(home: Path, installed: Path) -> None:
     """Files that ship are found where pip put them; the unit finds the program there."""
     (home / "run/systemd/system").mkdir(parents=True)
-    command = installed / "bin" / "pattoo_mp-setup"
+    command = installed / "bin" / "pattoo_mp_setup"
     run(command, "install", "--root", home)
     unit = (home / f"etc/systemd/system/{NAME}.service").read_text()
     assert f"Environment=PATH={installed}/bin:" in unit

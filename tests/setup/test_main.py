@@ -1,4 +1,4 @@
-"""`pattoo_mp-setup` below a temporary root."""
+"""`pattoo_mp_setup` below a temporary root."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ def test_a_second_choice_of_boot_is_refused(
     before = files(root)
     assert setup(root, "install", "--boot", other) == 1
     assert capsys.readouterr().err == (
-        f"pattoo_mp-setup: error: --boot {other}: systemd already starts the agent, by "
-        f"/etc/systemd/system/{NAME}.service; expected 'pattoo_mp-setup uninstall' first, which "
+        f"pattoo_mp_setup: error: --boot {other}: systemd already starts the agent, by "
+        f"/etc/systemd/system/{NAME}.service; expected 'pattoo_mp_setup uninstall' first, which "
         f"keeps configuration and data\n"
     )
     assert files(root) == before
@@ -231,7 +231,7 @@ def test_steps_before_an_error_are_recorded(root: Path, capsys: pytest.CaptureFi
     (root / "etc/systemd").write_text("in the way")
     assert setup(root, "install") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"pattoo_mp-setup: error: {root}/etc/systemd")
+    assert line.startswith(f"pattoo_mp_setup: error: {root}/etc/systemd")
     assert line.endswith(": Not a directory; expected to write a file")
     record = json.loads((root / host.RECORD_PATH.lstrip("/")).read_text())
     assert "/etc/pattoo/pattoo.yaml" in record["files"]
@@ -262,6 +262,6 @@ def test_an_unprivileged_user_is_refused(home: Path, capsys: pytest.CaptureFixtu
     finally:
         os.seteuid(0)
     assert capsys.readouterr().err == (
-        "pattoo_mp-setup: error: install: needs root; expected root, --root or --dry-run\n"
+        "pattoo_mp_setup: error: install: needs root; expected root, --root or --dry-run\n"
     )
     assert (home / "etc/pattoo/pattoo.yaml").exists()
