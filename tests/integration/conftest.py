@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+#: What a checkout holds beside the sources.
+NOT_SOURCES = (
+    ".git", ".venv*", ".run", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build", "dist", "_build",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Path]:
     """An environment that holds the wheel, made from the sdist, and nothing of the checkout.
@@ -26,8 +32,10 @@ def installed() -> Iterator[Path]:
     """
     work = Path(tempfile.mkdtemp(prefix="pmp-wheel-"))
     work.chmod(0o755)
+    # Of a copy: a build writes beside its sources, where another test process may build, too.
+    shutil.copytree(ROOT, work / "source", ignore=shutil.ignore_patterns(*NOT_SOURCES))
     # `build` makes the sdist, unpacks it, and makes the wheel of that: both hold all they need.
-    run(sys.executable, "-m", "build", "--outdir", work, ROOT)
+    run(sys.executable, "-m", "build", "--outdir", work, work / "source")
     (wheel,) = work.glob("*.whl")
     environment = work / "venv"
     venv.create(environment, with_pip=True)
