@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.load import Found
     from pattoo_mp.config.values import Config
-    from pattoo_mp.doctor.server import Asked
+    from pattoo_mp.doctor.server import ServerCheck
 
 
 #: The version of the document. It changes only if scripts that read it would break, not if members
@@ -52,8 +52,8 @@ class Checked:
     problems: tuple[str, ...]
     config: Config | None = None
     states: Mapping[Path, State] = field(default_factory=dict)
-    server: Asked | None = None
-    other_servers: tuple[Asked, ...] = ()
+    server: ServerCheck | None = None
+    other_servers: tuple[ServerCheck, ...] = ()
 
     @property
     def is_well(self) -> bool:
@@ -61,7 +61,7 @@ class Checked:
         return not self.problems and bool(self.servers) and not any(s.error for s in self.servers)
 
     @property
-    def servers(self) -> tuple[Asked, ...]:
+    def servers(self) -> tuple[ServerCheck, ...]:
         """All servers that were asked, in order of preference."""
         return () if self.server is None else (self.server, *self.other_servers)
 
@@ -109,7 +109,7 @@ def _check(directory: Path) -> Checked:
     problems += _transport_problems(directory, settings)
     problems += load.encryption_problems(directory, settings)
     problems += _file_problems(settings, [path for path, state in states.items() if state.problem])
-    first, *others = server.ask_each(settings)
+    first, *others = server.check_servers(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
 
 
@@ -179,7 +179,7 @@ def _setting(checked: Checked, found: Found) -> dict[str, Any]:
     }
 
 
-def _server(asked: Asked) -> dict[str, Any]:
+def _server(asked: ServerCheck) -> dict[str, Any]:
     return {
         "url": asked.url,
         "error": asked.error,
@@ -231,7 +231,7 @@ def _directories(config: Config, states: Mapping[Path, State]) -> Iterator[tuple
         yield printable(str(path)), state.problem or exists
 
 
-def _answer(server: Asked) -> str:
+def _answer(server: ServerCheck) -> str:
     took = text.duration(server.round_trip_s)
     return f"{server.error} (after {took})" if server.error else f"is well, answers within {took}"
 

@@ -1,1 +1,1 @@
-"""Looks at this host as the agent would use it, and touches nothing."""
+"""Check this host as the agent would use it, without changing anything."""

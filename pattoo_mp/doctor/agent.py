@@ -1,4 +1,4 @@
-"""Whether an agent runs, under which supervisor, and what it complains of."""
+"""Check the agent's process: whether it runs, which supervisor restarts it, and its troubles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import NotOurSupervisorError, PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
@@ -19,83 +19,101 @@ from pattoo_mp.util.files import not_ours
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
 
 #: A supervisord answers within milliseconds.
-_KEEPER_S: Final = 5.0
+_SUPERVISOR_S: Final = 5.0
 _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is known of the agent's process. `error` says why we may not know more.
+    """The agent's control process, as far as it is known.
 
-    `keeper` is who starts it again, `keeper_error` why that is not known. `troubles` is how many its
-    status speaks of; `silent` is why it did not answer. `cut_short_pid` was control in a last run
-    that did not end in order. `beside` is a
-    supervisord that tries to run it, and cannot, for it was started by another.
+    - `pid`: the process, None if no agent runs.
+    - `supervisor`: what restarts it; `supervisor_error` says why that is unknown.
+    - `blocked`: a supervisord that tries to start the agent and cannot, because the agent was
+      started in another way.
+    - `error`: why no more is known, for example for lack of permission.
+    - `no_answer`: why its status socket did not answer.
+    - `troubles`: the number of troubles in its status.
+    - `cut_short_pid`: the control process of the last run, if that did not end in order; else 0.
     """
 
     pid: int | None = None
-    keeper: str = ""
-    keeper_error: str = ""
+    supervisor: str = ""
+    supervisor_error: str = ""
     error: str = ""
-    silent: str = ""
+    no_answer: str = ""
     troubles: int = 0
     cut_short_pid: int = 0
-    beside: str = ""
+    blocked: str = ""
 
 
-def look(config: Config) -> Running:
-    """Ask the PID file's lock, the agent, and its supervisord, if it has one."""
+def check_process(config: Config) -> Running:
+    """Ask the PID file's lock, the status socket, and supervisord, if there is one."""
     agent = Agent(config.system_daemon_directory)
     try:
         pid = agent.pid
     except PattooError as error:
         return Running(error=str(error))
-    keeper, beside, keeper_error = "", "", ""
+    supervisor, blocked, supervisor_error = "", "", ""
     try:
-        keeper = TimeLimited("keeper", partial(_keeper, config), _KEEPER_S).ask_one(pid)
-        beside = TimeLimited("beside", partial(_beside, config), _KEEPER_S).ask_one(pid)
+        supervisor = _within_limit("supervisor", partial(_supervisor, config), pid)
+        blocked = _within_limit("blocked supervisor", partial(_blocked, config), pid)
     except NoAnswerError as error:
-        keeper_error = str(error)
+        supervisor_error = str(error)
     if pid is None:
-        return Running(keeper=keeper, keeper_error=keeper_error, cut_short_pid=agent.cut_short)
+        return Running(
+            supervisor=supervisor,
+            supervisor_error=supervisor_error,
+            cut_short_pid=agent.cut_short,
+        )
     try:
         status = agent.status()
     except PermissionError:
-        return Running(pid, keeper, keeper_error, error=f"{pid} may not be asked{not_ours(pid)}")
+        error_line = f"no permission to ask process {pid}{not_ours(pid)}"
+        return Running(pid, supervisor, supervisor_error, error=error_line)
     except OSError as error:
-        return Running(pid, keeper, keeper_error, silent=error.strerror or str(error))
-    how_many = len(status.get("troubles", ()))
-    return Running(pid, keeper, keeper_error, troubles=how_many, beside=beside)
+        return Running(pid, supervisor, supervisor_error, no_answer=error.strerror or str(error))
+    troubles = len(status.get("troubles", ()))
+    return Running(pid, supervisor, supervisor_error, troubles=troubles, blocked=blocked)
 
 
-def _keeper(config: Config, pid: int | None) -> str:
-    """Who starts the agent again when it ends; empty if nobody is known to."""
+def _within_limit(name: str, question: Callable[[int | None], str], pid: int | None) -> str:
+    """Ask about `pid`, for `_SUPERVISOR_S` at most. Raises `NoAnswerError`."""
+    return TimeLimited(name, question, _SUPERVISOR_S).ask_one(pid)
+
+
+def _supervisor(config: Config, pid: int | None) -> str:
+    """Return what restarts the agent when it ends; empty if nothing is known to."""
     try:
-        noted = _noted(config, pid)
+        supervisord = _supervisord(config, pid)
     except NotOurSupervisorError:
-        return "a supervisord that only its own user may ask"
-    if noted or pid is None:
-        return noted
+        return "a supervisord that answers only its own user"
+    if supervisord or pid is None:
+        return supervisord
     with suppress(OSError):
         unit = unit_of(Path(f"/proc/{pid}/cgroup").read_text())
-        return f"systemd's unit {unit}" if unit else ""
+        return f"systemd unit {unit}" if unit else ""
     return ""
 
 
-def _beside(config: Config, pid: int | None) -> str:
-    """A supervisord that was refused, since `pid` runs; empty if none is known."""
+def _blocked(config: Config, pid: int | None) -> str:
+    """Return the supervisord that cannot start the agent because `pid` runs; empty if none."""
     with suppress(NotOurSupervisorError):
-        return _noted(config, None) if pid is not None and not _noted(config, pid) else ""
+        if pid is not None and not _supervisord(config, pid):
+            return _supervisord(config, None)
     return ""
 
 
-def _noted(config: Config, pid: int | None) -> str:
-    """The supervisord that a control process noted, with its word for the agent; `pid` as `Supervisor.of`."""
+def _supervisord(config: Config, pid: int | None) -> str:
+    """Return the supervisord that a control process noted, with its state for the agent.
+
+    `pid` is as in `Supervisor.of`.
+    """
     supervisor = Supervisor.of(paths.supervisor_file(config.system_daemon_directory), pid)
     with suppress(PattooError):
         if supervisor is not None:
@@ -104,52 +122,66 @@ def _noted(config: Config, pid: int | None) -> str:
 
 
 def unit_of(cgroups: str) -> str:
-    """The system service that a process belongs to, from /proc/PID/cgroup; empty if to none.
+    """Return the systemd service of a process, from its /proc/PID/cgroup; empty if it has none.
 
-    What a person starts by hand lies below user@UID.service, in a unit of another kind.
+    Processes that a person starts by hand are below user@UID.service, in units of other kinds.
     """
     found = _UNIT.search(cgroups)
     return found[1] if found and not found[1].startswith("user@") else ""
 
 
-def findings(running: Running, *, is_us: bool = False) -> Iterator[Finding]:
-    """Whether it runs, or how it ended, and what it says is wrong; `is_us`: its user asks."""
-    if running.keeper_error:
+def findings(running: Running, *, is_user: bool = False) -> Iterator[Finding]:
+    """Yield findings on the process, its last run, its supervisor and its troubles.
+
+    `is_user` says that this command runs as the agent's user, so that only root can do more.
+    """
+    if running.supervisor_error:
         yield trouble(
             "supervisord",
-            running.keeper_error,
-            "--start, --stop and --restart wait for it: restart it",
+            running.supervisor_error,
+            "restart supervisord: --start, --stop and --restart wait for it",
         )
-    if running.error:
-        whom = "root" if is_us else "the user that runs the agent, or as root"
-        yield note("process", running.error, f"ask as {whom}")
-    elif running.pid is None:
-        under = f", known to {running.keeper}" if running.keeper else ""
-        yield note("process", f"none runs{under}", "start it once all is well here")
-    elif running.silent:
-        yield trouble(
-            "process",
-            f"{running.pid} does not answer ({running.silent})",
-            "restart the agent; --stop --force ends one that hangs",
-        )
-    else:
-        by = (
-            f"run by {running.keeper}" if running.keeper else "started by hand: nothing restarts it"
-        )
-        yield well("process", f"{running.pid}, {by}")
-    if running.beside:
+    yield _process(running, is_user=is_user)
+    if running.blocked:
         yield note(
             "supervisord",
-            f"{running.beside[len('supervisord ') :]} cannot run it beside that one",
-            "--restart ends both, and has supervisord start it",
+            f"{running.blocked[len('supervisord ') :]} cannot start the agent while that process "
+            "runs",
+            "use --restart: it stops the process, and lets supervisord start the agent",
         )
     if running.cut_short_pid:
         yield note(
             "last run",
             f"process {running.cut_short_pid} did not end in order: it was killed, it crashed, or the "
             "host went down",
-            "find out which: pattoo.log, dmesg -T and last -x may say more",
+            "find out which: see pattoo.log, dmesg -T and last -x",
         )
     if running.troubles:
-        how_many = counted(running.troubles, "trouble")
-        yield trouble("status", f"speaks of {how_many}", "ask --status: it says what to do")
+        yield trouble(
+            "status",
+            f"reports {counted(running.troubles, 'trouble')}",
+            "run --status: it explains what to do",
+        )
+
+
+def _process(running: Running, *, is_user: bool) -> Finding:
+    if running.error:
+        user = "root" if is_user else "the user that runs the agent, or as root"
+        return note("process", running.error, f"run --doctor as {user}")
+    if running.pid is None:
+        known_to = f" (known to {running.supervisor})" if running.supervisor else ""
+        return note(
+            "process", f"not running{known_to}", "start it once everything here is in order"
+        )
+    if running.no_answer:
+        return trouble(
+            "process",
+            f"{running.pid} does not answer ({running.no_answer})",
+            "restart the agent; if it hangs, use --stop --force",
+        )
+    started = (
+        f"run by {running.supervisor}"
+        if running.supervisor
+        else "started by hand: nothing restarts it"
+    )
+    return ok("process", f"{running.pid}, {started}")

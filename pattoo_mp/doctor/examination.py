@@ -1,4 +1,7 @@
-"""All that the doctor looks at, in order. Each part is bounded in time, and none ends the others."""
+"""The whole check of --doctor, part by part.
+
+Each part has a time limit, and a part that fails or hangs does not end the others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pattoo_mp import paths
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config.load import config_from
 from pattoo_mp.doctor import agent, files, host, polls, server, spool
-from pattoo_mp.doctor.finding import Finding, Part, note, trouble, well
+from pattoo_mp.doctor.finding import Finding, Part, note, ok, trouble
 from pattoo_mp.model import Origin
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
@@ -21,15 +24,15 @@ if TYPE_CHECKING:
     from pattoo_mp.config.load import Reading
     from pattoo_mp.doctor.polls import Measured
 
-#: Above what each part needs where nothing hangs; the parts' own limits are shorter.
+#: More than any part needs unless something hangs; the parts' own limits are shorter.
 _PART_S: Final = 20.0
 
 
 class Examination:
-    """One look at this host with the configuration that was read from the files in `etc`.
+    """One check of this host, with the configuration that was read from the files in `etc`.
 
-    No part takes more than `part_s`. As root it goes on as the agent's user once that is known, so
-    it is a process's last deed.
+    No part takes longer than `part_s`. Run by root, it switches to the agent's user as soon as that
+    is known, for good: so it must be the last thing that a process does.
     """
 
     def __init__(self, etc: Path, reading: Reading, part_s: float = _PART_S) -> None:
@@ -37,7 +40,8 @@ class Examination:
         self._reading = reading
         self._config = config_from(reading)
         self._part_s = part_s
-        self._sees = True
+        #: Whether we can check files with the permissions of the agent's user.
+        self._has_access = True
         self._pid: int | None = None
         self._user = "the agent's user"
         self._origin = Origin("", "")
@@ -46,88 +50,88 @@ class Examination:
         self._hangs = False
 
     def parts(self) -> Iterator[Part]:
-        """Each part, as soon as it is known.
+        """Yield each part as soon as it is done.
 
-        What is the agent's alone is left out for who is neither its user nor root: it would look
-        like trouble, and the advice to mend it would make some.
+        Parts about the agent's own files are left out unless we are its user or root: the files would
+        look inaccessible, and following the advice would do harm.
         """
         yield self._part("Configuration", self._files)
         yield self._part("Agent", self._agent)
-        yield self._part("User", self._who)
+        yield self._part("User", self._agent_user)
         yield self._part("Mounts", self._mounts)
-        if self._sees:
-            yield self._part("Name", self._name)
+        if self._has_access:
+            yield self._part("Name", self._identity)
             yield self._part("Places", self._places)
-        if self._sees and self._config.encrypted:
+        if self._has_access and self._config.encrypted:
             yield self._part("Keys", self._keys)
         yield self._part("Server", self._server)
         yield self._part("Clock", self._clock)
-        yield self._part("Polls", self._families)
-        if self._sees:
+        yield self._part("Polls", self._polls)
+        if self._has_access:
             yield self._part("Spool", self._spool)
 
-    def _part(self, title: str, ask: Callable[[], Iterable[Finding]]) -> Part:
-        """What a part finds. That it fails, or hangs, is a finding too."""
+    def _part(self, title: str, check: Callable[[], Iterable[Finding]]) -> Part:
+        """Run a check. If it fails or hangs, that becomes one more finding."""
         found: list[Finding] = []
         limited: TimeLimited[str, None] = TimeLimited(
-            title, lambda _: found.extend(ask()), self._part_s
+            title, lambda _: found.extend(check()), self._part_s
         )
         try:
             limited.ask_one(title)
         except NoAnswerError as error:
             self._hangs = True
-            advice = "find what hangs: a file system, a name server"
+            advice = "find out what hangs: a file system, a name server"
             return Part(title, (*found, trouble(title.lower(), str(error), advice)))
-        except Exception as error:  # noqa: BLE001 - whatever a part meets, the others go on
+        except Exception as error:  # noqa: BLE001 - whatever fails in one part, the others go on
             what = f"{type(error).__name__}: {error}"
-            return Part(title, (*found, trouble(title.lower(), what, "mend that, and ask again")))
+            return Part(title, (*found, trouble(title.lower(), what, "fix that, and try again")))
         return Part(title, tuple(found))
 
     def _files(self) -> Iterator[Finding]:
-        yield well("files", f"{self._etc}; --check shows what they say")
+        yield ok("files", f"{self._etc}; use --check to see the settings")
         for line in self._reading.notes:
-            yield note("files", line, "see whether that is what you mean")
+            yield note("files", line, "check whether that is what you mean")
 
     def _agent(self) -> Iterable[Finding]:
-        running = agent.look(self._config)
+        running = agent.check_process(self._config)
         self._pid = running.pid
-        # To its own user a PID file is closed by mistake, to others by intent.
-        is_us = host.is_us(host.agents_user(self._config, self._pid))
-        self._sees = is_us or not running.error
-        return agent.findings(running, is_us=is_us)
+        # A PID file that its own user cannot read is a mistake; one that others cannot read is not.
+        is_user = host.is_current_user(host.agent_user(self._config, self._pid))
+        self._has_access = is_user or not running.error
+        return agent.findings(running, is_user=is_user)
 
-    def _who(self) -> Iterable[Finding]:
-        user = host.agents_user(self._config, self._pid)
+    def _agent_user(self) -> Iterable[Finding]:
+        user = host.agent_user(self._config, self._pid)
         self._user = user.name
-        self._sees = self._sees and os.geteuid() in {0, user.uid}
-        # It would wait for a thread that hangs in the kernel.
+        self._has_access = self._has_access and os.geteuid() in {0, user.uid}
+        # setuid() signals every thread, and would wait for one that hangs in the kernel.
         if not self._hangs:
-            host.become(user)
-        return host.user_findings(user, sees=self._sees)
+            host.switch_to(user)
+        return host.user_findings(user, has_access=self._has_access)
 
     def _mounts(self) -> Iterable[Finding]:
         return host.mount_findings(host.mount_answers())
 
-    def _name(self) -> Iterable[Finding]:
-        found = host.find_name(paths.identity_file(self._config), self._config.hostname)
+    def _identity(self) -> Iterable[Finding]:
+        found = host.find_identity(paths.identity_file(self._config), self._config.hostname)
         self._origin = found.origin
-        return host.name_findings(found)
+        return host.identity_findings(found)
 
     def _places(self) -> Iterable[Finding]:
-        return files.place_findings(self._etc, self._config, self._user, self._pid)
+        return files.file_findings(self._etc, self._config, self._user, self._pid)
 
     def _keys(self) -> Iterable[Finding]:
         return spool.key_findings(self._config, self._origin.agent_id)
 
     def _server(self) -> Iterable[Finding]:
-        for asked in server.ask_each(self._config):
-            self._ahead_s = asked.ahead_s if self._ahead_s is None else self._ahead_s
-            yield from server.findings(asked, self._config)
+        for checked in server.check_servers(self._config):
+            self._ahead_s = checked.ahead_s if self._ahead_s is None else self._ahead_s
+            yield from server.findings(checked, self._config)
 
     def _clock(self) -> Iterable[Finding]:
         return host.clock_findings(host.is_synchronised(), self._ahead_s)
 
-    def _families(self) -> Iterator[Finding]:
+    def _polls(self) -> Iterator[Finding]:
         fields = self._config.fields()
         every, shortest_s = Filters.of(fields), self._config.shortest_s
         groups = self._config.groups
@@ -139,16 +143,16 @@ class Examination:
             group = ", ".join(names) if len(groups) > 1 else ""
             yield from polls.family_findings(measured, interval_ms / 1000, group)
         if len(groups) > 1:
-            yield polls.all_due(self._measured, shortest_s)
+            yield polls.combined_finding(self._measured, shortest_s)
         yield from polls.filter_findings(fields)
 
     def _spool(self) -> Iterator[Finding]:
-        room = spool.room_on_disk(paths.spool_file(self._config))
-        yield from spool.room_findings(self._config, room)
+        usage = spool.disk_usage(paths.spool_file(self._config))
+        yield from spool.disk_findings(self._config, usage)
         if len(self._measured) == len(self._config.groups):
             poll_bytes = sum(
-                spool.bytes_a_poll(measured.layout, measured.poll)
+                spool.bytes_per_poll(measured.layout, measured.poll)
                 * (self._config.interval_ms / measured.layout.interval_ms)
                 for measured in self._measured
             )
-            yield spool.outage_finding(self._config, room, poll_bytes)
+            yield spool.outage_finding(self._config, usage, poll_bytes)

@@ -1,6 +1,6 @@
-"""The files that the agent keeps: whether a start could use them, found without touching any.
+"""Check the agent's files and directories: whether a start could use them, without touching any.
 
-`--check` and `--doctor` look here, so that what they call well starts.
+`--check` and `--doctor` share these checks, so an agent can start where both report no problem.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pattoo_mp.config import host_checks
 from pattoo_mp.config.load import named_directories, transport_problems
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor import host
-from pattoo_mp.doctor.finding import Finding, trouble, well
+from pattoo_mp.doctor.finding import Finding, ok, trouble
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.spool import limits
@@ -32,61 +32,64 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
 
 
-class Use(Enum):
-    """What a look at the place of a file shows of it."""
+class FileState(Enum):
+    """Whether the agent could use a file, or why not."""
 
     GOOD = "can be used"
     ABSENT = "not made yet"
     LINK = "is a symbolic link, and links are not followed"
-    NO_FILE = "is no file"
-    CLOSED = "cannot be read and written"
-    NO_WAY = "lies in a directory that cannot be used"
-    TRAP = "lies in somebody else's directory, where everybody may write"
+    NO_FILE = "is not a regular file"
+    NO_ACCESS = "cannot be read and written"
+    NO_DIRECTORY = "is in a directory that cannot be used"
+    TRAP = "is in another user's directory, below one where everybody may write"
     TAKEN = "is used by another agent"
-    FULL = "lies on a disk that is full"
+    FULL = "is on a disk that is full"
 
 
-#: Nothing else hinders a start.
-USABLE = frozenset({Use.GOOD, Use.ABSENT})
-#: What a spool and its journal take before there is a poll in them.
+#: The states that do not prevent a start.
+USABLE = frozenset({FileState.GOOD, FileState.ABSENT})
+#: The size of a spool and its journal before they hold a poll.
 SPOOL_BYTES: Final = 128 << 10
-#: What the smallest file takes of a disk.
+#: The disk space that the smallest file takes.
 _BLOCK_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A file that the agent uses: `what` it is, where, and what is there now.
+class FileCheck:
+    """One file that the agent uses: `what` it is, its `path`, and its `state`.
 
-    `size` is in bytes, None of what has no size. `holder` is the process of another agent that uses it, 0 if it is not known.
+    `size` is in bytes, None if the file is absent or not a regular file. `holder` is the process of
+    another agent that uses it, 0 if unknown.
     """
 
     what: str
     path: Path
-    use: Use
+    state: FileState
     size: int | None = None
     holder: int = 0
 
     @property
     def problem(self) -> str:
-        """Why a start could not use it, with whom it is closed to; empty if it could."""
-        words: str = self.use.value
-        match self.use:
-            case Use.GOOD | Use.ABSENT:
+        """Why a start could not use the file, with the user that has no access; empty if it could."""
+        words: str = self.state.value
+        match self.state:
+            case FileState.GOOD | FileState.ABSENT:
                 return ""
-            case Use.CLOSED:
+            case FileState.NO_ACCESS:
                 return f"{words}{denied(self.path)}"
-            case Use.NO_WAY:
+            case FileState.NO_DIRECTORY:
                 return f"{words}{denied(self.path.parent)}"
-            case Use.TAKEN:
+            case FileState.TAKEN:
                 return f"{words} (process {self.holder or 'unknown'})"
         return words
 
 
-def inspect_all(config: Config, pid: int | None, closed: Collection[Path] = ()) -> list[Place]:
-    """Each file that a start opens; `pid` is the control process, if an agent runs here.
+def inspect_all(
+    config: Config, pid: int | None, reported: Collection[Path] = ()
+) -> list[FileCheck]:
+    """Check each file that a start opens; `pid` is the control process, if an agent runs here.
 
-    What lies in a directory of `closed`, which was complained of, needs no complaint of its own.
+    Files below a directory in `reported`, whose problem is known already, are left out.
     """
     state = config.system_daemon_directory
     found = [
@@ -97,113 +100,113 @@ def inspect_all(config: Config, pid: int | None, closed: Collection[Path] = ()) 
         _inspect_spool(paths.spool_file(config), is_ours=pid is not None),
     ]
     return [
-        place
-        for place in found
-        if not any(place.path.is_relative_to(directory) for directory in closed)
+        file
+        for file in found
+        if not any(file.path.is_relative_to(directory) for directory in reported)
     ]
 
 
-def inspect(what: str, path: Path, rights: int = os.R_OK | os.W_OK) -> Place:
-    """Look at the place of a file that is used with `rights` (access(2)), and change nothing."""
+def inspect(what: str, path: Path, rights: int = os.R_OK | os.W_OK) -> FileCheck:
+    """Check a file that the agent uses with `rights` (as in access(2)). Change nothing."""
     try:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        return Place(what, path, _way_to(path.parent))
+        return FileCheck(what, path, _new_file_in(path.parent))
     except PermissionError:
-        return Place(what, path, Use.NO_WAY)
+        return FileCheck(what, path, FileState.NO_DIRECTORY)
     if stat.S_ISLNK(found.st_mode):
-        return Place(what, path, Use.LINK)
+        return FileCheck(what, path, FileState.LINK)
     if not stat.S_ISREG(found.st_mode):
-        return Place(what, path, Use.NO_FILE)
+        return FileCheck(what, path, FileState.NO_FILE)
     if not os.access(path, rights):
-        return Place(what, path, Use.CLOSED)
-    return Place(what, path, Use.GOOD, found.st_size)
+        return FileCheck(what, path, FileState.NO_ACCESS)
+    return FileCheck(what, path, FileState.GOOD, found.st_size)
 
 
-def _way_to(directory: Path) -> Use:
-    """Whether a file could be made in a directory, which may not be there itself."""
+def _new_file_in(directory: Path) -> FileState:
+    """Return whether a file could be made in a directory, which may not exist itself."""
     if host_checks.directory_state(directory).problem:
-        return Use.NO_WAY
+        return FileState.NO_DIRECTORY
     if directory.exists() and files.is_laid_by_another(directory):
-        return Use.TRAP
-    return Use.ABSENT
+        return FileState.TRAP
+    return FileState.ABSENT
 
 
-def _inspect_identity(path: Path) -> Place:
-    """It is only read; before the first start it is made, and cannot do without room."""
-    place = inspect("identity", path, os.R_OK)
-    is_full = place.use is Use.ABSENT and free_bytes(path) < _BLOCK_BYTES
-    return replace(place, use=Use.FULL) if is_full else place
+def _inspect_identity(path: Path) -> FileCheck:
+    """Check the identity. It is only read; but the first start makes it, and needs disk space."""
+    file = inspect("identity", path, os.R_OK)
+    is_full = file.state is FileState.ABSENT and free_bytes(path) < _BLOCK_BYTES
+    return replace(file, state=FileState.FULL) if is_full else file
 
 
-def _inspect_socket(path: Path) -> Place:
-    """A socket is made anew at each start: it is the directory that counts."""
-    use = _way_to(path.parent)
+def _inspect_socket(path: Path) -> FileCheck:
+    """Check where the status socket is made. Each start makes it again, so its directory matters."""
+    state = _new_file_in(path.parent)
     with suppress(OSError):
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode):
-            use = Use.NO_FILE
-        elif stat.S_ISSOCK(mode) and use is Use.ABSENT:
-            use = Use.GOOD
-    return Place("status socket", path, use)
+            state = FileState.NO_FILE
+        elif stat.S_ISSOCK(mode) and state is FileState.ABSENT:
+            state = FileState.GOOD
+    return FileCheck("status socket", path, state)
 
 
-def _inspect_spool(path: Path, *, is_ours: bool) -> Place:
-    """The spool with what lies beside it: the first that cannot be used stands for all of it.
+def _inspect_spool(path: Path, *, is_ours: bool) -> FileCheck:
+    """Check the spool, its journal and its lock file. Return the first that cannot be used.
 
-    `is_ours` says that an agent runs here: then it is that one which holds it.
+    `is_ours` says that an agent runs here: then that agent holds the lock.
     """
     lock = lock_path(path)
     journal = [path.with_name(path.name + part) for part in ("-wal", "-shm")]
     spool, *beside = (inspect("spool", part) for part in (path, *journal, lock))
-    bad = next((place for place in (spool, *beside) if place.use not in USABLE), None)
+    bad = next((file for file in (spool, *beside) if file.state not in USABLE), None)
     if bad is not None:
         return bad
-    by = None if is_ours else lock_holder(lock)
-    if by is not None:
-        return replace(spool, use=Use.TAKEN, holder=by)
-    full = free_bytes(path) < SPOOL_BYTES
-    return replace(spool, use=Use.FULL) if full else spool
+    holder = None if is_ours else lock_holder(lock)
+    if holder is not None:
+        return replace(spool, state=FileState.TAKEN, holder=holder)
+    is_full = free_bytes(path) < SPOOL_BYTES
+    return replace(spool, state=FileState.FULL) if is_full else spool
 
 
 def free_bytes(path: Path) -> int:
-    """How much room the disk has on which a file is, or would be made."""
+    """Return the free bytes on the disk of a file that exists or would be made."""
     return limits.free_bytes(next(parent for parent in path.parents if parent.exists()))
 
 
-# The configuration's files, the directories, and the files in them: as the agent's user sees them.
+# Findings of --doctor. This process must have the permissions of the agent's user.
 
 
-def place_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iterator[Finding]:
-    """A line for each configuration file, directory and file.
+def file_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iterator[Finding]:
+    """Yield a finding for each configuration file with a problem, and each directory and file.
 
-    `user` is whom the agent runs as, and `pid` its control process, if one runs.
+    `user` is the agent's user, and `pid` its control process, if one runs.
     """
     for name in FILES:
         if not os.access(etc / name, os.R_OK):
             yield trouble(
                 name, f"{etc / name} cannot be read by {user}", f"let {user} read it, and {etc} too"
             )
-    closed = []
+    reported = []
     for setting, path in named_directories(config):
         state = host_checks.directory_state(path)
-        closed += [path] if state.problem else []
+        reported += [path] if state.problem else []
         yield _directory(setting.name, path, state, user)
     for problem in transport_problems(config):
         yield trouble(
             problem.setting,
             f"{problem.path} {problem.wrong}{as_user(user)}",
-            f"let it be {problem.expected}",
+            f"expected {problem.expected}",
         )
-    for place in inspect_all(config, pid, closed):
-        yield in_words(place, user)
+    for file in inspect_all(config, pid, reported):
+        yield file_finding(file, user)
 
 
 def _directory(name: str, path: Path, state: host_checks.State, user: str) -> Finding:
     if state.problem:
-        mend = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
-        return trouble(name, f"{path} {state.problem}", f"{mend}, or name another directory")
-    return well(name, f"{path}" if state.is_there else f"{path}, which is made at the start")
+        fix = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
+        return trouble(name, f"{path} {state.problem}", f"{fix}, or configure another directory")
+    return ok(name, f"{path}" if state.is_there else f"{path}, which the start makes")
 
 
 def _remount(path: Path) -> str:
@@ -211,40 +214,42 @@ def _remount(path: Path) -> str:
     return f"mount -o remount,rw {mount} (dmesg may say why it is read-only)"
 
 
-def in_words(place: Place, user: str) -> Finding:
-    """What a place is like, and what to do where the agent cannot use it."""
-    match place.use:
-        case Use.GOOD:
-            size = "" if place.size is None else f", {text.size(place.size)}"
-            return well(place.what, f"{place.path}{size}")
-        case Use.ABSENT:
-            return well(place.what, f"{place.path}, not made yet")
-        case Use.LINK | Use.NO_FILE:
-            advice = f"move {place.path} out of the way"
-        case Use.CLOSED:
-            advice = f"chown {user} {place.path}, and give {user} the right to read and write it"
-        case Use.NO_WAY | Use.TRAP:
-            advice = f"let {place.path.parent} be a directory of {user}'s"
-        case Use.FULL:
-            advice = f"make room on the disk of {place.path.parent}"
-        case Use.TAKEN:
-            advice = f"stop that one, or name another cache_directory than {place.path.parent}"
-    return trouble(place.what, f"{place.path} {place.problem}", advice)
+def file_finding(file: FileCheck, user: str) -> Finding:
+    """Return the finding for a file, with advice if the agent cannot use it."""
+    match file.state:
+        case FileState.GOOD:
+            size = "" if file.size is None else f", {text.size(file.size)}"
+            return ok(file.what, f"{file.path}{size}")
+        case FileState.ABSENT:
+            return ok(file.what, f"{file.path}, not made yet")
+        case FileState.LINK | FileState.NO_FILE:
+            advice = f"move {file.path} out of the way"
+        case FileState.NO_ACCESS:
+            advice = f"chown {user} {file.path}, and let {user} read and write it"
+        case FileState.NO_DIRECTORY | FileState.TRAP:
+            advice = f"make {file.path.parent} a directory that {user} owns"
+        case FileState.FULL:
+            advice = f"make room on the disk of {file.path.parent}"
+        case FileState.TAKEN:
+            advice = (
+                f"stop that agent, or configure another cache_directory than {file.path.parent}"
+            )
+    return trouble(file.what, f"{file.path} {file.problem}", advice)
 
 
-# What is in the way of a start besides the configuration, in the lines of `--check`.
+# Problem lines of --check.
 
 
-def start_problems(config: Config, closed: Collection[Path]) -> list[str]:
-    """A line for each file that a start could not use; none for those in `closed` directories."""
-    found = inspect_all(config, _pid(config), closed)
+def start_problems(config: Config, reported: Collection[Path]) -> list[str]:
+    """Return a line for each file that a start could not use, but for those below `reported`."""
+    found = inspect_all(config, _pid(config), reported)
     lines = [
-        f"{place.path}: {place.problem}; expected a file that the agent can use"
-        for place in found
-        if place.problem
+        f"{file.path}: {file.problem}; expected a file that the agent can use"
+        for file in found
+        if file.problem
     ]
     identity = paths.identity_file(config)
-    if any(place.path == identity and not place.problem for place in found):
+    if any(file.path == identity and not file.problem for file in found):
         lines += filter(None, [host.identity_error(identity)])
     return lines
 
@@ -252,5 +257,5 @@ def start_problems(config: Config, closed: Collection[Path]) -> list[str]:
 def _pid(config: Config) -> int | None:
     try:
         return Agent(config.system_daemon_directory).pid
-    except PattooError:  # the PID file is told of for itself
+    except PattooError:  # inspect_all() reports the PID file itself
         return None

@@ -1,4 +1,4 @@
-"""What a look at the host found: one thing each, with what to do where it is not well."""
+"""Findings: what a check found, with advice where something is not as it should be."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from enum import Enum
 
 
 class State(Enum):
-    """How a finding is to be taken."""
+    """The severity of a finding."""
 
-    WELL = "ok"
+    OK = "ok"
     NOTE = "note"  # worth knowing; the agent does its work
     TROUBLE = "bad"  # the agent does not do its work here, or not all of it
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `subject` is what was looked at, `found` what it is like, `advice` what to do."""
+    """One line of the report: the `subject` that was checked, what was `found`, and `advice`.
+
+    `advice` is empty if the state is OK.
+    """
 
     state: State
     subject: str
@@ -24,24 +27,24 @@ class Finding:
     advice: str = ""
 
 
-def well(subject: str, found: str) -> Finding:
-    """As it should be."""
-    return Finding(State.WELL, subject, found)
+def ok(subject: str, found: str) -> Finding:
+    """Return a finding that is as it should be."""
+    return Finding(State.OK, subject, found)
 
 
 def note(subject: str, found: str, advice: str) -> Finding:
-    """Not as one might think."""
+    """Return a finding that is worth knowing, but does not keep the agent from its work."""
     return Finding(State.NOTE, subject, found, advice)
 
 
 def trouble(subject: str, found: str, advice: str) -> Finding:
-    """Not as it should be."""
+    """Return a finding that keeps the agent from its work, or from some of it."""
     return Finding(State.TROUBLE, subject, found, advice)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What belongs together of what was found."""
+    """The findings on one topic, under a `title`."""
 
     title: str
     findings: tuple[Finding, ...]

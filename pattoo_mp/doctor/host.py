@@ -1,4 +1,4 @@
-"""Whether this host's clock can be believed."""
+"""Check this host: its clock, its mounts, its identity and name, and the agent's user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psutil
 
 from pattoo_mp import identity, paths
 from pattoo_mp.collect.registry import LIMIT_S
-from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -28,16 +28,18 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
 
 
-#: adjtimex(2): the clock is not synchronised.
+# The host's clock.
+
+#: TIME_ERROR of adjtimex(2): the clock is not synchronised.
 _TIME_ERROR: Final = 5
-#: Larger than struct timex on any architecture. All zeros only asks.
+#: Larger than struct timex on any architecture. All zeros make adjtimex(2) only read.
 _TIMEX_BYTES: Final = 512
-#: The server gives its time in whole seconds, and its answer takes a while.
+#: The server sends its time in whole seconds, and its answer takes a while.
 _SAME_TIME_S: Final = 5.0
 
 
 def is_synchronised() -> bool | None:
-    """Whether the kernel follows a time server; None if it does not say."""
+    """Return whether the kernel's clock follows a time server; None if the kernel does not say."""
     try:
         answer = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)))
     except (OSError, AttributeError):
@@ -46,39 +48,42 @@ def is_synchronised() -> bool | None:
 
 
 def clock_findings(synchronised: bool | None, ahead_s: float | None) -> Iterator[Finding]:
-    """What the kernel says of its clock, and by how much the server's is ahead, where known."""
+    """Yield findings on the clock, as far as known: against the server's, and its time server.
+
+    `ahead_s` is how far the server's clock is ahead of ours.
+    """
     if ahead_s is not None:
-        yield _against_the_server(ahead_s)
+        yield _against_server(ahead_s)
     if synchronised:
-        yield well("time server", "followed")
+        yield ok("time server", "followed")
     elif synchronised is not None:
         yield note(
             "time server",
-            "none is followed, as far as the kernel knows",
+            "the kernel knows of none that this clock follows",
             "run chrony, ntpd or systemd-timesyncd: polls carry this host's time",
         )
 
 
-def _against_the_server(ahead_s: float) -> Finding:
+def _against_server(ahead_s: float) -> Finding:
     if abs(ahead_s) <= _SAME_TIME_S:
-        return well("clock", "agrees with the server's")
+        return ok("clock", "agrees with the server's")
     where = "behind" if ahead_s > 0 else "ahead of"
     return trouble(
         "clock",
         f"{text.duration(abs(ahead_s))} {where} the server's",
-        "set it, and let both follow a time server: polls carry this host's time, and one from the "
-        "future keeps all that come before then out of the charts",
+        "set it, and let both hosts follow a time server: polls carry this host's time, and one from "
+        "the future keeps all polls until then out of the charts",
     )
 
 
-# Mounts that hang: those that a poll does not ask about, too, for the agent's files may lie there.
+# Mounts that hang. Mounts that polls skip count too: the agent's files may be on one.
 
-#: To ask about one of these would mount what belongs there.
+#: Asking about an automount point would mount its file system.
 _NOT_ASKED: Final = frozenset({"autofs"})
 
 
 def mount_answers(limit_s: float = LIMIT_S) -> dict[str, bool]:
-    """Every mount point, and whether it answers; all of them together may take `limit_s`."""
+    """Return whether each mount point answers, within `limit_s` for all of them together."""
     mounts = [m.mountpoint for m in psutil.disk_partitions(all=True) if m.fstype not in _NOT_ASKED]
     answers = TimeLimited("mounts", _usage, limit_s).ask(mounts)
     return {mount: not isinstance(answer, NoAnswerError) for mount, answer in answers.items()}
@@ -89,29 +94,32 @@ def _usage(mount: str) -> os.statvfs_result:
 
 
 def mount_findings(answers: Mapping[str, bool]) -> Iterator[Finding]:
-    """Those that do not answer, each; or that all do."""
+    """Yield a finding for each mount that does not answer, or one if all of them do."""
     hanging = [mount for mount, answered in answers.items() if not answered]
     for mount in hanging:
         yield note(
             "mount",
             f"{safe_text(mount)} does not answer",
-            "bring back what it waits for, or unmount it (umount --lazy); polls do not wait for it",
+            "restore what it waits for, or unmount it (umount --lazy); polls do not wait for it",
         )
     if not hanging:
-        yield well("mounts", f"{len(answers)}, and all answer")
+        yield ok("mounts", f"{len(answers)}, all of them answer")
 
 
-# Who this host is to the server: its identity, and the name that its series carry.
+# The agent's identity, and the host's name, which all series carry.
 
-#: Stands in a look at the host for the identity that is not made yet.
+#: Stands for an identity that is not made yet.
 _NONE_YET: Final = "0" * 64
-#: A start waits for the name server.
+#: A start waits for the name server, so a slower answer is worth a note.
 _SLOW_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """Who this host is, as far as it is known; `error` says what is wrong with its identity."""
+class HostIdentity:
+    """The agent's identity and the host's name.
+
+    `error` says what is wrong with the identity. `took_s` is how long the name took to find.
+    """
 
     origin: Origin
     error: str
@@ -124,7 +132,7 @@ class Name:
 
 
 def identity_error(path: Path) -> str:
-    """Why the identity at `path` is of no use; empty if it is good, or none is there yet."""
+    """Return why the identity at `path` cannot be used; empty if it can, or is not made yet."""
     return _identity(path)[1]
 
 
@@ -137,42 +145,49 @@ def _identity(path: Path) -> tuple[str, str]:
     return _NONE_YET, ""
 
 
-def find_name(path: Path, configured: str | None = None) -> Name:
-    """Read the identity at `path`, make none, and ask for the host's name if none is configured."""
+def find_identity(path: Path, configured: str | None = None) -> HostIdentity:
+    """Read the identity at `path`, and look up the host's name unless it is `configured`.
+
+    An identity that is not there is not made.
+    """
     agent_id, error = _identity(path)
     begun = time.monotonic()
     hostname = identity.host_name(configured)
-    return Name(Origin(agent_id, hostname), error, time.monotonic() - begun)
+    return HostIdentity(Origin(agent_id, hostname), error, time.monotonic() - begun)
 
 
-def name_findings(name: Name) -> Iterator[Finding]:
-    """A line for the identity, and one for the name."""
-    if name.error:
-        yield trouble("identity", name.error, "mend the file; a new identity begins new charts")
-    elif name.is_new:
-        yield well("identity", "none yet; it is made at the first start")
+def identity_findings(found: HostIdentity) -> Iterator[Finding]:
+    """Yield a finding for the identity, and one for the host's name."""
+    if found.error:
+        yield trouble("identity", found.error, "repair the file; a new identity begins new charts")
+    elif found.is_new:
+        yield ok("identity", "none yet; the first start makes it")
     else:
-        yield well("identity", f"{name.origin.agent_id[:8]}…")
-    hostname, took = name.origin.hostname, text.duration(name.took_s)
-    if name.took_s > _SLOW_S:
-        yield note("host name", f"{hostname}, after {took}", "see to the name server: starts wait")
+        yield ok("identity", f"{found.origin.agent_id[:8]}…")
+    hostname, took = found.origin.hostname, text.duration(found.took_s)
+    if found.took_s > _SLOW_S:
+        yield note(
+            "host name",
+            f"{hostname}, after {took}",
+            "check the name server: each start waits for it",
+        )
     elif hostname.partition(".")[0] == "localhost":
         yield note(
             "host name", hostname,
-            "name this host (hostnamectl, /etc/hosts): its charts are found by its name",
+            "give this host a name (hostnamectl, /etc/hosts): charts are found by it",
         )  # fmt: skip
     else:
-        yield well("host name", hostname)
+        yield ok("host name", hostname)
 
 
-# Whom the agent runs as on this host, and how to see with that user's eyes.
+# The user that the agent runs as, and how to check files with that user's permissions.
 
-ASKS: Final = "asks"
+_RUNS_DOCTOR: Final = "runs this command"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, and `why` it is taken to be the agent's. `groups` begins with its own."""
+    """A user, and `why` it is taken for the agent's. The first of `groups` is the primary one."""
 
     uid: int
     groups: tuple[int, ...]
@@ -180,10 +195,11 @@ class User:
     why: str
 
 
-def agents_user(config: Config, pid: int | None) -> User:
-    """Whom the agent runs as, or would: who runs it now, or owns what it left, or asks.
+def agent_user(config: Config, pid: int | None) -> User:
+    """Return the user that the agent runs as, or would.
 
-    `pid` is the control process, if one runs.
+    That is the user of the control process `pid`, if one runs; else the owner of the agent's identity
+    or directories; else the user of this process.
     """
     clues = [(Path(f"/proc/{pid}"), "runs the agent")] if pid is not None else []
     left = (paths.identity_file(config), config.daemon_directory, config.cache_directory)
@@ -191,14 +207,14 @@ def agents_user(config: Config, pid: int | None) -> User:
     for path, why in clues:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             found = path.stat()
-            # What root left there by mistake makes nobody else a stranger.
+            # Files that root left there by mistake do not make root the agent's user.
             if found.st_uid or os.geteuid() == 0:
                 return user(found.st_uid, found.st_gid, why)
-    return user(os.geteuid(), os.getegid(), ASKS)
+    return user(os.geteuid(), os.getegid(), _RUNS_DOCTOR)
 
 
 def user(uid: int, gid: int, why: str) -> User:
-    """A user with its name and groups, or with `gid` alone if the host knows no such user."""
+    """Return a user with name and groups, or with `gid` alone if the host does not know the user."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
@@ -207,15 +223,15 @@ def user(uid: int, gid: int, why: str) -> User:
     return User(uid, (entry.pw_gid, *groups), entry.pw_name, why)
 
 
-def is_us(user: User) -> bool:
-    """Whether the agent is known to be ours, and not only taken to be."""
-    return user.uid == os.geteuid() and user.why != ASKS
+def is_current_user(user: User) -> bool:
+    """Return whether this process runs as the agent's user, known from its process or files."""
+    return user.uid == os.geteuid() and user.why != _RUNS_DOCTOR
 
 
-def become(user: User) -> None:
-    """Be `user` from here on, if we are root: what it may not do shows in no other way.
+def switch_to(user: User) -> None:
+    """Switch this process from root to `user` for good; as another user, do nothing.
 
-    For a process that does nothing else afterwards.
+    There is no other way to find out what `user` has no permission for.
     """
     if os.geteuid() == 0 and user.uid != 0:
         os.setgroups(user.groups)
@@ -223,13 +239,17 @@ def become(user: User) -> None:
         os.setuid(user.uid)
 
 
-def user_findings(user: User, *, sees: bool) -> list[Finding]:
-    """Whose eyes these are. `sees` is false if we can neither be the agent's user nor become it."""
+def user_findings(user: User, *, has_access: bool) -> list[Finding]:
+    """Return a finding on the agent's user.
+
+    `has_access` is false if we are neither that user nor able to switch to it.
+    """
     found = f"{user.name}, who {user.why}"
-    if not sees:
-        who = "" if user.why == ASKS else f": that is {found}"
-        return [note("user", f"you are not the agent's{who}", "ask as that user, or as root")]
+    if not has_access:
+        who = "" if user.why == _RUNS_DOCTOR else f": that is {found}"
+        advice = "run --doctor as that user, or as root"
+        return [note("user", f"you are not the agent's user{who}", advice)]
     if user.uid == 0:
-        advice = "let a user of its own run it, who owns its directories: it needs no rights"
+        advice = "run it as a user of its own, who owns its directories: it needs no privileges"
         return [note("user", found, advice)]
-    return [well("user", found)]
+    return [ok("user", found)]

@@ -1,4 +1,12 @@
-"""What is polled where nothing is configured. The agent, which always has a configuration, has no need of it."""
+"""Take polls of this host for a person: how long they take, and what they hold.
+
+- `measure()` and the findings: the time that each metric family takes, the intervals that are safe,
+  and filter patterns that match nothing (for --doctor).
+- `snapshot()`: the values of one poll, source by source (for --once). It needs neither a
+  configuration nor an identity.
+
+Nothing is sent, and no file of a running agent is touched.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +28,7 @@ from pattoo_mp.collect.mounts import listing
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config import settings
 from pattoo_mp.config.settings import defaults
-from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.identity import host_name
 from pattoo_mp.model import Origin, now_ms
 from pattoo_mp.timelimit.deadline import NoAnswerError
@@ -36,23 +44,23 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Layout, Pair, Poll, Series, Value
 
 
-#: The original's series, and none beside them.
+#: The series of the original agent only: what is polled without a configuration.
 DEFAULT: Final = Filters.of(settings.defaults())
 
 
-# How long each metric family takes, and how often this host can be polled.
+# The time that each metric family takes, and the intervals that are safe on this host.
 
-_POLLS_AGAIN: Final = 5
-#: A poll may take a quarter of its interval: the agent is there to watch the host, not to load it.
+_REPEATS: Final = 5
+#: A poll may take a quarter of its interval: the agent is to watch the host, not to load it.
 _SHARE: Final = 4
 _LEAST_INTERVAL_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds that each family took, and that all of a poll took: the first time, then again.
+    """The seconds that each family and each whole poll took, the first poll first.
 
-    `left_out` is what a poll had to do without in the end, and why.
+    `left_out` maps what the last poll left out to the reason. `layout` and `poll` are the last poll's.
     """
 
     families: Mapping[str, Sequence[float]]
@@ -64,7 +72,7 @@ class Measured:
 
 @dataclass(slots=True)
 class _Timed:
-    """A source that keeps how long each of its answers took."""
+    """A source that records the seconds that each of its answers took."""
 
     source: Source
     seconds: list[float] = field(default_factory=list)
@@ -87,16 +95,16 @@ class _Timed:
 def measure(
     origin: Origin, interval_ms: int, filters: Filters = DEFAULT, shortest_s: float | None = None
 ) -> Measured:
-    """Poll a few times as the collector does, with the limits it has for those that hang.
+    """Poll a few times as the collector does, with its time limits for sources that hang.
 
-    `shortest_s` is the shortest interval in force, if that is another one.
+    `shortest_s` is the shortest interval in the configuration, if it is not `interval_ms`.
     """
     limit_s = registry.time_limit_s(shortest_s or interval_ms / 1000)
     timed = [_Timed(source) for source in registry.sources(limit_s, filters)]
     poller = Poller(timed, origin, interval_ms)
     registry.prime()
     polls = []
-    for _ in range(1 + _POLLS_AGAIN):
+    for _ in range(1 + _REPEATS):
         begun = time.perf_counter()
         layout, poll = poller.poll(now_ms())
         polls.append(time.perf_counter() - begun)
@@ -104,7 +112,7 @@ def measure(
 
 
 def _by_family(timed: Sequence[_Timed]) -> dict[str, list[float]]:
-    """The sum of a family's sources, poll by poll. A source's name is family.source."""
+    """Return the sum of each family's sources, poll by poll. Sources are named family.source."""
     sums: dict[str, list[float]] = {}
     for source in timed:
         family = source.name.partition(".")[0]
@@ -114,50 +122,54 @@ def _by_family(timed: Sequence[_Timed]) -> dict[str, list[float]]:
 
 
 def family_findings(measured: Measured, interval_s: float, group: str = "") -> Iterator[Finding]:
-    """A line for each family, for what is left out, and for the interval.
+    """Yield findings on each family, on what is left out, on whole polls, and on the interval.
 
-    `group` names the families where others have other intervals.
+    `group` names the families, if there are groups with different intervals.
     """
     for family, (first, *again) in measured.families.items():
-        yield well(family, f"{text.duration(median(again))}, {text.duration(first)} the first time")
+        yield ok(family, f"{text.duration(median(again))}, {text.duration(first)} the first time")
     for name, why in measured.left_out.items():
         yield _left_out(name, why)
     first, *again = measured.polls
-    yield well(
+    yield ok(
         f"a poll every {interval_s:g} s" if group else "a whole poll",
         f"{counted(len(measured.layout.series), 'datapoint')} in {text.duration(median(again))}, "
         f"{text.duration(max(again))} at worst, {text.duration(first)} the first time",
     )
     subject = f"interval of {group}" if group else "polling_interval"
-    yield _interval(subject, lowest_interval_s(max(again)), interval_s)
+    yield _interval(subject, safe_interval_s(max(again)), interval_s)
 
 
-def all_due(groups: Sequence[Measured], shortest_s: float) -> Finding:
-    """Whether polls of all groups, where they are due at once, leave the shortest interval its ticks."""
+def combined_finding(groups: Sequence[Measured], shortest_s: float) -> Finding:
+    """Return whether the shortest interval keeps its ticks when polls of all groups are due at once."""
     worst_s = sum(max(measured.polls[1:]) for measured in groups)
     found = f"{text.duration(worst_s)} at worst, one after the other; the shortest interval is "
     found += f"{shortest_s:g} s"
     if worst_s < shortest_s:
-        return well("all polls at once", found)
-    return trouble("all polls at once", found, "raise it: the polls of one wake-up cost it ticks")
+        return ok("all polls at once", found)
+    return trouble(
+        "all polls at once",
+        found,
+        "raise the shortest interval: it loses ticks while the other polls run",
+    )
 
 
-def lowest_interval_s(poll_s: float) -> float:
-    """The shortest interval that leaves room for polls that take `poll_s`: 1, 2 or 5 and zeros."""
+def safe_interval_s(poll_s: float) -> float:
+    """Return the shortest safe interval for polls that take `poll_s`, rounded up to 1, 2 or 5 and zeros."""
     least = max(_LEAST_INTERVAL_S, _SHARE * poll_s)
     power = 10.0 ** math.floor(math.log10(least) + 1e-9)
     step = next(step for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
     return round(step * power, 6)
 
 
-def _interval(subject: str, lowest_s: float, interval_s: float) -> Finding:
-    found = f"{interval_s:g} s; {lowest_s:g} s or more is safe on this host"
-    if interval_s >= lowest_s:
-        return well(subject, found)
+def _interval(subject: str, safe_s: float, interval_s: float) -> Finding:
+    found = f"{interval_s:g} s; {safe_s:g} s or more is safe on this host"
+    if interval_s >= safe_s:
+        return ok(subject, found)
     return trouble(
         subject,
         found,
-        f"set it to {lowest_s:g} or more: a poll that does not end in time costs the next its tick",
+        f"set it to {safe_s:g} or more: a poll that takes too long makes the next one miss its tick",
     )
 
 
@@ -166,17 +178,17 @@ def _left_out(name: str, why: str) -> Finding:
     if NoAnswerError.WORDS in why:
         return trouble(
             name, found,
-            "bring back what it waits for, or unmount it (umount --lazy); "
-            "until then polls go without it",
+            "restore what it waits for, or unmount it (umount --lazy); "
+            "until then polls leave it out",
         )  # fmt: skip
-    return note(name, found, "nothing, if you can do without it; the polls go on")
+    return note(name, found, "do nothing if you do not need it; polls go on")
 
 
-# Patterns that match nothing on this host: a slip of the pen, or a device that is not there.
+# Filter patterns that match nothing on this host: a typing error, or a missing device.
 
 
-def _there(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
-    """What there is of each kind, by the beginning of the settings' names."""
+def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
+    """Return a function for each kind of filter that lists the names on this host."""
     mounts = listing(paths).listed
     return {
         "mounts": lambda: (mount.mountpoint for mount in mounts()),
@@ -188,36 +200,37 @@ def _there(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
 
 
 def filter_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
-    """A line for each such pattern of settings by their names; the defaults are none of them."""
+    """Yield a note for each configured pattern that matches nothing; the defaults do not count.
+
+    `values` maps the names of settings to their values.
+    """
     usual: Mapping[str, Any] = defaults()
-    for kind, there in _there(HostPaths.of(values)).items():
+    for kind, names_of in _names(HostPaths.of(values)).items():
         for setting in (f"{kind}_include", f"{kind}_exclude"):
             given = [pattern for pattern in values[setting] if pattern not in usual[setting]]
-            names = list(there()) if given else []
+            names = list(names_of()) if given else []
             for pattern in given:
                 if not matching(names, pattern):
                     yield note(
                         setting,
                         f"{pattern!r} matches nothing on this host",
-                        "compare it with the names that --once shows; a pattern is for a whole name",
+                        "compare it with the names that --once shows; a pattern must match a whole name",
                     )
 
 
-# One look at the host for a person: what a poll would hold, source by source. Nothing is sent.
-#
-# It needs neither a configuration nor an identity, and touches no file of an agent that runs.
+# The snapshot of --once.
 
-#: The time that the processors' shares are measured over. The kernel counts in hundredths of a
-#: second, so much less than this would give coarse figures.
+#: The time over which the processors' shares are measured. The kernel counts in hundredths of a
+#: second, so a much shorter time would give coarse values.
 PRIMING_S: Final = 0.5
 _NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One value as it would be sent; None where the server could not take it.
+    """One value as it would be sent, None if the server could not take it.
 
-    `labels` is the metadata beside the host's: which disk, which interface.
+    `labels` is the metadata other than the host's, for example which disk or interface.
     """
 
     key: str
@@ -229,7 +242,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one source gave. `left_out` names what it did not give, and why."""
+    """The values of one source. `left_out` maps what it could not give to the reason."""
 
     table: Table
     figures: tuple[Figure, ...]
@@ -238,7 +251,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole host at `timestamp_ms`. `host` is the metadata that every series carries."""
+    """The values of all sources at `timestamp_ms`. `host` is the metadata that all series carry."""
 
     timestamp_ms: int
     host: tuple[Pair, ...]
@@ -246,9 +259,9 @@ class Snapshot:
 
 
 def snapshot(filters: Filters = DEFAULT, hostname: str | None = None) -> Snapshot:
-    """Ask this host for what is wanted, after the moment that the shares of the processors' time need.
+    """Take a snapshot of this host, after waiting `PRIMING_S` for the processors' shares.
 
-    `hostname` is the setting.
+    `hostname` is the configured one, if any.
     """
     registry.prime()
     time.sleep(PRIMING_S)
@@ -259,7 +272,7 @@ def snapshot(filters: Filters = DEFAULT, hostname: str | None = None) -> Snapsho
 def snapshot_of(
     sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None
 ) -> Snapshot:
-    """Ask `sources`, each as a poll does."""
+    """Take a snapshot of these sources, asking each as a poll does."""
     hostname = host_name(hostname)
     tables = {table.name: table for table in registry.tables()}
     return Snapshot(
@@ -292,5 +305,5 @@ def _figures(table: Table, layout: Layout, poll: Poll) -> tuple[Figure, ...]:
 
 
 def _labels(series: Series) -> tuple[Pair, ...]:
-    of_the_host = {label.key for label in host.LABELS}
-    return normalise(pair for pair in series.metadata if pair[0] not in of_the_host)
+    host_labels = {label.key for label in host.LABELS}
+    return normalise(pair for pair in series.metadata if pair[0] not in host_labels)

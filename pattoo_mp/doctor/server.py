@@ -1,4 +1,4 @@
-"""Asks the pattoo server whether it is there, and what time it has."""
+"""Check the pattoo servers: whether each answers, and what time it has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.values import API, host_and_port
-from pattoo_mp.doctor.finding import Finding, note, trouble, well
+from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.fault import Fault, advice
 from pattoo_mp.upload.pattoo.transport import PattooTransport
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
     from pattoo_mp.upload.pattoo.answer import StatusPage
 
-#: A person waits for this. A server that is slower than this is in trouble, and so is a resolver.
+#: Time limits of one exchange, and of all of them. A person waits for the result; a server or a name
+#: server that is slower than this is in trouble.
 _EXCHANGE_S: Final = 10.0
 _WHOLE_S: Final = 15.0
-#: A server that takes this long for a page of one line takes longer for posts.
+#: A server that takes longer than this for a page of one line takes longer still for posts.
 _SLOW_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What came of the question; `error` is empty if the server is well.
+class ServerCheck:
+    """The result of asking a server for its status page; `error` is empty if it is well.
 
-    `fault` and `status` are as `StatusPage` has them. `ahead_s` is how far the server's clock is ahead
-    of ours, None if it does not say.
+    `fault` and `status` are those of `StatusPage`. `ahead_s` is how far the server's clock is ahead of
+    ours, None if unknown.
     """
 
     url: str
@@ -42,29 +43,31 @@ class Asked:
     status: int = 0
 
 
-def ask_each(
+def check_servers(
     config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S
-) -> tuple[Asked, ...]:
-    """Ask for the status pages as the agent posts: the same session, address and proxies.
+) -> tuple[ServerCheck, ...]:
+    """Ask each server for its status page, with the transport, addresses and proxies of posts.
 
-    An exchange may take `exchange_s`, and all of them, finding the addresses too, `whole_s`.
+    One exchange may take `exchange_s`; all of them, with name resolution, may take `whole_s`.
     """
 
-    def look(url: str) -> Asked:
+    def check(url: str) -> ServerCheck:
         transport = PattooTransport(url, config.trust, config.proxy, exchange_s)
         begun = time.monotonic()
         page = transport.ask_status()
         took_s = time.monotonic() - begun
         ahead_s = _ahead_s(page, time.time())
-        return Asked(transport.status_url, page.error, took_s, ahead_s, page.fault, page.status)
+        return ServerCheck(
+            transport.status_url, page.error, took_s, ahead_s, page.fault, page.status
+        )
 
-    # Nothing else bounds a resolver that hangs.
-    limited: TimeLimited[str, Asked] = TimeLimited("server", look, whole_s)
+    # Name resolution has no other time limit.
+    limited: TimeLimited[str, ServerCheck] = TimeLimited("server", check, whole_s)
     answers = limited.ask(config.server_urls)
     return tuple(
         answer
-        if isinstance(answer, Asked)
-        else Asked(f"{url}{API}status", str(answer), whole_s, fault=Fault.LATE)
+        if isinstance(answer, ServerCheck)
+        else ServerCheck(f"{url}{API}status", str(answer), whole_s, fault=Fault.LATE)
         for url, answer in answers.items()
     )
 
@@ -73,32 +76,34 @@ def _ahead_s(page: StatusPage, now_s: float) -> float | None:
     return None if page.date is None else page.date.timestamp() - now_s
 
 
-def findings(asked: Asked, config: Config) -> Iterator[Finding]:
-    """Whether the server is well."""
-    took = text.duration(asked.round_trip_s)
-    if asked.error:
+def findings(checked: ServerCheck, config: Config) -> Iterator[Finding]:
+    """Yield a finding on the server's health and response time."""
+    took = text.duration(checked.round_trip_s)
+    if checked.error:
         yield trouble(
             "server",
-            f"{asked.url}: {asked.error} (after {took})",
-            f"{_advice(asked, config)}; polls wait in the spool meanwhile",
+            f"{checked.url}: {checked.error} (after {took})",
+            f"{_advice(checked, config)}; until then polls wait in the spool",
         )
-    elif asked.round_trip_s > _SLOW_S:
+    elif checked.round_trip_s > _SLOW_S:
         yield note(
-            "server", f"{asked.url} is well, but takes {took}", "see what the server is busy with"
+            "server",
+            f"{checked.url} is slow: it answered after {took}",
+            "find out what the server is busy with",
         )
     else:
-        yield well("server", f"{asked.url} is well, answers within {took}")
+        yield ok("server", f"{checked.url} answered within {took}")
 
 
-def _advice(asked: Asked, config: Config) -> str:
-    """What a person may do about an error of this kind."""
+def _advice(checked: ServerCheck, config: Config) -> str:
+    """Return advice on this kind of failure."""
     named = "servers" if config.servers else "ip_address and ip_bind_port"
-    known = advice(asked.fault, named)
+    known = advice(checked.fault, named)
     if known:
         return known
-    if asked.status:
-        return "what stands before the server has no answer of it: look whether the server runs"
+    if checked.status:
+        return "the proxy got no response from the server: check whether the server runs"
     return (
-        f"see that a pattoo server runs where {named} {'names' if config.servers else 'name'} one, "
-        f"and that no firewall refuses port {host_and_port(asked.url)[1]} on the way there"
+        f"check that a pattoo server runs where {named} {'names' if config.servers else 'name'} one, "
+        f"and that no firewall blocks port {host_and_port(checked.url)[1]}"
     )

@@ -14,7 +14,7 @@ from pattoo_mp.config import load
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading, read_setting
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS
-from pattoo_mp.doctor.server import Asked
+from pattoo_mp.doctor.server import ServerCheck
 
 GOLDEN = Path(__file__).parent / "golden" / "check.txt"
 VALIDATOR = Draft202012Validator(
@@ -51,7 +51,7 @@ def checked(**more: object) -> Checked:
     states = {path: State(is_there=True) for _, path in load.named_directories(settings)}
     states[Path("/var/cache/pattoo")] = State(is_there=False)
     states[Path("/var/lib/pattoo")] = State(is_there=True, problem="cannot be written to")
-    server = Asked("http://pattoo.example.org:20201/status", "", 0.0123)
+    server = ServerCheck("http://pattoo.example.org:20201/status", "", 0.0123)
     values = {"problems": (), "config": settings, "states": states, "server": server, **more}
     return Checked(ETC, reading, **values)  # type: ignore[arg-type]
 
@@ -63,17 +63,17 @@ def test_the_report_reads_as_the_golden_file() -> None:
 
 def test_a_failing_server_is_shown_with_its_error() -> None:
     """And "All is well." is missing."""
-    text = lines(checked(server=Asked("http://x/status", "Connection refused", 0.002)))
+    text = lines(checked(server=ServerCheck("http://x/status", "Connection refused", 0.002)))
     assert text[-1] == "  http://x/status  Connection refused (after 2 ms)"
 
 
 def test_servers_are_shown_in_order_of_preference() -> None:
     """If several are configured, all of them must be well."""
     others = (
-        Asked("http://longer/status", "Connection refused", 0.002),
-        Asked("http://z", "", 0.1),
+        ServerCheck("http://longer/status", "Connection refused", 0.002),
+        ServerCheck("http://z", "", 0.1),
     )
-    found = checked(server=Asked("http://x/status", "", 0.003), other_servers=others)
+    found = checked(server=ServerCheck("http://x/status", "", 0.003), other_servers=others)
     assert lines(found)[-3:] == [
         "  http://x/status       is well, answers within 3 ms",
         "  http://longer/status  Connection refused (after 2 ms)",

@@ -10,18 +10,18 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pattoo_mp.cli.doctor import document, lines, summary
-from pattoo_mp.doctor.finding import Part, note, trouble, well
+from pattoo_mp.doctor.finding import Part, note, ok, trouble
 
 GOLDEN = Path(__file__).parent / "golden" / "doctor.txt"
 VALIDATOR = Draft202012Validator(
     json.loads((files("pattoo_mp.cli") / "doctor.schema.json").read_text())
 )
 PARTS = (
-    Part("Agent", (well("process", "7, run by systemd's unit pattoo_agent.service"),)),
+    Part("Agent", (ok("process", "7, run by systemd's unit pattoo_agent.service"),)),
     Part(
         "Places",
         (
-            well("log_directory", "/var/log/pattoo"),
+            ok("log_directory", "/var/log/pattoo"),
             trouble(
                 "cache_directory",
                 "/var/cache/pattoo cannot be written to, as pattoo",

@@ -1,4 +1,4 @@
-"""Whether an agent runs, and under whom."""
+"""Check the agent's process, its supervisor and its troubles."""
 
 from __future__ import annotations
 
@@ -20,55 +20,58 @@ from pattoo_mp.doctor.finding import State
         ("", ""),
     ],
 )  # fmt: skip
-def test_a_service_of_systemds_is_known_by_its_cgroup(cgroups: str, unit: str) -> None:
-    """What a person started by hand is in none."""
+def test_a_systemd_service_is_found_by_its_cgroup(cgroups: str, unit: str) -> None:
+    """A process that was started by hand belongs to no service."""
     assert unit_of(cgroups) == unit
 
 
 @pytest.mark.parametrize(
     ("running", "state", "words"),
     [
-        (Running(7, "systemd's unit x.service"), State.WELL, "7, run by systemd's unit x.service"),
-        (Running(7), State.WELL, "7, started by hand: nothing restarts it"),
-        (Running(), State.NOTE, "none runs"),
-        (Running(keeper="supervisord at x (FATAL)"), State.NOTE,
-         "none runs, known to supervisord at x (FATAL)"),
-        (Running(7, error="7 may not be asked"), State.NOTE, "7 may not be asked"),
+        (Running(7, "systemd unit x.service"), State.OK, "7, run by systemd unit x.service"),
+        (Running(7), State.OK, "7, started by hand: nothing restarts it"),
+        (Running(), State.NOTE, "not running"),
+        (Running(supervisor="supervisord at x (FATAL)"), State.NOTE,
+         "not running (known to supervisord at x (FATAL))"),
+        (Running(7, error="no permission to ask process 7"), State.NOTE,
+         "no permission to ask process 7"),
         (Running(error="Permission denied"), State.NOTE, "Permission denied"),
-        (Running(7, silent="timed out"), State.TROUBLE, "7 does not answer (timed out)"),
+        (Running(7, no_answer="timed out"), State.TROUBLE, "7 does not answer (timed out)"),
     ],
 )  # fmt: skip
-def test_an_agent_is_told_with_who_keeps_it(running: Running, state: State, words: str) -> None:
-    """One that is silent is trouble; one that does not run is not."""
+def test_the_process_is_reported_with_its_supervisor(
+    running: Running, state: State, words: str
+) -> None:
+    """An agent that does not answer is trouble; one that does not run is not."""
     (found,) = findings(running)
     assert (found.state, found.found) == (state, words)
-    assert bool(found.advice) == (state is not State.WELL)
+    assert bool(found.advice) == (state is not State.OK)
 
 
-def test_an_agent_in_trouble_is_trouble() -> None:
-    """Its status has more to say of it, so it is not said twice."""
+def test_an_agent_with_troubles_is_trouble() -> None:
+    """The finding refers to --status, which explains each of them."""
     _, found = findings(Running(7, troubles=2))
-    assert (found.state, found.found) == (State.TROUBLE, "speaks of 2 troubles")
+    assert (found.state, found.found) == (State.TROUBLE, "reports 2 troubles")
     assert "--status" in found.advice
 
 
-def test_a_last_run_that_was_cut_short_is_noted() -> None:
-    """It is over, so it is no trouble; why it was may be worth a look."""
+def test_a_last_run_that_was_cut_short_is_a_note() -> None:
+    """It is over, so it is no trouble; the advice says where to look for the cause."""
     _, found = findings(Running(cut_short_pid=7))
     assert (found.state, found.subject) == (State.NOTE, "last run")
     assert found.found.startswith("process 7 did not end in order")
     assert "dmesg" in found.advice
 
 
-def test_a_supervisord_that_is_kept_from_running_it_is_noted() -> None:
-    """By a start by hand before it."""
-    _, found = findings(Running(7, beside="supervisord at x (BACKOFF)"))
+def test_a_supervisord_that_cannot_start_the_agent_is_a_note() -> None:
+    """The agent was started by hand before supervisord tried."""
+    _, found = findings(Running(7, blocked="supervisord at x (BACKOFF)"))
     assert (found.state, found.subject) == (State.NOTE, "supervisord")
-    assert found.found == "at x (BACKOFF) cannot run it beside that one"
-    assert found.advice.startswith("--restart")
+    assert found.found == "at x (BACKOFF) cannot start the agent while that process runs"
+    assert found.advice.startswith("use --restart")
 
 
 def test_a_supervisord_that_hangs_is_trouble() -> None:
-    """A stop would wait for it."""
-    found, _ = findings(Running(7, keeper_error="no answer within 5 s"))
+    """--stop would wait for it."""
+    found, _ = findings(Running(7, supervisor_error="no answer within 5 s"))
     assert (found.state, found.subject) == (State.TROUBLE, "supervisord")

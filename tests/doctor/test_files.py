@@ -1,4 +1,4 @@
-"""The files that the agent keeps, as a start would find them."""
+"""Check the agent's files and directories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from pattoo_mp import paths
 from pattoo_mp.config import load
 from pattoo_mp.doctor import files
-from pattoo_mp.doctor.files import Place, Use, inspect_all
+from pattoo_mp.doctor.files import FileCheck, FileState, inspect_all
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.spool.store import Spool
 from tests.support.configs import config_in
@@ -29,8 +29,8 @@ IS_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
-def place(home: Path) -> Path:
-    """A directory of nobody's, with files of all kinds in it."""
+def directory(home: Path) -> Path:
+    """A directory that the user nobody owns, with files of all kinds in it."""
     for name in ("good", "closed", "target"):
         (home / name).write_text("12345")
     (home / "link").symlink_to(home / "target")
@@ -45,56 +45,58 @@ def place(home: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "use"),
+    ("name", "state"),
     [
-        ("good", Use.GOOD),
-        ("new", Use.ABSENT),
-        ("new/new", Use.ABSENT),
-        ("link", Use.LINK),
-        ("directory", Use.NO_FILE),
-        ("closed", Use.CLOSED),
-        ("shut/new", Use.NO_WAY),
-        ("good/new", Use.NO_WAY),
+        ("good", FileState.GOOD),
+        ("new", FileState.ABSENT),
+        ("new/new", FileState.ABSENT),
+        ("link", FileState.LINK),
+        ("directory", FileState.NO_FILE),
+        ("closed", FileState.NO_ACCESS),
+        ("shut/new", FileState.NO_DIRECTORY),
+        ("good/new", FileState.NO_DIRECTORY),
     ],
 )
-def test_what_a_user_without_rights_may_do_there_is_told(place: Path, name: str, use: Use) -> None:
-    """And nothing is made to find it out."""
-    before = sorted(place.rglob("*"))
-    assert as_nobody(lambda: files.inspect("file", place / name).use.name) == use.name
-    assert sorted(place.rglob("*")) == before
+def test_files_are_checked_with_the_permissions_of_the_user(
+    directory: Path, name: str, state: FileState
+) -> None:
+    """The check makes no file."""
+    before = sorted(directory.rglob("*"))
+    assert as_nobody(lambda: files.inspect("file", directory / name).state.name) == state.name
+    assert sorted(directory.rglob("*")) == before
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="only root can lay a directory of another's")
-def test_a_directory_that_another_laid_where_all_may_write_is_a_trap(home: Path) -> None:
-    """As at a start, which refuses it."""
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make another user's directory")
+def test_another_users_directory_where_everybody_may_write_is_a_trap(home: Path) -> None:
+    """A start refuses it, too."""
     home.chmod(0o1777)
     (home / "theirs").mkdir()
     (home / "theirs").chmod(0o777)
     os.chown(home / "theirs", 1, 1)
-    assert files.inspect("file", home / "theirs" / "new").use is Use.TRAP
-    assert as_nobody(lambda: files.inspect("file", home / "theirs" / "new").use.name) == "TRAP"
+    assert files.inspect("file", home / "theirs" / "new").state is FileState.TRAP
+    assert as_nobody(lambda: files.inspect("file", home / "theirs" / "new").state.name) == "TRAP"
 
 
-def test_a_spool_that_another_agent_holds_is_taken(home: Path) -> None:
-    """It is told with that agent's process; of an agent that runs here it is its own."""
+def test_a_spool_that_another_agent_locks_is_taken(home: Path) -> None:
+    """The problem names that agent's process. If our agent runs, the lock is its own."""
     config = config_in(home)
     spool = Spool(paths.spool_file(config))
 
-    def told(pid: int | None = None) -> str:
-        return "\n".join(place.problem for place in inspect_all(config, pid) if place.problem)
+    def problems(pid: int | None = None) -> str:
+        return "\n".join(file.problem for file in inspect_all(config, pid) if file.problem)
 
-    assert in_child(told) == f"is used by another agent (process {os.getpid()})"
-    assert in_child(lambda: told(os.getpid())) == ""
+    assert in_child(problems) == f"is used by another agent (process {os.getpid()})"
+    assert in_child(lambda: problems(os.getpid())) == ""
     spool.close()
-    assert in_child(told) == ""
+    assert in_child(problems) == ""
 
 
-def test_to_ask_who_holds_a_spool_takes_it_from_nobody(home: Path) -> None:
-    """The lock is free again at once, and a file of no number is told too."""
+def test_checking_the_lock_does_not_take_it(home: Path) -> None:
+    """The lock is free again at once. A lock file without a process number is reported as unknown."""
     config = config_in(home)
     lock = paths.spool_file(config).with_name(f"{paths.spool_file(config).name}.lock")
     lock.write_text("no number")
-    assert all(not place.problem for place in inspect_all(config, None))
+    assert all(not file.problem for file in inspect_all(config, None))
     spool = Spool(paths.spool_file(config))
     lock.write_text("")
     assert in_child(lambda: inspect_all(config, None)[-1].problem).endswith("(process unknown)")
@@ -102,9 +104,9 @@ def test_to_ask_who_holds_a_spool_takes_it_from_nobody(home: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "-wal", "-shm", ".lock"])
-@pytest.mark.skipif(not IS_ROOT, reason="only root can leave a file of root's")
-def test_what_root_left_beside_the_spool_closes_it(home: Path, part: str) -> None:
-    """Each file that a start opens counts, and is named with its owner."""
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make root's files")
+def test_roots_files_beside_the_spool_make_it_inaccessible(home: Path, part: str) -> None:
+    """Each file that a start opens is checked, and named with its owner."""
     home.chmod(0o755)
     os.chown(home, NOBODY, NOBODY)
     spool = paths.spool_file(config_in(home))
@@ -112,20 +114,20 @@ def test_what_root_left_beside_the_spool_closes_it(home: Path, part: str) -> Non
     path.touch(mode=0o600)
     found = as_nobody(
         lambda: "\n".join(
-            f"{place.path} {place.problem}"
-            for place in inspect_all(config_in(home), None)
-            if place.problem
+            f"{file.path} {file.problem}"
+            for file in inspect_all(config_in(home), None)
+            if file.problem
         )
     )
     assert found == f"{path} cannot be read and written, as nobody: root owns it (mode 0600)"
 
 
 def test_a_disk_without_room_for_a_spool_is_full(home: Path) -> None:
-    """Also for an identity, before there is one."""
+    """The same for an identity that is not made yet."""
     config = config_in(home, cache_directory=home / "cache", daemon_directory=home / "cache")
 
     def full() -> list[str]:
-        return [place.what for place in inspect_all(config, None) if place.use is Use.FULL]
+        return [file.what for file in inspect_all(config, None) if file.state is FileState.FULL]
 
     with small(home / "cache") as disk:
         assert full() == []
@@ -141,81 +143,81 @@ def test_a_disk_without_room_for_a_spool_is_full(home: Path) -> None:
         assert full() == ["spool"]
 
 
-def test_an_identity_is_only_read(home: Path) -> None:
-    """One that may not be written to is good enough for a start."""
+def test_an_identity_needs_only_read_permission(home: Path) -> None:
+    """A start only reads it."""
     home.chmod(0o755)
     identity = home / "identity"
     identity.write_text("a" * 64)
     identity.chmod(0o444)
-    assert as_nobody(lambda: files.inspect("identity", identity, os.R_OK).use.name) == "GOOD"
+    assert as_nobody(lambda: files.inspect("identity", identity, os.R_OK).state.name) == "GOOD"
 
 
-def test_what_lies_in_the_place_of_the_status_socket_may_be_in_the_way(home: Path) -> None:
-    """A directory is; a socket or a file of an earlier run is not."""
+def test_a_directory_in_place_of_the_status_socket_is_a_problem(home: Path) -> None:
+    """A socket or file of an earlier run is none."""
     config = config_in(home)
     path = paths.status_socket(config.system_daemon_directory)
 
-    def use() -> Use:
+    def state() -> FileState:
         (found,) = [at for at in inspect_all(config, None) if at.what == "status socket"]
-        return found.use
+        return found.state
 
-    assert use() is Use.ABSENT
+    assert state() is FileState.ABSENT
     path.mkdir(parents=True)
-    assert use() is Use.NO_FILE
+    assert state() is FileState.NO_FILE
 
 
-# The places of the agent's files, as its user sees them.
+# The findings of --doctor.
 
 
-@pytest.mark.parametrize("use", [use for use in Use if use not in {Use.GOOD, Use.ABSENT}])
-def test_each_trouble_says_what_to_do(home: Path, use: Use) -> None:
-    """With the file or its directory, and the user."""
-    found = files.in_words(Place("log", home / "log", use), "pattoo")
+@pytest.mark.parametrize("state", [state for state in FileState if state not in files.USABLE])
+def test_each_problem_of_a_file_has_advice(home: Path, state: FileState) -> None:
+    """It names the file or its directory."""
+    found = files.file_finding(FileCheck("log", home / "log", state), "pattoo")
     assert found.state is State.TROUBLE
     assert str(home) in found.advice
-    assert use.value in found.found
+    assert state.value in found.found
 
 
 def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
     make_agent: Callable[..., Agent],
 ) -> None:
-    """Root can, and so would not see it."""
+    """Root can read it, and would not notice."""
     agent = make_agent()
     settings = load.check(agent.configuration)
     agent.home.chmod(0o755)
     (agent.configuration / "pattoo.yaml").chmod(0o000)
 
-    def told() -> str:
-        found = list(files.place_findings(agent.configuration, settings, "nobody", None))
+    def report() -> str:
+        found = list(files.file_findings(agent.configuration, settings, "nobody", None))
         return "\n".join(f"{f.state.value} {f.subject}: {f.found}" for f in found)
 
-    assert f"bad pattoo.yaml: {agent.configuration}/pattoo.yaml cannot be read" in as_nobody(told)
+    assert f"bad pattoo.yaml: {agent.configuration}/pattoo.yaml cannot be read" in as_nobody(report)
     if IS_ROOT:
-        assert "bad log_directory" in as_nobody(told)
-        assert "bad" not in told()
+        assert "bad log_directory" in as_nobody(report)
+        assert "bad" not in report()
 
 
-def test_a_file_system_that_is_read_only_is_to_be_mounted_anew(
+def test_the_advice_on_a_read_only_file_system_is_to_remount_it(
     make_agent: Callable[..., Agent],
 ) -> None:
-    """The right to it is not what is missing, so nobody is sent to give it."""
+    """Permissions would not help, so the advice does not mention them."""
     agent = make_agent()
     settings = load.check(agent.configuration)
     with small(agent.home / "cache") as disk:
         shut(disk)
         (found,) = (
             finding
-            for finding in files.place_findings(agent.configuration, settings, "pattoo", None)
+            for finding in files.file_findings(agent.configuration, settings, "pattoo", None)
             if finding.subject == "cache_directory"
         )
     assert found.found == f"{disk} cannot be written to (Read-only file system)"
     assert found.advice.startswith(f"mount -o remount,rw {disk} (dmesg may say")
 
 
-def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
+def test_unusable_transport_settings_are_trouble(
     make_agent: Callable[..., Agent],
 ) -> None:
-    """Files that cannot be used, and settings that may not be together."""
+    """Such as files that cannot be used, and settings that contradict each other."""
     agent = make_agent()
     path = agent.home / "credentials"
     path.touch(mode=0o644)
@@ -224,10 +226,10 @@ def test_what_is_wrong_with_the_way_to_the_servers_is_trouble(
     )
     found = [
         finding
-        for finding in files.place_findings(agent.configuration, settings, "pattoo", None)
+        for finding in files.file_findings(agent.configuration, settings, "pattoo", None)
         if finding.subject == "credentials_file"
     ]
     assert [finding.state for finding in found] == [State.TROUBLE] * 2
     assert "(mode 0644), as pattoo" in found[0].found
-    assert found[0].advice == "let it be a file of the agent's user, with mode 0600 or 0400"
+    assert found[0].advice == "expected a file of the agent's user, with mode 0600 or 0400"
     assert "would be sent unencrypted to http://192.0.2.1" in found[1].found

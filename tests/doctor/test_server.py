@@ -1,4 +1,4 @@
-"""The server, asked as a person asks."""
+"""Check the servers, and advise on failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from pattoo_mp.config import load
 from pattoo_mp.doctor.finding import State
-from pattoo_mp.doctor.server import Asked, ask_each, findings
+from pattoo_mp.doctor.server import ServerCheck, check_servers, findings
 from tests.support.ports import free_port
 from tests.support.server import PattooServer, answering, hanging
 
@@ -25,30 +25,32 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def settings(make_agent: Callable[..., Agent], server: PattooServer) -> Config:
-    """They name the server."""
+    """A configuration that names the server."""
     return load.check(make_agent(port=server.port).configuration)
 
 
-def told(settings: Config, **bounds: float) -> list[Finding]:
-    """What is found of the one server."""
-    (asked,) = ask_each(settings, **bounds)
-    return list(findings(asked, settings))
+def server_findings(settings: Config, **limits: float) -> list[Finding]:
+    """The findings on the one server."""
+    (checked,) = check_servers(settings, **limits)
+    return list(findings(checked, settings))
 
 
-def test_a_server_that_is_well_tells_its_time(settings: Config) -> None:
-    """Ours, for it runs on this host."""
-    (asked,) = ask_each(settings)
-    assert asked.error == ""
-    assert asked.url == f"http://127.0.0.1:{settings.ip_bind_port}/pattoo/api/v1/agent/status"
-    assert asked.ahead_s == pytest.approx(0, abs=3)
+def test_the_clock_of_a_server_that_is_well_is_known(settings: Config) -> None:
+    """It is this host's clock, since the server runs here."""
+    (checked,) = check_servers(settings)
+    assert checked.error == ""
+    assert checked.url == f"http://127.0.0.1:{settings.ip_bind_port}/pattoo/api/v1/agent/status"
+    assert checked.ahead_s == pytest.approx(0, abs=3)
 
 
-def test_a_server_that_is_ill_tells_its_time_too(settings: Config, server: PattooServer) -> None:
-    """Whatever it answers."""
+def test_the_clock_of_a_server_that_fails_is_known_too(
+    settings: Config, server: PattooServer
+) -> None:
+    """Any answer has a Date header."""
     server.status_page = answering(500)
-    (asked,) = ask_each(settings)
-    assert asked.error == "status 500 Internal Server Error: 'no'"
-    assert asked.ahead_s is not None
+    (checked,) = check_servers(settings)
+    assert checked.error == "status 500 Internal Server Error: 'no'"
+    assert checked.ahead_s is not None
 
 
 @pytest.mark.parametrize(
@@ -60,72 +62,74 @@ def test_a_server_that_is_ill_tells_its_time_too(settings: Config, server: Patto
         (answering(200, b"<html>Welcome! Log in."), "something that is not pattoo answers there"),
         (answering(404), "something that is not pattoo answers there"),
         (answering(302), "something that is not pattoo answers there"),
-        (answering(502), "look whether the server runs"),
+        (answering(502), "check whether the server runs"),
         (answering(401), "mend what it names"),
     ],
 )
-def test_what_to_do_follows_from_what_was_answered(
+def test_the_advice_depends_on_the_answer(
     settings: Config, server: PattooServer, behaviour: Behaviour, words: str
 ) -> None:
-    """That the server can be reached is known then, and not asked to be seen to."""
+    """An answer shows that the server can be reached, so the advice does not mention firewalls."""
     server.status_page = behaviour
-    (found,) = told(settings)
+    (found,) = server_findings(settings)
     assert words in found.advice
     assert "firewall" not in found.advice
 
 
-def test_what_to_do_follows_from_why_no_answer_came(settings: Config) -> None:
-    """A server that is not there, a name that is none, a proxy that is none, one that hangs."""
+def test_the_advice_depends_on_why_there_was_no_answer(settings: Config) -> None:
+    """The server does not run, its name is unknown, or the proxy does not run."""
 
     def advice(**other: str | tuple[str, ...]) -> str:
         elsewhere = replace(settings, **other)  # type: ignore[arg-type]
-        (found,) = told(elsewhere)
+        (found,) = server_findings(elsewhere)
         return found.advice
 
     port = free_port()
     nowhere = (f"http://127.0.0.1:{port}",)
-    assert f"no firewall refuses port {port}" in advice(servers=nowhere)
+    assert f"no firewall blocks port {port}" in advice(servers=nowhere)
     assert "correct the name in servers" in advice(servers=("http://pattoo.invalid",))
     assert "see that proxy names one that runs" in advice(proxy=nowhere[0])
 
 
-def test_a_server_that_hangs_is_to_be_looked_at(settings: Config, server: PattooServer) -> None:
-    """It is there; or a firewall drops what goes to it."""
+def test_the_advice_on_a_server_that_hangs_is_to_check_it(
+    settings: Config, server: PattooServer
+) -> None:
+    """Both time limits lead to the same advice."""
     until = threading.Event()
     server.status_page = hanging(until)
-    for bounds in ({"exchange_s": 0.2}, {"whole_s": 0.2}):
-        (found,) = told(settings, **bounds)
+    for limits in ({"exchange_s": 0.2}, {"whole_s": 0.2}):
+        (found,) = server_findings(settings, **limits)
         assert found.advice.startswith("look at the server, which may hang")
     until.set()
 
 
-@pytest.mark.parametrize("bounds", [{"exchange_s": 0.2}, {"whole_s": 0.2}])
+@pytest.mark.parametrize("limits", [{"exchange_s": 0.2}, {"whole_s": 0.2}])
 def test_a_server_that_hangs_is_not_waited_for(
-    settings: Config, server: PattooServer, bounds: dict[str, float]
+    settings: Config, server: PattooServer, limits: dict[str, float]
 ) -> None:
-    """Neither for its answer, nor for whatever else hangs on the way there."""
+    """One limit is for an exchange, the other for all of them."""
     until = threading.Event()
     server.status_page = hanging(until)
-    (asked,) = ask_each(settings, **bounds)
+    (checked,) = check_servers(settings, **limits)
     until.set()
-    # Of the limits of one read and of all of it either may be the first to be reached.
-    assert "timed out" in asked.error or "answer within 0.2 s" in asked.error
-    assert asked.ahead_s is None
+    # Either the limit of one read or that of the whole check may be reached first.
+    assert "timed out" in checked.error or "answer within 0.2 s" in checked.error
+    assert checked.ahead_s is None
 
 
 @pytest.mark.parametrize(
-    ("asked", "state", "words"),
+    ("checked", "state", "words"),
     [
-        (Asked("http://x/", "", 0.0123), State.WELL, "http://x/ is well, answers within 12 ms"),
-        (Asked("http://x/", "", 2.5), State.NOTE, "http://x/ is well, but takes 2.5 s"),
-        (Asked("http://x/", "Connection refused", 0.001), State.TROUBLE,
+        (ServerCheck("http://x/", "", 0.0123), State.OK, "http://x/ answered within 12 ms"),
+        (ServerCheck("http://x/", "", 2.5), State.NOTE, "http://x/ is slow: it answered after 2.5 s"),
+        (ServerCheck("http://x/", "Connection refused", 0.001), State.TROUBLE,
          "http://x/: Connection refused (after 1 ms)"),
     ],
 )  # fmt: skip
-def test_a_server_is_told_with_its_round_trip(
-    settings: Config, asked: Asked, state: State, words: str
+def test_the_finding_on_a_server_has_its_response_time(
+    settings: Config, checked: ServerCheck, state: State, words: str
 ) -> None:
-    """A slow one is worth a look."""
-    (found,) = findings(asked, settings)
+    """A slow server is a note, one that fails is trouble."""
+    (found,) = findings(checked, settings)
     assert (found.state, found.found) == (state, words)
-    assert bool(found.advice) == (state is not State.WELL)
+    assert bool(found.advice) == (state is not State.OK)

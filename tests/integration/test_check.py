@@ -192,10 +192,8 @@ def test_a_disk_without_room_is_told_and_with_as_much_as_is_asked_for_it_starts(
         fill(disk, but_for=SPOOL_BYTES - 4096)
         check = agent.run("--check")
         assert check.returncode == 2
-        assert check.stderr.startswith(
-            f"{NAME}: error: {agent.spool}: lies on a disk that is full;"
-        )
-        assert "lies on a disk that is full" in agent.run("--doctor").stdout
+        assert check.stderr.startswith(f"{NAME}: error: {agent.spool}: is on a disk that is full;")
+        assert "is on a disk that is full" in agent.run("--doctor").stdout
         (disk / "filler").unlink()
         fill(disk, but_for=SPOOL_BYTES)
         assert agent.run("--check").returncode == 0

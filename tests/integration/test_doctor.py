@@ -1,4 +1,4 @@
-"""--doctor, tried as an operator would: on a host that is well, and on hosts that are not."""
+"""Run --doctor on hosts without and with trouble."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VALIDATOR = Draft202012Validator(
 )
 
 
-def told(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
+def findings_of(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """The findings of --doctor --json, by part and subject."""
     document = json.loads(done.stdout)
     VALIDATOR.validate(document)
@@ -49,14 +49,14 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[s
 
 
 def contents(home: Path) -> list[str]:
-    """All that lies there."""
+    """The paths of all files and directories below `home`."""
     return sorted(str(path) for path in home.rglob("*"))
 
 
-def test_before_the_first_start_all_may_be_well(
+def test_before_the_first_start_there_may_be_no_trouble(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Exit 0, every part is told, and nothing is made."""
+    """The exit status is 0, every part is reported, and no file is made."""
     agent = make_agent(port=server.port, interval=300)
     before = contents(agent.home)
     done = agent.run("--doctor")
@@ -70,13 +70,13 @@ def test_before_the_first_start_all_may_be_well(
     assert contents(agent.home) == before
 
 
-def test_an_agent_that_runs_is_not_disturbed(make_agent: MakeAgent, server: PattooServer) -> None:
-    """Its processes and files stay as they are, and it is known."""
+def test_a_running_agent_is_not_disturbed(make_agent: MakeAgent, server: PattooServer) -> None:
+    """It is found, and its processes and files stay as they are."""
     agent = make_agent(port=server.port, interval=86400)
     agent.start()
     wait_for(lambda: agent.status()["polls"]["delivered"] == 1, what="the first poll's delivery")
     before = agent.processes(), contents(agent.home)
-    found = told(agent.run("--doctor", "--json"))
+    found = findings_of(agent.run("--doctor", "--json"))
     assert agent.run("--check").returncode == 0
     assert (agent.processes(), contents(agent.home)) == before
     assert found["Agent", "process"]["found"].startswith(f"{agent.pid}, ")
@@ -86,37 +86,39 @@ def test_an_agent_that_runs_is_not_disturbed(make_agent: MakeAgent, server: Patt
     assert len(server.posts) == 1
 
 
-def test_a_last_run_that_was_cut_short_is_told(make_agent: MakeAgent, server: PattooServer) -> None:
-    """After a SIGKILL, in words and in JSON, and not of the agent that runs again or was stopped."""
+def test_a_last_run_that_was_cut_short_is_reported(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """After a SIGKILL, as text and as JSON; not once the agent runs again, nor after a stop."""
     agent = make_agent(port=server.port)
     agent.start()
     pid = agent.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not agent.processes(), what="the end of all processes")
-    finding = told(agent.run("--doctor", "--json"))["Agent", "last run"]
+    finding = findings_of(agent.run("--doctor", "--json"))["Agent", "last run"]
     assert finding["state"] == State.NOTE.value
     assert f"process {pid} did not end in order" in finding["found"]
     assert finding["found"] in agent.run("--doctor").stdout
     agent.start()
-    assert ("Agent", "last run") not in told(agent.run("--doctor", "--json"))
+    assert ("Agent", "last run") not in findings_of(agent.run("--doctor", "--json"))
     agent.stop()
-    assert ("Agent", "last run") not in told(agent.run("--doctor", "--json"))
+    assert ("Agent", "last run") not in findings_of(agent.run("--doctor", "--json"))
 
 
 def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
-    """With what to do."""
-    found = told(make_agent(port=9, interval=300).run("--doctor", "--json"))
+    """The finding has advice."""
+    found = findings_of(make_agent(port=9, interval=300).run("--doctor", "--json"))
     bad = [finding for finding in found.values() if finding["state"] == "bad"]
     assert [finding["subject"] for finding in bad] == ["server"]
     assert "Connection refused" in bad[0]["found"]
     assert "ip_bind_port" in bad[0]["advice"]
 
 
-def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
+def test_a_part_that_hangs_is_a_finding_and_the_others_go_on(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """No part takes longer than its limit."""
+    """No part takes longer than its time limit."""
     until = threading.Event()
     server.status_page = hanging(until)
     agent = make_agent(port=server.port, interval=300)
@@ -126,23 +128,25 @@ def test_what_hangs_is_a_finding_and_the_other_parts_go_on(
     assert [(f.subject, f.found) for f in parts["Server"].findings] == [
         ("server", "no answer within 3 s")
     ]
-    assert parts["Polls"].findings[0].state is State.WELL
+    assert parts["Polls"].findings[0].state is State.OK
     assert "Spool" in parts
 
 
-def test_a_part_that_fails_is_a_finding_and_the_other_parts_go_on(
+def test_a_part_that_fails_is_a_finding_and_the_others_go_on(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """No spool can be made to measure what a poll takes there: the rest is told all the same."""
+    """No spool can be made to measure a poll's size in it; the rest is reported."""
     agent = make_agent(port=server.port, interval=300)
     agent.command = ["prlimit", "--fsize=0", *agent.command]
-    found = told(agent.run("--doctor", "--json"))
+    found = findings_of(agent.run("--doctor", "--json"))
     assert [f["part"] for f in found.values() if f["state"] == "bad"] == ["Spool"]
     assert found["Spool", "disk"]["state"] == "ok"
 
 
-def test_a_setting_in_the_wrong_place_is_noted(make_agent: MakeAgent, server: PattooServer) -> None:
-    """It is no error, and still not what was meant."""
+def test_a_setting_in_the_wrong_section_is_noted(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """It is no error, but hardly what was meant."""
     agent = make_agent(port=server.port)
     text = (agent.configuration / "pattoo.yaml").read_text()
     agent.write("pattoo.yaml", text.replace("pattoo:\n", "pattoo:\n  polling_interval: 5\n", 1))
@@ -151,8 +155,8 @@ def test_a_setting_in_the_wrong_place_is_noted(make_agent: MakeAgent, server: Pa
     assert f"  note  files                     {note}" in agent.run("--doctor").stdout
 
 
-def test_a_configuration_that_is_wrong_is_exit_2(make_agent: MakeAgent) -> None:
-    """As everywhere, in the same words."""
+def test_an_invalid_configuration_is_exit_2(make_agent: MakeAgent) -> None:
+    """The error line is that of every other command."""
     agent = make_agent()
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
     done = agent.run("--doctor")
@@ -160,46 +164,46 @@ def test_a_configuration_that_is_wrong_is_exit_2(make_agent: MakeAgent) -> None:
     assert "polling_interval: 'never'; expected a number of seconds" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can see with another's eyes")
-def test_root_is_told_what_the_agents_user_sees(
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another user")
+def test_root_checks_with_the_permissions_of_the_agents_user(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """A directory that root may write to, and that user may not, is trouble."""
+    """A directory that only root may write to is trouble."""
     agent = make_agent(port=server.port)
     agent.home.chmod(0o755)
     for name in ("daemon", "cache", "log"):
         (agent.home / name).mkdir()
         os.chown(agent.home / name, NOBODY, NOBODY)
     os.chown(agent.home / "log", 0, 0)
-    found = told(agent.run("--doctor", "--json"))
+    found = findings_of(agent.run("--doctor", "--json"))
     assert found["User", "user"]["found"] == f"nobody, who owns {agent.home}/daemon"
     assert found["Places", "cache_directory"]["state"] == "ok"
     assert found["Places", "log_directory"]["state"] == "bad"
     assert "install -d -o nobody" in found["Places", "log_directory"]["advice"]
-    assert ("Places", "log") not in found  # it is not said twice
+    assert ("Places", "log") not in found  # its directory is reported already
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root's agent, asked for by another")
-def test_who_is_not_the_agents_user_gets_no_advice_on_its_files(
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs an agent of root's and another user")
+def test_another_user_gets_no_advice_on_the_agents_files(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """All of them would look closed, and to open them would be a mistake."""
-    agent = make_agent(port=server.port, interval=300)  # no pace that a busy host cannot keep
+    """All of them would look inaccessible, and giving access would be a mistake."""
+    agent = make_agent(port=server.port, interval=300)  # so that a busy host keeps up
     agent.start()
     agent.home.chmod(0o755)
     printed = as_nobody(lambda: doctor_here(agent))
     agent.stop()
     assert "you are not the agent's" in printed
-    assert "ask as that user, or as root" in printed
+    assert "run --doctor as that user, or as root" in printed
     assert "Places" not in printed
     assert printed.startswith("0\n")
 
 
-def test_a_pid_file_that_is_closed_to_the_agents_user_is_trouble(
+def test_a_pid_file_that_the_agents_user_cannot_read_is_trouble(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """It is not taken for a stranger, and not told to ask as itself."""
-    agent = make_agent(port=server.port, interval=300)  # no pace that a busy host cannot keep
+    """That user is not taken for another one, and not advised to run --doctor as itself."""
+    agent = make_agent(port=server.port, interval=300)  # so that a busy host keeps up
     agent.home.chmod(0o755)
     for name in ("daemon", "cache", "log", "daemon/pid"):
         (agent.home / name).mkdir()
@@ -207,9 +211,9 @@ def test_a_pid_file_that_is_closed_to_the_agents_user_is_trouble(
     path = agent.home / "daemon" / "pid" / f"{NAME}.pid"
     path.touch(mode=0o600)
     run_by_nobody(agent)
-    found = told(agent.run("--doctor", "--json"))
+    found = findings_of(agent.run("--doctor", "--json"))
     assert found["User", "user"]["state"] == "ok"
-    assert found["Agent", "process"]["advice"] == "ask as root"
+    assert found["Agent", "process"]["advice"] == "run --doctor as root"
     bad = [finding for finding in found.values() if finding["state"] == "bad"]
     assert [finding["subject"] for finding in bad] == ["PID file"]
     assert bad[0]["found"] == (
@@ -219,7 +223,7 @@ def test_a_pid_file_that_is_closed_to_the_agents_user_is_trouble(
 
 
 def doctor_here(agent: Agent) -> str:
-    """Exit status and report of --doctor in this process."""
+    """Run --doctor in this process. Return its exit status and report."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv(VARIABLE, str(agent.configuration))
         status = main(["--doctor"])
@@ -227,12 +231,12 @@ def doctor_here(agent: Agent) -> str:
 
 
 def test_a_supervisord_that_runs_the_agent_is_named(home: Path, server: PattooServer) -> None:
-    """By its address, while it runs and when it is stopped."""
+    """It is named by its address, both while the agent runs and when it is stopped."""
     agent = Supervised(home, port=server.port)
     with agent.supervised():
         socket = f"unix://{agent.configuration}/supervisor.sock"
-        found = told(agent.run("--doctor", "--json"))["Agent", "process"]
+        found = findings_of(agent.run("--doctor", "--json"))["Agent", "process"]
         assert found["found"] == f"{agent.pid}, run by supervisord at {socket} (RUNNING)"
         agent.stop()
-        found = told(agent.run("--doctor", "--json"))["Agent", "process"]
-        assert found["found"] == f"none runs, known to supervisord at {socket} (STOPPED)"
+        found = findings_of(agent.run("--doctor", "--json"))["Agent", "process"]
+        assert found["found"] == f"not running (known to supervisord at {socket} (STOPPED))"

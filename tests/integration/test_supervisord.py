@@ -87,7 +87,7 @@ def test_what_was_started_by_hand_before_it_is_stopped_for_good(
     pid = by_hand.pid
     agent.ctl("start", NAME)  # it returns once the first try has failed
     wait_for((agent.home / "daemon" / "run" / f"{NAME}.supervisor").exists, what="the note")
-    assert "cannot run it beside that one" in agent.run("--doctor").stdout
+    assert "cannot start the agent while that process runs" in agent.run("--doctor").stdout
     assert agent.pid == pid
     done = agent.run(*words)
     assert done.returncode == 0, done.stderr
