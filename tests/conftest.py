@@ -1,4 +1,4 @@
-"""Fixtures that all tests share."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A directory with a short name (a Unix socket's path has 108 bytes), gone afterwards."""
+    """A temporary directory with a short name: the path of a Unix socket has at most 108 bytes."""
     path = Path(tempfile.mkdtemp(prefix="pmp-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -30,7 +30,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def server() -> Iterator[PattooServer]:
-    """A pattoo server that listens."""
+    """A running pattoo server."""
     running = PattooServer()
     yield running
     running.close()
@@ -38,7 +38,7 @@ def server() -> Iterator[PattooServer]:
 
 @pytest.fixture
 def elsewhere() -> Iterator[PattooServer]:
-    """Another pattoo server that listens."""
+    """A second running pattoo server."""
     running = PattooServer()
     yield running
     running.close()
@@ -46,7 +46,7 @@ def elsewhere() -> Iterator[PattooServer]:
 
 @pytest.fixture(scope="session")
 def keyrings() -> Iterator[Keyrings]:
-    """Keys for encrypted mode; without GnuPG on this host there are none, nor tests of it."""
+    """Keys for encrypted mode. Without GnuPG on this host the tests are skipped."""
     if host_checks.missing_for_encryption():
         pytest.skip(host_checks.missing_for_encryption())
     path = Path(tempfile.mkdtemp(prefix="pmp-keys-"))
@@ -56,7 +56,7 @@ def keyrings() -> Iterator[Keyrings]:
 
 @pytest.fixture
 def decrypting(home: Path, keyrings: Keyrings) -> Iterator[DecryptingServer]:
-    """A pattoo server that takes encrypted posts."""
+    """A running pattoo server for encrypted posts."""
     running = DecryptingServer(keyrings.of_server(home / "server"))
     yield running
     running.close()
@@ -64,14 +64,14 @@ def decrypting(home: Path, keyrings: Keyrings) -> Iterator[DecryptingServer]:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """Our host, which may stand still."""
-    with Host() as looked_at:
-        yield looked_at
+    """The real host, watched for times when it stands still."""
+    with Host() as watched:
+        yield watched
 
 
 @pytest.fixture
 def make_agent(home: Path) -> Iterator[Callable[..., Agent]]:
-    """Make agents; whatever they left running is ended afterwards."""
+    """Return a function that makes agents. Their processes are killed afterwards."""
     made: list[Agent] = []
 
     def make(**settings: object) -> Agent:

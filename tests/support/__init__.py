@@ -1,1 +1,1 @@
-"""What tests need: a faulty server, the real agent, and waiting with a deadline."""
+"""Helpers for tests: servers that misbehave, the real agent, and waiting with a time limit."""

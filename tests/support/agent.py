@@ -1,4 +1,4 @@
-"""The real agent in directories of its own, run by its command line."""
+"""The real agent in a temporary directory, run through its command line."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Agent:
 
     @property
     def configuration(self) -> Path:
-        """What PATTOO_CONFIGDIR names."""
+        """The directory that PATTOO_CONFIGDIR names."""
         return self.home / "etc"
 
     @property
     def stopped(self) -> str:
-        """What is said of it while it does not run."""
+        """What `--status` prints while it does not run."""
         return (
             f"Daemon is stopped - {NAME}\n  PID file       {self.home}/daemon/pid/{NAME}.pid is not "
             f"locked, so no agent is running (configuration: {self.configuration})\n"
@@ -62,23 +62,23 @@ class Agent:
 
     @property
     def cut_short_pid(self) -> int:
-        """The control process of a last run that did not end in order; 0 if there is no such."""
+        """The control process of the last run, if that did not end in order; else 0."""
         return cut_short(self.home / "daemon")
 
     @property
     def log(self) -> str:
-        """The whole log."""
+        """The content of the log."""
         path = self.home / "log" / "pattoo.log"
         return path.read_text() if path.exists() else ""
 
     @property
     def spool(self) -> Path:
-        """The spool's file."""
+        """The path of the spool."""
         return self.home / "cache" / f"{NAME}.spool.sqlite"
 
     @property
     def pid(self) -> int | None:
-        """The control process."""
+        """The control process, if it runs."""
         return running_pid(self.home / "daemon" / "pid" / f"{NAME}.pid")
 
     def write(self, name: str, text: str) -> None:
@@ -105,20 +105,20 @@ class Agent:
         return {**os.environ, "PATTOO_CONFIGDIR": str(self.configuration), **self.environment}
 
     def run(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run the command line to its end."""
+        """Run a command and wait until it ends."""
         return subprocess.run(
             [*self.command, *arguments],
             env=self.env(), capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
     def start(self) -> None:
-        """Start it, in the background; fails the test if it does not come up."""
+        """Start it in the background. Fail the test if it does not start."""
         done = self.run("--start")
         assert done.returncode == 0, done.stderr + self.log
 
     @contextlib.contextmanager
     def foreground(self, *words: str, **more: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401 - what Popen takes
-        """Its control process, as a supervisor starts it; ended in any case: who leaves waits for it."""
+        """Run its control process as a supervisor does; kill it at the end of the block."""
         command = [*self.command, "--foreground", *words]
         with subprocess.Popen(command, text=True, **{"env": self.env(), **more}) as control:
             try:
@@ -132,7 +132,7 @@ class Agent:
         assert done.returncode == 0, done.stderr + self.log
 
     def status(self) -> dict[str, Any]:
-        """What control says of itself. Raises `OSError` if it does not run."""
+        """Return the status that control answers. Raises `OSError` if the agent does not run."""
 
         def asked() -> dict[str, Any] | None:
             try:
@@ -140,24 +140,24 @@ class Agent:
             except (FileNotFoundError, ConnectionRefusedError):
                 if self.pid is None:
                     raise
-                return None  # it locks its PID file a moment before it listens
+                return None  # control locks its PID file a moment before it listens
 
         return wait_for(asked, what="an answer of control")
 
     def worker(self, name: str) -> int:
-        """The process of a worker that runs."""
+        """Wait until a worker runs, and return its process."""
         return wait_for(lambda: int(self.status()["workers"][name]["pid"]), what=f"a {name}")
 
     def signal(self, name: str, number: str) -> None:
-        """Send a signal, by its name, to a worker."""
+        """Send a signal, given by its name, to a worker."""
         os.kill(self.worker(name), signal.Signals[number])
 
     def processes(self) -> list[int]:
-        """All processes of this agent that run: those with a file of its home open."""
+        """The running processes of this agent."""
         return processes_of(self.home)
 
     def end(self) -> None:
-        """Leave nothing behind, whatever a test did."""
+        """Kill all its processes, whatever a test did."""
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -165,9 +165,9 @@ class Agent:
 
 
 def processes_of(home: Path) -> list[int]:
-    """All processes but ourselves with a file below `home` open, or started to use it.
+    """Return all processes but this one that have a file below `home` open, or `home` in their environment.
 
-    A process title overwrites the environment that /proc shows, so that alone is not enough.
+    The environment alone is not enough: a process title overwrites it in /proc.
     """
     return [
         int(entry.name)
@@ -184,7 +184,7 @@ def _uses(process: Path, home: Path) -> bool:
 
 
 def opened_by(process: Path) -> list[str]:
-    """What a process of /proc has open; without what it closes while we look."""
+    """Return the files that a process has open. Those that it closes meanwhile are skipped."""
     names = []
     with contextlib.suppress(OSError):
         for descriptor in (process / "fd").iterdir():

@@ -1,4 +1,4 @@
-"""The polls of an agent: those that a server has, and those that wait in its spool."""
+"""The polls of an agent: those that a server received, and those that wait in the spool."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tests.support.server import PattooServer
     from tests.support.standstill import Gap
 
-#: A poll's time, and the interval that its datapoints name; both in ms.
+#: The time and the interval of a poll, in ms.
 Sent = tuple[int, int]
 
 
 def sent(server: PattooServer, key: str = "") -> list[Sent]:
-    """What has arrived, in the order in which it did; with a key, the polls that have this one."""
+    """Return the polls that a server received, in order of arrival; with `key`, only those that contain it."""
     return [
         found
         for post in server.posts
@@ -33,7 +33,7 @@ def sent(server: PattooServer, key: str = "") -> list[Sent]:
 
 
 def kept(agent: Agent, key: str = "") -> list[Sent]:
-    """What still waits in the spool of a stopped agent, in order; with a key as above."""
+    """Return the polls in the spool of a stopped agent, in order; with `key`, only those that contain it."""
     spool = Spool(agent.spool)
     try:
         polls = [spooled.poll for spooled in spool.oldest(1000)]
@@ -48,7 +48,7 @@ def kept(agent: Agent, key: str = "") -> list[Sent]:
 
 
 def book(agent: Agent) -> dict[str, Any]:
-    """What a stopped agent has noted of ticks that it missed: `missed` and `gaps`, as in the status."""
+    """Return the ledger snapshot of a stopped agent: `missed` and `gaps`, as in the status."""
     spool = Spool(agent.spool)
     try:
         noted: dict[str, Any] = json.loads(spool.state.book or "{}")
@@ -58,15 +58,15 @@ def book(agent: Agent) -> dict[str, Any]:
 
 
 def assert_every_tick_is_there(polls: list[Sent], gaps: Sequence[Gap] = ()) -> None:
-    """Assert that none is missing but in `gaps`, and none comes twice, whatever interval was in force.
+    """Assert that no tick is missing except in `gaps`, and none comes twice, across changes of interval.
 
-    Where the interval changes there must have been a moment with neither a tick of the old one
-    between the poll before and that moment, nor one of the new one between it and the poll after.
+    Where the interval changes, some moment must separate the old ticks from the new: no old tick is
+    between the poll before and that moment, and no new one between it and the poll after.
     """
-    told = {gap["before_ms"] for gap in gaps}
+    in_gaps = {gap["before_ms"] for gap in gaps}
     for (before, old), (after, new) in pairwise(polls):
         assert before < after
         assert before % old == 0
         assert after % new == 0
-        if after not in told:
+        if after not in in_gaps:
             assert after - before == old if new == old else after - new < before + old

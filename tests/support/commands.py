@@ -1,4 +1,4 @@
-"""Other programs, run as a person would."""
+"""Run other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
-    """Run a command that must succeed; what it printed."""
+    """Run a command that must succeed. Return what it printed."""
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=240, check=False,
         env=environment, cwd="/",

@@ -1,4 +1,4 @@
-"""A configuration for tests that need one as a value."""
+"""A configuration object for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pattoo_mp.config.values import Config
 
 
 def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds
-    """Everything below `home`, a poll every 0.1 s, nobody's server; and what is said otherwise."""
+    """Return a configuration with all directories in `home` and polls every 0.1 s; `other` changes it.
+
+    Nothing listens at its server's address.
+    """
     choices: dict[str, Any] = {n: v for n, v in defaults().items() if isinstance(v, (tuple, dict))}
     usual = Config(
         **choices,

@@ -1,7 +1,7 @@
-"""A host and a container on it, of the kernel's own making: for root, in namespaces that end with them.
+"""A simulated host with a container, made with kernel namespaces. Only root can make them.
 
-The host is the first process of namespaces of its own, with a disk and a network interface that no other has. The
-container has a root, processes, mounts and a network of its own, and sees the host below /host.
+The host is the first process of new namespaces, with its own disk and network interface. The container
+has its own root, processes, mounts and network, and sees the host below /host.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _APART: Final = ("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child")
 
-#: Arguments: a directory to work in, and what the container runs. Once that has made the file
-#: `ready`, a second disk is mounted.
+#: Arguments: a work directory, and the command that the container runs. When that makes the file
+#: `ready`, the host mounts a second disk.
 _HOST: Final = """
 set -e
 mount -t proc proc /proc
@@ -57,7 +57,7 @@ exec chroot "$root" "$@"
 
 
 def possible() -> str:
-    """Why there can be no container here; empty if there can."""
+    """Return why no container can be made here; empty if one can."""
     tried = subprocess.run(
         [*_APART, "sh", "-ec", "mount -t sysfs sysfs /sys && ip link add name host0 type bridge"],
         capture_output=True, text=True, check=False,
@@ -66,7 +66,7 @@ def possible() -> str:
 
 
 def run_contained(work: Path, program: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program, which is given `work` as its argument, in a container on a host."""
+    """Run a Python program with the argument `work` in a container on a simulated host."""
     return subprocess.run(
         [*_APART, "sh", "-c", _HOST, "host", work, sys.executable, "-c", program, work],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "CONTAINER": _CONTAINER},

@@ -1,6 +1,6 @@
-"""A pattoo server that decrypts, written from what the real one does: keys, nonce, session, posts.
+"""A pattoo server for encrypted mode, which behaves like the real one: keys, nonce, session, posts.
 
-It knows an agent's session by its cookie, and forgets all of them as it is told to.
+It finds an agent's session by its cookie. Tests can make it forget all sessions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMAIL = "api@pattoo.example"
-#: Small and without a pass phrase: made in a moment. What the agent is given is a key like any other.
+#: Small and without a pass phrase, so it is made quickly. For the agent it is a key like any other.
 _KEY = """%no-protection
 Key-Type: RSA
 Key-Length: 2048
@@ -31,7 +31,7 @@ Name-Email: {}
 
 
 def make_key(home: Path, email: str = EMAIL) -> str:
-    """Make a key in a key ring of its own, in `home`; its public half, in armor."""
+    """Make a key in a new key ring in `home`. Return its public half, in ASCII armor."""
     home.mkdir(mode=0o700)
     gpg = gnupg.GPG(gnupghome=str(home))
     made = gpg.gen_key(_KEY.format(email))
@@ -40,13 +40,13 @@ def make_key(home: Path, email: str = EMAIL) -> str:
 
 
 def end_gpg_agent(home: Path) -> None:
-    """End what gpg started for a key ring, and left running."""
+    """End the gpg-agent that gpg started for a key ring."""
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=False, timeout=20)
 
 
 @dataclass
 class Session:
-    """What the server remembers of one."""
+    """The server's state of one session."""
 
     email: str
     nonce: str = field(default_factory=lambda: secrets.token_hex(32))
@@ -54,10 +54,10 @@ class Session:
 
 
 class DecryptingServer(PattooServer):
-    """Takes encrypted posts; `posts` has them decrypted. Its keys are in `home`.
+    """Takes encrypted posts, and keeps them decrypted in `posts`. Its keys are in `home`.
 
-    `answers` has what it says instead to a question such as `GET key`; `asked` has all questions,
-    with the statuses of its answers. If it `mixes_up` sessions it expects another's nonce of each.
+    `answers` maps requests such as `GET key` to answers that replace the usual ones. `asked` lists all
+    requests with the status of the answer. If `mixes_up` is set, it expects another session's nonce.
     """
 
     def __init__(self, home: Path) -> None:
@@ -72,21 +72,21 @@ class DecryptingServer(PattooServer):
         super().__init__()
 
     def close(self) -> None:
-        """End it, and leave no process behind."""
+        """End the server and its gpg-agent."""
         super().close()
         end_gpg_agent(self.home)
 
     def count(self, question: str) -> int:
-        """How often something was asked."""
+        """Return how often a request came."""
         return sum(asked == question for asked, _ in self.asked)
 
     def key_of(self, email: str) -> str:
-        """The first key of that name, as the real server finds it; empty if there is none."""
+        """Return the first key with that name, as the real server does; empty if there is none."""
         keys = self.gpg.list_keys()
         return next((k["fingerprint"] for k in keys if f"<{email}>" in str(k["uids"])), "")
 
     def take_key(self, session: Session | None, content: dict[str, str]) -> tuple[int, str]:
-        """Take an agent's public key; its answer, and the cookie of the new session."""
+        """Take an agent's public key. Return the status of the answer, and the new session's cookie."""
         if session is not None and session.pass_phrase:
             return 208, ""
         self.gpg.import_keys(content["pattoo_agent_key"])
@@ -95,7 +95,7 @@ class DecryptingServer(PattooServer):
         return 202, cookie
 
     def offer(self, session: Session) -> dict[str, str]:
-        """Our key, and a nonce for whoever has the secret half of the agent's."""
+        """Return our public key, and a nonce that only the agent's secret key can decrypt."""
         nonce = self.gpg.encrypt(session.nonce, [self.key_of(session.email)])
         if self.mixes_up:
             session.nonce = secrets.token_hex(32)
@@ -103,7 +103,10 @@ class DecryptingServer(PattooServer):
         return {"api_email": EMAIL, "api_key": key, "encrypted_nonce": str(nonce)}
 
     def validate(self, session: Session, content: dict[str, str]) -> int:
-        """Whether the nonce came back; then the pass phrase counts, and the agent's key goes."""
+        """Check the returned nonce. If it is right, keep the pass phrase and delete the agent's key.
+
+        Return the status of the answer.
+        """
         if session.pass_phrase:
             return 208
         pass_phrase = str(self.gpg.decrypt(content["encrypted_sym_key"]))
@@ -115,7 +118,7 @@ class DecryptingServer(PattooServer):
         return 200
 
     def decrypt(self, session: Session, content: dict[str, str]) -> Post:
-        """A post."""
+        """Decrypt a post."""
         text = str(self.gpg.decrypt(content["encrypted_data"], passphrase=session.pass_phrase))
         post = json.loads(text)
         return Post(post["source"], json.dumps(post["data"]).encode())
@@ -128,7 +131,7 @@ class _Handler(Handler):
             return
         with _owner(self).lock:
             session = self._session()
-            if self._is_told_otherwise() or session is None:
+            if self._has_other_answer() or session is None:
                 return
             self._say(200, json.dumps(_owner(self).offer(session)).encode())
 
@@ -137,7 +140,7 @@ class _Handler(Handler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with owner.lock:
             session, content = self._session(), json.loads(json.loads(body))
-            if self._is_told_otherwise():
+            if self._has_other_answer():
                 return
             if page == "key":
                 status, cookie = owner.take_key(session, content)
@@ -156,11 +159,11 @@ class _Handler(Handler):
             owner.posts.append(post)
             self._say(202, b"OK")
 
-    def _is_told_otherwise(self) -> bool:
-        told = _owner(self).answers.get(f"{self.command} {self._page()}")
-        if told is not None:
-            self._say(*told)
-        return told is not None
+    def _has_other_answer(self) -> bool:
+        answer = _owner(self).answers.get(f"{self.command} {self._page()}")
+        if answer is not None:
+            self._say(*answer)
+        return answer is not None
 
     def _session(self) -> Session | None:
         cookies = self.headers.get("Cookie", "").split("; ")

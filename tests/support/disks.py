@@ -1,4 +1,4 @@
-"""Disks that are small enough to be filled."""
+"""Disks that are small enough to fill."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def mount(*words: str | Path) -> bool:
-    """Mount; false if this is not allowed here."""
+    """Mount a file system. Return whether that is allowed here."""
     return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
 
 
 @contextlib.contextmanager
 def small(directory: Path, size: str = "1m") -> Iterator[Path]:
-    """A file system of that size in the place of a directory, which is made."""
+    """Make a directory, and mount a file system of that size on it for the block."""
     directory.mkdir()
     if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory):
         pytest.skip("only root may mount, and not everywhere")
@@ -32,12 +32,12 @@ def small(directory: Path, size: str = "1m") -> Iterator[Path]:
 
 
 def shut(disk: Path) -> None:
-    """Make it read-only, as the kernel does where it finds the disk at fault."""
+    """Make it read-only, as the kernel does after a disk error."""
     assert mount("-o", "remount,ro", disk)
 
 
 def fill(disk: Path, *, but_for: int = 0) -> Path:
-    """Leave no more room on it than so many bytes; gives the file that takes the rest."""
+    """Fill it but for so many bytes. Return the file that fills it."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         with contextlib.suppress(OSError):
@@ -48,6 +48,6 @@ def fill(disk: Path, *, but_for: int = 0) -> Path:
 
 
 def free_bytes(disk: Path) -> int:
-    """How much room there is."""
+    """Return the free bytes."""
     found = os.statvfs(disk)
     return found.f_bavail * found.f_frsize

@@ -1,4 +1,4 @@
-"""A file that hangs for whoever opens it, as one of a dead file server does."""
+"""A file that hangs when it is opened, like a file on a dead file server."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def file_hangs(path: Path) -> Iterator[Callable[[], None]]:
-    """Let nobody open a file, until what is given here is called, or the block ends.
+    """Make each open(2) of a file hang until the yielded function is called, or the block ends.
 
-    The kernel lets each open wait until we give our lease up, 45 s long (fcntl(2)).
+    We hold a lease, and the kernel makes each open wait until we give it up, at most 45 s (fcntl(2)).
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
-    def let_go() -> None:
+    def release() -> None:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     try:
@@ -30,8 +30,8 @@ def file_hangs(path: Path) -> Iterator[Callable[[], None]]:
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         except OSError as error:
             pytest.skip(f"no lease to be had here: {error}")
-        # The kernel asks for it by a signal that would end us.
+        # The kernel requests the lease back with a signal that would end us.
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, 0)
-        yield let_go
+        yield release
     finally:
         os.close(descriptor)

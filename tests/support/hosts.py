@@ -1,9 +1,9 @@
-"""Hosts whose /proc and /sys are kept in `tests/data/hosts`, and what a poll of them gives.
+"""Hosts whose /proc and /sys are stored in `tests/data/hosts`, and polls of them.
 
-- `virtual`: Linux 6.18 with two processors, as it was found.
+- `virtual`: Linux 6.18 with two processors, unchanged.
 - `laptop`: Linux 5.10 with systemd.
-- `old`: Linux 2.6.32, from before pressure and much else.
-- `container`: one that shows next to nothing of the host.
+- `old`: Linux 2.6.32, which has no pressure information and lacks much else.
+- `container`: a container that sees next to nothing of its host.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NAMES: Final = ("virtual", "laptop", "old", "container")
 
 
 def be(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let the families read that host; returns where it is kept."""
+    """Make the families read that host. Return its directory."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(HOSTS / name / "proc"), raising=False)
     monkeypatch.setattr(host, "SYS", HOSTS / name / "sys")
     return HOSTS / name
@@ -37,18 +37,18 @@ def be(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @dataclass(frozen=True)
 class Polled:
-    """One poll: values by series, and what was left out."""
+    """The values of one poll by series, and what was left out."""
 
     series: dict[Series, Value]
     left_out: dict[str, str]
 
     @property
     def figures(self) -> dict[str, Value]:
-        """Values by key, for families without devices."""
+        """The values by key, for families without devices."""
         return {series.key: value for series, value in self.series.items()}
 
     def by(self, label: str) -> dict[str, dict[str, Value]]:
-        """Values by key, for each device that the label tells."""
+        """Return the values by key, for each value of `label`, such as each disk."""
         devices: dict[str, dict[str, Value]] = {}
         for series, value in self.series.items():
             devices.setdefault(dict(series.metadata)[label], {})[series.key] = value
@@ -56,12 +56,12 @@ class Polled:
 
 
 def polled(*families: str, **filters: Any) -> Polled:  # noqa: ANN401 - whatever a field holds
-    """A poll of these families."""
+    """Poll these families."""
     return again(Poller(sources_of(*families, **filters), ORIGIN, 1000))
 
 
 def again(poller: Poller) -> Polled:
-    """A poll of a poller that there is already."""
+    """Poll once with an existing poller."""
     layout, poll = poller.poll(1000)
     values = poll.values()
     assert len(set(layout.series)) == len(layout.series) == len(values)

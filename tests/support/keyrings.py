@@ -1,4 +1,4 @@
-"""Key rings made once for all tests: an agent's, by the agent's own code, and a server's."""
+"""Key rings of an agent and a server, made once for all tests. The agent's own code makes its ring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGENT_ID = "5a" * 32
 
 
 class Keyrings:
-    """Makes both below `home`, and copies them: to make a key takes a second or more."""
+    """Makes both rings below `home`, and copies them, because making a key takes a second or more."""
 
     def __init__(self, home: Path) -> None:
         self._agents, self._servers = home / "agent", home / "server"
@@ -25,16 +25,16 @@ class Keyrings:
             self.fingerprint = own.fingerprint
 
     def of_agent(self, directory: Path) -> Keyring:
-        """The agent's keys, in `directory`."""
+        """Return a copy of the agent's key ring in `directory`."""
         shutil.copytree(self._agents, directory)
         return keyring_in(directory)
 
     def of_server(self, home: Path) -> Path:
-        """The server's key ring, in `home`."""
+        """Copy the server's key ring to `home`."""
         shutil.copytree(self._servers, home)
         return home
 
 
 def keyring_in(directory: Path, agent_id: str = AGENT_ID) -> Keyring:
-    """The keys that are there, or will be made."""
+    """Return the key ring in `directory`, which may not exist yet."""
     return Keyring(directory, agent_id, Gpg(directory / ".keyring"))

@@ -1,4 +1,4 @@
-"""What the tests' servers and proxies have in common: connections with TLS or without, and quick answers."""
+"""Base classes of the tests' servers and proxies: connections with or without TLS, and simple answers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers one request, and says nothing of it."""
+    """Answers one request, without a log."""
 
     protocol_version = "HTTP/1.1"
 
     def answer(self, status: int, body: bytes = b"") -> None:
-        """Send a whole answer, and close, as a pattoo server does after each."""
+        """Send an answer and close the connection, as a pattoo server does."""
         self.send_response(status)
         self.send_header("Connection", "close")
         self.send_header("Content-Length", str(len(body)))
@@ -23,20 +23,20 @@ class Answering(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-        """Say nothing."""
+        """Write no log."""
 
 
 class Listening(ThreadingHTTPServer):
-    """http.server on 127.0.0.1, whose owner may have it speak TLS."""
+    """An HTTP server on 127.0.0.1, with or without TLS."""
 
     daemon_threads = True
 
     def tls(self) -> SSLContext | None:
-        """What the next connection speaks TLS with; none if it does not."""
+        """The TLS context of the next connection; None for plain HTTP."""
         return None
 
     def get_request(self) -> tuple[Any, Any]:
-        """Take a connection; the handshake is made by the thread that serves it."""
+        """Accept a connection. The thread that serves it does the TLS handshake."""
         connection, address = super().get_request()
         context = self.tls()
         if context is not None:
@@ -46,4 +46,4 @@ class Listening(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is what many tests are about."""
+        """Ignore errors: in many tests clients disconnect in the middle of a request."""

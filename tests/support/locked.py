@@ -1,4 +1,4 @@
-"""A process of a test's own that holds an agent's lock, and does nothing else."""
+"""A process that holds an agent's lock and does nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ lock.release()
 
 @contextlib.contextmanager
 def lock_held(path: Path) -> Iterator[int]:
-    """Hold the lock on `path` from another process; gives that process."""
+    """Hold the lock on `path` from another process. Yield its process number."""
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:

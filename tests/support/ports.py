@@ -1,4 +1,4 @@
-"""Ports for programs that must be told one, and the URLs of programs that have one."""
+"""Free ports, and the URLs of servers on them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _HELD: Final[list[socket.socket]] = []
 
 
 def hold_port() -> socket.socket:
-    """A port that the kernel gives to nobody else as long as this socket is open.
+    """Reserve a port: the kernel gives it to no other program while this socket is open.
 
-    Who connects is refused; and who is told its number can listen there, as servers ask for it
-    (SO_REUSEADDR, socket(7)).
+    Connections are refused. A server that is given the number can still listen on it, with
+    SO_REUSEADDR (socket(7)).
     """
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,20 +25,20 @@ def hold_port() -> socket.socket:
 
 
 def number_of(held: socket.socket) -> int:
-    """The port that a socket has."""
+    """Return the port of a socket."""
     port: int = held.getsockname()[1]
     return port
 
 
 def free_port() -> int:
-    """A port that nobody uses, and nobody else is given: tests run beside each other."""
+    """Return an unused port that no other test gets; tests run in parallel."""
     _HELD.append(hold_port())
     return number_of(_HELD[-1])
 
 
 @contextmanager
 def dropping_port() -> Iterator[int]:
-    """A port that answers nobody who connects, as behind a firewall that drops: its queue is full."""
+    """A port that does not answer connections, as behind a firewall that drops packets: its queue is full."""
     with ExitStack() as held:
         full = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
@@ -49,5 +49,5 @@ def dropping_port() -> Iterator[int]:
 
 
 def at(port: int) -> str:
-    """The URL of a server at this port of ours."""
+    """Return the URL of a server on this port of 127.0.0.1."""
     return f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""A /proc of another host, for psutil to read: written where a test says, and psutil led there."""
+"""A simulated /proc that psutil reads instead of the real one."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ TIMES = "17480 120 5311 904217 412 0 88 31 0 0"
 
 
 class ProcFS:
-    """The files that psutil asks for; what a host has not, it does not write."""
+    """The files that psutil reads. Tests add or remove what a host has or lacks."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         (root / "self").mkdir(parents=True)
         (root / "net").mkdir()
-        (root / "1").mkdir()  # psutil takes it that somebody is there
+        (root / "1").mkdir()  # psutil expects at least one process
         monkeypatch.setattr(psutil, "PROCFS_PATH", str(root), raising=False)
         self.write("meminfo", MEMINFO)
         self.write("vmstat", "pswpin 0\npswpout 0\n")
@@ -58,13 +58,13 @@ class ProcFS:
         (self.root / name).write_bytes(content)
 
     def processors(self, count: int) -> None:
-        """The times and counters of a host with so many processors."""
+        """Write the times and counters of so many processors."""
         lines = [f"cpu  {TIMES}", *(f"cpu{n} {TIMES}" for n in range(count))]
         counters = "intr 1234567 0 9\nctxt 7654321\nbtime 1700000000\nsoftirq 765432 1 2\n"
         self.write("stat", "\n".join(lines) + f"\n{counters}")
 
     def disks(self, *names: str) -> None:
-        """Disks with counters as Linux has had them since 5.5."""
+        """Write disks with the counters of Linux 5.5 and later."""
         counters = "100 20 3000 40 500 60 7000 80 0 90 120 0 0 0 0 0 0"
         self.write(
             "diskstats",
@@ -72,12 +72,12 @@ class ProcFS:
         )
 
     def interfaces(self, *names: str) -> None:
-        """Network interfaces with some traffic."""
+        """Write network interfaces with some traffic."""
         counters = "1048576 1000 1 2 0 0 0 0 524288 500 3 4 0 0 0 0"
         self.write("net/dev", NET_DEV + "".join(f"{name:>6}: {counters}\n" for name in names))
 
     def mounts(self, *points: bytes) -> None:
-        """File systems that are mounted there."""
+        """Write mounted file systems."""
         lines = [
             b"/dev/sd%c1 %s ext4 rw,relatime 0 0\n" % (97 + n, p) for n, p in enumerate(points)
         ]

@@ -1,4 +1,4 @@
-"""A forward proxy: CONNECT, and requests with a whole URL, for who shows its credentials if it wants any."""
+"""A forward proxy: CONNECT and requests with a whole URL, with or without credentials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Handler(Answering):
     server: _Proxy
 
     def do_CONNECT(self) -> None:  # noqa: N802 - as http.server looks for it
-        """Connect to where the client asks for, and carry bytes both ways."""
+        """Connect to the address that the client names, and forward bytes both ways."""
         if not self._may_pass():
             return
         host, _, port = self.path.rpartition(":")
@@ -33,11 +33,11 @@ class _Handler(Answering):
         with target:
             self.send_response(200)
             self.end_headers()
-            _carry(self.connection, target)
+            _forward(self.connection, target)
         self.close_connection = True
 
     def do_POST(self) -> None:  # noqa: N802 - as http.server looks for it
-        """Ask the server that the URL names, and pass its answer on."""
+        """Send the request to the server in the URL, and forward its answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if not self._may_pass():
             return
@@ -76,9 +76,10 @@ class _Proxy(Listening):
 
 
 class ForwardProxy:
-    """Listens on a free port of 127.0.0.1. What it was asked stands in `lines` and `heads`.
+    """Listens on a free port of 127.0.0.1. `lines` and `heads` have all requests and their headers.
 
-    It wants the header `accepts`, and answers `refuses`, a status, to everybody if that is set.
+    If `accepts` is set, requests need this Proxy-Authorization. If `refuses` is set, every request gets
+    this status.
     """
 
     def __init__(self, accepts: str = "", context: SSLContext | None = None) -> None:
@@ -93,13 +94,13 @@ class ForwardProxy:
         threading.Thread(target=self._listening.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
-        """End it."""
+        """Stop the proxy."""
         self._listening.shutdown()
         self._listening.server_close()
 
 
-def _carry(one: socket.socket, other: socket.socket) -> None:
-    """Carry bytes both ways until one side ends."""
+def _forward(one: socket.socket, other: socket.socket) -> None:
+    """Forward bytes both ways until one side closes."""
     with contextlib.suppress(OSError), selectors.DefaultSelector() as either:
         either.register(one, selectors.EVENT_READ, other)
         either.register(other, selectors.EVENT_READ, one)
@@ -116,6 +117,6 @@ def _carry(one: socket.socket, other: socket.socket) -> None:
 
 
 def _pending(source: socket.socket) -> bool:
-    """Whether TLS holds more that no selector sees."""
+    """Return whether TLS has buffered data that no selector sees."""
     held = getattr(source, "pending", None)
     return bool(held and held())

@@ -1,4 +1,4 @@
-"""Readers of the configuration that are no processes."""
+"""Fake readers of the configuration, without a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeReader:
-    """One that finds `found` when it is looked at first; None as long as it reads."""
+    """A reader whose result is `found`; None means that it is still reading."""
 
     found: Renewal | None
     problems: Sequence[str] = ()
@@ -23,17 +23,17 @@ class FakeReader:
     is_over: bool = False
 
     def fileno(self) -> int:
-        """There is nothing to wait for."""
+        """There is no descriptor to wait for."""
         raise NotImplementedError
 
     def take(self) -> Renewal | None:
-        """What it finds."""
+        """Return the result."""
         if self.problems:
             raise ConfigError(self.problems)
         return self.found
 
     def end(self, wait_s: float) -> None:
-        """Note it."""
+        """Record the call."""
         assert wait_s <= 1
         self.is_over = True
 
@@ -42,4 +42,4 @@ class FakeReader:
         return self.is_over
 
     def let_go(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""

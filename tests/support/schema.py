@@ -1,4 +1,4 @@
-"""The schema of the status, as strict as a test should be."""
+"""The schema of the status, stricter than the shipped one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ SCHEMA: dict[str, Any] = json.loads(PATH.read_text())
 
 
 def check(status: dict[str, Any]) -> None:
-    """Fail unless the status is valid, with no field in it that the schema does not describe."""
+    """Assert that the status is valid and has no field that the schema does not describe."""
     Draft202012Validator.check_schema(SCHEMA)
     Draft202012Validator(_closed(SCHEMA)).validate(status)
 
 
 def _closed(schema: object) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The schema without leave for other fields, which readers of a later release must give."""
+    """Return the schema without permission for other fields.
+
+    The shipped schema allows them, because a later release may add some.
+    """
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):

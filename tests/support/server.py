@@ -1,6 +1,6 @@
-"""A pattoo server of the tests' own: takes posts as the real one does, or misbehaves as it is told.
+"""A pattoo server for tests: it takes posts as the real one does, or misbehaves on request.
 
-It keeps every post that it answered with 200 and OK, in order, decoded with nothing of the agent's.
+It keeps every post that it answered with 200 and OK, in order, and decodes them without the agent's code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIX = "/pattoo/api/v1/agent/"
 
 @dataclass
 class Post:
-    """One post as it came."""
+    """One post as it arrived."""
 
     agent_id: str
     body: bytes
@@ -38,13 +38,13 @@ class Post:
         return content
 
     def datapoints(self) -> list[dict[str, Any]]:
-        """Each datapoint with its pairs put in."""
+        """Return each datapoint as a mapping of its pairs."""
         points = self.content["pattoo_datapoints"]
         pairs = points["key_value_pairs"]
         return [dict(pairs[str(i)] for i in ids) for ids in points["datapoint_pairs"]]
 
     def timestamps(self) -> list[int]:
-        """The polls in this post, in order, each once."""
+        """Return the timestamps of the polls in this post, in order, each once."""
         return list(dict.fromkeys(point["pattoo_timestamp"] for point in self.datapoints()))
 
 
@@ -54,12 +54,12 @@ class Handler(Answering):
     server: Server
 
     def do_GET(self) -> None:  # noqa: N802 - as http.server looks for it
-        """The status page, unless the server is told to do otherwise."""
+        """Answer with the status page, unless `status_page` says otherwise."""
         if self.server.owner.status_page(self):
             self.answer(200, b"The Pattoo Agent API is Operational.")
 
     def do_POST(self) -> None:  # noqa: N802 - as http.server looks for it
-        """Take a post, unless the server is told to do otherwise."""
+        """Take a post, unless `behaviour` says otherwise."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         owner = self.server.owner
         owner.attempts += 1
@@ -70,19 +70,19 @@ class Handler(Answering):
 
 
 class Server(Listening):
-    """One with a way back to its owner."""
+    """The listening part of a `PattooServer`, its `owner`."""
 
     owner: PattooServer
 
     def tls(self) -> SSLContext | None:
-        """As its owner wants it."""
+        """The owner's TLS context."""
         return self.owner.context
 
 
 class PattooServer:
     """Listens on a free port of 127.0.0.1 while it is up. `port` stays the same when it is down.
 
-    With a `context` it speaks TLS; another one counts from the next connection on.
+    With a `context` it speaks TLS. A new context takes effect at the next connection.
     """
 
     handler: type[Handler] = Handler
@@ -95,28 +95,28 @@ class PattooServer:
         self.behaviour: Behaviour = well
         self.status_page: Behaviour = well
         self._server: Server | None = None
-        # What is down is to find its port again, and nobody else is to answer there meanwhile.
-        self._place = hold_port()
-        self.port = number_of(self._place)
+        # While the server is down, its port stays reserved: no other program may answer there.
+        self._reserved = hold_port()
+        self.port = number_of(self._reserved)
         self.up()
 
     def up(self) -> None:
-        """Begin, or begin again, to listen."""
+        """Start to listen, for the first time or again."""
         self._server = Server(("127.0.0.1", self.port), self.handler)
         self._server.owner = self
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def down(self) -> None:
-        """Refuse connections."""
+        """Stop to listen: connections are refused."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
 
     def close(self) -> None:
-        """End it, and give up its port."""
+        """Stop the server and release its port."""
         self.down()
-        self._place.close()
+        self._reserved.close()
 
     def timestamps(self) -> list[int]:
         """All polls that arrived, in the order in which they did."""
@@ -124,12 +124,12 @@ class PattooServer:
 
 
 def well(_: Handler) -> bool:
-    """Take the post, or show the page."""
+    """Take the post, or send the status page."""
     return True
 
 
 def slow(seconds: float) -> Behaviour:
-    """Take the post after a while."""
+    """Take the post after `seconds`."""
 
     def behave(_: Handler) -> bool:
         time.sleep(seconds)
@@ -139,7 +139,7 @@ def slow(seconds: float) -> Behaviour:
 
 
 def hanging(until: threading.Event) -> Behaviour:
-    """Give no answer before `until` is set, and then none either."""
+    """Never answer; close the connection when `until` is set."""
 
     def behave(handler: Handler) -> bool:
         until.wait(60)
@@ -150,7 +150,7 @@ def hanging(until: threading.Event) -> Behaviour:
 
 
 def answering(status: int, body: bytes = b"no") -> Behaviour:
-    """Answer with a status and a body, and take nothing."""
+    """Answer with a status and a body, and take no post."""
 
     def behave(handler: Handler) -> bool:
         handler.answer(status, body)

@@ -1,4 +1,4 @@
-"""System calls bent for one agent, by a small C library that the loader puts before libc."""
+"""C libraries that change system calls of one agent, loaded with LD_PRELOAD."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Each sync takes five seconds as long as the file that SLOW_SYNC names is there.
+#: Each sync takes five seconds while the file that SLOW_SYNC names exists.
 SLOW_SYNC = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,7 +26,7 @@ int fsync(int fd) { return slow("fsync", fd); }
 int fdatasync(int fd) { return slow("fdatasync", fd); }
 """
 
-#: The file system that DEAD_MOUNT names never says how full it is.
+#: statvfs hangs for the file system that DEAD_MOUNT names.
 DEAD_MOUNT = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,7 +42,7 @@ int statvfs(const char *path, void *answer) { return usage("statvfs", path, answ
 int statvfs64(const char *path, void *answer) { return usage("statvfs64", path, answer); }
 """
 
-#: The wall clock is ahead by as many seconds as the file says that CLOCK_STEP names.
+#: The wall clock is ahead by the number of seconds in the file that CLOCK_STEP names.
 CLOCK_STEP = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -66,10 +66,10 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 
 
 def environment(home: Path, source: str, variable: str, value: Path) -> dict[str, str]:
-    """What an agent's environment needs to be bent so. Skips the test without a C compiler."""
+    """Compile a library, and return the environment that loads it. Skip the test without a C compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.skip("a C compiler is needed to bend a system call")
+        pytest.skip("a C compiler is needed to change a system call")
     text, library = home / f"{variable}.c", home / f"{variable}.so"
     text.write_text(source)
     command: list[str | Path] = [compiler, "-shared", "-fPIC", "-o", library, text, "-ldl"]

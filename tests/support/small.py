@@ -1,4 +1,4 @@
-"""A disk that takes no more than a little, without a disk of its own."""
+"""A simulated full disk: a limit on the size of files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Inside no file of this process grows beyond `size` bytes: a write fails as on a full disk."""
+    """In the block, no file of this process grows beyond `size` bytes: writes fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

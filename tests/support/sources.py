@@ -1,4 +1,4 @@
-"""The sources of some families alone, and those that are polled by default."""
+"""The sources of chosen families, and those that are polled by default."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from pattoo_mp.collect.source import Source
 
-_AT_LEISURE_S: Final = 20.0
+_NO_HURRY_S: Final = 20.0
 
 
-def sources_of(*names: str, limit_s: float = _AT_LEISURE_S, **filters: Any) -> Sequence[Source]:  # noqa: ANN401 - whatever a field holds
-    """Those of these families, each with all the time it may need; the rest as it is by default."""
+def sources_of(*names: str, limit_s: float = _NO_HURRY_S, **filters: Any) -> Sequence[Source]:  # noqa: ANN401 - whatever a field holds
+    """Return the sources of these families, with a generous time limit; `filters` changes the defaults."""
     plan = Plan(replace(DEFAULT, families=names, **filters), limit_s)
     return tuple(source for name in names for source in registry.family(name).sources(plan))
 
 
-#: What is polled where nothing is configured.
+#: The sources that are polled without a configuration.
 BY_DEFAULT: Final = registry.sources(registry.LIMIT_S, DEFAULT)

@@ -1,4 +1,4 @@
-"""When this host stood still: ticks that came and went meanwhile are not the agent's to poll."""
+"""Detects when this host stood still. The agent is not to blame for ticks that it missed then."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     Gap = dict[str, Any]
 
 _LOOK_S: Final = 0.01
-#: Nobody who sleeps for a moment oversleeps so much where there is a processor to be had.
+#: A thread that sleeps for a moment oversleeps by this much only if no processor is available.
 _STILL_S: Final = 0.08
 
 
 class Host:
-    """Looks at the clock all the while, on each processor; in a `with`.
+    """Watches the clock on each processor during a `with` block.
 
-    A virtual host may be held up for a second, the tests, the agent and all, or one processor of it.
+    A virtual host, or one of its processors, may stop for a second, and with it the tests and the agent.
     """
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class Host:
         ]
 
     def excuses(self, gap: Gap, ahead_ms: int = 0) -> bool:
-        """Whether it stood still at each tick that is missing there.
+        """Return whether the host stood still at each tick that is missing in `gap`.
 
-        The agent's clock was `ahead_ms` of ours.
+        The agent's clock was ahead of ours by `ahead_ms`.
         """
         if gap["reason"] != "late":
             return False
@@ -51,7 +51,7 @@ class Host:
         )
 
     def assert_none_missed(self, status: dict[str, Any]) -> list[Gap]:
-        """Assert that an agent has polled each tick at which the host went on; the gaps of the others."""
+        """Assert that the agent missed no tick except while the host stood still. Return those gaps."""
         gaps: list[Gap] = status["gaps"]
         assert sum(gap["ticks"] for gap in gaps) == sum(status["missed"].values())
         assert [gap for gap in gaps if not self.excuses(gap)] == []
@@ -64,7 +64,7 @@ class Host:
         return any(before < end and begin < after for before, after in self._stood)
 
     def _watch(self, processor: int) -> None:
-        os.sched_setaffinity(0, {processor})  # this thread's alone (sched_setaffinity(2))
+        os.sched_setaffinity(0, {processor})  # for this thread only (sched_setaffinity(2))
         request_short_slice()  # as a collector does
         before = time.time()
         while not self._over.wait(_LOOK_S):

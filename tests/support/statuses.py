@@ -1,4 +1,4 @@
-"""Statuses as control answers them, made up."""
+"""Made-up statuses in the form that control answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MINUTE_MS = 60_000
 
 
 def worker(**more: object) -> dict[str, Any]:
-    """A worker that runs since eleven, but for what is said otherwise."""
+    """Return a worker that has run for an hour at noon; `more` changes it."""
     usual = {
         "pid": 7, "started_ms": NOON_MS - 60 * MINUTE_MS, "restarts": 0, "last_death": "",
         "deaths_ms": [], "troubles": {}, "memory_bytes": 22_400_000, "cpu_s": 36.0,
@@ -21,7 +21,7 @@ def worker(**more: object) -> dict[str, Any]:
 
 
 def status(**changes: object) -> dict[str, Any]:
-    """One that is well, at noon, but for what is said otherwise; maps are merged."""
+    """Return the status of an agent without trouble, at noon; `changes` change it, and mappings are merged."""
     well: dict[str, Any] = {
         "schema": 1,
         "state": "running",
@@ -64,7 +64,7 @@ def status(**changes: object) -> dict[str, Any]:
 
 
 def server_gone() -> dict[str, Any]:
-    """For ten minutes."""
+    """Return the status when the server has been unreachable for ten minutes."""
     since_ms = NOON_MS - 10 * MINUTE_MS
     return status(
         polls={
@@ -81,7 +81,7 @@ def server_gone() -> dict[str, Any]:
 
 
 def draining() -> dict[str, Any]:
-    """A day's backlog, of which the server takes 50 polls a second."""
+    """Return the status with a day's backlog, of which the server takes 50 polls a second."""
     return status(
         polls={
             "polled": 9999, "delivered": 1359, "in_spool": 8640,
@@ -94,12 +94,12 @@ def draining() -> dict[str, Any]:
 
 
 def no_polls() -> dict[str, Any]:
-    """From a collector that is there, for a minute."""
+    """Return the status when a running collector has delivered no poll for a minute."""
     return status(polls={"last_ms": NOON_MS - MINUTE_MS - 250})
 
 
 def much_trouble() -> dict[str, Any]:
-    """A full disk, an uploader that keeps dying, and what comes of it."""
+    """Return the status with a full disk, a crash loop of the uploader, and the consequences."""
     deaths_ms = [NOON_MS - 50_000, NOON_MS - 30_000, NOON_MS - 5_000]
     return status(
         workers={
@@ -125,7 +125,7 @@ def much_trouble() -> dict[str, Any]:
 
 
 def cannot_post() -> dict[str, Any]:
-    """For a minute, since another program has locked the spool; the server is well."""
+    """Return the status when another program has locked the spool for a minute; the server is well."""
     return status(
         workers={"uploader": worker(troubles={"posts": "the spool: database is locked"})},
         polls={"delivered": 993, "in_spool": 7, "oldest_waiting_ms": NOON_MS - MINUTE_MS - 250},

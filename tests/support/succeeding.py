@@ -1,4 +1,4 @@
-"""A succession of threads for a test, which runs in the main thread."""
+"""A succession of threads for tests, which run in the main thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def succession(
     signals: Iterable[signal.Signals] = (),
     chores: Mapping[signal.Signals, Callable[[], None]] = MappingProxyType({}),
 ) -> Iterator[Succession]:
-    """One that listens to no signal after the test; their handlers are put back."""
+    """Yield a succession; restore the signal handlers afterwards."""
     before = {number: signal.getsignal(number) for number in (*signals, *chores)}
     threads = Succession(name, signals, chores)
     yield threads

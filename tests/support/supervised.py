@@ -1,4 +1,4 @@
-"""The real agent under a real supervisord, with the configuration that the project ships."""
+"""The real agent under a real supervisord, with the shipped configuration."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ CONFIGURATION = ROOT / "conf" / "supervisord.conf"
 
 @dataclass
 class Supervised(Agent):
-    """An agent with a supervisord of its own."""
+    """An agent with its own supervisord."""
 
     supervisor: Path = CONFIGURATION
 
     def supervisord(self) -> None:
-        """Start supervisord; it detaches itself."""
+        """Start supervisord, which detaches itself."""
         command: list[str | Path] = [BIN / "supervisord", "-c", self.supervisor]
         subprocess.run(command, env=self.env(), check=True, capture_output=True, timeout=30)
-        # That is supervisord's word after some seconds; a busy host may not have come to the lock by then.
+        # supervisord reports RUNNING after some seconds; on a busy host the agent may not have its lock yet.
         wait_for(lambda: self.state() == "RUNNING" and self.pid, what="the agent")
         self.status()
 
     @contextlib.contextmanager
     def supervised(self) -> Iterator[Supervised]:
-        """Under its supervisord for a while; nothing is left afterwards."""
+        """Run supervisord and the agent during the block; end both afterwards."""
         try:
             self.supervisord()
             yield self
@@ -44,7 +44,7 @@ class Supervised(Agent):
             self.end()
 
     def ctl(self, *words: str) -> str:
-        """What supervisorctl answers."""
+        """Run supervisorctl and return its output."""
         command: list[str | Path] = [BIN / "supervisorctl", "-c", self.supervisor, *words]
         done = subprocess.run(
             command, env=self.env(), capture_output=True, text=True, timeout=60, check=False
@@ -52,6 +52,6 @@ class Supervised(Agent):
         return done.stdout
 
     def state(self) -> str:
-        """Give supervisord's word for the agent's state."""
+        """Return the agent's state as supervisord names it."""
         words = self.ctl("status", NAME).split()
         return words[1] if len(words) > 1 else ""

@@ -1,4 +1,4 @@
-"""A socket that plays systemd's part: it keeps what a service notifies."""
+"""A fake systemd: a socket that records the notifications of a service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Systemd:
         self._socket.close()
 
     def listen(self, seconds: float = 0.0) -> list[dict[str, str]]:
-        """All that was notified so far, a mapping for each datagram; waits a little for more."""
+        """Return all notifications so far, a mapping for each datagram; wait up to `seconds` for more."""
         while select.select([self._socket], [], [], seconds)[0]:
             words = self._socket.recv(1 << 16).decode()
             self.heard.append(dict(line.split("=", 1) for line in words.splitlines()))
@@ -39,5 +39,5 @@ class Systemd:
         return self.heard
 
     def told(self, name: str) -> list[str]:
-        """Every value that a variable was given so far."""
+        """Return all values of a variable so far."""
         return [datagram[name] for datagram in self.listen() if name in datagram]

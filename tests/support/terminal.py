@@ -1,4 +1,4 @@
-"""A terminal of a test's own, and a program that runs on it."""
+"""A pseudo-terminal, and a program that runs on it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TASTES = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "COLORTERM"}
 
 
 class Terminal:
-    """Runs a command on a pseudo-terminal; in a `with`, so that it is ended in any case.
+    """Runs a command on a pseudo-terminal, and ends it with the `with` block.
 
-    `tastes` are variables such as NO_COLOR; those of whoever runs the tests do not count.
+    `tastes` sets variables such as NO_COLOR. Those of the tests' own environment are removed.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Terminal:
             try:
                 size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
                 fcntl.ioctl(0, termios.TIOCSWINSZ, size)
-                os.execvpe(  # noqa: S606 - a test's own command
+                os.execvpe(  # noqa: S606 - a command of the tests
                     command[0], list(command), {**bland, "TERM": "xterm-256color", **tastes}
                 )
             finally:
@@ -49,12 +49,12 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What was printed so far, without the escape codes."""
+        """The output so far, without escape codes."""
         self._read()
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.output)
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Wait until this was printed, so often."""
+        """Wait until `text` was printed so many times."""
         wait_for(lambda: self.text.count(text) >= times, what=f"{text!r} on the terminal")
 
     def type(self, keys: str) -> None:
@@ -62,14 +62,14 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def end(self) -> int:
-        """Wait for the program's own end; its exit status."""
+        """Wait until the program ends. Return its exit status."""
         wait_for(self._ended, what="the end of the program")
         self._read()
         assert self._status is not None
         return self._status
 
     def _read(self) -> None:
-        # EIO is a terminal's word for the end of the program.
+        # A terminal reports the end of the program as EIO.
         with contextlib.suppress(OSError):
             while select.select([self._ours], [], [], 0)[0]:
                 self.output += os.read(self._ours, 1 << 16).decode()

@@ -1,4 +1,4 @@
-"""A CA of the tests' own, and what a server and an agent make of it."""
+"""A private CA for tests, with certificates for servers and agents."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class Authority:
-    """A private CA. Files go into `home`."""
+    """A private CA. Its files go into `home`."""
 
     def __init__(self, home: Path, name: str = "ca") -> None:
         self._home = home
         self._name = name
         self._ca = trustme.CA()
         self._issued = 0
-        #: What vouches for its servers.
+        #: The CA's certificate.
         self.file = home / f"{name}.pem"
         self._ca.cert_pem.write_to_path(self.file)
 
     def server(self, name: str = "127.0.0.1", **more: Any) -> ssl.SSLContext:  # noqa: ANN401 - what trustme takes
-        """What a server of this name speaks TLS with."""
+        """Return the TLS context of a server with this name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(name, **more).configure_cert(context)
         return context
 
     def expired(self) -> ssl.SSLContext:
-        """The same, with a certificate whose time is over."""
+        """Return a server's context with an expired certificate."""
         return self.server(not_after=PAST)
 
     def wanting(self, others: Authority | None = None) -> ssl.SSLContext:
-        """The same, for clients that show a certificate of this CA, or of another."""
+        """Return a server's context that requires client certificates, of this CA or of `others`."""
         context = self.server()
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations((others or self).file)
         return context
 
     def client(self) -> tuple[Path, Path]:
-        """A certificate for an agent, and its key."""
+        """Return the files of a certificate for an agent and its key."""
         return self.files("agent.example.org")
 
     def files(self, name: str) -> tuple[Path, Path]:
-        """A certificate of this name, and its key."""
+        """Return the files of a certificate for this name and its key."""
         self._issued += 1
         issued = self._ca.issue_cert(name)
         certificate = self._home / f"{self._name}-{self._issued}.pem"

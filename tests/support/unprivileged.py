@@ -1,4 +1,4 @@
-"""Runs a question as a user without rights: root sees no trouble where others do."""
+"""Run code as a user without privileges: root has no trouble where other users have."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ NOBODY: Final = 65534
 
 
 def as_nobody(question: Callable[[], str]) -> str:
-    """What `question` answers in a child process of the user nobody; of ours, if we are not root."""
+    """Return what `question` returns in a child process of the user nobody, or of ours if we are not root."""
 
-    def without_rights() -> str:
+    def as_nobody_or_us() -> str:
         become_nobody()
         return question()
 
-    return in_child(without_rights)
+    return in_child(as_nobody_or_us)
 
 
 def run_by_nobody(agent: Agent) -> None:
-    """Have the commands of `agent` run by the user nobody; skips the test where that cannot be.
+    """Make the user nobody run the commands of `agent`. Skip the test if that is impossible.
 
-    A Python that lies in root's home is closed to that user. The system's, if it is of the same
-    version, can be had with our libraries.
+    That user cannot run a Python in root's home. The system's Python, if it has the same version,
+    works with our libraries.
     """
     if os.geteuid() != 0:
         pytest.skip("only root can run a command as another")
@@ -41,7 +41,7 @@ def run_by_nobody(agent: Agent) -> None:
     libraries = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
     for python in (sys.executable, f"/usr/bin/{version}"):
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", python]
-        # By way of another, for a first one may be let in as root was.
+        # Test in a second process, because the first one may have access that root gave it.
         inner = f"import subprocess as s, psutil; s.run(['{python}', '-c', ''], check=True)"
         environment = {"PYTHONPATH": libraries} if python != sys.executable else {}
         done = subprocess.run(
@@ -52,11 +52,11 @@ def run_by_nobody(agent: Agent) -> None:
             agent.command = [*command, *agent.command[1:]]
             agent.environment |= environment
             return
-    pytest.skip("no Python that others may run")
+    pytest.skip("no Python that other users may run")
 
 
 def become_nobody() -> None:
-    """Give up the rights of root, if this process has them."""
+    """Switch to the user nobody, if this process runs as root."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
@@ -64,7 +64,7 @@ def become_nobody() -> None:
 
 
 def in_child(question: Callable[[], str]) -> str:
-    """What `question` answers in a child process, which may do to itself what it likes."""
+    """Return what `question` returns in a child process, which it may change at will."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -82,7 +82,7 @@ def _answer(question: Callable[[], str], writing: int) -> None:
     try:
         os.write(writing, question().encode())
         status = 0
-    except BaseException:  # noqa: BLE001 - the parent tells it
+    except BaseException:  # noqa: BLE001 - the parent reports it
         os.write(writing, traceback.format_exc().encode())
     finally:
         os._exit(status)

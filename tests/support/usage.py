@@ -1,4 +1,4 @@
-"""What a process has used so far, as the kernel counts it."""
+"""The resources that a process has used, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """What `pid` uses, all its threads together."""
+    """Return the usage of `pid` with all its threads."""
     return Usage(processor_s(pid), wakeups(pid), memory_kb(pid))
 
 
 def processor_s(pid: int) -> float:
-    """User and system time, also of threads that have ended.
+    """Return user and system time, including threads that have ended.
 
-    The process's own clock, in ns: /proc/PID/stat counts the same, in ticks of 10 ms. Its number
-    is made as clock_getcpuclockid(3) makes it.
+    This reads the process's CPU clock, in ns; /proc/PID/stat has the same in ticks of 10 ms. The
+    clock's number is computed as in clock_getcpuclockid(3).
     """
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def wakeups(pid: int) -> int:
-    """How often a thread that lives had waited for something and went on (proc(5), status)."""
+    """Return how often its living threads waited and were woken: voluntary switches (proc(5), status)."""
     return sum(_switches(task / "status") for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def memory_kb(pid: int) -> int:
-    """The proportional set size (proc(5), smaps_rollup)."""
+    """Return the proportional set size (proc(5), smaps_rollup)."""
     rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
 

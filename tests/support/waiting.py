@@ -1,4 +1,4 @@
-"""Waits for a condition, with a deadline: tests never sleep and hope."""
+"""Wait for a condition with a time limit, instead of sleeping for a fixed time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float = 20.0, what: str = "") -> T:
-    """The first true answer of `condition`; fails the test if there is none in time."""
+    """Return the first true answer of `condition`. Fail the test if there is none in time."""
     until = time.monotonic() + seconds
     while True:
         answer = condition()
