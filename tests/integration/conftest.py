@@ -1,4 +1,4 @@
-"""The built wheel, installed once for all tests that want it."""
+"""The built wheel, installed once for all tests that need it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NOT_SOURCES = (
 
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Path]:
-    """An environment that holds the wheel, made from the sdist, and nothing of the checkout.
+    """An environment with the wheel that is built from the sdist, and nothing of the checkout.
 
-    It lies where every user can reach it, as an installation of root's does.
+    It is where every user can reach it, as an installation by root is.
     """
     work = Path(tempfile.mkdtemp(prefix="pmp-wheel-"))
     work.chmod(0o755)

@@ -1,4 +1,4 @@
-"""--check and --sample-config, tried as an operator would."""
+"""Run --check and --sample-config."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     MakeAgent = Callable[..., Agent]
 
 
-def test_what_is_well_is_said_and_nothing_is_made(
+def test_a_good_configuration_is_reported_and_nothing_is_made(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Exit 0, each setting with its source, and not one directory more than before."""
+    """Exit status 0, each setting with its source, and no directory is made."""
     agent = make_agent(port=server.port, interval=0.5)
     done = agent.run("--check")
     assert (done.returncode, done.stderr) == (0, "")
@@ -47,7 +47,7 @@ def test_what_is_well_is_said_and_nothing_is_made(
 
 
 def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
-    """One line on stderr says which, and why."""
+    """One line on stderr names the server and the reason."""
     done = make_agent(port=9).run("--check")
     assert done.returncode == 1
     assert done.stderr == (
@@ -58,15 +58,15 @@ def test_a_server_that_is_not_there_is_exit_1(make_agent: MakeAgent) -> None:
 
 
 def test_another_server_than_pattoo_is_exit_1(make_agent: MakeAgent, server: PattooServer) -> None:
-    """What it says instead is told."""
+    """The error quotes its answer."""
     server.status_page = answering(404, b"nothing here")
     done = make_agent(port=server.port).run("--check")
     assert done.returncode == 1
     assert "status 404 Not Found: 'nothing here'" in done.stderr
 
 
-def test_what_is_wrong_is_said_as_at_a_start(make_agent: MakeAgent) -> None:
-    """Exit 2 and the same lines, whatever is wrong: a value, a directory, a file."""
+def test_problems_are_reported_as_at_a_start(make_agent: MakeAgent) -> None:
+    """Exit status 2 and the same lines as --start, for a wrong value, directory or file."""
     agent = make_agent()
     for broken in (
         f"{NAME}:\n  polling_interval: never\n  spool_max_age: 1\n",
@@ -86,7 +86,7 @@ def test_what_is_wrong_is_said_as_at_a_start(make_agent: MakeAgent) -> None:
 def test_a_directory_that_the_agents_user_may_not_make_is_exit_2(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Told to the user who is to run it; root would see no trouble."""
+    """The check runs as the agent's user; root would notice nothing."""
     agent = make_agent(port=server.port)
     agent.home.chmod(0o555)
     answer = as_nobody(lambda: check_here(agent))
@@ -97,15 +97,15 @@ def test_a_directory_that_the_agents_user_may_not_make_is_exit_2(
 
 
 def check_here(agent: Agent) -> str:
-    """Exit status and complaints of --check in this process."""
+    """Run --check in this process. Return its exit status and stderr."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
         patch.setenv(VARIABLE, str(agent.configuration))
-        with contextlib.redirect_stderr(io.StringIO()) as complaints:
+        with contextlib.redirect_stderr(io.StringIO()) as errors:
             status = main(["--check"])
-    return f"{status}\n{complaints.getvalue()}"
+    return f"{status}\n{errors.getvalue()}"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave what is closed to others")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make root's files")
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
@@ -119,10 +119,10 @@ def check_here(agent: Agent) -> str:
         ("daemon/agent_id", 0o755),
     ],
 )
-def test_what_root_left_is_told_where_a_start_would_not_go_on(
+def test_files_of_roots_are_reported_if_a_start_would_fail(
     make_agent: MakeAgent, server: PattooServer, name: str, mode: int
 ) -> None:
-    """Of what --check calls well a start makes an agent, and what it does not it names."""
+    """A start succeeds where --check finds no problem, and --check names what makes a start fail."""
     agent = make_agent(port=server.port)
     agent.home.chmod(0o755)
     for directory in ("log", "cache", "daemon"):
@@ -146,10 +146,10 @@ def test_what_root_left_is_told_where_a_start_would_not_go_on(
     assert check.returncode == 0 or str(path) in check.stderr
 
 
-def test_an_identity_that_is_none_is_told_as_at_a_start(
+def test_a_bad_identity_is_reported_as_at_a_start(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """In the same line."""
+    """The line is the same."""
     agent = make_agent(port=server.port)
     path = agent.home / "daemon" / "agent_id" / f"{NAME}.agent_id"
     path.parent.mkdir(parents=True)
@@ -158,8 +158,10 @@ def test_an_identity_that_is_none_is_told_as_at_a_start(
     assert (check.returncode, check.stderr) == (2, agent.run("--start").stderr)
 
 
-def test_a_spool_of_another_agent_is_told(make_agent: MakeAgent, server: PattooServer) -> None:
-    """By --check and --doctor, with that agent's uploader; of its own agent neither says it."""
+def test_a_spool_that_another_agent_uses_is_reported(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """--check and --doctor name that agent's uploader. They do not report an agent's own spool."""
     agent, other = make_agent(port=server.port), make_agent(port=server.port)
     agent.start()
     assert agent.run("--check").returncode == 0
@@ -183,10 +185,10 @@ def test_a_spool_of_another_agent_is_told(make_agent: MakeAgent, server: PattooS
     assert f"bad   spool                     {taken}" in doctor.stdout
 
 
-def test_a_disk_without_room_is_told_and_with_as_much_as_is_asked_for_it_starts(
+def test_a_disk_without_room_for_a_spool_is_reported(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """At once, and by --doctor too; --start says it after half a minute."""
+    """With exactly the room that is required, the agent starts. --start would fail only after half a minute."""
     agent = make_agent(port=server.port)
     with small(agent.home / "cache") as disk:
         fill(disk, but_for=SPOOL_BYTES - 4096)
@@ -201,8 +203,10 @@ def test_a_disk_without_room_is_told_and_with_as_much_as_is_asked_for_it_starts(
         agent.end()
 
 
-def test_which_file_names_the_server_is_said(make_agent: MakeAgent, server: PattooServer) -> None:
-    """pattoo_agent.yaml wins, and that pattoo.yaml has the section too is not passed over."""
+def test_the_file_that_names_the_server_is_reported(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """pattoo_agent.yaml wins; a note says that the section in pattoo.yaml does not count."""
     agent = make_agent(port=9)
     agent.write(
         "pattoo_agent.yaml",
@@ -215,8 +219,8 @@ def test_which_file_names_the_server_is_said(make_agent: MakeAgent, server: Patt
     assert f"pattoo.yaml: pattoo_agent_api is ignored: {agent.configuration}" in done.stdout
 
 
-def test_json_says_the_same(make_agent: MakeAgent, server: PattooServer) -> None:
-    """For a program: settings, directories, server, problems."""
+def test_json_has_the_same_content(make_agent: MakeAgent, server: PattooServer) -> None:
+    """It has the settings, directories, server and problems."""
     agent = make_agent(port=server.port)
     told = json.loads(agent.run("--check", "--json").stdout)
     settings = {setting["name"]: setting for setting in told["settings"]}
@@ -229,8 +233,8 @@ def test_json_says_the_same(make_agent: MakeAgent, server: PattooServer) -> None
     assert (done.returncode, len(told["problems"]), told["server"]) == (2, 1, None)
 
 
-def test_a_sample_begins_a_configuration(make_agent: MakeAgent) -> None:
-    """Each file of --sample-config --file is accepted; without --file both are printed."""
+def test_the_sample_files_are_accepted(make_agent: MakeAgent) -> None:
+    """With --file each is printed alone; without it, both are printed."""
     agent = make_agent()
     for name in FILES:
         agent.write(name, agent.run("--sample-config", "--file", name).stdout)
@@ -243,8 +247,10 @@ def test_a_sample_begins_a_configuration(make_agent: MakeAgent) -> None:
 @pytest.mark.parametrize(
     "words", [("--start", "--json"), ("--check", "--file", FILES[0]), ("--sample-config", "--file", "x")]
 )  # fmt: skip
-def test_options_go_with_their_verbs(make_agent: MakeAgent, words: tuple[str, ...]) -> None:
-    """Anything else is bad usage."""
+def test_options_are_only_accepted_with_their_verbs(
+    make_agent: MakeAgent, words: tuple[str, ...]
+) -> None:
+    """Anything else is a usage error."""
     done = make_agent().run(*words)
     assert done.returncode == 2
     assert "usage:" in done.stderr

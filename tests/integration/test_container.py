@@ -1,4 +1,4 @@
-"""The agent in a container, which reports its host."""
+"""The agent in a container that reports its host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support import container
 from tests.support.agent import NAME, Agent
 
-#: Polls until a disk is there that the host mounts meanwhile; prints the last poll, and what was left out.
+#: Polls until the disk appears that the host mounts later. Prints the last poll, and what was left out.
 PROGRAM = """
 import json, socket, sys
 from pathlib import Path
@@ -50,8 +50,8 @@ print(json.dumps({"points": points, "left_out": left_out, "origin": layout.origi
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    """What the container's agent said of its host."""
+def report() -> dict[str, Any]:
+    """The report of the container's agent."""
     if why := container.possible():
         pytest.skip(f"no container can be made here: {why}")
     with tempfile.TemporaryDirectory(prefix="pmp-") as directory:
@@ -62,47 +62,50 @@ def told() -> dict[str, Any]:
     return {**found, "work": work}
 
 
-def devices(told: dict[str, Any], key: str, label: str) -> dict[str, Any]:
-    """The values of a key, by the label of their device."""
-    return {metadata[label]: value for name, metadata, value in told["points"] if name == key}
+def devices(report: dict[str, Any], key: str, label: str) -> dict[str, Any]:
+    """Return the values of a key, by the label of the device."""
+    return {metadata[label]: value for name, metadata, value in report["points"] if name == key}
 
 
-def test_mounts_are_the_hosts_under_the_hosts_names(told: dict[str, Any]) -> None:
-    """With their sizes; also a mount that came after the container, and none of the container's own."""
-    work: Path = told["work"]
-    sizes = devices(told, "disk_partition_disk_usage_total", "disk_partition_mountpoint")
+def test_mounts_are_the_hosts_by_their_names_there(report: dict[str, Any]) -> None:
+    """A mount made after the container started is included; the container's own mounts are not."""
+    work: Path = report["work"]
+    sizes = devices(report, "disk_partition_disk_usage_total", "disk_partition_mountpoint")
     assert sizes.keys() >= {f"{work}/disk", f"{work}/later"}
     assert not any(point.startswith(("/host", f"{work}/root")) for point in sizes)
     assert 0 < sizes[f"{work}/disk"] == sizes[f"{work}/later"] < 8 << 20
-    assert devices(told, "inodes_total", "inodes_mountpoint").keys() == sizes.keys()
+    assert devices(report, "inodes_total", "inodes_mountpoint").keys() == sizes.keys()
 
 
-def test_interfaces_are_the_hosts(told: dict[str, Any]) -> None:
-    """The container has none but a loopback device that is down."""
-    assert devices(told, "network_io_bytes_recv", "network_io_interface").keys() == {"lo", "host0"}
-    up = devices(told, "network_link_up", "network_link_interface")
+def test_interfaces_are_the_hosts(report: dict[str, Any]) -> None:
+    """The container itself only has a loopback interface that is down."""
+    assert devices(report, "network_io_bytes_recv", "network_io_interface").keys() == {
+        "lo",
+        "host0",
+    }
+    up = devices(report, "network_link_up", "network_link_interface")
     assert (up["lo"], up["host0"]) == (1, 0)
 
 
-def test_processes_are_the_hosts(told: dict[str, Any]) -> None:
-    """Those outside the container too: the host's shell, and who made the container."""
-    (count,) = [value for key, _, value in told["points"] if key == "process_count"]
+def test_processes_are_the_hosts(report: dict[str, Any]) -> None:
+    """Processes outside the container are counted, too."""
+    (count,) = [value for key, _, value in report["points"] if key == "process_count"]
     assert count >= 6
 
 
-def test_the_host_has_the_name_that_is_configured(told: dict[str, Any]) -> None:
-    """Not the container's, in what names each series."""
-    assert told["origin"] == "host.example.org"
-    assert {metadata["hostname"] for _, metadata, _ in told["points"]} == {"host.example.org"}
+def test_the_configured_host_name_is_used(report: dict[str, Any]) -> None:
+    """All series have it, and not the container's name."""
+    assert report["origin"] == "host.example.org"
+    assert {metadata["hostname"] for _, metadata, _ in report["points"]} == {"host.example.org"}
 
 
-def test_what_would_be_the_containers_is_left_out(told: dict[str, Any]) -> None:
-    """And said, once."""
-    assert told["left_out"]["users"].endswith("only sees logins below the agent's own root")
+def test_a_family_that_would_show_the_container_is_left_out(report: dict[str, Any]) -> None:
+    """The status gives the reason."""
+    assert report["left_out"]["users"].endswith("only sees logins below the agent's own root")
 
 
-def test_a_look_at_the_host_goes_by_the_same_paths(home: Path) -> None:
-    """--once and --doctor, on a host that is played by files."""
+def test_once_and_doctor_use_the_same_paths(home: Path) -> None:
+    """The host is simulated with files."""
     (home / "proc" / "1" / "net").mkdir(parents=True)
     (home / "proc" / "77").mkdir()
     (home / "proc" / "1" / "net" / "dev").write_text(

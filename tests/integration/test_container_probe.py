@@ -1,4 +1,4 @@
-"""The liveness probe of the DaemonSet, asked beside a real agent."""
+"""The liveness probe of the DaemonSet example, run against a real agent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROBE = DAEMON_SET["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]
 
 
 def is_alive(agent: Agent) -> bool:
-    """What the probe finds, in the time that it has."""
+    """Return the result of the probe, which has to answer in its time limit."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     answer = subprocess.run(
         PROBE["exec"]["command"],
@@ -36,8 +36,8 @@ def is_alive(agent: Agent) -> bool:
     return answer.returncode == 0
 
 
-def test_only_a_control_that_hangs_is_not_alive(make_agent: Callable[..., Agent]) -> None:
-    """A server that is away is a trouble of the status, and no reason for a restart."""
+def test_only_a_hanging_control_process_fails_the_probe(make_agent: Callable[..., Agent]) -> None:
+    """An unreachable server is a trouble, but no reason for a restart."""
     agent = make_agent(port=free_port())
     agent.start()
     assert agent.pid is not None

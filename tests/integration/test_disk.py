@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or slow, under the real agent."""
+"""The real agent on disks that are full, read-only or slow."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Path]:
-    """One for the cache directory."""
+    """A small disk for the cache directory."""
     with small(home / "cache") as cache:
         yield cache
 
 
 @pytest.fixture
 def small_daemon_disk(home: Path) -> Iterator[Path]:
-    """One for the daemon directory."""
+    """A small disk for the daemon directory."""
     with small(home / "daemon") as daemon:
         yield daemon
 
 
 def in_trouble(agent: Agent) -> bool:
-    """Whether the status says that the spool takes nothing."""
+    """Return whether the status reports that the spool takes nothing."""
     return "spool" in agent.status()["workers"]["uploader"]["troubles"]
 
 
 def assert_recovered(agent: Agent, server: PattooServer, host: Host) -> None:
-    """Assert that all polls arrive, none is missing, and the ledger closes."""
+    """Assert that all polls arrive, none is missing, and the ledger balances."""
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: len(set(server.timestamps())) >= polled, 60, "all polls")
     arrived = sorted(set(server.timestamps()))
-    wait_for(lambda: not in_trouble(agent), what="the word for that")
+    wait_for(lambda: not in_trouble(agent), what="the end of the trouble")
     status = agent.status()
     assert_unbroken(arrived, 100, host.assert_none_missed(status))
     assert status["polls"]["dropped"] == {}
     assert status["polls"]["unaccounted"] == 0
 
 
-def test_a_full_disk_stops_no_poll(
+def test_a_full_disk_does_not_stop_polling(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
-    """With no room polls wait in the channel, and it is said; with room again all arrive."""
+    """Polls wait in the channel, and the status reports it. With room again, all polls arrive."""
     agent = make_agent(port=server.port)
     agent.start()
     filler = fill(small_disk)
@@ -80,10 +80,10 @@ def test_a_full_disk_stops_no_poll(
     assert_recovered(agent, server, host)
 
 
-def test_a_disk_that_is_full_at_the_start_stops_no_poll(
+def test_a_disk_that_is_full_at_the_start_does_not_stop_polling(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
-    """Under a supervisor: nothing of the spool can be made, and polls wait until it can."""
+    """Under a supervisor, polls wait until a spool can be made."""
     filler = fill(small_disk)
     agent = make_agent(port=server.port)
     with agent.foreground(stderr=subprocess.DEVNULL) as running:
@@ -98,10 +98,10 @@ def test_a_disk_that_is_full_at_the_start_stops_no_poll(
         agent.stop()
 
 
-def test_what_is_on_a_full_disk_is_sent_and_the_server_is_not_to_blame(
+def test_spooled_polls_are_sent_while_the_disk_is_full(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
-    """It is back while the disk is full: it gets what the spool has, once; it is noted later."""
+    """The server gets each poll once, and is not blamed. Deliveries are recorded when there is room."""
     server.down()
     agent = make_agent(port=server.port)
     agent.start()
@@ -126,10 +126,10 @@ def test_what_is_on_a_full_disk_is_sent_and_the_server_is_not_to_blame(
     assert_recovered(agent, server, host)
 
 
-def test_a_read_only_disk_stops_no_poll(
+def test_a_read_only_disk_does_not_stop_polling(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path, host: Host
 ) -> None:
-    """The same for a file system that was remounted read-only after an error."""
+    """The file system was remounted read-only, as after a disk error."""
     agent = make_agent(port=server.port)
     agent.start()
 
@@ -153,10 +153,10 @@ def test_a_read_only_disk_stops_no_poll(
     assert_recovered(agent, server, host)
 
 
-def test_an_agent_starts_without_room_for_its_number(
+def test_an_agent_starts_without_room_for_its_pid(
     make_agent: MakeAgent, server: PattooServer, small_daemon_disk: Path
 ) -> None:
-    """After an end in order the PID file is empty. It is held all the same, and filled when it can be."""
+    """After an orderly end the PID file is empty. The new agent locks it, and writes its number later."""
     agent = make_agent(port=server.port)
     agent.start()
     agent.stop()
@@ -174,7 +174,7 @@ def test_an_agent_starts_without_room_for_its_number(
 def test_a_sync_of_five_seconds_delays_no_poll(
     make_agent: MakeAgent, server: PattooServer, home: Path, host: Host
 ) -> None:
-    """While each commit takes 5 s, ticks go on as if nothing were; then all arrives."""
+    """Each commit takes 5 s, but ticks go on, and all polls arrive in the end."""
     flag = home / "slow"
     agent = make_agent(port=server.port)
     agent.environment = shim.environment(home, shim.SLOW_SYNC, "SLOW_SYNC", flag)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def give_keys(agent: Agent, keyrings: Keyrings) -> Path:
-    """An identity, and the keys that go with it."""
+    """Give the agent an identity and the keys that belong to it. Return the directory of the keys."""
     identity = agent.home / "daemon" / "agent_id" / f"{NAME}.agent_id"
     identity.parent.mkdir(parents=True)
     identity.write_text(f"{AGENT_ID}\n")
@@ -36,18 +36,18 @@ def give_keys(agent: Agent, keyrings: Keyrings) -> Path:
 
 
 def set_encrypted(agent: Agent, encrypted: object) -> None:
-    """Turn it on, or off."""
+    """Set `encrypted` in the configuration."""
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.1\n  encrypted: {encrypted}\n")
 
 
 def wait_for_posts(server: PattooServer, number: int) -> None:
-    """Wait until so many more came."""
+    """Wait until so many more posts have arrived."""
     wanted = len(server.posts) + number
     wait_for(lambda: len(server.posts) >= wanted, what="posts")
 
 
 def assert_each_once_in_order(agent: Agent, server: PattooServer, host: Host) -> None:
-    """No poll is missing, none came twice, and the ledger closes."""
+    """Assert that each poll arrived once, in order, and the ledger balances."""
     arrived, status = server.timestamps(), agent.status()
     assert_unbroken(arrived, 100, host.assert_none_missed(status))
     assert status["polls"]["dropped"] == {}
@@ -55,19 +55,21 @@ def assert_each_once_in_order(agent: Agent, server: PattooServer, host: Host) ->
 
 
 def gpg_processes(home: Path) -> list[str]:
-    """What runs of gpg for an agent; the dead that nobody waits for have no command line."""
+    """Return the command lines of an agent's gpg processes. Zombies have none and are skipped."""
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends while we look
+        with contextlib.suppress(
+            FileNotFoundError, ProcessLookupError
+        ):  # the process has just ended
             lines.append(path.read_bytes())
     ours = os.fsencode(home / "daemon")
     return [line.decode() for line in lines if b"gpg" in line and ours in line]
 
 
-def test_polls_are_delivered_once_each_in_order_whatever_becomes_of_sessions(
+def test_polls_are_delivered_once_in_order_when_sessions_are_lost(
     make_agent: MakeAgent, decrypting: DecryptingServer, keyrings: Keyrings, host: Host
 ) -> None:
-    """The server forgets, goes away and comes back; the ledger closes, and nothing secret is logged."""
+    """The server forgets sessions, goes away and returns. Nothing secret is logged."""
     agent = make_agent(port=decrypting.port, log_level="debug")
     keys = give_keys(agent, keyrings)
     set_encrypted(agent, "true")
@@ -84,7 +86,7 @@ def test_polls_are_delivered_once_each_in_order_whatever_becomes_of_sessions(
     assert_each_once_in_order(agent, decrypting, host)
     agent.stop()
     assert ("POST encrypted", 208) in decrypting.asked
-    wait_for(lambda: not gpg_processes(agent.home), what="the end of all of gpg")
+    wait_for(lambda: not gpg_processes(agent.home), what="the end of all gpg processes")
     (file,) = keys.glob(f"*-{AGENT_ID}")
     for session in decrypting.sessions.values():
         assert session.pass_phrase not in agent.log
@@ -94,14 +96,14 @@ def test_polls_are_delivered_once_each_in_order_whatever_becomes_of_sessions(
     assert AGENT_ID not in agent.log
 
 
-def test_a_reload_turns_it_on_and_off(
+def test_a_reload_turns_encryption_on_and_off(
     make_agent: MakeAgent,
     decrypting: DecryptingServer,
     server: PattooServer,
     keyrings: Keyrings,
     host: Host,
 ) -> None:
-    """Without a tick missed. What is posted in the clear before and after is not decrypted by anybody."""
+    """No tick is missed, and posts go to the right server each time."""
     agent = make_agent(port=server.port)
     give_keys(agent, keyrings)
     agent.start()
@@ -119,10 +121,10 @@ def test_a_reload_turns_it_on_and_off(
     host.assert_none_missed(agent.status())
 
 
-def test_a_killed_agent_leaves_nothing_of_gpg_behind(
+def test_a_killed_agent_leaves_no_gpg_process_behind(
     make_agent: MakeAgent, decrypting: DecryptingServer, keyrings: Keyrings
 ) -> None:
-    """All of it by SIGKILL, in the middle of a handshake."""
+    """All its processes get SIGKILL in the middle of a handshake."""
     agent = make_agent(port=decrypting.port)
     give_keys(agent, keyrings)
     set_encrypted(agent, "true")
@@ -134,10 +136,10 @@ def test_a_killed_agent_leaves_nothing_of_gpg_behind(
     assert gpg_processes(agent.home) == []
 
 
-def test_a_host_without_gpg_is_told_before_anything_starts(
+def test_a_missing_gpg_is_reported_before_anything_starts(
     make_agent: MakeAgent, home: Path
 ) -> None:
-    """At a start, a reload, by --check and by --doctor; where it is off nobody asks for it."""
+    """By a start, a reload, --check and --doctor. It is not needed without encryption."""
     agent = make_agent(environment={"PATH": str(home)})
     set_encrypted(agent, "true")
     expected = (

@@ -1,4 +1,4 @@
-"""The first hour of the documentation, walked by somebody without a home yet."""
+"""Run the commands of the documentation page "first hour" in an empty home directory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = ROOT / "docs" / "first-hour.md"
-#: How the page installs; the test has done so.
+#: The page's installation commands, which the fixture replaces.
 INSTALLS = ("python3 -m venv", "~/agent/bin/pip")
 _END = "THE END"
-#: What only looks, and may be asked again until it comes true.
-LOOKS = ("--status", "--show", "--check", "--doctor")
+#: Commands that only report, and may be repeated until the output is as shown.
+REPORTS = ("--status", "--show", "--check", "--doctor")
 
 
 class Shell:
-    """A person's shell: what a command exports or starts in the background is there for the next."""
+    """A shell: exported variables and background jobs stay for the next command."""
 
     def __init__(self, home: Path) -> None:
         environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        # As the page will set it: what goes wrong before that must not touch a real agent.
+        # The page sets it later. Before that, nothing may touch a real agent.
         environment["PATTOO_CONFIGDIR"] = str(home / "etc")
         self._bash = subprocess.Popen(
             ["bash", "--norc"], env=environment, cwd=home, text=True,
@@ -40,7 +40,7 @@ class Shell:
         )  # fmt: skip
 
     def run(self, command: str) -> tuple[int, str]:
-        """The exit status of a command, and what it prints."""
+        """Run a command. Return its exit status and output."""
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         self._bash.stdin.write(f"{command}\nstatus=$?; echo; echo {_END} $status\n")
@@ -53,7 +53,7 @@ class Shell:
         raise AssertionError(f"the shell ended: {output}")
 
     def end(self) -> None:
-        """End it, and what it has in the background."""
+        """End the shell and its background jobs."""
         assert self._bash.stdin is not None
         self._bash.stdin.write(f"kill $(jobs -p); {NAME} --stop --force\n")
         self._bash.stdin.close()
@@ -64,7 +64,7 @@ class Shell:
 
 @pytest.fixture
 def shell(home: Path) -> Iterator[Shell]:
-    """A shell in an empty home, where the program is installed already."""
+    """A shell in an empty home directory with the program installed."""
     (home / "agent").mkdir()
     (home / "agent" / "bin").symlink_to(Path(sys.executable).parent)
     made = Shell(home)
@@ -72,18 +72,18 @@ def shell(home: Path) -> Iterator[Shell]:
     made.end()
 
 
-def test_every_command_of_the_first_hour_does_what_the_page_says(shell: Shell, home: Path) -> None:
-    """In the order of the page, with a port and a home of the test's own."""
+def test_the_commands_of_the_page_work_as_shown(shell: Shell, home: Path) -> None:
+    """They run in the order of the page, with a free port and a temporary home."""
     port = str(free_port())
-    walked = [step for step in steps(PAGE) if not step[0].startswith(INSTALLS)]
-    assert len(walked) > 15
-    for command, shown in walked:
+    commands = [step for step in steps(PAGE) if not step[0].startswith(INSTALLS)]
+    assert len(commands) > 15
+    for command, shown in commands:
         here = command.replace("20201", port)
         lines = [
             line.replace("/home/ann", str(home)).replace("myhost", socket.getfqdn())
             for line in shown
         ]
-        if any(look in command for look in LOOKS):
+        if any(verb in command for verb in REPORTS):
             wait_for(lambda: is_said(shell.run(here)[1], lines), 40, what=f"{here}: {lines}")  # noqa: B023 - called at once
         else:
             status, output = shell.run(here)

@@ -1,4 +1,4 @@
-"""`make run` and `make stop`, as a newcomer types them, in a copy of the checkout."""
+"""Run `make run` and `make stop` in a copy of the checkout, as a newcomer does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTS = ("pattoo_mp", "bin", "conf", "tools", "Makefile", "setup.py", "pyproject
 
 @pytest.fixture
 def checkout(home: Path) -> Iterator[Path]:
-    """A copy of the checkout with our environment, so that only the run itself is tried."""
+    """A copy of the checkout with our environment, so that nothing is installed."""
     home = home / "a name with spaces"
     home.mkdir()
     for part in PARTS:
@@ -43,15 +43,15 @@ def checkout(home: Path) -> Iterator[Path]:
 
 
 def make(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Type `make …`; the environment counts as installed."""
+    """Run `make`. The environment counts as installed."""
     command = ["make", "--old-file", ".venv/.installed", "--assume-old", "setup.py", *words]
     return subprocess.run(
         command, cwd=checkout, capture_output=True, text=True, timeout=90, check=False
     )
 
 
-def test_make_run_shows_datapoints_and_where_to_look(checkout: Path) -> None:
-    """One command: real metrics arrive, a few are printed, and the commands it names work."""
+def test_make_run_shows_datapoints_and_commands_that_work(checkout: Path) -> None:
+    """Real metrics arrive, and a few of them are printed."""
     port = free_port()
     done = make(checkout, "run", f"PORT={port}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -71,8 +71,8 @@ def test_make_run_shows_datapoints_and_where_to_look(checkout: Path) -> None:
     assert processes_of(checkout / ".run") == []
 
 
-def test_make_stop_ends_what_a_killed_supervisord_left(checkout: Path) -> None:
-    """The agent and the receiver; until then `make run` says that it is those which run."""
+def test_make_stop_ends_the_processes_of_a_killed_supervisord(checkout: Path) -> None:
+    """They are the agent and the receiver. Until then `make run` reports that they run."""
     port = free_port()
     assert make(checkout, "run", f"PORT={port}").returncode == 0
     supervisord = int((checkout / ".run" / "etc" / "supervisord.pid").read_text())
@@ -93,15 +93,15 @@ def test_make_stop_ends_what_a_killed_supervisord_left(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "-5", "http"])
-def test_a_port_that_is_none_is_refused(checkout: Path, port: str) -> None:
-    """At once, with what was expected."""
+def test_an_invalid_port_is_refused(checkout: Path, port: str) -> None:
+    """The error says what was expected."""
     done = make(checkout, "run", f"PORT={port}")
     assert done.returncode != 0
     assert f"PORT={port}; expected a whole number from 1 to 65535" in done.stderr
 
 
 def test_a_busy_port_is_named(checkout: Path) -> None:
-    """A port in use: one line that says which, and what to type instead."""
+    """One line names the port, and the command for another one."""
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()

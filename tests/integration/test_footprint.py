@@ -1,4 +1,4 @@
-"""What the processes of an agent have loaded, as the kernel maps it, and what none of them has."""
+"""The libraries that each process of an agent has loaded, by its memory map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     MakeAgent = Callable[..., Agent]
 
-#: Where each library may be.
+#: The processes that may load each library.
 _LIBRARIES = {
     "libcrypto|libssl": set(),
     "yaml": set(),
@@ -25,7 +25,7 @@ _LIBRARIES = {
 }
 
 
-def _who_maps(agent: Agent, library: str) -> set[str]:
+def _processes_with(agent: Agent, library: str) -> set[str]:
     names = {"control": agent.pid, **{n: agent.worker(n) for n in ("collector", "uploader")}}
     return {
         name
@@ -37,13 +37,13 @@ def _who_maps(agent: Agent, library: str) -> set[str]:
 
 
 @pytest.mark.parametrize("way", ["--start", "--restart", "--reload"])
-def test_each_process_has_loaded_what_it_is_for(
+def test_each_process_loads_only_the_libraries_it_needs(
     make_agent: MakeAgent, server: PattooServer, way: str
 ) -> None:
-    """Plain HTTP takes no OpenSSL, and a configuration that was read no YAML, also after a reload."""
+    """With plain HTTP none loads OpenSSL, and none YAML, even after a reload."""
     agent = make_agent(port=server.port)
     agent.start()
     if way != "--start":
         agent.set_shared("log_level", "debug")
         assert agent.run(way).returncode == 0
-    assert {library: _who_maps(agent, library) for library in _LIBRARIES} == _LIBRARIES
+    assert {library: _processes_with(agent, library) for library in _LIBRARIES} == _LIBRARIES

@@ -1,4 +1,4 @@
-"""What a program gets of `--json` where there is nothing to say but what is wrong."""
+"""`--json` prints a document even if there are only errors to report."""
 
 from __future__ import annotations
 
@@ -26,59 +26,59 @@ SCHEMAS = {
 
 
 def no_directory(agent: Agent) -> None:
-    """It was never made, or is not mounted."""
+    """Remove the configuration directory."""
     shutil.rmtree(agent.configuration)
 
 
 def no_yaml(agent: Agent) -> None:
-    """Half of an edit."""
+    """Leave half of an edit in a configuration file."""
     agent.write("pattoo.yaml", "pattoo: [\n")
 
 
 def no_home(agent: Agent) -> None:
-    """A user who is gone."""
+    """Name the home directory of a user who does not exist."""
     agent.environment["PATTOO_CONFIGDIR"] = "~nobody-of-this-name/etc"
 
 
 def document(agent: Agent, verb: str, *words: str) -> dict[str, Any]:
-    """What it prints, by its schema; the exit status and stderr are those without `--json`."""
+    """Return the valid document that a verb prints, with the same status and stderr as without `--json`."""
     plain, done = agent.run(verb), agent.run(verb, "--json", *words)
     assert (done.returncode, done.stderr) == (plain.returncode, plain.stderr)
     assert done.stderr.startswith(f"{NAME}: error: ")
-    told: dict[str, Any] = json.loads(done.stdout)
-    Draft202012Validator(json.loads(SCHEMAS[verb].read_text())).validate(told)
-    return told
+    printed: dict[str, Any] = json.loads(done.stdout)
+    Draft202012Validator(json.loads(SCHEMAS[verb].read_text())).validate(printed)
+    return printed
 
 
 @pytest.mark.parametrize("breaking", [no_directory, no_yaml, no_home])
 @pytest.mark.parametrize("verb", SCHEMAS)
-def test_a_broken_configuration_is_told_in_a_document(
+def test_a_broken_configuration_is_reported_in_the_document(
     make_agent: MakeAgent, verb: str, breaking: Callable[[Agent], None]
 ) -> None:
-    """One that nobody takes for good news, with the lines of stderr; exit 2 as without --json."""
+    """It has the lines of stderr, and cannot be mistaken for success. The exit status is 2."""
     agent = make_agent()
     breaking(agent)
     done = agent.run(verb)
     assert done.returncode == 2
     lines = [line.removeprefix(f"{NAME}: error: ") for line in done.stderr.splitlines()]
-    told = document(agent, verb)
+    printed = document(agent, verb)
     if verb == "--status":
-        assert (told["state"], told["errors"]) == ("unknown", lines)
+        assert (printed["state"], printed["errors"]) == ("unknown", lines)
     elif verb == "--check":
-        assert told["problems"] == lines
+        assert printed["problems"] == lines
     else:
-        assert not told["is_well"]
-        assert [finding["found"] for finding in told["findings"]] == lines
+        assert not printed["is_well"]
+        assert [finding["found"] for finding in printed["findings"]] == lines
 
 
-def test_a_status_that_cannot_be_had_is_told_in_a_document(make_agent: MakeAgent) -> None:
-    """For another reason than the configuration; also where it is watched, on one line."""
+def test_an_unknown_status_is_reported_in_the_document(make_agent: MakeAgent) -> None:
+    """Here for another reason than the configuration. With --watch it is one line."""
     agent = make_agent()
     pid_file = paths.pid_file(agent.home / "daemon")
     pid_file.parent.mkdir(parents=True)
     pid_file.symlink_to("elsewhere")
-    told = document(agent, "--status")
-    assert told["state"] == "unknown"
-    assert "is a symbolic link" in told["errors"][0]
+    printed = document(agent, "--status")
+    assert printed["state"] == "unknown"
+    assert "is a symbolic link" in printed["errors"][0]
     done = agent.run("--status", "--json", "--watch")
-    assert (done.returncode, done.stdout) == (1, f"{json.dumps(told)}\n")
+    assert (done.returncode, done.stdout) == (1, f"{json.dumps(printed)}\n")

@@ -1,4 +1,4 @@
-"""A control process that hangs, under a real supervisord with the listener that we ship."""
+"""A hanging control process under a real supervisord with the shipped listener."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
-    """An agent whose listener looks every five seconds instead of once a minute."""
+    """An agent whose listener checks every five seconds instead of every minute."""
     program = CONFIGURATION.with_name(f"{NAME}.conf").read_text()
     assert "events=TICK_60\n" in program
     (home / f"{NAME}.conf").write_text(program.replace("events=TICK_60\n", "events=TICK_5\n"))
@@ -41,13 +41,13 @@ def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
 def test_a_stopped_control_is_restarted_and_loses_no_poll(
     agent: Supervised, server: PattooServer
 ) -> None:
-    """SIGSTOP: the listener notices; the old processes are gone, polls arrive, the ledger closes."""
+    """After a SIGSTOP the listener restarts the agent, polls arrive, and the ledger balances."""
     old = [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
     wait_for(server.timestamps, what="a post")
     os.kill(old[0], signal.SIGSTOP)
     wait_for(lambda: agent.pid not in {None, old[0]}, 40, what="another control process")
     assert not set(old) & set(agent.processes())
-    # What was polled while control stood still arrives too: it heard its SIGTERM, and kept it.
+    # Polls taken while control was stopped arrive too: control received SIGTERM and kept them.
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["delivered"] >= polled, what="all polls")
     polls = agent.status()["polls"]
@@ -60,12 +60,12 @@ def test_a_stopped_control_is_restarted_and_loses_no_poll(
     assert f"{NAME} was restarted as process {agent.pid}." in said
 
 
-def test_a_listener_whose_files_hang_says_so_and_looks_again(
+def test_a_listener_whose_files_hang_reports_it_and_tries_again(
     make_agent: Callable[..., Agent],
 ) -> None:
-    """Each tick is acknowledged; once the files can be read the agent is looked after again."""
+    """It acknowledges each tick, and checks the agent again once the files can be read."""
     agent = make_agent(environment={"SUPERVISOR_ENABLED": "1"})
-    with file_hangs(agent.configuration / "pattoo.yaml") as let_go, subprocess.Popen(
+    with file_hangs(agent.configuration / "pattoo.yaml") as release, subprocess.Popen(
         [*agent.command, "--event-listener"], env=agent.env(), text=True, bufsize=0,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as listener:  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_listener_whose_files_hang_says_so_and_looks_again(
         listener.stdin.write("eventname:TICK_5 len:0\n")
         assert "no answer within 5 s" in listener.stderr.readline()
         assert psutil.Process(listener.pid).children() == []
-        let_go()
+        release()
         agent.start()
         os.kill(agent.pid or 0, signal.SIGSTOP)
         listener.stdin.write("eventname:TICK_5 len:0\n")

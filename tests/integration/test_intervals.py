@@ -1,4 +1,4 @@
-"""Groups of families with intervals of their own, in a real agent."""
+"""Groups of families with their own intervals, in the real agent."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ INTERVALS_MS = (100, 500, 2000)
 
 
 def set_intervals(agent: Agent, own: str) -> None:
-    """Poll every 0.1 s, and some families at intervals of their own.
+    """Poll every 0.1 s, and some families at their own intervals.
 
-    None of those may hang: left out on a busy host, it would leave a group's poll without a datapoint.
+    None of these families may hang: if a busy host left one out, its group's poll would be empty.
     """
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.1\n  intervals: {own}\n")
 
 
 def in_three_groups(make_agent: MakeAgent, server: PattooServer) -> Agent:
-    """An agent with groups of 0.1, 0.5 and 2 s, that runs."""
+    """Start an agent with groups of 0.1, 0.5 and 2 s."""
     agent = make_agent(port=server.port)
     set_intervals(agent, "{memory: 0.5, network: 2}")
     agent.start()
@@ -54,21 +54,21 @@ def wait_for_polls(server: PattooServer, interval_ms: int, count: int) -> None:
 
 
 def of_group(polls: list[Sent], interval_ms: int) -> list[Sent]:
-    """The polls of one group."""
+    """Return the polls of one group."""
     return [poll for poll in polls if poll[1] == interval_ms]
 
 
 def assert_times_never_go_back(polls: list[Sent]) -> None:
-    """Assert that no server drops any of them, and that none is there twice."""
+    """Assert that times never decrease, so that no server drops a poll, and none comes twice."""
     assert all(before <= after for (before, _), (after, _) in pairwise(polls))
     assert len(set(polls)) == len(polls)
 
 
 @pytest.mark.timeout(120)
-def test_every_tick_of_every_group_is_there(
+def test_every_tick_of_every_group_arrives(
     make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
-    """In order, in posts that hold polls of several groups; the account closes."""
+    """In order, in posts with polls of several groups. The ledger balances."""
     agent = in_three_groups(make_agent, server)
     wait_for_polls(server, 2000, 2)
     status = agent.status()
@@ -90,10 +90,10 @@ def test_every_tick_of_every_group_is_there(
 
 
 @pytest.mark.timeout(120)
-def test_kills_and_a_restart_miss_what_the_ledger_says_and_nothing_else(
+def test_the_ledger_counts_all_ticks_missed_by_kills_and_a_restart(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """SIGKILLs of the collector, then a stop and a start: of each group every tick is there, or counted."""
+    """After SIGKILLs of the collector, a stop and a start, each group's ticks arrived or are counted."""
     agent = in_three_groups(make_agent, server)
     for _ in range(2):
         wait_for_polls(server, 500, 1)
@@ -108,7 +108,7 @@ def test_kills_and_a_restart_miss_what_the_ledger_says_and_nothing_else(
     polls = [*sent(server), *kept(agent)]
     assert_times_never_go_back(polls)
     absent = sum(
-        # A new agent counts what is missing from the newest poll on, of whatever group that was.
+        # A new agent counts missing ticks from the newest poll of any group on.
         ticks_between(max(before, newest_ms) if after > newest_ms else before, after, interval_ms)
         for interval_ms in INTERVALS_MS
         for (before, _), (after, _) in pairwise(of_group(polls, interval_ms))
@@ -123,7 +123,7 @@ def test_kills_and_a_restart_miss_what_the_ledger_says_and_nothing_else(
 def test_a_family_moves_to_other_intervals_and_back_without_a_missed_tick(
     make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
-    """Into a new group, into one that is there, and back, with a reload each: all ticks are there."""
+    """By reloads into a new group, an existing one, and back."""
     agent = make_agent(port=server.port)
     set_intervals(agent, "{network: 0.5}")
     agent.start()

@@ -1,4 +1,4 @@
-"""Kills in the middle of a start, and two agents that want one spool."""
+"""Kills during a start, SIGSTOP, and two agents with the same spool."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timeout(180)
-def test_a_kill_at_any_moment_of_a_start_leaves_nothing_in_the_way(
+def test_a_kill_at_any_moment_of_a_start_does_not_prevent_the_next(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """SIGKILL of control or its group, or SIGTERM, within 400 ms: no orphan, the next start works."""
+    """SIGKILL of control or its group, or SIGTERM, within 400 ms: no worker is left behind."""
     draw = random.Random(7)
     agent = make_agent(port=server.port)
     for _ in range(25):
@@ -54,10 +54,10 @@ def test_a_kill_at_any_moment_of_a_start_leaves_nothing_in_the_way(
     agent.stop()
 
 
-def test_a_second_agent_on_the_same_spool_refuses(
+def test_a_second_agent_with_the_same_spool_does_not_start(
     make_agent: MakeAgent, home: Path, server: PattooServer
 ) -> None:
-    """Another daemon directory, the same cache: exit status 1, one line, and the first goes on."""
+    """It exits with status 1 and one line; the first agent goes on."""
     first = make_agent(port=server.port)
     first.start()
     (home / "second").mkdir()
@@ -75,10 +75,10 @@ def test_a_second_agent_on_the_same_spool_refuses(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("victim", ["collector", "uploader", "control", "whole group"])
-def test_twenty_seconds_of_sigstop_are_told_and_nothing_else_is_lost(
+def test_twenty_seconds_of_sigstop_lose_only_the_reported_ticks(
     make_agent: MakeAgent, server: PattooServer, victim: str
 ) -> None:
-    """Stopped and continued: the same processes go on, and what was not polled is told."""
+    """The same processes go on, and ticks that were missed are counted."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(server.timestamps, what="a post")
@@ -94,18 +94,18 @@ def test_twenty_seconds_of_sigstop_are_told_and_nothing_else_is_lost(
     assert sorted(agent.processes()) == pids
     status = agent.status()
     last_ms = status["polls"]["last_ms"]
-    wait_for(lambda: max(server.timestamps()) >= last_ms, what="all that the status speaks of")
+    wait_for(lambda: max(server.timestamps()) >= last_ms, what="all polls of the status")
     seen = sorted({timestamp for timestamp in server.timestamps() if timestamp <= last_ms})
     missing = (seen[-1] - seen[0]) // 100 + 1 - len(seen)
     assert sum(status["missed"].values()) == missing
-    # Only who polls can miss ticks, and control's absence is bridged by the collector's buffer.
+    # Only the collector can miss ticks; its buffer bridges the absence of control.
     assert (missing >= 190) == (victim in {"collector", "whole group"})
     assert status["polls"]["dropped"] == {}
     assert status["polls"]["unaccounted"] == 0
 
 
-def test_a_killed_control_takes_no_poll_with_it_that_it_knew(make_agent: MakeAgent) -> None:
-    """The uploader lets polls wait in its link between commits; it keeps them all the same."""
+def test_killing_control_loses_no_poll_that_it_had(make_agent: MakeAgent) -> None:
+    """The uploader stores the polls that wait in its link between commits."""
     agent = make_agent()
     for _ in range(3):
         agent.start()

@@ -1,4 +1,4 @@
-"""The log of the real agent: shared by three processes, rotated, reopened, lost and found."""
+"""The log of the real agent: three processes write it; it is rotated, reopened, lost and restored."""
 
 from __future__ import annotations
 
@@ -29,51 +29,51 @@ if TYPE_CHECKING:
 
 
 def with_settings(agent: Agent, **settings: object) -> None:
-    """Add settings to the agent's own section."""
+    """Add settings to the agent's section."""
     with (agent.configuration / f"{NAME}.yaml").open("a") as file:
         file.writelines(f"  {name}: {value}\n" for name, value in settings.items())
 
 
 def team(agent: Agent) -> list[int]:
-    """Control and both workers."""
+    """Return the processes of control and both workers."""
     return [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
 
 
-def use(pids: list[int], path: Path) -> bool:
-    """Whether all these processes have this file open, and none of its predecessors."""
-    with contextlib.suppress(OSError):  # what is open changes while it is listed
+def have_open(pids: list[int], path: Path) -> bool:
+    """Return whether all these processes have this log file open, and no older one."""
+    with contextlib.suppress(OSError):  # open files change while they are listed
         opened = [str(fd.readlink()) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir()]
         return [name for name in opened if "pattoo.log" in name] == [str(path)] * len(pids)
     return False
 
 
 def kill(agent: Agent, name: str) -> None:
-    """Kill a worker, and wait until there is another one."""
+    """Kill a worker, and wait until it is replaced."""
     killed = agent.worker(name)
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: agent.worker(name) != killed, what=f"another {name}")
 
 
 def log_of(agent: Agent) -> Path:
-    """Where its log lies."""
+    """Return the path of the agent's log."""
     return agent.home / "log" / "pattoo.log"
 
 
-def test_sigusr1_opens_the_log_anew_in_all_processes(
+def test_sigusr1_makes_all_processes_reopen_the_log(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """To control, as logrotate sends it, or to the group: also idle ones leave the old file."""
+    """Sent to control, as by logrotate, or to the group. Idle processes reopen it, too."""
     agent = make_agent(port=server.port)
     agent.start()
     before = team(agent)
     path = log_of(agent)
     path.rename(f"{path}.1")
     os.kill(before[0], signal.SIGUSR1)
-    wait_for(lambda: use(before, path), what="the new file in all processes")
+    wait_for(lambda: have_open(before, path), what="the new file in all processes")
     path.rename(f"{path}.2")
     for _ in range(20):
         os.killpg(before[0], signal.SIGUSR1)
-    wait_for(lambda: use(before, path), what="the new file in all processes")
+    wait_for(lambda: have_open(before, path), what="the new file in all processes")
     arrived = len(server.timestamps())
     wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls")
     assert team(agent) == before
@@ -81,8 +81,10 @@ def test_sigusr1_opens_the_log_anew_in_all_processes(
     assert "Stopped." in path.read_text()
 
 
-def test_the_log_is_rotated_at_its_size(make_agent: MakeAgent, server: PattooServer) -> None:
-    """By control; the workers follow, and no line is lost on the way."""
+def test_the_log_is_rotated_when_it_reaches_its_size(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Control rotates it, the workers follow, and no line is lost."""
     agent = make_agent(port=server.port)
     with_settings(agent, log_max_bytes=10_000, log_backups=2)
     path = log_of(agent)
@@ -90,16 +92,16 @@ def test_the_log_is_rotated_at_its_size(make_agent: MakeAgent, server: PattooSer
     path.write_text("x" * 10_000 + "\n")
     agent.start()
     wait_for(lambda: path.with_name("pattoo.log.1").exists(), what="a rotation")
-    wait_for(lambda: use(team(agent), path), what="the new file in all processes")
+    wait_for(lambda: have_open(team(agent), path), what="the new file in all processes")
     agent.stop()
     lines = path.with_name("pattoo.log.1").read_text() + path.read_text()
     for text in ("polls every 0.1 s.", "Stopping: SIGTERM.", "Stopped."):
         assert lines.count(text) == 1, lines
-    assert "A poll has" in lines  # once more for each mount that a busy host leaves out
+    assert "A poll has" in lines  # again for each mount that a busy host leaves out
 
 
 def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: PattooServer) -> None:
-    """From the first to the last, of all three processes, also at level debug."""
+    """All lines of all three processes are, even at level debug."""
     agent = make_agent(port=server.port, log_level="debug")
     with_settings(agent, log_format="json")
     agent.start()
@@ -116,7 +118,7 @@ def test_each_line_of_a_json_log_is_an_object(make_agent: MakeAgent, server: Pat
 def test_a_reload_changes_the_log_of_all_processes(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Once a worker goes by the new settings, no line of the old form comes from it."""
+    """Once a worker has applied the new settings, it writes no line in the old format."""
     agent = make_agent(port=server.port)
     agent.start()
     with_settings(agent, log_format="json")
@@ -132,8 +134,8 @@ def test_a_reload_changes_the_log_of_all_processes(
     assert {one["process"] for one in objects} == {"control", "collector", "uploader"}
 
 
-def test_a_trouble_that_goes_on_is_said_at_once_and_then_counted(make_agent: MakeAgent) -> None:
-    """A server that is away: one line, and later one that tells how often it was tried again."""
+def test_a_lasting_trouble_is_logged_at_once_and_then_counted(make_agent: MakeAgent) -> None:
+    """Without a server there is one line, and later one with the number of attempts."""
     agent = make_agent()
     agent.start()
     wait_for(lambda: "tried again until taken." in agent.log, what="the trouble")
@@ -141,10 +143,10 @@ def test_a_trouble_that_goes_on_is_said_at_once_and_then_counted(make_agent: Mak
     assert agent.log.count("tried again until taken.") == 2
 
 
-def test_a_worker_starts_though_its_log_cannot_be_written(
+def test_a_worker_starts_without_a_writable_log(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """What it could not write is counted, and told once there is a log again."""
+    """It counts the lines that it could not write, and logs their number later."""
     agent = make_agent(port=server.port)
     agent.start()
     path = log_of(agent)
@@ -160,10 +162,10 @@ def test_a_worker_starts_though_its_log_cannot_be_written(
 
 @pytest.mark.parametrize("verb", ["--start", "--foreground"])
 @pytest.mark.parametrize("what", ["identity", "socket"])
-def test_what_is_in_the_way_of_a_start_is_told_once_in_the_log_and_once_on_stderr(
+def test_an_error_of_a_start_is_once_in_the_log_and_once_on_stderr(
     make_agent: MakeAgent, verb: str, what: str
 ) -> None:
-    """Under --foreground, too, where the log goes to stderr as well."""
+    """Even with --foreground, where the log goes to stderr, too."""
     agent = make_agent()
     if what == "socket":
         (agent.home / "daemon" / "run" / f"{NAME}.sock").mkdir(parents=True)
@@ -175,15 +177,15 @@ def test_what_is_in_the_way_of_a_start_is_told_once_in_the_log_and_once_on_stder
         words = "the identity is 'nobody'; expected 64 hexadecimal digits"
     done = agent.run(verb)
     assert done.returncode == 1
-    (told,) = [line for line in done.stderr.splitlines() if words in line]
+    (shown,) = [line for line in done.stderr.splitlines() if words in line]
     (logged,) = [line for line in agent.log.splitlines() if words in line]
     assert " ERROR " in logged
-    assert logged.endswith(told.partition(": error: ")[2])
+    assert logged.endswith(shown.partition(": error: ")[2])
 
 
 @contextlib.contextmanager
 def foreground(agent: Agent, stderr: int, **environment: str) -> Iterator[None]:
-    """The agent as a supervisor runs it, its stderr ours; ended in order."""
+    """Run the agent as a supervisor does, with our `stderr`; stop it in order."""
     with agent.foreground(
         env=agent.env() | environment, stderr=stderr, start_new_session=True
     ) as process:
@@ -194,7 +196,7 @@ def foreground(agent: Agent, stderr: int, **environment: str) -> Iterator[None]:
 
 
 def read_all(descriptor: int) -> list[str]:
-    """All lines until the end."""
+    """Return all lines until the end."""
     with open(descriptor) as stream:
         return stream.read().splitlines()
 
@@ -202,7 +204,7 @@ def read_all(descriptor: int) -> list[str]:
 def test_in_the_foreground_each_line_goes_to_stderr_once(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """The same lines as in the log."""
+    """They are the lines of the log."""
     agent = make_agent(port=server.port)
     reading, writing = os.pipe()
     with foreground(agent, writing):
@@ -213,7 +215,7 @@ def test_in_the_foreground_each_line_goes_to_stderr_once(
 def test_under_systemd_stderr_has_priorities_and_no_times(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Journald knows the time; the log's file has it as ever."""
+    """The journal adds the time. The log file has it as usual."""
     agent = make_agent(port=server.port)
     reading, writing = os.pipe()
     found = os.fstat(writing)
@@ -226,10 +228,10 @@ def test_under_systemd_stderr_has_priorities_and_no_times(
     assert len(lines) == len(agent.log.splitlines())
 
 
-def test_a_supervisor_that_does_not_read_holds_nothing_up(
+def test_a_supervisor_that_does_not_read_stderr_blocks_nothing(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Its pipe is full from the start: polls flow, and the log has every line."""
+    """Its pipe is full from the start. Polls arrive, and the log has every line."""
     agent = make_agent(port=server.port)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -243,7 +245,7 @@ def test_a_supervisor_that_does_not_read_holds_nothing_up(
     assert "Stopped." in agent.log
 
 
-def test_the_count_is_told_though_nothing_else_happens(home: Path) -> None:
+def test_the_count_of_repeated_lines_is_logged_by_an_idle_process(home: Path) -> None:
     """A process whose loop waits without end is woken for it."""
     path = home / "pattoo.log"
     pid = os.fork()
@@ -267,7 +269,7 @@ def test_the_count_is_told_though_nothing_else_happens(home: Path) -> None:
 def test_the_shipped_logrotate_file_rotates_a_running_agents_log(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """By logrotate itself; where that is not installed, by doing what the file says."""
+    """With logrotate itself, or, if it is not installed, with the commands of the file."""
     agent = make_agent(port=server.port)
     with_settings(agent, log_max_bytes=0)
     agent.start()
@@ -286,13 +288,13 @@ def test_the_shipped_logrotate_file_rotates_a_running_agents_log(
         path.rename(f"{path}.1")
         script = adapted.partition("postrotate\n")[2].partition("endscript")[0]
         run("sh", "-ec", script)
-    wait_for(lambda: use(team(agent), path), what="the new file in all processes")
+    wait_for(lambda: have_open(team(agent), path), what="the new file in all processes")
     agent.stop()
     assert "polls every 0.1 s." in path.with_name("pattoo.log.1").read_text()
     assert "Stopped." in path.read_text()
 
 
 def run(*command: str | Path) -> None:
-    """Run a command that must succeed without a word."""
+    """Run a command that must succeed and print nothing."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""`--once` as a person runs it: anywhere, as anybody, beside an agent that works."""
+"""Run --once without a configuration, as another user, and beside a running agent."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def once(**environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Run it with this environment and no other."""
+    """Run --once with this environment only."""
     return subprocess.run(
         [sys.executable, str(SHIM), "--once"],
         env=environment, cwd="/", capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 
 
-def looked() -> str:
-    """What the command line prints here."""
+def output() -> str:
+    """Return what --once prints, run in this process."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         assert main(["--once"]) == 0
@@ -42,22 +42,22 @@ def looked() -> str:
 
 
 def contents(directory: Path) -> list[str]:
-    """Everything below a directory."""
+    """Return the paths of everything below a directory."""
     return sorted(str(path) for path in directory.rglob("*"))
 
 
 def test_it_needs_no_configuration_and_makes_no_file(home: Path) -> None:
-    """Not even a directory for the configuration needs to be there."""
+    """Even the configuration directory may be missing."""
     done = once(PATTOO_CONFIGDIR=str(home / "none"), HOME=str(home), TMPDIR=str(home))
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"memory_total" in done.stdout
     assert contents(home) == []
 
 
-def test_it_disturbs_no_agent_that_runs(
+def test_a_running_agent_is_not_disturbed(
     make_agent: Callable[..., Agent], server: PattooServer
 ) -> None:
-    """The agent's processes go on, its files stay, and what is posted is its own polls alone."""
+    """Its processes and files stay as they are, and only its own polls are posted."""
     agent = make_agent(port=server.port, interval=86400)
     agent.start()
     wait_for(lambda: agent.status()["polls"]["delivered"] == 1, what="the first poll's delivery")
@@ -71,7 +71,7 @@ def test_it_disturbs_no_agent_that_runs(
 
 
 def test_a_mount_that_hangs_is_left_out(home: Path) -> None:
-    """All else is shown, and the command ends although a thread of it still waits."""
+    """Everything else is shown, and the command ends although one of its threads hangs."""
     mounts = [mount.mountpoint for mount in psutil.disk_partitions()]
     if not mounts:
         pytest.skip("this host shows no mount that could hang")
@@ -81,31 +81,31 @@ def test_a_mount_that_hangs_is_left_out(home: Path) -> None:
     assert b"network_io_bytes_sent" in done.stdout
 
 
-def test_anybody_may_look() -> None:
-    """No figure of an ordinary host is root's alone."""
-    looked()  # all modules are loaded now: nobody may be unable to read this checkout
-    printed = as_nobody(looked)
+def test_an_unprivileged_user_sees_all_values() -> None:
+    """No value of an ordinary host needs root."""
+    output()  # loads all modules: the user nobody may be unable to read this checkout
+    printed = as_nobody(output)
     assert "network_io_bytes_sent" in printed
     assert "PermissionError" not in printed
 
 
-def test_a_terminal_without_these_letters_shows_their_numbers() -> None:
-    """Nothing is lost, and nothing fails, where the encoding is not UTF-8."""
+def test_letters_that_the_terminal_lacks_are_escaped() -> None:
+    """With an encoding other than UTF-8 nothing is lost, and nothing fails."""
     done = once(PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.isascii()
 
 
-def test_who_reads_a_part_of_it_gets_no_complaint() -> None:
-    """As `| head -1` does."""
+def test_a_reader_that_stops_early_causes_no_error() -> None:
+    """As with `| head -1`."""
     command = f'"{sys.executable}" "{SHIM}" --once | head -1'
     done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"A poll of this host holds ")
 
 
-def test_a_full_disk_below_the_output_is_said_in_a_line() -> None:
-    """Exit status 1, also for the file that another verb prints."""
+def test_output_to_a_full_disk_is_reported_in_one_line() -> None:
+    """The exit status is 1. The same holds for the file that another verb prints."""
     for verb in ("--once", "--translations"):
         with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
             done = subprocess.run(

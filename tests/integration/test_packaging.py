@@ -1,4 +1,4 @@
-"""The built wheel, installed into an empty environment, as a person does it."""
+"""The built wheel, installed into an empty environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def agent(home: Path, installed: Path, server: PattooServer) -> Iterator[Agent]:
-    """An agent run from the wheel."""
+    """An agent that runs from the wheel."""
     command = [str(installed / "bin" / NAME)]
     made = Agent(home, port=server.port, command=command)
     yield made
@@ -35,7 +35,7 @@ def agent(home: Path, installed: Path, server: PattooServer) -> Iterator[Agent]:
 def test_the_console_script_runs_the_agent(
     agent: Agent, server: PattooServer, installed: Path
 ) -> None:
-    """Start, status and stop by the script that pip made; polls arrive; the status has its schema."""
+    """Start, status and stop work with pip's script, polls arrive, and the status matches its schema."""
     agent.start()
     wait_for(server.timestamps, what="a post")
     assert agent.run("--status").returncode == 0
@@ -47,15 +47,15 @@ def test_the_console_script_runs_the_agent(
     agent.stop()
 
 
-def test_the_man_page_lies_where_man_and_pipx_look_for_it(installed: Path) -> None:
-    """In the section of programs for who runs the host."""
+def test_the_man_page_is_where_man_and_pipx_look_for_it(installed: Path) -> None:
+    """It is in section 8, for system administration."""
     assert (installed / "share" / "man" / "man8" / f"{NAME}.8").stat().st_size
 
 
-def test_the_shipped_supervisord_configuration_runs_where_pip_put_it(
+def test_the_installed_supervisord_configuration_works(
     agent: Agent, server: PattooServer, installed: Path
 ) -> None:
-    """Share/pattoo_mp/conf/supervisord.conf finds the program of its own installation."""
+    """share/pattoo_mp/conf/supervisord.conf finds the program of its own installation."""
     configuration = installed / "share" / "pattoo_mp" / "conf" / "supervisord.conf"
     environment = {"PATH": "/usr/bin:/bin", "PATTOO_CONFIGDIR": str(agent.configuration)}
     run(installed / "bin" / "supervisord", "-c", configuration, environment=environment)
@@ -67,16 +67,16 @@ def test_the_shipped_supervisord_configuration_runs_where_pip_put_it(
         wait_for(lambda: not agent.processes(), what="the end of supervisord")
 
 
-def test_the_wheel_holds_all_of_conf(installed: Path) -> None:
-    """Every file of conf/ is installed, byte for byte."""
+def test_the_wheel_contains_all_files_of_conf(installed: Path) -> None:
+    """Each file of conf/ is installed, byte for byte."""
     shipped = installed / "share" / "pattoo_mp" / "conf"
     assert {p.name: p.read_bytes() for p in shipped.iterdir()} == {
         p.name: p.read_bytes() for p in (ROOT / "conf").iterdir()
     }
 
 
-def test_an_installed_agent_shows_the_host_as_its_own_schema_says(installed: Path) -> None:
-    """`--once --json` and the schema that describes it come in one wheel; so do the translations."""
+def test_once_of_an_installed_agent_matches_its_schema(installed: Path) -> None:
+    """The wheel contains the schema of `--once --json`, and the translations."""
     agent = installed / "bin" / NAME
     (schema,) = installed.glob("lib/python*/site-packages/pattoo_mp/cli/once.schema.json")
     validate(json.loads(run(agent, "--once", "--json")), json.loads(schema.read_text()))
@@ -84,9 +84,13 @@ def test_an_installed_agent_shows_the_host_as_its_own_schema_says(installed: Pat
     assert run(agent, "--translations") == shipped.read_text()
 
 
-def test_an_installed_agent_checks_itself_and_its_host(agent: Agent, installed: Path) -> None:
-    """--check and --doctor as their own schemas say, and the samples that ship beside it."""
-    agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 300\n")  # a busy host can keep that
+def test_check_and_doctor_of_an_installed_agent_match_their_schemas(
+    agent: Agent, installed: Path
+) -> None:
+    """The wheel contains the schemas and the sample files."""
+    agent.write(
+        f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 300\n"
+    )  # so that a busy host keeps up
     for verb in ("check", "doctor"):
         (schema,) = installed.glob(f"lib/python*/site-packages/pattoo_mp/cli/{verb}.schema.json")
         done = agent.run(f"--{verb}", "--json")
@@ -98,7 +102,7 @@ def test_an_installed_agent_checks_itself_and_its_host(agent: Agent, installed: 
 
 
 def test_the_agent_needs_no_extra(installed: Path) -> None:
-    """Flask and waitress are the receiver's; without them it says what to install."""
+    """Flask and waitress are for the receiver only, which says what to install."""
     listing = run(installed / "bin" / "pip", "list")
     assert "Flask" not in listing
     done = subprocess.run(
