@@ -1,4 +1,4 @@
-"""New settings for an agent that runs."""
+"""Reload the settings of a running agent."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
 
 def set_interval(agent: Agent, seconds: float | str) -> None:
-    """Write another polling_interval into its file."""
+    """Write another polling_interval into the agent's file."""
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: {seconds}\n")
 
 
 def set_in_shared(agent: Agent, old: str, new: str) -> None:
-    """Change pattoo.yaml."""
+    """Replace text in pattoo.yaml."""
     text = (agent.configuration / "pattoo.yaml").read_text()
     assert old in text
     agent.write("pattoo.yaml", text.replace(old, new))
 
 
 def hang_up(agent: Agent) -> None:
-    """SIGHUP control, and wait until both workers go by what it found."""
+    """Send SIGHUP to control, and wait until both workers have applied the settings."""
     before = agent.status()["reload"]["number"]
     os.kill(agent.pid or 0, signal.SIGHUP)
     wait_for(lambda: agent.status()["reload"]["number"] > before, what="a reading")
@@ -50,18 +50,18 @@ def hang_up(agent: Agent) -> None:
 
 
 def open_in(pid: int) -> int:
-    """How many descriptors a process has open."""
+    """Return the number of descriptors that a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def wait_for_polls(agent: Agent, count: int = 1) -> None:
-    """Wait until so many more are made."""
+    """Wait until so many more polls were made."""
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] >= polled + count, what="more polls")
 
 
 def sizes(server: PattooServer, interval_ms: int) -> list[int]:
-    """How many polls each post holds that has polls of this interval."""
+    """Return the number of polls in each post that has polls of this interval."""
     return [
         len(post.timestamps())
         for post in server.posts
@@ -70,7 +70,7 @@ def sizes(server: PattooServer, interval_ms: int) -> list[int]:
 
 
 @pytest.mark.timeout(120)
-def test_twenty_reloads_there_and_back_cost_no_tick(
+def test_twenty_changes_of_the_interval_miss_no_tick(
     make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
     """From 0.1 s to 0.2 s and back, twenty times: every tick of the schedule in force is there."""
@@ -98,7 +98,7 @@ def test_twenty_reloads_there_and_back_cost_no_tick(
 def test_the_spacing_of_posts_follows_the_interval(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """At 0.1 s posts hold the polls of two seconds, after a reload to 1 s one each."""
+    """At 0.1 s posts hold the polls of two seconds; after a reload to 1 s they hold one each."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(lambda: any(18 <= size <= 22 for size in sizes(server, 100)), what="two seconds")
@@ -109,10 +109,10 @@ def test_the_spacing_of_posts_follows_the_interval(
     assert agent.status()["posts"]["spacing_ms"] == 1000
 
 
-def test_each_setting_is_gone_by_at_once(
+def test_each_changed_setting_takes_effect_at_once(
     make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer, host: Host
 ) -> None:
-    """Server, interval, log level and titles, in one reload; the polls go on in the new place."""
+    """Server, interval, log level and process titles, in one reload."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(server.posts.copy, what="a post")
@@ -144,7 +144,7 @@ def test_each_setting_is_gone_by_at_once(
 def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
     make_agent: MakeAgent, file: str, old: str, new: str
 ) -> None:
-    """Exit status 2; the agent goes on with what it has, and its status and its log tell why."""
+    """The exit status is 2. The agent keeps its settings, and its status and log have the reason."""
     agent = make_agent()
     agent.start()
     text = (agent.configuration / file).read_text()
@@ -153,7 +153,7 @@ def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == start.stderr
     if file == "pattoo.yaml":
-        # Nobody can tell any more which agent to ask; the agent itself knows where its files are.
+        # The caller cannot find the agent any more; the agent knows where its files are.
         assert agent.status()["reload"]["number"] == 0
         hang_up(agent)
     told = agent.status()["reload"]
@@ -171,7 +171,7 @@ def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
 def test_files_that_hang_are_refused_and_cost_no_tick(
     make_agent: MakeAgent, server: PattooServer, host: Host
 ) -> None:
-    """Control answers meanwhile; their reader is given up, and nothing of it is left."""
+    """Control answers in the meantime. The reader is abandoned, and nothing of it remains."""
     agent = make_agent(port=server.port)
     agent.start()
     processes = sorted(agent.processes())
@@ -192,7 +192,7 @@ def test_files_that_hang_are_refused_and_cost_no_tick(
 
 
 def test_a_stop_does_not_wait_for_files_that_hang(make_agent: MakeAgent) -> None:
-    """Nor do the workers: their reader is ended, and never heard of again."""
+    """Neither do the workers. The reader is ended."""
     agent = make_agent()
     agent.start()
     control = agent.pid or 0
@@ -205,10 +205,10 @@ def test_a_stop_does_not_wait_for_files_that_hang(make_agent: MakeAgent) -> None
     assert "is refused" not in agent.log
 
 
-def test_a_worker_that_begins_while_the_files_are_read_holds_nothing_of_that(
+def test_a_worker_started_during_a_reading_inherits_nothing_of_it(
     make_agent: MakeAgent,
 ) -> None:
-    """Its descriptors are those of the worker before it."""
+    """It has the same descriptors as the worker before it."""
     agent = make_agent()
     agent.start()
     before = agent.worker("collector")
@@ -220,14 +220,14 @@ def test_a_worker_that_begins_while_the_files_are_read_holds_nothing_of_that(
         agent.signal("collector", "SIGKILL")
         wait_for(lambda: agent.worker("collector") not in {0, before}, what="another collector")
         wait_for_polls(agent, 2)
-        # In the middle of a poll it has files of /proc open, too.
+        # In the middle of a poll the collector has files of /proc open, too.
         wait_for(lambda: open_in(agent.worker("collector")) <= held, what="no more than that")
 
 
 def test_a_setting_that_needs_a_restart_is_refused_with_all_the_others(
     make_agent: MakeAgent,
 ) -> None:
-    """One line says which; nothing of the new configuration is in force."""
+    """One line names it, and nothing of the new configuration is in force."""
     agent = make_agent()
     agent.start()
     set_interval(agent, 0.2)
@@ -243,8 +243,8 @@ def test_a_setting_that_needs_a_restart_is_refused_with_all_the_others(
     assert agent.status()["interval_ms"] == 100
 
 
-def test_what_the_agent_reads_counts_not_what_the_caller_reads(make_agent: MakeAgent) -> None:
-    """Two configurations of one agent: the caller's is fine, the agent's own is refused."""
+def test_the_files_of_the_agent_count_and_not_those_of_the_caller(make_agent: MakeAgent) -> None:
+    """The caller's configuration is valid, the agent's own is refused."""
     agent = make_agent()
     agent.start()
     other = agent.home / "other"
@@ -265,8 +265,8 @@ def test_reload_of_a_stopped_agent_exits_3(make_agent: MakeAgent) -> None:
     assert (done.returncode, done.stdout) == (3, agent.stopped)
 
 
-def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent, host: Host) -> None:
-    """A terminal that hangs up, or kill -HUP of the group: the same processes go on, and reload."""
+def test_many_sighups_to_the_whole_group_end_no_process(make_agent: MakeAgent, host: Host) -> None:
+    """As from a closed terminal or kill -HUP: the same processes go on, and reload."""
     agent = make_agent()
     agent.start()
     set_interval(agent, 0.2)
@@ -275,7 +275,7 @@ def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent, host
         os.killpg(agent.pid or 0, signal.SIGHUP)
     wait_for(lambda: agent.status()["interval_ms"] == 200, what="the new interval")
     wait_for_polls(agent)
-    # Who reads the files once more may have one open.
+    # Another reader may have one open.
     wait_for(lambda: sorted(agent.processes()) == before, what="the same processes")
     status = agent.status()
     assert 1 <= status["reload"]["number"] <= 50
@@ -284,10 +284,10 @@ def test_many_hang_ups_of_the_whole_group_end_nobody(make_agent: MakeAgent, host
 
 
 @pytest.mark.parametrize("victim", ["collector", "uploader"])
-def test_a_reload_meets_a_kill(
+def test_a_worker_killed_before_a_reload_is_replaced_with_the_new_settings(
     make_agent: MakeAgent, server: PattooServer, victim: str, host: Host
 ) -> None:
-    """SIGKILL of a worker just before a reload: its successor goes by the new settings."""
+    """SIGKILL just before a reload."""
     agent = make_agent(port=server.port)
     agent.start()
     for seconds in (0.2, 0.1, 0.2):
@@ -304,8 +304,8 @@ def test_a_reload_meets_a_kill(
     assert status["reload"]["waiting_for"] == []
 
 
-def test_a_reload_in_a_start_is_not_lost(make_agent: MakeAgent) -> None:
-    """SIGHUP as soon as there is a control process: it starts, and has read its files again."""
+def test_a_reload_during_a_start_is_not_lost(make_agent: MakeAgent) -> None:
+    """After a SIGHUP to the new control process the agent starts, and has read its files again."""
     agent = make_agent()
     with agent.foreground(
         start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -319,8 +319,8 @@ def test_a_reload_in_a_start_is_not_lost(make_agent: MakeAgent) -> None:
         assert control.wait(20) == 0
 
 
-def test_a_worker_that_is_late_is_named(make_agent: MakeAgent) -> None:
-    """A stopped collector does not go by new settings yet; it does once it is continued."""
+def test_a_worker_that_has_not_applied_the_settings_is_named(make_agent: MakeAgent) -> None:
+    """A stopped collector applies them only once it is continued."""
     agent = make_agent()
     agent.start()
     set_interval(agent, 0.2)
@@ -331,7 +331,7 @@ def test_a_worker_that_is_late_is_named(make_agent: MakeAgent) -> None:
             reload(Asked(agent.home / "daemon"), agent.pid or 0, within_s=0.5)
         return str(caught.value)
 
-    # Whoever reads the files may need longer than that on a busy host.
+    # On a busy host the reader may need longer than that.
     wait_for(lambda: "but not yet used by the collector" in complaint(), what="its name")
     assert agent.status()["reload"]["waiting_for"] == ["collector"]
     agent.signal("collector", "SIGCONT")

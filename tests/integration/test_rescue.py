@@ -1,4 +1,4 @@
-"""A rescue of the spool that takes longer than control takes a silence for a sign of life."""
+"""A recovery of the spool that takes longer than a worker may be silent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def path(home: Path) -> Path:
 
 @contextlib.contextmanager
 def agent(home: Path, path: Path) -> Iterator[Control]:
-    """One whose uploader opens the spool on a disk that takes half a second for each megabyte."""
+    """An agent whose uploader opens the spool on a disk that takes half a second for each megabyte."""
 
     def uploading(link: Link) -> None:
         progress = Progress(link, 0.0)
@@ -66,8 +66,8 @@ def agent(home: Path, path: Path) -> Iterator[Control]:
         os.waitpid(started.pid, 0)
 
 
-def test_a_long_rescue_is_not_taken_for_silence(home: Path, path: Path) -> None:
-    """Polls wait meanwhile, and the first uploader finishes what it began."""
+def test_the_uploader_is_not_replaced_during_a_long_recovery(home: Path, path: Path) -> None:
+    """Polls wait, and the first uploader finishes the recovery."""
     for file in (path.parent, *path.parent.iterdir()):
         os.chown(file, NOBODY, NOBODY)
     with agent(home, path) as control:

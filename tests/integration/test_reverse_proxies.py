@@ -1,4 +1,4 @@
-"""The documented configurations of nginx and HAProxy, in front of a server, where they are installed."""
+"""The documented configurations of nginx and HAProxy in front of a server. Skipped if not installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NGINX = "daemon off; pid {home}/pid; error_log {home}/log; events {{}} http {{ a
 
 @pytest.fixture
 def authority(home: Path) -> Authority:
-    """It vouches for the proxy, and for agents."""
+    """The CA of the proxy and of the agents."""
     return Authority(home)
 
 
@@ -41,12 +41,12 @@ def authority(home: Path) -> Authority:
 def proxy(
     request: pytest.FixtureRequest, home: Path, authority: Authority, server: PattooServer
 ) -> Iterator[int]:
-    """The port of one of them, before `server`."""
+    """The port of a proxy in front of `server`."""
     program = shutil.which(request.param, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip(f"{request.param} is not installed")
     port = free_port()
-    home.chmod(0o755)  # nginx, as root, goes on as another user
+    home.chmod(0o755)  # nginx, run by root, switches to another user
     command = {"nginx": _nginx, "haproxy": _haproxy}[request.param](
         home, authority, port, server.port
     )
@@ -90,10 +90,10 @@ def _haproxy(home: Path, authority: Authority, port: int, to: int) -> list[str]:
     return ["-db", "-f", str(home / "haproxy.cfg")]
 
 
-def test_agents_with_certificate_and_token_get_through(
+def test_only_agents_with_certificate_and_token_get_through(
     proxy: int, authority: Authority, server: PattooServer, home: Path
 ) -> None:
-    """And nobody else; what is missing is said."""
+    """The errors of the others name what is missing."""
     token, wrong = home / "token", home / "wrong"
     for path, content in ((token, TOKEN), (wrong, "wrong")):
         path.touch(mode=0o600)

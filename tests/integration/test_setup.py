@@ -1,4 +1,4 @@
-"""`pattoo_mp_setup` from an installed wheel, on a host of its own, and the agent as its user."""
+"""`pattoo_mp_setup` from an installed wheel on a simulated host, and the agent as its user."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-#: Mounts and processes that nobody else sees, and that end with it.
+#: Private mounts and processes, which end with the shell.
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-#: A host of our own, as far as it matters here.
+#: A simulated host, as far as these tests need one.
 OWN_HOST = """
 set -e
 cp -a /etc "$HOME_OF_TEST/etc"
@@ -30,11 +30,11 @@ rm -rf "$HOME_OF_TEST/etc/pattoo"
 mount --bind "$HOME_OF_TEST/etc" /etc
 userdel pattoo 2>&1 || true
 for directory in /var/log /var/cache /var/lib /mnt; do mount -t tmpfs tmpfs $directory; done
-# A mount of a disk that only root may look at.
+# Only root may read the mount of this disk.
 mkdir -m 700 /mnt/roots
 mkdir /mnt/roots/disk
 mount --bind "$HOME_OF_TEST" /mnt/roots/disk
-# A Python in somebody's home is of no use to another user; here, it is in a home that is open.
+# Another user cannot run a Python in a private home directory; so this home is opened.
 if [ -n "$BARRIER" ]; then
     mkdir /mnt/python
     mount --bind "$PYTHON" /mnt/python
@@ -43,7 +43,7 @@ if [ -n "$BARRIER" ]; then
     mount --bind /mnt/python "$PYTHON"
 fi
 """
-#: From nothing to an agent that runs as the user pattoo, and back to nothing.
+#: Sets up the host, runs an agent as the user pattoo, and uninstalls everything.
 LIFE = """
 pattoo_mp_setup install
 sed -i "s/#ip_address: .*/ip_address: 127.0.0.1/; s/#ip_bind_port: .*/ip_bind_port: $PORT/" /etc/pattoo/pattoo.yaml
@@ -62,12 +62,12 @@ ls /etc/pattoo /var/lib/pattoo 2>&1 || true
 
 
 def environment(installed: Path) -> dict[str, str]:
-    """A person's, with the installation before all else."""
+    """An environment with the installation first in PATH."""
     return {"PATH": f"{installed / 'bin'}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
 
 
-def test_the_wheel_sets_up_a_host_below_a_root(home: Path, installed: Path) -> None:
-    """Files that ship are found where pip put them; the unit finds the program there."""
+def test_setup_below_another_root_writes_the_shipped_files(home: Path, installed: Path) -> None:
+    """The files are found in the installation, and the unit finds the program there."""
     (home / "run/systemd/system").mkdir(parents=True)
     command = installed / "bin" / "pattoo_mp_setup"
     run(command, "install", "--root", home)
@@ -75,7 +75,7 @@ def test_the_wheel_sets_up_a_host_below_a_root(home: Path, installed: Path) -> N
     assert f"Environment=PATH={installed}/bin:" in unit
     again = run(command, "install", "--root", home)
     assert all(line.startswith("keep ") for line in again.splitlines())
-    # The configuration that it puts there is one that the agent takes.
+    # The agent accepts the configuration that setup wrote.
     configured = {**environment(installed), "PATTOO_CONFIGDIR": str(home / "etc/pattoo")}
     done = subprocess.run(
         [installed / "bin" / NAME, "--check"],
@@ -84,10 +84,10 @@ def test_the_wheel_sets_up_a_host_below_a_root(home: Path, installed: Path) -> N
     assert done.returncode != 2, done.stderr
 
 
-def test_a_host_is_set_up_runs_the_agent_as_its_user_and_is_as_before(
+def test_setup_and_uninstall_on_a_whole_host(
     home: Path, installed: Path, server: PattooServer
 ) -> None:
-    """As root on a whole host: the user, what is its own, polls that arrive, and nothing left."""
+    """As root: the user is made, its agent runs, polls arrive, and uninstall leaves nothing."""
     may_unshare = subprocess.run([*UNSHARE, "true"], check=False, capture_output=True)
     if os.geteuid() != 0 or may_unshare.returncode or shutil.which("useradd") is None:
         pytest.skip("only root may have a host of its own, and not everywhere")

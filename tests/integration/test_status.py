@@ -1,4 +1,4 @@
-"""`--status` of the real agent, as a person, a monitoring system and a script ask for it."""
+"""--status of the real agent: on a terminal, in a pipe and as JSON."""
 
 from __future__ import annotations
 
@@ -32,19 +32,22 @@ if TYPE_CHECKING:
 
 RUNNING = f"Daemon is running - {NAME}"
 STOPPED = f"Daemon is stopped - {NAME}"
-#: More than one post may hold, many times.
+#: Many times what one post may hold.
 BACKLOG = 20_000
 
 
-def asked(agent: Agent) -> dict[str, Any]:
-    """The answer of `--status --json`; valid, whatever it is."""
+def status_document(agent: Agent) -> dict[str, Any]:
+    """Return the valid document of `--status --json`."""
     status: dict[str, Any] = json.loads(agent.run("--status", "--json").stdout)
     check(status)
     return status
 
 
 def wait_for_exit_status(agent: Agent, number: int) -> subprocess.CompletedProcess[str]:
-    """Ask until the exit status is this one; the answer. A post that failed is tried again within 30 s."""
+    """Repeat --status until it has this exit status; return its document.
+
+    A post that failed is tried again within 30 s.
+    """
 
     def ask() -> subprocess.CompletedProcess[str] | None:
         done = agent.run("--status")
@@ -54,7 +57,7 @@ def wait_for_exit_status(agent: Agent, number: int) -> subprocess.CompletedProce
 
 
 def fill(agent: Agent) -> None:
-    """Put a backlog of the last hours into the spool of an agent that does not run."""
+    """Put a backlog of the last hours into the spool of a stopped agent."""
     agent.spool.parent.mkdir(parents=True)
     spool = Spool(agent.spool)
     now_ms = time.time_ns() // 1_000_000
@@ -65,13 +68,13 @@ def fill(agent: Agent) -> None:
 
 
 def on_a_terminal(agent: Agent, *words: str, **tastes: str) -> Terminal:
-    """`--status` on a terminal."""
+    """Run `--status` on a terminal."""
     return Terminal([*agent.command, "--status", *words], agent.env(), **tastes)
 
 
 @contextlib.contextmanager
 def piped(agent: Agent, *words: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
-    """`--status --watch` in a pipe: its process, and what it prints, line by line."""
+    """Run `--status --watch` in a pipe. Yield its process and the lines that it prints."""
     command = [*agent.command, "--status", "--watch", *words]
     with subprocess.Popen(command, env=agent.env(), stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
@@ -81,13 +84,13 @@ def piped(agent: Agent, *words: str) -> Iterator[tuple[subprocess.Popen[str], It
             watching.kill()
 
 
-def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
+def test_an_agent_without_trouble_exits_0_with_one_screen(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Plain text without escape codes, and JSON that keeps to its schema."""
+    """The text has no escape codes, and the JSON matches its schema."""
     agent = make_agent(port=server.port)
     agent.start()
-    wait_for(lambda: asked(agent)["recent"]["sent_bytes"], what="rates")
+    wait_for(lambda: status_document(agent)["recent"]["sent_bytes"], what="rates")
     done = agent.run("--status")
     assert (done.returncode, done.stderr) == (0, "")
     assert ESCAPE not in done.stdout
@@ -96,7 +99,7 @@ def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
     assert "Trouble" not in done.stdout
     for text in (r"Lag +\d.*s: the server has", r"Rates +\d.* polls/s, .* kB/s", r"MB, .*% CPU"):
         assert re.search(text, done.stdout), text
-    status = asked(agent)
+    status = status_document(agent)
     assert status["troubles"] == []
     assert status.keys() == agent.status().keys()
     assert status["polls"]["last_delivered_ms"] in server.timestamps()
@@ -104,11 +107,11 @@ def test_an_agent_that_is_well_exits_0_with_all_of_it_on_one_screen(
 
 
 def test_an_agent_that_does_not_run_exits_3_in_every_form(make_agent: MakeAgent) -> None:
-    """Also where it is watched, which goes on."""
+    """So does --watch, which goes on."""
     agent = make_agent()
     done = agent.run("--status")
     assert (done.returncode, done.stdout, done.stderr) == (3, agent.stopped, "")
-    assert asked(agent)["state"] == "stopped"
+    assert status_document(agent)["state"] == "stopped"
     with piped(agent, "--json") as (watching, lines):
         for _ in range(2):
             assert json.loads(next(lines))["state"] == "stopped"
@@ -119,7 +122,7 @@ def test_an_agent_that_does_not_run_exits_3_in_every_form(make_agent: MakeAgent)
 def test_a_server_that_takes_nothing_exits_1_until_it_does(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """For three posts' time; the trouble stands at the top, with what to do."""
+    """After three missed posts the trouble and its advice are at the top."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(server.timestamps, what="a post")
@@ -129,15 +132,17 @@ def test_a_server_that_takes_nothing_exits_1_until_it_does(
     assert re.search(r"the server has accepted no polls for \d", trouble)
     assert "(status 503" in trouble
     assert trouble.endswith(": a proxy in front of the server says so: wait, or raise its limits")
-    assert [trouble["code"] for trouble in asked(agent)["troubles"]] == ["server_takes_nothing"]
+    assert [trouble["code"] for trouble in status_document(agent)["troubles"]] == [
+        "server_takes_nothing"
+    ]
     server.behaviour = well
     wait_for_exit_status(agent, 0)
 
 
-def test_an_uploader_that_somebody_stopped_exits_1_and_the_server_is_not_blamed(
+def test_a_stopped_uploader_exits_1_and_the_server_is_not_blamed(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """The line has the command that mends it; afterwards all is well, and nothing is lost."""
+    """The line names the command that continues it. Afterwards nothing is lost."""
     agent = make_agent(port=server.port)
     agent.start()
     uploader = agent.worker("uploader")
@@ -150,8 +155,8 @@ def test_an_uploader_that_somebody_stopped_exits_1_and_the_server_is_not_blamed(
     assert agent.status()["polls"]["dropped"] == {}
 
 
-def test_a_worker_that_keeps_dying_exits_1(make_agent: MakeAgent, server: PattooServer) -> None:
-    """Killed three times; that it is there again is no comfort."""
+def test_a_worker_in_a_crash_loop_exits_1(make_agent: MakeAgent, server: PattooServer) -> None:
+    """It was killed three times. That it runs again does not count."""
     agent = make_agent(port=server.port)
     agent.start()
     for _ in range(3):
@@ -167,17 +172,19 @@ def test_a_worker_that_keeps_dying_exits_1(make_agent: MakeAgent, server: Pattoo
 def test_a_backlog_that_drains_has_an_estimate_and_a_bar(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """It is no trouble, for the server takes it."""
+    """It is no trouble, because the server takes the polls."""
     agent = make_agent(port=server.port, interval=1)
     fill(agent)
     agent.start()
     with on_a_terminal(agent, "--watch") as terminal:
         terminal.wait_for("Progress")
-        status = asked(agent)
+        status = status_document(agent)
         assert status["troubles"] == []
         assert 0 < status["backlog"]["polls"] < BACKLOG
-        # The first posts are small, and tell of a lower speed than those that follow.
-        wait_for(lambda: 0 < asked(agent)["backlog"]["gone_in_s"] < 60, what="the estimate")
+        # The first posts are small, and suggest a lower speed than the later ones.
+        wait_for(
+            lambda: 0 < status_document(agent)["backlog"]["gone_in_s"] < 60, what="the estimate"
+        )
         assert re.search(r"Waiting .*; the server accepts .*, all sent in about \d", terminal.text)
         terminal.type(CTRL_C)
         assert terminal.end() == 0
@@ -186,7 +193,7 @@ def test_a_backlog_that_drains_has_an_estimate_and_a_bar(
 def test_polls_that_were_lost_with_a_damaged_spool_exit_1(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """They were lost before control counted anything, and are told all the same."""
+    """They were lost before control counted anything, but are reported."""
     agent = make_agent(port=server.port)
     fill(agent)
     os.truncate(agent.spool, agent.spool.stat().st_size // 2)
@@ -200,7 +207,7 @@ def test_polls_that_were_lost_with_a_damaged_spool_exit_1(
 def test_a_watch_ends_on_ctrl_c_with_the_terminal_as_it_was(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """It had shown the status again and again, and hidden the cursor."""
+    """It has hidden the cursor, and shows it again."""
     agent = make_agent(port=server.port)
     agent.start()
     with on_a_terminal(agent, "--watch") as terminal:
@@ -211,10 +218,8 @@ def test_a_watch_ends_on_ctrl_c_with_the_terminal_as_it_was(
         assert terminal.output.rfind(f"{ESCAPE}[?25h") > terminal.output.rfind(f"{ESCAPE}[?25l")
 
 
-def test_a_watch_sees_the_agent_through_a_restart(
-    make_agent: MakeAgent, server: PattooServer
-) -> None:
-    """On a terminal and in a pipe: it is stopped for a while, and then it runs again."""
+def test_a_watch_goes_on_through_a_restart(make_agent: MakeAgent, server: PattooServer) -> None:
+    """On a terminal and in a pipe, it shows the agent stopped, and then running again."""
     agent = make_agent(port=server.port)
     agent.start()
     with on_a_terminal(agent, "--watch") as terminal, piped(agent) as (watching, lines):
@@ -244,10 +249,10 @@ def test_a_watch_sees_the_agent_through_a_restart(
     ("tastes", "colour", "escapes"),
     [({}, True, True), ({"NO_COLOR": "1"}, False, True), ({"TERM": "dumb"}, False, False)],
 )
-def test_a_terminal_gets_the_colours_that_it_wants(
+def test_colours_follow_no_color_and_term(
     make_agent: MakeAgent, tastes: dict[str, str], *, colour: bool, escapes: bool
 ) -> None:
-    """As it says with NO_COLOR and TERM."""
+    """On a terminal."""
     agent = make_agent()
     with on_a_terminal(agent, **tastes) as terminal:
         assert terminal.end() == 3
@@ -256,7 +261,7 @@ def test_a_terminal_gets_the_colours_that_it_wants(
         assert (ESCAPE in terminal.output) == escapes
 
 
-def test_who_asks_without_a_terminal_pays_for_no_layout(make_agent: MakeAgent) -> None:
+def test_without_a_terminal_rich_is_not_imported(make_agent: MakeAgent) -> None:
     """A monitoring system asks every minute."""
     agent = make_agent()
     agent.command = [sys.executable, "-X", "importtime", str(SHIM)]

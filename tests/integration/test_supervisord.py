@@ -1,4 +1,4 @@
-"""The agent under a real supervisord, with the configuration that the project ships."""
+"""The agent under a real supervisord, with the shipped configuration."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
 
 
 def running(agent: Supervised) -> Callable[[], bool]:
-    """Whether supervisord and the lock agree that the agent runs."""
+    """Return a condition: supervisord and the lock agree that the agent runs."""
     return lambda: agent.state() == "RUNNING" and agent.pid is not None
 
 
-def test_supervisorctl_runs_the_agent(agent: Supervised, server: PattooServer) -> None:
-    """status, stop, start and restart of supervisorctl do what they say."""
+def test_supervisorctl_controls_the_agent(agent: Supervised, server: PattooServer) -> None:
+    """Its status, stop, start and restart work."""
     wait_for(server.timestamps, what="a post")
     first = agent.pid
     agent.ctl("stop", NAME)
@@ -49,10 +49,10 @@ def test_supervisorctl_runs_the_agent(agent: Supervised, server: PattooServer) -
     assert agent.pid != second
 
 
-def test_supervisord_brings_control_back_after_a_sigkill(
+def test_supervisord_restarts_a_killed_control_process(
     agent: Supervised, server: PattooServer
 ) -> None:
-    """SIGKILL of control: it is back, no worker of the old one is left, and polls arrive again."""
+    """No worker of the old one is left, and polls arrive again."""
     old = [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
     os.kill(old[0], signal.SIGKILL)
     wait_for(lambda: agent.pid not in {None, old[0]}, what="another control process")
@@ -63,8 +63,8 @@ def test_supervisord_brings_control_back_after_a_sigkill(
     assert f"The last run (process {old[0]}) did not end in order" in agent.log
 
 
-def test_stop_by_the_command_line_stays_stopped(agent: Supervised) -> None:
-    """--stop goes through supervisord, which does not start the agent again; --start likewise."""
+def test_stop_goes_through_supervisord(agent: Supervised) -> None:
+    """So supervisord does not start the agent again. --start goes through it, too."""
     done = agent.run("--stop")
     assert done.returncode == 0, done.stderr
     assert agent.state() == "STOPPED"
@@ -76,16 +76,16 @@ def test_stop_by_the_command_line_stays_stopped(agent: Supervised) -> None:
 
 
 @pytest.mark.parametrize("words", [("--stop",), ("--stop", "--force"), ("--restart",)])
-def test_what_was_started_by_hand_before_it_is_stopped_for_good(
+def test_an_agent_started_by_hand_before_supervisord_is_stopped_for_good(
     agent: Supervised, words: tuple[str, ...]
 ) -> None:
-    """Supervisord tries to start it beside; --doctor names that, and a stop ends its tries."""
+    """--doctor names the supervisord that tries to start another one; a stop ends its attempts."""
     agent.stop()
-    by_hand = Agent(agent.home, port=agent.port)  # the same files, and no supervisord noted
+    by_hand = Agent(agent.home, port=agent.port)  # the same files, without a record of supervisord
     (agent.home / "daemon" / "run" / f"{NAME}.supervisor").unlink()
     by_hand.start()
     pid = by_hand.pid
-    agent.ctl("start", NAME)  # it returns once the first try has failed
+    agent.ctl("start", NAME)  # it returns when the first attempt has failed
     wait_for((agent.home / "daemon" / "run" / f"{NAME}.supervisor").exists, what="the note")
     assert "cannot start the agent while that process runs" in agent.run("--doctor").stdout
     assert agent.pid == pid
@@ -99,7 +99,7 @@ def test_what_was_started_by_hand_before_it_is_stopped_for_good(
 
 
 def test_a_forced_stop_stays_stopped(agent: Supervised) -> None:
-    """--stop --force kills at once, also a hung agent, and supervisord leaves it at that."""
+    """--stop --force kills at once, even a hanging agent, and supervisord does not start it again."""
     old = [agent.pid or 0, agent.worker("collector"), agent.worker("uploader")]
     for pid in old:
         os.kill(pid, signal.SIGSTOP)
@@ -111,8 +111,8 @@ def test_a_forced_stop_stays_stopped(agent: Supervised) -> None:
     assert not set(old) & set(agent.processes())
 
 
-def test_restart_by_the_command_line_stays_supervised(agent: Supervised) -> None:
-    """--restart, forced or not, gives another control process that supervisord calls its own."""
+def test_restart_goes_through_supervisord(agent: Supervised) -> None:
+    """--restart, with or without --force, leads to a new control process of supervisord's."""
     for words in (("--restart",), ("--restart", "--force")):
         before = agent.pid
         done = agent.run(*words)
@@ -121,12 +121,12 @@ def test_restart_by_the_command_line_stays_supervised(agent: Supervised) -> None
         assert f"pid {agent.pid}," in agent.ctl("status", NAME)
 
 
-def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
-    """The log has the line that says why; once it is mended, --start works at once."""
+def test_a_bad_configuration_ends_in_fatal_with_the_reason(agent: Supervised) -> None:
+    """The log has the reason. Once it is corrected, --start works at once."""
     agent.run("--stop")
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
     agent.ctl("start", NAME)
-    # In between it is STARTING: it is tried again and again.
+    # Between attempts the state is STARTING.
     wait_for(lambda: agent.state() in {"BACKOFF", "FATAL"}, what="supervisord's word for it")
     assert "polling_interval: 'never'; expected a number of seconds" in agent.ctl("tail", NAME)
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.1\n")
@@ -135,8 +135,8 @@ def test_a_bad_configuration_is_fatal_and_named(agent: Supervised) -> None:
     assert agent.state() == "RUNNING"
 
 
-def test_supervisorctl_signal_hup_reloads_it(agent: Supervised) -> None:
-    """The same processes go on, by the new settings."""
+def test_supervisorctl_signal_hup_reloads_the_agent(agent: Supervised) -> None:
+    """The same processes apply the new settings."""
     pid = agent.pid
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.2\n")
     agent.ctl("signal", "HUP", NAME)
@@ -144,8 +144,8 @@ def test_supervisorctl_signal_hup_reloads_it(agent: Supervised) -> None:
     assert (agent.state(), agent.pid) == ("RUNNING", pid)
 
 
-def test_supervisord_keeps_what_the_agent_says_once(agent: Supervised) -> None:
-    """Each line of the log is in supervisord's, by way of stderr, and none is there twice."""
+def test_supervisords_log_has_each_line_of_the_agent_once(agent: Supervised) -> None:
+    """It receives them from stderr."""
     wait_for(lambda: "A poll has" in agent.log, what="a line of the collector")
     agent.ctl("stop", NAME)
     kept = agent.ctl("tail", "-1000000", NAME).split("\n")

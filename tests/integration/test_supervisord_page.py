@@ -1,4 +1,4 @@
-"""The walk through supervisorctl in the documentation, walked."""
+"""Run the commands of the documentation page "supervisord"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "supervisord.md"
 
 
 def prints(agent: Supervised, command: str, lines: list[str]) -> str:
-    """Run a command; what it printed, if that is what the page says, otherwise nothing."""
+    """Run a command. Return its output if that is what the page shows, otherwise nothing."""
     done = subprocess.run(
         ["sh", "-c", command], env=agent.env(), cwd=ROOT, capture_output=True, text=True,
         timeout=60, check=False,
@@ -27,8 +27,8 @@ def prints(agent: Supervised, command: str, lines: list[str]) -> str:
     return f"$ {command}\n{done.stdout}" if is_right else ""
 
 
-def test_every_command_of_the_page_does_what_the_page_says(home: Path) -> None:
-    """From the start of supervisord to its end; `status` may need a moment to come true."""
+def test_the_commands_of_the_page_work_as_shown(home: Path) -> None:
+    """From the start of supervisord to its end. `status` may need a moment."""
     path = f"{BIN}:{ROOT / 'bin'}:{os.environ['PATH']}"
     agent = Supervised(home, environment={"PATH": path})
     commands = steps(PAGE)

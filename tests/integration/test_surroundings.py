@@ -1,4 +1,4 @@
-"""Bad configuration and bad surroundings, met by the real agent."""
+"""The real agent with bad configurations, permissions, links and a log that cannot be written."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     MakeAgent = Callable[..., Agent]
 
 
-def test_state_is_readable_by_the_agents_user_alone(
+def test_files_are_readable_only_by_the_agents_user(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """Spool, journal, identity, PID file, socket, log, and every directory that was made."""
+    """Spool, journal, identity, PID file, socket, log, and all directories that the agent makes."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(server.timestamps, what="a post")
@@ -38,8 +38,10 @@ def test_state_is_readable_by_the_agents_user_alone(
     "place", ["log/pattoo.log", f"cache/{NAME}.spool.sqlite", f"daemon/pid/{NAME}.pid",
               f"daemon/agent_id/{NAME}.agent_id"],
 )  # fmt: skip
-def test_a_link_in_the_place_of_a_file_is_not_followed(make_agent: MakeAgent, place: str) -> None:
-    """The agent refuses to start, says which file, and what the link points to is untouched."""
+def test_a_symbolic_link_in_place_of_a_file_is_not_followed(
+    make_agent: MakeAgent, place: str
+) -> None:
+    """The agent does not start and names the file; the target of the link is untouched."""
     agent = make_agent()
     target = agent.home / "theirs"
     target.write_text("untouched")
@@ -54,8 +56,10 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(make_agent: MakeAgent, pl
     assert agent.processes() == []
 
 
-def test_a_full_log_directory_ends_nothing(make_agent: MakeAgent, server: PattooServer) -> None:
-    """A log that cannot be written (a directory lies in its place later) stops no poll."""
+def test_a_log_that_cannot_be_written_does_not_stop_polling(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """Here a directory takes its place."""
     agent = make_agent(port=server.port)
     agent.start()
     log = agent.home / "log" / "pattoo.log"
@@ -70,7 +74,7 @@ def test_a_full_log_directory_ends_nothing(make_agent: MakeAgent, server: Pattoo
 
 
 def bad_configurations() -> list[tuple[str, str]]:
-    """A hundred files with something wrong in each, from a seed."""
+    """Return a hundred configurations with an error in each, generated from a seed."""
     draw = random.Random(1)
     values = [
         "''",
@@ -97,8 +101,8 @@ def bad_configurations() -> list[tuple[str, str]]:
     return made
 
 
-def test_a_hundred_bad_configurations_are_refused_in_lines(make_agent: MakeAgent) -> None:
-    """Exit status 2, one line for each problem, no traceback, nothing left running."""
+def test_a_hundred_bad_configurations_are_refused_with_error_lines(make_agent: MakeAgent) -> None:
+    """The exit status is 2, with a line for each problem, no traceback, and no process left."""
     agent = make_agent()
     good = {
         name: (agent.configuration / name).read_text() for name in ("pattoo.yaml", f"{NAME}.yaml")
@@ -110,7 +114,7 @@ def test_a_hundred_bad_configurations_are_refused_in_lines(make_agent: MakeAgent
         agent.write(file, kept[:section] + line + kept[section:])
         done = agent.run("--start")
         agent.write(file, good[file])
-        if done.returncode == 0:  # a value that is good for this setting, such as 0 bytes
+        if done.returncode == 0:  # the value happens to be valid for this setting, such as 0 bytes
             pytest.fail(f"{file}: {line} was accepted")
         assert done.returncode == 2, line
         assert done.stdout == ""

@@ -1,4 +1,4 @@
-"""The real agent as a `Type=notify` service, with a socket that plays systemd's part."""
+"""The real agent as a `Type=notify` service, with a socket in place of systemd."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def systemd(home: Path) -> Iterator[Systemd]:
 def service(
     make_agent: Callable[..., Agent], systemd: Systemd, server: PattooServer
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The agent in the foreground, with what systemd puts into its environment."""
+    """The agent in the foreground, with the environment that systemd sets."""
     environment = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
     agent = make_agent(port=server.port, environment=environment)
     with subprocess.Popen(
@@ -46,10 +46,10 @@ def service(
         process.kill()
 
 
-def test_readiness_the_watchdog_a_reload_and_the_end_are_told(
+def test_systemd_is_notified_of_start_watchdog_reload_and_stop(
     service: subprocess.Popen[bytes], systemd: Systemd
 ) -> None:
-    """READY once polls are kept, WATCHDOG from then on, RELOADING and READY, STOPPING."""
+    """READY once polls are stored, WATCHDOG from then on, RELOADING and READY, STOPPING."""
     wait_for(lambda: len(systemd.told("WATCHDOG")) > 4, what="four beats")
     first_ready = next(n for n, datagram in enumerate(systemd.heard) if "READY" in datagram)
     assert systemd.told("READY") == ["1"]
@@ -65,25 +65,25 @@ def test_readiness_the_watchdog_a_reload_and_the_end_are_told(
     assert systemd.told("STOPPING") == ["1"]
 
 
-def test_a_control_that_hangs_feeds_no_watchdog(
+def test_a_hanging_control_process_sends_no_heartbeat(
     service: subprocess.Popen[bytes], systemd: Systemd
 ) -> None:
-    """The beats come from the loop that does the work; what systemd then does lets polls go on."""
+    """Control's main loop sends them. After systemd's reaction polls arrive again."""
     wait_for(lambda: systemd.told("WATCHDOG"), what="a beat")
     os.kill(service.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, service.pid, os.WSTOPPED)
     systemd.listen()
     beats = len(systemd.heard)
     assert len(systemd.listen(3 * WATCHDOG_S)) == beats
-    # systemd's part: WatchdogSignal of the unit, and the SIGCONT that it sends after each signal.
+    # In place of systemd: WatchdogSignal of the unit, and the SIGCONT that follows each signal.
     service.send_signal(signal.SIGTERM)
     service.send_signal(signal.SIGCONT)
     assert service.wait(20) == 0
     assert systemd.told("STOPPING") == ["1"]
 
 
-def test_the_unit_asks_for_what_the_agent_does() -> None:
-    """Type, watchdog and its signal; its directories are those that an installation makes."""
+def test_the_unit_fits_the_agent() -> None:
+    """Type, watchdog and its signal; its directories are those of an installation."""
     unit = (ROOT / "conf" / f"{NAME}.service").read_text().splitlines()
     assert {"Type=notify", "WatchdogSec=60", "WatchdogSignal=SIGTERM"} <= set(unit)
     mode = f"0{Directory('', is_agent_owned=True).mode:o}"
@@ -94,7 +94,7 @@ def test_the_unit_asks_for_what_the_agent_does() -> None:
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here"
 )
 def test_the_systemd_unit_is_clean() -> None:
-    """systemd-analyze verify has nothing to say about the unit."""
+    """systemd-analyze verify reports nothing."""
     done = subprocess.run(
         ["systemd-analyze", "verify", ROOT / "conf" / f"{NAME}.service"],
         capture_output=True, text=True, timeout=60, check=False,

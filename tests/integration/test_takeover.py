@@ -1,4 +1,4 @@
-"""The agent in the place of the original one, with what that left behind."""
+"""The agent takes over from the original one, and from an earlier run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ AGENT_ID = GOLDEN["pattoo_agent_id"]
 def test_identity_and_unsent_posts_are_taken_over(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """The identity file is reused; unsent posts go first, in order, and their files are removed."""
+    """The identity is kept. Unsent posts are sent first, in order, and their files are removed."""
     agent = make_agent(port=server.port)
     identity = agent.home / "daemon" / "agent_id" / f"{NAME}.agent_id"
     identity.parent.mkdir(parents=True)
-    identity.write_text(AGENT_ID)  # without a line end, as the original writes it
+    identity.write_text(AGENT_ID)  # without a newline, as the original writes it
     cache = agent.home / "cache" / AGENT_ID
     cache.mkdir(parents=True)
     for number in (2000, 1000):
@@ -48,19 +48,19 @@ def test_identity_and_unsent_posts_are_taken_over(
     assert "2 of the original agent delivered" in agent.run("--status").stdout
 
 
-def test_the_ledger_goes_on_after_a_restart(make_agent: MakeAgent, server: PattooServer) -> None:
-    """Polled, delivered and missed add up over two runs; the time between is told as missed."""
+def test_the_ledger_continues_after_a_restart(make_agent: MakeAgent, server: PattooServer) -> None:
+    """Polled, delivered and missed add up over two runs; the time between counts as missed."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(lambda: agent.status()["polls"]["delivered"] >= 5, what="deliveries")
     agent.stop()
     again_ms = time.time_ns() // 1_000_000
     agent.start()
-    # Those of before that waited come first.
+    # Polls that waited from before come first.
     wait_for(lambda: server.timestamps()[-1] > again_ms, what="polls of the second run")
     status = agent.status()
     last_ms = status["polls"]["last_ms"]
-    wait_for(lambda: server.timestamps()[-1] >= last_ms, what="all that the status speaks of")
+    wait_for(lambda: server.timestamps()[-1] >= last_ms, what="all polls of the status")
     seen = sorted({timestamp for timestamp in server.timestamps() if timestamp <= last_ms})
     assert status["polls"]["polled"] == len(seen)
     assert status["polls"]["unaccounted"] == 0
@@ -74,7 +74,7 @@ def test_the_ledger_goes_on_after_a_restart(make_agent: MakeAgent, server: Patto
 def test_a_quarantined_poll_is_kept_counted_and_shown(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """One poll that the server refuses stands in the status; all others arrive, in order."""
+    """The server refuses one poll, which the status shows; all others arrive, in order."""
     poison: list[int] = []
 
     def refuse_one(handler: object) -> bool:

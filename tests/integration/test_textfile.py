@@ -1,4 +1,4 @@
-"""An operator's own figures, from a file to the server."""
+"""An operator's metrics, from a file to the server."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 def put(path: Path, text: str) -> None:
-    """Write aside and rename, as the convention is."""
+    """Write a new file and rename it, as is the convention."""
     aside = path.with_suffix(".new")
     aside.write_text(text)
     aside.rename(path)
 
 
 def troubles(agent: Agent) -> dict[str, str]:
-    """What the collector complains of."""
+    """Return the collector's troubles."""
     told: dict[str, str] = agent.status()["workers"]["collector"]["troubles"]
     return told
 
 
-def test_figures_of_files_arrive_and_a_bad_file_stops_no_poll(
+def test_metrics_from_files_arrive_and_a_bad_file_stops_no_poll(
     make_agent: MakeAgent, server: PattooServer, home: Path, host: Host
 ) -> None:
-    """Turned on by a reload; what is wrong with a file is in the status, and every tick is polled."""
+    """A reload turns the family on. The status has the error of a file, and every tick is polled."""
     agent = make_agent(port=server.port)
     agent.start()
     files = home / "textfile"

@@ -1,4 +1,4 @@
-"""A wall clock that leaps, under the real agent."""
+"""The real agent with a wall clock that is set forward and back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Clock:
         self.environment = shim.environment(home, shim.CLOCK_STEP, "CLOCK_STEP", self.path)
 
     def step(self, seconds: int) -> None:
-        """Be ahead of the true time by so much, from now on."""
+        """Set the clock ahead of the true time by so much."""
         aside = self.path.with_suffix(".new")
         aside.write_text(f"{seconds}\n")
         aside.replace(self.path)
@@ -40,12 +40,12 @@ class Clock:
 
 @pytest.fixture
 def clock(home: Path) -> Clock:
-    """A clock that goes right."""
+    """A clock that is right."""
     return Clock(home)
 
 
 def assert_in_order(server: PattooServer) -> None:
-    """Assert that no tick came twice, the oldest first, and that envelopes grow."""
+    """Assert that no tick came twice, the oldest came first, and envelope timestamps increase."""
     seen = server.timestamps()
     assert seen == sorted(set(seen))
     envelopes = [post.content["pattoo_agent_timestamp"] for post in server.posts]
@@ -53,15 +53,15 @@ def assert_in_order(server: PattooServer) -> None:
 
 
 def more(server: PattooServer, polls: int = 15) -> None:
-    """Wait for more polls to arrive."""
+    """Wait until more polls arrive."""
     arrived = len(server.timestamps())
     wait_for(lambda: len(server.timestamps()) >= arrived + polls, what="more polls")
 
 
-def test_a_clock_set_forward_is_followed_and_the_gap_is_told(
+def test_a_clock_set_forward_is_followed_and_the_gap_is_counted(
     make_agent: MakeAgent, server: PattooServer, clock: Clock, host: Host
 ) -> None:
-    """An hour forward: no burst; the ticks that never were are missed, with their reason."""
+    """By an hour: there is no burst, and skipped ticks count as missed, with their reason."""
     agent = make_agent(port=server.port, environment=clock.environment)
     agent.start()
     more(server)
@@ -82,10 +82,10 @@ def test_a_clock_set_forward_is_followed_and_the_gap_is_told(
     assert status["polls"]["unaccounted"] == 0
 
 
-def test_a_clock_set_back_neither_stalls_nor_repeats(
+def test_a_clock_set_back_neither_stops_nor_repeats_polls(
     make_agent: MakeAgent, server: PattooServer, clock: Clock, host: Host
 ) -> None:
-    """An hour back: ticks go on where they were, exactly 100 ms apart; none is missing."""
+    """By an hour: ticks continue where they were, exactly 100 ms apart; none is missing."""
     agent = make_agent(port=server.port, environment=clock.environment)
     agent.start()
     more(server)
@@ -96,10 +96,10 @@ def test_a_clock_set_back_neither_stalls_nor_repeats(
     assert_unbroken(arrived, 100, host.assert_none_missed(agent.status()))
 
 
-def test_a_clock_set_back_before_a_restart_neither_stalls_nor_repeats(
+def test_a_clock_set_back_before_a_restart_neither_stops_nor_repeats_polls(
     make_agent: MakeAgent, server: PattooServer, clock: Clock
 ) -> None:
-    """The new agent goes on after the newest poll of the old one, whatever the clock says."""
+    """The new agent continues after the newest poll of the old one."""
     agent = make_agent(port=server.port, environment=clock.environment)
     agent.start()
     more(server)
@@ -118,10 +118,10 @@ def test_a_clock_set_back_before_a_restart_neither_stalls_nor_repeats(
     assert "Polls carry the times of this host's clock again." in agent.log
 
 
-def test_a_killed_collector_goes_on_after_a_clock_set_back(
+def test_a_killed_collector_continues_after_a_clock_set_back(
     make_agent: MakeAgent, server: PattooServer, clock: Clock
 ) -> None:
-    """A new collector, too, begins after the newest poll."""
+    """A new collector begins after the newest poll, too."""
     agent = make_agent(port=server.port, environment=clock.environment)
     agent.start()
     more(server)

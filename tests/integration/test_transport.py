@@ -1,4 +1,4 @@
-"""The real agent and servers that speak TLS."""
+"""The real agent with TLS, credentials, proxies and several servers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ SECRETS = (TOKEN, PROXY_SECRET, basic(f"agent:{PROXY_SECRET}").split()[1])
 
 @pytest.fixture
 def authority(home: Path) -> Authority:
-    """A CA with its files where the agent's are."""
+    """A CA, with its files beside the agent's."""
     return Authority(home)
 
 
 @pytest.fixture
 def secure(authority: Authority) -> Iterator[PattooServer]:
-    """A server that speaks TLS."""
+    """A server with TLS."""
     running = PattooServer(authority.server())
     yield running
     running.close()
@@ -43,40 +43,40 @@ def secure(authority: Authority) -> Iterator[PattooServer]:
 
 @pytest.fixture
 def proxy() -> Iterator[ForwardProxy]:
-    """A proxy that wants credentials."""
+    """A proxy that requires credentials."""
     running = ForwardProxy(accepts=basic(f"agent:{PROXY_SECRET}"))
     yield running
     running.close()
 
 
 def configure(agent: Agent, server: PattooServer, **settings: object) -> None:
-    """Have it post to `server` with TLS."""
+    """Make the agent post to `server` with TLS."""
     lines = [f"{name}: {value}" for name, value in settings.items()]
     lines += ["polling_interval: 0.1", f"servers: ['https://127.0.0.1:{server.port}']"]
     agent.write(f"{NAME}.yaml", "\n  ".join([f"{NAME}:", *lines]) + "\n")
 
 
 def reload(agent: Agent) -> None:
-    """Have it go by its files."""
+    """Reload the agent's files."""
     done = agent.run("--reload")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def wait_for_error(agent: Agent, words: str) -> None:
-    """Wait until its status tells of this."""
+    """Wait until its status shows this error."""
     wait_for(lambda: words in agent.status()["posts"]["last_error"], what=words)
 
 
 def wait_for_polls(agent: Agent, count: int) -> None:
-    """Wait until so many more are made."""
+    """Wait until so many more polls were made."""
     polled = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] >= polled + count, what="more polls")
 
 
 def assert_all_arrive(agent: Agent, *servers: PattooServer) -> None:
-    """Assert that each poll so far is at one of the servers, once, and that the account closes.
+    """Assert that each poll so far is at one of the servers, once, and that the ledger balances.
 
-    Each server has its own in order. What a busy machine made the agent miss was never polled.
+    Each server has its polls in order. Ticks that a busy machine made the agent miss do not count.
     """
     polled = agent.status()["polls"]["polled"]
 
@@ -94,8 +94,8 @@ def assert_all_arrive(agent: Agent, *servers: PattooServer) -> None:
     assert (polls["unaccounted"], polls["quarantined"], polls["dropped"]) == (0, 0, {})
 
 
-def speaks_tls(agent: Agent) -> bool:
-    """Whether its uploader has loaded OpenSSL."""
+def has_loaded_openssl(agent: Agent) -> bool:
+    """Return whether the uploader has loaded OpenSSL."""
     maps = Path(f"/proc/{agent.worker('uploader')}/maps").read_text()
     return "libssl" in maps or "_ssl." in maps
 
@@ -103,7 +103,7 @@ def speaks_tls(agent: Agent) -> bool:
 def test_nothing_is_lost_while_a_server_is_not_trusted(
     make_agent: MakeAgent, secure: PattooServer, authority: Authority, home: Path
 ) -> None:
-    """Status and --check say what to do; when that is done and reloaded, all polls arrive."""
+    """Status and --check have advice. After the fix and a reload, all polls arrive."""
     agent = make_agent()
     configure(agent, secure, tls_ca_file=Authority(home, "stranger").file)
     agent.start()
@@ -122,7 +122,7 @@ def test_nothing_is_lost_while_a_server_is_not_trusted(
 def test_nothing_is_lost_while_a_certificate_has_expired(
     make_agent: MakeAgent, secure: PattooServer, authority: Authority
 ) -> None:
-    """A restart finds it renewed, and all polls arrive."""
+    """After a restart with a new certificate, all polls arrive."""
     secure.context = authority.expired()
     agent = make_agent()
     configure(agent, secure, tls_ca_file=authority.file)
@@ -138,27 +138,27 @@ def test_nothing_is_lost_while_a_certificate_has_expired(
     assert agent.status()["polls"]["unaccounted"] == 0
 
 
-def test_a_reload_leads_from_plain_http_to_tls(
+def test_a_reload_changes_from_plain_http_to_tls(
     make_agent: MakeAgent, server: PattooServer, secure: PattooServer, authority: Authority
 ) -> None:
-    """Another uploader has it, since the first one never loaded OpenSSL; no poll is lost."""
+    """A new uploader takes over, since the old one has not loaded OpenSSL. No poll is lost."""
     agent = make_agent(port=server.port)
     agent.start()
     wait_for(lambda: server.posts, what="a post")
     before = agent.worker("uploader")
-    assert not speaks_tls(agent)
+    assert not has_loaded_openssl(agent)
     configure(agent, secure, tls_ca_file=authority.file)
     reload(agent)
     wait_for(lambda: secure.posts, what="a post with TLS")
     assert agent.worker("uploader") != before
-    assert speaks_tls(agent)
+    assert has_loaded_openssl(agent)
     assert_all_arrive(agent, server, secure)
 
 
 def test_a_reload_with_a_bad_file_is_refused(
     make_agent: MakeAgent, secure: PattooServer, authority: Authority, home: Path
 ) -> None:
-    """In a line; the agent goes on with what it has. So is a start."""
+    """One line reports it, and the agent keeps its settings. A start is refused, too."""
     agent = make_agent()
     configure(agent, secure, tls_ca_file=authority.file)
     agent.start()
@@ -179,26 +179,26 @@ def test_a_reload_with_a_bad_file_is_refused(
     assert (started.returncode, line in started.stderr) == (2, True)
 
 
-def told(agent: Agent, *verbs: str) -> str:
-    """All that the agent shows: its log, its titles, and what these verbs print."""
+def all_output(agent: Agent, *verbs: str) -> str:
+    """Return everything that the agent shows: its log, its titles, and the output of these verbs."""
     titles = [Path(f"/proc/{pid}/cmdline").read_text() for pid in agent.processes()]
     done = [agent.run(*verb.split()) for verb in verbs]
     return "\n".join([agent.log, *titles, *(one.stdout + one.stderr for one in done)])
 
 
 def assert_no_secret(words: str) -> None:
-    """Assert that none stands there, in whatever form it was sent."""
+    """Assert that the output contains no secret, in any form in which it was sent."""
     assert [secret for secret in SECRETS if secret in words] == []
 
 
 def echo(handler: Handler) -> bool:
-    """Give back what was sent, as a server does that is debugged, and take nothing."""
+    """Return the request in the answer, as a server in debug mode does, and take no post."""
     handler.answer(404, str(handler.headers).encode())
     return False
 
 
 def wanting_token(handler: Handler) -> bool:
-    """Take posts with the token."""
+    """Take posts that have the token."""
     if handler.headers["Authorization"] == f"Bearer {TOKEN}":
         return True
     handler.answer(401, str(handler.headers).encode())
@@ -206,14 +206,14 @@ def wanting_token(handler: Handler) -> bool:
 
 
 @pytest.mark.timeout(150)
-def test_no_secret_is_told_to_anybody(
+def test_no_secret_appears_in_any_output(
     make_agent: MakeAgent,
     secure: PattooServer,
     authority: Authority,
     proxy: ForwardProxy,
     home: Path,
 ) -> None:
-    """Whether all is well, or refused, or configured wrongly; and the polls arrive by the proxy."""
+    """With valid, refused and wrong credentials. Polls arrive through the proxy."""
     named = f"http://agent:{PROXY_SECRET}@127.0.0.1:{proxy.port}"
     agent = make_agent(log_level="debug", environment={"https_proxy": named})
     path = home / "token"
@@ -224,13 +224,13 @@ def test_no_secret_is_told_to_anybody(
     configure(agent, secure, **files)
     agent.start()
     wait_for_error(agent, "status 404 Not Found, not quoted")
-    assert_no_secret(told(agent, "--check", "--status", "--status --json", "--doctor"))
+    assert_no_secret(all_output(agent, "--check", "--status", "--status --json", "--doctor"))
 
     configure(agent, secure, **{**files, "credentials_file": TOKEN, "proxy": named})
     lines = agent.run("--reload").stderr
     assert "credentials_file: (not shown); expected the absolute path of a file" in lines
     assert "proxy: '…@127.0.0.1:" in lines
-    assert_no_secret(told(agent, "--reload", "--check", "--check --json"))
+    assert_no_secret(all_output(agent, "--reload", "--check", "--check --json"))
 
     secure.behaviour = wanting_token
     configure(agent, secure, **files, proxy=f"http://127.0.0.1:{proxy.port}")
@@ -240,13 +240,13 @@ def test_no_secret_is_told_to_anybody(
     reload(agent)
     assert_all_arrive(agent, secure)
     assert len(proxy.lines) > 1
-    assert_no_secret(told(agent, "--status"))
+    assert_no_secret(all_output(agent, "--status"))
 
 
-def test_polls_go_over_to_another_server_and_come_back(
+def test_polls_fail_over_to_another_server_and_return(
     make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer
 ) -> None:
-    """Each poll is at one of them, either has its own in order, and the account closes."""
+    """Each poll is at one of them, each server has its polls in order, and the ledger balances."""
     agent = make_agent()
     both = [f"http://127.0.0.1:{one.port}" for one in (server, elsewhere)]
     settings = f"servers: {both}\n  failover_after: 1\n  polling_interval: 0.1\n"
@@ -255,7 +255,7 @@ def test_polls_go_over_to_another_server_and_come_back(
     wait_for(server.timestamps, what="a poll")
     server.down()
     wait_for(elsewhere.timestamps, what="a poll at the other one")
-    # It is there before the agent has told itself so.
+    # The poll arrives before the agent has counted it.
     wait_for(lambda: agent.status()["posts"]["instead_of"].startswith(both[0]), what="the word")
     assert f", instead of {both[0]}/" in agent.run("--status").stdout
     before = len(server.timestamps())

@@ -1,4 +1,4 @@
-"""The command line's verbs, tried as an operator would."""
+"""The verbs of the command line with the real agent."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ STOPPED = f"Daemon is stopped - {NAME}"
 
 
 def titles(agent: Agent) -> list[str]:
-    """What `ps` shows of the agent's processes."""
+    """Return the titles of the agent's processes, as `ps` shows them."""
     return sorted(
         Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0") for pid in agent.processes()
     )
 
 
-def test_start_returns_once_polls_flow_and_stop_leaves_nothing(make_agent: MakeAgent) -> None:
-    """--start exits 0 with polls in the spool; --stop exits 0 and no process is left."""
+def test_start_returns_once_polls_are_stored_and_stop_leaves_nothing(make_agent: MakeAgent) -> None:
+    """--start exits 0 with polls in the spool; --stop exits 0 with no process left."""
     agent = make_agent(interval=300)
     done = agent.run("--start")
     assert (done.returncode, done.stderr) == (0, "")
     assert agent.status()["polls"]["polled"] >= 1
     assert agent.status()["polls"]["in_channel"] == 0
     assert len(agent.processes()) == 3
-    # Nothing of the terminal that it was started from is held by any of them.
+    # None of them has anything open of the terminal that started it.
     opened = [name for pid in agent.processes() for name in opened_by(Path(f"/proc/{pid}"))]
     assert not [name for name in opened if name.startswith("pipe:")]
     done = agent.run("--stop")
@@ -51,10 +51,8 @@ def test_start_returns_once_polls_flow_and_stop_leaves_nothing(make_agent: MakeA
     assert agent.processes() == []
 
 
-def test_status_says_what_a_person_wants_to_know(
-    make_agent: MakeAgent, server: PattooServer
-) -> None:
-    """--status begins with the known line, goes on with the rest, and exits 0 or 3."""
+def test_status_begins_with_the_known_line(make_agent: MakeAgent, server: PattooServer) -> None:
+    """More lines follow, and the exit status is 0 or 3."""
     agent = make_agent(port=server.port)
     done = agent.run("--status")
     assert (done.returncode, done.stdout) == (3, agent.stopped)
@@ -80,7 +78,7 @@ def test_status_says_what_a_person_wants_to_know(
 def test_a_relative_configuration_directory_means_the_same_to_all_processes(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """The control process runs elsewhere, and must not look for the directory there."""
+    """The control process has another working directory, and must not look for the directory there."""
     agent = make_agent(port=server.port)
     done = subprocess.run(
         [*agent.command, "--start"], cwd=agent.home, capture_output=True, text=True, timeout=60,
@@ -92,15 +90,15 @@ def test_a_relative_configuration_directory_means_the_same_to_all_processes(
 
 
 def in_shell(agent: Agent, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a line as somebody types it."""
+    """Run a command line in a shell."""
     return subprocess.run(
         ["sh", "-c", command], env=agent.env(), capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
 
 
-def test_a_reader_that_goes_away_is_no_error(make_agent: MakeAgent) -> None:
-    """`--status | head -1` ends without a word on stderr."""
+def test_a_reader_that_stops_early_causes_no_error(make_agent: MakeAgent) -> None:
+    """`--status | head -1` prints nothing on stderr."""
     agent = make_agent()
     agent.start()
     command = f"{' '.join(agent.command)} --status | head -c 1"
@@ -110,10 +108,12 @@ def test_a_reader_that_goes_away_is_no_error(make_agent: MakeAgent) -> None:
 
 
 @pytest.mark.parametrize("what", ["--help", "--version", "--sample-config", "--check"])
-def test_what_cannot_be_printed_leaves_no_traceback(make_agent: MakeAgent, what: str) -> None:
-    """Into a pipe that nobody reads, and onto a device that is full."""
+def test_output_that_cannot_be_written_causes_no_traceback(
+    make_agent: MakeAgent, what: str
+) -> None:
+    """Into a pipe that is closed, and to a full device."""
     agent = make_agent()
-    # As people have it: what is written at once is not argparse's to lose without a word.
+    # Buffered as usual: argparse silently ignores errors of unbuffered output.
     command = f"env -u PYTHONUNBUFFERED {' '.join(agent.command)} {what}"
     gone = in_shell(agent, f"{command} | true")
     assert gone.stderr == ""
@@ -125,10 +125,10 @@ def test_what_cannot_be_printed_leaves_no_traceback(make_agent: MakeAgent, what:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_without_standard_streams_every_verb_does_what_it_is_for(
+def test_every_verb_works_without_standard_streams(
     make_agent: MakeAgent, server: PattooServer, closed: str
 ) -> None:
-    """A careless parent may leave none of them open."""
+    """A parent process may leave none of them open."""
     agent = make_agent(port=server.port)
     for verb in ("--check", "--start", "--status", "--reload", "--stop"):
         done = in_shell(agent, f"{' '.join(agent.command)} {verb} {closed}")
@@ -138,8 +138,8 @@ def test_without_standard_streams_every_verb_does_what_it_is_for(
 
 
 @pytest.mark.parametrize("kind", ["directory", "pipe"])
-def test_what_lies_in_the_place_of_the_pid_file_is_told(make_agent: MakeAgent, kind: str) -> None:
-    """Nothing that can be locked by an agent: it does not run, and cannot start."""
+def test_an_unusable_pid_file_is_reported(make_agent: MakeAgent, kind: str) -> None:
+    """An agent cannot lock it, so it does not run, and cannot start."""
     agent = make_agent()
     place = agent.home / "daemon" / "pid" / f"{NAME}.pid"
     place.parent.mkdir(parents=True)
@@ -154,7 +154,7 @@ def test_what_lies_in_the_place_of_the_pid_file_is_told(make_agent: MakeAgent, k
 
 
 @pytest.mark.parametrize("name", ["collector", "uploader"])
-def test_a_stopped_worker_does_not_hold_a_stop_up(make_agent: MakeAgent, name: str) -> None:
+def test_a_stopped_worker_does_not_delay_a_stop(make_agent: MakeAgent, name: str) -> None:
     """A worker under SIGSTOP is continued, so that it ends in order and loses nothing."""
     agent = make_agent()
     agent.start()
@@ -168,7 +168,7 @@ def test_a_stopped_worker_does_not_hold_a_stop_up(make_agent: MakeAgent, name: s
 def test_a_running_agent_is_found_again_after_its_files_were_removed(
     make_agent: MakeAgent,
 ) -> None:
-    """PID file, socket and log removed under it: it makes them again, and --stop ends it."""
+    """It makes PID file, socket and log again, and --stop works."""
     agent = make_agent()
     agent.start()
     pid = agent.pid
@@ -183,8 +183,8 @@ def test_a_running_agent_is_found_again_after_its_files_were_removed(
     assert agent.processes() == []
 
 
-def test_a_second_start_refuses(make_agent: MakeAgent) -> None:
-    """--start of a running agent exits 1, names its process, and leaves it alone."""
+def test_a_second_start_fails(make_agent: MakeAgent) -> None:
+    """--start of a running agent exits 1, names its process, and does not touch it."""
     agent = make_agent()
     agent.start()
     pid = agent.pid
@@ -198,7 +198,7 @@ def test_a_second_start_refuses(make_agent: MakeAgent) -> None:
 
 
 def test_restart_replaces_every_process(make_agent: MakeAgent) -> None:
-    """--restart ends the old processes and brings up new ones; of a stopped agent it starts it."""
+    """--restart of a stopped agent starts it."""
     agent = make_agent()
     assert agent.run("--restart").returncode == 0
     before = set(agent.processes())
@@ -209,7 +209,7 @@ def test_restart_replaces_every_process(make_agent: MakeAgent) -> None:
 
 
 def test_force_kills_the_group_even_if_it_is_stopped(make_agent: MakeAgent) -> None:
-    """--stop --force ends an agent all of whose processes hang; --restart --force brings it back."""
+    """--stop --force ends an agent whose processes all hang; --restart --force starts it again."""
     agent = make_agent()
     agent.start()
     for pid in agent.processes():
@@ -227,7 +227,7 @@ def test_force_kills_the_group_even_if_it_is_stopped(make_agent: MakeAgent) -> N
 def test_stop_is_bounded_while_the_server_hangs(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:
-    """--stop in the middle of a post that gets no answer ends in order, and keeps every poll."""
+    """--stop during a post without an answer ends in order, and keeps every poll."""
     over = threading.Event()
     server.behaviour = hanging(over)
     agent = make_agent(port=server.port)
@@ -242,14 +242,14 @@ def test_stop_is_bounded_while_the_server_hangs(
 
 
 def test_stop_of_a_stopped_agent_is_no_error(make_agent: MakeAgent) -> None:
-    """--stop exits 0 when nothing runs, for what was asked for is so; and says where it looked."""
+    """--stop exits 0, since the goal is reached, and says where it looked."""
     agent = make_agent()
     done = agent.run("--stop")
     assert (done.returncode, done.stdout) == (0, agent.stopped)
 
 
-def test_a_stale_pid_file_neither_lies_nor_harms(make_agent: MakeAgent) -> None:
-    """A PID file that names another's process is not a running agent, and is not signalled."""
+def test_a_stale_pid_file_is_harmless(make_agent: MakeAgent) -> None:
+    """A PID file with the number of another process is no running agent, and that process gets no signal."""
     agent = make_agent()
     agent.start()
     agent.stop()
@@ -266,12 +266,10 @@ def test_a_stale_pid_file_neither_lies_nor_harms(make_agent: MakeAgent) -> None:
         other.kill()
 
 
-def test_status_tells_the_truth_after_a_sigkill(
-    make_agent: MakeAgent, server: PattooServer
-) -> None:
-    """After SIGKILL of control the agent is stopped, no worker outlives it, and it starts again.
+def test_status_is_right_after_a_sigkill(make_agent: MakeAgent, server: PattooServer) -> None:
+    """The agent is stopped, no worker outlives control, and it can be started again.
 
-    That its end was not in order is told until then, and by the first line of the new run.
+    Until then the status reports that the last run did not end in order; the new run's first line does, too.
     """
     agent = make_agent(port=server.port)
     agent.start()
@@ -292,7 +290,7 @@ def test_status_tells_the_truth_after_a_sigkill(
 
 
 @pytest.mark.parametrize("how", ["--stop", "--force", "SIGTERM", "SIGINT"])
-def test_an_end_that_was_asked_for_is_not_told_as_a_crash(make_agent: MakeAgent, how: str) -> None:
+def test_a_requested_end_is_not_reported_as_a_crash(make_agent: MakeAgent, how: str) -> None:
     """Neither by --status nor by the next start."""
     agent = make_agent()
     agent.start()
@@ -309,7 +307,7 @@ def test_an_end_that_was_asked_for_is_not_told_as_a_crash(make_agent: MakeAgent,
 
 
 def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent) -> None:
-    """--status of a stopped control process says that it runs and does not answer, and exits 1."""
+    """--status reports that it runs and does not answer, and exits 1."""
     agent = make_agent()
     agent.start()
     os.kill(agent.pid or 0, signal.SIGSTOP)
@@ -328,15 +326,15 @@ def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent
 def test_bad_usage_exits_2_with_usage_on_stderr(
     make_agent: MakeAgent, words: tuple[str, ...]
 ) -> None:
-    """Exactly one verb is wanted, and --force only with --stop or --restart."""
+    """Exactly one verb is required, and --force only goes with --stop or --restart."""
     done = make_agent().run(*words)
     assert done.returncode == 2
     assert done.stderr.startswith("usage:")
     assert done.stdout == ""
 
 
-def test_help_is_as_documented(make_agent: MakeAgent) -> None:
-    """--help holds the sentences that users of pattoo agents know."""
+def test_help_has_the_known_sentences(make_agent: MakeAgent) -> None:
+    """Users of pattoo agents know them."""
     text = " ".join(make_agent().run("--help").stdout.split())
     for sentence in (
         "--start Start the agent daemon.",
@@ -348,8 +346,8 @@ def test_help_is_as_documented(make_agent: MakeAgent) -> None:
         assert sentence in text
 
 
-def test_processes_are_titled_and_of_one_group(make_agent: MakeAgent) -> None:
-    """`ps` shows who is who, and one signal to the group reaches all."""
+def test_processes_have_titles_and_one_group(make_agent: MakeAgent) -> None:
+    """`ps` shows what each process is, and one signal to the group reaches all."""
     agent = make_agent()
     agent.start()
     assert [title.split(" every")[0].split(" to ")[0] for title in titles(agent)] == [
@@ -360,8 +358,8 @@ def test_processes_are_titled_and_of_one_group(make_agent: MakeAgent) -> None:
     assert {os.getpgid(pid) for pid in agent.processes()} == {agent.pid}
 
 
-def test_a_start_that_cannot_succeed_says_why(make_agent: MakeAgent) -> None:
-    """--start exits 1 with one line and leaves nothing running if the spool cannot be used."""
+def test_a_failing_start_gives_the_reason(make_agent: MakeAgent) -> None:
+    """If the spool cannot be used, --start exits 1 with one line and leaves no process."""
     agent = make_agent()
     agent.spool.parent.mkdir(parents=True)
     agent.spool.mkdir()
@@ -372,8 +370,8 @@ def test_a_start_that_cannot_succeed_says_why(make_agent: MakeAgent) -> None:
     assert agent.processes() == []
 
 
-def test_an_agent_outlives_a_start_that_was_given_up(make_agent: MakeAgent) -> None:
-    """Ctrl-C, or a connection that is gone, before polls flow: it polls, and can be stopped."""
+def test_an_agent_outlives_an_interrupted_start(make_agent: MakeAgent) -> None:
+    """After Ctrl-C or a lost connection before polls are stored, it polls and can be stopped."""
     agent = make_agent()
     told, tell = os.pipe()
     with agent.foreground(
@@ -389,8 +387,8 @@ def test_an_agent_outlives_a_start_that_was_given_up(make_agent: MakeAgent) -> N
     assert "by an error" not in agent.log
 
 
-def test_the_collector_is_replaced_when_it_is_killed(make_agent: MakeAgent) -> None:
-    """SIGKILL of the collector costs a few ticks, which are counted, and nothing else."""
+def test_a_killed_collector_is_replaced(make_agent: MakeAgent) -> None:
+    """Only a few ticks are missed, and counted."""
     agent = make_agent()
     agent.start()
     before = agent.worker("collector")
@@ -404,7 +402,7 @@ def test_the_collector_is_replaced_when_it_is_killed(make_agent: MakeAgent) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_group_ends_it_in_order(make_agent: MakeAgent, number: int) -> None:
+def test_a_signal_to_the_group_ends_the_agent_in_order(make_agent: MakeAgent, number: int) -> None:
     """SIGTERM or SIGINT to all processes at once loses no poll."""
     agent = make_agent()
     agent.start()
@@ -416,10 +414,8 @@ def test_a_signal_to_the_group_ends_it_in_order(make_agent: MakeAgent, number: i
 
 
 @pytest.mark.parametrize("name", ["collector", "uploader"])
-def test_a_worker_that_is_asked_to_end_ends_and_is_replaced(
-    make_agent: MakeAgent, name: str
-) -> None:
-    """SIGTERM to one worker ends it in order; control starts another."""
+def test_a_worker_that_gets_sigterm_is_replaced(make_agent: MakeAgent, name: str) -> None:
+    """It ends in order, and control starts another one."""
     agent = make_agent()
     agent.start()
     before = agent.worker(name)
@@ -430,7 +426,7 @@ def test_a_worker_that_is_asked_to_end_ends_and_is_replaced(
 
 
 @pytest.mark.parametrize("verb", ["--status", "--stop", "--reload"])
-def test_files_that_hang_hold_no_command_up(make_agent: MakeAgent, verb: str) -> None:
+def test_commands_do_not_wait_for_files_that_hang(make_agent: MakeAgent, verb: str) -> None:
     """Each ends with one line and exit status 2, and leaves no process."""
     agent = make_agent()
     with file_hangs(agent.configuration / "pattoo.yaml"):
