@@ -1,24 +1,24 @@
-# Each target does all of its own set-up in .venv, on a machine with Python 3.11 or later.
+# Each target sets up .venv itself. It needs Python 3.11 or later.
 
 PYTHON ?= python3
 PORT ?= 20201
 SEED ?= 1
 SECONDS ?= 60
-# Tests wait for processes most of the time; two at a time leave each a processor of two.
+# Tests mostly wait for processes; two at a time leave one processor of two for each.
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# As it is on a host: installed, not run from the checkout.
+# As on a host: installed, and not run from the checkout.
 INSTALLED := .venv-installed
 
 .PHONY: run stop test check docs samples soak torture bench fleet format clean
 
-run: $(STAMP)  ## See this host's metrics arrive at a receiver of your own.
+run: $(STAMP)  ## Start the agent with a local receiver, and show this host's metrics.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
 
-stop:  ## End what `make run` began.
-	@if [ -d .run ]; then $(BIN)/python -m tools.first_run stop; else echo "It does not run."; fi
+stop:  ## Stop what `make run` started.
+	@if [ -d .run ]; then $(BIN)/python -m tools.first_run stop; else echo "It is not running."; fi
 
 test: $(STAMP)  ## The whole suite.
 	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
@@ -26,18 +26,18 @@ test: $(STAMP)  ## The whole suite.
 soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)
 
-torture: $(STAMP)  ## Random faults from a seed: every poll accounted for.
+torture: $(STAMP)  ## Random faults from a seed: every poll must be accounted for.
 	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS)
 
-bench: $(STAMP)  ## What the agent costs, beside others: writes docs/benchmarks.md.
+bench: $(STAMP)  ## What the agent costs, compared with others: writes docs/benchmarks.md.
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name
-	rm -rf build  # modules that have gone or moved would be installed from there
+	rm -rf build  # it may hold removed or moved modules, which would be installed
 	$(PYTHON) -m venv $(INSTALLED)
 	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]'
 	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	$(INSTALLED)/bin/python -m tests.benchmarks --write docs/benchmarks.md $(ARGS)
 
-check: $(STAMP)  ## Lint, types, and the arrows between the rooms.
+check: $(STAMP)  ## Lint, types, and the imports between packages.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -47,10 +47,10 @@ fleet: $(STAMP)  ## Simulate thousands of agents on one server: writes the figur
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fleet]'
 	$(BIN)/python -m tools.fleet --write
 
-docs: $(STAMP)  ## The documentation in docs/_build/html; a warning or a wrong example is an error.
+docs: $(STAMP)  ## Build the documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs
 
-samples: $(STAMP)  ## Write conf/*.yaml, conf/*.csv and the man page anew, from the code's declarations.
+samples: $(STAMP)  ## Write conf/*.yaml, conf/*.csv and the man page from the code's declarations.
 	$(BIN)/python -m tools.write_samples
 
 format: $(STAMP)

@@ -1,1 +1,1 @@
-"""What `make` calls."""
+"""Commands that `make` runs."""

@@ -1,6 +1,6 @@
-"""Builds the documentation: the pages, then their examples run as tests, then the man page.
+"""Build the documentation: the pages, then their examples run as tests, then the man page.
 
-A warning is an error, and a link that leads nowhere is a warning.
+A warning is an error, and a broken link is a warning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BUILDERS = ("html", "doctest", "man")
 
 
 def main() -> int:
-    """Build all; return the exit status of the first that fails."""
+    """Run all builders. Return the exit status of the first that fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", nargs="?", type=Path, default=SOURCE / "_build")
     output = parser.parse_args().output
@@ -29,11 +29,11 @@ def main() -> int:
 
 
 def build(builder: str, output: Path) -> int:
-    """What one of Sphinx's builders makes of the pages, below `output`."""
+    """Run one of Sphinx's builders, with output below `output`. Return its exit status."""
     strict = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet"]
-    # Pages take text from the code, so one that has not changed may still be out of date.
-    afresh = ["--fresh-env", "--doctree-dir", str(output / "doctrees")]
-    return build_main([*strict, *afresh, "--builder", builder, str(SOURCE), str(output / builder)])
+    # Pages take text from the code, so even an unchanged page may be out of date.
+    fresh = ["--fresh-env", "--doctree-dir", str(output / "doctrees")]
+    return build_main([*strict, *fresh, "--builder", builder, str(SOURCE), str(output / builder)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the documentation takes from the command line: for the man page, which is a page as well."""
+"""Text from the command line for the documentation and the man page."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
     from pattoo_mp.cli.verbs import Option
 
-#: A status and the comment above it.
+#: An exit status and the comment above it.
 _STATUS = re.compile(r"((?:^#: .*\n)+)^\w+: Final = (\d+)$", re.MULTILINE)
 
 
 def verbs() -> str:
-    """What can be asked for, in Markdown."""
+    """Return the verbs with their help, in Markdown."""
     return _definitions((f"`{verb.name}`", verb.help) for verb in VERBS)
 
 
 def options() -> str:
-    """What changes what the verbs do, in Markdown."""
+    """Return the options with their help, in Markdown."""
     return _definitions((_form(option), option.help) for option in OPTIONS)
 
 
 def exit_statuses() -> str:
-    """Each exit status, in the words that stand above it in the code."""
+    """Return the exit statuses with the comments above them in the code, in Markdown."""
     found = _STATUS.findall(inspect.getsource(output))
     return _definitions((f"`{number}`", comment.replace("#:", "")) for comment, number in found)
 

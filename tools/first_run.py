@@ -1,6 +1,6 @@
-"""The first run: a receiver and the agent under supervisord, all below `.run` in the checkout.
+"""The first run: a receiver and the agent under supervisord, with all files below `.run` in the checkout.
 
-It uses the supervisord configuration that the project ships; only the receiver is added to it.
+It uses the supervisord configuration that the project ships, with the receiver added.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ SUPERVISOR = CONFIGURATION / "supervisord.conf"
 LAST_PORT = 65535
 BIN = Path(sys.executable).parent
 POLLING_INTERVAL_S = 1
-PATIENCE_S = 60
+TIME_LIMIT_S = 60
 SHOWN = 8
 
 
 def main() -> int:
-    """Start or stop; return the exit status."""
+    """Start or stop. Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("verb", choices=("start", "stop"))
     parser.add_argument("--port", default="20201", help="the receiver's port")
@@ -56,39 +56,39 @@ def main() -> int:
 
 
 def start(port: int) -> int:
-    """Bring everything up and show the first datapoints."""
+    """Start everything and show the first datapoints."""
     if is_up():
-        return fail("it runs already; 'make stop' ends it")
-    orphans = without_supervisord()
-    if orphans:
-        return fail(f"{orphans} still, without supervisord; 'make stop' ends that")
-    problem = why_not(port)
+        return fail("it is running already; use 'make stop' to stop it")
+    leftovers = running_without_supervisord()
+    if leftovers:
+        return fail(f"{leftovers} still, without supervisord; use 'make stop' to stop")
+    problem = port_problem(port)
     if problem:
         another = port + 100 if port + 100 <= LAST_PORT else port - 100
         return fail(f"port {port} of 127.0.0.1 {problem}; choose another: make run PORT={another}")
     configure(port)
-    before = count()
+    before = count_datapoints()
     subprocess.run([BIN / "supervisord", "-c", SUPERVISOR], check=True, env=environment())
-    if not wait_for(lambda: count() > before):
+    if not wait_for(lambda: count_datapoints() > before):
         stop()
         return fail(
-            f"no datapoint arrived within {PATIENCE_S} s; see {HOME}/log and {CONFIGURATION}"
+            f"no datapoint arrived within {TIME_LIMIT_S} s; see {HOME}/log and {CONFIGURATION}"
         )
     show(port)
     return 0
 
 
 def stop() -> int:
-    """End everything, also what was left without its supervisord."""
+    """Stop everything, even without a supervisord."""
     was_up = is_up()
     if was_up:
         # supervisord stops answering before it ends.
         process = os.pidfd_open(int(supervisorctl("pid").stdout))
         supervisorctl("shutdown")
         if not has_ended(process):
-            return fail("supervisord does not end")
-    elif not without_supervisord():
-        print("It does not run.")
+            return fail("supervisord did not end in time")
+    elif not running_without_supervisord():
+        print("It is not running.")
         return 0
     try:
         stop_agent(Agent(HOME / "daemon"), force=False)
@@ -98,20 +98,20 @@ def stop() -> int:
         process = os.pidfd_open(pid)
         signal.pidfd_send_signal(process, signal.SIGTERM)
         if not has_ended(process):
-            return fail(f"the receiver (process {pid}) does not end")
-    print(f"Stopped. What it left is in {HOME}; 'make clean' removes it.")
+            return fail(f"the receiver (process {pid}) did not end in time")
+    print(f"Stopped. Its files are in {HOME}; 'make clean' removes them.")
     return 0
 
 
 def has_ended(process: int) -> bool:
-    """Wait until a process has ended, by its descriptor; False if it does not in time."""
-    ended, _, _ = select.select([process], [], [], PATIENCE_S)
+    """Wait for the end of a process, given by its descriptor. Return whether it ended in time."""
+    ended, _, _ = select.select([process], [], [], TIME_LIMIT_S)
     os.close(process)
     return bool(ended)
 
 
-def without_supervisord() -> str:
-    """What runs of us although supervisord does not, as after a kill of it; empty if nothing does."""
+def running_without_supervisord() -> str:
+    """Return what still runs although supervisord does not, for example after a kill; empty if nothing."""
     agent = Agent(HOME / "daemon").pid
     running = [f"the agent (process {agent})"] if agent is not None else []
     running += [f"the receiver (process {pid})" for pid in receivers()]
@@ -119,28 +119,28 @@ def without_supervisord() -> str:
 
 
 def receivers() -> list[int]:
-    """The receivers that have our database open: one, but for a second that has no port yet."""
+    """Return the receivers that have our database open: one, or a second one that has no port yet."""
     processes = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return [int(process.name) for process in processes if receives_here(process)]
 
 
 def receives_here(process: Path) -> bool:
-    """Whether a process in /proc is a receiver, by its title, that has our database open."""
-    with suppress(OSError):  # gone, or another's
+    """Return whether a process in /proc is a receiver, by its title, with our database open."""
+    with suppress(OSError):  # the process is gone, or another user's
         if (process / "cmdline").read_bytes().startswith(TITLE):
             return any(leads_to(file, DATABASE) for file in (process / "fd").iterdir())
     return False
 
 
 def leads_to(link: Path, path: Path) -> bool:
-    """Whether that is where it leads; not if it is gone, as a connection that was closed meanwhile."""
+    """Return whether a link leads to `path`; false if it is gone, as a connection closed meanwhile."""
     with suppress(OSError):
         return link.readlink() == path
     return False
 
 
 def configure(port: int) -> None:
-    """Write the configuration of the agent, and of the receiver as one more program."""
+    """Write the configuration of the agent, and of the receiver as one more program of supervisord."""
     CONFIGURATION.mkdir(mode=0o700, parents=True, exist_ok=True)
     (CONFIGURATION / "pattoo.yaml").write_text(
         "pattoo:\n"
@@ -155,7 +155,7 @@ def configure(port: int) -> None:
         f"pattoo_agent_os_autonomousd:\n  polling_interval: {POLLING_INTERVAL_S}\n"
     )
     shipped = SHIPPED.read_text()
-    # supervisord includes what lies relative to its own file.
+    # supervisord includes files relative to its own.
     program = os.path.relpath(SHIPPED.parent / PROGRAM_SECTION, CONFIGURATION)
     SUPERVISOR.write_text(
         shipped.replace(f"files={PROGRAM_SECTION}", f"files={program}") + f"\n[program:receiver]\n"
@@ -165,7 +165,7 @@ def configure(port: int) -> None:
 
 
 def show(port: int) -> None:
-    """Show a few datapoints, and where to look on."""
+    """Show a few datapoints, and the commands that show more."""
     print(f"This host's metrics arrive at http://127.0.0.1:{port}/pattoo/api/v1/agent:\n")
     sys.stdout.flush()
     receiver = BIN / "pattoo_mp_receiver"
@@ -182,33 +182,33 @@ def show(port: int) -> None:
 
 
 def is_up() -> bool:
-    """Whether supervisord answers."""
+    """Return whether supervisord answers."""
     return SUPERVISOR.exists() and supervisorctl("pid").returncode == 0
 
 
 def supervisorctl(*words: str) -> subprocess.CompletedProcess[bytes]:
-    """Ask our supervisord."""
+    """Run supervisorctl for our supervisord."""
     command: list[str | Path] = [BIN / "supervisorctl", "-c", SUPERVISOR, *words]
     return subprocess.run(command, capture_output=True, check=False, env=environment())
 
 
 def environment() -> dict[str, str]:
-    """Our environment, with the first run's configuration."""
+    """Return our environment, with the first run's configuration."""
     return {**os.environ, "PATTOO_CONFIGDIR": str(CONFIGURATION)}
 
 
-def count() -> int:
-    """How many datapoints the receiver has stored."""
+def count_datapoints() -> int:
+    """Return how many datapoints the receiver has stored."""
     try:
         with sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True) as connection:
-            (number,) = connection.execute("SELECT count(*) FROM datapoints").fetchone()
+            (number,) = connection.execute("SELECT count_datapoints(*) FROM datapoints").fetchone()
     except sqlite3.Error:
         return 0
     return int(number)
 
 
-def why_not(port: int) -> str:
-    """Why no server could listen on the port; empty if one could."""
+def port_problem(port: int) -> str:
+    """Return why no server can listen on the port; empty if one can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -217,14 +217,14 @@ def why_not(port: int) -> str:
             return (
                 "is in use"
                 if error.errno == errno.EADDRINUSE
-                else f"cannot be had ({error.strerror})"
+                else f"cannot be used ({error.strerror})"
             )
     return ""
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:
-    """Wait until the condition holds; False if it does not in time."""
-    until = time.monotonic() + PATIENCE_S
+    """Wait until the condition holds. Return whether it did in time."""
+    until = time.monotonic() + TIME_LIMIT_S
     while not condition():
         if time.monotonic() > until:
             return False
@@ -233,7 +233,7 @@ def wait_for(condition: Callable[[], bool]) -> bool:
 
 
 def fail(reason: str) -> int:
-    """Say why not."""
+    """Print the reason. Return the exit status of a failure."""
     print(f"first run: {reason}", file=sys.stderr)
     return 1
 

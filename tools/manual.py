@@ -1,4 +1,4 @@
-"""The man page, which ships as Sphinx made it: nobody who installs the agent needs Sphinx for it."""
+"""The man page. It ships as Sphinx made it, so installing the agent does not need Sphinx."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pattoo_mp.model import PROGRAM
 NAME: Final = f"{PROGRAM}.8"
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "docs" / "man" / NAME
 
-#: Requests of man(7) that say something, and not only how it is laid out.
-_SAYING: Final = {".SH", ".SS", ".B", ".I"}
+#: Requests of man(7) that contain text, and not only layout.
+_WITH_TEXT: Final = {".SH", ".SS", ".B", ".I"}
 
 
 def words(page: str) -> list[str]:
-    """What a reader sees, word by word: releases of Sphinx lay it out in different ways."""
+    """Return the words that a reader sees; releases of Sphinx lay them out differently."""
     _, *sections = page.partition(".SH")
-    return [word for line in "".join(sections).splitlines() for word in _said(line).split()]
+    return [word for line in "".join(sections).splitlines() for word in _text(line).split()]
 
 
-def _said(line: str) -> str:
+def _text(line: str) -> str:
     request, _, rest = line.partition(" ")
     if line.startswith("."):
-        line = rest if request in _SAYING else ""
+        line = rest if request in _WITH_TEXT else ""
     return re.sub(r'\\f\w|\\&|["\\]', "", line)

@@ -1,4 +1,4 @@
-"""What the documentation takes from the families' tables: every series and every label."""
+"""Text from the families' tables for the documentation: every series and every label."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES: Final = {INTEGER: "integer", FLOAT: "float", COUNTER64: "counter"}
 
 
 def metrics() -> str:
-    """A section for each table, with a table of its series and one of its labels."""
+    """Return a section for each table, with a table of its series and one of its labels."""
     return "\n".join(
         line
         for name in EVERY
@@ -28,7 +28,7 @@ def metrics() -> str:
 
 
 def host_labels() -> str:
-    """A table of the metadata that every series carries."""
+    """Return a table of the metadata that every series carries."""
     return "\n".join(_labels(host.LABELS))
 
 

@@ -1,4 +1,4 @@
-"""What the documentation takes from the code: the settings, and the configuration to start from."""
+"""Text from the code for the documentation: the settings, and the sample configuration."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from pattoo_mp.config.settings import Setting
 
 
-#: A bar in a cell of a Markdown table.
+#: An escaped bar in a cell of a Markdown table.
 PIPE = r"\|"
 
 
 def settings() -> str:
-    """Every setting, in Markdown: a table for each section of each file."""
+    """Return every setting, in Markdown: a table for each section of each file."""
     return "\n".join(line for place, about in SECTIONS.items() for line in _section(place, about))
 
 
 def samples() -> str:
-    """The files that `--sample-config` prints, in Markdown."""
+    """Return the files that `--sample-config` prints, in Markdown."""
     return "\n".join(f"### {name}\n\n```yaml\n{sample.one_file(name)}```\n" for name in FILES)
 
 
@@ -42,5 +42,5 @@ def _default(setting: Setting) -> str:
     if setting.is_required:
         return "required"
     if setting.default is None:
-        return ""  # what it is then, its help says
+        return ""  # its help explains the default
     return f"`{setting.default}`"

@@ -1,4 +1,4 @@
-"""Writes the files that ship and that the code declares: configuration, translations, man page."""
+"""Write the shipped files that the code declares: configuration, translations, man page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 def main() -> int:
-    """Write them; return the exit status."""
+    """Write them. Return the exit status."""
     for name in FILES:
         (CONF / name).write_text(sample.one_file(name), encoding="utf-8")
     (CONF / f"{PROGRAM}.translations.csv").write_text(translations(), encoding="utf-8")

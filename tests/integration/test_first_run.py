@@ -66,7 +66,7 @@ def test_make_run_shows_datapoints_and_commands_that_work(checkout: Path) -> Non
             assert tried.returncode == 0, line
     again = make(checkout, "run", f"PORT={port}")
     assert again.returncode != 0
-    assert "it runs already; 'make stop' ends it" in again.stderr
+    assert "it is running already; use 'make stop' to stop it" in again.stderr
     assert make(checkout, "stop").returncode == 0
     assert processes_of(checkout / ".run") == []
 
@@ -82,14 +82,14 @@ def test_make_stop_ends_the_processes_of_a_killed_supervisord(checkout: Path) ->
     os.close(process)
     again = make(checkout, "run", f"PORT={port}")
     assert again.returncode != 0
-    told = (
+    message = (
         r"the agent \(process \d+\) and the receiver \(process \d+\) run still, without supervisord"
     )
-    assert re.search(f"{told}; 'make stop' ends that", again.stderr)
+    assert re.search(f"{message}; use 'make stop' to stop", again.stderr)
     done = make(checkout, "stop")
     assert (done.returncode, "Stopped." in done.stdout) == (0, True), done.stderr
     wait_for(lambda: not processes_of(checkout / ".run"), what="the end of all processes")
-    assert "It does not run." in make(checkout, "stop").stdout
+    assert "It is not running." in make(checkout, "stop").stdout
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "-5", "http"])

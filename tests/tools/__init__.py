@@ -1,1 +1,1 @@
-"""Tests of what stands beside the package."""
+"""Tests of the commands in tools/."""

@@ -1,4 +1,4 @@
-"""What the documentation takes from the families' tables."""
+"""The documentation's text from the families' tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tools import metrics
 
 
 def cells(markdown: str) -> list[list[str]]:
-    """The rows of all tables, without those that rule a line."""
+    """Return the rows of all tables, without separator lines."""
     return [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in markdown.splitlines()
@@ -27,7 +27,7 @@ def test_every_series_has_a_row_with_unit_type_and_meaning() -> None:
 
 
 def test_every_family_has_a_heading_and_its_labels() -> None:
-    """A row of each label that tells its devices apart."""
+    """Each label has a row."""
     page = metrics.metrics()
     headings = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
     assert headings == [table.title for table in registry.tables()]
@@ -35,8 +35,8 @@ def test_every_family_has_a_heading_and_its_labels() -> None:
     assert rows == [f"`{label.key}`" for table in registry.tables() for label in table.labels]
 
 
-def test_the_host_s_labels_say_which_of_them_begin_no_new_series() -> None:
-    """A new kernel goes on with the charts that there are."""
+def test_the_hosts_labels_say_which_do_not_start_a_new_series() -> None:
+    """So charts continue with a new kernel."""
     rows = cells(metrics.host_labels())[1:]
     assert [row[0] for row in rows] == [f"`{label.key}`" for label in host.LABELS]
     free = [row[0] for row in rows if row[1].endswith("A new one does not make another series.")]

@@ -1,4 +1,4 @@
-"""What the documentation takes from the code."""
+"""The documentation's text from the code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pattoo_mp.config.settings import FILES, SETTINGS
 from tools import reference
 
 
-def test_each_setting_has_its_row() -> None:
-    """With its default, what it expects, and what it is."""
+def test_each_setting_has_a_row() -> None:
+    """It has the default, the expected values and the meaning."""
     rows = [line for line in reference.settings().splitlines() if line.startswith("| `")]
     assert len(rows) == len(SETTINGS)
     for setting, row in zip(SETTINGS, rows, strict=True):
@@ -18,7 +18,7 @@ def test_each_setting_has_its_row() -> None:
     assert "| `log_directory` | required |" in reference.settings()
 
 
-def test_the_samples_are_those_that_ship() -> None:
-    """Each whole, below its name."""
+def test_the_samples_are_the_shipped_ones() -> None:
+    """Each is complete, below its name."""
     for name in FILES:
         assert f"### {name}\n\n```yaml\n{sample.one_file(name)}```" in reference.samples()

@@ -1,1 +1,1 @@
-"""A long run of the real agent under random faults, and the proof that its account is true."""
+"""A long run of the real agent under random faults, and the proof that its account is right."""

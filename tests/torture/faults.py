@@ -1,7 +1,7 @@
-"""The faults: each is brought and, where it lasts, taken back.
+"""The faults. Each is caused and, if it lasts, ended again.
 
-Two tracks run beside each other, one for the server, one for processes and the spool; each draws
-from a generator of its own, so a seed gives the same two sequences again.
+Two tracks run in parallel, one for the server, one for processes and the spool. Each has its own
+random generator, so a seed repeats both sequences.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.agent import NAME
 from tests.support.waiting import wait_for
-from tests.torture import server as moods
+from tests.torture import server as modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "SIGKILL": signal.SIGKILL}
 WHOLE = "whole group"
-#: How long the agent may take to put another file in the place of one that was removed.
+#: The time limit for the agent to replace a file that was removed.
 _SPOOL_S = 15.0
-#: Several commits and posts: what is not noticed by then is nothing that the agent reads.
+#: Time for several commits and posts. Damage that is not noticed by then is where the agent does not read.
 _NOTICE_S = 5.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`bring` is given the world and the track's generator; `weight` says how often it is drawn."""
+    """`bring` causes the fault, with the track's generator; `weight` is how often it is drawn."""
 
     name: str
     bring: Callable[[World, Random], None]
@@ -45,16 +45,16 @@ class Fault:
 def run_track(
     world: World, name: str, faults: tuple[Fault, ...], *, seed: int, until: float, pause_s: float
 ) -> None:
-    """Bring faults at random until the time is over."""
+    """Cause random faults until the time `until`."""
     draw = Random(f"{seed} {name}")
     while time.monotonic() < until:
         fault = draw.choices(faults, [fault.weight for fault in faults])[0]
         pause = draw.uniform(0, pause_s) if draw.random() < 0.7 else draw.uniform(0, 0.2)
-        # What a fault draws must not depend on how far another run came in it.
-        of_this = Random(draw.random())
+        # A separate generator, so that the sequence does not depend on how much a fault draws.
+        draw_for_fault = Random(draw.random())
         try:
             world.brought.append(fault.name)
-            fault.bring(world, of_this)
+            fault.bring(world, draw_for_fault)
         except AssertionError as error:
             world.fail(f"{fault.name}: {error}")
         time.sleep(max(0.0, min(pause, until - time.monotonic())))
@@ -63,13 +63,13 @@ def run_track(
 # --- the server
 
 
-def _ill(
-    name: str, mood: Callable[[Random], moods.Mood], *, page_too: bool, weight: int = 1
+def _misbehaves(
+    name: str, mode: Callable[[Random], modes.FailureMode], *, page_too: bool, weight: int = 1
 ) -> Fault:
     def bring(world: World, draw: Random) -> None:
         seconds = draw.uniform(0.2, 8)
         world.tell(f"server: {name} for {seconds:.2f} s")
-        world.server.fall_ill(mood(draw), page_too=page_too)
+        world.server.misbehave(mode(draw), page_too=page_too)
         time.sleep(seconds)
         world.server.recover()
 
@@ -89,42 +89,48 @@ _HEAD = b"HTTP/1.1 200 OK\r\n"
 
 SERVER_FAULTS = (
     Fault("server: refuses connections", _down, 3),
-    _ill("slow", lambda draw: moods.slow(draw.uniform(0.2, 3)), page_too=True, weight=3),
-    _ill("hangs", lambda _: moods.hang, page_too=True, weight=3),
-    _ill("resets", lambda _: moods.reset, page_too=True, weight=2),
-    _ill("takes posts and loses the answer", lambda _: moods.lose_the_answer, page_too=False),
-    _ill("drips", lambda draw: moods.drip(draw.uniform(0.001, 0.05)), page_too=False, weight=2),
-    _ill("endless answer", lambda _: moods.endless(_HEAD + b"\r\n", b"OK" * 500), page_too=True),
-    _ill("endless head", lambda _: moods.endless(_HEAD, b"X-More: to come\r\n"), page_too=True),
-    _ill("garbage", moods.garbage, page_too=True, weight=2),
-    _ill(
+    _misbehaves("slow", lambda draw: modes.slow(draw.uniform(0.2, 3)), page_too=True, weight=3),
+    _misbehaves("hangs", lambda _: modes.hang, page_too=True, weight=3),
+    _misbehaves("resets", lambda _: modes.reset, page_too=True, weight=2),
+    _misbehaves("takes posts and loses the answer", lambda _: modes.lose_answer, page_too=False),
+    _misbehaves(
+        "drips", lambda draw: modes.drip(draw.uniform(0.001, 0.05)), page_too=False, weight=2
+    ),
+    _misbehaves(
+        "endless answer", lambda _: modes.endless(_HEAD + b"\r\n", b"OK" * 500), page_too=True
+    ),
+    _misbehaves(
+        "endless head", lambda _: modes.endless(_HEAD, b"X-More: to come\r\n"), page_too=True
+    ),
+    _misbehaves("garbage", modes.garbage, page_too=True, weight=2),
+    _misbehaves(
         "answer cut off",
-        lambda draw: moods.literally(moods.OK[: draw.randrange(len(moods.OK) - 1)]),
+        lambda draw: modes.raw(modes.OK[: draw.randrange(len(modes.OK) - 1)]),
         page_too=True,
         weight=2,
     ),
-    _ill(
+    _misbehaves(
         "shorter than announced",
-        lambda _: moods.literally(_HEAD + b"Content-Length: 9\r\n\r\nOK"),
+        lambda _: modes.raw(_HEAD + b"Content-Length: 9\r\n\r\nOK"),
         page_too=True,
     ),
-    _ill(
-        "302", lambda _: moods.status(302, "Location: /pattoo/api/v1/agent/status"), page_too=True
+    _misbehaves(
+        "302", lambda _: modes.status(302, "Location: /pattoo/api/v1/agent/status"), page_too=True
     ),
-    _ill("404", lambda _: moods.status(404), page_too=False),
-    _ill("413", lambda _: moods.status(413), page_too=False, weight=2),
-    _ill(
+    _misbehaves("404", lambda _: modes.status(404), page_too=False),
+    _misbehaves("413", lambda _: modes.status(413), page_too=False, weight=2),
+    _misbehaves(
         "429, retry after 1 s",
-        lambda _: moods.status(429, "Retry-After: 1"),
+        lambda _: modes.status(429, "Retry-After: 1"),
         page_too=False,
         weight=2,
     ),
-    _ill("500", lambda _: moods.status(500), page_too=False, weight=2),
-    _ill("500, ill", lambda _: moods.status(500), page_too=True, weight=2),
-    _ill("503", lambda _: moods.status(503), page_too=True, weight=2),
-    _ill(
+    _misbehaves("500", lambda _: modes.status(500), page_too=False, weight=2),
+    _misbehaves("500, ill", lambda _: modes.status(500), page_too=True, weight=2),
+    _misbehaves("503", lambda _: modes.status(503), page_too=True, weight=2),
+    _misbehaves(
         "200 with a page",
-        lambda _: moods.literally(_HEAD + b"Content-Type: text/html\r\n\r\n" + moods.PAGE),
+        lambda _: modes.raw(_HEAD + b"Content-Type: text/html\r\n\r\n" + modes.PAGE),
         page_too=True,
     ),
 )
@@ -133,12 +139,12 @@ SERVER_FAULTS = (
 # --- processes
 
 
-def _ends(world: World, role: str, sent: signal.Signals) -> None:
-    """Note which processes this may end."""
+def _count_ends(world: World, role: str, sent: signal.Signals) -> None:
+    """Count the processes that this may end."""
     if role == WHOLE:
         world.ended.update(["control", "collector", "uploader"])
         if sent is not signal.SIGKILL:
-            world.ended["uploader"] += 1  # one that left before control noticed is replaced
+            world.ended["uploader"] += 1  # one that ends before control notices is replaced
     elif role == "control":
         world.ended.update(["control", "collector", "uploader"])
     else:
@@ -151,7 +157,7 @@ def _signalled(role: str, word: str, weight: int = 1) -> Fault:
     def bring(world: World, _: Random) -> None:
         pid = world.pid("control" if role == WHOLE else role)
         world.tell(f"{word} to the {role} ({pid})")
-        _ends(world, role, number)
+        _count_ends(world, role, number)
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if role == WHOLE else os.kill)(pid, number)
 
@@ -175,13 +181,13 @@ def _stopped(role: str) -> Fault:
 # --- people
 
 
-def _said(*words: str) -> Fault:
+def _agent_command(*words: str) -> Fault:
     name = f"agent {' '.join(words)}"
 
     def bring(world: World, _: Random) -> None:
         world.pid("control")
         world.tell(name)
-        _ends(world, WHOLE, signal.SIGTERM)
+        _count_ends(world, WHOLE, signal.SIGTERM)
         _command(world, *words)
 
     return Fault(name, bring)
@@ -197,7 +203,7 @@ def _stop_and_start(world: World, draw: Random) -> None:
     seconds = draw.uniform(0.1, 3)
     world.pid("control")
     world.tell(f"agent --stop, and --start after {seconds:.2f} s")
-    _ends(world, WHOLE, signal.SIGTERM)
+    _count_ends(world, WHOLE, signal.SIGTERM)
     _command(world, "--stop")
     time.sleep(seconds)
     if world.agent.pid is not None:
@@ -219,7 +225,7 @@ def _reloaded(world: World, draw: Random) -> None:
 def _supervisorctl_restart(world: World, _: Random) -> None:
     world.pid("control")
     world.tell("supervisorctl restart")
-    _ends(world, WHOLE, signal.SIGTERM)
+    _count_ends(world, WHOLE, signal.SIGTERM)
     answer = world.agent.ctl("restart", NAME)
     if "started" not in answer:
         world.fail(f"supervisorctl restart: {answer.strip()}")
@@ -229,10 +235,10 @@ def _supervisorctl_restart(world: World, _: Random) -> None:
 
 
 def _on_spool(name: str, damage: Callable[[World, Random], str], *, waits: bool = False) -> Fault:
-    """What happens to the file while the uploader has it open.
+    """Return a fault that damages the file while the uploader has it open.
 
-    Where it `waits`, nothing else happens before the agent has noticed, or had the time to: where
-    all the files are gone and everyone who knew what was in them ends, nobody is left to tell.
+    If it `waits`, no other fault follows before the agent has noticed, or had time to: if all files are
+    gone and each process that knows their content ends, no process is left to report the loss.
     """
 
     def bring(world: World, draw: Random) -> None:
@@ -262,7 +268,7 @@ def _directory_removed(world: World, _: Random) -> str:
 
 
 def _file(world: World, draw: Random) -> Path:
-    """The file or its journal."""
+    """Return the spool or its journal."""
     journal = world.agent.spool.with_name(world.agent.spool.name + "-wal")
     return journal if draw.random() < 0.3 and journal.exists() else world.agent.spool
 
@@ -289,7 +295,7 @@ _WORKERS = ("collector", "uploader")
 _ALL = (*_WORKERS, "control", WHOLE)
 
 PROCESS_FAULTS = (
-    # Two of three faults are kills: they are what the channel and the spool are made for.
+    # Two of three faults are kills: the channel and the spool exist to survive them.
     _signalled("uploader", "SIGKILL", 16),
     _signalled("collector", "SIGKILL", 12),
     _signalled("control", "SIGKILL", 8),
@@ -298,8 +304,8 @@ PROCESS_FAULTS = (
     *(_signalled(role, word) for role in _ALL for word in ("SIGTERM", "SIGINT")),
     Fault("reload", _reloaded, 6),
     Fault("supervisorctl restart", _supervisorctl_restart),
-    _said("--restart"),
-    _said("--restart", "--force"),
+    _agent_command("--restart"),
+    _agent_command("--restart", "--force"),
     Fault("agent --stop and --start", _stop_and_start),
 )
 

@@ -1,4 +1,4 @@
-"""One run: begin, faults, rest, end, verdict."""
+"""One run: start, faults, rest, end, verdict."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.torture.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: After the last fault: the longest wait of a poster (30 s), and the way to full posts again.
+#: Time after the last fault: the longest back-off (30 s), and the return to full posts.
 DRAIN_S = 90.0
-#: At rest no more than this waits (s): polls of a commit, of a post, and of the one under way.
+#: At rest at most this much waits (s): polls for a commit, for a post, and of a post under way.
 _REST_S = 3.0
-#: What control says is whole only once its uploader has given it the account (s).
+#: Control's status is complete only after its uploader has sent it the account (s).
 _SETTLED_S = 5.0
 _PAUSE_S = 3.0
 
@@ -25,7 +25,7 @@ _PAUSE_S = 3.0
 def torture(
     seed: int, seconds: float, hz: float, tell: Callable[[str], None], *, spool: bool, keep: bool
 ) -> Verdict:
-    """Run it all. Whatever happens, nothing is left running."""
+    """Do a whole run. No process is left running in any case."""
     world = World(hz, tell)
     left: list[int] = []
     status: dict[str, Any] = {}
@@ -69,13 +69,13 @@ def _rest(world: World) -> dict[str, Any]:
     until = time.monotonic() + DRAIN_S
     while time.monotonic() < until:
         status = world.status()
-        if status and _is_at_rest(status, world.interval_ms, max(world.server.book.polls())):
+        if status and _is_at_rest(status, world.interval_ms, max(world.server.received.polls())):
             world.tell("at rest")
             return status
         time.sleep(0.05)
     status = world.status()
     world.fail(
-        f"the backlog is not delivered after {DRAIN_S:g} s: {len(world.server.book.polls())} polls "
+        f"the backlog is not delivered after {DRAIN_S:g} s: {len(world.server.received.polls())} polls "
         f"received, status {status.get('polls')}, {status.get('posts')}"
     )
     return status or {"polls": {"unaccounted": "no answer"}}

@@ -1,4 +1,4 @@
-"""A pattoo server that falls ill in many ways, and knows exactly what it took."""
+"""A pattoo server that misbehaves in many ways, and records exactly what it took."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    Mood = Callable[["IllHandler"], None]
+    FailureMode = Callable[["FaultyHandler"], None]
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nOK"
 PAGE = b"<html><body>Welcome to this network. Please log in.</body></html>"
@@ -27,69 +27,69 @@ PAGE = b"<html><body>Welcome to this network. Please log in.</body></html>"
 
 @dataclass
 class Taken:
-    """A post that was taken: `number` is the place of its connection among all of them.
+    """A post that was taken; `number` is the number of its connection.
 
-    `heard` tells whether the whole answer went to a client that was still there.
+    `answered` says whether the whole answer was sent to a client that was still connected.
     """
 
     number: int
     at: float
     envelope_ms: int
-    #: The polls by their time, each with a digest of its datapoints.
+    #: A digest of each poll's datapoints, by timestamp.
     polls: dict[int, str]
-    heard: bool = False
+    answered: bool = False
 
 
 @dataclass
-class Book:
-    """What the server took, in the order in which it did."""
+class Received:
+    """The posts that the server took, in order."""
 
     taken: list[Taken] = field(default_factory=list)
-    #: Posts that were taken and answered with nothing, on purpose.
+    #: The number of posts that were taken without an answer on purpose.
     unanswered: int = 0
     requests: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def polls(self) -> set[int]:
-        """Every poll that was taken."""
+        """Return the timestamps of all polls that were taken."""
         with self.lock:
             return {timestamp for post in self.taken for timestamp in post.polls}
 
 
-class IllHandler(Handler):
-    """Answers one request as the server's mood is."""
+class FaultyHandler(Handler):
+    """Answers one request according to the server's mode."""
 
-    server: IllServer
+    server: FaultyListener
 
     def do_GET(self) -> None:  # noqa: N802 - as inherited
-        """The status page; where the server is ill it is no better than the rest."""
-        if self.owner.mood_of_page is None:
+        """Send the status page, or misbehave as with posts."""
+        if self.owner.page_mode is None:
             super().do_GET()
         else:
             self.close_connection = True
-            self.owner.mood_of_page(self)
+            self.owner.page_mode(self)
 
     def do_POST(self) -> None:  # noqa: N802 - as inherited
         """Take the post, or not."""
         self.close_connection = True
         length = int(self.headers["Content-Length"])
         self.body = self.rfile.read(length)
-        if len(self.body) == length:  # else its sender died in the middle of it
-            self.owner.book.requests += 1
-            self.owner.mood(self)
+        if len(self.body) == length:  # otherwise the sender died in the middle
+            self.owner.received.requests += 1
+            self.owner.mode(self)
 
     @property
     def owner(self) -> FaultyServer:
-        """Whoever sets the mood."""
+        """The server that sets the mode."""
         return self.server.faulty
 
     @property
     def is_post(self) -> bool:
-        """Whether there is something to be taken."""
+        """Whether the request is a post."""
         return self.command == "POST"
 
     def take(self) -> None:
-        """Note the post as taken: from here on the real server would have it on its disk."""
+        """Record the post as taken: from here on a real server would have it on disk."""
         if self.is_post:
             content = Post(self.path.removeprefix(PREFIX + "receive/"), self.body)
             number = self.server.numbers.get(self.request, 0)
@@ -97,21 +97,21 @@ class IllHandler(Handler):
                 number, time.time(), content.content["pattoo_agent_timestamp"], _polls(content)
             )
             self.taken = taken
-            with self.owner.book.lock:
-                self.owner.book.taken.append(taken)
+            with self.owner.received.lock:
+                self.owner.received.taken.append(taken)
 
-    def say(self, content: bytes, pause_s: float = 0.0) -> None:
-        """Send an answer, byte by byte if there is to be a pause after each."""
+    def send_answer(self, content: bytes, pause_s: float = 0.0) -> None:
+        """Send an answer; with a pause, byte by byte."""
         pieces = [bytes([byte]) for byte in content] if pause_s else [content]
         for piece in pieces:
-            if self.is_alone() or not self.send(piece):
+            if self.client_is_gone() or not self.send(piece):
                 return
             time.sleep(pause_s)
         if self.is_post:
-            self.taken.heard = True
+            self.taken.answered = True
 
-    def is_alone(self) -> bool:
-        """Whether the client has gone."""
+    def client_is_gone(self) -> bool:
+        """Return whether the client has disconnected."""
         try:
             return not self.request.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -120,70 +120,70 @@ class IllHandler(Handler):
             return True
 
     def send(self, content: bytes) -> bool:
-        """Send bytes as they are; whether somebody still reads."""
+        """Send bytes. Return whether the client is still connected."""
         with contextlib.suppress(OSError):
             self.wfile.write(content)
             return True
         return False
 
-    def cut(self) -> None:
+    def reset(self) -> None:
         """End the connection by a reset."""
         with contextlib.suppress(OSError):
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.request.close()
 
     def finish(self) -> None:
-        """End it; a connection that was reset has nothing to flush."""
+        """Finish the request; a connection that was reset has nothing to flush."""
         with contextlib.suppress(OSError, ValueError):
             super().finish()
 
 
-class IllServer(Server):
+class FaultyListener(Server):
     """Numbers its connections in the order in which they came."""
 
     faulty: FaultyServer
     numbers: dict[Any, int]
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection; one thread does, so the numbers are in order."""
+        """Accept a connection. Only one thread does, so the numbers are in order."""
         request, address = super().get_request()
         self.numbers[request] = next(self.faulty.numbering)
         return request, address
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as inherited
-        """Forget a connection that is over."""
+        """Forget a connection that has ended."""
         self.numbers.pop(request, None)
         super().shutdown_request(request)
 
 
 class FaultyServer(PattooServer):
-    """Listens while it is up; answers posts by `mood`, and its status page by `mood_of_page`."""
+    """Listens while it is up. `mode` answers posts, and `page_mode`, if set, the status page."""
 
     def __init__(self) -> None:
-        self.book = Book()
+        self.received = Received()
         self.numbering = count(1)
-        self.mood: Mood = well
-        self.mood_of_page: Mood | None = None
+        self.mode: FailureMode = well
+        self.page_mode: FailureMode | None = None
         self.over = threading.Event()
         super().__init__()
 
     def up(self) -> None:
-        """Begin, or begin again, to listen."""
+        """Start to listen, for the first time or again."""
         if self._server is None:
-            server = IllServer(("127.0.0.1", self.port), IllHandler)
+            server = FaultyListener(("127.0.0.1", self.port), FaultyHandler)
             server.owner = server.faulty = self
             server.numbers = {}
             self._server = server
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def fall_ill(self, mood: Mood, *, page_too: bool) -> None:
-        """Answer by `mood` from now on."""
+    def misbehave(self, mode: FailureMode, *, page_too: bool) -> None:
+        """Answer by `mode` from now on."""
         self.over.clear()
-        self.mood, self.mood_of_page = mood, mood if page_too else None
+        self.mode, self.page_mode = mode, mode if page_too else None
 
     def recover(self) -> None:
-        """Be well, and let go of whoever hangs."""
-        self.mood, self.mood_of_page = well, None
+        """Behave well again, and release hanging requests."""
+        self.mode, self.page_mode = well, None
         self.over.set()
         self.up()
 
@@ -197,60 +197,60 @@ def _polls(post: Post) -> dict[int, str]:
     }
 
 
-# --- moods
+# --- modes
 
 
-def well(handler: IllHandler) -> None:
-    """Take it and say so."""
+def well(handler: FaultyHandler) -> None:
+    """Take a post and answer OK."""
     handler.take()
     if handler.is_post:
-        handler.say(OK)
+        handler.send_answer(OK)
     else:
         handler.answer(200, b"The Pattoo Agent API is Operational.")
 
 
-def slow(seconds: float) -> Mood:
-    """Take it after a while."""
+def slow(seconds: float) -> FailureMode:
+    """Take a post after `seconds`."""
 
-    def behave(handler: IllHandler) -> None:
+    def behave(handler: FaultyHandler) -> None:
         time.sleep(seconds)
         well(handler)
 
     return behave
 
 
-def hang(handler: IllHandler) -> None:
-    """Say nothing until it is over, and nothing then."""
+def hang(handler: FaultyHandler) -> None:
+    """Never answer; return when the fault is over."""
     handler.owner.over.wait(60)
 
 
-def reset(handler: IllHandler) -> None:
-    """Reset the connection instead of an answer."""
-    handler.cut()
+def reset(handler: FaultyHandler) -> None:
+    """Reset the connection."""
+    handler.reset()
 
 
-def lose_the_answer(handler: IllHandler) -> None:
-    """Take it, and let the answer be lost on its way."""
+def lose_answer(handler: FaultyHandler) -> None:
+    """Take a post, and reset the connection instead of answering."""
     handler.take()
     if handler.is_post:
-        handler.owner.book.unanswered += 1
-    handler.cut()
+        handler.owner.received.unanswered += 1
+    handler.reset()
 
 
-def drip(pause_s: float) -> Mood:
-    """Take it, and answer head and body one byte at a time."""
+def drip(pause_s: float) -> FailureMode:
+    """Take a post, and send the answer one byte at a time."""
 
-    def behave(handler: IllHandler) -> None:
+    def behave(handler: FaultyHandler) -> None:
         handler.take()
-        handler.say(OK, pause_s)
+        handler.send_answer(OK, pause_s)
 
     return behave
 
 
-def endless(head: bytes, piece: bytes) -> Mood:
-    """Begin an answer that never ends."""
+def endless(head: bytes, piece: bytes) -> FailureMode:
+    """Send an answer that never ends."""
 
-    def behave(handler: IllHandler) -> None:
+    def behave(handler: FaultyHandler) -> None:
         sent = handler.send(head)
         while sent and not handler.owner.over.wait(0.001):
             sent = handler.send(piece)
@@ -258,21 +258,21 @@ def endless(head: bytes, piece: bytes) -> Mood:
     return behave
 
 
-def literally(content: bytes) -> Mood:
-    """Send these bytes, whatever they are, and close."""
+def raw(content: bytes) -> FailureMode:
+    """Send these bytes and close."""
 
-    def behave(handler: IllHandler) -> None:
+    def behave(handler: FaultyHandler) -> None:
         handler.send(content)
 
     return behave
 
 
-def status(code: int, *headers: str) -> Mood:
-    """Answer with this status, and take nothing."""
+def status(code: int, *headers: str) -> FailureMode:
+    """Answer with this status, and take no post."""
     head = "\r\n".join([f"HTTP/1.1 {code} So it is", "Content-Length: 2", *headers])
-    return literally(f"{head}\r\nConnection: close\r\n\r\nno".encode())
+    return raw(f"{head}\r\nConnection: close\r\n\r\nno".encode())
 
 
-def garbage(draw: Random) -> Mood:
-    """Something that is not HTTP."""
-    return literally(draw.randbytes(draw.randrange(1, 2000)))
+def garbage(draw: Random) -> FailureMode:
+    """Send something that is not HTTP."""
+    return raw(draw.randbytes(draw.randrange(1, 2000)))

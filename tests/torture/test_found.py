@@ -1,4 +1,4 @@
-"""What long runs have found, each in small."""
+"""Small tests for defects that long torture runs have found."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_post_under_way_is_acknowledged_by_its_polls_after_a_rescue(home: Path) -> None:
-    """The file is removed while a post waits for its answer: that acknowledges the same polls."""
+def test_a_post_under_way_acknowledges_its_own_polls_after_a_recovery(home: Path) -> None:
+    """The file is removed while the post waits for its answer."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     spool.append([(n, poll(n)) for n in range(1, 101)], LAYOUTS, "c")
@@ -33,8 +33,8 @@ def test_a_post_under_way_is_acknowledged_by_its_polls_after_a_rescue(home: Path
     spool.close()
 
 
-def test_a_post_under_way_is_counted_though_its_polls_were_lost_meanwhile(home: Path) -> None:
-    """The file is emptied while a post waits for its answer: that counts, and no later poll."""
+def test_a_post_under_way_counts_as_delivered_although_its_polls_were_lost(home: Path) -> None:
+    """The file is emptied while the post waits for its answer. No later poll is counted instead."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     large = [(n, Poll(LAYOUT.identifier, n, bytes(20_000))) for n in range(1, 101)]
@@ -52,8 +52,8 @@ def test_a_post_under_way_is_counted_though_its_polls_were_lost_meanwhile(home: 
     spool.close()
 
 
-def test_many_polls_are_read_from_a_file_that_was_removed_but_for_its_journal(home: Path) -> None:
-    """More than one batch of them: the journal of the removed file is not that of the new one."""
+def test_more_than_a_batch_of_polls_is_recovered_from_a_removed_file(home: Path) -> None:
+    """Its journal remains, and must not be taken for that of the new file."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     spool.append([(n, poll(n)) for n in range(1, 1201)], LAYOUTS, "c")
@@ -65,13 +65,13 @@ def test_many_polls_are_read_from_a_file_that_was_removed_but_for_its_journal(ho
 
 
 def damage(path: Path, statement: str) -> None:
-    """Change the file as no agent does."""
+    """Change the file directly."""
     with contextlib.closing(sqlite3.connect(path)) as file, file:
         file.execute(statement)
 
 
-def test_a_damaged_layout_spoils_no_later_poll(home: Path) -> None:
-    """Whoever gives a poll gives its layout: neither this spool nor the next one needs the file's."""
+def test_a_damaged_layout_does_not_affect_later_polls(home: Path) -> None:
+    """Each append brings its layout, so neither this spool nor the next one needs the one in the file."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     spool.append([(1, poll(1))], LAYOUTS, "c")
@@ -89,8 +89,8 @@ def test_a_damaged_layout_spoils_no_later_poll(home: Path) -> None:
     spool.close()
 
 
-def test_one_fact_that_cannot_be_read_takes_no_other_with_it(home: Path) -> None:
-    """A byte that is no UTF-8 in a note: the counts stay."""
+def test_an_unreadable_fact_does_not_affect_the_others(home: Path) -> None:
+    """A fact has a byte that is not UTF-8; the counts stay."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     spool.append([(n, poll(n)) for n in range(1, 11)], LAYOUTS, "c", book="a note")
@@ -105,8 +105,8 @@ def test_one_fact_that_cannot_be_read_takes_no_other_with_it(home: Path) -> None
     spool.close()
 
 
-def test_what_was_delivered_does_not_come_back_with_an_older_file(home: Path) -> None:
-    """The journal is emptied: the file is that of an hour ago, and what was sent since is in it."""
+def test_delivered_polls_do_not_return_with_an_older_file(home: Path) -> None:
+    """The journal is emptied, so the file still contains polls that were sent since."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     large = [(n, Poll(LAYOUT.identifier, n, bytes(20_000))) for n in range(1, 101)]
@@ -126,7 +126,7 @@ def test_what_was_delivered_does_not_come_back_with_an_older_file(home: Path) ->
 
 
 def test_a_file_that_was_emptied_is_noticed_at_once(home: Path) -> None:
-    """SQLite has all of it in memory and sees nothing: the next to open it would find nothing."""
+    """SQLite has its content in memory and notices nothing, but the next to open it would find nothing."""
     path = home / "spool.sqlite"
     spool = Spool(path)
     spool.append([(n, poll(n)) for n in range(1, 101)], LAYOUTS, "c")

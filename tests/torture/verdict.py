@@ -1,4 +1,4 @@
-"""The proof: what the server took, tick by tick, against the account that the agent kept."""
+"""The proof: what the server took, tick by tick, compared with the agent's account."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from tests.torture.world import ROLES
 
 if TYPE_CHECKING:
     from tests.torture.server import Taken
-    from tests.torture.world import Kept, Process, World
+    from tests.torture.world import Process, SpoolContent, World
 
-#: Why polls are dropped that were in a file and may have been in a post, too.
+#: The reasons for dropped polls that may have been in a post as well.
 LOST = ("the spool was damaged", "the spool was removed")
 _GAP = re.compile(r"ticks? missed after (\d+) ms, before (\d+) ms")
-#: More resident memory than this no process of the agent has.
+#: The limit of each process's resident memory.
 RSS_KB = 60_000
-#: A connection that is open at one moment and not at another.
+#: Tolerance for connections that are open only at times.
 _FDS = 2
-#: Looks (four a second) to be had at a process before its descriptors say anything.
+#: Samples (four a second) of a process before its descriptors count.
 _LOOKS = 8
 
 
 @dataclass
 class Verdict:
-    """A table of what was found, and what of it must not be."""
+    """The results of a run as a table, and the failures."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def row(self, what: str, figure: object) -> None:
-        """A line of the table."""
+        """Add a line to the table."""
         self.rows.append((what, str(figure)))
 
     def must(self, holds: bool, otherwise: str) -> None:
-        """A line of the failures, if it does not hold."""
+        """Add a failure unless the condition holds."""
         if not holds:
             self.failures.append(otherwise)
 
@@ -52,14 +52,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was seen: the status at rest, the spool after the stop, what the server took."""
+    """Everything that was observed: the status at rest, the spool after the stop, the posts taken."""
 
     interval_ms: int
     status: dict[str, Any]
-    kept: Kept
+    kept: SpoolContent
     taken: list[Taken]
     unanswered: int
-    went_back: int
+    times_account_lost: int
     processes: dict[int, Process]
     left: list[int]
     log: str
@@ -70,9 +70,9 @@ class Evidence:
 
 def gather(world: World, status: dict[str, Any], left: list[int], repaired: int) -> Evidence:
     """What there is to judge by, once everything has ended."""
-    book = world.server.book
+    snapshot = world.server.received
     return Evidence(
-        world.interval_ms, status, world.kept(), book.taken, book.unanswered, world.went_back,
+        world.interval_ms, status, world.kept(), snapshot.taken, snapshot.unanswered, world.times_account_lost,
         world.processes, left, world.log(), dict(world.ended), repaired, world.failures,
     )  # fmt: skip
 
@@ -94,74 +94,78 @@ def judge(evidence: Evidence) -> Verdict:
 
 @dataclass(frozen=True)
 class Ticks:
-    """What became of each tick from the first to the last that was received, or is kept."""
+    """The outcome of each tick from the first to the last that was received or is in the spool."""
 
     step: int
     all: set[int]
     received: set[int]
     waiting: set[int]
-    aside: set[int]
-    #: In a gap that the log tells of.
-    told: set[int]
+    quarantined: set[int]
+    #: Ticks in a gap that the log reports.
+    reported: set[int]
 
     @classmethod
     def of(cls, evidence: Evidence) -> Ticks:
-        """Sort them."""
+        """Sort the ticks."""
         step, kept = evidence.interval_ms, evidence.kept
         received = {timestamp for post in evidence.taken for timestamp in post.polls}
         ticks = set(range(min(received), max(received.union(kept.waiting)) + 1, step))
         gaps = [(int(after), int(before)) for after, before in _GAP.findall(evidence.log)]
-        told = {tick for after, before in gaps for tick in _between(after, before, step)}
-        aside = {timestamp for timestamp, _ in kept.quarantined} - received
-        return cls(step, ticks, received, set(kept.waiting), aside, told & ticks)
+        reported = {tick for after, before in gaps for tick in _between(after, before, step)}
+        quarantined = {timestamp for timestamp, _ in kept.quarantined} - received
+        return cls(step, ticks, received, set(kept.waiting), quarantined, reported & ticks)
 
     @property
-    def nowhere(self) -> set[int]:
-        """Those that did not arrive and are not kept either."""
-        return self.all - self.received - self.waiting - self.aside
+    def missing(self) -> set[int]:
+        """The ticks that neither arrived nor are in the spool."""
+        return self.all - self.received - self.waiting - self.quarantined
 
 
 def _ticks(evidence: Evidence, verdict: Verdict) -> None:
-    """Every tick is accounted for, each by itself where it can be, and all of them by number."""
+    """Check that every tick is accounted for: individually where possible, and all of them by number."""
     ticks, facts = Ticks.of(evidence), evidence.kept.facts
-    book = json.loads(facts.get("book") or "{}")
+    snapshot = json.loads(facts.get("book") or "{}")
     spool_dropped = json.loads(facts["dropped"])
     missed, dropped = (
-        Counter(book.get("missed")),
-        Counter(book.get("dropped")) + Counter(spool_dropped),
+        Counter(snapshot.get("missed")),
+        Counter(snapshot.get("dropped")) + Counter(spool_dropped),
     )
-    unheard = {t for post in evidence.taken if not post.heard for t in post.polls}
+    unanswered_polls = {t for post in evidence.taken if not post.answered for t in post.polls}
     verdict.row("ticks from the first received to the last kept", len(ticks.all))
     verdict.row("polls received", f"{len(ticks.received)} in {len(evidence.taken)} posts")
-    verdict.row("ticks missed, as told", _words(missed))
-    verdict.row("polls dropped, as told", _words(dropped))
+    verdict.row("ticks missed, as reported", _words(missed))
+    verdict.row("polls dropped, as reported", _words(dropped))
     verdict.row("polls in quarantine", len(evidence.kept.quarantined))
     verdict.row("polls left in the spool at the end", len(ticks.waiting))
-    verdict.row("delivered, as told", facts["delivered"])
-    verdict.row("unaccounted, as told", evidence.status["polls"]["unaccounted"])
-    verdict.row("times that the account was lost", evidence.went_back)
-    verdict.must(not evidence.went_back, f"the account was lost {evidence.went_back} times")
+    verdict.row("delivered, as reported", facts["delivered"])
+    verdict.row("unaccounted, as reported", evidence.status["polls"]["unaccounted"])
+    verdict.row("times that the account was lost", evidence.times_account_lost)
+    verdict.must(
+        not evidence.times_account_lost, f"the account was lost {evidence.times_account_lost} times"
+    )
     off = sorted(t for t in ticks.received | ticks.waiting if t % ticks.step)
     verdict.must(not off, f"not at a multiple of {ticks.step} ms: {off[:5]}")
-    told_lost = ticks.told & (ticks.received | ticks.waiting)
-    verdict.must(not told_lost, f"told as missed, and received: {_runs(told_lost, ticks.step)}")
-    untold = ticks.nowhere - ticks.told
-    # What a damage took may have been in a post whose answer no uploader heard: nobody can know.
-    arrived = dropped.total() - len(untold)
-    words = f"in no gap of the log: {_runs(untold, ticks.step)}; dropped: {_words(dropped)}"
+    contradictory = ticks.reported & (ticks.received | ticks.waiting)
     verdict.must(
-        0 <= arrived <= min(len(unheard), sum(dropped[reason] for reason in LOST)),
-        f"{len(untold)} ticks are {words}",
+        not contradictory, f"reported as missed, but received: {_runs(contradictory, ticks.step)}"
+    )
+    unexplained = ticks.missing - ticks.reported
+    # Polls lost by damage may have been in a post whose answer did not arrive; this cannot be known.
+    arrived = dropped.total() - len(unexplained)
+    words = f"in no gap of the log: {_runs(unexplained, ticks.step)}; dropped: {_words(dropped)}"
+    verdict.must(
+        0 <= arrived <= min(len(unanswered_polls), sum(dropped[reason] for reason in LOST)),
+        f"{len(unexplained)} ticks are {words}",
     )
     explained = missed.total() + dropped.total() - arrived
     verdict.must(
-        len(ticks.nowhere) == explained,
-        f"{len(ticks.nowhere)} ticks did not arrive, {explained} are explained",
+        len(ticks.missing) == explained,
+        f"{len(ticks.missing)} ticks did not arrive, {explained} are explained",
     )
     delivered = len(ticks.received - ticks.waiting) - arrived
     verdict.must(
         facts["delivered"] == delivered,
-        f"{facts['delivered']} polls are told as delivered, {delivered} were received",
+        f"{facts['delivered']} polls are reported as delivered, {delivered} were received",
     )
     verdict.must(evidence.status["polls"]["unaccounted"] == 0, "the status has unaccounted polls")
     rows = len(evidence.kept.waiting) + len(evidence.kept.quarantined)
@@ -170,7 +174,7 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _duplicates(evidence: Evidence, verdict: Verdict) -> None:
-    """What came twice came so because an uploader ended, or an answer was lost, before its note."""
+    """Check that polls came twice only because an uploader ended or an answer was lost."""
     seen: dict[int, str] = {}
     again: set[int] = set()
     posts = differing = 0
@@ -192,7 +196,7 @@ def _duplicates(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _order(evidence: Evidence, verdict: Verdict) -> None:
-    """First arrivals are in order, and the envelopes grow as the connections came."""
+    """Check that first arrivals are in order, and that envelope timestamps increase by connection."""
     newest = 0
     late: list[int] = []
     seen: set[int] = set()
@@ -207,16 +211,16 @@ def _order(evidence: Evidence, verdict: Verdict) -> None:
     verdict.must(not late, f"came after a newer poll: {late[:5]}")
     envelopes = [post.envelope_ms for post in by_connection]
     back = [pair for pair in pairwise(envelopes) if pair[1] <= pair[0]]
-    verdict.row("envelope times that do not grow", len(back))
-    verdict.must(not back, f"envelope times do not grow: {back[:5]}")
+    verdict.row("envelope timestamps that do not increase", len(back))
+    verdict.must(not back, f"envelope timestamps do not increase: {back[:5]}")
 
 
 def _processes(evidence: Evidence, verdict: Verdict) -> None:
-    """Each role's processes: how many, their memory, and whether their descriptors grew."""
+    """Check each role's processes: memory, and whether descriptors grew."""
     for role in ROLES:
         seen = [p for p in evidence.processes.values() if p.role == role]
         rss = max((p.rss_kb for p in seen), default=0)
-        # A young process, or one that was stopped in its youth, has not opened all of them.
+        # A process that is new, or was stopped early, has not opened all of them.
         usual = round(statistics.median([fds for p in seen for fds in p.fds] or [0]))
         last = [round(statistics.median(p.fds[-_LOOKS:])) for p in seen if len(p.fds) >= _LOOKS]
         most = max(last, default=0)
@@ -238,12 +242,12 @@ def _words(counts: Counter[str]) -> str:
 
 
 def _between(after_ms: int, before_ms: int, step: int) -> range:
-    """The ticks strictly between two times."""
+    """Return the ticks strictly between two times."""
     return range((after_ms // step + 1) * step, before_ms, step)
 
 
 def _runs(ticks: set[int], step: int) -> str:
-    """Ticks as runs, so that a failure can be looked up in the log."""
+    """Return ticks as ranges, to be looked up in the log."""
     runs: list[list[int]] = []
     for tick in sorted(ticks):
         if runs and tick == runs[-1][1] + step:

@@ -1,4 +1,4 @@
-"""The agent, its supervisord and its server, and what can be seen of them from outside."""
+"""The agent, its supervisord and its server, and what can be observed from outside."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROLES = ("control", "collector", "uploader")
-#: A worker that died again and again is started as late as this.
+#: After a crash loop a worker is started this late.
 _BACK_S = 45.0
 
 
 @dataclass
 class Process:
-    """What was seen of one process: descriptors at each look, the last ones by name, and its memory."""
+    """What was seen of a process: the number of descriptors in each sample, their last names, its memory."""
 
     role: str
     since: float
@@ -39,7 +39,7 @@ class Process:
 
 
 class World:
-    """Everything there is in one run. `tell` is given each line of its story."""
+    """All parts of one run. `tell` receives each line of its protocol."""
 
     def __init__(self, hz: float, tell: Callable[[str], None]) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
@@ -60,32 +60,32 @@ class World:
         self.failures: list[str] = []
         self.brought: list[str] = []
         self.processes: dict[int, Process] = {}
-        self.went_back = 0
+        self.times_account_lost = 0
         self._delivered = 0
         self._watching = threading.Event()
 
-    # --- the story
+    # --- the protocol
 
     def tell(self, line: str) -> None:
-        """One line, with its time."""
+        """Report a line with its time."""
         with self._telling:
             self._tell(f"{time.monotonic() - self.began:8.2f} s  {line}")
 
     def fail(self, line: str) -> None:
-        """Something that must not be."""
+        """Report and record a failure."""
         self.failures.append(line)
         self.tell(f"FAILED {line}")
 
-    # --- begin and end
+    # --- start and end
 
     def begin(self) -> None:
-        """Start all of it, and wait for the first poll to arrive."""
+        """Start everything, and wait for the first poll to arrive."""
         self.agent.supervisord()
-        wait_for(self.server.book.polls, 30, "the first poll")
+        wait_for(self.server.received.polls, 30, "the first poll")
         threading.Thread(target=self._watch, daemon=True).start()
 
     def end(self) -> list[int]:
-        """Stop all of it, in order; what is left of it after ten seconds."""
+        """Stop everything in order. Return the processes that are left after that."""
         self._watching.set()
         self.agent.ctl("shutdown")
         left: list[int] = []
@@ -99,13 +99,13 @@ class World:
         return left
 
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Remove all files."""
         shutil.rmtree(self.home, ignore_errors=True)
 
     # --- processes
 
     def pid(self, role: str) -> int:
-        """A process of this role that runs; waits until there is one."""
+        """Wait for a process of this role, and return it."""
         return wait_for(lambda: self._pid(role), _BACK_S, f"a {role}")
 
     def _pid(self, role: str) -> int:
@@ -116,25 +116,25 @@ class World:
         return 0
 
     def has_spool_open(self) -> bool:
-        """Whether the uploader has the file that lies in the spool's place open."""
+        """Return whether the uploader has the current spool file open."""
         with contextlib.suppress(OSError):
             fds = Path(f"/proc/{self._pid('uploader')}/fd")
             return str(self.agent.spool) in {str(fd.readlink()) for fd in fds.iterdir()}
         return False
 
     def spools_replaced(self) -> int:
-        """How often the agent has put another file in the place of its spool."""
+        """Return how often the agent has replaced its spool file."""
         return self.log().count("Saved from the old spool: ")
 
-    # --- what is seen
+    # --- observations
 
     def log(self) -> str:
-        """The whole log, rotated or not."""
+        """Return the whole log, including rotated files."""
         files = sorted((self.home / "log").iterdir())
         return "".join(file.read_text(errors="replace") for file in files)
 
     def status(self) -> dict[str, Any]:
-        """The status; empty where nobody answers."""
+        """Return the status; empty if control does not answer."""
         with contextlib.suppress(OSError):
             return self.agent.status()
         return {}
@@ -149,12 +149,12 @@ class World:
                     self._look(worker["pid"], role)
 
     def _compare(self, polls: dict[str, Any]) -> None:
-        """Note where fewer polls are told as delivered than before: an account that was lost."""
+        """Record if fewer polls are reported as delivered than before: the account was lost."""
         begins = polls["polled"] == polls["since_start"] < 3000 / self.interval_ms
-        if begins:  # a new control process has not heard of the account yet
+        if begins:  # a new control process does not have the account yet
             return
         if polls["delivered"] < self._delivered:
-            self.went_back += 1
+            self.times_account_lost += 1
             self.tell(
                 f"the account goes back: {self._delivered} delivered, then {polls['delivered']}"
             )
@@ -169,28 +169,28 @@ class World:
             seen.fds.append(len(seen.open))
             seen.rss_kb = max(seen.rss_kb, rss_kb(pid))
 
-    def kept(self) -> Kept:
-        """What the spool's file holds when nobody uses it."""
-        return Kept.read(self.agent.spool)
+    def kept(self) -> SpoolContent:
+        """Return the content of the spool file, when no process uses it."""
+        return SpoolContent.read(self.agent.spool)
 
 
 def rss_kb(pid: int) -> int:
-    """Resident memory of a process."""
+    """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A spool's content: its facts, and the times of its polls."""
+class SpoolContent:
+    """A spool's content: its facts, and the timestamps of its polls."""
 
     facts: dict[str, Any]
     waiting: tuple[int, ...]
     quarantined: tuple[tuple[int, str], ...]
 
     @classmethod
-    def read(cls, path: Path) -> Kept:
-        """Read it with nothing of the agent's."""
+    def read(cls, path: Path) -> SpoolContent:
+        """Read it without the agent's code."""
         with contextlib.closing(sqlite3.connect(path)) as file:
             return cls(
                 dict(file.execute("SELECT name, value FROM facts")),
@@ -199,4 +199,4 @@ class Kept:
             )
 
 
-__all__ = ["NAME", "ROLES", "Kept", "Process", "World", "rss_kb"]
+__all__ = ["NAME", "ROLES", "Process", "SpoolContent", "World", "rss_kb"]

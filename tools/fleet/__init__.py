@@ -1,1 +1,1 @@
-"""A fleet of simulated agents on one server: what a site's agents do to it, together."""
+"""A simulated fleet of agents on one server."""

@@ -13,9 +13,9 @@ from typing import Final
 from tools.fleet.simulation import Run, Scenario, simulate
 
 _FIGURES: Final = Path(__file__).resolve().parents[2] / "docs" / "figures"
-#: Agents and interval (s): about a third, a quarter and a tenth of what the server can take.
+#: Agents and interval (s): about a third, a quarter and a tenth of the server's capacity.
 _FLEETS: Final = ((1_000, 10.0), (5_000, 60.0), (10_000, 300.0))
-#: In parts of the interval; the third is what the agent does by itself, but for its 60 s at most.
+#: As fractions of the interval. The third is the agent's default, apart from its limit of 60 s.
 _JITTERS: Final = (0.0, 0.1, 0.25, 0.5)
 _PLOTTED: Final = (5_000, 60.0)
 _OUTAGE_S: Final = 600.0
@@ -34,7 +34,7 @@ _HEAD: Final = (
 
 
 def main() -> int:
-    """Simulate, and say or write what came of it."""
+    """Simulate, and print or write the results."""
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the figures of docs/fleet.md")
     write: bool = parser.parse_args().write
@@ -42,7 +42,7 @@ def main() -> int:
     table = as_table(runs)
     sys.stdout.write(table)
     if write:
-        from tools.fleet.plot import draw  # noqa: PLC0415 - only to draw is matplotlib needed
+        from tools.fleet.plot import draw  # noqa: PLC0415 - only drawing needs matplotlib
 
         (_FIGURES / "fleet-table.md").write_text(table, encoding="utf-8")
         plotted = [r for r in runs if (r.scenario.agents, r.scenario.interval_s) == _PLOTTED]
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def scenarios() -> list[Scenario]:
-    """Each fleet with each jitter: some ticks, then an outage that begins between two, then its end."""
+    """Return each fleet with each jitter: some ticks, an outage that begins between two, and its end."""
     return [
         _scenario(agents, interval_s, part) for agents, interval_s in _FLEETS for part in _JITTERS
     ]
@@ -65,7 +65,7 @@ def _scenario(agents: int, interval_s: float, part: float) -> Scenario:
 
 
 def as_table(runs: list[Run]) -> str:
-    """The runs as a table in Markdown."""
+    """Return the runs as a table in Markdown."""
     rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, runs)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

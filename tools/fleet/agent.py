@@ -1,4 +1,4 @@
-"""An agent of the fleet: the real delivery, back-off and pace, on a clock that is told the time."""
+"""An agent of the fleet: the real delivery, back-off and pacing on a simulated clock."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.delivery import Transport
     from tools.fleet.server import SimulatedServer
 
-#: What fits into a post if a poll has 100 datapoints.
+#: The polls in a full post, if a poll has 100 datapoints.
 _POLLS_PER_POST: Final = DATAPOINTS // 100
 
 
 class _Polls:
-    """A source of posts that counts polls instead of keeping them."""
+    """A source of posts that counts polls instead of storing them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -38,19 +38,19 @@ class _Polls:
 
 
 class _Wire:
-    """A transport whose server is at hand. `took_s` is how long the last answer took."""
+    """A transport that calls the simulated server. `took_s` is the duration of the last answer."""
 
     def __init__(self, server: SimulatedServer) -> None:
         self._server = server
         self.now = self.took_s = 0.0
 
-    def post(self, agent_id: str, body: bytes) -> Outcome:  # noqa: ARG002 - as the real one is called
+    def post(self, agent_id: str, body: bytes) -> Outcome:  # noqa: ARG002 - the signature of a transport
         outcome, self.took_s = self._server.post(self.now)
         return outcome
 
 
 class SimulatedAgent:
-    """One agent. Its polls come from outside; `attempt` is to be called when `due_at` has come."""
+    """One agent. The simulation calls `poll` at each tick, and `attempt` once `due_at` has come."""
 
     def __init__(self, name: str, server: SimulatedServer, draw: Random, jitter_s: float) -> None:
         self._wire = _Wire(server)
@@ -61,7 +61,7 @@ class SimulatedAgent:
         )
 
     def poll(self, now: float) -> bool:
-        """Take a poll; whether an attempt has to be planned, since nothing was waiting."""
+        """Take a poll. Return whether an attempt must be scheduled, since nothing was waiting."""
         self.polls.waiting += 1
         if self.polls.waiting > 1:
             return False
@@ -70,11 +70,11 @@ class SimulatedAgent:
 
     @property
     def due_at(self) -> float:
-        """When the next attempt may be made (s)."""
+        """The time of the next attempt (s)."""
         return self._pace.not_before
 
     def attempt(self, now: float) -> float:
-        """Try to post; when this agent can do the next thing (s)."""
+        """Try to post. Return when this agent can do the next thing (s)."""
         self._wire.now = now
         attempt = self._delivery.attempt()
         ended = now + self._wire.took_s

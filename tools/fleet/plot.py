@@ -1,4 +1,4 @@
-"""The arrivals of a run as a picture."""
+"""Plot the arrivals of runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _SIZE: Final = (9, 7)
 
 
 def draw(runs: Sequence[Run], path: Path) -> None:
-    """One panel for each run, over the same time: attempts a second, and the outage."""
-    # The same runs give the same file: no random identifiers, no date in it.
+    """Draw one panel for each run, over the same time: attempts a second, and the outage."""
+    # No random identifiers and no date, so that the same runs give the same file.
     mpl.rcParams["svg.hashsalt"] = "fleet"
     figure = Figure(figsize=_SIZE, layout="constrained")
     panels = figure.subplots(len(runs), 1, sharex=True)

@@ -1,4 +1,4 @@
-"""A pattoo server as its clients see it: one queue, served at a steady rate, with a limit."""
+"""A pattoo server as clients see it: one queue of limited length, served at a steady rate."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 from pattoo_mp.upload.answer import Outcome
 
-#: Posts a second that a real pattoo server answered on one machine, to clients that keep its cookie.
+#: Posts a second that a real pattoo server handled on one machine, from clients that keep its cookie.
 POSTS_PER_S: Final = 346.0
 #: Connections that may wait: gunicorn's default backlog.
 _BACKLOG: Final = 2048
-#: How long an agent waits for a connection, and for a whole answer (s).
+#: The agent's time limits for a connection and for a whole answer (s).
 _CONNECT_S: Final = 10.0
 _EXCHANGE_S: Final = 30.0
 
@@ -20,21 +20,21 @@ _EXCHANGE_S: Final = 30.0
 class SimulatedServer:
     """Down from `down_s[0]` to `down_s[1]`. Posts must come in the order of their times.
 
-    It works off what it has taken on even if the client has gone away meanwhile, as a real one does.
+    Like a real one, it processes every request that it accepted, even if the client has given up.
     """
 
     down_s: tuple[float, float] = (0.0, 0.0)
     posts_per_s: float = POSTS_PER_S
-    #: When each post came, and how long its answer took; for those that were answered in time.
+    #: The arrival and duration of each post that was answered in time.
     answered: list[tuple[float, float]] = field(default_factory=list)
-    #: When each attempt of any kind came.
+    #: The arrival of each attempt of any kind.
     arrivals: list[float] = field(default_factory=list)
     given_up: int = 0
     turned_away: int = 0
     _free_at: float = 0.0
 
     def post(self, now: float) -> tuple[Outcome, float]:
-        """What comes of a post, and after how many seconds the client knows."""
+        """Return the outcome of a post, and after how many seconds the client knows it."""
         self.arrivals.append(now)
         if self.down_s[0] <= now < self.down_s[1]:
             return Outcome("Connection refused"), 0.0

@@ -1,4 +1,4 @@
-"""The simulated clock: polls at each tick for all, attempts when they are due, in order of time."""
+"""The simulation: all polls at their ticks, and attempts when they are due, in order of time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Final
 from tools.fleet.agent import SimulatedAgent
 from tools.fleet.server import SimulatedServer
 
-#: A first tick further away than this (s) is not waited for.
-_PATIENCE_S: Final = 10.0
+#: An agent whose first tick is further away than this (s) polls at once.
+_FIRST_TICK_S: Final = 10.0
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """So many agents at this interval and jitter (s), and a server that is down for a while (s).
+    """A number of agents with an interval and jitter (s), and an outage of the server (s).
 
-    All start within `starts_within_s`, as those of a site do whose power has come back.
+    All agents start within `starts_within_s`, as on a site after a power failure.
     """
 
     agents: int
@@ -33,41 +33,41 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a scenario. `empty_at` is when the last backlog was gone after the outage (s)."""
+    """The result of a scenario. `empty_at` is when the last backlog was gone after the outage (s)."""
 
     scenario: Scenario
     server: SimulatedServer
     empty_at: float
 
     def rates(self) -> Counter[int]:
-        """Attempts that came in each second."""
+        """Return the number of attempts in each second."""
         return Counter(int(moment) for moment in self.server.arrivals)
 
     def peak(self, from_s: float, to_s: float) -> int:
-        """The most attempts that came in one second of this time."""
+        """Return the largest number of attempts in a second of this time."""
         return max((n for second, n in self.rates().items() if from_s <= second < to_s), default=0)
 
     def answer_s(self, share: float) -> float:
-        """The time within which this share of the answers came."""
+        """Return the time within which this share of the answers came."""
         took = sorted(took_s for _, took_s in self.server.answered)
         return took[min(len(took) - 1, int(len(took) * share))] if took else 0.0
 
 
 def simulate(scenario: Scenario) -> Run:
-    """Run a scenario. The same one gives the same run."""
+    """Run a scenario. The same scenario always gives the same run."""
     return _Simulation(scenario).run()
 
 
 class _Simulation:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._draw = Random(scenario.seed)  # noqa: S311 - draws delays, keeps no secret
+        self._draw = Random(scenario.seed)  # noqa: S311 - for delays, not for secrets
         self._server = SimulatedServer(scenario.down_s)
         self._fleet = [
             SimulatedAgent(f"agent {number}", self._server, self._draw, scenario.jitter_s)
             for number in range(scenario.agents)
         ]
-        #: Attempts to come: when, and whose.
+        #: Future attempts: time and agent.
         self._due: list[tuple[float, int]] = []
         self._with_backlog: set[int] = set()
         self._empty_at = scenario.down_s[1]
@@ -79,8 +79,8 @@ class _Simulation:
             for number in range(len(self._fleet))
         )
         ticks = [(tick * interval_s, starts) for tick in range(1, int(ends_s / interval_s) + 1)]
-        # An agent that starts far from a tick makes one poll at once.
-        polls = [(started, number) for started, number in starts if interval_s > _PATIENCE_S]
+        # An agent that starts far from a tick polls once at once.
+        polls = [(started, number) for started, number in starts if interval_s > _FIRST_TICK_S]
         for moment, numbers in ticks:
             polls += [(moment, number) for started, number in numbers if started < moment]
         for moment, number in polls:
