@@ -1,9 +1,9 @@
-"""A soak: the real agent at a high rate for minutes; memory and descriptors must stay flat.
+"""A soak test: the real agent at a high rate for minutes. Memory and descriptors must not grow.
 
     python -m tests.soak --hz 50 --seconds 600
 
-prints a table over time and exits with 1 if the ledger does not close, a tick is missing that was
-not told of, or memory or descriptors grow.
+prints a table over time. It exits with 1 if the ledger does not balance, a tick is missing without
+being reported, or memory or descriptors grow.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.support.server import PREFIX, Handler, PattooServer, Post
 from tests.support.usage import memory_kb, processor_s
 from tests.support.waiting import wait_for
 
-#: What the three processes together may gain from the first to the last fifth of the run, in kB.
+#: The growth in kB that all three processes together may have from the first to the last fifth of the run.
 ALLOWED_KB = 2_000
 SAMPLE_S = 5.0
 
 
-class Counting(PattooServer):
-    """Keeps the times of the polls, not the posts: the soak is of the agent, not of the test."""
+class CountingServer(PattooServer):
+    """Keeps the timestamps of polls instead of the posts, so that the test needs little memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,25 +36,25 @@ class Counting(PattooServer):
         self.behaviour = self._count
 
     def _count(self, handler: Handler) -> bool:
-        # Called before the post is kept: take what was kept so far out of memory.
+        # Called before the post is stored: remove the stored ones from memory.
         posts, self.posts = self.posts, []
         self.seen += [t for post in posts for t in post.timestamps()]
         assert handler.path.startswith(PREFIX)
         return True
 
     def all_seen(self) -> list[int]:
-        """The polls that arrived, in order."""
+        """Return the polls that arrived, in order."""
         rest: list[Post] = list(self.posts)
         return self.seen + [t for post in rest for t in post.timestamps()]
 
 
 def main() -> int:
-    """Run, and tell."""
+    """Run the soak and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hz", type=float, default=50)
     parser.add_argument("--seconds", type=float, default=600)
     arguments = parser.parse_args()
-    home, server = Path(tempfile.mkdtemp(prefix="pmp-")), Counting()
+    home, server = Path(tempfile.mkdtemp(prefix="pmp-")), CountingServer()
     agent = Agent(home, port=server.port, interval=round(1 / arguments.hz, 3))
     try:
         agent.start()
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def watch(agent: Agent, seconds: float) -> list[tuple[int, int]]:
-    """Memory (kB) and descriptors of the tree, every few seconds."""
+    """Sample memory (kB) and descriptors of the process tree every few seconds."""
     began = time.monotonic()
     pids = {name: agent.worker(name) for name in ("collector", "uploader")}
     pids["control"] = agent.pid or 0
@@ -89,8 +89,8 @@ def watch(agent: Agent, seconds: float) -> list[tuple[int, int]]:
     return samples
 
 
-def verdict(agent: Agent, server: Counting, samples: list[tuple[int, int]]) -> int:
-    """What must hold at the end, a line each."""
+def verdict(agent: Agent, server: CountingServer, samples: list[tuple[int, int]]) -> int:
+    """Print a line for each condition. Return the exit status."""
     status = agent.status()
     polls = status["polls"]
     wait_for(lambda: agent.status()["polls"]["delivered"] >= polls["polled"], 60, "all deliveries")

@@ -1,4 +1,4 @@
-"""The documentation says what is so."""
+"""The documentation agrees with the code."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-#: What says something that a person may have to act on; `log` is given its level.
-LOUD = {"log", "warning", "error", "critical", "exception"}
+#: Methods that log messages which may need action; `log` has the level as an argument.
+LOG_METHODS = {"log", "warning", "error", "critical", "exception"}
 
 
-def test_each_test_that_the_table_of_faults_names_is_there() -> None:
-    """A test that is renamed or removed is renamed or removed there too."""
+def test_each_test_named_in_the_table_of_faults_exists() -> None:
+    """A test that is renamed or removed must be renamed or removed there, too."""
     named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", (ROOT / "docs" / "faults.md").read_text())
     assert len(named) > 50
     missing = [
@@ -38,8 +38,8 @@ def test_each_test_that_the_table_of_faults_names_is_there() -> None:
     assert missing == []
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    """Every relative link of a Markdown file."""
+def test_relative_links_between_documents_work() -> None:
+    """In every Markdown file."""
     broken = [
         f"{page.name}: {link}"
         for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -50,7 +50,7 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_the_comparison_has_the_figures_of_the_benchmarks() -> None:
-    """`make bench` writes one page; the other repeats what it says of whom it has measured."""
+    """`make bench` writes one page; the other repeats its results."""
     benchmarks, comparison = (
         (ROOT / "docs" / page).read_text() for page in ("benchmarks.md", "comparison.md")
     )
@@ -64,8 +64,8 @@ def test_the_comparison_has_the_figures_of_the_benchmarks() -> None:
         assert f"{processor_ms} ms; {a_datapoint_us} µs" in comparison, name
 
 
-def test_commands_that_pages_show_are_there() -> None:
-    """Verbs and options of the agent, and targets of make; history and decisions may name others."""
+def test_commands_shown_on_pages_exist() -> None:
+    """Verbs and options of the agent, and targets of make. History and decisions may name others."""
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     text = "\n".join(page.read_text() for page in pages if page.name != "changelog.md")
     agents = re.findall(r"pattoo_agent_os_autonomousd(?:\.py)?((?: --[a-z-]+)+)", text)
@@ -80,7 +80,7 @@ def test_commands_that_pages_show_are_there() -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make docs` makes: a warning, a link to nowhere, or an example that is wrong ends it."""
+    """The output of `make docs`, which fails on a warning, a broken link, or a wrong example."""
     output = tmp_path_factory.mktemp("built")
     done = subprocess.run(
         [sys.executable, "-m", "tools.build_docs", output],
@@ -90,32 +90,32 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_the_pages_need_nothing_from_elsewhere(built: Path) -> None:
-    """No font, no script, no image of another host: they are read where there is no network."""
+def test_the_pages_load_nothing_from_other_hosts(built: Path) -> None:
+    """No font, script or image, so that they can be read without a network."""
     pages = list((built / "html").glob("**/*.html"))
     assert len(pages) > 20
     fetched = r'(?:src="|<link[^>]* href="|url\()(?:https?:)?//[^")]*'
     assert {found for page in pages for found in re.findall(fetched, page.read_text())} == set()
 
 
-def test_the_man_page_that_ships_is_that_of_this_release(built: Path) -> None:
-    """docs/man holds it; `make samples` writes it."""
+def test_the_shipped_man_page_is_up_to_date(built: Path) -> None:
+    """It is in docs/man; `make samples` writes it."""
     made = (built / "man" / manual.NAME).read_text()
     assert "--foreground" in manual.words(made)
     assert manual.words(manual.SHIPPED.read_text()) == manual.words(made)
 
 
 def test_each_message_of_the_log_is_explained() -> None:
-    """Every warning and every error of the agent stands on the page of operations."""
+    """Every warning and error of the agent is on the page of operations."""
     page = (ROOT / "docs" / "operations.md").read_text()
-    rooms = [path for path in ROOT.glob("pattoo_mp/**/*.py") if "receiver" not in path.parts]
-    messages = {text for path in rooms for text in log_messages(path)}
+    modules = [path for path in ROOT.glob("pattoo_mp/**/*.py") if "receiver" not in path.parts]
+    messages = {text for path in modules for text in log_messages(path)}
     assert len(messages) > 30
     assert [message for message in sorted(messages) if f"`{message}`" not in page] == []
 
 
-def test_each_decision_has_a_number_of_its_own() -> None:
-    """In the name of its file and in its heading; none is given twice, none left out."""
+def test_the_decisions_are_numbered_without_gaps() -> None:
+    """In the names of their files and in their headings."""
     pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     numbers = [int(page.name.split("-")[0]) for page in pages]
     assert numbers == list(range(1, len(pages) + 1))
@@ -123,15 +123,15 @@ def test_each_decision_has_a_number_of_its_own() -> None:
     assert headings == numbers
 
 
-def test_each_room_has_its_row_in_the_architecture() -> None:
-    """A package that is added or removed is added or removed there too."""
+def test_each_package_has_a_row_in_the_architecture() -> None:
+    """A package that is added or removed must be added or removed there, too."""
     page = (ROOT / "docs" / "architecture.md").read_text()
-    rooms = {path.parent.name for path in ROOT.glob("pattoo_mp/*/__init__.py")}
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == rooms
+    packages = {path.parent.name for path in ROOT.glob("pattoo_mp/*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == packages
 
 
 def test_each_line_of_the_status_is_explained() -> None:
-    """Every label of --status stands on its page."""
+    """Every label of --status is on its page."""
     page = (ROOT / "docs" / "status.md").read_text()
     rows = (ROOT / "pattoo_mp" / "cli" / "status_rows.py").read_text()
     labels = set(re.findall(r'Row\(\s*"([^"]+)"', rows))
@@ -140,7 +140,7 @@ def test_each_line_of_the_status_is_explained() -> None:
 
 
 def test_each_trouble_is_explained() -> None:
-    """By its code, in the order in which they are told: on the page and in the schema."""
+    """By its code, in the order of the status: on the page and in the schema."""
     codes = [code.value for code in Code]
     page = (ROOT / "docs" / "status.md").read_text()
     assert re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE) == codes
@@ -150,7 +150,7 @@ def test_each_trouble_is_explained() -> None:
 
 
 def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
-    """As the status and the log word them."""
+    """In the words of the status and the log."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     full = Limits(max_bytes=1).room(0, ROOT).reason
     nearly_full = Limits(min_free_bytes=2**62).room(2**40, ROOT).reason
@@ -167,11 +167,11 @@ def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
 
 
 def log_messages(path: Path) -> Iterator[str]:
-    """What a module says of level warning and above, with `…` for what is filled in."""
+    """Yield the messages of a module from level warning on, with `…` for each argument."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
-            case ast.Call(ast.Attribute(ast.Name("_LOG"), level), args) if level in LOUD:
+            case ast.Call(ast.Attribute(ast.Name("_LOG"), level), args) if level in LOG_METHODS:
                 template: str = ast.literal_eval(args[1] if level == "log" else args[0])
                 text = re.sub(r"%[.\d]*[a-z]", "…", template)
-                if text != "…":  # an error's own words
+                if text != "…":  # only the text of an error
                     yield text

@@ -1,1 +1,1 @@
-"""What the agent costs, part by part (`bench_…`, pytest-benchmark) and as a whole (`__main__`)."""
+"""The agent's costs, part by part (`bench_…`, pytest-benchmark) and as a whole (`__main__`)."""

@@ -1,4 +1,4 @@
-"""What the agent does alone: start and stop, an idle one's wake-ups, its highest rate."""
+"""The agent alone: start and stop, wake-ups when idle, the highest rate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STARTS = 5
 
 @dataclass(frozen=True)
 class StartStop:
-    """Seconds from `--start` to its first poll and to its return, and of `--stop`."""
+    """The seconds from `--start` to the first poll and to its return, and of `--stop`."""
 
     poll_s: float
     start_s: float
@@ -29,7 +29,7 @@ class StartStop:
 
 
 def start_and_stop(home: Path, port: int) -> StartStop:
-    """At 10 Hz, with a server that is well: the medians of a few times."""
+    """Measure several times at 10 Hz, with a server that is well. Return the medians."""
     times = [_start_and_stop(home / str(number), port) for number in range(_STARTS)]
     return StartStop(
         statistics.median(one.poll_s for one in times),
@@ -54,7 +54,7 @@ def _start_and_stop(home: Path, port: int) -> StartStop:
 
 
 def memory_mb(home: Path, port: int, hz: float) -> float:
-    """Memory of the tree (PSS), with nothing beside it that runs what it shares pages with."""
+    """Return the memory of the process tree (PSS), while nothing else runs that shares pages with it."""
     subject = TheAgent(home, port, hz)
     try:
         subject.start()
@@ -69,7 +69,7 @@ def memory_mb(home: Path, port: int, hz: float) -> float:
 
 
 def idle_wakeups(home: Path, port: int) -> dict[str, float]:
-    """Wake-ups of each process in 5 s, at the default interval of 300 s."""
+    """Return the wake-ups of each process in 5 s, at the default interval of 300 s."""
     subject = TheAgent(home, port, 1 / 300)
     try:
         subject.start()
@@ -84,7 +84,7 @@ def idle_wakeups(home: Path, port: int) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate held for some seconds: ticks missed, and the part of one processor that it took."""
+    """The result of a rate held for some seconds: missed ticks, and the share of one processor."""
 
     hz: float
     seconds: float
@@ -94,7 +94,7 @@ class Rate:
 
 
 def rate(home: Path, port: int, hz: float, seconds: float, more: Sequence[str] = ()) -> Rate:
-    """Poll at `hz`: the original's families, and `more`."""
+    """Poll at `hz` the original's families and `more`."""
     subject = TheAgent(home, port, hz, more)
     try:
         subject.start()

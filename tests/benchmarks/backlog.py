@@ -1,4 +1,4 @@
-"""A spool with a backlog: its size, what draining it costs, and what memory the agent then takes."""
+"""A spool with a backlog: its size, the cost of draining it, and the agent's memory meanwhile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOOK_HZ = 100
 
 @dataclass(frozen=True)
 class Backlog:
-    """A spool of `polls`: its bytes a datapoint, how many a second leave it, the agent's memory."""
+    """A spool of `polls`: bytes per datapoint, datapoints drained a second, the agent's memory."""
 
     polls: int
     bytes_a_datapoint: float
@@ -40,7 +40,7 @@ class Backlog:
 
 
 def backlog(home: Path, port: int, hz: float, polls: int) -> Backlog:
-    """Fill a spool, drain a part of it in this process, and the rest with the agent."""
+    """Fill a spool; drain a part of it in this process, and the rest with the agent."""
     subject = TheAgent(home, port, hz)
     datapoints = _fill(subject, hz, polls)
     size = subject.agent.spool.stat().st_size / (datapoints * polls)
@@ -57,14 +57,14 @@ def backlog(home: Path, port: int, hz: float, polls: int) -> Backlog:
 
 
 def _fill(subject: TheAgent, hz: float, polls: int) -> int:
-    """Keep real polls, in a real layout, dated in the past; returns the datapoints of one."""
+    """Store real polls, in a real layout, dated in the past. Return the number of datapoints of one."""
     daemon = subject.agent.home / "daemon"
     (subject.agent.home / "cache").mkdir(parents=True, mode=0o700)
     origin = identity.origin(daemon / "agent_id" / "pattoo_agent_os_autonomousd.agent_id")
     step = round(1000 / hz)
     poller = Poller(BY_DEFAULT, origin, step)
     layout, first = poller.poll(0)
-    # As many as a post holds, a moment apart: no two of a post have all their values in common.
+    # As many as a post holds, a moment apart, so that no two polls of a post have the same values.
     looks = [first, *(poller.poll(0)[1] for _ in islice(ticks(_LOOK_HZ), _LOOKS))]
     begin = time.time_ns() // 1_000_000 // step * step - polls * step
     spool = Spool(subject.agent.spool)
@@ -81,7 +81,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
 
 
 def _drain(path: Path, datapoints: int) -> float:
-    """Datapoints a second of processor time: read from the spool, encoded, and acknowledged."""
+    """Read, encode and acknowledge. Return the datapoints per second of processor time."""
     spool = Spool(path)
     posts = SpooledPosts(Outbox(spool), lambda: 1, encode)
     done, began = 0, time.process_time()

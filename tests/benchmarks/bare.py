@@ -1,4 +1,4 @@
-"""A process that makes the psutil calls of a poll at a rate, and does nothing else.
+"""A process that only makes the psutil calls of a poll, at a given rate.
 
 python -m tests.benchmarks.bare HZ PHASE
 """

@@ -1,4 +1,4 @@
-"""Each family, a whole poll, and the bare psutil calls of one."""
+"""Each family, a whole poll, and the bare psutil calls of a poll."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORIGIN = Origin("a5" * 32, "localhost")
 
 @pytest.mark.parametrize("source", BY_DEFAULT, ids=lambda source: source.name)
 def test_family(benchmark: BenchmarkFixture, source: Source) -> None:
-    """One question and its answer."""
+    """One source: its answer."""
     try:
         source.read()
     except (OSError, NotImplementedError) as error:
@@ -31,17 +31,17 @@ def test_family(benchmark: BenchmarkFixture, source: Source) -> None:
 
 
 def test_bare_calls(benchmark: BenchmarkFixture) -> None:
-    """What psutil itself costs."""
+    """The cost of psutil itself."""
     benchmark(answers)
 
 
 def test_poll(benchmark: BenchmarkFixture) -> None:
-    """All families, packed."""
+    """A poll of all families, packed."""
     benchmark(Poller(BY_DEFAULT, ORIGIN, 100).poll, 1)
 
 
 def test_layout(benchmark: BenchmarkFixture) -> None:
-    """The series of all families and their identifier: once for each change of the host."""
+    """The series of all families and the layout's identifier, made once for each change of the host."""
     samples = []
     for source in BY_DEFAULT:
         try:

@@ -1,4 +1,4 @@
-"""A host of 1,000 interfaces, 200 disks and 100 mounts beside a small one, both faked."""
+"""A simulated host of 1,000 interfaces, 200 disks and 100 mounts, compared with a small one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOSTS = pytest.mark.parametrize("host", [SMALL, LARGE], ids=["small", "large"])
 @HOSTS
 def test_poll(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
     """A poll of the families with devices."""
-    poller = host.put_in_place(monkeypatch)
+    poller = host.install(monkeypatch)
     layout, _ = poller.poll(0)
     benchmark.group = f"poll of {len(layout.series)} datapoints"
     benchmark(poller.poll, 1)
@@ -26,7 +26,7 @@ def test_poll(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, host
 
 @HOSTS
 def test_encode(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
-    """One poll in a post."""
-    layout, (poll,) = polls(host.put_in_place(monkeypatch), 1)
+    """Encode one poll in a post."""
+    layout, (poll,) = polls(host.install(monkeypatch), 1)
     benchmark.group = f"encode {len(layout.series)} datapoints"
     benchmark(encode, {layout.identifier: layout}, [poll], 1)

@@ -1,4 +1,4 @@
-"""Encoder, spool, channel and link, on polls of this host."""
+"""Encoder, spool, channel and link, with polls of this host."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def polled() -> Polls:
 
 @pytest.mark.parametrize("number", [1, TEN_HZ, FULL])
 def test_encode(benchmark: BenchmarkFixture, polled: Polls, number: int) -> None:
-    """So many polls in one post."""
+    """Encode this number of polls in one post."""
     layout, some = polled
     benchmark(encode, {layout.identifier: layout}, some[:number], 1)
 
 
 def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
-    """One commit, with its sync, of a second at 10 Hz."""
+    """One commit, with its sync, of a second's polls at 10 Hz."""
     layout, some = polled
     spool = Spool(tmp_path / "spool")
     number = count(1)
@@ -57,7 +57,7 @@ def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path
 
 
 def test_spool_drain(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
-    """A full post out of the spool: read, encoded, removed."""
+    """A full post from the spool: read, encoded, removed."""
     layout, some = polled
     spool = Spool(tmp_path / "spool")
     number = count(1)
@@ -76,7 +76,7 @@ def test_spool_drain(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path)
 
 
 def test_channel(benchmark: BenchmarkFixture, polled: Polls) -> None:
-    """A poll through the queue: put, leased, acknowledged."""
+    """A poll through the channel: put, leased, acknowledged."""
     _, some = polled
     channel = Channel()
     number = count(1)

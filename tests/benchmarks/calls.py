@@ -1,4 +1,4 @@
-"""The psutil calls of one poll, bare: what any agent with the same figures has to pay."""
+"""The bare psutil calls of one poll: the cost of any agent with the same values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import psutil
 
-#: Disks that no pattoo agent reports.
+#: Disks that pattoo agents do not report.
 _UNWANTED = re.compile(r"ram\d+$|loop")
 
 
 def answers() -> dict[str, Any]:
-    """Ask all that a poll asks. By prefix: a tuple, or one for each device."""
+    """Make all calls of a poll. Return, by prefix, a tuple, or one for each device."""
     usage = {
         mount: psutil.disk_usage(mount.mountpoint)
         for mount in psutil.disk_partitions()
@@ -35,7 +35,7 @@ def answers() -> dict[str, Any]:
 
 
 def figures(all_answers: dict[str, Any]) -> list[tuple[str, str, float]]:
-    """Each figure: key, device ("" for none), value."""
+    """Return each value with its key and device ("" for none)."""
     rows: list[tuple[str, str, float]] = []
     for prefix, answer in all_answers.items():
         devices = answer if isinstance(answer, dict) else {"": answer}

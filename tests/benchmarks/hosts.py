@@ -1,4 +1,4 @@
-"""Hosts that are not here: what psutil would answer, and polls of it."""
+"""Simulated hosts: psutil's answers, and polls of them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ORIGIN = Origin("a5" * 32, "localhost")
 
 @dataclass(frozen=True)
 class Host:
-    """So many interfaces, disks and mounts. Counters grow from answer to answer."""
+    """A host with so many interfaces, disks and mounts. Counters grow with each answer."""
 
     interfaces: int
     disks: int
     mounts: int
 
-    def put_in_place(self, patch: pytest.MonkeyPatch) -> Poller:
-        """A poller of this host's families whose psutil answers for this host."""
+    def install(self, patch: pytest.MonkeyPatch) -> Poller:
+        """Make psutil answer for this host, and return a poller of its families."""
         number = count(1_000_000)
         nic = psutil.net_io_counters()
         disk = next(iter(psutil.disk_io_counters(perdisk=True).values()))

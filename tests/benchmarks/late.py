@@ -1,7 +1,7 @@
-"""How late ticks are under load: the collector's beside those of a loop that only sleeps.
+"""How late ticks are under load: the collector's, compared with a loop that only sleeps.
 
-python -m tests.benchmarks.late collector|sleep HZ prints, once it gets SIGTERM, how late (ms) each
-tick was that it took, and how many it missed.
+python -m tests.benchmarks.late collector|sleep HZ prints, when it gets SIGTERM, how late (ms) each
+of its ticks was, and how many it missed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOOPS_EACH = 3
 
 @dataclass(frozen=True)
 class Lateness:
-    """Of one process: median and 99th percentile in ms, and ticks that never were."""
+    """Of one process: median and 99th percentile in ms, and the number of missed ticks."""
 
     median_ms: float
     p99_ms: float
@@ -43,7 +43,7 @@ class Lateness:
 
 
 def lateness(hz: float, seconds: float) -> dict[str, Lateness]:
-    """Both beside each other, with three busy loops a processor."""
+    """Measure both side by side, with three busy loops for each processor."""
     busy = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
         for _ in range(_LOOPS_EACH * (os.cpu_count() or 1))
@@ -71,9 +71,7 @@ def lateness(hz: float, seconds: float) -> dict[str, Lateness]:
 
 def _read(process: subprocess.Popen[str], hz: float) -> Lateness:
     text, _ = process.communicate(timeout=30)
-    rows: list[tuple[int, float]] = json.loads(text)[
-        round(hz) :
-    ]  # it starts up in the first second
+    rows: list[tuple[int, float]] = json.loads(text)[round(hz) :]  # the first second is start-up
     late = [row[1] for row in rows]
     expected = round((rows[-1][0] - rows[0][0]) * hz / 1000) + 1
     return Lateness(
@@ -81,8 +79,8 @@ def _read(process: subprocess.Popen[str], hz: float) -> Lateness:
     )
 
 
-class _Noting(Collector):
-    """The collector, noting when it takes its ticks."""
+class _Recording(Collector):
+    """A collector that records when it takes its ticks."""
 
     def __init__(self, link: Link, interval_ms: int) -> None:
         config = config_in(Path("/nowhere"), interval_ms=interval_ms)
@@ -99,7 +97,7 @@ def _collector(hz: float) -> list[tuple[int, float]]:
     reader = get_context("fork").Process(target=_drain, args=(theirs,), daemon=True)
     reader.start()
     theirs.close()
-    collector = _Noting(ours, round(1000 / hz))
+    collector = _Recording(ours, round(1000 / hz))
     collector.run()
     ours.close()
     return collector.rows

@@ -1,7 +1,7 @@
-"""A process that polls, encodes and posts with the original agent's library, at a rate.
+"""A process that polls, encodes and posts with the original agent's library, at a given rate.
 
-python -m tests.benchmarks.original HZ PHASE, with PATTOO_CONFIGDIR in the environment. It does for
-each poll what the original agent does, with its classes: so this is its cost but for its daemon.
+python -m tests.benchmarks.original HZ PHASE, with PATTOO_CONFIGDIR in the environment. For each poll it
+does what the original agent does, with its classes. So this is the original's cost without its daemon.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROGRAM = "pattoo_agent_original"
 
 
 def poll() -> AgentPolledData:
-    """One poll as the original makes it."""
+    """Take one poll as the original does."""
     agent = AgentPolledData(PROGRAM, 1)
     host = [
         DataPointMetadata("release", platform.release(), update_checksum=False),

@@ -1,4 +1,4 @@
-"""The pace of what is compared: the same rate for all, each at its own point of the interval."""
+"""The schedule of all subjects: the same rate, each at its own point of the interval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def ticks(hz: float, phase: float = 0.0) -> Iterator[float]:
-    """Sleep until each tick (a multiple of the interval, plus `phase` of it); yields its time (s)."""
+    """Sleep until each tick (a multiple of the interval, plus `phase` of it). Yield its time (s)."""
     number = time.time() * hz // 1
     while True:
         number = max(number + 1, (time.time() * hz - phase) // 1)

@@ -1,4 +1,4 @@
-"""What a datapoint costs on a large host, against a small one; both are faked."""
+"""The cost of a datapoint on a large host, compared with a small one; both are simulated."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TIMES = 50
 
 @dataclass(frozen=True)
 class Scale:
-    """Datapoints of a poll of the large host, the ms that its encoding takes, and the ratios.
+    """Datapoints of a poll of the large host, the ms to encode it, and ratios.
 
-    A ratio is of the processor time for each datapoint, large to small: in all, and by part.
+    A ratio compares the processor time per datapoint, large to small, in all and by part.
     """
 
     datapoints: int
@@ -46,9 +46,9 @@ def scale() -> Scale:
 
 
 def _costs(host: Host) -> tuple[int, float, float]:
-    """Datapoints of a poll, and the seconds that polling and encoding one take."""
+    """Return the datapoints of a poll, and the seconds to take and to encode one."""
     with pytest.MonkeyPatch.context() as patch:
-        poller = host.put_in_place(patch)
+        poller = host.install(patch)
         layout, (poll,) = polls(poller, 1)
         layouts = {layout.identifier: layout}
         return (
@@ -59,7 +59,7 @@ def _costs(host: Host) -> tuple[int, float, float]:
 
 
 def _seconds(action: Callable[[], object]) -> float:
-    """Processor time of one call: the median of many, after a first one."""
+    """Return the processor time of one call: the median of many, after a first one."""
     action()
     taken = []
     for _ in range(_TIMES):

@@ -1,4 +1,4 @@
-"""Measures all subjects in the same windows of time: what disturbs one disturbs the others."""
+"""Measure all subjects in the same windows of time, so that a disturbance affects all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.subjects import Subject
 
-#: Imports, first layouts and first posts are not what a poll costs.
+#: Imports, first layouts and first posts do not count.
 SETTLE_S = 3.0
 
 Snapshot = dict[tuple[str, str], Usage]
@@ -23,7 +23,7 @@ Snapshot = dict[tuple[str, str], Usage]
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians over the windows; processor time in ms a poll, wake-ups a poll, memory in MB."""
+    """Medians over the windows: processor time in ms a poll, wake-ups a poll, memory in MB."""
 
     processor_ms: float
     wakeups: float
@@ -33,7 +33,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of a run: windows of usage by subject and process."""
+    """The results of a run: windows of usage by subject and process."""
 
     hz: float
     seconds: float
@@ -41,7 +41,7 @@ class Measured:
     datapoints: dict[str, int]
 
     def cost(self, name: str, process: str | None = None) -> Cost:
-        """What a subject costs, or one process of it."""
+        """Return the cost of a subject, or of one of its processes."""
         return Cost(
             statistics.median(self._processor_ms(name, process)),
             statistics.median(
@@ -58,7 +58,7 @@ class Measured:
         )
 
     def ratio(self, name: str, to: str, process: str | None = None) -> float:
-        """Processor time a poll against another's in the same window: the median."""
+        """Return the processor time a poll relative to another subject in the same window: the median."""
         one, other = self._processor_ms(name, process), self._processor_ms(to, None)
         return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
@@ -83,7 +83,7 @@ class Measured:
 
 
 def measure(subjects: Sequence[Subject], hz: float, rounds: int, seconds: float) -> Measured:
-    """Let all of them run, and look at them `rounds` times, every `seconds`."""
+    """Let all subjects run, and sample their usage `rounds` times, every `seconds`."""
     started: list[Subject] = []
     try:
         for subject in subjects:

@@ -1,4 +1,4 @@
-"""Takes whatever is posted, and counts the values in collectd's JSON."""
+"""A server that takes all posts, and counts the values in collectd's JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sink:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-                """Say nothing."""
+                """Write no log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -35,13 +35,13 @@ class Sink:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def take(self, rows: list[dict[str, Any]]) -> None:
-        """Count a post."""
+        """Count the values of a post."""
         self.posts += 1
         now = time.monotonic()
         self._values[now] = sum(len(row["values"]) for row in rows)
 
     def values_each(self, interval_s: float) -> int:
-        """How many values came in an interval, on average, from the first post to the last."""
+        """Return how many values came in an interval on average, from the first post to the last."""
         moments = sorted(self._values)
         if len(moments) < 2:
             return 0
@@ -49,6 +49,6 @@ class Sink:
         return round(later * interval_s / (moments[-1] - moments[0]))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()

@@ -1,4 +1,4 @@
-"""What is measured side by side, each in processes of its own."""
+"""The subjects that are measured side by side, each in its own processes."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 
 class Subject(Protocol):
-    """One thing to measure; `datapoints` is what a poll of it has, known once it runs."""
+    """A subject to measure. `datapoints` is the size of its polls, known once it runs."""
 
     name: str
 
     @property
     def datapoints(self) -> int:
-        """See above."""
+        """The number of values in a poll."""
 
     def start(self) -> None:
         """Begin to poll."""
 
     def processes(self) -> dict[str, int]:
-        """Its processes, by what they are."""
+        """Return its processes, by name."""
 
     def end(self) -> None:
-        """Leave nothing behind."""
+        """End all processes."""
 
 
 class TheAgent:
-    """pattoo_mp, as it is installed beside this Python, posting to `port`."""
+    """pattoo_mp, installed beside this Python, posting to `port`."""
 
     name = "pattoo_mp"
 
@@ -63,7 +63,7 @@ class TheAgent:
         self.datapoints = int(told[-1])
 
     def processes(self) -> dict[str, int]:
-        """Control and both workers."""
+        """Return control and both workers."""
         status = self.agent.status()
         workers = {name: int(worker["pid"]) for name, worker in status["workers"].items()}
         return {"control": int(status["control"]["pid"]), **workers}
@@ -74,7 +74,7 @@ class TheAgent:
 
 
 class Program:
-    """A module of this package that polls at a rate; its first line says how many datapoints."""
+    """A module of this package that polls at a rate. Its first line says how many datapoints."""
 
     def __init__(self, name: str, module: str, hz: float, phase: float, home: Agent) -> None:
         self.name = name
@@ -93,7 +93,7 @@ class Program:
         self.datapoints = int(self._process.stdout.readline())
 
     def processes(self) -> dict[str, int]:
-        """The one."""
+        """Return its only process."""
         assert self._process is not None
         assert self._process.poll() is None, f"{self.name} has ended"
         return {"": self._process.pid}
@@ -105,7 +105,7 @@ class Program:
 
 
 class Collectd:
-    """collectd with the plugins of the same families, JSON over HTTP to a sink."""
+    """collectd with the plugins of the same families, posting JSON over HTTP to a sink."""
 
     name = "collectd"
     _PLUGINS = ("cpu", "cpufreq", "memory", "swap", "df", "disk", "interface", "load", "processes")
@@ -118,7 +118,7 @@ class Collectd:
 
     @staticmethod
     def version() -> str:
-        """What is installed; empty if it is not."""
+        """Return the installed version; empty if not installed."""
         program = shutil.which("collectd")
         if program is None:
             return ""
@@ -128,7 +128,7 @@ class Collectd:
 
     @property
     def datapoints(self) -> int:
-        """How many values came, by interval."""
+        """The number of values in an interval."""
         return self._sink.values_each(1 / self._hz)
 
     def start(self) -> None:
@@ -149,7 +149,7 @@ class Collectd:
         wait_for(lambda: self._sink.posts > 1, what="posts of collectd")
 
     def processes(self) -> dict[str, int]:
-        """The one."""
+        """Return its only process."""
         assert self._process is not None
         return {"": self._process.pid}
 
@@ -176,7 +176,7 @@ class NodeExporter:
 
     @classmethod
     def version(cls) -> str:
-        """What is installed; empty if it is not."""
+        """Return the installed version; empty if not installed."""
         program = shutil.which(cls._PROGRAM)
         if program is None:
             return ""
@@ -194,7 +194,7 @@ class NodeExporter:
         wait_for(lambda: self.datapoints, what="a scrape")
 
     def processes(self) -> dict[str, int]:
-        """The one."""
+        """Return its only process."""
         assert self._process is not None
         return {"": self._process.pid}
 
@@ -212,7 +212,7 @@ class NodeExporter:
             try:
                 connection.request("GET", "/metrics")
                 text = connection.getresponse().read()
-            except OSError:  # it does not listen yet, or no more
+            except OSError:  # it does not listen yet, or no longer
                 connection.close()
                 continue
             self.datapoints = sum(not row.startswith(b"#") for row in text.splitlines())
