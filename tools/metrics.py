@@ -39,7 +39,7 @@ def _section(family: str, table: Table) -> Iterable[str]:
     yield f"Family `{family}`, {state} by default. In the log and the status: `{table.name}`."
     yield ""
     if table.labels:
-        yield "A series for each, told apart by:"
+        yield "A series for each, identified by:"
         yield ""
         yield from _labels(table.labels)
         yield ""

@@ -158,8 +158,8 @@ def _inspect_spool(path: Path, *, is_ours: bool) -> FileCheck:
     """
     lock = lock_path(path)
     journal = [path.with_name(path.name + part) for part in ("-wal", "-shm")]
-    spool, *beside = (inspect("spool", part) for part in (path, *journal, lock))
-    bad = next((file for file in (spool, *beside) if file.state not in USABLE), None)
+    spool, *others = (inspect("spool", part) for part in (path, *journal, lock))
+    bad = next((file for file in (spool, *others) if file.state not in USABLE), None)
     if bad is not None:
         return bad
     holder = None if is_ours else lock_holder(lock)
@@ -206,7 +206,7 @@ def _directory(name: str, path: Path, state: host_checks.State, user: str) -> Fi
     if state.problem:
         fix = _remount(path) if state.is_read_only else f"install -d -o {user} {path}"
         return trouble(name, f"{path} {state.problem}", f"{fix}, or configure another directory")
-    return ok(name, f"{path}" if state.is_there else f"{path}, which the start makes")
+    return ok(name, f"{path}" if state.is_there else f"{path}, made at the start")
 
 
 def _remount(path: Path) -> str:

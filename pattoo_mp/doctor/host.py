@@ -59,7 +59,7 @@ def clock_findings(synchronised: bool | None, ahead_s: float | None) -> Iterator
     elif synchronised is not None:
         yield note(
             "time server",
-            "the kernel knows of none that this clock follows",
+            "the kernel reports that the clock follows none",
             "run chrony, ntpd or systemd-timesyncd: polls carry this host's time",
         )
 
@@ -250,6 +250,6 @@ def user_findings(user: User, *, has_access: bool) -> list[Finding]:
         advice = "run --doctor as that user, or as root"
         return [note("user", f"you are not the agent's user{who}", advice)]
     if user.uid == 0:
-        advice = "run it as a user of its own, who owns its directories: it needs no privileges"
+        advice = "run it as a dedicated user who owns its directories: it needs no root privileges"
         return [note("user", found, advice)]
     return [ok("user", found)]

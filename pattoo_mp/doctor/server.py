@@ -104,6 +104,6 @@ def _advice(checked: ServerCheck, config: Config) -> str:
     if checked.status:
         return "the proxy got no response from the server: check whether the server runs"
     return (
-        f"check that a pattoo server runs where {named} {'names' if config.servers else 'name'} one, "
+        f"check that a pattoo server runs at the address in {named}, "
         f"and that no firewall blocks port {host_and_port(checked.url)[1]}"
     )

@@ -45,8 +45,8 @@ class DiskUsage:
 def disk_usage(spool: Path) -> DiskUsage:
     """Return the disk usage of a spool, without opening it: an agent may be using it."""
     parts = [spool.with_name(spool.name + part) for part in ("", "-wal")]
-    beside = (path.name for path in spool.parent.glob(f"{spool.name}.*"))
-    set_aside = [name for name in beside if _SET_ASIDE.fullmatch(name.removeprefix(spool.name))]
+    names = (path.name for path in spool.parent.glob(f"{spool.name}.*"))
+    set_aside = [name for name in names if _SET_ASIDE.fullmatch(name.removeprefix(spool.name))]
     return DiskUsage(
         sum(part.stat().st_size for part in parts if part.exists()),
         free_bytes(spool),

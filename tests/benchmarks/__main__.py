@@ -93,7 +93,7 @@ def _side_by_side(
         if peers[NodeExporter.name]:
             subjects.append(NodeExporter(_free_port(), hz, 0.75))
         measured = measure(subjects, hz, arguments.rounds, arguments.seconds)
-        return measured, _bytes_per_datapoint(ours)
+        return measured, _posted(ours)
     finally:
         ours.end()
         theirs.end()

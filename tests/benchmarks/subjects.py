@@ -59,8 +59,8 @@ class TheAgent:
         """Start it, and wait until it has posted."""
         self.agent.start()
         wait_for(lambda: self.agent.status()["posts"]["count"], what="a post")
-        told = re.findall(r"A poll has (\d+) datapoints", self.agent.log)
-        self.datapoints = int(told[-1])
+        found = re.findall(r"A poll has (\d+) datapoints", self.agent.log)
+        self.datapoints = int(found[-1])
 
     def processes(self) -> dict[str, int]:
         """Return control and both workers."""

@@ -222,15 +222,15 @@ def test_the_file_that_names_the_server_is_reported(
 def test_json_has_the_same_content(make_agent: MakeAgent, server: PattooServer) -> None:
     """It has the settings, directories, server and problems."""
     agent = make_agent(port=server.port)
-    told = json.loads(agent.run("--check", "--json").stdout)
-    settings = {setting["name"]: setting for setting in told["settings"]}
+    document = json.loads(agent.run("--check", "--json").stdout)
+    settings = {setting["name"]: setting for setting in document["settings"]}
     assert settings["ip_bind_port"]["value"] == server.port
     assert settings["system_daemon_directory"]["value"] == f"{agent.home}/daemon"
-    assert (told["server"]["error"], told["problems"]) == ("", [])
+    assert (document["server"]["error"], document["problems"]) == ("", [])
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 2020-01-01\n")
     done = agent.run("--check", "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, len(told["problems"]), told["server"]) == (2, 1, None)
+    document = json.loads(done.stdout)
+    assert (done.returncode, len(document["problems"]), document["server"]) == (2, 1, None)
 
 
 def test_the_sample_files_are_accepted(make_agent: MakeAgent) -> None:

@@ -156,11 +156,11 @@ def test_a_bad_configuration_is_refused_with_the_lines_of_a_start(
         # The caller cannot find the agent any more; the agent knows where its files are.
         assert agent.status()["reload"]["number"] == 0
         hang_up(agent)
-    told = agent.status()["reload"]
-    assert told["number"] == 1
+    reload = agent.status()["reload"]
+    assert reload["number"] == 1
     for line in done.stderr.splitlines():
         problem = line.removeprefix(f"{NAME}: error: ")
-        assert problem in told["problems"]
+        assert problem in reload["problems"]
         assert f"is refused: {problem}" in agent.log
     wait_for_polls(agent)
     assert agent.status()["interval_ms"] == 100

@@ -90,7 +90,7 @@ def test_setup_and_uninstall_on_a_whole_host(
     """As root: the user is made, its agent runs, polls arrive, and uninstall leaves nothing."""
     may_unshare = subprocess.run([*UNSHARE, "true"], check=False, capture_output=True)
     if os.geteuid() != 0 or may_unshare.returncode or shutil.which("useradd") is None:
-        pytest.skip("only root may have a host of its own, and not everywhere")
+        pytest.skip("only root can make a simulated host, and not everywhere")
     home.chmod(0o755)
     done = subprocess.run(
         [*UNSHARE, "sh", "-c", OWN_HOST + LIFE], capture_output=True, text=True,

@@ -27,8 +27,8 @@ def put(path: Path, text: str) -> None:
 
 def troubles(agent: Agent) -> dict[str, str]:
     """Return the collector's troubles."""
-    told: dict[str, str] = agent.status()["workers"]["collector"]["troubles"]
-    return told
+    found: dict[str, str] = agent.status()["workers"]["collector"]["troubles"]
+    return found
 
 
 def test_metrics_from_files_arrive_and_a_bad_file_stops_no_poll(

@@ -373,12 +373,16 @@ def test_a_failing_start_gives_the_reason(make_agent: MakeAgent) -> None:
 def test_an_agent_outlives_an_interrupted_start(make_agent: MakeAgent) -> None:
     """After Ctrl-C or a lost connection before polls are stored, it polls and can be stopped."""
     agent = make_agent()
-    told, tell = os.pipe()
+    reading, writing = os.pipe()
     with agent.foreground(
-        "--ready-fd", str(tell), start_new_session=True, pass_fds=[tell], stderr=subprocess.PIPE
+        "--ready-fd",
+        str(writing),
+        start_new_session=True,
+        pass_fds=[writing],
+        stderr=subprocess.PIPE,
     ) as control:
-        os.close(tell)
-        os.close(told)
+        os.close(writing)
+        os.close(reading)
         wait_for(lambda: agent.pid, what="its lock")
         wait_for(lambda: agent.status()["polls"]["in_spool"] > 2, what="polls that are kept")
         agent.stop()
