@@ -1,14 +1,14 @@
 """The errors of pattoo_mp.
 
-PattooError                 one line for a person: what, where, what was expected
+PattooError                 one line for the user: what, where, what was expected
 ├── ConfigError             a setting or a configuration file is wrong (exit status 2)
 ├── AlreadyRunningError     another agent holds the lock (exit status 1)
-├── StartError              the agent could not be brought up (exit status 1)
+├── StartError              the agent could not be started (exit status 1)
 ├── IdentityError           the agent's identity file cannot be used
 ├── SpoolError              the spool cannot be opened, or another agent uses it
 ├── SupervisorError         supervisord refused or could not be reached
-│   └── NotOurSupervisorError   it runs the agent, and takes no orders from us
-├── SetupError              the host could not be set up, or what is there is in the way
+│   └── NotOurSupervisorError   it runs the agent, but we lack the right to control it
+├── SetupError              the host could not be set up, or existing files prevent it
 ├── TrustError              a certificate, a key or a credential cannot be used
 ├── KeyringError            gpg, or a key in the agent's key ring, cannot be used
 ├── WireError               a layout or a poll that must not be sent
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 def where_and_why(error: OSError) -> str:
-    """The beginning of a line about an error of the system: the file that it is about, and its words."""
+    """Return the start of a message about a system error: the file concerned and the reason."""
     if not error.filename:
         return f"system: {error.strerror}"
     return f"{error.filename}: {reason(error, Path(error.filename))}"
 
 
 class PattooError(Exception):
-    """Base of all errors that are told to a person in one line."""
+    """Base of all errors that are shown to the user as one line."""
 
 
 class ConfigError(PattooError):
-    """One or more settings are wrong; `problems` holds a line for each."""
+    """One or more settings are invalid; `problems` holds one line for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -47,11 +47,11 @@ class ConfigError(PattooError):
 
 
 class AlreadyRunningError(PattooError):
-    """Another agent with the same directories runs already."""
+    """Another agent with the same directories is already running."""
 
 
 class StartError(PattooError):
-    """The agent did not come up; the message says why."""
+    """The agent could not start; the message says why."""
 
 
 class IdentityError(PattooError):
@@ -63,19 +63,19 @@ class SpoolError(PattooError):
 
 
 class SupervisorError(PattooError):
-    """supervisord could not do what was asked."""
+    """supervisord could not be reached, or refused a request."""
 
 
 class NotOurSupervisorError(SupervisorError):
-    """supervisord is there, and we lack the right, or the password, to ask it for anything."""
+    """supervisord runs, but we lack the right or the password to control it."""
 
 
 class SetupError(PattooError):
-    """An installation could not be completed, or taken away."""
+    """An installation could not be completed or removed."""
 
 
 class TrustError(PattooError):
-    """The file that `setting` names cannot be used; `wrong` says why, `expected` what was wanted."""
+    """The file named by `setting` cannot be used; `wrong` says why, `expected` what it should be."""
 
     def __init__(self, setting: str, path: object, wrong: str, expected: str) -> None:
         super().__init__(f"{setting}: {path} {wrong}; expected {expected}")
@@ -86,8 +86,8 @@ class TrustError(PattooError):
 
 
 class KeyringError(PattooError):
-    """GnuPG, or one of its keys, cannot be used."""
+    """GnuPG or one of its keys cannot be used."""
 
 
 class WireError(PattooError):
-    """Data that a pattoo server cannot survive and so must never be sent."""
+    """Data that must never be sent, since it would harm a pattoo server."""

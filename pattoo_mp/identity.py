@@ -1,4 +1,4 @@
-"""Who this agent is to the server. An identity once made is kept: it names all of its series."""
+"""The agent's identity on the server. Once created it is kept: it is part of every series."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AGENT_ID: Final = re.compile(r"[0-9a-f]{64}")
-_LINE: Final = 1000
+_LINE_CHARACTERS: Final = 1000
 _EXPECTED: Final = "64 hexadecimal digits"
 
 
 def origin(identity_file: Path, hostname: str | None = None) -> Origin:
-    """Read the agent's identity, or make one on the first start. Raises `IdentityError`.
+    """Return the agent's origin; create its identity on the first start. Raises `IdentityError`.
 
     `hostname` is the setting.
     """
@@ -28,7 +28,7 @@ def origin(identity_file: Path, hostname: str | None = None) -> Origin:
 
 
 def host_name(configured: str | None) -> str:
-    """The name of the host that its series carry; a name server may be asked for it."""
+    """Return the host name for the series; without a configured name this may query a name server."""
     return configured or socket.getfqdn()
 
 
@@ -36,26 +36,26 @@ def _agent_id(path: Path) -> str:
     try:
         files.make_directory(path.parent)
         if not path.exists():
-            # Of several processes that start at once the quickest one's counts.
+            # If several processes start at once, the first one wins.
             files.create_file(path, os.urandom(32).hex() + "\n")
     except OSError as error:
         raise _unusable(path, error) from error
-    return known(path)
+    return read_agent_id(path)
 
 
-def known(path: Path) -> str:
-    """The identity that is there already. Raises `IdentityError` if there is none, or no good one."""
+def read_agent_id(path: Path) -> str:
+    """Return the existing identity. Raises `IdentityError` if it is missing or invalid."""
     try:
         with os.fdopen(files.open_file(path, os.O_RDONLY), encoding="ascii") as file:
-            line = file.readline(_LINE).strip()
+            line = file.readline(_LINE_CHARACTERS).strip()
     except UnicodeDecodeError as error:
-        raise IdentityError(f"{path}: is not text; expected {_EXPECTED}") from error
+        raise IdentityError(f"{path}: not a text file; expected {_EXPECTED}") from error
     except OSError as error:
         raise _unusable(path, error) from error
     if not _AGENT_ID.fullmatch(line):
         raise IdentityError(
-            f"{path}: the identity is {line[:80]!r}; expected {_EXPECTED}. Mend the file, or "
-            f"remove it to begin as a new agent with new charts"
+            f"{path}: the identity is {line[:80]!r}; expected {_EXPECTED}. Correct the file, or "
+            f"remove it to start as a new agent with new charts"
         )
     return line
 

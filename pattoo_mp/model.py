@@ -1,8 +1,8 @@
-"""What flows from the collector to the server: `Series`, `Layout`, `Poll`.
+"""The data that flows from the collector to the server: `Series`, `Layout`, `Poll`.
 
-A layout holds all that stays the same from poll to poll; a poll holds a time and values. So the
-text and the checksums of a series are worked out once for each layout, and a poll is a few
-hundred bytes on the channel and in the spool.
+A layout holds everything that stays the same from poll to poll; a poll holds a time and values.
+So the text and the checksums of a series are computed once per layout, and a poll takes only a few
+hundred bytes in the channel and in the spool.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ INTEGER: Final = 99
 FLOAT: Final = 101
 COUNTER64: Final = 64
 
-#: Times of polls that are further ahead of the clock (ms) are told: it was set back, or was wrong.
+#: Poll times further ahead of the clock than this (ms) are reported: the clock was set back, or had
+#: been wrong.
 AHEAD_MS: Final = 10_000
 
-#: None stands for a value that the host did not give in this poll; it is not sent.
+#: None stands for a value that the host did not provide in this poll; it is not sent.
 Value = int | float | None
 Pair = tuple[str, str]
 
@@ -41,13 +42,13 @@ _INT64_MIN = -(2**63)
 
 
 def now_ms() -> int:
-    """The time of day as polls have theirs: ms since the epoch."""
+    """Return the wall-clock time in the unit of poll times: ms since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose datapoints these are: the agent's identity, its host and its program."""
+    """The source of datapoints: the agent's identity, its host and its program."""
 
     agent_id: str
     hostname: str
@@ -56,9 +57,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What the server calls a datapoint, without its value.
+    """A datapoint as the server knows it, without its value.
 
-    `metadata` is in the order that the checksum follows; a key given twice keeps its first value.
+    `metadata` is in the order that the checksum uses; a duplicate key keeps its first value.
     """
 
     key: str
@@ -68,7 +69,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The series of a poll, in order. Two layouts are equal if their identifiers are."""
+    """The series of a poll, in order. Layouts with equal identifiers are equal."""
 
     origin: Origin
     interval_ms: int
@@ -76,7 +77,7 @@ class Layout:
 
     @cached_property
     def identifier(self) -> str:
-        """16 hex digits: a hash of everything in the layout."""
+        """The hash of everything in the layout, as 16 hexadecimal digits."""
         return blake2b(self.packed, digest_size=_LAYOUT_ID_BYTES).hexdigest()
 
     @cached_property
@@ -95,7 +96,7 @@ class Layout:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Layout:
-        """Read what `packed` made. Raises `WireError` where that is not what it is."""
+        """Return the layout that `packed` holds. Raises `WireError` if the bytes are no layout."""
         try:
             origin, interval_ms, rows = msgpack.unpackb(packed, unicode_errors="surrogateescape")
             series = tuple(
@@ -104,14 +105,14 @@ class Layout:
             )
             return cls(Origin(*map(str, origin)), int(interval_ms), series)
         except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
-            raise WireError(f"a layout that cannot be read: {error}") from error
+            raise WireError(f"unreadable layout: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One look at the host: a layout's values at one time.
+    """The values of a layout at one time.
 
-    The values travel packed: nobody between the collector and the encoder looks at them.
+    The values stay packed between the collector and the encoder: nothing on that way needs them.
     """
 
     layout_id: str
@@ -128,11 +129,11 @@ class Poll:
         return cls(layout.identifier, timestamp_ms, _pack_values(values))
 
     def values(self) -> list[Value]:
-        """Unpack the values. Raises `WireError` where the bytes are damaged."""
+        """Return the unpacked values. Raises `WireError` if the bytes are damaged."""
         try:
             values = msgpack.unpackb(self.packed)
         except (ValueError, msgpack.UnpackException) as error:
-            raise WireError(f"a poll that cannot be read: {error}") from error
+            raise WireError(f"unreadable poll: {error}") from error
         if not isinstance(values, list):
             raise WireError(f"a poll of a {type(values).__name__}, expected a list of values")
         return values
@@ -147,7 +148,7 @@ def _pack_values(values: Sequence[Value]) -> bytes:
     try:
         return _pack(values)
     except OverflowError:
-        # MessagePack ends at 64 bits; the server keeps a float in any case.
+        # MessagePack integers have at most 64 bits; the server stores a float anyway.
         return _pack([_narrow(value) for value in values])
 
 

@@ -1,4 +1,7 @@
-"""Where things lie: names that a pattoo user knows, in one place."""
+"""Paths of the agent's files and of its configuration directory.
+
+They are the ones that pattoo users know.
+"""
 
 from __future__ import annotations
 
@@ -16,58 +19,58 @@ if TYPE_CHECKING:
 
 
 def log_file(config: Config) -> Path:
-    """The log that all pattoo programs share."""
+    """The log file that all pattoo programs share."""
     return config.log_directory / "pattoo.log"
 
 
 def identity_file(config: Config) -> Path:
-    """The agent's identity, the same file as the original agent's."""
+    """The file of the agent's identity, the same as the original agent's."""
     return config.daemon_directory / "agent_id" / f"{PROGRAM}.agent_id"
 
 
 def pid_file(system_daemon_directory: Path) -> Path:
-    """The file on which a running control process holds its lock."""
+    """The file that a running control process keeps locked."""
     return system_daemon_directory / "pid" / f"{PROGRAM}.pid"
 
 
 def status_socket(system_daemon_directory: Path) -> Path:
-    """Where a running control process answers for its status."""
+    """The socket on which a running control process answers status requests."""
     return system_daemon_directory / "run" / f"{PROGRAM}.sock"
 
 
 def supervisor_file(system_daemon_directory: Path) -> Path:
-    """What a control process under supervisord noted of it."""
+    """The file in which a control process under supervisord records how to reach it."""
     return system_daemon_directory / "run" / f"{PROGRAM}.supervisor"
 
 
 def keys_directory(config: Config) -> Path:
-    """The agent's key for encrypted mode, the same place as the original agent's."""
+    """The directory of the agent's key for encrypted mode, the same as the original agent's."""
     return config.daemon_directory / "keys" / PROGRAM
 
 
 def spool_file(config: Config) -> Path:
-    """The polls that wait for the server."""
+    """The file of the polls that wait for the server."""
     return config.cache_directory / f"{PROGRAM}.spool.sqlite"
 
 
-# Where the configuration lies.
+# The configuration directory.
 
 VARIABLE: Final = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY: Final = "/etc/pattoo"
 
 
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """`PATTOO_CONFIGDIR`, or /etc/pattoo where that is not set; always absolute.
+    """Return `PATTOO_CONFIGDIR`, or /etc/pattoo if that is not set, as an absolute path.
 
-    Raises `ConfigError` if it is below the home of a user that there is not.
+    Raises `ConfigError` if it is below the home directory of a user that does not exist.
     """
-    named = as_named(environment)
+    named = raw_config_directory(environment)
     try:
         return Path(named).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigError([f"{VARIABLE}: {named}: {error}; expected a directory"]) from error
 
 
-def as_named(environment: Mapping[str, str] = os.environ) -> str:
-    """What `config_directory` goes by, as it is written there."""
+def raw_config_directory(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the configured directory as written, before `config_directory` expands it."""
     return environment.get(VARIABLE) or DEFAULT_DIRECTORY

@@ -19,7 +19,7 @@ from pattoo_mp.config.load import Reading, named_directories
 from pattoo_mp.doctor import server
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
-from pattoo_mp.paths import as_named, config_directory
+from pattoo_mp.paths import config_directory, raw_config_directory
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.util import text
 from pattoo_mp.util.text import printable
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _document_of_errors(problems: Sequence[str]) -> dict[str, Any]:
     """The document if there was no directory to read."""
     reading = Reading((), tuple(problems))
-    return document(Checked(Path(as_named()), reading, reading.problems))
+    return document(Checked(Path(raw_config_directory()), reading, reading.problems))
 
 
 def _check(directory: Path) -> Checked:

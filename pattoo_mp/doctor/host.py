@@ -139,7 +139,7 @@ def identity_error(path: Path) -> str:
 def _identity(path: Path) -> tuple[str, str]:
     if path.exists():
         try:
-            return identity.known(path), ""
+            return identity.read_agent_id(path), ""
         except IdentityError as bad:
             return _NONE_YET, str(bad)
     return _NONE_YET, ""
