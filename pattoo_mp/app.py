@@ -1,7 +1,7 @@
-"""Who talks to whom: the control process, put together.
+"""The control process: wires up its parts and the two workers, and runs until stopped.
 
-The workers' rooms are imported in the workers only: control knows neither psutil nor requests,
-so it stays small, and what it never loaded is in no fork of it.
+The packages of the workers are imported in the workers only. Control loads neither psutil nor
+requests, so it stays small, and so do its forks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.reload import LiveConfig
-from pattoo_mp.control.run_directory import note_supervisor, noted_if_refused
+from pattoo_mp.control.run_directory import record_supervisor, record_supervisor_if_refused
 from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.control.systemd import Notifier
 from pattoo_mp.control.worker import Role
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: What `ps` shows of each process beside its name.
+#: What `ps` shows after the name of each process.
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {text.intervals(config.groups)}",
@@ -57,41 +57,46 @@ _TITLES: Final[dict[str, Callable[[Config], str]]] = {
 
 def run(
     config: Config,
-    read_anew: Callable[[Config], Reader],
+    reread: Callable[[Config], Reader],
     on_ready: Callable[[], None],
     *,
     to_stderr: bool,
 ) -> None:
-    """Be the control process until a signal asks for the end.
+    """Run the control process until a signal stops it.
 
-    `read_anew` has the files read once more, for an agent that goes by a given configuration.
+    `reread` starts another reading of the configuration files, for an agent that runs with the
+    given configuration. `on_ready` is called once the first poll is in the spool.
+
     Raises `AlreadyRunningError`, `StartError` or `IdentityError` if the agent cannot run.
     """
     os.umask(0o077)
     adopt = partial(_adopt, to_stderr=to_stderr)
 
-    def adopt_here(settings: Config) -> None:
+    def adopt_in_control(settings: Config) -> None:
         log.check(_log_settings(settings, to_stderr=to_stderr))
         adopt("control", settings)
 
-    for number in log.CHORES:  # logrotate finds us by the PID file, which comes first
+    for number in log.CHORES:  # logrotate may signal us as soon as the PID file exists
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(PermissionError):  # a session's leader leads a group already
+    with contextlib.suppress(PermissionError):  # a session leader already leads a group
         os.setpgid(0, 0)
     directory = config.system_daemon_directory
-    cut_short_pid = run_directory.cut_short(directory)
+    cut_short_pid = run_directory.cut_short_pid(directory)
     supervisor_file = paths.supervisor_file(directory)
-    with noted_if_refused(supervisor_file, os.environ), run_directory.run_below(directory) as lock:
+    with (
+        record_supervisor_if_refused(supervisor_file, os.environ),
+        run_directory.locked_run(directory) as lock,
+    ):
         with _start_errors_logged(config):
-            adopt_here(config)
-            run_directory.tell(cut_short_pid)
-            note_supervisor(supervisor_file, os.environ)
+            adopt_in_control(config)
+            run_directory.log_cut_short(cut_short_pid)
+            record_supervisor(supervisor_file, os.environ)
             origin = identity.origin(paths.identity_file(config), config.hostname)
             _LOG.info("pattoo_mp %s polls every %s.", __version__, text.intervals(config.groups))
-            live = LiveConfig(config, read_anew, adopt_here)
-            arbiter = _arbiter(live, origin, adopt, on_ready, lock.keep)
-        # What is here stays: a look for garbage that writes to all of it would be paid for three
-        # times, since the workers share its pages as long as nobody writes.
+            live = LiveConfig(config, reread, adopt_in_control)
+            arbiter = _arbiter(live, origin, adopt, on_ready, lock.ensure_in_place)
+        # The objects made so far live on. A garbage collection would write to all of them, and so
+        # copy in each worker the pages that it shares with control.
         gc.freeze()
         arbiter.run()
         _LOG.info("Stopped.")
@@ -99,25 +104,25 @@ def run(
 
 @contextlib.contextmanager
 def _start_errors_logged(config: Config) -> Iterator[None]:
-    """Write into the log's file what is in the way of a start; raise it as a `PattooError`.
+    """Log an error that prevents the start to the log file; raise it as a `PattooError`.
 
-    Not to stderr as well: the command line says it there.
+    It is not logged to stderr: the command line prints it there.
     """
     try:
         yield
     except (OSError, PattooError) as error:
-        told = error if isinstance(error, PattooError) else _start_error(error)
+        reported = error if isinstance(error, PattooError) else _start_error(error)
         _adopt("control", config, to_stderr=False)
-        _LOG.error("%s", told)
-        raise told from None
+        _LOG.error("%s", reported)
+        raise reported from None
 
 
 def _start_error(error: OSError) -> StartError:
-    return StartError(f"{where_and_why(error)}; expected a file that the agent may use")
+    return StartError(f"{where_and_why(error)}; expected a file that the agent can use")
 
 
 def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:
-    """Give this process the log and the title that go with its settings."""
+    """Set up the log and the process title by the settings."""
     log.set_up(_log_settings(config, to_stderr=to_stderr), process)
     setproctitle(f"{PROGRAM}: {process}{_TITLES[process](config)}")
 
@@ -138,7 +143,7 @@ def _arbiter(
     origin: Origin,
     adopt: Adopt,
     on_ready: Callable[[], None],
-    keep_lock: Callable[[], None],
+    ensure_lock: Callable[[], None],
 ) -> Arbiter:
     ledger = Ledger(*live.config.groups)
     channel_name = os.urandom(8).hex()
@@ -174,7 +179,7 @@ def _arbiter(
         try:
             spool = Spool(paths.spool_file(config), spool_limits(config), ledger.account, progress)
         except LinkClosedError:
-            _LOG.error("Control is gone; the uploader leaves the spool as it is and ends.")
+            _LOG.error("Control has exited; the uploader leaves the spool unchanged and exits.")
             return
         progress.holds_polls = True
         tell_account(link, spool, channel_name)
@@ -200,19 +205,20 @@ def _arbiter(
         Role(
             "collector",
             collect,
-            # It has nothing to lose; what is stopped, too, dies by this one.
+            # It holds nothing that could be lost. SIGKILL also ends a stopped process.
             on_orphaned=signal.SIGKILL,
         ),
         Role(
             "uploader",
             upload,
-            # It sees its link end and keeps what it holds first; if stopped, this lets it go on.
+            # It notices that its link is closed, and first saves what it holds. SIGCONT resumes it
+            # if it is stopped.
             on_orphaned=signal.SIGCONT,
         ),
         Broker(Channel(), ledger),
         StatusSocket(paths.status_socket(live.config.system_daemon_directory)),
         on_ready,
         live=live,
-        keep_lock=keep_lock,
+        ensure_lock=ensure_lock,
         notifier=Notifier.of(os.environ, os.getpid()),
     )

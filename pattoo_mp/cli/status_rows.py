@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.cli.advice import advice
 from pattoo_mp.cli.words import age, counts, moment, rate
-from pattoo_mp.control.troubles import is_own_fault
+from pattoo_mp.control.troubles import is_local_trouble
 from pattoo_mp.model import AHEAD_MS, PROGRAM
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted, printable
@@ -152,7 +152,7 @@ def waiting(status: Status) -> str:
     shown = counted(polls["in_channel"] + polls["in_spool"], "poll")
     if polls["oldest_waiting_ms"]:
         shown += f", the oldest {age(status['now_ms'], polls['oldest_waiting_ms'])} old"
-    if not backlog["polls"] or is_own_fault(status):
+    if not backlog["polls"] or is_local_trouble(status):
         return shown
     if backlog["taken_per_s"] is None:
         return f"{shown}; the server is accepting none"

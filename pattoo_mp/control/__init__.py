@@ -1,1 +1,1 @@
-"""Starts the workers, watches them, restarts them, stops them, tells their status."""
+"""The control process: starts, watches, restarts and stops the workers, and reports their status."""

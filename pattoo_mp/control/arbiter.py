@@ -1,7 +1,7 @@
-"""The control process: starts the workers, watches them, restarts them, stops them in order.
+"""The main loop of the control process: starts, watches, restarts and stops the workers.
 
-One thread and one loop. Signals only wake the loop. Nothing in it blocks, so control is never
-what a poll waits for; and since it has no threads, a fork of it is safe at any time.
+There is one thread and one loop. Signals only wake the loop. Nothing in it blocks, so no poll ever
+waits for control. Without other threads, control can fork safely at any time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import log
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.systemd import Notifier
-from pattoo_mp.control.workers import SILENCE_S, Workers
+from pattoo_mp.control.workers import UNRESPONSIVE_S, Workers
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.model import now_ms
@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _KILL_S: Final = 1.0
-_KEEP_S: Final = 5.0
+#: How often the lock and the status socket are checked.
+_ENSURE_S: Final = 5.0
 _NEVER: Final = float("inf")
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _RELOADING: Final = signal.SIGHUP
 
 
 class Arbiter:
-    """Runs the two workers until a signal asks for the end.
+    """Runs the two workers until a signal stops it.
 
-    `on_ready` is called once: when the first poll is safe in the spool. `keep_lock` sees to it that
-    the lock can still be found; it is called now and then, when there is something to do anyway.
-    `silence_s` is as for `Workers`. `notifier` tells systemd.
+    `on_ready` is called once, when the first poll is safe in the spool. `ensure_lock` recreates the
+    lock file if it was removed; it is called every few seconds, while the loop runs anyway.
+    `unresponsive_s` is as for `Workers`. `notifier` notifies systemd.
     """
 
     def __init__(
@@ -58,18 +59,18 @@ class Arbiter:
         on_ready: Callable[[], None],
         *,
         live: LiveConfig,
-        keep_lock: Callable[[], None] = lambda: None,
+        ensure_lock: Callable[[], None] = lambda: None,
         notifier: Notifier | None = None,
-        silence_s: float = SILENCE_S,
+        unresponsive_s: float = UNRESPONSIVE_S,
     ) -> None:
-        self._workers = Workers(collector, uploader, broker, live, silence_s)
+        self._workers = Workers(collector, uploader, broker, live, unresponsive_s)
         self._broker = broker
         self._status_socket = status_socket
         self._live = live
         self._on_ready = on_ready
-        self._keep_lock = keep_lock
+        self._ensure_lock = ensure_lock
         self._notifier = notifier or Notifier()
-        self._kept_at = 0.0
+        self._ensured_at = 0.0
         self._ready = False
         self._stop_by = _NEVER
         self._started_ms = now_ms()
@@ -79,62 +80,62 @@ class Arbiter:
         )
 
     def run(self) -> None:
-        """Run until the workers have ended after a stop.
+        """Run until a signal stops the agent and the workers have exited.
 
-        Raises `StartError` if a worker says, before the first poll is safe, that no start can
-        succeed.
+        Raises `StartError` if a worker reports, before the first poll is safe, that a restart cannot
+        help.
         """
         try:
             while not self._finished():
-                self._workers.start_what_is_due(self._in_child)
+                self._workers.start_due(self._close_in_child)
                 readable = self._wait()
                 self._workers.listen(readable)
-                # After that: who signals a whole group has signalled us before a worker could end by
-                # it, whether that was what ended the wait or not.
-                is_called = self._wakeup in readable or self._wakeup.has_signals
-                signals = self._wakeup.take() if is_called else set()
+                # Take the signals only now. A signal to the whole group has reached us before a worker
+                # could exit from it, even if something else ended the wait.
+                is_signalled = self._wakeup in readable or self._wakeup.has_signals
+                signals = self._wakeup.take() if is_signalled else set()
                 self._act_on(signals)
-                self._go_on_with_reading()
+                self._advance_reload()
                 self._workers.replace(any_ended=signal.SIGCHLD in signals)
                 self._broker.lease_to(self._workers.uploader)
                 self._workers.begin_polling()
                 self._advance_stop()
-                self._tell_ready()
-                self._keep_places()
+                self._report_ready()
+                self._ensure_reachable()
                 self._notifier.beat(self._status)
                 if log.rotate_if_due():
                     self._reopen_log()
         finally:
             self._end()
 
-    def _in_child(self) -> None:
-        """Give up, in a fork, what belongs to control alone."""
+    def _close_in_child(self) -> None:
+        """Close in a fork what only control may use."""
         self._wakeup.close()
         self._status_socket.close()
-        self._live.in_child()
+        self._live.close_in_child()
         self._workers.close_links()
 
-    # --- waiting
+    # --- wait
 
     def _wait(self) -> list[FileDescriptorLike]:
-        """Wait until there is something to do; whom there is something to read from."""
+        """Wait until there is something to do. Return what can be read."""
         links = self._workers.links
         reading: list[FileDescriptorLike] = [self._wakeup, *links]
-        if not self._status_socket.rests:
+        if not self._status_socket.is_paused:
             reading.append(self._status_socket)
         if self._live.reader is not None:
             reading.append(self._live.reader)
         writing = [link for link in links if link.unsent_bytes]
-        step = self._next_step_s()
+        timeout_s = self._timeout_s()
         began = time.monotonic()
-        readable, writable, _ = select.select(reading, writing, [], step)
-        self._workers.forgive_silence(0.0 if step is None else began + step)
+        readable, writable, _ = select.select(reading, writing, [], timeout_s)
+        self._workers.reset_timers(0.0 if timeout_s is None else began + timeout_s)
         if self._status_socket in readable:
             self._status_socket.answer(self._status())
         self._workers.flush(writable)
         return readable
 
-    def _next_step_s(self) -> float | None:
+    def _timeout_s(self) -> float | None:
         first = min(
             self._workers.wake_at,
             self._notifier.wake_at,
@@ -144,41 +145,43 @@ class Arbiter:
         )
         return None if first == _NEVER else max(0.0, first - time.monotonic())
 
-    # --- what it does beside
+    # --- status, readiness, reload, files
 
     def _status(self) -> dict[str, Any]:
         return snapshot(self._started_ms, self._workers, self._broker, self._live)
 
-    def _tell_ready(self) -> None:
+    def _report_ready(self) -> None:
         if not self._ready and self._broker.any_kept:
             self._ready = True
             self._notifier.ready()
             self._on_ready()
 
-    def _go_on_with_reading(self) -> None:
-        self._live.go_on(self._workers)
+    def _advance_reload(self) -> None:
+        self._live.advance(self._workers)
         if self._live.reader is None:
             self._notifier.reloaded()
 
-    def _keep_places(self) -> None:
-        """See to it that --status and --stop find this process, whatever was removed meanwhile."""
-        if time.monotonic() < self._kept_at + _KEEP_S:
+    def _ensure_reachable(self) -> None:
+        """Recreate the files by which --status and --stop find this process, if they were removed."""
+        if time.monotonic() < self._ensured_at + _ENSURE_S:
             return
-        self._kept_at = time.monotonic()
-        for keep in (self._keep_lock, self._status_socket.keep):
+        self._ensured_at = time.monotonic()
+        for ensure in (self._ensure_lock, self._status_socket.ensure_in_place):
             try:
-                keep()
+                ensure()
             except PattooError as error:
                 _LOG.error("%s", error)
             except OSError as error:
-                _LOG.error("%s; expected a place that the agent may use", where_and_why(error))
+                _LOG.error(
+                    "%s; expected a directory that the agent can write to", where_and_why(error)
+                )
 
     def _reopen_log(self) -> None:
-        """Open the log anew, and let the workers do so: an idle one would keep the old file."""
+        """Reopen the log, and have the workers do so: an idle one would keep the old file open."""
         log.reopen()
         self._workers.signal(signal.SIGUSR1)
 
-    # --- signals, and the stop
+    # --- signals and stop
 
     def _act_on(self, signals: set[signal.Signals]) -> None:
         if self._workers.are_stopping:
@@ -189,22 +192,22 @@ class Arbiter:
             self._notifier.reloading()
             self._live.reload()
 
-    def _begin_stop(self, asked: set[signal.Signals]) -> None:
-        _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in asked)))
+    def _begin_stop(self, received: set[signal.Signals]) -> None:
+        _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in received)))
         self._stop_by = time.monotonic() + STOP_S
         self._workers.are_stopping = True
         self._notifier.stopping()
-        self._live.leave()
+        self._live.cancel()
         self._workers.collector.signal(signal.SIGTERM)
-        self._workers.signal(signal.SIGCONT)  # one that is stopped could not end
+        self._workers.signal(signal.SIGCONT)  # a stopped process could not exit
 
     def _advance_stop(self) -> None:
-        """Stop the collector first; then, with all that it polled, the uploader."""
+        """Stop the collector first; then the uploader, once it has been given all polls."""
         if self._workers.are_stopping:
-            asked = not self._workers.collector.alive
+            may_close = not self._workers.collector.alive
         else:
-            asked = self._broker.leaving
-        if asked:
+            may_close = self._broker.leaving
+        if may_close:
             self._broker.close_to(self._workers.uploader)
 
     def _finished(self) -> bool:
@@ -212,7 +215,7 @@ class Arbiter:
             return False
         if time.monotonic() >= self._stop_by:
             for name in self._workers.names_alive:
-                _LOG.error("The %s did not end within %g s of a stop; it is killed.", name, STOP_S)
+                _LOG.error("The %s did not exit within %g s of a stop; killing it.", name, STOP_S)
             return True
         return not self._workers.any_left
 
@@ -220,6 +223,6 @@ class Arbiter:
         self._workers.kill(_KILL_S)
         left = len(self._broker.channel)
         if left:
-            _LOG.error("%s lost from memory: the spool took nothing.", counted(left, "poll"))
+            _LOG.error("%s lost from memory: the spool accepted no writes.", counted(left, "poll"))
         self._status_socket.close()
         self._wakeup.close()

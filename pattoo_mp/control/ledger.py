@@ -1,4 +1,12 @@
-"""The ticks of one interval: which were polled, and how many were not."""
+"""The ledger: counts every poll and every missed tick.
+
+    polled = delivered + in the spool + in quarantine + dropped (by reason) + in the channel
+
+It also keeps the ticks that were not polled, with time and reason. What the spool knows, the spool
+records in the transactions that change it. What only control knows (polls dropped by the channel,
+missed ticks) is stored in the spool as a snapshot, together with the next polls. So the ledger
+continues after a restart.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Track:
-    """Counts the ticks of one interval that lie between its polls.
+    """Counts the ticks of one interval between its polls.
 
     `newest_ms` is its newest poll, or the poll of another interval after which this one began; 0
-    if there was none yet: then nothing can be missing. Ticks up to and including `counted_ms` are
-    counted; `pending` of them were missed, for the next poll to tell. `excuse` says why, where that
-    is known before it. `first_ms` is the first poll of its own.
+    before the first poll, when nothing can be missing. Ticks up to and including `counted_ms` are
+    counted; `pending` of them were missed and are reported with the next poll. `excuse` is the reason
+    if that is known before the next poll. `first_ms` is the first poll of this interval.
     """
 
     interval_ms: int
@@ -31,12 +39,12 @@ class Track:
     first_ms: int = 0
 
     def begin(self, newest_ms: int, after_ms: int = 0) -> None:
-        """Count ticks after a poll, and after a boundary that comes later, if it does."""
+        """Count ticks from a poll on, or from `after_ms` on if that is later."""
         self.newest_ms = newest_ms
         self.counted_ms = max(newest_ms, after_ms)
 
     def poll(self, timestamp_ms: int) -> int:
-        """Note a poll. Returns how many ticks before it were missed."""
+        """Record a poll. Return how many ticks before it were missed."""
         self.first_ms = self.first_ms or timestamp_ms
         self.count_until(timestamp_ms)
         missed, self.pending, self.excuse = self.pending, 0, ""
@@ -44,37 +52,28 @@ class Track:
         return missed
 
     def missed_since(self, newest_ms: int) -> int:
-        """How many ticks lie between a poll of an earlier agent and the first poll of this one."""
+        """Return the number of ticks between a poll of an earlier agent and our first poll."""
         return ticks_between(newest_ms, self.first_ms, self.interval_ms)
 
     def count_until(self, timestamp_ms: int) -> None:
-        """Count the ticks before a time."""
+        """Count the ticks before `timestamp_ms`."""
         if self.newest_ms:
             self.pending += ticks_between(self.counted_ms, timestamp_ms, self.interval_ms)
             self.counted_ms = max(self.counted_ms, timestamp_ms - 1)
 
     def take_over(self, other: Track) -> None:
-        """Tell with the next poll what is pending in a track that ended."""
+        """Take over the pending ticks of a track that ended, to report them with the next poll."""
         self.newest_ms = min(self.newest_ms, other.newest_ms)
         self.excuse = self.excuse or other.excuse
         self.pending += other.pending
 
 
 def ticks_between(earlier_ms: int, later_ms: int, interval_ms: int) -> int:
-    """How many ticks lie strictly between two times."""
+    """Return the number of ticks strictly between two times."""
     return max(0, (later_ms - 1) // interval_ms - earlier_ms // interval_ms)
 
 
-# The account of every tick and every poll.
-#
-#     polled = delivered + in the spool + in quarantine + dropped (by reason) + in the channel
-#
-# and, beside it, the ticks that were never polled, with when and why. What the spool knows, it
-# keeps in the transactions that change it; what only control knows (polls that the channel had to
-# drop, ticks that were missed) goes into the spool as the `book`, with the polls that follow. So the
-# account goes on after a restart.
-
-#: Gaps kept with when and why; older ones only in the counts.
+#: How many gaps are kept with time and reason; older ones are only counted.
 _GAPS: Final = 20
 AGENT_WAS_DOWN: Final = "the agent was down"
 CHANNEL_FULL: Final = "the channel was full"
@@ -82,7 +81,7 @@ CHANNEL_FULL: Final = "the channel was full"
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Ticks that were never polled: how many, between which two polls, and why."""
+    """Missed ticks: how many, between which two polls, and why."""
 
     ticks: int
     after_ms: int
@@ -91,11 +90,12 @@ class Gap:
 
 
 class Ledger:
-    """Counts polls as they come in, and the ticks between them that did not.
+    """Counts the polls that arrive, and the ticks between them that were missed.
 
-    Ticks are the multiples of each interval that was in force at their time, so what is missing
-    between two polls of an interval shows in their timestamps, whatever the reason was. `polled` is
-    of this control process; `last_poll_ms` is the newest poll of any interval.
+    Ticks are the multiples of each interval in force at their time. So the timestamps of two polls
+    of an interval show what is missing between them, whatever the reason was. `polled` counts the
+    polls of this control process; `last_poll_ms` is the newest poll of any interval. `account` is the
+    spool's account; None until the uploader has sent it.
     """
 
     def __init__(self, *intervals_ms: int) -> None:
@@ -110,21 +110,21 @@ class Ledger:
 
     @property
     def intervals_ms(self) -> list[int]:
-        """Those in force, the shortest first."""
+        """The intervals in force, the shortest first."""
         return sorted(self._tracks)
 
     @property
     def interval_ms(self) -> int:
-        """The shortest one: after so long there is another poll."""
+        """The shortest interval in force."""
         return min(self._tracks)
 
     @property
     def polls_per_s(self) -> float:
-        """How many new polls come, of all intervals."""
+        """The rate of new polls, over all intervals."""
         return sum(1000 / interval_ms for interval_ms in self._tracks)
 
     def poll(self, timestamp_ms: int, reason: str, interval_ms: int) -> Gap | None:
-        """Count a poll; `reason` tells why ticks before it were missed. Returns the gap, if any."""
+        """Count a poll; `reason` says why ticks before it were missed. Return the gap, if any."""
         if not self.last_poll_ms:
             self._begin(timestamp_ms)
         track = self._tracks[interval_ms]
@@ -138,60 +138,61 @@ class Ledger:
         return gap
 
     def excuse(self, reason: str) -> None:
-        """Say why ticks are missed of each interval before its next poll."""
+        """Set the reason for ticks that each interval misses before its next poll."""
         for track in self._tracks.values():
             track.excuse = track.excuse or reason
 
     def change_intervals(self, intervals_ms: Collection[int], after_ms: int) -> None:
-        """Count by other intervals what is due after `after_ms`.
+        """Count the ticks after `after_ms` by other intervals.
 
-        Those that stay go on. What is pending of those that go is told by a new one, if there is any.
+        Intervals that stay continue. Pending ticks of those that end go to a new interval, or to the
+        shortest one that stays if there is no new one.
         """
-        gone = [track for ms, track in self._tracks.items() if ms not in intervals_ms]
+        ended = [track for ms, track in self._tracks.items() if ms not in intervals_ms]
         new = [Track(ms) for ms in sorted(intervals_ms) if ms not in self._tracks]
         staying = [track for ms, track in self._tracks.items() if ms in intervals_ms]
         if self.last_poll_ms:
             for track in new:
                 track.begin(self.last_poll_ms, after_ms)
-        for track in gone:
+        for track in ended:
             track.count_until(after_ms + 1)
             if new:
                 new[0].take_over(track)
             elif track.pending:
-                min(staying, key=lambda one: one.interval_ms).take_over(track)
+                min(staying, key=lambda track: track.interval_ms).take_over(track)
         self._tracks = {track.interval_ms: track for track in (*staying, *new)}
 
-    def settle(self, account: SpoolState) -> list[Gap]:
-        """Take the spool's account; the first one tells also what was before this process.
+    def update_account(self, account: SpoolState) -> list[Gap]:
+        """Store the spool's account. The first one also covers the time before this process.
 
-        Where it came late, polls came before it: returns the gaps before the first of them.
+        If polls arrived before the first account, return the gaps before these polls.
         """
-        gaps = self._go_on_from(account) if self.account is None else []
+        gaps = self._resume_from(account) if self.account is None else []
         self.account = account
         return gaps
 
     @property
     def total_polled(self) -> int:
-        """All polls, those of earlier control processes too."""
+        """The number of all polls, including those of earlier control processes."""
         if self.account is None:
             return self.polled
         earlier = self.account.kept - self.account.kept_of_channel + self._dropped_before
         return earlier + self.polled
 
     def total_dropped(self) -> Counter[str]:
-        """All dropped polls by reason, the channel's and the spool's."""
+        """Return all dropped polls by reason, those of the channel and of the spool."""
         return self.dropped + Counter(self.account.dropped if self.account else {})
 
     def unaccounted(self, in_channel: int) -> int:
-        """What the account does not explain. Anything but 0 is a defect, and is shown."""
+        """Return the polls that the ledger cannot explain. Anything but 0 is a defect, and is shown."""
         account = self.account or SpoolState()
         explained = account.delivered + account.waiting + account.quarantined
         return self.total_polled - explained - self.total_dropped().total() - in_channel
 
     def figures(self, in_channel: int) -> dict[str, int]:
-        """How it stands, in numbers that go on over restarts: polls, ticks, and a lag in ms."""
+        """Return totals that continue over restarts: polls, ticks, and the lag in ms."""
         account = self.account or SpoolState()
-        behind = self.last_poll_ms - account.delivered_ms if account.delivered_ms else 0
+        lag_ms = self.last_poll_ms - account.delivered_ms if account.delivered_ms else 0
         return {
             "polled": self.total_polled,
             "delivered": account.delivered,
@@ -199,11 +200,11 @@ class Ledger:
             "quarantined": account.quarantined,
             "dropped": self.total_dropped().total(),
             "missed": self.missed.total(),
-            "lag": max(0, behind),
+            "lag": max(0, lag_ms),
         }
 
-    def book(self) -> str:
-        """What must be kept for the next control process."""
+    def snapshot(self) -> str:
+        """Return what the next control process needs, as JSON. The spool stores it as `book`."""
         return json.dumps(
             {"missed": self.missed, "dropped": self.dropped, "gaps": [asdict(g) for g in self.gaps]}
         )
@@ -219,13 +220,13 @@ class Ledger:
         self.gaps.append(gap)
         return gap
 
-    def _go_on_from(self, account: SpoolState) -> list[Gap]:
-        book = _read(account.book)
-        before = Counter(_counts(book.get("dropped")))
-        self._dropped_before = before.total()
-        self.dropped += before
-        self.missed += Counter(_counts(book.get("missed")))
-        self.gaps.extendleft(reversed(_gaps(book.get("gaps"))))
+    def _resume_from(self, account: SpoolState) -> list[Gap]:
+        snapshot = _read_snapshot(account.book)
+        dropped = Counter(_counts(snapshot.get("dropped")))
+        self._dropped_before = dropped.total()
+        self.dropped += dropped
+        self.missed += Counter(_counts(snapshot.get("missed")))
+        self.gaps.extendleft(reversed(_gaps(snapshot.get("gaps"))))
         if not account.newest_ms:
             return []
         if not self.polled:
@@ -233,7 +234,7 @@ class Ledger:
         return list(self._gaps_since(account.newest_ms))
 
     def _gaps_since(self, newest_ms: int) -> Iterator[Gap]:
-        """Let each track go on from the newest poll of an earlier agent."""
+        """Continue each track from the newest poll of an earlier agent; yield gaps already known."""
         for track in self._tracks.values():
             if not track.first_ms:
                 track.begin(newest_ms)
@@ -242,9 +243,9 @@ class Ledger:
                 yield self._gap(ticks, newest_ms, track.first_ms, AGENT_WAS_DOWN)
 
 
-def _read(book: str) -> dict[str, Any]:
+def _read_snapshot(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(book or "{}")
+        content = json.loads(text or "{}")
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}

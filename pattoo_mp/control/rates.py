@@ -1,7 +1,8 @@
-"""What happened over the last minutes, without a timer: now and then the counts are noted.
+"""Recent counts, the rate at which the server takes polls, and the backlog.
 
-A note is made as a message comes that is handled anyway, at most `_NOTES` in a window. What was
-counted since a note is the difference between the counts now and the counts then.
+Recent counts need no timer. While a message is handled, a sample of the counts is taken, at most
+`_SAMPLES` in a window. The difference between the current counts and a sample is what was counted
+since then.
 """
 
 from __future__ import annotations
@@ -16,45 +17,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-#: Counts by their names, each since some moment in the past.
+#: Counts by name. All only grow, from some moment in the past.
 Counts = dict[str, int]
 
 _LEAST_WINDOW_S: Final = 300.0
-#: A host that is polled every few minutes has a rate only over several polls.
+#: With an interval of minutes, a rate needs several polls.
 _INTERVALS: Final = 3
-_NOTES: Final = 30
+_SAMPLES: Final = 30
 
 
 def window_s(interval_ms: int) -> float:
-    """How far back "recent" goes (s): five minutes, or three intervals if that is more."""
+    """Return the length of the "recent" window (s): five minutes, or three intervals if longer."""
     return max(_LEAST_WINDOW_S, _INTERVALS * interval_ms / 1000)
 
 
 class RecentCounts:
-    """Counts as they stood at some moments of the last window. `clock` is monotonic, in s."""
+    """Samples of counts over the last window. `clock` is monotonic, in s."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._notes: deque[tuple[float, Counts]] = deque()
+        self._samples: deque[tuple[float, Counts]] = deque()
 
-    def note(self, window: float, counts: Callable[[], Counts]) -> None:
-        """Note the counts, unless that was done only just now."""
+    def record(self, window: float, counts: Callable[[], Counts]) -> None:
+        """Take a sample of the counts, unless the last one is very recent."""
         now = self._clock()
-        if self._notes and now < self._notes[-1][0] + window / _NOTES:
+        if self._samples and now < self._samples[-1][0] + window / _SAMPLES:
             return
-        self._notes.append((now, counts()))
-        # The newest of those that have left the window is where the window begins.
-        while len(self._notes) > 1 and self._notes[1][0] <= now - window:
-            self._notes.popleft()
+        self._samples.append((now, counts()))
+        # Keep one sample from before the window: the window is measured from it.
+        while len(self._samples) > 1 and self._samples[1][0] <= now - window:
+            self._samples.popleft()
 
     def since(self, window: float, counts: Counts) -> tuple[float, Counts]:
-        """How many seconds are looked back, and what was counted in them; `counts` are those now.
+        """Return a period in s and what was counted in it; `counts` are the current ones.
 
-        It is the window and a little more, and less as long as there is no more to look back on.
+        The period is slightly longer than the window, but shorter after a start.
         """
         now = self._clock()
         begin = None
-        for at, then in self._notes:
+        for at, then in self._samples:
             if begin is not None and at > now - window:
                 break
             begin = (at, then)
@@ -63,33 +64,33 @@ class RecentCounts:
         return now - begin[0], {k: max(0, n - begin[1][k]) for k, n in counts.items()}
 
 
-# Whether the server is behind, how fast it takes what waits, and so when that will be gone.
+# Whether the server is behind, how fast it takes waiting polls, and when the backlog will be gone.
 
-#: The speed is that of so many posts, the last ones.
+#: The rate is measured over this many of the last posts.
 _POSTS: Final = 20
-#: A poll that had so many chances to be posted should have been.
-_CHANCES: Final = 3
+#: A poll should have been posted after the time of this many posts.
+_POSTS_LATE: Final = 3
 
 
 class DrainRate:
-    """The posts that were taken one after the other. `clock` is monotonic, in s."""
+    """The rate at which the server takes polls. `clock` is monotonic, in s."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._taken: deque[tuple[float, int]] = deque(maxlen=_POSTS)
 
-    def taken(self, polls: int) -> None:
-        """Note that the server took so many polls."""
+    def record(self, polls: int) -> None:
+        """Record that the server took this many polls."""
         self._taken.append((self._clock(), polls))
 
-    def stopped(self) -> None:
-        """Forget the speed: nothing is left, or the server takes nothing any more."""
+    def reset(self) -> None:
+        """Forget the rate: no polls are left, or the server stopped taking them."""
         self._taken.clear()
 
     def polls_per_s(self) -> float | None:
-        """The speed; None if the server takes nothing.
+        """Return the rate; None if the server takes nothing.
 
-        As long as there was only one post, another is taken to follow it as soon as one may.
+        After a single post, assume that the next one follows as soon as allowed.
         """
         if not self._taken:
             return None
@@ -101,17 +102,17 @@ class DrainRate:
 
 
 def usual_spacing_s(shortest_s: float) -> float:
-    """The time from one post to the next while the server is well; `shortest_s` is an interval."""
+    """Return the time between posts while the server is well; `shortest_s` is the shortest interval."""
     return max(shortest_s, spacing_s(shortest_s))
 
 
 def is_behind(since_ms: int, spacing_ms: int, now_ms: int) -> bool:
-    """Whether what has waited since then should have been posted three posts ago; 0 is never."""
-    return 0 < since_ms < now_ms - _CHANCES * spacing_ms
+    """Whether a poll that waits since `since_ms` is overdue by three posts; 0: none waits."""
+    return 0 < since_ms < now_ms - _POSTS_LATE * spacing_ms
 
 
 def backlog(waiting: int, polls_per_s: float | None, new_per_s: float) -> dict[str, float | None]:
-    """What is to be said of polls that wait although the server should have them."""
+    """Return the backlog for the status: overdue polls, their rate, and when they will be gone."""
     gone_s = gone_in_s(waiting, polls_per_s, new_per_s)
     return {
         "polls": waiting,
@@ -120,12 +121,12 @@ def backlog(waiting: int, polls_per_s: float | None, new_per_s: float) -> dict[s
     }
 
 
-def gone_in_s(backlog: int, polls_per_s: float | None, new_per_s: float) -> float | None:
-    """When a backlog will be gone (s), with `new_per_s` polls added to it all the while.
+def gone_in_s(waiting: int, polls_per_s: float | None, new_per_s: float) -> float | None:
+    """Return when a backlog will be gone (s), while `new_per_s` polls are added to it.
 
-    None if it is not, at this speed.
+    None if it never will be at this rate.
     """
     if polls_per_s is None:
         return None
     shrinks_by = polls_per_s - new_per_s
-    return backlog / shrinks_by if shrinks_by > 0 else None
+    return waiting / shrinks_by if shrinks_by > 0 else None

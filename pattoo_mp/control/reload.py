@@ -1,8 +1,8 @@
-"""The configuration in force, and how another one takes its place while the agent runs.
+"""The configuration in force, and its replacement while the agent runs (a reload).
 
-Each reading of the files has a number. One that is refused changes nothing, and is told. One that
-is accepted goes to both workers, which say when they go by it; a worker that starts later starts
-with it. Control goes on with its work while another process reads.
+Each reading of the files has a number. A configuration that is refused changes nothing, and is
+reported. An accepted one is sent to both workers, which report when they have applied it; a worker
+that starts later starts with it. Another process reads the files, so that control can go on working.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
     from pattoo_mp.control.worker import Worker
 
-    #: A configuration to go by from now on, and the names of the settings in which it differs.
+    #: A new configuration, and the names of the settings that changed.
     Renewal = tuple[Config, tuple[str, ...]]
 
 _LOG = logging.getLogger(__name__)
 
-#: Of another file that lies in the place of ours every line may be a problem. These tell it, too.
+#: How many problems are reported: if the file is no configuration at all, every line may be one.
 _PROBLEMS: Final = 20
-#: For a reader that is killed to be gone; one that hangs in the kernel is left to itself.
+#: How long to wait for a killed reader to exit; one that hangs in the kernel is abandoned.
 _END_S: Final = 0.1
 _NEVER: Final = float("inf")
 
 
 class Reader(Protocol):
-    """Who reads the files for us; its descriptor is readable when there is something to take."""
+    """A process that reads the files; its descriptor is readable once `take` has a result."""
 
     @property
     def due_at(self) -> float:
-        """Until when it may be waited for, on the monotonic clock."""
+        """The deadline of the reading, on the monotonic clock."""
 
     def fileno(self) -> int:
-        """Give the descriptor, for `select`."""
+        """Return the descriptor, for `select`."""
 
     def take(self) -> Renewal | None:
-        """What it found; None as long as it is not ready. It never waits.
+        """Return what it read; None while it is still reading. Never waits.
 
-        Raises `ConfigError`, also where it is late.
+        Raises `ConfigError` if the configuration is refused, or the deadline has passed.
         """
 
     def end(self, wait_s: float) -> None:
-        """Wait for nothing from it any more, and for its end no longer than `wait_s`."""
+        """Give up the reading: kill the process, and wait at most `wait_s` for its exit."""
 
     def has_ended(self) -> bool:
-        """Whether nothing is left of it after `end`."""
+        """Whether the process has exited after `end`."""
 
     def let_go(self) -> None:
-        """Forget it, in a fork: it is control's alone."""
+        """Close it in a fork: only control may use it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What came of one reading of the files: which settings changed, or why it was refused."""
+    """The result of one reading: which settings changed, or why it was refused."""
 
     number: int = 0
     at_ms: int = 0
@@ -71,10 +71,11 @@ class Reload:
 
 
 class LiveConfig:
-    """`config` is in force. `read` has the files read anew, for an agent that goes by a given one.
+    """The configuration in force, and the reading that may replace it.
 
-    `read` raises `ConfigError` if nobody can read them now. `adopt` does what new settings ask of this
-    process, and raises `OSError` where that is not possible.
+    `read` starts a reading of the files, for an agent that runs with the given configuration. It
+    raises `ConfigError` if no reader can be started. `adopt` applies new settings to this process, and
+    raises `OSError` if that fails.
     """
 
     def __init__(
@@ -85,56 +86,56 @@ class LiveConfig:
     ) -> None:
         self.config = config
         self.last = Reload()
-        #: Who reads the files now, if anybody does.
+        #: The reading under way, if any.
         self.reader: Reader | None = None
         self._ending: list[Reader] = []
-        self._is_asked_again = False
+        self._reload_again = False
         self._number = 0
         self._read = read
         self._adopt = adopt
 
     @property
     def wake_at(self) -> float:
-        """When the reader is late, on the monotonic clock; maybe never."""
+        """The deadline of the reading under way, on the monotonic clock; infinity without one."""
         return _NEVER if self.reader is None else self.reader.due_at
 
     def reload(self) -> None:
-        """Have the files read anew; `go_on` puts what they say in force.
+        """Start a reading of the files; `advance` applies its result.
 
-        Where they are being read, that comes once more afterwards: they may have changed meanwhile.
+        If a reading is under way, another one follows it: the files may have changed since it began.
         """
         if self.reader is not None:
-            self._is_asked_again = True
+            self._reload_again = True
             return
         try:
             self.reader = self._read(self.config)
         except ConfigError as error:
             self._refuse(error.problems)
 
-    def go_on(self, workers: Iterable[Worker]) -> None:
-        """Put in force what a reader has found, if it has: all of it, or nothing. It never waits."""
+    def advance(self, workers: Iterable[Worker]) -> None:
+        """Apply the result of a finished reading, completely or not at all. Never waits."""
         self._ending = [reader for reader in self._ending if not reader.has_ended()]
-        if self.reader is None or not self._has_come_of(self.reader, workers):
+        if self.reader is None or not self._is_finished(self.reader, workers):
             return
-        self.leave()
-        if self._is_asked_again:
-            self._is_asked_again = False
+        self.cancel()
+        if self._reload_again:
+            self._reload_again = False
             self.reload()
 
-    def leave(self) -> None:
-        """Give up a reading that is under way, if one is."""
+    def cancel(self) -> None:
+        """End the reading under way, if any."""
         if self.reader is not None:
             self.reader.end(_END_S)
             self._ending.append(self.reader)
             self.reader = None
 
-    def in_child(self) -> None:
-        """Give up, in a fork, what belongs to control alone."""
+    def close_in_child(self) -> None:
+        """Close in a fork what only control may use."""
         if self.reader is not None:
             self.reader.let_go()
 
-    def _has_come_of(self, reader: Reader, workers: Iterable[Worker]) -> bool:
-        """Whether the reading has come to an end, of one kind or another."""
+    def _is_finished(self, reader: Reader, workers: Iterable[Worker]) -> bool:
+        """Apply or refuse the result of the reading, if it has one. Return whether it has."""
         try:
             renewal = reader.take()
             if renewal is None:
@@ -143,17 +144,17 @@ class LiveConfig:
         except ConfigError as error:
             self._refuse(error.problems)
         except OSError as error:
-            self._refuse([f"{where_and_why(error)}; expected a file that the agent may use"])
+            self._refuse([f"{where_and_why(error)}; expected a file that the agent can use"])
         else:
             self._accept(*renewal, workers)
         return True
 
     def started(self, worker: Worker) -> None:
-        """Note that a worker has begun with what is in force now."""
+        """Record that a worker has started with the settings in force."""
         worker.settings_number = self._number
 
     def snapshot(self, workers: Iterable[Worker]) -> dict[str, Any]:
-        """The last reading, for the status, and who does not go by it yet."""
+        """Return the last reading for the status, and the workers that have not applied it yet."""
         late = [w.role.name for w in workers if w.alive and w.settings_number < self._number]
         return {
             "number": self.last.number,
@@ -167,42 +168,44 @@ class LiveConfig:
     def _refuse(self, problems: Sequence[str]) -> None:
         if len(problems) > _PROBLEMS:
             problems = [*problems[:_PROBLEMS], f"and {len(problems) - _PROBLEMS} more; see --check"]
-        self._note(problems=tuple(problems))
+        self._record(problems=tuple(problems))
         for problem in problems:
-            _LOG.error("The new configuration is refused: %s", problem)
-        _LOG.error("The agent goes on with the configuration that it has.")
+            _LOG.error("New configuration refused: %s", problem)
+        _LOG.error("The agent keeps its current configuration.")
 
     def _accept(self, new: Config, changed: tuple[str, ...], workers: Iterable[Worker]) -> None:
-        self._note(changed=changed)
+        self._record(changed=changed)
         if not changed:
-            _LOG.info("The configuration was read anew; nothing has changed.")
+            _LOG.info("Configuration reloaded; nothing has changed.")
             return
-        _LOG.info("The configuration was read anew; changed: %s.", ", ".join(changed))
-        _tell_of_intervals(self.config, new)
+        _LOG.info("Configuration reloaded; changed: %s.", ", ".join(changed))
+        _warn_of_changed_intervals(self.config, new)
         self.config, self._number = new, self.last.number
         for worker in workers:
-            self._give(worker)
+            self._send(worker)
 
-    def _give(self, worker: Worker) -> None:
+    def _send(self, worker: Worker) -> None:
         if worker.link is None:
             return
         try:
             worker.link.send(Kind.SETTINGS, self._number, self.config.fields())
         except LinkClosedError:
-            _LOG.debug("The %s is gone; its successor starts with them.", worker.role.name)
+            _LOG.debug(
+                "The %s has exited; the next one starts with the new settings.", worker.role.name
+            )
 
-    def _note(self, **found: tuple[str, ...]) -> None:
-        self.last = Reload(self.last.number + 1, now_ms(), **found)
+    def _record(self, **result: tuple[str, ...]) -> None:
+        self.last = Reload(self.last.number + 1, now_ms(), **result)
 
 
-def _tell_of_intervals(old: Config, new: Config) -> None:
+def _warn_of_changed_intervals(old: Config, new: Config) -> None:
     for old_ms, before in old.groups.items():
         for new_ms, after in new.groups.items():
             names = [name for name in before if name in after]
             if names and new_ms != old_ms:
                 _LOG.warning(
-                    "The interval of %s was %g s and is %g s. The server shows each series, its past "
-                    "too, in steps of the newest interval.",
+                    "The interval of %s changed from %g s to %g s. The server shows each series, "
+                    "including its past, in steps of the newest interval.",
                     ", ".join(names),
                     old_ms / 1000,
                     new_ms / 1000,

@@ -1,9 +1,17 @@
-"""Whether the agent runs: the kernel's answer to 'who holds the lock', never a file's content.
+"""The files of a running control process: PID file, mark of a clean exit, supervisor record.
 
-Control holds a POSIX record lock on its PID file for as long as it lives. The kernel drops the
-lock with the process, however that ends, and names the holder to whoever asks (fcntl(2),
-F_GETLK). So a file left by a crash or a reboot, or one that names a process of somebody else,
-means nothing; the number in it is for people and their scripts.
+The PID file. Whether the agent runs is the kernel's answer to "who holds the lock", never a file's
+content. Control holds a POSIX record lock on its PID file as long as it lives. The kernel releases
+the lock when the process exits for any reason, and names the holder on request (fcntl(2), F_GETLK).
+So a file left by a crash or a reboot, or one that names an unrelated process, means nothing. The PID
+in it is for people and their scripts.
+
+The end of a run. A run leaves two marks: the PID in the PID file, and the status socket. A clean
+exit removes both. The PID file alone is not enough, since the original agent leaves one as well.
+
+The supervisor record. Control records at its start which supervisord runs it, so that a later
+command can talk to that one. `operate.supervisor` does the talking: XML-RPC costs 3 MB, and control
+never needs it.
 """
 
 from __future__ import annotations
@@ -33,96 +41,99 @@ _LOG = logging.getLogger(__name__)
 #: struct flock of Linux: type, whence, start, length, process.
 _FLOCK: Final = "hhqqi4x"
 
-#: Whatever lies in its place, a named pipe too, is not waited for.
-_LOOKING: Final = os.O_RDONLY | os.O_NONBLOCK
-#: What a PID file holds. Read as far as that: it may be anything.
+#: Never blocks, even if the path is a named pipe.
+_READ_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
+#: The content of a PID file. No more than that is read, since the file may be anything.
 _CONTENT: Final = re.compile(rb"(\d{1,10})\n?")
 _CONTENT_BYTES: Final = 16
 
 
 class PidLock:
-    """The lock of a running control process, given up when the process ends."""
+    """The lock of a running control process. The kernel releases it when the process exits."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock and write our process id. Raises `AlreadyRunningError`, `StartError`.
+        """Take the lock and write our PID. Raises `AlreadyRunningError`, `StartError`.
 
-        A disk without room for the number is no error: it is the lock that counts.
+        A full disk, with no room for the PID, is no error: only the lock counts.
         """
         self._path = path
-        self._descriptor = _taken(path)
-        self._has_number = False
+        self._descriptor = _open_locked(path)
+        self._has_pid = False
         with suppress(OSError):
-            self._write_number()
+            self._write_pid()
 
-    def keep(self) -> None:
-        """Make the file again if somebody removed it: without it nobody finds this process.
+    def ensure_in_place(self) -> None:
+        """Recreate the file if it was removed: without it, this process cannot be found.
 
-        Raises as the constructor does, and `OSError` if there is no room for the number, or if
-        nobody can tell now whether the file is there.
+        Raises like the constructor, and `OSError` if there is no room for the PID, or if the file
+        cannot be checked.
         """
         if not self._is_in_place():
-            removed, self._descriptor = self._descriptor, _taken(self._path)
+            removed, self._descriptor = self._descriptor, _open_locked(self._path)
             os.close(removed)
-            # In case it was put back just now, and is the same file: the lock went with that (fcntl(2)).
+            # If the file was just put back, both descriptors are of the same file. Then closing one
+            # has released the lock (fcntl(2)).
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._has_number = False
+            self._has_pid = False
             _LOG.warning(
-                "%s was removed; it is made again, or --status and --stop would find nobody.",
+                "%s was removed; recreating it, since --status and --stop need it.",
                 self._path,
             )
-        if not self._has_number:
-            self._write_number()
+        if not self._has_pid:
+            self._write_pid()
 
     def _is_in_place(self) -> bool:
-        """Whether the path leads to the file that we hold."""
+        """Whether the path is still the file that we have locked."""
         try:
-            # Not by opening it: to close it again would drop our lock (fcntl(2)).
+            # Do not open the file: closing it again would release our lock (fcntl(2)).
             return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _write_number(self) -> None:
-        """Over what is there, and only then cut: a full disk has no other room than that."""
-        number = f"{os.getpid()}\n".encode()
+    def _write_pid(self) -> None:
+        """Overwrite the content, then truncate: a full disk has no other room for the PID."""
+        pid = f"{os.getpid()}\n".encode()
         try:
-            os.pwrite(self._descriptor, number, 0)
-            os.ftruncate(self._descriptor, len(number))
+            os.pwrite(self._descriptor, pid, 0)
+            os.ftruncate(self._descriptor, len(pid))
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self._path)) from None
-        self._has_number = True
+        self._has_pid = True
 
     def release(self) -> None:
-        """Empty the file and give the lock up."""
+        """Empty the file and release the lock."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 
-def _taken(path: Path) -> int:
+def _open_locked(path: Path) -> int:
+    """Return a descriptor of the locked PID file. Raises as `PidLock` does."""
     try:
         files.make_directory(path.parent)
         descriptor = files.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise StartError(f"{path}: {reason(error, path)}; expected a PID file to write") from error
+        raise StartError(f"{path}: {reason(error, path)}; expected a writable PID file") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise StartError(f"{path}: is not a file; expected a PID file to write")
+        raise StartError(f"{path}: not a regular file; expected a writable PID file")
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
         raise AlreadyRunningError(
-            f"the agent runs already, as process {running_pid(path) or 'unknown'}"
+            f"the agent is already running as process {running_pid(path) or 'unknown'}"
         ) from error
     return descriptor
 
 
-def left_behind(path: Path) -> int:
-    """The process that the file names although nobody holds its lock; 0 if there is none.
+def _stale_pid(path: Path) -> int:
+    """Return the PID in an unlocked PID file; 0 if the file is locked or holds none.
 
-    The number says who wrote it last, and nothing else. Not for the holder itself.
+    It is the PID of the last process that wrote it, and says nothing more. Not for the holder of the
+    lock.
     """
     try:
-        descriptor = files.open_file(path, _LOOKING)
+        descriptor = files.open_file(path, _READ_FLAGS)
     except OSError:
         return 0
     try:
@@ -131,24 +142,22 @@ def left_behind(path: Path) -> int:
         return 0
     finally:
         os.close(descriptor)
-    # Asked afterwards: who started meanwhile has written it.
+    # Check the lock last: an agent that started meanwhile may have written the PID.
     return int(found[1]) if found and running_pid(path) is None else 0
 
 
 def running_pid(path: Path) -> int | None:
-    """The process that holds the lock on `path`; None if nobody does.
+    """Return the PID of the process that holds the lock on `path`; None if there is none.
 
-    Not for the holder itself: a process that closes any descriptor of the file drops its lock.
-    Raises `PattooError` if we may not look.
+    Not for the holder itself: a process that closes any descriptor of the file releases its lock.
+    Raises `PattooError` if the file cannot be read.
     """
     try:
-        descriptor = files.open_file(path, _LOOKING)
+        descriptor = files.open_file(path, _READ_FLAGS)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise PattooError(
-            f"{path}: {reason(error, path)}; expected a PID file that we may read"
-        ) from error
+        raise PattooError(f"{path}: {reason(error, path)}; expected a readable PID file") from error
     try:
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, question)
@@ -158,60 +167,60 @@ def running_pid(path: Path) -> int | None:
     return None if kind == fcntl.F_UNLCK else int(pid)
 
 
-# How a run of the control process ended: in order, or cut short by a kill, a crash, or the host's end.
-#
-# A run has two marks below its directory: the number in the PID file and the status socket. An end in
-# order takes both away. The PID file alone would not tell, for the original agent leaves one, too.
+# --- how a run ended: by a clean exit, or cut short by a kill, a crash, or the end of the host
 
 
-def cut_short(directory: Path) -> int:
-    """The control process of the last run, if its end was not in order; 0 if it was, or nobody knows.
+def cut_short_pid(directory: Path) -> int:
+    """Return the PID of the last control process if it was cut short; 0 if not, or if unknown.
 
-    0 too while an agent runs. Not for the control process itself: see `pidlock.holder`.
+    Also 0 while an agent runs. Not for the control process itself: see `running_pid`.
     """
-    pid = left_behind(paths.pid_file(directory))
+    pid = _stale_pid(paths.pid_file(directory))
     return pid if _has_socket(directory) else 0
 
 
-def tell(pid: int) -> None:
-    """Log of a run that was cut short; `pid` is what `cut_short` said before this one began."""
+def log_cut_short(pid: int) -> None:
+    """Log that the last run was cut short; `pid` is the result of `cut_short_pid` before this run."""
     if pid:
         _LOG.warning(
-            "The last run (process %d) did not end in order: it was killed, it crashed, or the host "
-            "went down.",
+            "The last run (process %d) did not exit cleanly: it was killed, it crashed, or the host went "
+            "down.",
             pid,
         )
 
 
-def forgive(directory: Path) -> None:
-    """Take a mark of a run away that was ended by force: somebody asked for that."""
+def remove_status_socket(directory: Path) -> None:
+    """Remove the status socket, so that the run does not count as cut short.
+
+    For a clean exit, and for a run that was killed on request (--stop --force).
+    """
     with contextlib.suppress(OSError):
         paths.status_socket(directory).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def run_below(directory: Path) -> Iterator[PidLock]:
-    """Hold the lock for a run of this process, and take its marks away if that ends in order.
+def locked_run(directory: Path) -> Iterator[PidLock]:
+    """Hold the lock for a run of this process, and remove its marks on a clean exit.
 
-    That is also an end by an error that a person is told of. Any other error is logged here, since
-    nobody may see it elsewhere. Raises `AlreadyRunningError`, `StartError`.
+    An exit with a `PattooError` is clean: the user sees the error. Any other error is logged here,
+    since it may be visible nowhere else. Raises `AlreadyRunningError`, `StartError`.
     """
     lock = PidLock(paths.pid_file(directory))
-    # Of a run that was cut short: with our number in the PID file it would speak of this one.
-    forgive(directory)
+    # A socket left by a run that was cut short would, with our PID in the PID file, be taken for ours.
+    remove_status_socket(directory)
     try:
         yield lock
     except PattooError:
         _end(directory, lock)
         raise
     except Exception:
-        _LOG.exception("Control ends by an error.")
+        _LOG.exception("Control failed with an unexpected error.")
         raise
     _end(directory, lock)
 
 
 def _end(directory: Path, lock: PidLock) -> None:
-    forgive(directory)
+    remove_status_socket(directory)
     lock.release()
 
 
@@ -222,41 +231,39 @@ def _has_socket(directory: Path) -> bool:
         return False
 
 
-# Who runs a control process: noted when it starts, so that a later command can ask for it.
-#
-# Apart from `supervisor`, which talks to supervisord: XML-RPC costs 3 MB, and control never talks.
+# --- which supervisord runs the control process
 
 
-def note_supervisor(path: Path, environment: Mapping[str, str]) -> None:
-    """Note who runs this control process, for a later `--start` or `--stop`.
+def record_supervisor(path: Path, environment: Mapping[str, str]) -> None:
+    """Record which supervisord runs this control process, for a later `--start` or `--stop`.
 
-    Where the note cannot be written the agent polls all the same, and the log says what lacks.
+    If the record cannot be written, log a warning; the agent polls all the same.
     """
     try:
-        _note(path, environment)
+        _record(path, environment)
     except OSError as error:
         _LOG.warning(
-            "%s; --start and --stop cannot ask the supervisor, which may start what they end.",
+            "%s; --start and --stop cannot ask the supervisor, which may restart what they stop.",
             where_and_why(error),
         )
 
 
 @contextmanager
-def noted_if_refused(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Note who runs this control process also where another one runs, that nobody's note speaks of.
+def record_supervisor_if_refused(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Record our supervisord also if another agent is running and has no record.
 
-    That one was started by hand. Whoever ends it has to end the supervisor's tries, too.
+    That agent was started by hand. Stopping it must also stop our supervisord's retries.
     """
     try:
         yield
     except AlreadyRunningError:
         with suppress(OSError):
             if not path.exists():
-                _note(path, environment)
+                _record(path, environment)
         raise
 
 
-def _note(path: Path, environment: Mapping[str, str]) -> None:
+def _record(path: Path, environment: Mapping[str, str]) -> None:
     url = environment.get("SUPERVISOR_SERVER_URL")
     process = environment.get("SUPERVISOR_PROCESS_NAME")
     if not url or not process:

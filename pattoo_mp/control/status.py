@@ -1,4 +1,8 @@
-"""What a process takes of the host, read from /proc when somebody asks."""
+"""The status document, and the resource usage of a process.
+
+`status.schema.json` beside this file describes the document, and is its contract with scripts.
+Fields may be added. Removing a field, or changing its meaning, needs a new `SCHEMA`.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +25,17 @@ if TYPE_CHECKING:
     from pattoo_mp.control.worker import Worker
 
 
+SCHEMA: Final = 1
+
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _UNKNOWN: Final[dict[str, float]] = {"memory_bytes": 0, "cpu_s": 0.0}
 
 
-def usage(pid: int) -> dict[str, float]:
-    """Resident memory (bytes) and processor time (s) of a process; zeros if there is none.
-
-    From /proc/PID/stat (proc(5)): it alone needs no lock of the process that is looked at, which a
-    process that hangs may hold.
-    """
-    try:
-        # The name, in parentheses, may hold anything; the third field comes after it.
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        user, system, resident = (int(fields[number - 3]) for number in (14, 15, 24))
-    except (OSError, ValueError, IndexError):
-        return _UNKNOWN.copy()
-    return {"memory_bytes": resident * _PAGE_BYTES, "cpu_s": (user + system) / _TICKS_PER_S}
-
-
-# The status as data: what control knows of itself, its workers, and every poll.
-#
-# `status.schema.json` beside this file describes it, and is its contract with scripts. A field may
-# be added; one that goes, or that changes its meaning, makes another `SCHEMA`.
-
-SCHEMA: Final = 1
-
-
 def snapshot(
     started_ms: int, workers: Iterable[Worker], broker: Broker, live: LiveConfig
 ) -> dict[str, Any]:
-    """The status now. Times are in ms since the epoch, 0 where it has not happened yet."""
+    """Return the status of a running agent. Times are in ms since the epoch, 0 for never."""
     ledger, upload = broker.ledger, broker.upload
     status: dict[str, Any] = {
         "schema": SCHEMA,
@@ -92,7 +75,7 @@ def snapshot(
 
 
 def silent(pid: int) -> dict[str, Any]:
-    """The status of an agent whose control process is there and does not answer."""
+    """Return the status of an agent whose control process runs but does not answer."""
     return {
         "schema": SCHEMA,
         "state": "silent",
@@ -102,10 +85,10 @@ def silent(pid: int) -> dict[str, Any]:
 
 
 def stopped(pid_file: Path, configuration: Path | None, cut_short_pid: int) -> dict[str, Any]:
-    """The status of an agent that does not run: nobody has `pid_file` locked.
+    """Return the status of an agent that does not run: no process has locked `pid_file`.
 
-    That is the file to look at by what stands in the directory `configuration`. `cut_short_pid` was
-    control in a last run that did not end in order; 0 if it did.
+    `configuration` is the directory of the configuration that names this file. `cut_short_pid` is the
+    control process of the last run if that was cut short; else 0.
     """
     return {
         "schema": SCHEMA,
@@ -118,8 +101,23 @@ def stopped(pid_file: Path, configuration: Path | None, cut_short_pid: int) -> d
 
 
 def unknown(errors: Sequence[str]) -> dict[str, Any]:
-    """The status where it cannot be known whether an agent runs; `errors` say why."""
+    """Return the status if it is unknown whether an agent runs; `errors` say why."""
     return {"schema": SCHEMA, "state": "unknown", "troubles": [], "errors": list(errors)}
+
+
+def usage(pid: int) -> dict[str, float]:
+    """Return resident memory (bytes) and processor time (s) of a process; zeros if there is none.
+
+    Reads /proc/PID/stat (proc(5)), the only source that needs no lock of that process: a process that
+    hangs may hold such a lock.
+    """
+    try:
+        # The name in parentheses may contain anything; the third field follows it.
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        user, system, resident = (int(fields[number - 3]) for number in (14, 15, 24))
+    except (OSError, ValueError, IndexError):
+        return _UNKNOWN.copy()
+    return {"memory_bytes": resident * _PAGE_BYTES, "cpu_s": (user + system) / _TICKS_PER_S}
 
 
 def _worker(worker: Worker) -> dict[str, Any]:
@@ -160,9 +158,9 @@ def _recent(broker: Broker) -> dict[str, float]:
 
 
 def _backlog(broker: Broker, status: dict[str, Any]) -> dict[str, float | None]:
-    """What waits though the server should have it: nothing, as long as all goes its usual way."""
+    """Return the overdue polls: none as long as posting goes as usual."""
     polls, new_per_s = status["polls"], broker.ledger.polls_per_s
     if not is_behind(polls["oldest_waiting_ms"], status["posts"]["spacing_ms"], status["now_ms"]):
         return backlog(0, None, new_per_s)
-    speed = broker.drain_rate.polls_per_s()
-    return backlog(polls["in_spool"] + polls["in_channel"], speed, new_per_s)
+    taken_per_s = broker.drain_rate.polls_per_s()
+    return backlog(polls["in_spool"] + polls["in_channel"], taken_per_s, new_per_s)

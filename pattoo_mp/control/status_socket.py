@@ -1,7 +1,7 @@
-"""Where control answers for its status: a Unix socket that gives a JSON text to whoever connects.
+"""The status socket: a Unix socket on which control answers each connection with its status as JSON.
 
-Asked for and answered, rather than a file that is written again and again: it costs nothing while
-nobody looks, it is never stale, and it answers with a full disk too.
+Compared with a status file that is rewritten periodically, it costs nothing between requests, is
+never stale, and works with a full disk.
 """
 
 from __future__ import annotations
@@ -24,103 +24,103 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _NEVER: Final = float("inf")
-#: Until the next try where nobody can be let in: who knocks goes on to, and a loop would spin.
-_REST_S: Final = 1.0
+#: Pause after a failed accept (s): the connection stays pending, and the loop would spin.
+_PAUSE_S: Final = 1.0
 _ANSWER_S: Final = 5.0
 _ANSWER_BYTES: Final = 1 << 20
 
 
 class StatusSocket:
-    """Listens at `path`; only the user that runs the agent, and root, may knock."""
+    """Listens at `path`; only the user that runs the agent, and root, may connect."""
 
     def __init__(self, path: Path) -> None:
-        """Begin to listen. Raises `StartError`."""
+        """Start to listen. Raises `StartError`."""
         self._path = path
-        self._socket = _listening(path)
-        self._place = path.lstat()
-        self._rests_until = 0.0
-        self._is_told = False
+        self._socket = _listen(path)
+        self._file = path.lstat()
+        self._paused_until = 0.0
+        self._is_logged = False
 
     @property
-    def rests(self) -> bool:
-        """Whether it is not to be waited at now."""
-        return time.monotonic() < self._rests_until
+    def is_paused(self) -> bool:
+        """Whether the loop must not wait on this socket now."""
+        return time.monotonic() < self._paused_until
 
     @property
     def wake_at(self) -> float:
-        """When it can be waited at again, on the monotonic clock; never if it can be now."""
-        return self._rests_until if self.rests else _NEVER
+        """When the pause ends, on the monotonic clock; infinity if it is not paused."""
+        return self._paused_until if self.is_paused else _NEVER
 
-    def keep(self) -> None:
-        """Listen anew if somebody removed the socket: without it nobody can ask.
+    def ensure_in_place(self) -> None:
+        """Recreate the socket if it was removed: without it, --status gets no answer.
 
-        Raises `StartError` if there is no place for it now; it can be tried again.
+        Raises `StartError` if that is not possible now; it can be tried again later.
         """
         with contextlib.suppress(OSError):
-            if os.path.samestat(self._path.lstat(), self._place):
+            if os.path.samestat(self._path.lstat(), self._file):
                 return
-        # As long as there is no other one, the loop of control waits on this one.
-        removed, self._socket = self._socket, _listening(self._path)
+        # If this fails, the old socket stays: control's loop waits on it.
+        removed, self._socket = self._socket, _listen(self._path)
         removed.close()
-        self._place = self._path.lstat()
+        self._file = self._path.lstat()
 
     def fileno(self) -> int:
-        """Give the descriptor, for `select`."""
+        """Return the descriptor, for `select`."""
         return self._socket.fileno()
 
     def answer(self, status: dict[str, Any]) -> None:
-        """Answer one who waits. A caller that does not read gets what fits, and no more time.
+        """Answer one pending caller. A caller that does not read gets only what the socket buffers.
 
-        Where this process or the host has no descriptor left, it rests for a second.
+        If this process or the host has no descriptor left, pause for a second.
         """
         try:
             caller, _ = self._socket.accept()
         except BlockingIOError:
-            return  # gone meanwhile
+            return  # the caller has gone
         except OSError as error:
-            self._rest(error)
+            self._pause(error)
             return
-        self._is_told = False
+        self._is_logged = False
         with caller, contextlib.suppress(OSError):
             caller.setblocking(False)
             caller.send(json.dumps(status).encode())
 
-    def _rest(self, error: OSError) -> None:
-        self._rests_until = time.monotonic() + _REST_S
-        if not self._is_told:
-            _LOG.error("%s: nobody can be answered: %s.", self._path, error.strerror)
-        self._is_told = True
+    def _pause(self, error: OSError) -> None:
+        self._paused_until = time.monotonic() + _PAUSE_S
+        if not self._is_logged:
+            _LOG.error("%s: cannot answer status requests: %s.", self._path, error.strerror)
+        self._is_logged = True
 
     def close(self) -> None:
-        """Stop listening. The file stays: it tells how a run ended (see `endings`)."""
+        """Stop listening. The file stays: it shows how the run ended (see `run_directory`)."""
         self._socket.close()
 
 
-def _listening(path: Path) -> socket.socket:
+def _listen(path: Path) -> socket.socket:
     listening: socket.socket | None = None
     try:
         files.make_directory(path.parent)
-        path.unlink(missing_ok=True)  # of a control process that was killed
+        path.unlink(missing_ok=True)  # a killed control process leaves one
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with _short(path) as name, _umask(0o177):
+        with _short_name(path) as name, _umask(0o177):
             listening.bind(name)
         listening.listen(16)
     except OSError as error:
         if listening is not None:
             listening.close()
         raise StartError(
-            f"{path}: {error.strerror}; expected a place for the status socket"
+            f"{path}: {error.strerror}; expected a path that can hold the status socket"
         ) from error
     return listening
 
 
 def ask(path: Path, answer_s: float = _ANSWER_S) -> dict[str, Any]:
-    """The status of the control process at `path`.
+    """Return the status of the control process at `path`.
 
-    Raises `OSError` if it does not answer; `TimeoutError` or `BlockingIOError` (too many wait
-    already) if control is there, and has not answered within `answer_s`.
+    Raises `OSError` if there is no answer. It is a `TimeoutError`, or a `BlockingIOError` (too many
+    pending callers), if control runs but has not answered within `answer_s`.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, _short(path) as name:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, _short_name(path) as name:
         caller.settimeout(answer_s)
         caller.connect(name)
         answer = bytearray()
@@ -129,9 +129,9 @@ def ask(path: Path, answer_s: float = _ANSWER_S) -> dict[str, Any]:
     try:
         status = json.loads(answer)
     except ValueError as error:
-        raise OSError(f"{path}: half an answer") from error
+        raise OSError(f"{path}: incomplete answer") from error
     if not isinstance(status, dict):
-        raise OSError(f"{path}: not an answer of this agent")
+        raise OSError(f"{path}: the answer is not a status")
     return status
 
 
@@ -145,8 +145,8 @@ def _umask(mask: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name for `path` that fits into a socket address (108 bytes), however long the path is."""
+def _short_name(path: Path) -> Iterator[str]:
+    """Give a name for `path` that fits into a socket address (108 bytes), however long the path is."""
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{directory}/{path.name}"

@@ -1,4 +1,7 @@
-"""Which troubles a status speaks of: a pure decision. What they are called is said elsewhere."""
+"""Derives the troubles of a running agent from its status document.
+
+Only codes are decided here; `cli.advice` has the words for them.
+"""
 
 from __future__ import annotations
 
@@ -13,80 +16,80 @@ Trouble = dict[str, str | int]
 
 
 class Code(StrEnum):
-    """What may be wrong, the gravest first."""
+    """The kinds of trouble, the most serious first."""
 
-    #: Control does not answer.
+    #: Control runs but does not answer.
     CONTROL_SILENT = "control_silent"
-    #: A worker is not there.
+    #: A worker does not run.
     WORKER_GONE = "worker_gone"
-    #: A worker ended three times of late.
+    #: A worker exited three times recently.
     WORKER_DIES = "worker_dies"
     #: Nothing was polled for three intervals.
     NO_POLLS = "no_polls"
-    #: Polls wait in memory only.
+    #: Polls wait in memory only: the spool accepts no writes.
     SPOOL_TAKES_NOTHING = "spool_takes_nothing"
-    #: The same for three intervals: the uploader is there, and says nothing.
+    #: Polls have waited in memory for three intervals: the uploader runs but reports nothing.
     NOTHING_KEPT = "nothing_kept"
-    #: For three posts' time, and this host is at fault.
+    #: Nothing was posted for the time of three posts, because of this host.
     CANNOT_POST = "cannot_post"
-    #: For three posts' time, although there was something to take.
+    #: The server took nothing for the time of three posts, although polls were waiting.
     SERVER_TAKES_NOTHING = "server_takes_nothing"
-    #: Polls carry times that are to come.
+    #: The times of polls are ahead of the clock.
     TIMES_AHEAD = "times_ahead"
-    #: Polls are, or were of late, dropped.
+    #: Polls were dropped recently.
     DROPPING = "dropping"
-    #: Polls were set aside of late.
+    #: Polls were quarantined recently.
     QUARANTINE = "quarantine"
-    #: The account does not close.
+    #: The ledger does not add up.
     UNACCOUNTED = "unaccounted"
 
 
-_GRAVITY: Final = tuple(Code)
-_TICKS: Final = 3
-#: A busy host may be late for some ticks of a short interval; that is no trouble yet.
-_LEAST_SILENCE_MS: Final = 10_000
-#: A poll that is longer in memory waits for the uploader or its disk, and not for the server.
-_KEEPING_MS: Final = 3_000
-#: A worker that was not there yet has so long to come up.
+_ORDER: Final = tuple(Code)
+_INTERVALS: Final = 3
+#: On a busy host, some late ticks of a short interval are no trouble yet.
+_LEAST_QUIET_MS: Final = 10_000
+#: A poll that stays longer in memory waits for the uploader or its disk, not for the server.
+_IN_MEMORY_MS: Final = 3_000
+#: How long after the start of control a worker may still be missing.
 _START_MS: Final = 10_000
 _DEATHS: Final = 3
 
 
 def troubles(status: Status) -> list[Trouble]:
-    """The troubles of an agent that runs, the gravest first, each with `code`, `subject`, `since_ms`.
+    """Return the troubles of a running agent, the most serious first.
 
-    `status` is what control answers; `subject` names a worker, or nothing; `since_ms` is 0 where
-    the beginning is not known.
+    `status` is the status document. Each trouble has a `code`; a `subject`, which names a worker or is
+    empty; and `since_ms`, which is 0 if the beginning is unknown.
     """
     found = [
-        *_of_workers(status),
-        *_of_polling(status),
-        *_of_the_spool(status),
-        *_of_the_server(status),
-        *_of_the_clock(status),
-        *_of_the_account(status),
+        *_worker_troubles(status),
+        *_polling_troubles(status),
+        *_spool_troubles(status),
+        *_server_troubles(status),
+        *_clock_troubles(status),
+        *_ledger_troubles(status),
     ]
-    return sorted(found, key=lambda trouble: _GRAVITY.index(trouble["code"]))
+    return sorted(found, key=lambda trouble: _ORDER.index(trouble["code"]))
 
 
 def trouble(code: Code, subject: str = "", since_ms: int = 0) -> Trouble:
-    """One trouble."""
+    """Return one trouble."""
     return {"code": code, "subject": subject, "since_ms": since_ms}
 
 
-def _lately_ms(status: Status) -> float:
-    """Since when something happened of late."""
+def _recent_ms(status: Status) -> float:
+    """Return the time since which an event is recent."""
     return float(status["now_ms"] - window_s(status["interval_ms"]) * 1000)
 
 
-def _of_workers(status: Status) -> list[Trouble]:
+def _worker_troubles(status: Status) -> list[Trouble]:
     found = []
     now_ms = status["now_ms"]
-    lately_ms = _lately_ms(status)
-    # A time that is to come is of a clock that was set back since.
+    recent_ms = _recent_ms(status)
+    # A time in the future is from before the clock was set back.
     is_new = 0 <= now_ms - status["control"]["started_ms"] < _START_MS
     for name, worker in status["workers"].items():
-        deaths = [death_ms for death_ms in worker["deaths_ms"] if lately_ms <= death_ms <= now_ms]
+        deaths = [death_ms for death_ms in worker["deaths_ms"] if recent_ms <= death_ms <= now_ms]
         if len(deaths) >= _DEATHS:
             found.append(trouble(Code.WORKER_DIES, name, deaths[0]))
         elif not worker["pid"] and (deaths or not is_new):
@@ -94,75 +97,75 @@ def _of_workers(status: Status) -> list[Trouble]:
     return found
 
 
-def _of_polling(status: Status) -> list[Trouble]:
-    """A collector that is there and polls nothing; that it is not there is told already."""
-    silence_ms = _silence_ms(status)
+def _polling_troubles(status: Status) -> list[Trouble]:
+    """Check for a collector that runs but polls nothing. A missing one is a worker trouble."""
+    quiet_ms = _quiet_ms(status)
     begun_ms = max(status["polls"]["last_ms"], status["workers"]["collector"]["started_ms"])
-    if status["workers"]["collector"]["pid"] and status["now_ms"] > begun_ms + silence_ms:
+    if status["workers"]["collector"]["pid"] and status["now_ms"] > begun_ms + quiet_ms:
         return [trouble(Code.NO_POLLS, since_ms=status["polls"]["last_ms"])]
     return []
 
 
-def is_own_fault(status: Status) -> bool:
-    """Whether polls wait for something that this host lacks, and not for the server."""
-    lacks = status["workers"]["uploader"]["troubles"].keys() & {"spool", "posts"}
-    return bool(lacks) and not status["posts"]["failing_since_ms"]
+def is_local_trouble(status: Status) -> bool:
+    """Whether polls wait because of a trouble of this host, not because of the server."""
+    local = status["workers"]["uploader"]["troubles"].keys() & {"spool", "posts"}
+    return bool(local) and not status["posts"]["failing_since_ms"]
 
 
-def _of_the_spool(status: Status) -> list[Trouble]:
-    """An uploader that cannot keep polls, or is there and keeps none."""
+def _spool_troubles(status: Status) -> list[Trouble]:
+    """Check for an uploader that cannot store polls, or runs but stores none."""
     uploader = status["workers"]["uploader"]
     if "spool" in uploader["troubles"]:
         return [trouble(Code.SPOOL_TAKES_NOTHING)]
     waiting_ms = status["polls"]["oldest_in_channel_ms"]
     offered_ms = max(waiting_ms, uploader["started_ms"])
-    if waiting_ms and uploader["pid"] and status["now_ms"] > offered_ms + _silence_ms(status):
+    if waiting_ms and uploader["pid"] and status["now_ms"] > offered_ms + _quiet_ms(status):
         return [trouble(Code.NOTHING_KEPT, since_ms=waiting_ms)]
     return []
 
 
-def _silence_ms(status: Status) -> int:
-    """How long a worker may say nothing of polls."""
-    return int(max(_TICKS * status["interval_ms"], _LEAST_SILENCE_MS))
+def _quiet_ms(status: Status) -> int:
+    """Return how long a worker may report no polls."""
+    return int(max(_INTERVALS * status["interval_ms"], _LEAST_QUIET_MS))
 
 
-def _of_the_server(status: Status) -> list[Trouble]:
-    """Nothing was taken since there was something to take, and since it was asked for it.
+def _server_troubles(status: Status) -> list[Trouble]:
+    """Check for a server that took nothing although polls were waiting and were offered to it.
 
-    Where this host is at fault that is said instead, unless the trouble of the spool says it already.
-    What an agent that is new found waiting is no fault of the server's yet; nor is what never came
-    out of memory.
+    If this host is the cause, report that instead, unless a trouble of the spool already covers it.
+    The server is not to blame for polls that a new agent found waiting and has just begun to post,
+    nor for polls that never left memory.
     """
     in_memory_ms = status["polls"]["oldest_in_channel_ms"]
-    is_stuck = 0 < in_memory_ms < status["now_ms"] - _KEEPING_MS
+    is_stuck = 0 < in_memory_ms < status["now_ms"] - _IN_MEMORY_MS
     if is_stuck and not status["posts"]["failing_since_ms"]:
         return []
     waiting_ms = status["polls"]["oldest_waiting_ms"]
-    asked_ms = status["posts"]["last_ms"] or status["control"]["started_ms"]
-    since_ms = max(waiting_ms, asked_ms)
+    offered_ms = status["posts"]["last_ms"] or status["control"]["started_ms"]
+    since_ms = max(waiting_ms, offered_ms)
     if since_ms > status["now_ms"]:
-        # The clock was set back; only what failed since then has a time that means something.
+        # The clock was set back; only the time of a later failure is meaningful.
         since_ms = status["posts"]["failing_since_ms"]
     if waiting_ms and is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"]):
-        if not is_own_fault(status):
+        if not is_local_trouble(status):
             return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
-        if not _of_the_spool(status):
+        if not _spool_troubles(status):
             return [trouble(Code.CANNOT_POST, since_ms=since_ms)]
     return []
 
 
-def _of_the_clock(status: Status) -> list[Trouble]:
+def _clock_troubles(status: Status) -> list[Trouble]:
     if status["polls"]["last_ms"] > status["now_ms"] + AHEAD_MS:
         return [trouble(Code.TIMES_AHEAD)]
     return []
 
 
-def _of_the_account(status: Status) -> list[Trouble]:
+def _ledger_troubles(status: Status) -> list[Trouble]:
     recent, polls = status["recent"], status["polls"]
     found = []
-    # A spool that was found to be damaged at the start lost polls before there was anything recent.
-    is_lately = _lately_ms(status) <= polls["last_dropped_ms"] <= status["now_ms"]
-    if recent["dropped"] or is_lately:
+    # A spool that was found damaged at the start lost its polls before the recent counts began.
+    is_recent = _recent_ms(status) <= polls["last_dropped_ms"] <= status["now_ms"]
+    if recent["dropped"] or is_recent:
         found.append(trouble(Code.DROPPING))
     if recent["quarantined"]:
         found.append(trouble(Code.QUARANTINE))

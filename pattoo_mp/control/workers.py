@@ -1,4 +1,4 @@
-"""How long a worker has said nothing, and from when on that is strange."""
+"""The two workers of control: started when due, heard, and replaced when dead or unresponsive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.control.worker import Worker, ending
+from pattoo_mp.control.worker import Worker, exit_description
 from pattoo_mp.errors import StartError
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.model import now_ms
@@ -25,15 +25,199 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: A worker that should have said something and has not for this long is replaced.
-SILENCE_S: Final = 60.0
-#: Control itself was stopped or starved: what it did not hear is not the workers' silence.
+#: A worker that should have sent something, and has not for this long, is replaced.
+UNRESPONSIVE_S: Final = 60.0
+#: If control wakes up this late (s), it was itself stopped or starved, and the workers are excused.
 _OVERSLEPT_S: Final = 5.0
 _NEVER: Final = float("inf")
 
 
+#: How long the first poll waits for the account of earlier polls; a spool may be slow to open.
+_HISTORY_S: Final = 2.0
+
+
+class Workers:
+    """The collector and the uploader. They start with the settings of `live`.
+
+    `broker` handles their messages. A worker that sends nothing for `unresponsive_s` although it
+    should is killed and replaced. Once `are_stopping` is set, none is started any more, except an
+    uploader without which polls would be lost.
+    """
+
+    def __init__(
+        self,
+        collector: Role,
+        uploader: Role,
+        broker: Broker,
+        live: LiveConfig,
+        unresponsive_s: float,
+    ) -> None:
+        self.collector = Worker(collector)
+        self.uploader = Worker(uploader)
+        self.are_stopping = False
+        self._broker = broker
+        self._live = live
+        self._liveness = Liveness(self.collector, self.uploader, broker, unresponsive_s)
+        self._gave_up = False
+        # The uploader's first message has the time of the newest poll of an earlier agent.
+        self.collector.start_at = time.monotonic() + _HISTORY_S
+
+    def __iter__(self) -> Iterator[Worker]:
+        """Iterate over the two workers."""
+        return iter((self.collector, self.uploader))
+
+    @property
+    def links(self) -> list[Link]:
+        """The open links to the workers."""
+        return [worker.link for worker in self if worker.link is not None]
+
+    @property
+    def wake_at(self) -> float:
+        """When to start or check a worker next, on the monotonic clock; infinity if there is no need."""
+        moments = [self._liveness.deadline(worker) for worker in self if worker.alive]
+        moments += [worker.start_at for worker in self if self._is_wanted(worker)]
+        return min(moments, default=_NEVER)
+
+    @property
+    def any_left(self) -> bool:
+        """Whether a worker runs, or should run."""
+        return any(worker.alive or self._is_wanted(worker) for worker in self)
+
+    @property
+    def names_alive(self) -> list[str]:
+        """The names of the running workers."""
+        return [worker.role.name for worker in self if worker.alive]
+
+    def begin_polling(self) -> None:
+        """Make the first collector due as soon as the account of earlier polls is known."""
+        if self._broker.ledger.account is not None and not self.collector.restarts:
+            self.collector.start_at = 0.0
+
+    def start_due(self, close_in_child: Callable[[], None]) -> None:
+        """Start each worker that is due; `close_in_child` is as for `Worker.start`."""
+        for worker in self:
+            if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
+                if worker is self.collector:
+                    self._broker.collector_started(self._live.config.groups, now_ms())
+                self._start(worker, close_in_child)
+
+    def flush(self, writable: Collection[FileDescriptorLike]) -> None:
+        """Send more of what did not fit into a link."""
+        for link in self.links:
+            # A closed link is noticed by `listen`.
+            if link in writable:
+                with contextlib.suppress(LinkClosedError):
+                    link.flush()
+
+    def listen(self, readable: Collection[FileDescriptorLike]) -> None:
+        """Receive and handle the messages of the workers."""
+        for worker in self:
+            if worker.link in readable:
+                self._listen(worker)
+
+    def replace(self, *, any_ended: bool) -> None:
+        """Reap workers that have exited, and kill unresponsive ones; `start_due` restarts both.
+
+        Raises `StartError` if a worker reported, before the first poll is safe, that a restart cannot
+        help.
+        """
+        for worker in self:
+            # SIGCHLD reports each exit, and a link closes with its process.
+            if any_ended or worker.link is None:
+                self._reap(worker)
+            self._kill_if_unresponsive(worker)
+
+    def reset_timers(self, planned: float) -> None:
+        """Restart the liveness timers where needed, as `Liveness.reset_timers`."""
+        self._liveness.reset_timers(planned)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to both workers."""
+        for worker in self:
+            worker.signal(number)
+
+    def close_links(self) -> None:
+        """Close all links."""
+        for worker in self:
+            worker.close_link()
+
+    def kill(self, wait_s: float) -> None:
+        """Kill both workers; wait at most `wait_s` for each."""
+        for worker in self:
+            worker.kill(wait_s)
+        self.close_links()
+
+    def _is_wanted(self, worker: Worker) -> bool:
+        """Whether a worker that does not run should run."""
+        if worker.alive:
+            return False
+        # If the uploader dies during a stop, only another one can save the remaining polls.
+        is_needed = worker is self.uploader and len(self._broker.channel) > 0
+        return not self.are_stopping or (is_needed and not self._gave_up)
+
+    def _start(self, worker: Worker, close_in_child: Callable[[], None]) -> None:
+        """Start a worker, or plan the next try: the host may have a process to spare later."""
+        try:
+            worker.start(close_in_child)
+        except OSError as error:
+            worker.note_death(f"a start that failed ({error.strerror})")
+            _LOG.error("The %s cannot be started: %s.", worker.role.name, error.strerror)
+            return
+        self._live.started(worker)
+        self._liveness.heard(worker)
+
+    def _listen(self, worker: Worker) -> bool:
+        """Handle the messages of a worker. Return whether there were any."""
+        if worker.link is None:
+            return False
+        try:
+            messages = worker.link.receive()
+        except LinkClosedError:
+            # It has exited or is about to; SIGCHLD will report it. Reading on would spin.
+            worker.close_link()
+            return False
+        if messages:
+            self._liveness.heard(worker)
+        for message in messages:
+            self._broker.handle(worker, message)
+        return bool(messages)
+
+    def _reap(self, worker: Worker) -> None:
+        """Reap a process that has exited, and handle its last messages."""
+        code = worker.reap()
+        if code is None:
+            return
+        while self._listen(worker):
+            pass
+        worker.note_death(exit_description(code))
+        if worker is self.uploader:
+            # An uploader that was told to finish, and exited without being killed, could not store the
+            # polls that it still held. Nor could another one. Polls that it never got need another one.
+            unsaved = self._broker.closed and self._broker.channel.leased
+            self._gave_up = bool(unsaved) and code >= 0
+            self._broker.uploader_gone()
+        if not self.are_stopping:
+            _LOG.warning("The %s exited (%s).", worker.role.name, worker.last_death)
+            if worker.fatal and not self._broker.any_kept:
+                raise StartError(worker.fatal)
+
+    def _kill_if_unresponsive(self, worker: Worker) -> None:
+        if worker.alive and time.monotonic() >= self._liveness.deadline(worker):
+            _LOG.error(
+                "The %s (process %d) has sent nothing for %d s; killing and replacing it.",
+                worker.role.name,
+                worker.pid,
+                self._liveness.quiet_s(worker),
+            )
+            worker.signal(signal.SIGKILL)
+            self._liveness.heard(worker)
+
+
 class Liveness:
-    """Notes when each of the two was heard last. Times are of the monotonic clock, in s."""
+    """Tracks when each worker last sent something. Times are of the monotonic clock, in s.
+
+    After `limit_s` without a message that was due, a worker counts as unresponsive.
+    """
 
     def __init__(self, collector: Worker, uploader: Worker, broker: Broker, limit_s: float) -> None:
         self._collector = collector
@@ -43,17 +227,17 @@ class Liveness:
         self._heard = dict.fromkeys((collector, uploader), time.monotonic())
 
     def heard(self, worker: Worker) -> None:
-        """Note that a worker has said something, or has just begun to be one."""
+        """Record that a worker has sent something, or has just been started."""
         self._heard[worker] = time.monotonic()
 
-    def lasts_s(self, worker: Worker) -> float:
-        """How long a worker has said nothing."""
+    def quiet_s(self, worker: Worker) -> float:
+        """Return how long a worker has sent nothing."""
         return time.monotonic() - self._heard[worker]
 
-    def forgive(self, planned: float) -> None:
-        """Begin to count anew where nothing could be said, or nothing could be heard.
+    def reset_timers(self, planned: float) -> None:
+        """Restart timers where there was nothing to send, or control could not receive.
 
-        `planned` is when control meant to be awake again; 0 if it had no plan.
+        `planned` is when control meant to wake up; 0 if it waited without a timeout.
         """
         now = time.monotonic()
         if not len(self._broker.channel):
@@ -61,185 +245,9 @@ class Liveness:
         if planned and now - planned > _OVERSLEPT_S:
             self._heard = dict.fromkeys(self._heard, now)
 
-    def strange_at(self, worker: Worker) -> float:
-        """When the silence of a worker becomes strange; never if it has nothing to say."""
+    def deadline(self, worker: Worker) -> float:
+        """Return when a worker becomes unresponsive; infinity if it has nothing to send."""
         heard = self._heard[worker]
         if worker is self._collector:
             return heard + self._broker.ledger.interval_ms / 1000 + self._limit_s
         return heard + self._limit_s if len(self._broker.channel) else _NEVER
-
-
-# Collector and uploader, and their lives: started when due, heard, replaced when dead or silent.
-
-#: How long a first poll waits for the account of those before; a spool may be slow to open.
-_HISTORY_S: Final = 2.0
-
-
-class Workers:
-    """The two, which go by `live`; what they say is for `broker`.
-
-    One that is silent for `silence_s` where it should have spoken is killed, and replaced. Once
-    `are_stopping` none is started any more, but for what could be lost without it.
-    """
-
-    def __init__(
-        self, collector: Role, uploader: Role, broker: Broker, live: LiveConfig, silence_s: float
-    ) -> None:
-        self.collector = Worker(collector)
-        self.uploader = Worker(uploader)
-        self.are_stopping = False
-        self._broker = broker
-        self._live = live
-        self._liveness = Liveness(self.collector, self.uploader, broker, silence_s)
-        self._gave_up = False
-        # The uploader's first words say what the newest poll is that an earlier agent took.
-        self.collector.start_at = time.monotonic() + _HISTORY_S
-
-    def __iter__(self) -> Iterator[Worker]:
-        """Each of the two."""
-        return iter((self.collector, self.uploader))
-
-    @property
-    def links(self) -> list[Link]:
-        """Those of them that there are."""
-        return [worker.link for worker in self if worker.link is not None]
-
-    @property
-    def wake_at(self) -> float:
-        """When one is to be started, or to be missed, on the monotonic clock; maybe never."""
-        moments = [self._liveness.strange_at(worker) for worker in self if worker.alive]
-        moments += [worker.start_at for worker in self if self._is_wanted(worker)]
-        return min(moments, default=_NEVER)
-
-    @property
-    def any_left(self) -> bool:
-        """Whether there is one, or should be."""
-        return any(worker.alive or self._is_wanted(worker) for worker in self)
-
-    @property
-    def names_alive(self) -> list[str]:
-        """Who runs."""
-        return [worker.role.name for worker in self if worker.alive]
-
-    def begin_polling(self) -> None:
-        """Start the first collector as soon as the account of the polls before it is known."""
-        if self._broker.ledger.account is not None and not self.collector.restarts:
-            self.collector.start_at = 0.0
-
-    def start_what_is_due(self, in_child: Callable[[], None]) -> None:
-        """Start who should be there; `in_child` gives up what belongs to control alone."""
-        for worker in self:
-            if self._is_wanted(worker) and time.monotonic() >= worker.start_at:
-                if worker is self.collector:
-                    self._broker.collector_started(self._live.config.groups, now_ms())
-                self._start(worker, in_child)
-
-    def flush(self, writable: Collection[FileDescriptorLike]) -> None:
-        """Send on what did not fit into a link."""
-        for link in self.links:
-            # If nobody is there any more, that is noticed when it is listened to.
-            if link in writable:
-                with contextlib.suppress(LinkClosedError):
-                    link.flush()
-
-    def listen(self, readable: Collection[FileDescriptorLike]) -> None:
-        """Take what they have said."""
-        for worker in self:
-            if worker.link in readable:
-                self._listen(worker)
-
-    def replace(self, *, any_ended: bool) -> None:
-        """See who has ended, and end who is silent: both are started anew when that is due.
-
-        Raises `StartError` if one said, before the first poll is safe, that no start can succeed.
-        """
-        for worker in self:
-            # The kernel tells of each end, and a link ends with its process.
-            if any_ended or worker.link is None:
-                self._bury(worker)
-            self._end_if_silent(worker)
-
-    def forgive_silence(self, planned: float) -> None:
-        """As `Silence.forgive`."""
-        self._liveness.forgive(planned)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to both."""
-        for worker in self:
-            worker.signal(number)
-
-    def close_links(self) -> None:
-        """Forget all links."""
-        for worker in self:
-            worker.close_link()
-
-    def kill(self, wait_s: float) -> None:
-        """End both at once; wait for each no longer than `wait_s`."""
-        for worker in self:
-            worker.kill(wait_s)
-        self.close_links()
-
-    def _is_wanted(self, worker: Worker) -> bool:
-        """Whether a worker that is not there should be."""
-        if worker.alive:
-            return False
-        # An uploader lost in a stop left polls behind that only another one can keep.
-        is_needed = worker is self.uploader and len(self._broker.channel) > 0
-        return not self.are_stopping or (is_needed and not self._gave_up)
-
-    def _start(self, worker: Worker, in_child: Callable[[], None]) -> None:
-        """Start it. A host that has no process left for it now may have one later."""
-        try:
-            worker.start(in_child)
-        except OSError as error:
-            worker.note_death(f"a start that failed ({error.strerror})")
-            _LOG.error("The %s cannot be started: %s.", worker.role.name, error.strerror)
-            return
-        self._live.started(worker)
-        self._liveness.heard(worker)
-
-    def _listen(self, worker: Worker) -> bool:
-        """Take what a worker has said; whether it was anything."""
-        if worker.link is None:
-            return False
-        try:
-            messages = worker.link.receive()
-        except LinkClosedError:
-            # It ends, or has ended; SIGCHLD tells which. To listen on would be to spin.
-            worker.close_link()
-            return False
-        if messages:
-            self._liveness.heard(worker)
-        for message in messages:
-            self._broker.handle(worker, message)
-        return bool(messages)
-
-    def _bury(self, worker: Worker) -> None:
-        """Note the end of a process, after its last words."""
-        code = worker.reap()
-        if code is None:
-            return
-        while self._listen(worker):
-            pass
-        worker.note_death(ending(code))
-        if worker is self.uploader:
-            # One that was told of the end, and not killed, could not keep what it still had in hand;
-            # nor could another. What was never given to it is for another to keep.
-            in_hand = self._broker.closed and self._broker.channel.leased
-            self._gave_up = bool(in_hand) and code >= 0
-            self._broker.uploader_gone()
-        if not self.are_stopping:
-            _LOG.warning("The %s ended (%s).", worker.role.name, worker.last_death)
-            if worker.fatal and not self._broker.any_kept:
-                raise StartError(worker.fatal)
-
-    def _end_if_silent(self, worker: Worker) -> None:
-        if worker.alive and time.monotonic() >= self._liveness.strange_at(worker):
-            _LOG.error(
-                "The %s (process %d) has said nothing for %d s; it is killed and replaced.",
-                worker.role.name,
-                worker.pid,
-                self._liveness.lasts_s(worker),
-            )
-            worker.signal(signal.SIGKILL)
-            self._liveness.heard(worker)

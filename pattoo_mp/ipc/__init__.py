@@ -1,1 +1,1 @@
-"""What the processes say to each other, and the queue between them."""
+"""The messages between the processes, and the queue of polls between them."""

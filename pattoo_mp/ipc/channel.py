@@ -1,9 +1,9 @@
 """The queue between the collector and the uploader. It lives in the control process.
 
-The collector puts, the uploader leases and acknowledges. A lease removes nothing; only the
-acknowledgement does, and it comes after the spool's commit. So whichever worker is killed, at
-whatever moment, no poll is lost with it and none is kept twice (each has a sequence number).
-The queue is bounded by count and by bytes: when it is full the oldest goes, and is counted.
+The collector puts polls in; the uploader leases and acknowledges them. A lease removes nothing.
+Only the acknowledgement does, and it follows the commit of the spool. So a worker may be killed at
+any moment: no poll is lost with it, and none is kept twice, since each has a sequence number.
+The queue is bounded by count and by bytes. When it is full, the oldest poll is dropped and counted.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from pattoo_mp.model import Poll
 
-#: Ten minutes at 10 Hz with the uploader dead, an hour and a half at 1 Hz.
+#: Without an uploader this lasts ten minutes at 10 Hz, or more than an hour and a half at 1 Hz.
 MAX_POLLS: Final = 6_000
 MAX_BYTES: Final = 16 << 20
-#: What a poll costs in memory beside its packed values: the object, its text, its place.
+#: Memory of a poll besides its packed values: the object, its strings, its queue entry.
 _OVERHEAD_BYTES: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Polls given out, each with its sequence number, and the layouts they need."""
+    """Leased polls, each with its sequence number, and the layouts that they need."""
 
     polls: tuple[tuple[int, Poll], ...]
     layouts: dict[str, bytes]
@@ -49,34 +49,34 @@ class Channel:
         self.dropped = 0
 
     def __len__(self) -> int:
-        """How many polls are here: leased ones too, until they are acknowledged."""
+        """The number of polls in the queue, including leased ones until they are acknowledged."""
         return len(self._waiting) + len(self._leased)
 
     @property
     def oldest_ms(self) -> int:
-        """The time of the oldest poll that is here; 0 if there is none."""
+        """The time of the oldest poll in the queue; 0 if it is empty."""
         for _, poll in itertools.chain(self._leased, self._waiting):
             return poll.timestamp_ms
         return 0
 
     @property
     def leased(self) -> int:
-        """How many of them are given out, and not acknowledged yet."""
+        """The number of polls that are leased and not acknowledged yet."""
         return len(self._leased)
 
     def add_layout(self, identifier: str, packed: bytes, interval_ms: int) -> None:
-        """Keep a layout for the polls that will refer to it: those of a group, until it has another."""
+        """Store a layout for later polls of its group, until the group gets another layout."""
         self._newest[interval_ms] = identifier
         self._layouts[identifier] = packed
         self._forget_layouts()
 
     def keep_groups(self, intervals_ms: Collection[int]) -> None:
-        """Forget the groups of other intervals: no poll of theirs comes before another layout."""
+        """Forget groups of other intervals: if one returns, a layout precedes its first poll."""
         self._newest = {ms: newest for ms, newest in self._newest.items() if ms in intervals_ms}
         self._forget_layouts()
 
     def put(self, poll: Poll) -> None:
-        """Append a poll; while there is no room, drop the oldest that nobody has leased."""
+        """Append a poll; while the queue is too full, drop the oldest poll that is not leased."""
         self._sequence += 1
         self._waiting.append((self._sequence, poll))
         self._bytes += _size(poll)
@@ -86,7 +86,7 @@ class Channel:
             self.dropped += 1
 
     def lease(self, max_bytes: int) -> Lease:
-        """Give out the oldest polls that are not leased, up to `max_bytes` out at a time."""
+        """Lease the oldest polls that are not leased yet, until `max_bytes` in all are leased."""
         polls: list[tuple[int, Poll]] = []
         while self._waiting and (not self._leased or self._leased_bytes < max_bytes):
             item = self._waiting.popleft()
@@ -97,14 +97,14 @@ class Channel:
         return Lease(tuple(polls), {i: self._layouts[i] for i in needed if i in self._layouts})
 
     def acknowledge(self, sequence: int) -> None:
-        """Remove what is safe in the spool: what was leased up to and including `sequence`."""
+        """Remove the leased polls up to and including `sequence`: they are safe in the spool."""
         while self._leased and self._leased[0][0] <= sequence:
             _, poll = self._leased.popleft()
             self._leased_bytes -= _size(poll)
             self._bytes -= _size(poll)
 
     def release(self) -> None:
-        """Take all leases back: who held them is gone."""
+        """Cancel all leases: the uploader that held them has exited."""
         self._waiting.extendleft(reversed(self._leased))
         self._leased.clear()
         self._leased_bytes = 0

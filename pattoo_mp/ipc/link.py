@@ -1,8 +1,8 @@
 """Messages between control and a worker, over one end of a Unix socket pair.
 
-A link never blocks: what the other side does not take yet waits here, and half a message of a
-process that was killed is discarded with its link. A process that dies breaks its own link and
-nothing else; there is no lock that it could take with it.
+A link never blocks: what the other side has not read yet waits in a buffer. If a process is killed
+while it sends, its incomplete message is discarded with the link. A process that dies breaks only its
+own link; no lock is shared that it could leave locked.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgpack
 
 _RECEIVE_BYTES: Final = 1 << 16
-#: A buffer of an unpacker begins with this, and grows to what a message takes. By itself it would begin
-#: with 1 MB, and write to all of it in turn.
+#: Initial size of an unpacker's buffer, which grows to the size of a message. The default is 1 MB, and
+#: in time the unpacker would write to all of it.
 _BUFFER_BYTES: Final = 1 << 14
 #: A layout of 10,000 series is about 2 MB; anything larger than this is not a message.
 _MESSAGE_BYTES: Final = 1 << 26
@@ -24,11 +24,11 @@ Message = list[Any]
 
 
 class LinkClosedError(Exception):
-    """The process at the other end is gone."""
+    """The process at the other end has exited."""
 
 
 class Link:
-    """One end of a conversation. `send` may be called from any thread, the rest from one."""
+    """One end of a connection. `send` may be called from any thread, the rest from one."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -39,37 +39,37 @@ class Link:
 
     @classmethod
     def pair(cls) -> tuple[Link, Link]:
-        """Two ends that talk to each other."""
+        """Return the two ends of a new connection."""
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         return cls(one), cls(other)
 
     def fileno(self) -> int:
-        """Give the descriptor, for `select`."""
+        """Return the descriptor, for `select`."""
         return self._socket.fileno()
 
     @property
     def unsent_bytes(self) -> int:
-        """How much waits for the other side to read."""
+        """Bytes in the buffer: the other side has not taken them yet."""
         return len(self._unsent)
 
     def send(self, *message: object) -> None:
-        """Send a message, or as much of it as goes now; `flush` sends the rest.
+        """Send a message, or as much of it as possible now; `flush` sends the rest.
 
-        Raises `LinkClosedError` if nobody is there.
+        Raises `LinkClosedError` if the other end is closed.
         """
         with self._lock:
             self._unsent += msgpack.packb(message, unicode_errors="backslashreplace")
             self._push()
 
     def flush(self) -> None:
-        """Send what waits, as far as the other side takes it."""
+        """Send as much of the buffer as the other side takes now."""
         with self._lock:
             self._push()
 
     def receive(self) -> list[Message]:
-        """All whole messages that are there now.
+        """Return all complete messages that have arrived.
 
-        Raises `LinkClosedError` once the other side is gone and every message was given out.
+        Raises `LinkClosedError` once the other side has exited and every message was returned.
         """
         while True:
             try:
@@ -89,7 +89,7 @@ class Link:
             raise LinkClosedError
 
     def close(self) -> None:
-        """End the conversation."""
+        """Close this end."""
         self._socket.close()
 
     def _push(self) -> None:

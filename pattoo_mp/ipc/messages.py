@@ -1,22 +1,24 @@
-"""What control and its workers say to each other over their links: a kind, then its fields.
+"""The messages between control and its workers: a kind, then its fields.
 
 collector → control    LAYOUT identifier packed interval_ms
                        POLL layout_id timestamp_ms packed reason interval_ms
-                                                                    (reason: of ticks missed before it)
-                       INTERVALS intervals_ms after_ms              (of the ticks after that time)
-                       LEDGER                                       (how does it stand?)
+                                                                (reason: why ticks before it were missed)
+                       INTERVALS intervals_ms after_ms              (in force after that time)
+                       LEDGER                                       (request the figures)
 control → collector    LEDGER figures                               ({name: number}; the answer)
-control → uploader     BOOK text                                    (to keep with what follows)
+control → uploader     LEDGER_SNAPSHOT text                         (to store with the next polls)
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
-                       CLOSE                                        (no more will come)
+                       CLOSE                                        (no more polls follow)
 uploader → control     UPLOAD state account         (`UploadState` as a list, `SpoolState` as a map)
-                       KEPT sequence                                (in the spool; 0: none yet)
-                       LEAVING                                      (asked to end; may it?)
-worker → control       NOTE troubles                                ({what: why}, all there are)
-                       FATAL reason                                 (no restart can help)
-                       APPLIED number                               (the settings of that number)
-control → worker       SETTINGS number settings                     (`Config.fields()`, all of them)
+                       KEPT sequence                                (committed to the spool; 0: none yet)
+                       LEAVING                                      (got a SIGTERM; asks for CLOSE)
+worker → control       NOTE troubles                                ({what: why}, the complete set)
+                       FATAL reason                                 (a restart cannot help)
+                       APPLIED number                               (the settings of that number are in force)
+control → worker       SETTINGS number settings                     (all of `Config.fields()`)
+
+This module also holds the message to a waiting `--start`, and a time limit that others rely on.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Kind(StrEnum):
     CLOSE = "close"
     KEPT = "kept"
     UPLOAD = "upload"
-    BOOK = "book"
+    LEDGER_SNAPSHOT = "ledger_snapshot"
     LEAVING = "leaving"
     FATAL = "fatal"
     SETTINGS = "settings"
@@ -46,13 +48,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadState:
-    """How the posting stands, for the status; what became of polls is in the `SpoolState`.
+    """The state of posting, for the status; the counts of polls are in the `SpoolState`.
 
-    `posts` and `sent_bytes` count what the server has taken since this uploader started. Times are
-    in ms since the epoch, 0 where it has not happened yet. `last_fault` is of what kind the last error
-    was, the name of a `Fault`. `old_…` are the original agent's unsent
-    posts: still there, delivered, and put aside. `server` is where posts go, `instead_of` the first
-    choice where that is another one.
+    `posts` and `sent_bytes` count what the server has accepted since this uploader started. Times
+    are in ms since the epoch, 0 for never. `last_fault` is the kind of the last error, the name of a
+    `Fault`. `old_…` count the original agent's unsent posts: still waiting, delivered, and set aside.
+    `server` is the URL that posts go to; `instead_of` is the first choice if that is another server.
     """
 
     posts: int = 0
@@ -69,14 +70,14 @@ class UploadState:
     instead_of: str = ""
 
     def fields(self) -> list[int | str]:
-        """The state as a message carries it; `UploadState(*fields)` reads it."""
+        """Return the state as the fields of a message; `UploadState(*fields)` reads them."""
         return [getattr(self, name) for name in self.__slots__]
 
     def after(self, before: UploadState) -> UploadState:
-        """The state over several uploaders: `before` is how it stood when the last one ended.
+        """Return the state over several uploaders; `before` is the last state of the previous one.
 
-        A server that took nothing from that one, and nothing from this one yet, has been failing
-        since then.
+        If the server was failing for the previous uploader, and has accepted nothing from this one
+        yet, it has been failing since then.
         """
         error = self if self.last_error else before
         failing = self if self.posts or not before.failing_since_ms else before
@@ -92,14 +93,8 @@ class UploadState:
         )
 
 
-# What a control process says, on a descriptor of its own, to the `--start` that waits for it.
-
-
+#: What control writes to the descriptor on which `--start` waits.
 READY: Final = b"ready"
 
-
-# Times that the agent keeps, and that others count on.
-
-
-#: A stop takes no longer (s), whatever hangs. supervisord's stopwaitsecs must be above it.
+#: Time limit of a stop (s), whatever hangs. supervisord's stopwaitsecs must be larger.
 STOP_S: Final = 10.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import paths
 from pattoo_mp.config import isolated
-from pattoo_mp.control.run_directory import cut_short, running_pid
+from pattoo_mp.control.run_directory import cut_short_pid, running_pid
 from pattoo_mp.control.status_socket import ask
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
@@ -55,7 +55,7 @@ class Agent:
     @property
     def cut_short(self) -> int:
         """The control process of the last run, if that did not end in order; else 0."""
-        return cut_short(self.directory)
+        return cut_short_pid(self.directory)
 
     def status(self) -> dict[str, Any]:
         """Ask the control process for its status. Raises `OSError` if it does not answer."""

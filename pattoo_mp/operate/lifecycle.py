@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.control.run_directory import forgive
+from pattoo_mp.control.run_directory import remove_status_socket
 from pattoo_mp.errors import AlreadyRunningError, ConfigError, PattooError, StartError
 from pattoo_mp.ipc.messages import READY
 from pattoo_mp.operate.agent import STOPPED_S, send_signal, wait_for
@@ -179,7 +179,7 @@ def stop(agent: Agent, *, force: bool) -> bool:
             + ("" if force else "; --force kills it")
         )
     if force:
-        forgive(agent.directory)
+        remove_status_socket(agent.directory)
     return True
 
 

@@ -175,7 +175,7 @@ class Uploader:
             case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
                 self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
                 self._announced.discard(layout_id)
-            case [Kind.BOOK, book]:
+            case [Kind.LEDGER_SNAPSHOT, book]:
                 self._book = book
             case [Kind.CLOSE]:
                 self._closed = True

@@ -99,10 +99,10 @@ class Control:
         home: Path,
         collect: Callable[[Link], None],
         upload: Callable[[Link], None],
-        silence_s: float,
+        unresponsive_s: float,
         kind: type[Arbiter],
     ) -> None:
-        self._silence_s = silence_s
+        self._unresponsive_s = unresponsive_s
         self.path = home / "run" / "x.sock"
         self._full = home / "full"
         if os.geteuid() == 0:
@@ -131,7 +131,7 @@ class Control:
                 StatusSocket(self.path),
                 lambda: None,
                 live=LiveConfig(config, self._read_anew),
-                silence_s=self._silence_s,
+                unresponsive_s=self._unresponsive_s,
             ).run()
             status = 0
         except StartError as error:
@@ -188,10 +188,10 @@ def control(home: Path) -> Iterator[Callable[..., Control]]:
     def make(
         collect: Callable[[Link], None],
         upload: Callable[[Link], None],
-        silence_s: float = 60.0,
+        unresponsive_s: float = 60.0,
         kind: type[Arbiter] = Arbiter,
     ) -> Control:
-        made.append(Control(home, collect, upload, silence_s, kind))
+        made.append(Control(home, collect, upload, unresponsive_s, kind))
         return made[-1]
 
     yield make
@@ -220,7 +220,7 @@ def test_it_runs_both_and_stops_both(control: Callable[..., Control]) -> None:
 
 def test_a_collector_that_is_silent_is_replaced(control: Callable[..., Control]) -> None:
     """A collector stopped by SIGSTOP for longer than may be is killed; another one polls."""
-    one = control(polling, keeping, silence_s=1.0)
+    one = control(polling, keeping, unresponsive_s=1.0)
     wait_for(lambda: polled(one) > 2, what="polls")
     first = one.worker("collector")["pid"]
     os.kill(first, signal.SIGSTOP)
@@ -232,7 +232,7 @@ def test_a_collector_that_is_silent_is_replaced(control: Callable[..., Control])
 
 def test_an_uploader_that_keeps_nothing_is_replaced(control: Callable[..., Control]) -> None:
     """An uploader that was given polls and says nothing is killed; polling goes on."""
-    one = control(polling, hanging, silence_s=1.0)
+    one = control(polling, hanging, unresponsive_s=1.0)
     wait_for(lambda: one.worker("uploader").get("restarts", 0) >= 2, what="two replacements")
     before = polled(one)
     wait_for(lambda: polled(one) > before, what="more polls")

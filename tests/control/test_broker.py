@@ -309,9 +309,9 @@ def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Ri
     for number in (1, 2, 3, 4, 7):
         rig.poll(number, reason="late")
     assert rig.unaccounted() == 0
-    book = rig.broker.ledger.book()
+    snapshot = rig.broker.ledger.snapshot()
     later = Ledger(1000)
-    later.settle(SpoolState(kept=2, waiting=2, newest_ms=7000, book=book))
+    later.update_account(SpoolState(kept=2, waiting=2, newest_ms=7000, book=snapshot))
     assert later.total_dropped() == {"the channel was full": 3}
     assert later.missed == {"late": 2}
     assert later.total_polled == 5

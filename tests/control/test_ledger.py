@@ -111,7 +111,7 @@ def test_a_change_before_anything_was_polled_counts_all_by_the_new_interval() ->
     """Also the ticks that the account of an earlier agent shows to be missing."""
     ledger = Ledger(1000)
     ledger.change_intervals({500}, 4700)
-    ledger.settle(SpoolState(kept=1, waiting=1, newest_ms=4000))
+    ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=4000))
     ledger.poll(5500, "", 500)
     assert ledger.missed == {"the agent was down": 2}
 
@@ -170,7 +170,7 @@ def test_the_first_poll_of_any_interval_begins_the_account_of_all() -> None:
 def test_after_a_restart_each_interval_goes_on_from_the_newest_poll() -> None:
     """Of whatever interval that was: what the agent's absence cost each is its own."""
     ledger = Ledger(1000, 3000)
-    ledger.settle(SpoolState(kept=1, waiting=1, newest_ms=2000))
+    ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=2000))
     ledger.poll(7000, "?", 1000)
     ledger.poll(8000, "?", 1000)
     ledger.poll(9000, "?", 3000)
@@ -234,18 +234,18 @@ def test_every_tick_of_every_interval_is_polled_or_missed(
 def test_an_account_that_comes_late_tells_the_gap_before_the_first_poll() -> None:
     """A spool that was slow to open: polls came before anybody knew of those of an earlier agent."""
     ledger = ledger_of(10_000, 11_000)
-    gaps = ledger.settle(SpoolState(kept=5, newest_ms=6_000))
+    gaps = ledger.update_account(SpoolState(kept=5, newest_ms=6_000))
     assert gaps == [Gap(3, 6_000, 10_000, "the agent was down")] == list(ledger.gaps)
     assert ledger.missed == {"the agent was down": 3}
     assert ledger.poll(12_000, "", 1000) is None
-    assert ledger.settle(SpoolState(kept=8, newest_ms=12_000)) == []
+    assert ledger.update_account(SpoolState(kept=8, newest_ms=12_000)) == []
 
 
 def test_an_account_that_comes_late_without_a_gap_tells_none() -> None:
     """The first poll came at the tick after the newest one of an earlier agent, or none is known."""
     for newest_ms in (0, 9_000, 9_500, 11_000):
         ledger = ledger_of(10_000, 11_000)
-        assert ledger.settle(SpoolState(newest_ms=newest_ms)) == []
+        assert ledger.update_account(SpoolState(newest_ms=newest_ms)) == []
         assert not ledger.missed
 
 

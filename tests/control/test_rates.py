@@ -35,7 +35,7 @@ class Rig:
         """Let time go by with a message every so many seconds."""
         for _ in range(0, seconds, every):
             self.now += every
-            self.recent.note(WINDOW_S, self.counts)
+            self.recent.record(WINDOW_S, self.counts)
             self.polled += 1
 
     def since(self) -> tuple[float, int]:
@@ -95,9 +95,9 @@ def test_a_message_costs_next_to_nothing(rig: Rig) -> None:
     """However many come, the counts are taken thirty times in a window, and so many are kept."""
     for _ in range(10_000):
         rig.now += 0.1
-        rig.recent.note(WINDOW_S, rig.counts)
+        rig.recent.record(WINDOW_S, rig.counts)
     assert rig.taken <= 101
-    assert len(rig.recent._notes) <= 32
+    assert len(rig.recent._samples) <= 32
 
 
 def test_a_count_that_goes_back_is_none(rig: Rig) -> None:
@@ -135,7 +135,7 @@ def drainage_of(*posts: tuple[float, int]) -> DrainRate:
     made = DrainRate(clock)
     for seconds, polls in posts:
         clock.now += seconds
-        made.taken(polls)
+        made.record(polls)
     return made
 
 
@@ -143,8 +143,8 @@ def test_without_a_post_there_is_no_speed() -> None:
     """Nor after the server began to fail."""
     made = drainage_of()
     assert made.polls_per_s() is None
-    made.taken(5)
-    made.stopped()
+    made.record(5)
+    made.reset()
     assert made.polls_per_s() is None
 
 

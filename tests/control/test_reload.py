@@ -59,7 +59,7 @@ class Rig:
     def reload(self) -> None:
         """Read anew."""
         self.live.reload()
-        self.live.go_on(self.workers)
+        self.live.advance(self.workers)
 
     def heard(self) -> list[list[tuple[int, int]]]:
         """What each worker was told: the number of the settings, and the interval in them."""
@@ -148,7 +148,7 @@ def test_a_configuration_that_control_itself_cannot_go_by_is_refused(rig: Rig) -
     rig.reload()
     answer = rig.answer
     assert answer["problems"] == [
-        "/log: Read-only file system; expected a file that the agent may use"
+        "/log: Read-only file system; expected a file that the agent can use"
     ]
     assert rig.live.config.log_level == "debug"
     assert rig.heard() == [[], []]
@@ -188,10 +188,10 @@ def test_who_asks_while_the_files_are_read_has_them_read_once_more(rig: Rig) -> 
     rig.is_slow = False
     rig.readers[0].found = rig.found, ()
     rig.found = replace(rig.found, interval_ms=200)
-    rig.live.go_on(rig.workers)
+    rig.live.advance(rig.workers)
     assert (rig.answer["number"], rig.answer["reading"]) == (1, True)
     assert rig.readers[0].is_over
-    rig.live.go_on(rig.workers)
+    rig.live.advance(rig.workers)
     assert (rig.answer["number"], rig.answer["reading"]) == (2, False)
     assert rig.answer["changed"] == ["polling_interval"]
     assert len(rig.readers) == 2
@@ -201,10 +201,10 @@ def test_a_reading_that_is_given_up_changes_nothing(rig: Rig) -> None:
     """As in a stop; its process is ended."""
     rig.is_slow = True
     rig.reload()
-    rig.live.leave()
-    rig.live.leave()
+    rig.live.cancel()
+    rig.live.cancel()
     rig.readers[0].found = replace(rig.found, interval_ms=200), ("polling_interval",)
-    rig.live.go_on(rig.workers)
+    rig.live.advance(rig.workers)
     assert rig.readers[0].is_over
     assert (rig.answer["number"], rig.answer["reading"]) == (0, False)
     assert rig.live.config == rig.found

@@ -67,11 +67,11 @@ def test_a_door_that_finds_no_place_can_be_waited_at_and_tries_again(path: Path)
     path.parent.rmdir()
     path.parent.touch()
     for _ in range(2):
-        with pytest.raises(StartError, match="expected a place for the status socket"):
-            status_socket.keep()
+        with pytest.raises(StartError, match="expected a path that can hold the status socket"):
+            status_socket.ensure_in_place()
         assert select.select([status_socket], [], [], 0)[0] == []
     path.parent.unlink()
-    status_socket.keep()
+    status_socket.ensure_in_place()
     assert path.is_socket()
     status_socket.close()
 
@@ -82,17 +82,17 @@ def test_a_door_without_a_descriptor_rests(path: Path, caplog: pytest.LogCapture
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
-        assert (status_socket.rests, status_socket.wake_at) == (False, float("inf"))
+        assert (status_socket.is_paused, status_socket.wake_at) == (False, float("inf"))
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
             status_socket.answer(STATUS)
             status_socket.answer(STATUS)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        assert status_socket.rests
+        assert status_socket.is_paused
         assert status_socket.wake_at <= time.monotonic() + 1.0
-        assert caplog.messages == [f"{path}: nobody can be answered: Too many open files."]
-        wait_for(lambda: not status_socket.rests, what="the end of its rest")
+        assert caplog.messages == [f"{path}: cannot answer status requests: Too many open files."]
+        wait_for(lambda: not status_socket.is_paused, what="the end of its rest")
         status_socket.answer(STATUS)
         assert json.loads(caller.recv(1 << 16)) == STATUS
     status_socket.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.control.systemd import Notifier, sentence
+from pattoo_mp.control.systemd import Notifier, status_line
 from tests.support.systemd import Systemd
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def test_a_systemd_that_cannot_be_told_is_tried_again(
         notifier.ready()
         notifier.beat(lambda: FINE)
     (message,) = caplog.messages
-    assert message.endswith("cannot be told: [Errno 111] Connection refused.")
+    assert message.startswith("Cannot notify systemd at ")
+    assert message.endswith(": [Errno 111] Connection refused.")
     assert 0.0 < notifier.wake_at < NEVER
     with Systemd(f"@{home}") as systemd:
         notifier.ready()
@@ -159,7 +160,7 @@ def test_what_is_wrong_is_in_the_one_line() -> None:
             "uploader": {"pid": 7, "last_death": "", "troubles": {"spool": "no space"}},
         },
     }
-    assert sentence(status) == (
+    assert status_line(status) == (
         f"{WORDS}; 4 dropped; Connection refused; collector ended by signal SIGSEGV; "
         "uploader: spool: no space"
     )

@@ -31,7 +31,7 @@ def test_whatever_the_clock_and_reloads_do_the_ledger_counts_what_the_schedule_m
     clock = Clock(wall=start_ms * MS)
     schedule = Schedule(intervals_ms, clock.wall_ns, clock.monotonic_ns, start_ms)
     ledger = Ledger(*intervals_ms)
-    ledger.settle(SpoolState(kept=1, waiting=1, newest_ms=start_ms))
+    ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=start_ms))
     times, missed = [start_ms], 0
     for wait, step, others in actions:
         clock.pass_ms(wait * ledger.interval_ms)

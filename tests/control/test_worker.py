@@ -12,58 +12,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.control.worker import Restarts, Role, Worker, ending
+from pattoo_mp.control.worker import RestartDelay, Role, Worker, exit_description
 from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
 
 
 def test_the_first_barren_death_is_an_accident() -> None:
     """The worker is started again at once."""
-    assert Restarts().delay_s(0, made_progress=False) == 0
+    assert RestartDelay().seconds(0, made_progress=False) == 0
 
 
 def test_barren_deaths_in_a_row_slow_the_restarts_down() -> None:
     """From the second on the delay doubles, up to 30 s, for however long it goes on."""
-    restarts = Restarts()
-    delays = [restarts.delay_s(n, made_progress=False) for n in range(2000)]
+    restarts = RestartDelay()
+    delays = [restarts.seconds(n, made_progress=False) for n in range(2000)]
     assert delays[:10] == [0, 0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
     assert set(delays[10:]) == {30}
 
 
 def test_a_fruitful_run_ends_a_row_of_barren_ones() -> None:
     """What worked again may have an accident again."""
-    restarts = Restarts()
+    restarts = RestartDelay()
     for n in range(10):
-        restarts.delay_s(n, made_progress=False)
-    assert restarts.delay_s(11, made_progress=True) == 0
-    assert [restarts.delay_s(12, made_progress=False) for _ in range(3)] == [0, 0.25, 0.5]
+        restarts.seconds(n, made_progress=False)
+    assert restarts.seconds(11, made_progress=True) == 0
+    assert [restarts.seconds(12, made_progress=False) for _ in range(3)] == [0, 0.25, 0.5]
 
 
 def test_eighteen_kills_in_twenty_seconds_are_all_followed_at_once() -> None:
     """An operator, or a test, that kills a worker that works meets no delay."""
-    restarts = Restarts()
+    restarts = RestartDelay()
     now = 1000.0
-    delays = [restarts.delay_s(now + n * 20 / 18, made_progress=True) for n in range(18)]
+    delays = [restarts.seconds(now + n * 20 / 18, made_progress=True) for n in range(18)]
     assert delays == [0] * 18
 
 
 def test_thirty_fruitful_deaths_are_free_and_then_one_every_two_seconds() -> None:
     """A worker that crashes at each poll does not eat the host."""
-    restarts = Restarts()
+    restarts = RestartDelay()
     now = 1000.0
     for _ in range(30):
-        assert restarts.delay_s(now, made_progress=True) == 0
+        assert restarts.seconds(now, made_progress=True) == 0
     for _ in range(10):
-        delay = restarts.delay_s(now, made_progress=True)
+        delay = restarts.seconds(now, made_progress=True)
         assert delay == 2
         now += delay
 
 
 def test_the_purse_fills_again() -> None:
     """After a minute of quiet, thirty deaths are free again, and no more than that."""
-    restarts = Restarts()
+    restarts = RestartDelay()
     for now in (1000.0, 1062.0, 100_000.0):
-        delays = [restarts.delay_s(now, made_progress=True) for _ in range(31)]
+        delays = [restarts.seconds(now, made_progress=True) for _ in range(31)]
         assert delays == [0] * 30 + [2]
 
 
@@ -72,11 +72,11 @@ def test_no_delay_is_negative_or_longer_than_any_row_of_deaths_explains(
     deaths: list[tuple[float, bool]],
 ) -> None:
     """If each delay is waited for, none is longer than 30 s."""
-    restarts = Restarts()
+    restarts = RestartDelay()
     now = 1000.0
     for lived_s, made_progress in deaths:
         now += lived_s
-        delay = restarts.delay_s(now, made_progress=made_progress)
+        delay = restarts.seconds(now, made_progress=made_progress)
         assert 0 <= delay <= 30
         now += delay
 
@@ -124,7 +124,7 @@ def test_an_end_by_any_signal_is_told(number: int) -> None:
     def ended() -> bool:
         code = worker.reap()
         if code is not None:
-            told.append(ending(code))
+            told.append(exit_description(code))
         return code is not None
 
     wait_for(ended, what="its end")

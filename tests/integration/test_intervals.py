@@ -149,4 +149,4 @@ def test_a_family_moves_to_other_intervals_and_back_without_a_missed_tick(
     for interval_ms in (100, 500):
         assert_every_tick_is_there(of_group(polls, interval_ms), gaps)
     assert_times_never_go_back(polls)
-    assert "The interval of memory was 0.1 s and is 0.2 s." in agent.log
+    assert "The interval of memory changed from 0.1 s to 0.2 s." in agent.log

@@ -169,7 +169,7 @@ def test_an_error_of_a_start_is_once_in_the_log_and_once_on_stderr(
     agent = make_agent()
     if what == "socket":
         (agent.home / "daemon" / "run" / f"{NAME}.sock").mkdir(parents=True)
-        words = "expected a place for the status socket"
+        words = "expected a path that can hold the status socket"
     else:
         identity = agent.home / "daemon" / "agent_id" / f"{NAME}.agent_id"
         identity.parent.mkdir(parents=True)

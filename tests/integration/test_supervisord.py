@@ -60,7 +60,7 @@ def test_supervisord_restarts_a_killed_control_process(
     arrived = len(server.timestamps())
     wait_for(lambda: len(server.timestamps()) > arrived + 5, what="more polls")
     assert agent.run("--status").returncode == 0
-    assert f"The last run (process {old[0]}) did not end in order" in agent.log
+    assert f"The last run (process {old[0]}) did not exit cleanly" in agent.log
 
 
 def test_stop_goes_through_supervisord(agent: Supervised) -> None:

@@ -285,8 +285,8 @@ def test_status_is_right_after_a_sigkill(make_agent: MakeAgent, server: PattooSe
     agent.start()
     assert agent.run("--status").returncode == 0
     first, *rest = agent.log[before:].splitlines()
-    assert f"The last run (process {pid}) did not end in order" in first
-    assert not [line for line in rest if "in order" in line]
+    assert f"The last run (process {pid}) did not exit cleanly" in first
+    assert not [line for line in rest if "exit cleanly" in line]
 
 
 @pytest.mark.parametrize("how", ["--stop", "--force", "SIGTERM", "SIGINT"])
@@ -303,7 +303,7 @@ def test_a_requested_end_is_not_reported_as_a_crash(make_agent: MakeAgent, how: 
     assert agent.run("--status").stdout == agent.stopped
     assert agent.cut_short_pid == 0
     agent.start()
-    assert "did not end in order" not in agent.log
+    assert "did not exit cleanly" not in agent.log
 
 
 def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent) -> None:

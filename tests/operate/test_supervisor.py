@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.run_directory import note_supervisor
+from pattoo_mp.control.run_directory import record_supervisor
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
 from pattoo_mp.operate.supervisor import Supervisor
 from tests.support.ports import at, free_port
@@ -36,7 +36,7 @@ def path(home: Path) -> Path:
 
 def test_a_note_is_made_under_supervisord(path: Path) -> None:
     """It has supervisord's URL, and the agent's name there."""
-    note_supervisor(path, ENVIRONMENT)
+    record_supervisor(path, ENVIRONMENT)
     assert json.loads(path.read_text()) == {
         "url": "unix:///run/supervisor.sock",
         "name": "metrics:agent",
@@ -47,15 +47,15 @@ def test_a_note_is_made_under_supervisord(path: Path) -> None:
 def test_a_process_without_a_group_is_its_own_group(path: Path) -> None:
     """As supervisord names it."""
     environment = {k: v for k, v in ENVIRONMENT.items() if k != "SUPERVISOR_GROUP_NAME"}
-    note_supervisor(path, environment)
+    record_supervisor(path, environment)
     assert json.loads(path.read_text())["name"] == "agent:agent"
 
 
 @pytest.mark.parametrize("missing", ["SUPERVISOR_SERVER_URL", "SUPERVISOR_PROCESS_NAME"])
 def test_an_old_note_is_removed_without_supervisord(path: Path, missing: str) -> None:
     """An agent that was started by hand is no longer managed by supervisord."""
-    note_supervisor(path, ENVIRONMENT)
-    note_supervisor(path, {k: v for k, v in ENVIRONMENT.items() if k != missing})
+    record_supervisor(path, ENVIRONMENT)
+    record_supervisor(path, {k: v for k, v in ENVIRONMENT.items() if k != missing})
     assert not path.exists()
 
 
@@ -64,16 +64,16 @@ def test_a_note_that_cannot_be_written_is_only_logged(
 ) -> None:
     """The agent runs without it; the log says what later commands cannot do."""
     path.mkdir(parents=True)
-    note_supervisor(path, ENVIRONMENT)
+    record_supervisor(path, ENVIRONMENT)
     (message,) = caplog.messages
     assert message.endswith(
-        "; --start and --stop cannot ask the supervisor, which may start what they end."
+        "; --start and --stop cannot ask the supervisor, which may restart what they stop."
     )
 
 
 def test_a_missing_note_is_no_error(path: Path) -> None:
     """Most agents never have one."""
-    note_supervisor(path, {})
+    record_supervisor(path, {})
     assert not path.exists()
 
 
@@ -105,7 +105,7 @@ def test_a_directory_in_place_of_the_note_is_ignored(path: Path) -> None:
 def test_a_supervisord_that_has_ended_is_ignored(path: Path, home: Path) -> None:
     """Its socket does not exist, or nothing listens on it."""
     for url in (f"unix://{home}/absent.sock", at(free_port())):
-        note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
+        record_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
         assert Supervisor.of(path, None) is None
 
 
@@ -117,7 +117,7 @@ def test_a_supervisord_that_denies_access_is_an_error(path: Path, home: Path) ->
         supervisord.bind(str(listening))
         supervisord.listen()
         listening.chmod(0o600)
-        note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": f"unix://{listening}"})
+        record_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": f"unix://{listening}"})
         for owned in (home, path.parent, path):
             os.chown(owned, 65534, 65534)
         os.seteuid(65534)
@@ -134,7 +134,7 @@ def test_a_supervisord_that_asks_for_a_password_is_an_error(path: Path) -> None:
     """It denies access by HTTP 401."""
     with HTTPServer(("127.0.0.1", 0), _Refusing) as supervisord:
         url = f"http://127.0.0.1:{supervisord.server_port}"
-        note_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
+        record_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
         refusing = threading.Thread(target=supervisord.handle_request)
         refusing.start()
         with pytest.raises(NotOurSupervisorError, match=r"denied us access \(Unauthorized\)"):

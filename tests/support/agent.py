@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.control.run_directory import cut_short, running_pid
+from pattoo_mp.control.run_directory import cut_short_pid, running_pid
 from pattoo_mp.control.status_socket import ask
 from tests.support.waiting import wait_for
 
@@ -63,7 +63,7 @@ class Agent:
     @property
     def cut_short_pid(self) -> int:
         """The control process of the last run, if that did not end in order; else 0."""
-        return cut_short(self.home / "daemon")
+        return cut_short_pid(self.home / "daemon")
 
     @property
     def log(self) -> str:
