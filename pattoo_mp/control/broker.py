@@ -194,7 +194,7 @@ class Broker:
             self.channel.acknowledge(sequence)
 
     def _send_ledger_snapshot(self, link: Link) -> None:
-        """Send the ledger's snapshot if it changed. The spool stores it with the polls that follow."""
+        """Send the ledger's snapshot if it changed; the spool stores it with the polls that follow."""
         # Every gap has missed ticks, so these two totals show whether anything changed.
         totals = (self.ledger.missed.total(), self.ledger.dropped.total())
         if totals != self._snapshot_totals:

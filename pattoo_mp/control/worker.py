@@ -104,12 +104,12 @@ class Worker:
         _LOG.info("Started the %s as process %d.", self.role.name, pid)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process, if any. It is our unreaped child, so its PID is not reused."""
+        """Signal the process, if any. It is our unreaped child, so its PID cannot have been reused."""
         if self.alive:
             os.kill(self.pid, number)
 
     def reap(self) -> int | None:
-        """Reap the process if it has exited. Return its exit status, or minus its signal; else None."""
+        """Reap the process if it has exited: return its exit status or minus its signal, else None."""
         if not self.alive:
             return None
         pid, status = os.waitpid(self.pid, os.WNOHANG)

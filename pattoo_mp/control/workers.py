@@ -30,8 +30,6 @@ UNRESPONSIVE_S: Final = 60.0
 #: If control wakes up this late (s), it was itself stopped or starved, and the workers are excused.
 _OVERSLEPT_S: Final = 5.0
 _NEVER: Final = float("inf")
-
-
 #: How long the first poll waits for the account of earlier polls; a spool may be slow to open.
 _HISTORY_S: Final = 2.0
 
@@ -73,7 +71,7 @@ class Workers:
 
     @property
     def wake_at(self) -> float:
-        """When to start or check a worker next, on the monotonic clock; infinity if there is no need."""
+        """When to start or check a worker next, on the monotonic clock; infinity if never."""
         moments = [self._liveness.deadline(worker) for worker in self if worker.alive]
         moments += [worker.start_at for worker in self if self._is_wanted(worker)]
         return min(moments, default=_NEVER)
