@@ -1,4 +1,4 @@
-"""Who this agent is to the server."""
+"""The agent's identity."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _PRINT = (
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where the identity is, in a directory that is not there yet."""
+    """The path of the identity file, in a directory that does not exist yet."""
     return home / "agent_id" / "agent.agent_id"
 
 
 def put(path: Path, content: bytes) -> None:
-    """Have the file hold `content`."""
+    """Write `content` to the file."""
     path.parent.mkdir()
     path.write_bytes(content)
 
 
-def test_the_first_start_makes_an_identity(path: Path) -> None:
-    """64 hexadecimal digits, for the owner only, and nothing left beside it."""
+def test_the_first_start_creates_an_identity(path: Path) -> None:
+    """64 hexadecimal digits, readable by the owner only, and no other file left."""
     made = origin(path).agent_id
     assert re.fullmatch("[0-9a-f]{64}", made)
     assert path.read_text() == f"{made}\n"
@@ -44,26 +44,26 @@ def test_the_first_start_makes_an_identity(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_two_agents_are_two(home: Path) -> None:
-    """An identity is drawn, not derived from the host."""
+def test_two_agents_have_different_identities(home: Path) -> None:
+    """An identity is random, not derived from the host."""
     assert origin(home / "a" / "id").agent_id != origin(home / "b" / "id").agent_id
 
 
 def test_an_identity_is_kept(path: Path) -> None:
-    """It names all series of this agent: a change of it would begin new charts."""
+    """It is part of all series of this agent: changing it would start new charts."""
     first = origin(path)
     assert [origin(path) for _ in range(3)] == [first] * 3
 
 
-def test_the_host_is_named_as_the_original_agent_names_it(path: Path) -> None:
-    """The name counts in the checksums, so it must be the same."""
+def test_the_host_name_is_that_of_the_original_agent(path: Path) -> None:
+    """The name is part of the checksums, so it must be the same."""
     assert origin(path).hostname == socket.getfqdn()
     assert origin(path).program == "pattoo_agent_os_autonomousd"
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", " \n", "\nmore lines\n"])
 def test_the_original_agents_file_is_used(path: Path, end: str) -> None:
-    """With a line end or without; and it is not written to."""
+    """With or without a line end; it is not written to."""
     content = f"{KNOWN}{end}".encode()
     put(path, content)
     assert origin(path).agent_id == KNOWN
@@ -75,8 +75,8 @@ def test_the_original_agents_file_is_used(path: Path, end: str) -> None:
     [b"", b"\n", b"garbage", KNOWN[:-1].encode(), KNOWN.encode() + b"0", KNOWN.upper().encode(),
      b"\n" + KNOWN.encode(), b"\xff" * 64, "é".encode() * 32, b"\0" * 64, b"x" * 1_000_000],
 )  # fmt: skip
-def test_what_is_no_identity_is_refused(path: Path, content: bytes) -> None:
-    """In one short line that names the file and what is expected; the file stays as it is."""
+def test_an_invalid_identity_is_refused(path: Path, content: bytes) -> None:
+    """In one short line that names the file and what is expected; the file is unchanged."""
     put(path, content)
     with pytest.raises(IdentityError) as refused:
         origin(path)
@@ -88,23 +88,23 @@ def test_what_is_no_identity_is_refused(path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_directory_in_its_place_is_refused(path: Path) -> None:
-    """In one line that says so."""
+def test_a_directory_as_identity_file_is_refused(path: Path) -> None:
+    """In one line."""
     path.mkdir(parents=True)
     with pytest.raises(IdentityError, match=f"^{path}: cannot be used [(]Is a directory[)]"):
         origin(path)
 
 
-def test_a_directory_that_cannot_be_is_refused(home: Path) -> None:
-    """A file stands where the directory should be."""
+def test_an_impossible_directory_is_refused(home: Path) -> None:
+    """There is a file instead of the directory."""
     (home / "agent_id").write_text("a file")
     path = home / "agent_id" / "agent.agent_id"
     with pytest.raises(IdentityError, match=f"^{path}: cannot be used"):
         origin(path)
 
 
-def test_a_symbolic_link_that_leads_nowhere_is_refused(path: Path, home: Path) -> None:
-    """No identity is made at its other end."""
+def test_a_dangling_symbolic_link_is_refused(path: Path, home: Path) -> None:
+    """No identity is created at its target."""
     path.parent.mkdir()
     path.symlink_to(home / "elsewhere")
     with pytest.raises(IdentityError):
@@ -112,16 +112,16 @@ def test_a_symbolic_link_that_leads_nowhere_is_refused(path: Path, home: Path) -
     assert not (home / "elsewhere").exists()
 
 
-def test_a_disk_without_room_leaves_no_half_of_one(path: Path) -> None:
-    """Nor anything beside it: a supervisor tries again and again. With room, the next try makes it."""
+def test_a_full_disk_leaves_no_incomplete_file(path: Path) -> None:
+    """Nor any other file, since a supervisor retries again and again. With room, the next try works."""
     with files_of_at_most(2), pytest.raises(IdentityError, match=f"^{path}: cannot be used"):
         origin(path)
     assert list(path.parent.iterdir()) == []
     assert origin(path).agent_id in path.read_text()
 
 
-def test_many_that_start_at_once_agree(path: Path) -> None:
-    """Whoever is first makes it, all others use it, and nothing is left beside it."""
+def test_many_simultaneous_starts_agree(path: Path) -> None:
+    """The first one creates it, all others use it, and no other file is left."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", _PRINT, str(path)],

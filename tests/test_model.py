@@ -30,21 +30,21 @@ def layout_of(count: int) -> Layout:
 
 
 def content(layout: Layout) -> tuple[Origin, int, tuple[Series, ...]]:
-    """All that a layout says."""
+    """Everything in a layout."""
     return layout.origin, layout.interval_ms, layout.series
 
 
 @quick
 @given(LAYOUTS)
-def test_a_layout_comes_back_as_it_was(layout: Layout) -> None:
-    """What a layout says survives the channel and the spool, to the last stray byte."""
+def test_a_layout_survives_packing(layout: Layout) -> None:
+    """Everything in a layout survives the channel and the spool, including invalid bytes."""
     assert content(Layout.unpack(layout.packed)) == content(layout)
 
 
 @quick
 @given(LAYOUTS)
-def test_a_layout_that_comes_back_has_the_same_identifier(layout: Layout) -> None:
-    """The polls that refer to a layout find it again."""
+def test_an_unpacked_layout_has_the_same_identifier(layout: Layout) -> None:
+    """So the polls that refer to a layout find it again."""
     back = Layout.unpack(layout.packed)
     assert back.identifier == layout.identifier
     assert back == layout
@@ -54,7 +54,7 @@ def test_a_layout_that_comes_back_has_the_same_identifier(layout: Layout) -> Non
 @quick
 @given(LAYOUTS, LAYOUTS)
 def test_identifiers_are_equal_if_and_only_if_the_content_is(one: Layout, other: Layout) -> None:
-    """Two layouts are the same to everybody exactly when they say the same."""
+    """Layouts are equal exactly if their content is."""
     assert (one.identifier == other.identifier) == (content(one) == content(other))
 
 
@@ -74,48 +74,48 @@ def test_identifiers_are_equal_if_and_only_if_the_content_is(one: Layout, other:
         replace(LAYOUT, series=(Series("load", INTEGER, ()),)),
     ],
 )
-def test_a_layout_differs_from_its_neighbours(other: Layout) -> None:
-    """Each thing that a layout says is in its identifier."""
+def test_a_layout_with_any_change_is_another(other: Layout) -> None:
+    """The identifier depends on everything in the layout."""
     assert other != LAYOUT
     assert other.identifier != LAYOUT.identifier
 
 
 def test_an_identifier_is_16_hex_digits() -> None:
-    """It is short enough to go with each poll."""
+    """It is short enough to be part of each poll."""
     assert len(LAYOUT.identifier) == 16
     assert int(LAYOUT.identifier, 16) >= 0
 
 
 def test_an_identifier_is_stable() -> None:
-    """A spool written by an earlier run is read by the next one."""
+    """The next run can read the spool of an earlier one."""
     assert LAYOUT.identifier == "de2c43aca86201e8"
 
 
 def test_a_layout_equals_nothing_but_a_layout() -> None:
-    """Its identifier alone is not it."""
+    """Not even its identifier."""
     assert LAYOUT.identifier != LAYOUT
 
 
 @quick
 @given(FILE_NAMES)
 def test_a_name_that_is_not_utf8_survives(name: str) -> None:
-    """A mount point's bytes are the same after the channel and the spool."""
+    """The bytes of a mount point are unchanged by the channel and the spool."""
     layout = replace(LAYOUT, series=(Series("load", INTEGER, (("mount", name),)),))
     assert Layout.unpack(layout.packed).series[0].metadata == (("mount", name),)
 
 
 @quick
 @given(st.lists(FIXED, max_size=20), TIMES_MS)
-def test_a_poll_gives_back_its_values(values: list[Value], timestamp_ms: int) -> None:
-    """Ints of 64 bits, floats, infinities and what was not there come back as they were."""
+def test_a_poll_returns_its_values(values: list[Value], timestamp_ms: int) -> None:
+    """64-bit integers, floats, infinities and missing values are unchanged."""
     poll = Poll.of(layout_of(len(values)), timestamp_ms, values)
     assert poll.values() == values
     assert [type(v) for v in poll.values()] == [type(v) for v in values]
     assert poll.timestamp_ms == timestamp_ms
 
 
-def test_a_poll_gives_back_a_nan() -> None:
-    """It is the encoder that judges values, not the poll."""
+def test_a_poll_returns_a_nan() -> None:
+    """The encoder, not the poll, checks values."""
     (value,) = Poll.of(layout_of(1), 0, [math.nan]).values()
     assert math.isnan(value or 0)
 
@@ -123,13 +123,13 @@ def test_a_poll_gives_back_a_nan() -> None:
 @quick
 @given(st.lists(VALUES, max_size=10))
 def test_any_values_can_be_polled(values: list[Value]) -> None:
-    """No value that a source may give stops the poll."""
+    """No value from a source can make a poll fail."""
     assert len(Poll.of(layout_of(len(values)), 0, values).values()) == len(values)
 
 
 @pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 10**29])
 def test_an_int_beyond_64_bits_becomes_the_nearest_float(value: int) -> None:
-    """The server keeps a float in any case."""
+    """The server stores a float anyway."""
     assert Poll.of(layout_of(1), 0, [value]).values() == [float(value)]
 
 
@@ -137,26 +137,26 @@ def test_an_int_beyond_64_bits_becomes_the_nearest_float(value: int) -> None:
     ("value", "expected"), [(10**400, math.inf), (-(10**400), -math.inf)], ids=["above", "below"]
 )
 def test_an_int_beyond_all_floats_becomes_infinite(value: int, expected: float) -> None:
-    """It is left out by the encoder; the poll's other values go on."""
+    """The encoder leaves it out; the other values of the poll are unaffected."""
     assert Poll.of(layout_of(2), 0, [value, 7]).values() == [expected, 7]
 
 
 def test_the_values_beside_a_large_one_stay_as_they_are() -> None:
-    """One int beyond 64 bits makes floats of no others, and None stays None."""
+    """An integer beyond 64 bits does not turn others into floats, and None stays None."""
     values = Poll.of(layout_of(4), 0, [2**64 - 1, 2**64, None, 1.5]).values()
     assert values == [2**64 - 1, float(2**64), None, 1.5]
     assert type(values[0]) is int
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_a_poll_of_another_number_of_values_is_refused(count: int) -> None:
-    """Each series has one value, or none is known to be its own."""
+def test_a_poll_with_a_wrong_number_of_values_is_refused(count: int) -> None:
+    """Otherwise values could not be assigned to series."""
     with pytest.raises(WireError, match=f"{count} values for a layout of 1"):
         Poll.of(LAYOUT, 0, [1] * count)
 
 
 def unpacked_or_refused(packed: bytes) -> Layout | None:
-    """A layout, or None where the bytes were refused; anything else fails the test."""
+    """Return the layout, or None if the bytes are refused; anything else fails the test."""
     try:
         return Layout.unpack(packed)
     except WireError:
@@ -170,7 +170,7 @@ def unpacked_or_refused(packed: bytes) -> Layout | None:
 @example(msgpack.packb([["a", "h", "p", "q"], 1000, []]))
 @example(b"\x91" * 2000)
 def test_any_bytes_are_a_layout_or_refused(packed: bytes) -> None:
-    """Damage raises WireError and nothing else, and what is read can be used."""
+    """Damage raises WireError and nothing else; a layout that is read can be used."""
     layout = unpacked_or_refused(packed)
     assert layout is None or layout.identifier
 
@@ -180,7 +180,7 @@ def test_any_bytes_are_a_layout_or_refused(packed: bytes) -> None:
 def test_a_layout_with_a_changed_byte_is_read_or_refused(
     layout: Layout, data: st.DataObject
 ) -> None:
-    """A flipped byte on the disk raises WireError and nothing else."""
+    """A changed byte on the disk raises WireError and nothing else."""
     place = data.draw(st.integers(0, len(layout.packed) - 1))
     damaged = bytearray(layout.packed)
     damaged[place] = data.draw(st.integers(0, 255))
@@ -189,8 +189,8 @@ def test_a_layout_with_a_changed_byte_is_read_or_refused(
 
 @quick
 @given(LAYOUTS, st.data())
-def test_a_layout_that_was_cut_short_is_refused(layout: Layout, data: st.DataObject) -> None:
-    """Half a layout is none."""
+def test_a_truncated_layout_is_refused(layout: Layout, data: st.DataObject) -> None:
+    """A truncated layout is never read."""
     cut = layout.packed[: data.draw(st.integers(0, len(layout.packed) - 1))]
     with pytest.raises(WireError, match="unreadable layout"):
         Layout.unpack(cut)

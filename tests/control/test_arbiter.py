@@ -1,4 +1,4 @@
-"""The control process's loop, with real forked workers that do as little as can be."""
+"""The loop of the control process, with real forked workers that do as little as possible."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FATAL_STATUS = 9
 
 
 def polling(link: Link) -> None:
-    """Poll until told otherwise."""
+    """Poll until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     link.send(Kind.LAYOUT, "a", b"", INTERVAL_MS)
     tick = time.time_ns() // 1_000_000 // INTERVAL_MS
@@ -53,10 +53,10 @@ def polling(link: Link) -> None:
 
 
 def keeping(link: Link) -> None:
-    """Keep everything, at once, in nothing but a number."""
+    """Acknowledge every poll at once; only its number is kept."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     last = 0
-    say(link, last)
+    report(link, last)
     while True:
         select.select([link], [], [])
         for kind, *fields in link.receive():
@@ -64,35 +64,35 @@ def keeping(link: Link) -> None:
                 last = fields[0]
             elif kind == Kind.CLOSE:
                 return
-        say(link, last)
+        report(link, last)
 
 
-def say(link: Link, last: int) -> None:
-    """Tell the account of a spool that kept all up to `last`."""
+def report(link: Link, last: int) -> None:
+    """Send the account of a spool that has stored all polls up to `last`."""
     account = SpoolState(sequence=last, kept_of_channel=last, kept=last, waiting=last)
     link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
 
 
 def hanging(link: Link) -> None:
-    """Say one thing, and then nothing any more, whatever is asked."""
+    """Send one message, then nothing, and ignore SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    say(link, 0)
+    report(link, 0)
     while True:
         signal.pause()
 
 
 def dying(_: Link) -> None:
-    """End by an error before anything was done."""
+    """Fail before any work was done."""
     raise RuntimeError("no reason at all")
 
 
 def giving_up(_: Link) -> None:
-    """Say that no start can succeed."""
-    raise SpoolError("the spool: somebody else's; expected our own")
+    """Report that a restart cannot help."""
+    raise SpoolError("the spool: of another agent; expected our own")
 
 
 class Control:
-    """A control process of a test's own."""
+    """A control process in a fork of the test."""
 
     def __init__(
         self,
@@ -109,17 +109,17 @@ class Control:
             os.chown(home, NOBODY, NOBODY)
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(kind, collect, upload)
+            self._run(kind, collect, upload)
 
-    def _be(
+    def _run(
         self,
         kind: type[Arbiter],
         collect: Callable[[Link], None],
         upload: Callable[[Link], None],
     ) -> None:
         status = 1
-        gc.collect()  # what other tests have left open is not to be closed at some moment of ours
-        become_nobody()  # for root no number of processes is too large
+        gc.collect()  # close now what other tests have left open, not at some later moment
+        become_nobody()  # the limit of processes does not apply to root
         os.setpgid(0, 0)
         config = config_in(self.path.parent, interval_ms=INTERVAL_MS)
         self._read_anew(config)
@@ -135,25 +135,25 @@ class Control:
             ).run()
             status = 0
         except StartError as error:
-            status = FATAL_STATUS if "somebody else's" in str(error) else 1
+            status = FATAL_STATUS if "of another agent" in str(error) else 1
         finally:
             os._exit(status)
 
     def status(self) -> dict[str, Any]:
-        """What it says; empty as long as it does not listen."""
+        """Its status; empty while it does not listen."""
         with contextlib.suppress(OSError):
             return ask(self.path)
         return {}
 
     def worker(self, name: str) -> dict[str, Any]:
-        """What it says of a worker."""
+        """The status of a worker."""
         found: dict[str, Any] = self.status().get("workers", {}).get(name, {})
         return found
 
-    def may_start(self, *, anybody: bool) -> None:
-        """Let its user have no other process, or as many as before."""
+    def allow_starts(self, *, allowed: bool) -> None:
+        """Allow its user no further process, or as many as before."""
         number = self.status()["reload"]["number"]
-        self._full.unlink() if anybody else self._full.touch()
+        self._full.unlink() if allowed else self._full.touch()
         os.kill(self.pid, signal.SIGHUP)
         wait_for(lambda: self.status()["reload"]["number"] > number, what="a reading")
 
@@ -163,7 +163,7 @@ class Control:
         return FakeReader((running, ()))
 
     def holds(self) -> tuple[int, str]:
-        """How many descriptors it has open, and which signals it holds back."""
+        """The number of its open descriptors, and the signals that it blocks."""
         process = Path(f"/proc/{self.pid}")
         blocked = [
             line for line in (process / "status").read_text().splitlines() if "SigBlk" in line
@@ -171,7 +171,7 @@ class Control:
         return len(list((process / "fd").iterdir())), "".join(blocked)
 
     def wait(self) -> int:
-        """Its exit status."""
+        """Wait for its exit; return the exit status."""
         pidfd = os.pidfd_open(self.pid)
         assert select.select([pidfd], [], [], 30)[0], "control did not end"
         os.close(pidfd)
@@ -182,7 +182,7 @@ class Control:
 
 @pytest.fixture
 def control(home: Path) -> Iterator[Callable[..., Control]]:
-    """Make control processes; none is left afterwards."""
+    """Start control processes; kill those that remain afterwards."""
     made: list[Control] = []
 
     def make(
@@ -202,11 +202,11 @@ def control(home: Path) -> Iterator[Callable[..., Control]]:
 
 
 def polled(one: Control) -> int:
-    """How many polls it has seen."""
+    """The number of polls that it has counted."""
     return int(one.status().get("polls", {}).get("polled", 0))
 
 
-def test_it_runs_both_and_stops_both(control: Callable[..., Control]) -> None:
+def test_both_workers_run_and_stop(control: Callable[..., Control]) -> None:
     """Polls flow; SIGTERM ends the workers in order, and control with status 0."""
     one = control(polling, keeping)
     wait_for(lambda: polled(one) > 5, what="polls")
@@ -218,8 +218,8 @@ def test_it_runs_both_and_stops_both(control: Callable[..., Control]) -> None:
             os.kill(pid, 0)
 
 
-def test_a_collector_that_is_silent_is_replaced(control: Callable[..., Control]) -> None:
-    """A collector stopped by SIGSTOP for longer than may be is killed; another one polls."""
+def test_an_unresponsive_collector_is_replaced(control: Callable[..., Control]) -> None:
+    """A collector stopped by SIGSTOP for too long is killed, and another one polls."""
     one = control(polling, keeping, unresponsive_s=1.0)
     wait_for(lambda: polled(one) > 2, what="polls")
     first = one.worker("collector")["pid"]
@@ -230,8 +230,8 @@ def test_a_collector_that_is_silent_is_replaced(control: Callable[..., Control])
     assert one.worker("collector")["last_death"] == "signal SIGKILL"
 
 
-def test_an_uploader_that_keeps_nothing_is_replaced(control: Callable[..., Control]) -> None:
-    """An uploader that was given polls and says nothing is killed; polling goes on."""
+def test_an_unresponsive_uploader_is_replaced(control: Callable[..., Control]) -> None:
+    """An uploader that got polls and sends nothing is killed; polling goes on."""
     one = control(polling, hanging, unresponsive_s=1.0)
     wait_for(lambda: one.worker("uploader").get("restarts", 0) >= 2, what="two replacements")
     before = polled(one)
@@ -239,10 +239,10 @@ def test_an_uploader_that_keeps_nothing_is_replaced(control: Callable[..., Contr
     assert one.status()["missed"] == {}
 
 
-def test_a_worker_that_keeps_dying_is_started_ever_more_slowly(
+def test_a_worker_that_keeps_dying_is_restarted_with_growing_delays(
     control: Callable[..., Control],
 ) -> None:
-    """Its death is told with its reason; the other worker is not disturbed."""
+    """The status has the reason; the other worker is not affected."""
     one = control(polling, dying)
     wait_for(lambda: one.worker("uploader").get("restarts", 0) >= 4, what="four deaths")
     assert one.worker("uploader")["last_death"] == "exit status 1"
@@ -251,12 +251,12 @@ def test_a_worker_that_keeps_dying_is_started_ever_more_slowly(
     assert one.wait() == 0
 
 
-def test_a_host_without_a_process_to_spare_is_asked_again(control: Callable[..., Control]) -> None:
-    """The status says why there is no uploader; the collector polls on, and nothing is lost or left."""
+def test_without_a_process_to_spare_the_start_is_retried(control: Callable[..., Control]) -> None:
+    """The status says why there is no uploader; polling goes on; nothing is lost or left open."""
     one = control(polling, keeping)
     wait_for(lambda: one.status().get("polls", {}).get("in_spool"), what="polls")
     collector = one.worker("collector")["pid"]
-    one.may_start(anybody=False)
+    one.allow_starts(allowed=False)
     os.kill(one.worker("uploader")["pid"], signal.SIGKILL)
     wait_for(lambda: one.worker("uploader")["restarts"] >= 3, what="two starts that fail")
     why = "a start that failed (Resource temporarily unavailable)"
@@ -266,7 +266,7 @@ def test_a_host_without_a_process_to_spare_is_asked_again(control: Callable[...,
     after = one.holds()
     assert (after[0] <= descriptors, after[1]) == (True, blocked)
     wait_for(lambda: polled(one) > before, what="more polls")
-    one.may_start(anybody=True)
+    one.allow_starts(allowed=True)
     wait_for(lambda: one.worker("uploader")["pid"], what="an uploader")
     wait_for(lambda: one.status()["polls"]["in_channel"] < 3, what="all that waited")
     assert one.worker("collector")["pid"] == collector
@@ -274,10 +274,10 @@ def test_a_host_without_a_process_to_spare_is_asked_again(control: Callable[...,
     assert one.wait() == 0
 
 
-def test_an_agent_that_cannot_start_anybody_says_so_and_can_be_stopped(
+def test_an_agent_without_workers_reports_it_and_can_be_stopped(
     control: Callable[..., Control], home: Path
 ) -> None:
-    """What `--start` says when its time is over, and SIGTERM ends it at once."""
+    """The status counts the failed starts, for `--start` to report, and SIGTERM stops control at once."""
     (home / "full").touch()
     one = control(polling, keeping)
     for name in ("collector", "uploader"):
@@ -286,14 +286,14 @@ def test_an_agent_that_cannot_start_anybody_says_so_and_can_be_stopped(
     assert one.wait() == 0
 
 
-def test_a_start_that_no_restart_can_mend_ends_control(control: Callable[..., Control]) -> None:
-    """A worker's last word before the first poll is safe ends the start, and nothing is left."""
+def test_a_fatal_error_of_a_worker_ends_control(control: Callable[..., Control]) -> None:
+    """If a worker reports that before the first poll is safe, control exits and leaves nothing."""
     one = control(polling, giving_up)
     assert one.wait() == FATAL_STATUS
 
 
-def test_a_stop_is_bounded_by_killing_what_hangs(control: Callable[..., Control]) -> None:
-    """Workers that ignore every request are killed when the time to stop is over."""
+def test_a_stop_kills_hanging_workers_at_its_time_limit(control: Callable[..., Control]) -> None:
+    """Workers that ignore the stop are killed at its time limit."""
     one = control(hanging, hanging)
     wait_for(lambda: one.worker("collector").get("pid"), what="a collector")
     pids = [one.worker(name)["pid"] for name in ("collector", "uploader")]
@@ -303,8 +303,8 @@ def test_a_stop_is_bounded_by_killing_what_hangs(control: Callable[..., Control]
 
 
 @pytest.mark.parametrize("victim", ["collector", "uploader", "control"])
-def test_a_stop_meets_a_kill_at_any_moment(control: Callable[..., Control], victim: str) -> None:
-    """SIGTERM to control, and at once SIGKILL to anyone: all ends, and soon."""
+def test_a_stop_with_a_kill_of_any_process(control: Callable[..., Control], victim: str) -> None:
+    """SIGTERM to control, and at once SIGKILL to any process: all exit, and soon."""
     one = control(polling, keeping)
     wait_for(lambda: polled(one) > 2, what="polls")
     pids = {name: one.worker(name)["pid"] for name in ("collector", "uploader")}
@@ -316,16 +316,16 @@ def test_a_stop_meets_a_kill_at_any_moment(control: Callable[..., Control], vict
 
 
 class LateByte(Arbiter):
-    """One whose wait ends by a worker's end just before the byte of a signal is there to be read."""
+    """An arbiter that wakes up because a worker exited, just before the signal's byte is readable."""
 
     def _wait(self) -> list[FileDescriptorLike]:
-        return [one for one in super()._wait() if one is not self._wakeup]
+        return [readable for readable in super()._wait() if readable is not self._wakeup]
 
 
-def test_an_end_by_a_signal_to_the_group_is_no_death(
+def test_a_signal_to_the_group_restarts_no_worker(
     control: Callable[..., Control], home: Path
 ) -> None:
-    """Control has had the signal when a worker has ended by it: none is started in its place."""
+    """When a worker exits from the signal, control has it too, and does not restart the worker."""
     begun = home / "begun"
 
     def noted(link: Link) -> None:
@@ -343,10 +343,10 @@ def test_an_end_by_a_signal_to_the_group_is_no_death(
     assert len(begun.read_text().splitlines()) == 1
 
 
-def test_an_uploader_that_leaves_before_the_collector_does_is_replaced_in_a_stop(
+def test_an_uploader_that_exits_before_the_collector_is_replaced_in_a_stop(
     control: Callable[..., Control], home: Path
 ) -> None:
-    """A signal to the group may end it first; what the collector had yet to give is kept."""
+    """A signal to the group may end the uploader first; the last polls of the collector are kept."""
     left, kept = home / "left", home / "kept"
 
     def ending_late(link: Link) -> None:
@@ -371,8 +371,8 @@ def test_an_uploader_that_leaves_before_the_collector_does_is_replaced_in_a_stop
             os._exit(0)
 
         signal.signal(signal.SIGTERM, leave)
-        while True:  # it keeps nothing, but it is not silent
-            say(link, 0)
+        while True:  # it stores nothing, but it sends messages
+            report(link, 0)
             select.select([], [], [], 0.1)
 
     one = control(ending_late, leaving_first)
@@ -384,8 +384,8 @@ def test_an_uploader_that_leaves_before_the_collector_does_is_replaced_in_a_stop
     assert kept.exists()
 
 
-def test_a_hang_up_reads_the_configuration_anew(control: Callable[..., Control]) -> None:
-    """SIGHUP ends nobody, control or worker."""
+def test_sighup_reloads_the_configuration(control: Callable[..., Control]) -> None:
+    """SIGHUP ends neither control nor a worker."""
     one = control(polling, keeping)
     wait_for(lambda: polled(one) > 2, what="polls")
     pids = [one.pid, *(one.worker(name)["pid"] for name in ("collector", "uploader"))]
@@ -398,7 +398,7 @@ def test_a_hang_up_reads_the_configuration_anew(control: Callable[..., Control])
 
 
 def test_a_stop_wins_over_a_reload(control: Callable[..., Control]) -> None:
-    """Whichever signal comes first, and during the stop."""
+    """Whichever signal comes first."""
     for first, second in ((signal.SIGHUP, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP)):
         one = control(polling, keeping)
         wait_for(lambda one=one: polled(one) > 2, what="polls")  # type: ignore[misc]
@@ -408,7 +408,7 @@ def test_a_stop_wins_over_a_reload(control: Callable[..., Control]) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a line of it
             return file.read().rpartition(")")[2].split()[0] not in "ZX"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Rig:
-    """A relay between two workers that have links but no processes."""
+    """A broker between two workers that have links but no processes."""
 
     def __init__(self) -> None:
         self.broker = Broker(Channel(), Ledger(1000))
@@ -33,37 +33,37 @@ class Rig:
         self.uploader.link, self.far = Link.pair()
 
     def layout(self, identifier: str, interval_ms: int = 1000) -> None:
-        """Hear of a layout from the collector."""
+        """Handle a layout from the collector."""
         message = [Kind.LAYOUT, identifier, identifier.encode(), interval_ms]
         self.broker.handle(self.collector, message)
 
     def poll(
         self, second: int, layout: str = "a", reason: str = "", interval_ms: int = 1000
     ) -> None:
-        """Hear of a poll from the collector, and pass it on."""
+        """Handle a poll from the collector, and pass it on."""
         message = [Kind.POLL, layout, second * 1000, b"", reason, interval_ms]
         self.broker.handle(self.collector, message)
         self.broker.lease_to(self.uploader)
 
     def kept(self, sequence: int) -> None:
-        """Hear from the uploader that it has kept polls."""
+        """Handle an acknowledgement from the uploader."""
         self.broker.handle(self.uploader, [Kind.KEPT, sequence])
 
     def account(self, posts: int = 0, failing: int = 0, **account: Any) -> None:  # noqa: ANN401 - as SpoolState has them
-        """Hear the spool's account from the uploader."""
+        """Handle the spool's account from the uploader."""
         state = UploadState(posts=posts, failing_since_ms=failing).fields()
         self.broker.handle(self.uploader, [Kind.UPLOAD, state, SpoolState(**account).fields()])
 
     def unaccounted(self) -> int:
-        """What the ledger does not explain."""
+        """The polls that the ledger cannot explain."""
         return self.broker.ledger.unaccounted(len(self.broker.channel))
 
-    def heard(self) -> list[Message]:
-        """What the uploader was told since the last call: layouts by name, polls by number."""
+    def received(self) -> list[Message]:
+        """The messages to the uploader since the last call: layouts by name, polls by number."""
         return [message[:2] for message in self.far.receive()]
 
     def new_uploader(self) -> None:
-        """Lose the uploader and have another one."""
+        """Replace the uploader by a new one."""
         self.uploader.close_link()
         self.far.close()
         self.broker.uploader_gone()
@@ -73,7 +73,7 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """One that has heard nothing yet."""
+    """A rig that has handled nothing yet."""
     made = Rig()
     yield made
     made.uploader.close_link()
@@ -81,75 +81,75 @@ def rig() -> Iterator[Rig]:
 
 
 def test_polls_go_to_the_uploader_with_their_layout_first(rig: Rig) -> None:
-    """The layout once, the polls numbered."""
+    """The layout is sent once; the polls are numbered."""
     rig.layout("a")
     for second in (1, 2, 3):
         rig.poll(second)
-    assert rig.heard() == [["layout", "a"], ["poll", 1], ["poll", 2], ["poll", 3]]
+    assert rig.received() == [["layout", "a"], ["poll", 1], ["poll", 2], ["poll", 3]]
 
 
-def test_a_layout_that_comes_back_is_told_again(rig: Rig) -> None:
-    """An uploader forgets a layout that its last polls did not use: a disk that left, and returned."""
+def test_a_layout_that_returns_is_sent_again(rig: Rig) -> None:
+    """The uploader forgets a layout that its last polls did not use: a disk removed and added again."""
     for number, layout in enumerate(("a", "b", "a"), 1):
         rig.layout(layout)
         rig.poll(number, layout)
         rig.kept(number)
-        assert rig.heard() == [["layout", layout], ["poll", number]]
+        assert rig.received() == [["layout", layout], ["poll", number]]
 
 
-def test_layouts_that_take_turns_in_one_lease_are_all_told(rig: Rig) -> None:
-    """Each poll's layout is known before the poll comes, wherever the uploader commits between."""
+def test_alternating_layouts_in_one_lease_are_all_sent(rig: Rig) -> None:
+    """Each poll's layout precedes it, wherever the uploader commits in between."""
     for number, layout in enumerate(("a", "b", "a"), 1):
         rig.layout(layout)
         rig.broker.handle(rig.collector, [Kind.POLL, layout, number * 1000, b"", "", 1000])
     rig.broker.lease_to(rig.uploader)
-    assert rig.heard() == [
+    assert rig.received() == [
         ["layout", "a"], ["poll", 1], ["layout", "b"], ["poll", 2], ["layout", "a"], ["poll", 3],
     ]  # fmt: skip
 
 
-def test_a_new_uploader_gets_what_the_old_one_had_not_kept(rig: Rig) -> None:
-    """Under the same numbers, and with the layout."""
+def test_a_new_uploader_gets_unacknowledged_polls(rig: Rig) -> None:
+    """With the same numbers, and with the layout."""
     rig.layout("a")
     for second in (1, 2, 3):
         rig.poll(second)
     rig.kept(1)
     rig.new_uploader()
-    assert rig.heard() == [["layout", "a"], ["poll", 2], ["poll", 3]]
+    assert rig.received() == [["layout", "a"], ["poll", 2], ["poll", 3]]
 
 
-def test_what_is_kept_leaves_the_channel(rig: Rig) -> None:
-    """And the agent counts as up from the first poll that is safe."""
+def test_acknowledged_polls_leave_the_channel(rig: Rig) -> None:
+    """The agent counts as ready from the first poll that is safe."""
     rig.layout("a")
     rig.poll(1)
-    rig.kept(0)  # a sign of life of an uploader whose disk takes nothing
+    rig.kept(0)  # from an uploader whose disk accepts no writes
     assert (len(rig.broker.channel), rig.broker.any_kept) == (1, False)
     rig.kept(1)
     assert (len(rig.broker.channel), rig.broker.any_kept) == (0, True)
 
 
-def test_nothing_goes_to_an_uploader_that_was_told_of_the_end(rig: Rig) -> None:
-    """What comes after is its successor's."""
+def test_a_closed_uploader_gets_no_polls(rig: Rig) -> None:
+    """Later polls go to the next uploader."""
     rig.layout("a")
     rig.broker.close_to(rig.uploader)
     rig.broker.close_to(rig.uploader)
     rig.poll(1)
-    assert rig.heard() == [["close"]]
+    assert rig.received() == [["close"]]
     rig.new_uploader()
-    assert rig.heard() == [["layout", "a"], ["poll", 1]]
+    assert rig.received() == [["layout", "a"], ["poll", 1]]
 
 
-def test_a_poll_for_an_uploader_that_is_gone_is_not_lost(rig: Rig) -> None:
-    """Its link broke, and nobody has buried it yet."""
+def test_a_poll_for_an_uploader_that_has_exited_is_not_lost(rig: Rig) -> None:
+    """Its link is closed, and it has not been reaped yet."""
     rig.layout("a")
     rig.far.close()
     rig.poll(1)
     rig.new_uploader()
-    assert rig.heard() == [["layout", "a"], ["poll", 1]]
+    assert rig.received() == [["layout", "a"], ["poll", 1]]
 
 
-def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
-    """Whatever the new one says, and for its first poll only."""
+def test_ticks_missed_before_a_new_collector_have_its_reason(rig: Rig) -> None:
+    """Whatever reason the new one gives, and for its first poll only."""
     rig.layout("a")
     rig.poll(1)
     rig.broker.collector_started({1000}, 0)
@@ -158,8 +158,8 @@ def test_ticks_missed_by_a_new_collector_are_its_absences(rig: Rig) -> None:
     assert rig.broker.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
-def test_a_collector_says_from_when_on_it_polls_at_another_interval(rig: Rig) -> None:
-    """Ticks before that time are of the old one: 2 and 3 s; after it of the new: 4 and 4.5 s."""
+def test_a_changed_interval_counts_from_the_time_the_collector_reports(rig: Rig) -> None:
+    """Ticks before that time are of the old interval (2 and 3 s), later ones of the new (4 and 4.5 s)."""
     rig.layout("a")
     rig.poll(1)
     rig.broker.handle(rig.collector, [Kind.INTERVALS, [500], 3700])
@@ -169,7 +169,7 @@ def test_a_collector_says_from_when_on_it_polls_at_another_interval(rig: Rig) ->
 
 
 def test_a_new_collector_may_have_another_interval(rig: Rig) -> None:
-    """It counts from its start: 2 s by the old one, 3, 3.5, 4 and 4.5 s by the new one."""
+    """It counts from its start: 2 s by the old interval; 3, 3.5, 4 and 4.5 s by the new one."""
     rig.layout("a")
     rig.poll(1)
     rig.broker.collector_started({500}, 2600)
@@ -177,8 +177,8 @@ def test_a_new_collector_may_have_another_interval(rig: Rig) -> None:
     assert rig.broker.ledger.missed == {"the collector was down": 5}
 
 
-def test_a_new_collector_of_a_clock_set_back_counts_from_the_newest_poll(rig: Rig) -> None:
-    """What was polled is not missed."""
+def test_after_a_clock_set_back_a_new_collector_counts_from_the_newest_poll(rig: Rig) -> None:
+    """Ticks that were polled are not missed."""
     rig.layout("a")
     rig.poll(10)
     rig.broker.collector_started({500}, 2000)
@@ -187,28 +187,28 @@ def test_a_new_collector_of_a_clock_set_back_counts_from_the_newest_poll(rig: Ri
 
 
 def groups(rig: Rig, *intervals_ms: int) -> None:
-    """Begin with groups of these intervals, a layout for each."""
+    """Start groups with these intervals, each with a layout."""
     rig.broker.handle(rig.collector, [Kind.INTERVALS, list(intervals_ms), 0])
     for interval_ms in intervals_ms:
         rig.layout(f"every {interval_ms}", interval_ms)
 
 
-def test_each_group_has_its_layout_whenever_its_polls_come(rig: Rig) -> None:
-    """A layout that came long before its poll, and before others that took its turn, is there."""
+def test_the_layout_of_each_group_is_kept_for_its_polls(rig: Rig) -> None:
+    """A layout is kept though its poll comes long after it, and after other layouts."""
     groups(rig, 1000, 3000)
     for second in (1, 2, 3):
         rig.poll(second, "every 1000")
         rig.kept(second)
-    rig.heard()
+    rig.received()
     rig.poll(3, "every 3000", interval_ms=3000)
     rig.poll(4, "every 1000")
-    assert rig.heard() == [
+    assert rig.received() == [
         ["layout", "every 3000"], ["poll", 4], ["layout", "every 1000"], ["poll", 5],
     ]  # fmt: skip
 
 
 def test_a_new_collector_excuses_the_first_poll_of_each_group(rig: Rig) -> None:
-    """Also where the seldom group's comes long after the other's."""
+    """Also if the first poll of the slower group comes much later."""
     groups(rig, 1000, 3000)
     rig.poll(3, interval_ms=3000)
     rig.poll(3)
@@ -219,14 +219,14 @@ def test_a_new_collector_excuses_the_first_poll_of_each_group(rig: Rig) -> None:
     assert rig.broker.ledger.missed == {"the collector was down": 2, "late": 1}
 
 
-def test_a_worker_says_which_settings_it_goes_by(rig: Rig) -> None:
-    """By their number."""
+def test_a_worker_reports_the_settings_it_has_applied(rig: Rig) -> None:
+    """It reports their number."""
     rig.broker.handle(rig.uploader, [Kind.APPLIED, 3])
     assert (rig.collector.settings_number, rig.uploader.settings_number) == (0, 3)
 
 
 def test_posts_add_up_over_uploaders(rig: Rig) -> None:
-    """Each uploader counts from nothing; the status counts from the agent's start."""
+    """Each uploader counts from zero; the status counts from the agent's start."""
     rig.account(posts=2)
     rig.new_uploader()
     assert rig.broker.upload.posts == 2
@@ -234,8 +234,8 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     assert rig.broker.upload.posts == 3
 
 
-def test_what_the_server_takes_of_a_backlog_has_a_speed(rig: Rig) -> None:
-    """From the second account on: the first tells of what was before."""
+def test_the_drain_rate_is_measured_from_accounts(rig: Rig) -> None:
+    """From the second account on: the first one covers the time before this process."""
     rig.account(kept=100, delivered=40, waiting=60)
     assert rig.broker.drain_rate.polls_per_s() is None
     rig.account(kept=100, delivered=50, waiting=50)
@@ -243,26 +243,26 @@ def test_what_the_server_takes_of_a_backlog_has_a_speed(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("end", [{"waiting": 0, "delivered": 100}, {"failing": 7, "waiting": 50}])
-def test_the_speed_is_forgotten_with_the_backlog_and_with_a_failure(
+def test_the_drain_rate_is_reset_at_the_end_of_a_backlog_and_at_a_failure(
     rig: Rig, end: dict[str, int]
 ) -> None:
-    """The next backlog may go at another."""
+    """The next backlog may have another rate."""
     rig.account(kept=100, delivered=40, waiting=60)
     rig.account(kept=100, delivered=50, waiting=50)
     rig.account(**{"kept": 100, "delivered": 50, **end})
     assert rig.broker.drain_rate.polls_per_s() is None
 
 
-def test_a_new_uploader_begins_its_speed_anew(rig: Rig) -> None:
-    """The time without one is no time in which the server was slow."""
+def test_a_new_uploader_resets_the_drain_rate(rig: Rig) -> None:
+    """The time without an uploader does not make the server look slow."""
     rig.account(kept=100, delivered=40, waiting=60)
     rig.account(kept=100, delivered=50, waiting=50)
     rig.new_uploader()
     assert rig.broker.drain_rate.polls_per_s() is None
 
 
-def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
-    """What was polled, dropped and delivered before this control process is not."""
+def test_recent_counts_begin_with_the_first_account(rig: Rig) -> None:
+    """Counts from before this control process are not recent."""
     rig.account(kept=100, delivered=40, waiting=57, dropped={"too old": 3})
     rig.layout("a")
     rig.poll(1)
@@ -275,8 +275,8 @@ def test_what_is_recent_begins_with_the_first_account(rig: Rig) -> None:
     }  # fmt: skip
 
 
-def test_a_full_quarantine_hides_nothing_that_is_set_aside(rig: Rig) -> None:
-    """Each takes the place of an older one: there are no more than before, and it is a trouble still."""
+def test_a_full_quarantine_still_counts_new_polls(rig: Rig) -> None:
+    """Each new poll replaces an older one. The number stays the same, but it is still a trouble."""
     rig.account(kept=100, delivered=40, waiting=50, quarantined=10)
     rig.account(kept=100, delivered=40, waiting=45, quarantined=9, dropped={QUARANTINE_FULL: 6})
     rig.layout("a")
@@ -286,8 +286,8 @@ def test_a_full_quarantine_hides_nothing_that_is_set_aside(rig: Rig) -> None:
     assert rig.unaccounted() == 0
 
 
-def test_the_account_closes_at_every_message(rig: Rig) -> None:
-    """Whether a poll is in the channel or in the spool, it is somewhere, and once."""
+def test_the_ledger_adds_up_after_every_message(rig: Rig) -> None:
+    """Each poll is either in the channel or in the spool, and counted once."""
     rig.account(kept=7, delivered=4, waiting=2, dropped={"too old": 1})
     rig.layout("a")
     for number in (1, 2, 3):
@@ -300,8 +300,8 @@ def test_the_account_closes_at_every_message(rig: Rig) -> None:
     assert len(rig.broker.channel) == 1
 
 
-def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Rig) -> None:
-    """A full channel, and a second control process that reads the book of the first."""
+def test_polls_dropped_by_the_channel_are_counted_over_a_restart_of_control(rig: Rig) -> None:
+    """A full channel, and a second control process that reads the snapshot of the first."""
     rig.broker.channel = Channel(max_polls=2)
     rig.account()
     rig.layout("a")
@@ -321,8 +321,8 @@ def test_what_the_channel_drops_is_counted_and_kept_for_the_next_control(rig: Ri
     assert [gap.reason for gap in later.gaps] == ["late", "the agent was down"]
 
 
-def test_troubles_and_last_words_are_the_workers(rig: Rig) -> None:
-    """A note replaces the one before it."""
+def test_troubles_and_fatal_errors_are_stored_per_worker(rig: Rig) -> None:
+    """A note replaces the previous one."""
     rig.broker.handle(rig.collector, [Kind.NOTE, {"a": "b"}])
     rig.broker.handle(rig.collector, [Kind.NOTE, {"c": "d"}])
     rig.broker.handle(rig.uploader, [Kind.FATAL, "no such spool"])
@@ -330,17 +330,17 @@ def test_troubles_and_last_words_are_the_workers(rig: Rig) -> None:
     assert rig.uploader.fatal == "no such spool"
 
 
-def test_a_message_that_nobody_understands_does_no_harm(rig: Rig) -> None:
-    """It is logged, and the next one is heard."""
+def test_an_unknown_message_is_harmless(rig: Rig) -> None:
+    """It is logged, and the next one is handled."""
     rig.broker.handle(rig.collector, ["nonsense", 1])
     rig.broker.handle(rig.collector, [])
     rig.layout("a")
     rig.poll(1)
-    assert rig.heard() == [["layout", "a"], ["poll", 1]]
+    assert rig.received() == [["layout", "a"], ["poll", 1]]
 
 
-def test_the_collector_is_told_the_ledger_when_it_asks(rig: Rig) -> None:
-    """In numbers that go on over restarts; not before the spool has told its part."""
+def test_the_collector_gets_the_ledger_on_request(rig: Rig) -> None:
+    """With totals that continue over restarts, but not before the spool's account is known."""
     rig.collector.link, far = Link.pair()
     rig.broker.handle(rig.collector, [Kind.LEDGER])
     rig.account(kept=10, delivered=6, waiting=1, quarantined=1, dropped={"age": 2},
@@ -356,4 +356,4 @@ def test_the_collector_is_told_the_ledger_when_it_asks(rig: Rig) -> None:
         ]
     ]  # fmt: skip
     far.close()
-    rig.broker.handle(rig.collector, [Kind.LEDGER])  # it is gone; that is no harm
+    rig.broker.handle(rig.collector, [Kind.LEDGER])  # it has exited, which is harmless

@@ -1,4 +1,4 @@
-"""The account of ticks and polls."""
+"""The ledger of ticks and polls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pattoo_mp.spool.account import SpoolState
 
 
 def ledger_of(*timestamps: int, reason: str = "why") -> Ledger:
-    """A ledger of one poll a second that saw these."""
+    """A ledger with an interval of one second and polls at these times."""
     ledger = Ledger(1000)
     for timestamp in timestamps:
         ledger.poll(timestamp, reason, 1000)
@@ -21,14 +21,14 @@ def ledger_of(*timestamps: int, reason: str = "why") -> Ledger:
 
 
 def test_polls_at_every_tick_miss_nothing() -> None:
-    """Each is counted, and there is no gap."""
+    """Each poll is counted, and there is no gap."""
     ledger = ledger_of(1000, 2000, 3000)
     assert (ledger.polled, ledger.last_poll_ms) == (3, 3000)
     assert not ledger.missed
     assert not ledger.gaps
 
 
-def test_a_gap_is_kept_with_its_size_its_place_and_its_reason() -> None:
+def test_a_gap_is_kept_with_size_time_and_reason() -> None:
     """Two ticks lie strictly between these polls."""
     ledger = ledger_of(1000, 4000, reason="suspended")
     assert ledger.missed == {"suspended": 2}
@@ -36,27 +36,27 @@ def test_a_gap_is_kept_with_its_size_its_place_and_its_reason() -> None:
 
 
 def test_missed_ticks_are_counted_by_reason() -> None:
-    """Several gaps of one reason add up; another reason is apart."""
+    """Gaps with the same reason add up; another reason is counted separately."""
     ledger = Ledger(1000)
     for timestamp, reason in ((1000, ""), (3000, "late"), (6000, "late"), (8000, "down")):
         ledger.poll(timestamp, reason, 1000)
     assert ledger.missed == {"late": 3, "down": 1}
 
 
-def test_nothing_was_missed_before_the_first_poll() -> None:
-    """The account begins with the first poll, whatever its time and its reason are."""
+def test_nothing_is_missed_before_the_first_poll() -> None:
+    """The ledger begins with the first poll, whatever its time and reason."""
     ledger = ledger_of(10**12, reason="?")
     assert not ledger.missed
 
 
 def test_a_first_poll_between_two_ticks_misses_none() -> None:
-    """A poll at once on a start is followed by one at the next tick."""
+    """The immediate poll at a start is followed by one at the next tick."""
     assert not ledger_of(1234, 2000, 3000).missed
     assert not ledger_of(1999, 2000).missed
 
 
 def test_a_tick_missed_after_a_poll_between_two_ticks_is_counted() -> None:
-    """2000 was missed, and only that."""
+    """Only 2000 was missed."""
     assert ledger_of(1234, 3000).missed == {"why": 1}
 
 
@@ -66,14 +66,14 @@ def test_a_clock_that_went_back_misses_nothing() -> None:
 
 
 def test_only_the_newest_gaps_are_kept() -> None:
-    """The counts are of all."""
+    """The counts include all gaps."""
     ledger = ledger_of(*range(1000, 101_000, 2000))
     assert len(ledger.gaps) == 20
     assert ledger.gaps[-1].before_ms == 99_000
     assert ledger.missed == {"why": 49}
 
 
-def test_a_changed_interval_misses_nothing_by_itself() -> None:
+def test_a_changed_interval_alone_misses_nothing() -> None:
     """The last poll of the old interval, the first of the new one, and the next."""
     ledger = ledger_of(1000, 2000)
     ledger.change_intervals({300}, 2700)
@@ -90,8 +90,8 @@ def test_ticks_are_counted_by_the_interval_that_was_in_force() -> None:
     assert ledger.missed == {"late": 6}
 
 
-def test_a_tick_at_the_moment_of_the_change_is_one_of_the_old_interval() -> None:
-    """It is counted once, though it is a multiple of both."""
+def test_a_tick_at_the_time_of_the_change_belongs_to_the_old_interval() -> None:
+    """It is counted once, although it is a multiple of both intervals."""
     ledger = ledger_of(1000)
     ledger.change_intervals({500}, 2000)
     ledger.poll(2500, "why", 500)
@@ -99,7 +99,7 @@ def test_a_tick_at_the_moment_of_the_change_is_one_of_the_old_interval() -> None
 
 
 def test_several_changes_without_a_poll_between_them_add_up() -> None:
-    """2000 by the first, none by the second, 3000 to 3200 by the third."""
+    """2000 by the first interval, none by the second, 3000 to 3200 by the third."""
     ledger = ledger_of(1000)
     ledger.change_intervals({10_000}, 2500)
     ledger.change_intervals({100}, 2950)
@@ -107,8 +107,8 @@ def test_several_changes_without_a_poll_between_them_add_up() -> None:
     assert ledger.missed == {"why": 4}
 
 
-def test_a_change_before_anything_was_polled_counts_all_by_the_new_interval() -> None:
-    """Also the ticks that the account of an earlier agent shows to be missing."""
+def test_a_change_before_the_first_poll_counts_all_by_the_new_interval() -> None:
+    """Also the ticks missed since the last poll of an earlier agent."""
     ledger = Ledger(1000)
     ledger.change_intervals({500}, 4700)
     ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=4000))
@@ -117,15 +117,15 @@ def test_a_change_before_anything_was_polled_counts_all_by_the_new_interval() ->
 
 
 @given(st.lists(st.tuples(st.integers(1, 700), st.integers(0, 3000), st.booleans()), max_size=20))
-def test_every_tick_is_polled_or_missed_whatever_changes(
+def test_every_tick_is_polled_or_missed_over_any_changes(
     steps: list[tuple[int, int, bool]],
 ) -> None:
-    """It agrees with counting the ticks one by one, each by the interval of its time."""
+    """The result equals counting the ticks one by one, each by the interval of its time."""
     ledger, now, interval, ticks, boundary = ledger_of(1000), 1000, 1000, 0, 1000
     for another, pause, polled in steps:
         ticks += sum(1 for t in range(now + 1, now + pause + 1) if t % interval == 0)
         now += pause
-        # No poll of an interval lies at or before the boundary after which it began.
+        # An interval has no poll at or before the boundary after which it began.
         if polled and now % interval == 0 and now > max(ledger.last_poll_ms, boundary):
             ledger.poll(now, "why", interval)
         else:
@@ -139,7 +139,7 @@ def test_every_tick_is_polled_or_missed_whatever_changes(
 
 
 def two_tracks() -> Ledger:
-    """A ledger of a poll every 0.1 s and one every 3 s, both polled at 3 s."""
+    """A ledger with intervals of 0.1 s and 3 s, both polled at 3 s."""
     ledger = Ledger(100, 3000)
     for interval_ms in (100, 3000):
         ledger.poll(3000, "", interval_ms)
@@ -147,7 +147,7 @@ def two_tracks() -> Ledger:
 
 
 def test_each_interval_is_counted_by_its_own_ticks() -> None:
-    """A gap of one is none of the other, and is told from its own polls."""
+    """A gap belongs to one interval, and lies between polls of that interval."""
     ledger = two_tracks()
     assert ledger.poll(3300, "late", 100) == Gap(2, 3000, 3300, "late")
     assert ledger.poll(9000, "?", 3000) == Gap(1, 3000, 9000, "?")
@@ -160,15 +160,15 @@ def test_each_interval_is_counted_by_its_own_ticks() -> None:
     assert ledger.polls_per_s == pytest.approx(10 + 1 / 3)
 
 
-def test_the_first_poll_of_any_interval_begins_the_account_of_all() -> None:
-    """One that is missing before its own first poll is missed all the same."""
+def test_the_first_poll_of_any_interval_begins_all_tracks() -> None:
+    """A tick before the first poll of its own interval can be missed, too."""
     ledger = Ledger(1000, 3000)
     ledger.poll(2000, "", 1000)
     assert ledger.poll(6000, "late", 3000) == Gap(1, 2000, 6000, "late")
 
 
-def test_after_a_restart_each_interval_goes_on_from_the_newest_poll() -> None:
-    """Of whatever interval that was: what the agent's absence cost each is its own."""
+def test_after_a_restart_each_interval_continues_from_the_newest_poll() -> None:
+    """Of any interval: each interval counts its own ticks missed during the agent's absence."""
     ledger = Ledger(1000, 3000)
     ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=2000))
     ledger.poll(7000, "?", 1000)
@@ -178,22 +178,22 @@ def test_after_a_restart_each_interval_goes_on_from_the_newest_poll() -> None:
     assert [gap.ticks for gap in ledger.gaps] == [4, 2]
 
 
-def test_an_interval_that_stays_is_not_touched_by_a_change() -> None:
-    """Its ticks are counted from its own polls, whatever comes and goes beside it."""
+def test_a_change_does_not_affect_an_interval_that_stays() -> None:
+    """Its ticks are counted from its own polls, whatever other intervals come and go."""
     ledger = two_tracks()
     ledger.change_intervals({500, 3000}, 4000)
     assert ledger.poll(9000, "late", 3000) == Gap(1, 3000, 9000, "late")
 
 
-def test_what_is_pending_of_an_interval_that_goes_is_told_by_a_new_one() -> None:
-    """3100, 3200 and 3300 of the old one; 3500 and 4000 of the new one."""
+def test_pending_ticks_of_an_ended_interval_go_to_a_new_one() -> None:
+    """3100, 3200 and 3300 of the old interval; 3500 and 4000 of the new one."""
     ledger = two_tracks()
     ledger.change_intervals({500, 3000}, 3300)
     assert ledger.poll(4500, "late", 500) == Gap(5, 3000, 4500, "late")
 
 
-def test_what_is_pending_is_told_by_one_that_stays_where_there_is_no_new_one() -> None:
-    """A family that moved into a group that there was already."""
+def test_pending_ticks_go_to_an_interval_that_stays_if_there_is_no_new_one() -> None:
+    """A family moved into an existing group."""
     ledger = two_tracks()
     ledger.change_intervals({3000}, 3300)
     assert ledger.poll(6000, "late", 3000) == Gap(3, 3000, 6000, "late")
@@ -209,7 +209,7 @@ INTERVALS_MS = st.sets(st.integers(1, 700), min_size=1, max_size=3)
 def test_every_tick_of_every_interval_is_polled_or_missed(
     first: set[int], steps: list[tuple[set[int], int, bool]]
 ) -> None:
-    """It agrees with counting them, those of each interval as long as it was in force."""
+    """The result equals counting the ticks of each interval while it was in force."""
     ledger, intervals, now, ticks = Ledger(*first), first, 1, 0
     for interval in first:
         ledger.poll(now, "", interval)
@@ -231,8 +231,8 @@ def test_every_tick_of_every_interval_is_polled_or_missed(
     assert ledger.missed.total() + ledger.polled - len(first) == ticks
 
 
-def test_an_account_that_comes_late_tells_the_gap_before_the_first_poll() -> None:
-    """A spool that was slow to open: polls came before anybody knew of those of an earlier agent."""
+def test_a_late_account_adds_the_gap_before_the_first_poll() -> None:
+    """The spool was slow to open, so polls came before the account of an earlier agent."""
     ledger = ledger_of(10_000, 11_000)
     gaps = ledger.update_account(SpoolState(kept=5, newest_ms=6_000))
     assert gaps == [Gap(3, 6_000, 10_000, "the agent was down")] == list(ledger.gaps)
@@ -241,8 +241,8 @@ def test_an_account_that_comes_late_tells_the_gap_before_the_first_poll() -> Non
     assert ledger.update_account(SpoolState(kept=8, newest_ms=12_000)) == []
 
 
-def test_an_account_that_comes_late_without_a_gap_tells_none() -> None:
-    """The first poll came at the tick after the newest one of an earlier agent, or none is known."""
+def test_a_late_account_without_a_gap_adds_none() -> None:
+    """The first poll came at the tick after the newest poll of an earlier agent, or there was none."""
     for newest_ms in (0, 9_000, 9_500, 11_000):
         ledger = ledger_of(10_000, 11_000)
         assert ledger.update_account(SpoolState(newest_ms=newest_ms)) == []
@@ -257,33 +257,33 @@ def test_an_account_that_comes_late_without_a_gap_tells_none() -> None:
     [(0, 1000, 0), (0, 1001, 1), (1, 1000, 0), (999, 1001, 1), (1000, 1000, 0), (1000, 3000, 1),
      (1500, 1600, 0), (3000, 1000, 0)],
 )  # fmt: skip
-def test_ticks_between_are_those_strictly_between(earlier: int, later: int, ticks: int) -> None:
-    """Neither end counts."""
+def test_ticks_between_excludes_both_ends(earlier: int, later: int, ticks: int) -> None:
+    """Neither end is counted."""
     assert ticks_between(earlier, later, 1000) == ticks
 
 
 @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(1, 700))
 def test_ticks_between_counts_multiples(earlier: int, later: int, interval: int) -> None:
-    """It agrees with counting them one by one."""
+    """The result equals counting them one by one."""
     expected = sum(1 for t in range(earlier + 1, later) if t % interval == 0)
     assert ticks_between(earlier, later, interval) == expected
 
 
 def test_a_track_that_has_not_begun_misses_nothing() -> None:
-    """Whatever its first poll's time is."""
+    """Whatever the time of its first poll."""
     assert Track(1000).poll(10**12) == 0
 
 
 def test_a_track_begins_after_a_boundary_or_after_the_newest_poll() -> None:
-    """Whichever is the later."""
+    """Whichever is later."""
     for newest_ms, after_ms in ((5000, 1000), (1000, 5000)):
         track = Track(1000)
         track.begin(newest_ms, after_ms)
         assert (track.newest_ms, track.poll(8000)) == (newest_ms, 2)
 
 
-def test_ticks_are_counted_once_however_often_it_is_looked() -> None:
-    """Up to and without the time that is given; also where that goes back."""
+def test_ticks_are_counted_once_however_often_count_until_is_called() -> None:
+    """Up to the given time, exclusively; also if that goes back."""
     track = Track(1000, 1000, 1000)
     for until_ms in (2500, 2500, 3001, 2000, 3001):
         track.count_until(until_ms)
@@ -292,10 +292,10 @@ def test_ticks_are_counted_once_however_often_it_is_looked() -> None:
     assert (track.pending, track.newest_ms) == (0, 5000)
 
 
-def test_what_is_pending_goes_to_the_heir_with_its_reason() -> None:
-    """And is told from its own last poll on."""
-    gone = Track(100, 1000, 1000, excuse="down")
-    gone.count_until(1301)
-    heir = Track(500, 1200, 1300)
-    heir.take_over(gone)
-    assert (heir.newest_ms, heir.excuse, heir.poll(2000)) == (1000, "down", 4)
+def test_pending_ticks_go_to_the_successor_with_their_reason() -> None:
+    """The gap begins at the last poll of the ended track."""
+    ended = Track(100, 1000, 1000, excuse="down")
+    ended.count_until(1301)
+    successor = Track(500, 1200, 1300)
+    successor.take_over(ended)
+    assert (successor.newest_ms, successor.excuse, successor.poll(2000)) == (1000, "down", 4)

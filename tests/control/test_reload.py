@@ -1,4 +1,4 @@
-"""The configuration in force, with workers that have links but no processes."""
+"""Reloads of the configuration, with workers that have links but no processes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Rig:
-    """A configuration in force, the one that the next reading finds, and two workers."""
+    """A configuration in force, the one that the next reading returns, and two workers."""
 
     def __init__(self, home: Path) -> None:
         self.found = config_in(home)
         self.problems: list[str] = []
-        self.nobody_reads = ""
+        self.no_reader = ""
         self.is_slow = False
         self.readers: list[FakeReader] = []
         self.adopted: list[Config] = []
@@ -45,8 +45,8 @@ class Rig:
             self.far.append(far)
 
     def _read(self, running: Config) -> FakeReader:
-        if self.nobody_reads:
-            raise ConfigError([self.nobody_reads])
+        if self.no_reader:
+            raise ConfigError([self.no_reader])
         found = self.found, tuple(s.name for s in changes(running, self.found))
         self.readers.append(FakeReader(None if self.is_slow else found, self.problems))
         return self.readers[-1]
@@ -57,12 +57,12 @@ class Rig:
         self.adopted.append(config)
 
     def reload(self) -> None:
-        """Read anew."""
+        """Reload, and apply the result."""
         self.live.reload()
         self.live.advance(self.workers)
 
-    def heard(self) -> list[list[tuple[int, int]]]:
-        """What each worker was told: the number of the settings, and the interval in them."""
+    def received(self) -> list[list[tuple[int, int]]]:
+        """What each worker received: the number of the settings, and their interval."""
         return [
             [(number, Config.of(fields).interval_ms) for _, number, fields in far.receive()]
             for far in self.far
@@ -70,17 +70,17 @@ class Rig:
 
     @property
     def waiting_for(self) -> list[str]:
-        """Who does not go by the newest settings yet."""
-        names: list[str] = self.answer["waiting_for"]
+        """The workers that have not applied the newest settings."""
+        names: list[str] = self.status["waiting_for"]
         return names
 
     @property
-    def answer(self) -> dict[str, Any]:
-        """What the status says of it."""
+    def status(self) -> dict[str, Any]:
+        """The part of the status about reloads."""
         return self.live.snapshot(self.workers)
 
     def end(self) -> None:
-        """Close every link."""
+        """Close all links."""
         for worker, far in zip(self.workers, self.far, strict=True):
             worker.close_link()
             far.close()
@@ -88,17 +88,17 @@ class Rig:
 
 @pytest.fixture
 def rig(home: Path) -> Iterator[Rig]:
-    """One that has read nothing anew yet."""
+    """A rig without any reload yet."""
     made = Rig(home)
     yield made
     made.end()
 
 
-def test_new_settings_go_to_every_worker_and_are_waited_for(rig: Rig) -> None:
-    """Until each has said that it goes by them, or by later ones."""
+def test_new_settings_go_to_every_worker_and_are_awaited(rig: Rig) -> None:
+    """Until each has reported that it has applied them, or later ones."""
     rig.found = replace(rig.found, interval_ms=200)
     rig.reload()
-    assert rig.heard() == [[(1, 200)], [(1, 200)]]
+    assert rig.received() == [[(1, 200)], [(1, 200)]]
     assert rig.live.config == rig.found == rig.adopted[-1]
     assert rig.waiting_for == ["collector", "uploader"]
     rig.workers[0].settings_number = 1
@@ -108,54 +108,54 @@ def test_new_settings_go_to_every_worker_and_are_waited_for(rig: Rig) -> None:
     for worker in rig.workers:
         worker.settings_number = 2
     assert rig.waiting_for == []
-    assert rig.answer["changed"] == ["polling_interval"]
+    assert rig.status["changed"] == ["polling_interval"]
 
 
-def test_what_has_not_changed_is_told_to_nobody(rig: Rig) -> None:
-    """The reading is counted all the same: who asked for it waits for that."""
+def test_unchanged_settings_are_not_sent(rig: Rig) -> None:
+    """The reading is counted all the same: --reload waits for the number."""
     rig.reload()
-    assert rig.heard() == [[], []]
-    answer = rig.answer
-    assert (answer["number"], answer["changed"], answer["waiting_for"]) == (1, [], [])
+    assert rig.received() == [[], []]
+    status = rig.status
+    assert (status["number"], status["changed"], status["waiting_for"]) == (1, [], [])
 
 
 def test_a_refused_configuration_changes_nothing(rig: Rig) -> None:
-    """Its lines are the answer, until a later reading is accepted."""
+    """The status has its problems, until a later reading is accepted."""
     before = rig.live.config
     rig.problems = ["this; expected that", "one more"]
     rig.reload()
     assert rig.live.config == before
-    assert rig.heard() == [[], []]
-    assert rig.answer["problems"] == rig.problems
+    assert rig.received() == [[], []]
+    assert rig.status["problems"] == rig.problems
     rig.problems = []
     rig.reload()
-    assert rig.answer["problems"] == []
+    assert rig.status["problems"] == []
 
 
-def test_of_very_many_problems_the_first_are_told(rig: Rig) -> None:
-    """A log and a status that hold a hundred thousand lines help nobody."""
+def test_of_very_many_problems_only_the_first_are_reported(rig: Rig) -> None:
+    """A hundred thousand lines in the log and the status would be useless."""
     rig.problems = [f"{number}" for number in range(100_000)]
     rig.reload()
-    *told, last = rig.answer["problems"]
-    assert told == rig.problems[:20]
+    *first, last = rig.status["problems"]
+    assert first == rig.problems[:20]
     assert last == "and 99980 more; see --check"
 
 
-def test_a_configuration_that_control_itself_cannot_go_by_is_refused(rig: Rig) -> None:
-    """A log that cannot be opened: one line, and the workers are told nothing."""
+def test_a_configuration_that_control_cannot_apply_is_refused(rig: Rig) -> None:
+    """The log cannot be opened: one problem, and the workers receive nothing."""
     rig.found = replace(rig.found, log_level="info")
     rig.log_is_writable = False
     rig.reload()
-    answer = rig.answer
-    assert answer["problems"] == [
+    status = rig.status
+    assert status["problems"] == [
         "/log: Read-only file system; expected a file that the agent can use"
     ]
     assert rig.live.config.log_level == "debug"
-    assert rig.heard() == [[], []]
+    assert rig.received() == [[], []]
 
 
-def test_a_worker_that_starts_later_is_not_waited_for(rig: Rig) -> None:
-    """It started with what is in force; one that is gone has nothing to go by."""
+def test_a_worker_that_starts_later_is_not_awaited(rig: Rig) -> None:
+    """It started with the settings in force. A worker that does not run is not waited for, either."""
     collector, uploader = rig.workers
     uploader.close_link()
     uploader.pid = 0
@@ -169,36 +169,36 @@ def test_a_worker_that_starts_later_is_not_waited_for(rig: Rig) -> None:
     assert rig.waiting_for == []
 
 
-def test_a_worker_whose_end_nobody_has_noticed_yet_does_no_harm(rig: Rig) -> None:
-    """Its link is broken; the other one is told."""
+def test_a_worker_whose_exit_is_unnoticed_is_harmless(rig: Rig) -> None:
+    """Its link is closed; the other worker gets the settings."""
     rig.far[0].close()
     rig.found = replace(rig.found, ip_bind_port=10)
     rig.reload()
     assert len(rig.far[1].receive()) == 1
 
 
-def test_who_asks_while_the_files_are_read_has_them_read_once_more(rig: Rig) -> None:
-    """They may have changed after they were read. However many ask, once is enough for all."""
+def test_a_reload_during_a_reading_is_followed_by_one_more(rig: Rig) -> None:
+    """They may have changed after they were read. One more reading serves all requests."""
     rig.is_slow = True
     rig.reload()
     rig.reload()
     rig.reload()
     assert len(rig.readers) == 1
-    assert (rig.answer["number"], rig.answer["reading"]) == (0, True)
+    assert (rig.status["number"], rig.status["reading"]) == (0, True)
     rig.is_slow = False
     rig.readers[0].found = rig.found, ()
     rig.found = replace(rig.found, interval_ms=200)
     rig.live.advance(rig.workers)
-    assert (rig.answer["number"], rig.answer["reading"]) == (1, True)
+    assert (rig.status["number"], rig.status["reading"]) == (1, True)
     assert rig.readers[0].is_over
     rig.live.advance(rig.workers)
-    assert (rig.answer["number"], rig.answer["reading"]) == (2, False)
-    assert rig.answer["changed"] == ["polling_interval"]
+    assert (rig.status["number"], rig.status["reading"]) == (2, False)
+    assert rig.status["changed"] == ["polling_interval"]
     assert len(rig.readers) == 2
 
 
-def test_a_reading_that_is_given_up_changes_nothing(rig: Rig) -> None:
-    """As in a stop; its process is ended."""
+def test_a_cancelled_reading_changes_nothing(rig: Rig) -> None:
+    """As in a stop: its process is ended."""
     rig.is_slow = True
     rig.reload()
     rig.live.cancel()
@@ -206,13 +206,13 @@ def test_a_reading_that_is_given_up_changes_nothing(rig: Rig) -> None:
     rig.readers[0].found = replace(rig.found, interval_ms=200), ("polling_interval",)
     rig.live.advance(rig.workers)
     assert rig.readers[0].is_over
-    assert (rig.answer["number"], rig.answer["reading"]) == (0, False)
+    assert (rig.status["number"], rig.status["reading"]) == (0, False)
     assert rig.live.config == rig.found
 
 
-def test_files_that_nobody_can_read_now_are_refused_at_once(rig: Rig) -> None:
-    """A host without room for a reader; the reason is the answer."""
-    rig.nobody_reads = "no room"
+def test_without_a_reader_the_reload_is_refused_at_once(rig: Rig) -> None:
+    """The host has no process for a reader; the status has the reason."""
+    rig.no_reader = "no room"
     rig.reload()
-    assert rig.answer["problems"] == ["no room"]
-    assert (rig.answer["number"], rig.answer["reading"]) == (1, False)
+    assert rig.status["problems"] == ["no room"]
+    assert (rig.status["number"], rig.status["reading"]) == (1, False)

@@ -1,4 +1,4 @@
-"""Who holds the lock: asked of the kernel, with real processes."""
+"""The lock, with real processes; how a run ended; and the supervisor record."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where the PID file is, in a directory that is not there yet."""
+    """The path of the PID file, in a directory that does not exist yet."""
     return home / "pid" / "agent.pid"
 
 
@@ -80,14 +80,14 @@ def hold(path: Path) -> Iterator[Holder]:
 
 
 def test_the_holder_is_named(path: Path, hold: Holder) -> None:
-    """By the kernel; and the file says it to people."""
+    """By the kernel; the file has the PID for people."""
     process = hold()
     assert running_pid(path) == process.pid
     assert path.read_text() == f"{process.pid}\n"
 
 
-def test_a_second_one_is_refused_and_told_who_runs(path: Path, hold: Holder) -> None:
-    """One line, with the number; the file still says who runs."""
+def test_a_second_agent_is_refused_with_the_pid_of_the_first(path: Path, hold: Holder) -> None:
+    """With one line that has the PID; the file is unchanged."""
     process = hold()
     with pytest.raises(AlreadyRunningError, match=f"already running as process {process.pid}$"):
         PidLock(path)
@@ -95,8 +95,8 @@ def test_a_second_one_is_refused_and_told_who_runs(path: Path, hold: Holder) -> 
     assert running_pid(path) == process.pid
 
 
-def test_nobody_holds_it_after_sigkill(path: Path, hold: Holder) -> None:
-    """The file stays with a number in it, and means nothing; the next one starts."""
+def test_no_process_holds_the_lock_after_sigkill(path: Path, hold: Holder) -> None:
+    """The file stays with its PID and means nothing; the next agent starts."""
     process = hold()
     process.send_signal(signal.SIGKILL)
     process.wait(20)
@@ -106,8 +106,8 @@ def test_nobody_holds_it_after_sigkill(path: Path, hold: Holder) -> None:
     assert running_pid(path) == successor.pid
 
 
-def test_a_release_gives_the_lock_up_and_empties_the_file(path: Path, hold: Holder) -> None:
-    """Before the process ends."""
+def test_a_release_unlocks_and_empties_the_file(path: Path, hold: Holder) -> None:
+    """While the process still runs."""
     process = hold()
     assert process.stdin is not None
     assert process.stdout is not None
@@ -119,8 +119,10 @@ def test_a_release_gives_the_lock_up_and_empties_the_file(path: Path, hold: Hold
     assert path.read_text() == ""
 
 
-def test_a_file_that_names_another_process_is_nobody_running(path: Path, hold: Holder) -> None:
-    """A number that was given again after a reboot belongs to somebody else."""
+def test_a_file_with_the_pid_of_an_unrelated_process_means_nothing(
+    path: Path, hold: Holder
+) -> None:
+    """After a reboot the PID may belong to an unrelated process."""
     path.parent.mkdir()
     path.write_text(f"{os.getppid()}\n")
     assert running_pid(path) is None
@@ -129,8 +131,8 @@ def test_a_file_that_names_another_process_is_nobody_running(path: Path, hold: H
 
 
 @pytest.mark.parametrize("content", ["", "garbage", "-1\n", "1" * 100_000])
-def test_what_the_file_says_does_not_matter(path: Path, hold: Holder, content: str) -> None:
-    """It is not read; a start writes it anew."""
+def test_the_content_of_the_file_does_not_matter(path: Path, hold: Holder, content: str) -> None:
+    """It is not read; a start overwrites it."""
     path.parent.mkdir()
     path.write_text(content)
     assert running_pid(path) is None
@@ -138,8 +140,8 @@ def test_what_the_file_says_does_not_matter(path: Path, hold: Holder, content: s
     assert path.read_text() == f"{process.pid}\n"
 
 
-def test_no_file_is_nobody_running(path: Path, home: Path) -> None:
-    """Nor is a path that cannot be."""
+def test_without_a_file_no_agent_runs(path: Path, home: Path) -> None:
+    """Nor is an impossible path."""
     assert running_pid(path) is None
     (home / "pid").write_text("a file where a directory should be")
     assert running_pid(path) is None
@@ -147,7 +149,7 @@ def test_no_file_is_nobody_running(path: Path, home: Path) -> None:
 
 @pytest.mark.parametrize("target", ["elsewhere", "absent"])
 def test_a_symbolic_link_is_not_followed(path: Path, home: Path, target: str) -> None:
-    """Neither for the lock, nor to look: what it points to stays as it is."""
+    """Neither by the lock nor by a query: its target stays unchanged."""
     (home / "elsewhere").write_text("precious")
     path.parent.mkdir()
     path.symlink_to(home / target)
@@ -159,8 +161,8 @@ def test_a_symbolic_link_is_not_followed(path: Path, home: Path, target: str) ->
     assert not (home / "absent").exists()
 
 
-def test_who_may_not_look_is_told_whose_it_is(path: Path, home: Path) -> None:
-    """The owner is the one to ask as."""
+def test_an_unreadable_file_is_reported_with_its_owner(path: Path, home: Path) -> None:
+    """The message names the owner, who may read the file."""
     path.parent.mkdir(parents=True)
     path.touch(0o600 if os.geteuid() == 0 else 0o000)
     for above in (home, path.parent):
@@ -171,21 +173,21 @@ def test_who_may_not_look_is_told_whose_it_is(path: Path, home: Path) -> None:
             running_pid(path)
         return str(caught.value)
 
-    whose = as_nobody(lambda: denied(path))
+    owner = as_nobody(lambda: denied(path))
     assert as_nobody(complaint) == (
-        f"{path}: Permission denied{whose}; expected a readable PID file"
+        f"{path}: Permission denied{owner}; expected a readable PID file"
     )
 
 
-def test_a_directory_in_its_place_is_refused(path: Path) -> None:
+def test_a_directory_as_pid_file_is_refused(path: Path) -> None:
     """With one line that says what was expected."""
     path.mkdir(parents=True)
     with pytest.raises(StartError, match=f"^{path}: Is a directory; expected a writable PID file$"):
         PidLock(path)
 
 
-def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
-    """All others are told that it does."""
+def test_of_many_simultaneous_starts_one_succeeds(path: Path) -> None:
+    """All others are refused."""
     code = _HOLD.replace(
         "lock = ", "from pattoo_mp.errors import PattooError\ntry: lock = "
     ).replace(
@@ -209,8 +211,8 @@ def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
             process.communicate(timeout=20)
 
 
-def test_a_disk_without_room_for_the_number_hinders_nobody(home: Path) -> None:
-    """It is the lock that counts; the number is written when there is room."""
+def test_a_full_disk_only_delays_writing_the_pid(home: Path) -> None:
+    """Only the lock counts; the PID is written when there is room."""
     path = home / "x.pid"
 
     def full() -> str:
@@ -227,10 +229,10 @@ def test_a_disk_without_room_for_the_number_hinders_nobody(home: Path) -> None:
     assert int(in_child(full))
 
 
-def test_a_file_that_nobody_can_look_at_is_not_taken_for_removed(
+def test_a_file_that_cannot_be_checked_does_not_count_as_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file server that stumbles: to open the same file again, and close it, would drop the lock."""
+    """A failing file server: opening and closing the same file again would release the lock."""
     lock = PidLock(path)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", stumble)
@@ -241,8 +243,8 @@ def test_a_file_that_nobody_can_look_at_is_not_taken_for_removed(
     lock.release()
 
 
-def test_a_file_that_was_put_back_is_held(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gone when it was looked for, and there again when it was opened: the lock is on it."""
+def test_a_file_that_was_put_back_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was missing at the check, but back when it was opened: the lock is held."""
     lock = PidLock(path)
     with monkeypatch.context() as patch:
         patch.setattr(PidLock, "_is_in_place", lambda _: False)
@@ -252,17 +254,17 @@ def test_a_file_that_was_put_back_is_held(path: Path, monkeypatch: pytest.Monkey
 
 
 def stumble(_: Path) -> None:
-    """Fail as a file server does."""
+    """Fail like a file server."""
     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
 
 def holder_seen_by_another(path: Path) -> int:
-    """Who holds the lock, asked by a process that does not."""
+    """The holder of the lock, as seen by another process."""
     return int(in_child(lambda: str(running_pid(path) or 0)))
 
 
-def test_a_lock_that_somebody_else_has_taken_leaves_no_descriptor(home: Path) -> None:
-    """Control tries again every few seconds, as long as it runs."""
+def test_a_lock_taken_by_another_process_leaves_no_descriptor(home: Path) -> None:
+    """Control tries again every few seconds as long as it runs."""
     path = home / "x.pid"
     lock = PidLock(path)
     path.unlink()
@@ -274,19 +276,19 @@ def test_a_lock_that_somebody_else_has_taken_leaves_no_descriptor(home: Path) ->
     lock.release()
 
 
-# How a run ended, by what it left.
+# How a run ended.
 
 
 def run(home: Path, error: Exception | None = None) -> None:
-    """A run that makes all that one makes, and ends; by an error, if there is one."""
+    """Run with all files of a run, and exit; with `error`, if given."""
     with locked_run(home):
         StatusSocket(paths.status_socket(home)).close()
         if error is not None:
             raise error
 
 
-def test_a_run_that_ends_in_order_is_not_told_of(home: Path) -> None:
-    """It leaves an empty PID file, as it always did, and no socket."""
+def test_a_clean_exit_is_not_reported(home: Path) -> None:
+    """It leaves an empty PID file and no socket."""
     assert cut_short_pid(home) == 0
     run(home)
     assert cut_short_pid(home) == 0
@@ -294,15 +296,15 @@ def test_a_run_that_ends_in_order_is_not_told_of(home: Path) -> None:
     assert not paths.status_socket(home).exists()
 
 
-def test_a_start_that_is_refused_is_not_told_of(home: Path) -> None:
-    """A person was told why at once."""
+def test_a_refused_start_is_not_reported(home: Path) -> None:
+    """The user has seen the reason."""
     with pytest.raises(StartError):
         run(home, StartError("no spool"))
     assert cut_short_pid(home) == 0
 
 
-def test_a_run_that_crashed_is_told_of(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """By its number; and its log has the traceback, for nobody may see its stderr."""
+def test_a_crash_is_reported(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With its PID. The log has the traceback, since stderr may be visible nowhere."""
     with pytest.raises(RuntimeError):
         run(home, RuntimeError("a defect"))
     assert cut_short_pid(home) == os.getpid()
@@ -312,8 +314,8 @@ def test_a_run_that_crashed_is_told_of(home: Path, caplog: pytest.LogCaptureFixt
     assert cut_short_pid(home) == 0
 
 
-def test_one_that_was_killed_before_it_listened_is_not_taken_for_another(home: Path) -> None:
-    """The socket of the run before it speaks of that one alone."""
+def test_a_run_that_ended_before_it_listened_is_not_reported(home: Path) -> None:
+    """The socket of the previous run says nothing about this one."""
     with pytest.raises(RuntimeError):
         run(home, RuntimeError("a defect"))
     with pytest.raises(RuntimeError), locked_run(home):
@@ -322,8 +324,8 @@ def test_one_that_was_killed_before_it_listened_is_not_taken_for_another(home: P
     assert cut_short_pid(home) == 0
 
 
-def test_an_end_by_force_can_be_forgiven(home: Path) -> None:
-    """Somebody asked for it. Where there is nothing to remove_status_socket, nothing happens."""
+def test_a_forced_stop_is_not_reported(home: Path) -> None:
+    """It was requested. Without a socket, nothing happens."""
     remove_status_socket(home)
     with pytest.raises(RuntimeError):
         run(home, RuntimeError("a defect"))
@@ -332,23 +334,23 @@ def test_an_end_by_force_can_be_forgiven(home: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "garbage", "-1\n", "1" * 100_000])
-def test_a_pid_file_without_a_number_tells_nothing(home: Path, content: str) -> None:
-    """Whoever wrote that, it was no control process."""
+def test_a_pid_file_without_a_pid_is_ignored(home: Path, content: str) -> None:
+    """No control process has written that."""
     paths.pid_file(home).parent.mkdir()
     paths.pid_file(home).write_text(content)
     StatusSocket(paths.status_socket(home)).close()
     assert cut_short_pid(home) == 0
 
 
-def test_a_pid_file_of_the_original_agent_tells_nothing(home: Path) -> None:
-    """It leaves its number behind, and may well run; it never makes the socket."""
+def test_a_pid_file_of_the_original_agent_is_ignored(home: Path) -> None:
+    """It leaves its PID behind, and may still run, but never creates the socket."""
     paths.pid_file(home).parent.mkdir()
     paths.pid_file(home).write_text(f"{os.getpid()}\n")
     assert cut_short_pid(home) == 0
 
 
-def test_nothing_is_logged_of_a_run_that_ended_in_order(caplog: pytest.LogCaptureFixture) -> None:
-    """And one line of another."""
+def test_only_a_run_that_was_cut_short_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """After any other run there is one line."""
     log_cut_short(0)
     assert caplog.messages == []
     log_cut_short(7)
@@ -357,20 +359,20 @@ def test_nothing_is_logged_of_a_run_that_ended_in_order(caplog: pytest.LogCaptur
     ]
 
 
-# Who runs a control process, as it notes it for later commands.
+# The record of the supervisord that runs a control process.
 
 OURS = {"SUPERVISOR_SERVER_URL": "unix:///x.sock", "SUPERVISOR_PROCESS_NAME": "agent"}
 ANOTHER = OURS | {"SUPERVISOR_SERVER_URL": "unix:///y.sock"}
 
 
 def refused(note: Path, environment: Mapping[str, str]) -> None:
-    """Be a control process that cannot run: another one does."""
+    """Fail as a control process does when another one is running."""
     with pytest.raises(AlreadyRunningError), record_supervisor_if_refused(note, environment):
         raise AlreadyRunningError("as process 7")
 
 
-def test_a_supervisor_that_is_refused_is_noted_beside_an_agent_that_has_none(home: Path) -> None:
-    """A stop has to end its tries."""
+def test_a_refused_supervisor_is_recorded_if_the_running_agent_has_none(home: Path) -> None:
+    """A stop must end its retries."""
     note = home / "run" / "note"
     record_supervisor(note, {})  # started by hand
     refused(note, {})
@@ -379,8 +381,8 @@ def test_a_supervisor_that_is_refused_is_noted_beside_an_agent_that_has_none(hom
     assert json.loads(note.read_text()) == {"url": "unix:///x.sock", "name": "agent:agent"}
 
 
-def test_a_supervisor_that_is_refused_takes_no_others_place(home: Path) -> None:
-    """The agent that runs is still found to be the first one's; nor does a start by hand forget it."""
+def test_a_refused_supervisor_does_not_replace_an_existing_record(home: Path) -> None:
+    """The running agent keeps its supervisor's record, also after a start by hand."""
     note = home / "note"
     record_supervisor(note, OURS)
     before = note.read_text()

@@ -1,4 +1,4 @@
-"""What a process takes of the host."""
+"""The resource usage of a process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support.waiting import wait_for
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_process_is_seen_as_psutil_sees_it() -> None:
-    """Ourselves: memory to some megabytes, processor time to the tick."""
+def test_usage_agrees_with_psutil() -> None:
+    """Of this process: memory within some megabytes, processor time within a tick."""
     before = psutil.Process().cpu_times()
     seen = usage(os.getpid())
     after = psutil.Process().cpu_times()
@@ -23,8 +23,8 @@ def test_a_process_is_seen_as_psutil_sees_it() -> None:
     assert abs(seen["memory_bytes"] - psutil.Process().memory_info().rss) < 4 << 20
 
 
-def test_work_shows() -> None:
-    """Processor time grows with it."""
+def test_processor_time_grows() -> None:
+    """Processor time grows with work."""
     before = usage(os.getpid())["cpu_s"]
     until = time.process_time() + 5
     wait_for(
@@ -33,6 +33,6 @@ def test_work_shows() -> None:
     assert usage(os.getpid())["cpu_s"] > before
 
 
-def test_a_process_that_is_not_there_takes_nothing() -> None:
-    """0 stands for a worker without a process."""
+def test_a_missing_process_uses_nothing() -> None:
+    """PID 0 stands for a worker without a process."""
     assert usage(0) == usage(2**22 + 1) == {"memory_bytes": 0, "cpu_s": 0.0}

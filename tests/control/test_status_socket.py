@@ -1,4 +1,4 @@
-"""Asking a control process for its status."""
+"""Requests to the status socket."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ STATUS = {"polls": {"polled": 7}, "text": "ü"}
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where the door is, in a directory that is not there yet."""
+    """The path of the socket, in a directory that does not exist yet."""
     return home / "run" / "agent.sock"
 
 
-class Porter:
-    """Answers at a door from a thread until it is told to stop."""
+class Server:
+    """Answers requests from a thread until stopped."""
 
     def __init__(self, path: Path, status: dict[str, Any]) -> None:
         self.status_socket = StatusSocket(path)
@@ -46,22 +46,22 @@ class Porter:
                 self.status_socket.answer(self._status)
 
     def stop(self) -> None:
-        """End, and leave the door to the caller."""
+        """Stop answering; the caller closes the socket."""
         self._stopping.set()
         self._thread.join(20)
 
 
 @pytest.fixture
-def porter(path: Path) -> Iterator[Porter]:
-    """One that answers with the status."""
-    answering = Porter(path, STATUS)
+def server(path: Path) -> Iterator[Server]:
+    """A server that answers with `STATUS`."""
+    answering = Server(path, STATUS)
     yield answering
     answering.stop()
     answering.status_socket.close()
 
 
-def test_a_door_that_finds_no_place_can_be_waited_at_and_tries_again(path: Path) -> None:
-    """Control waits on it in its loop; a directory that is no directory is mended some day."""
+def test_a_socket_that_cannot_be_recreated_is_retried(path: Path) -> None:
+    """The loop of control can still wait on the old socket until the directory is back."""
     status_socket = StatusSocket(path)
     path.unlink()
     path.parent.rmdir()
@@ -76,8 +76,10 @@ def test_a_door_that_finds_no_place_can_be_waited_at_and_tries_again(path: Path)
     status_socket.close()
 
 
-def test_a_door_without_a_descriptor_rests(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Who knocks is answered once there is one; until then nobody waits there, and one line says so."""
+def test_without_a_descriptor_the_socket_pauses(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A caller is answered once there is one; until then the loop must not wait, and logs one line."""
     status_socket = StatusSocket(path)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket(socket.AF_UNIX) as caller:
@@ -92,27 +94,27 @@ def test_a_door_without_a_descriptor_rests(path: Path, caplog: pytest.LogCapture
         assert status_socket.is_paused
         assert status_socket.wake_at <= time.monotonic() + 1.0
         assert caplog.messages == [f"{path}: cannot answer status requests: Too many open files."]
-        wait_for(lambda: not status_socket.is_paused, what="the end of its rest")
+        wait_for(lambda: not status_socket.is_paused, what="the end of the pause")
         status_socket.answer(STATUS)
         assert json.loads(caller.recv(1 << 16)) == STATUS
     status_socket.close()
 
 
-def test_who_asks_is_answered(porter: Porter, path: Path) -> None:
-    """Each time, with the status as it was given."""
-    del porter
+def test_requests_are_answered(server: Server, path: Path) -> None:
+    """Each time, with the given status."""
+    del server
     assert [ask(path) for _ in range(3)] == [STATUS] * 3
 
 
-def test_only_the_owner_may_ask(porter: Porter, path: Path) -> None:
+def test_only_the_owner_may_ask(server: Server, path: Path) -> None:
     """The socket has mode 0600, its directory 0700."""
-    del porter
+    del server
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_nobody_there_is_an_error(path: Path) -> None:
-    """No directory, no socket, a socket of a process that was killed."""
+def test_a_request_without_control_is_an_error(path: Path) -> None:
+    """No directory, no socket, or the socket of a killed process."""
     with pytest.raises(OSError, match="No such file"):
         ask(path)
     path.parent.mkdir()
@@ -124,43 +126,43 @@ def test_nobody_there_is_an_error(path: Path) -> None:
 
 
 def test_a_stale_socket_is_replaced(path: Path) -> None:
-    """A control process that was killed leaves its socket; the next one opens anew."""
+    """A killed control process leaves its socket; the next one creates a new one."""
     StatusSocket(path).close()
     assert path.is_socket()
-    porter = Porter(path, STATUS)
+    server = Server(path, STATUS)
     assert ask(path) == STATUS
-    porter.stop()
-    porter.status_socket.close()
+    server.stop()
+    server.status_socket.close()
 
 
-def test_a_worker_that_closes_its_copy_leaves_the_door_open(porter: Porter, path: Path) -> None:
-    """It goes on listening in control."""
+def test_a_worker_that_closes_its_copy_leaves_the_socket_open(server: Server, path: Path) -> None:
+    """Control goes on listening."""
     copy = StatusSocket.__new__(StatusSocket)
-    copy._path, copy._socket = path, porter.status_socket._socket.dup()
+    copy._path, copy._socket = path, server.status_socket._socket.dup()
     copy.close()
     assert ask(path) == STATUS
 
 
 def test_a_path_of_any_length_works(home: Path) -> None:
-    """A socket address holds 108 bytes; a directory's name may be far longer."""
+    """A socket address holds 108 bytes; a path may be far longer."""
     path = home.joinpath(*["d" * 200] * 5) / "agent.sock"
-    porter = Porter(path, STATUS)
+    server = Server(path, STATUS)
     assert ask(path) == STATUS
-    porter.stop()
-    porter.status_socket.close()
+    server.stop()
+    server.status_socket.close()
 
 
-def test_a_large_status_is_answered_whole(path: Path) -> None:
+def test_a_large_status_is_sent_completely(path: Path) -> None:
     """A host with many troubles has a long status."""
     status = {"troubles": [f"trouble {n}" for n in range(4000)]}
-    porter = Porter(path, status)
+    server = Server(path, status)
     assert ask(path) == status
-    porter.stop()
-    porter.status_socket.close()
+    server.stop()
+    server.status_socket.close()
 
 
-def test_a_caller_that_never_reads_holds_nobody_up(path: Path) -> None:
-    """It gets what fits; control goes on, and the next caller is answered."""
+def test_a_caller_that_never_reads_blocks_nothing(path: Path) -> None:
+    """It gets what fits into the buffer, and control goes on."""
     status_socket = StatusSocket(path)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
@@ -172,19 +174,19 @@ def test_a_caller_that_never_reads_holds_nobody_up(path: Path) -> None:
     status_socket.close()
 
 
-def test_a_caller_that_is_gone_holds_nobody_up(path: Path) -> None:
-    """Who connects and leaves at once does no harm."""
+def test_a_caller_that_has_gone_blocks_nothing(path: Path) -> None:
+    """A caller that disconnects at once is harmless."""
     status_socket = StatusSocket(path)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
     status_socket.answer(STATUS)
-    status_socket.answer(STATUS)  # nobody waits at all
+    status_socket.answer(STATUS)  # without any caller
     status_socket.close()
 
 
 @pytest.mark.parametrize("answer", [b"", b'{"half": ', b"[1]", b"\xff", b"17"])
-def test_half_an_answer_is_an_error(path: Path, answer: bytes) -> None:
-    """A control process that was killed while it answered has not answered."""
+def test_an_incomplete_answer_is_an_error(path: Path, answer: bytes) -> None:
+    """A control process may be killed while it answers."""
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))

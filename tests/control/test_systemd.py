@@ -1,4 +1,4 @@
-"""What control tells systemd, heard by a socket that plays systemd's part."""
+"""Notifications to systemd, received by a socket that stands in for it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ WORDS = "12 polled, one every 300 s; 3 waiting"
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_readiness_is_told_once(home: Path, kind: str) -> None:
-    """READY and a status line, at either kind of address; later beats do not repeat it."""
+def test_readiness_is_sent_once(home: Path, kind: str) -> None:
+    """READY and a status line, at either kind of address; later beats do not repeat READY."""
     address = f"{home}/notify" if kind == "path" else f"@{home}"
     with Systemd(address) as systemd:
         notifier = Notifier(address)
@@ -41,8 +41,8 @@ def test_readiness_is_told_once(home: Path, kind: str) -> None:
     assert notifier.wake_at == NEVER
 
 
-def test_polls_that_cannot_be_kept_are_a_service_too(home: Path) -> None:
-    """After a while; where none is polled, systemd hears why, and goes on waiting."""
+def test_an_agent_that_polls_is_ready_even_if_nothing_is_stored(home: Path) -> None:
+    """After a while. If nothing is polled, systemd only gets the status line, and goes on waiting."""
     none = {**FINE, "polls": {**FINE["polls"], "since_start": 0}}
     with Systemd(f"@{home}") as systemd:
         for status in (none, FINE):
@@ -54,7 +54,7 @@ def test_polls_that_cannot_be_kept_are_a_service_too(home: Path) -> None:
 
 
 def test_the_watchdog_is_fed_at_half_its_time(home: Path) -> None:
-    """The loop is asked to turn in time, and a beat before that says nothing."""
+    """The loop wakes up in time, and an earlier beat sends nothing."""
     environment = {"NOTIFY_SOCKET": f"@{home}", "WATCHDOG_USEC": "60000000"}
     with Systemd(f"@{home}") as systemd:
         notifier = Notifier.of(environment, os.getpid())
@@ -77,7 +77,7 @@ def test_the_watchdog_is_fed_at_half_its_time(home: Path) -> None:
     ],
 )
 def test_a_watchdog_that_is_not_ours_is_not_fed(home: Path, environment: dict[str, str]) -> None:
-    """None, one that is off, one that is no number, and one of another process."""
+    """None, one that is off, an invalid number, and one of another process."""
     with Systemd(f"@{home}") as systemd:
         notifier = Notifier.of({"NOTIFY_SOCKET": f"@{home}", **environment}, os.getpid())
         notifier.ready()
@@ -86,7 +86,7 @@ def test_a_watchdog_that_is_not_ours_is_not_fed(home: Path, environment: dict[st
 
 
 def test_without_systemd_the_loop_is_not_woken() -> None:
-    """An agent of supervisord's, or of --start: nothing to tell, nobody to tell it to."""
+    """As under supervisord, or after --start: there is nothing to send."""
     notifier = Notifier.of({"WATCHDOG_USEC": "1000000"}, os.getpid())
     notifier.ready()
     notifier.beat(lambda: FINE)
@@ -94,10 +94,8 @@ def test_without_systemd_the_loop_is_not_woken() -> None:
     assert notifier.wake_at == NEVER
 
 
-def test_a_systemd_that_cannot_be_told_is_tried_again(
-    home: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Said once in the log; readiness is not forgotten."""
+def test_a_failed_notification_is_retried(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The failure is logged once; readiness is sent later."""
     notifier = Notifier(f"@{home}")
     for _ in range(2):
         notifier.ready()
@@ -112,8 +110,8 @@ def test_a_systemd_that_cannot_be_told_is_tried_again(
         assert systemd.told("READY") == ["1"]
 
 
-def test_a_reload_is_told_and_that_it_is_done(home: Path) -> None:
-    """RELOADING with its time, then READY; not while it starts, when READY is awaited anyway."""
+def test_a_reload_and_its_end_are_sent(home: Path) -> None:
+    """RELOADING with its time, then READY; but not during a start, when READY is awaited anyway."""
     with Systemd(f"@{home}") as systemd:
         notifier = Notifier(f"@{home}")
         notifier.reloading()
@@ -134,12 +132,12 @@ def test_a_reload_is_told_and_that_it_is_done(home: Path) -> None:
             ["MONOTONIC_USEC", "RELOADING"],
             ["READY", "STATUS"],
         ]
-        (told_us,) = systemd.told("MONOTONIC_USEC")
-        assert before_us <= int(told_us) <= time.monotonic_ns() // 1000
+        (sent_us,) = systemd.told("MONOTONIC_USEC")
+        assert before_us <= int(sent_us) <= time.monotonic_ns() // 1000
 
 
-def test_the_end_is_told_and_ends_the_beats(home: Path) -> None:
-    """STOPPING, and no wake after it."""
+def test_a_stop_is_sent_and_ends_the_beats(home: Path) -> None:
+    """STOPPING is sent, and nothing after it."""
     with Systemd(f"@{home}") as systemd:
         notifier = Notifier(f"@{home}", 60.0)
         notifier.stopping()
@@ -149,8 +147,8 @@ def test_the_end_is_told_and_ends_the_beats(home: Path) -> None:
     assert notifier.wake_at == NEVER
 
 
-def test_what_is_wrong_is_in_the_one_line() -> None:
-    """The server's refusal, what was dropped, a worker that is not there, and what it misses."""
+def test_the_status_line_contains_what_is_wrong() -> None:
+    """The server's error, dropped polls, a missing worker, and a worker's troubles."""
     status: dict[str, Any] = {
         **FINE,
         "polls": {**FINE["polls"], "dropped": {"too old": 4}},
@@ -166,8 +164,8 @@ def test_what_is_wrong_is_in_the_one_line() -> None:
     )
 
 
-def test_any_name_of_a_mount_can_be_told(home: Path) -> None:
-    """One that is not UTF-8, and many of them: a line, and no error."""
+def test_any_name_of_a_mount_can_be_sent(home: Path) -> None:
+    """Names that are not UTF-8, and many of them: one line, and no error."""
     troubles = {f"disk_partitions /mnt/\udcff{n}": "Permission denied" for n in range(10_000)}
     workers = {"collector": {"pid": 7, "last_death": "", "troubles": troubles}}
     with Systemd(f"@{home}") as systemd:

@@ -1,4 +1,4 @@
-"""The collector's schedule and control's ledger, which know of each other by messages only."""
+"""The schedule of the collector and the ledger of control, which share only messages."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ INTERVALS_MS = st.sets(st.integers(1, 5000), min_size=1, max_size=3)
     start_ms=st.integers(10**12, 2 * 10**12),
     actions=st.lists(st.tuples(WAITS, STEPS, st.none() | INTERVALS_MS), max_size=30),
 )
-def test_whatever_the_clock_and_reloads_do_the_ledger_counts_what_the_schedule_missed(
+def test_the_ledger_counts_what_the_schedule_missed_over_clock_steps_and_reloads(
     intervals_ms: set[int],
     start_ms: int,
     actions: list[tuple[float, float, set[int] | None]],
 ) -> None:
-    """All times together never go back, and a tick that was not taken is in the ledger, once."""
+    """Poll times never go back, and the ledger counts every missed tick once."""
     clock = Clock(wall=start_ms * MS)
     schedule = Schedule(intervals_ms, clock.wall_ns, clock.monotonic_ns, start_ms)
     ledger = Ledger(*intervals_ms)

@@ -1,4 +1,4 @@
-"""How soon a worker that died is started again."""
+"""The delay before a restart; failed starts; and the description of an exit."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
 
 
-def test_the_first_barren_death_is_an_accident() -> None:
-    """The worker is started again at once."""
+def test_the_first_crash_causes_no_delay() -> None:
+    """The worker is restarted at once."""
     assert RestartDelay().seconds(0, made_progress=False) == 0
 
 
-def test_barren_deaths_in_a_row_slow_the_restarts_down() -> None:
-    """From the second on the delay doubles, up to 30 s, for however long it goes on."""
+def test_crashes_in_a_row_cause_growing_delays() -> None:
+    """From the second crash on, the delay doubles up to 30 s."""
     restarts = RestartDelay()
     delays = [restarts.seconds(n, made_progress=False) for n in range(2000)]
     assert delays[:10] == [0, 0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
     assert set(delays[10:]) == {30}
 
 
-def test_a_fruitful_run_ends_a_row_of_barren_ones() -> None:
-    """What worked again may have an accident again."""
+def test_progress_ends_a_row_of_crashes() -> None:
+    """After that, the next crash counts as an accident again."""
     restarts = RestartDelay()
     for n in range(10):
         restarts.seconds(n, made_progress=False)
@@ -39,16 +39,16 @@ def test_a_fruitful_run_ends_a_row_of_barren_ones() -> None:
     assert [restarts.seconds(12, made_progress=False) for _ in range(3)] == [0, 0.25, 0.5]
 
 
-def test_eighteen_kills_in_twenty_seconds_are_all_followed_at_once() -> None:
-    """An operator, or a test, that kills a worker that works meets no delay."""
+def test_eighteen_kills_in_twenty_seconds_cause_no_delay() -> None:
+    """Killing a working worker causes no delay."""
     restarts = RestartDelay()
     now = 1000.0
     delays = [restarts.seconds(now + n * 20 / 18, made_progress=True) for n in range(18)]
     assert delays == [0] * 18
 
 
-def test_thirty_fruitful_deaths_are_free_and_then_one_every_two_seconds() -> None:
-    """A worker that crashes at each poll does not eat the host."""
+def test_thirty_deaths_after_progress_are_free_then_one_every_two_seconds() -> None:
+    """A worker that crashes at each poll does not overload the host."""
     restarts = RestartDelay()
     now = 1000.0
     for _ in range(30):
@@ -59,8 +59,8 @@ def test_thirty_fruitful_deaths_are_free_and_then_one_every_two_seconds() -> Non
         now += delay
 
 
-def test_the_purse_fills_again() -> None:
-    """After a minute of quiet, thirty deaths are free again, and no more than that."""
+def test_the_token_bucket_refills() -> None:
+    """After a minute, thirty restarts are without delay again, and no more than that."""
     restarts = RestartDelay()
     for now in (1000.0, 1062.0, 100_000.0):
         delays = [restarts.seconds(now, made_progress=True) for _ in range(31)]
@@ -68,7 +68,7 @@ def test_the_purse_fills_again() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=80))
-def test_no_delay_is_negative_or_longer_than_any_row_of_deaths_explains(
+def test_a_delay_is_between_zero_and_thirty_seconds(
     deaths: list[tuple[float, bool]],
 ) -> None:
     """If each delay is waited for, none is longer than 30 s."""
@@ -81,13 +81,13 @@ def test_no_delay_is_negative_or_longer_than_any_row_of_deaths_explains(
         now += delay
 
 
-# One worker process, where the host lacks what its start takes.
+# One worker process.
 
 WORKER = Role("uploader", lambda _: None, signal.SIGKILL)
 
 
-def short_of(limit: int, left: int) -> str:
-    """Try to start a worker with so much left of a limit; what that raises, and what it leaves."""
+def start_with_limit(limit: int, left: int) -> str:
+    """Start a worker with so much left of a limit. Return the error, and what it leaves open."""
     before = held()
     _, most = resource.getrlimit(limit)
     resource.setrlimit(limit, (left, most))
@@ -100,7 +100,7 @@ def short_of(limit: int, left: int) -> str:
 
 
 def held() -> tuple[set[Path], set[int]]:
-    """The descriptors that are open, and the signals that are held back."""
+    """The open descriptors and the blocked signals."""
     return set(Path("/proc/self/fd").iterdir()), signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
@@ -108,26 +108,26 @@ def held() -> tuple[set[Path], set[int]]:
     ("limit", "left", "why"),
     [(resource.RLIMIT_NPROC, 0, "EAGAIN"), (resource.RLIMIT_NOFILE, 3, "EMFILE")],
 )
-def test_a_start_that_fails_leaves_nothing(limit: int, left: int, why: str) -> None:
-    """No descriptor, and no signal that is held back."""
-    assert as_nobody(lambda: short_of(limit, left)) == f"{why}, the same"
+def test_a_failed_start_leaves_nothing_open(limit: int, left: int, why: str) -> None:
+    """No open descriptor, and no blocked signal."""
+    assert as_nobody(lambda: start_with_limit(limit, left)) == f"{why}, the same"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, 40, signal.SIGRTMAX])
-def test_an_end_by_any_signal_is_told(number: int) -> None:
+def test_an_exit_by_any_signal_is_described(number: int) -> None:
     """Most of the real-time signals have no name."""
     worker = Worker(Role("uploader", lambda _: signal.pause(), signal.SIGKILL))
     worker.start(lambda: None)
     os.kill(worker.pid, number)
-    told: list[str] = []
+    descriptions: list[str] = []
 
     def ended() -> bool:
         code = worker.reap()
         if code is not None:
-            told.append(exit_description(code))
+            descriptions.append(exit_description(code))
         return code is not None
 
-    wait_for(ended, what="its end")
+    wait_for(ended, what="its exit")
     worker.close_link()
     expected = {40: "40", signal.SIGRTMAX: "SIGRTMAX", signal.SIGKILL: "SIGKILL"}[number]
-    assert told == [f"signal {expected}"]
+    assert descriptions == [f"signal {expected}"]

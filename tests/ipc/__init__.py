@@ -1,1 +1,1 @@
-"""Tests of what the processes say to each other."""
+"""Tests of the messages between the processes."""

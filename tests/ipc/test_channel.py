@@ -10,17 +10,17 @@ from pattoo_mp.ipc.channel import Channel, Lease
 from pattoo_mp.model import Poll
 
 EVERYTHING = 1 << 30
-#: What a poll of no values counts for.
+#: The size that a poll without values counts for.
 OVERHEAD = 300
 
 
 def poll(number: int, layout: str = "a", size: int = 1) -> Poll:
-    """The poll of the time `number`."""
+    """A poll with the time `number`."""
     return Poll(layout, number, b"\0" * size)
 
 
 def filled(count: int, max_polls: int = 100) -> Channel:
-    """A channel that was given the polls 1 to `count`."""
+    """A channel with the polls 1 to `count`."""
     channel = Channel(max_polls=max_polls)
     for number in range(1, count + 1):
         channel.put(poll(number))
@@ -39,14 +39,14 @@ def test_polls_come_out_in_the_order_in_which_they_went_in() -> None:
 
 
 def test_a_lease_removes_nothing() -> None:
-    """What is leased still counts as here."""
+    """A leased poll still counts."""
     channel = filled(3)
     channel.lease(EVERYTHING)
     assert len(channel) == 3
 
 
-def test_a_poll_is_leased_to_one_only() -> None:
-    """A second lease has what came after the first, and nothing twice."""
+def test_a_poll_is_leased_once() -> None:
+    """A second lease has only what came after the first."""
     channel = filled(2)
     channel.lease(EVERYTHING)
     channel.put(poll(3))
@@ -54,8 +54,8 @@ def test_a_poll_is_leased_to_one_only() -> None:
     assert numbers(channel.lease(EVERYTHING)) == []
 
 
-def test_a_lease_is_bounded_in_bytes_and_gives_one_poll_at_least() -> None:
-    """A poll larger than the bound goes alone; nothing follows while that much is out."""
+def test_a_lease_is_bounded_in_bytes_but_has_at_least_one_poll() -> None:
+    """A poll larger than the bound is leased alone; nothing follows until it is acknowledged."""
     channel = filled(3)
     assert numbers(channel.lease(1)) == [1]
     assert numbers(channel.lease(1)) == []
@@ -64,7 +64,7 @@ def test_a_lease_is_bounded_in_bytes_and_gives_one_poll_at_least() -> None:
 
 
 def test_acknowledge_removes_up_to_the_sequence() -> None:
-    """What is safe goes, what came after it stays."""
+    """Later polls stay."""
     channel = filled(3)
     channel.lease(EVERYTHING)
     channel.acknowledge(2)
@@ -74,7 +74,7 @@ def test_acknowledge_removes_up_to_the_sequence() -> None:
 
 
 def test_acknowledge_removes_only_what_was_leased() -> None:
-    """A sequence beyond the lease touches nothing that nobody had."""
+    """A sequence number beyond the lease removes no other poll."""
     channel = filled(1)
     channel.lease(EVERYTHING)
     channel.put(poll(2))
@@ -83,7 +83,7 @@ def test_acknowledge_removes_only_what_was_leased() -> None:
 
 
 def test_release_gives_the_same_polls_again_in_order() -> None:
-    """The next holder gets the same polls under the same sequence numbers."""
+    """The next uploader gets the same polls with the same sequence numbers."""
     channel = filled(3)
     before = channel.lease(EVERYTHING)
     channel.put(poll(4))
@@ -93,15 +93,15 @@ def test_release_gives_the_same_polls_again_in_order() -> None:
     assert numbers(after) == [1, 2, 3, 4]
 
 
-def test_the_oldest_goes_when_the_channel_is_full_by_count() -> None:
-    """The newest are kept, and the lost are counted."""
+def test_the_oldest_poll_is_dropped_when_the_channel_is_full_by_count() -> None:
+    """The newest are kept, and the dropped ones are counted."""
     channel = filled(5, max_polls=3)
     assert (len(channel), channel.dropped) == (3, 2)
     assert numbers(channel.lease(EVERYTHING)) == [3, 4, 5]
 
 
-def test_the_oldest_goes_when_the_channel_is_full_by_bytes() -> None:
-    """A large poll pushes out as many small ones as it needs room for."""
+def test_the_oldest_poll_is_dropped_when_the_channel_is_full_by_bytes() -> None:
+    """A large poll displaces as many small ones as necessary."""
     channel = Channel(max_bytes=4 * (OVERHEAD + 100))
     for number in range(1, 5):
         channel.put(poll(number, size=100))
@@ -112,7 +112,7 @@ def test_the_oldest_goes_when_the_channel_is_full_by_bytes() -> None:
 
 
 def test_the_newest_poll_is_kept_however_large_it_is() -> None:
-    """A poll larger than the channel empties it, and is in it."""
+    """A poll larger than the channel replaces all others."""
     channel = Channel(max_bytes=1000)
     channel.put(poll(1))
     channel.put(poll(2, size=5000))
@@ -121,7 +121,7 @@ def test_the_newest_poll_is_kept_however_large_it_is() -> None:
 
 
 def test_a_leased_poll_is_never_dropped() -> None:
-    """A full channel drops the oldest that nobody has leased."""
+    """A full channel drops the oldest poll that is not leased."""
     channel = filled(2, max_polls=3)
     channel.lease(EVERYTHING)
     for number in range(3, 10):
@@ -131,8 +131,8 @@ def test_a_leased_poll_is_never_dropped() -> None:
     assert channel.dropped == 6
 
 
-def test_bytes_are_free_again_after_the_acknowledgement() -> None:
-    """What left the channel takes no room in it."""
+def test_an_acknowledgement_frees_bytes() -> None:
+    """An acknowledged poll takes no more room."""
     channel = Channel(max_bytes=2 * (OVERHEAD + 1))
     for number in range(1, 50):
         channel.put(poll(number))
@@ -141,8 +141,8 @@ def test_bytes_are_free_again_after_the_acknowledgement() -> None:
     assert (len(channel), channel.dropped) == (0, 0)
 
 
-def test_a_lease_brings_the_layouts_of_its_polls() -> None:
-    """Each layout that is referred to, and no other."""
+def test_a_lease_has_the_layouts_of_its_polls() -> None:
+    """Each layout that they use, and no other."""
     channel = Channel()
     channel.add_layout("a", b"A", 1000)
     channel.put(poll(1, "a"))
@@ -153,8 +153,8 @@ def test_a_lease_brings_the_layouts_of_its_polls() -> None:
     assert channel.lease(1).layouts == {"b": b"B"}
 
 
-def test_a_layout_is_given_with_each_lease() -> None:
-    """A new holder that was told nothing yet gets it too."""
+def test_each_lease_has_the_layout_again() -> None:
+    """So a new uploader gets it, too."""
     channel = Channel()
     channel.add_layout("a", b"A", 1000)
     channel.put(poll(1, "a"))
@@ -164,7 +164,7 @@ def test_a_layout_is_given_with_each_lease() -> None:
 
 
 def test_a_layout_without_polls_is_forgotten_when_the_next_one_comes() -> None:
-    """A host that changes for years does not fill the memory."""
+    """So changes over years do not fill the memory."""
     channel = Channel()
     for number in range(100):
         channel.add_layout(str(number), b"x", 1000)
@@ -175,7 +175,7 @@ def test_a_layout_without_polls_is_forgotten_when_the_next_one_comes() -> None:
 
 
 def test_the_newest_layout_of_each_group_is_kept() -> None:
-    """A group that is polled seldom has its layout still when another has had several since."""
+    """A slow group keeps its layout while a faster one has had several."""
     channel = Channel()
     channel.add_layout("slow", b"S", 60_000)
     for number, layout in enumerate(("a", "b", "c"), 1):
@@ -188,8 +188,8 @@ def test_the_newest_layout_of_each_group_is_kept() -> None:
     assert channel.lease(EVERYTHING).layouts == {"slow": b"S", "c": b"c"}
 
 
-def test_layouts_of_groups_that_are_gone_stay_for_the_polls_that_wait() -> None:
-    """And no longer: intervals that change for years do not fill the memory."""
+def test_layouts_of_ended_groups_stay_for_waiting_polls() -> None:
+    """And no longer, so changes of intervals over years do not fill the memory."""
     channel = Channel()
     channel.add_layout("a", b"A", 100)
     channel.put(poll(1, "a"))
@@ -201,7 +201,7 @@ def test_layouts_of_groups_that_are_gone_stay_for_the_polls_that_wait() -> None:
 
 
 class ChannelAgainstList(RuleBasedStateMachine):
-    """Whatever is done in whatever order, the channel does what two plain lists would."""
+    """After any sequence of operations, the channel behaves like two plain lists."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ class ChannelAgainstList(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, 400))
     def put_one(self, size: int) -> None:
-        """Put a poll; drop as the channel says it does."""
+        """Put a poll; drop as the channel is documented to."""
         self.put += 1
         self.waiting.append((self.put, poll(self.put, size=size)))
         self.channel.put(self.waiting[-1][1])
@@ -226,7 +226,7 @@ class ChannelAgainstList(RuleBasedStateMachine):
 
     @rule(max_bytes=st.integers(1, 2000))
     def lease(self, max_bytes: int) -> None:
-        """Lease some."""
+        """Lease some polls."""
         expected = []
         while self.waiting and (not self.leased or sum(map(_bytes, self.leased)) < max_bytes):
             expected.append(self.waiting.pop(0))
@@ -235,7 +235,7 @@ class ChannelAgainstList(RuleBasedStateMachine):
 
     @rule(back=st.integers(-1, 8))
     def acknowledge(self, back: int) -> None:
-        """Acknowledge some of what was ever put, leased or not."""
+        """Acknowledge some of the polls ever put, leased or not."""
         sequence = self.put - back
         self.channel.acknowledge(sequence)
         kept = [item for item in self.leased if item[0] > sequence]
@@ -244,20 +244,20 @@ class ChannelAgainstList(RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
-        """Lose the holder."""
+        """Lose the uploader."""
         self.channel.release()
         self.waiting, self.leased = self.leased + self.waiting, []
 
     @invariant()
     def ledger_closes(self) -> None:
-        """Every poll ever put is acknowledged, here, or counted as dropped."""
+        """Every poll ever put is acknowledged, in the channel, or counted as dropped."""
         assert len(self.channel) == len(self.all)
         assert self.channel.dropped == self.dropped
         assert self.put == self.acknowledged + len(self.channel) + self.channel.dropped
 
     @property
     def all(self) -> list[tuple[int, Poll]]:
-        """Everything that is here."""
+        """All polls in the channel."""
         return self.leased + self.waiting
 
 

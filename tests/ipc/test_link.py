@@ -29,7 +29,7 @@ LARGE = b"x" * (4 << 20)
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    """Two ends that talk to each other."""
+    """The two ends of a connection."""
     pair = Link.pair()
     yield pair
     for end in pair:
@@ -37,7 +37,7 @@ def ends() -> Iterator[Ends]:
 
 
 def forked(act: Callable[[], None]) -> int:
-    """A process that only does `act`."""
+    """Fork a process that only runs `act`; return its PID."""
     child = os.fork()
     if child == 0:
         try:
@@ -48,7 +48,7 @@ def forked(act: Callable[[], None]) -> int:
 
 
 def everything(link: Link) -> list[Message]:
-    """All messages until the other side is gone."""
+    """Receive all messages until the other side has exited."""
     messages: list[Message] = []
     while True:
         assert select.select([link], [], [], 20)[0], "nothing came, and no end"
@@ -59,20 +59,20 @@ def everything(link: Link) -> list[Message]:
 
 
 def test_a_message_arrives_as_it_was_sent(ends: Ends) -> None:
-    """Texts, numbers, bytes and nested fields come out as lists of the same."""
+    """Texts, numbers, bytes and nested fields arrive as lists of the same."""
     ends[0].send("poll", 1, 2.5, b"\x00\xff", None, {"what": ["why"]})
     assert ends[1].receive() == [["poll", 1, 2.5, b"\x00\xff", None, {"what": ["why"]}]]
 
 
-def test_both_ends_talk(ends: Ends) -> None:
-    """What goes one way does not mix with what goes the other."""
+def test_both_ends_can_send(ends: Ends) -> None:
+    """The two directions do not mix."""
     ends[0].send("there")
     ends[1].send("back")
     assert (ends[1].receive(), ends[0].receive()) == ([["there"]], [["back"]])
 
 
 def test_receive_without_a_message_is_empty(ends: Ends) -> None:
-    """Nothing there is no error, and no wait."""
+    """No message is no error, and does not block."""
     assert ends[0].receive() == []
 
 
@@ -82,7 +82,7 @@ def test_receive_without_a_message_is_empty(ends: Ends) -> None:
     pieces=st.lists(st.integers(1, 50), min_size=1),
 )  # fmt: skip
 def test_messages_survive_any_fragmentation(messages: list[Message], pieces: list[int]) -> None:
-    """However the bytes are cut, the same messages come out, in order."""
+    """However the bytes are split, the same messages arrive in order."""
     sender, receiver = socket.socketpair()
     link = Link(receiver)
     content = b"".join(msgpack.packb(message) for message in messages)
@@ -98,7 +98,7 @@ def test_messages_survive_any_fragmentation(messages: list[Message], pieces: lis
 
 
 def test_send_never_blocks_and_flush_delivers_later(ends: Ends) -> None:
-    """With a peer that does not read, bytes wait here; once it reads, all arrive in order."""
+    """While the peer does not read, bytes are buffered; once it reads, all arrive in order."""
     sender, receiver = ends
     waited = []
     for number in range(4):
@@ -118,8 +118,8 @@ def test_send_never_blocks_and_flush_delivers_later(ends: Ends) -> None:
     assert sender.unsent_bytes == 0
 
 
-def test_half_a_message_of_a_killed_process_is_discarded(ends: Ends) -> None:
-    """Whole messages are given out, half of one is not, then the link says that it is closed."""
+def test_an_incomplete_message_of_a_killed_process_is_discarded(ends: Ends) -> None:
+    """Complete messages are returned, an incomplete one is not; then the link reports its end."""
     ours, theirs = ends
 
     def talk() -> None:
@@ -145,8 +145,8 @@ def test_half_a_message_of_a_killed_process_is_discarded(ends: Ends) -> None:
         ours.receive()
 
 
-def test_last_words_of_a_killed_process_are_heard(ends: Ends) -> None:
-    """What was sent whole before the end is given out after it."""
+def test_the_last_messages_of_a_killed_process_arrive(ends: Ends) -> None:
+    """Messages sent before the kill are returned after it."""
     ours, theirs = ends
 
     def talk() -> None:
@@ -161,14 +161,14 @@ def test_last_words_of_a_killed_process_are_heard(ends: Ends) -> None:
 
 
 def test_sending_to_a_closed_peer_raises(ends: Ends) -> None:
-    """Nobody there is an error of its own, not SIGPIPE and not an OSError."""
+    """With its own exception, not SIGPIPE or an OSError."""
     ends[1].close()
     with pytest.raises(LinkClosedError):
         ends[0].send("anyone?")
 
 
 def test_flushing_to_a_closed_peer_raises(ends: Ends) -> None:
-    """What still waits when the peer goes cannot be delivered, and that is said."""
+    """Buffered bytes cannot be delivered once the peer has gone."""
     ends[0].send(LARGE)
     ends[1].close()
     with pytest.raises(LinkClosedError):
@@ -176,7 +176,7 @@ def test_flushing_to_a_closed_peer_raises(ends: Ends) -> None:
 
 
 def test_a_link_takes_little_memory_however_much_it_has_carried() -> None:
-    """A buffer that is written to in turn would be as large as it can be, after minutes."""
+    """With the default buffer size, a link would grow to its maximum within minutes."""
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

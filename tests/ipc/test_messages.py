@@ -1,4 +1,4 @@
-"""What control and its workers say to each other."""
+"""The messages between control and its workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_state_is_read_as_it_was_sent() -> None:
 
 
 def test_posts_and_bytes_add_up_over_uploaders() -> None:
-    """Each counts from nothing."""
+    """Each uploader counts from zero."""
     before = UploadState(posts=2, sent_bytes=20, last_post_ms=7)
     state = UploadState().after(before)
     assert (state.posts, state.sent_bytes, state.last_post_ms) == (2, 20, 7)
@@ -23,8 +23,8 @@ def test_posts_and_bytes_add_up_over_uploaders() -> None:
     assert (state.posts, state.sent_bytes, state.last_post_ms) == (3, 25, 9)
 
 
-def test_a_server_that_failed_an_uploader_and_its_successor_failed_all_the_while() -> None:
-    """Until it takes a post; the newer error is told."""
+def test_a_server_that_fails_over_two_uploaders_has_failed_throughout() -> None:
+    """Until it takes a post; the newer error is kept."""
     before = UploadState(last_error="old", last_error_ms=5, failing_since_ms=3)
     assert UploadState().after(before) == before
     failing = UploadState(last_error="new", last_error_ms=8, failing_since_ms=7)
