@@ -115,7 +115,7 @@ class LiveConfig:
     def advance(self, workers: Iterable[Worker]) -> None:
         """Apply the result of a finished reading, completely or not at all. Never waits."""
         self._ending = [reader for reader in self._ending if not reader.has_ended()]
-        if self.reader is None or not self._is_finished(self.reader, workers):
+        if self.reader is None or not self._finish(self.reader, workers):
             return
         self.cancel()
         if self._reload_again:
@@ -134,7 +134,7 @@ class LiveConfig:
         if self.reader is not None:
             self.reader.let_go()
 
-    def _is_finished(self, reader: Reader, workers: Iterable[Worker]) -> bool:
+    def _finish(self, reader: Reader, workers: Iterable[Worker]) -> bool:
         """Apply or refuse the result of the reading, if it has one. Return whether it has."""
         try:
             renewal = reader.take()

@@ -122,7 +122,7 @@ class Control:
         become_nobody()  # the limit of processes does not apply to root
         os.setpgid(0, 0)
         config = config_in(self.path.parent, interval_ms=INTERVAL_MS)
-        self._read_anew(config)
+        self._reread(config)
         try:
             kind(
                 Role("collector", collect, signal.SIGKILL),
@@ -130,7 +130,7 @@ class Control:
                 Broker(Channel(), Ledger(INTERVAL_MS)),
                 StatusSocket(self.path),
                 lambda: None,
-                live=LiveConfig(config, self._read_anew),
+                live=LiveConfig(config, self._reread),
                 unresponsive_s=self._unresponsive_s,
             ).run()
             status = 0
@@ -157,7 +157,7 @@ class Control:
         os.kill(self.pid, signal.SIGHUP)
         wait_for(lambda: self.status()["reload"]["number"] > number, what="a reading")
 
-    def _read_anew(self, running: Config) -> FakeReader:
+    def _reread(self, running: Config) -> FakeReader:
         _, most = resource.getrlimit(resource.RLIMIT_NPROC)
         resource.setrlimit(resource.RLIMIT_NPROC, (0 if self._full.exists() else most, most))
         return FakeReader((running, ()))
