@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
@@ -63,13 +64,8 @@ class Drain:
         self._stopping = False
         #: Until when (`time.monotonic`) this loop does nothing, and should not: past it, it works.
         self.rests_until = _FOR_EVER
-        self._posts = 0
-        self._sent_bytes = 0
-        self._last_post_ms = 0
-        self._error = ""
-        self._error_ms = 0
-        self._fault = ""
-        self._failing_since_ms = 0
+        #: Replaced by the posting thread only. `tell` adds what the servers and `legacy` know.
+        self._state = UploadState()
         self._trouble = ""
 
     def run(self) -> None:
@@ -109,22 +105,17 @@ class Drain:
 
     def tell(self) -> None:
         """Report the state."""
-        self._report(
-            UploadState(
-                posts=self._posts,
-                sent_bytes=self._sent_bytes,
-                last_post_ms=self._last_post_ms,
-                last_error=self._error,
-                last_error_ms=self._error_ms,
-                last_fault=self._fault,
-                failing_since_ms=self._failing_since_ms,
-                old_waiting=self._legacy.waiting if self._legacy else 0,
-                old_taken=self._legacy.taken if self._legacy else 0,
-                server=self._servers.current.url,
-                instead_of=self._servers.instead_of,
-                old_bad=self._legacy.bad + self._legacy.refused if self._legacy else 0,
-            )
+        state = replace(
+            self._state, server=self._servers.current.url, instead_of=self._servers.instead_of
         )
+        if self._legacy is not None:
+            state = replace(
+                state,
+                old_waiting=self._legacy.waiting,
+                old_taken=self._legacy.taken,
+                old_bad=self._legacy.bad + self._legacy.refused,
+            )
+        self._report(state)
 
     def _begin(self) -> None:
         """Begin with a server of which nothing is known yet."""
@@ -162,7 +153,7 @@ class Drain:
         """Go on with the servers of the last `change`."""
         if self._next_servers is not None:
             self._servers, self._next_servers = self._next_servers, None
-            self._error, self._error_ms, self._fault = "", 0, ""
+            self._state = replace(self._state, last_error="", last_error_ms=0, last_fault="")
             self._go_over()
 
     def _reconsider(self) -> None:
@@ -175,7 +166,7 @@ class Drain:
         """Begin with another server; what the last one did is no fault of its."""
         self._begin()
         self._pace.another_server()
-        self._failing_since_ms = 0
+        self._state = replace(self._state, failing_since_ms=0)
         self.tell()
 
     def _post(self) -> None:
@@ -219,14 +210,18 @@ class Drain:
         self._complain(trouble)
 
     def _succeeded(self, attempt: Attempt) -> None:
-        self._posts += 1
-        self._sent_bytes += attempt.bytes_sent
-        self._last_post_ms = now_ms()
-        if self._failing_since_ms:
+        before = self._state
+        self._state = replace(
+            before,
+            posts=before.posts + 1,
+            sent_bytes=before.sent_bytes + attempt.bytes_sent,
+            last_post_ms=now_ms(),
+            failing_since_ms=0,
+        )
+        if before.failing_since_ms:
             log.tell_counts()  # a count that came after this would look like another failure
-            for_s = (self._last_post_ms - self._failing_since_ms) // 1000
+            for_s = (self._state.last_post_ms - before.failing_since_ms) // 1000
             _LOG.info("%s takes polls again, after %d s.", self._servers.current.url, for_s)
-            self._failing_since_ms = 0
         _LOG.debug(
             "%s delivered in %d bytes, waiting: %d.",
             counted(attempt.polls, "poll"),
@@ -235,14 +230,19 @@ class Drain:
         )
 
     def _failed(self, attempt: Attempt) -> None:
-        self._error, self._error_ms = attempt.error, now_ms()
-        self._fault = attempt.fault.name.lower()
-        self._failing_since_ms = self._failing_since_ms or self._error_ms
+        failed_ms = now_ms()
+        self._state = replace(
+            self._state,
+            last_error=attempt.error,
+            last_error_ms=failed_ms,
+            last_fault=attempt.fault.name.lower(),
+            failing_since_ms=self._state.failing_since_ms or failed_ms,
+        )
         _LOG.warning(
             "%s: %s. Waiting: %s, tried again until taken.",
             self._servers.current.url,
             attempt.error,
             counted(self._spool.waiting, "poll"),
             # The first of each failure is written at once, the others of it are counted.
-            extra=log.alike(f"{attempt.error} since {self._failing_since_ms}"),
+            extra=log.alike(f"{attempt.error} since {self._state.failing_since_ms}"),
         )
