@@ -87,7 +87,7 @@ class Delivery:
 
     def broken(self, trouble: str) -> Attempt:
         """What follows where something of our own failed."""
-        return Attempt(trouble=trouble, wait_s=self._backoff.failed())
+        return Attempt(trouble=trouble, wait_s=self._backoff.failed(Fault.OURS))
 
     def _try(self, source: Source, post: Post) -> Attempt:
         more = sum(each.waiting for each in self._sources) > post.polls
@@ -103,15 +103,8 @@ class Delivery:
         match outcome.fault:
             case Fault.REFUSED | Fault.TOO_LARGE:
                 return self._refused(source, post, outcome)
-            case Fault.BUSY:
-                # What the server asks for is the least: its agents must not all come at once.
-                wait_s = outcome.retry_after_s + self._backoff.failed()
-                return Attempt(outcome.error, wait_s=wait_s, fault=outcome.fault)
             case Fault.NOT_PATTOO:
-                error = f"{outcome.error}; {_LOOK}"
-                return Attempt(error, wait_s=self._backoff.slow(), fault=outcome.fault)
-            case Fault.DENIED:
-                return Attempt(outcome.error, wait_s=self._backoff.slow(), fault=outcome.fault)
+                return self._failed(outcome, _LOOK)
             case Fault.OURS:
                 return self.broken(outcome.error)
             case Fault.LATE if outcome.reached and post.polls > 1:
@@ -121,12 +114,17 @@ class Delivery:
                     counted(post.polls, "poll"),
                     source.window.polls,
                 )
-        return Attempt(outcome.error, wait_s=self._backoff.failed(), fault=outcome.fault)
+        return self._failed(outcome)
+
+    def _failed(self, outcome: Outcome, remark: str = "") -> Attempt:
+        error = f"{outcome.error}; {remark}" if remark else outcome.error
+        wait_s = self._backoff.failed(outcome.fault, outcome.retry_after_s)
+        return Attempt(error, wait_s=wait_s, fault=outcome.fault)
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
         if not can_be_split and not self._transport.is_well():
-            return Attempt(outcome.error, wait_s=self._backoff.failed(), fault=outcome.fault)
+            return self._failed(outcome)
         if can_be_split:
             source.window.too_large(post.polls)
         elif source.window.refused(post.polls, post.head):
@@ -143,8 +141,7 @@ class Delivery:
         """Set a poll aside, unless the server takes nothing at all."""
         if not self._transport.takes_posts(post.agent_id, self._envelope_ms()):
             source.window.reset_refusals()
-            error = f"{outcome.error}; it takes no empty post either"
-            return Attempt(error, wait_s=self._backoff.failed(), fault=outcome.fault)
+            return self._failed(outcome, "it takes no empty post either")
         _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)
         post.set_aside(outcome.error)
         return Attempt(outcome.error, fault=outcome.fault)

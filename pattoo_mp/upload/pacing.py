@@ -16,6 +16,7 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.values import LEAST_S
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.util.lean_imports import sha256
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Pace:
 
 FIRST_S: Final = 1.0
 LARGEST_S: Final = 30.0
+#: Faults that only a person can mend.
+_LASTING: Final = frozenset({Fault.NOT_PATTOO, Fault.DENIED})
 
 
 class Backoff:
@@ -101,22 +104,24 @@ class Backoff:
         self._draw = draw
         self._failures = 0
 
-    def failed(self) -> float:
-        """Note a failure; return how many seconds to wait, at most `LARGEST_S`."""
-        bound = LARGEST_S
-        if self._failures < 16:  # beyond this the bound is reached for any first step
-            bound = min(LARGEST_S, FIRST_S * 2**self._failures)
-        self._failures += 1
-        return self._draw(0, bound)
+    def failed(self, fault: Fault = Fault.UNREACHABLE, retry_after_s: float = 0.0) -> float:
+        """Note a failure; return the seconds to wait before the next attempt.
 
-    def slow(self) -> float:
-        """Note a failure that only a person can mend; return a long delay at once.
-
-        It is drawn from the upper half of what there is: rarely tried, and all the same not by all
-        agents of a site in step.
+        `retry_after_s` is the delay that the server asked for. The drawn delay, at most `LARGEST_S`,
+        is added to it, so that the server's agents do not all return at once.
         """
+        return retry_after_s + self._delay_s(fault)
+
+    def _delay_s(self, fault: Fault) -> float:
+        failures = self._failures
         self._failures += 1
-        return self._draw(LARGEST_S / 2, LARGEST_S)
+        if fault in _LASTING:
+            # Retry rarely, from the first failure on, but not in step with the site's other agents.
+            return self._draw(LARGEST_S / 2, LARGEST_S)
+        bound = LARGEST_S
+        if failures < 16:  # later the bound is `LARGEST_S` anyway, and the power would be huge
+            bound = min(LARGEST_S, FIRST_S * 2**failures)
+        return self._draw(0, bound)
 
     def succeeded(self) -> None:
         """Begin anew."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.config.values import commit_s, spacing_s
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pacing import Backoff, Pace, offset_s
 from pattoo_mp.upload.post import Attempt
 
@@ -153,6 +154,12 @@ def test_a_success_begins_anew() -> None:
     assert [backoff.failed(), backoff.failed()] == [1, 2]
 
 
+def test_a_delay_that_the_server_asked_for_is_added_to_the_drawn_one() -> None:
+    """So the server gets its rest, and its agents do not all return at the same moment."""
+    backoff = Backoff(longest)
+    assert [backoff.failed(Fault.BUSY, 120) for _ in range(3)] == [121, 122, 124]
+
+
 @given(st.lists(st.booleans(), max_size=60))
 def test_a_real_draw_is_never_out_of_bounds(outcomes: list[bool]) -> None:
     """Whatever fails and succeeds, the delay is between 0 and 30 s."""
@@ -173,7 +180,7 @@ def test_what_only_a_person_can_mend_is_tried_rarely_and_not_in_step() -> None:
         return high
 
     backoff = Backoff(draw)
-    assert [backoff.slow(), backoff.slow()] == [30, 30]
+    assert [backoff.failed(Fault.DENIED), backoff.failed(Fault.NOT_PATTOO)] == [30, 30]
     assert drawn == [(15, 30), (15, 30)]
     real = Backoff()
-    assert len({real.slow() for _ in range(20)}) > 1
+    assert len({real.failed(Fault.DENIED) for _ in range(20)}) > 1
