@@ -168,19 +168,29 @@ def _gap(gap: dict[str, Any]) -> str:
     return f"{counted(gap['ticks'], 'tick')} {between}: {gap['reason']}"
 
 
-def _error(posts: dict[str, Any]) -> str:
+def _error(posts: dict[str, Any], now_ms: int) -> str:
     if not posts["last_error"]:
         return "none"
     shown = f"{posts['last_error']} ({moment(posts['last_error_ms'])}"
     if posts["failing_since_ms"]:
-        return f"{shown}, failing since {moment(posts['failing_since_ms'])})"
+        since = moment(posts["failing_since_ms"])
+        return f"{shown}, failing since {since}{_next_attempt(posts, now_ms)})"
     return f"{shown}, no error since)"
+
+
+def _next_attempt(posts: dict[str, Any], now_ms: int) -> str:
+    # A control process of an earlier release does not send this.
+    next_ms = posts.get("next_post_ms")
+    if not next_ms:
+        return ""
+    when = f"in {text.duration((next_ms - now_ms) / 1000)}" if next_ms > now_ms else "now"
+    return f", next attempt {when}"
 
 
 def _errors(status: Status) -> Iterator[Row]:
     """The last error of a post, and rows that are shown only if there is something to report."""
     failing = bool(status["posts"]["failing_since_ms"])
-    yield Row("Last error", _error(status["posts"]), bad=failing)
+    yield Row("Last error", _error(status["posts"], status["now_ms"]), bad=failing)
     old = status["old_posts"]
     if any(old.values()):
         yield Row(

@@ -60,6 +60,7 @@ def snapshot(
             "last_error_ms": upload.last_error_ms,
             "last_fault": upload.last_fault,
             "failing_since_ms": upload.failing_since_ms,
+            "next_post_ms": upload.next_post_ms,
         },
         "recent": _recent(broker),
         "old_posts": {

@@ -52,7 +52,7 @@ class UploadState:
 
     `posts` and `sent_bytes` count what the server has accepted since this uploader started. Times
     are in ms since the epoch, 0 for never. `last_fault` is the kind of the last error, the name of a
-    `Fault`. `old_…` count the original agent's unsent posts: still waiting, delivered, and set aside.
+    `Fault`. `next_post_ms` is the time of the next attempt while posts fail, else 0. `old_…` count the original agent's unsent posts: still waiting, delivered, and set aside.
     `server` is the URL that posts go to; `instead_of` is the first choice if that is another server.
     """
 
@@ -68,6 +68,7 @@ class UploadState:
     old_bad: int = 0
     server: str = ""
     instead_of: str = ""
+    next_post_ms: int = 0
 
     def fields(self) -> list[int | str]:
         """Return the state as the fields of a message; `UploadState(*fields)` reads them."""

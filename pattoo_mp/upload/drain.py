@@ -15,7 +15,7 @@ from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.pacing import Backoff, Pace
 from pattoo_mp.upload.spooled import Outbox, SpooledPosts
-from pattoo_mp.util.text import counted
+from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,10 @@ class Drain:
     def tell(self) -> None:
         """Report the state."""
         state = replace(
-            self._state, server=self._servers.current.url, instead_of=self._servers.instead_of
+            self._state,
+            server=self._servers.current.url,
+            instead_of=self._servers.instead_of,
+            next_post_ms=self._next_post_ms(),
         )
         if self._legacy is not None:
             state = replace(
@@ -116,6 +119,11 @@ class Drain:
                 old_bad=self._legacy.bad + self._legacy.refused,
             )
         self._report(state)
+
+    def _next_post_ms(self) -> int:
+        if not self._state.failing_since_ms or not self._delivery.waiting:
+            return 0
+        return now_ms() + round(1000 * self._until_time_s())
 
     def _begin(self) -> None:
         """Begin with a server of which nothing is known yet."""
@@ -239,10 +247,11 @@ class Drain:
             failing_since_ms=self._state.failing_since_ms or failed_ms,
         )
         _LOG.warning(
-            "%s: %s. Waiting: %s, tried again until taken.",
+            "%s: %s. Waiting: %s; next attempt in %s.",
             self._servers.current.url,
             attempt.error,
             counted(self._spool.waiting, "poll"),
+            duration(self._until_time_s()),
             # The first of each failure is written at once, the others of it are counted.
             extra=log.alike(f"{attempt.error} since {self._state.failing_since_ms}"),
         )

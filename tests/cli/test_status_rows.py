@@ -97,6 +97,18 @@ def test_a_lasting_error_is_shown_with_its_start() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("next_post_ms", "expected"),
+    [(NOON_MS + 12_000, ", next attempt in 12 s)"), (NOON_MS, ", next attempt now)"),
+     (NOON_MS - 5, ", next attempt now)"), (0, ".250)")],
+)  # fmt: skip
+def test_the_next_attempt_is_shown_while_posts_fail(next_post_ms: int, expected: str) -> None:
+    """In how many seconds, or that it is due; nothing where it is not known."""
+    failing = {"last_error": "Connection refused", "last_error_ms": NOON_MS,
+               "failing_since_ms": NOON_MS, "next_post_ms": next_post_ms}  # fmt: skip
+    assert report(posts=failing)["Last error"].endswith(expected)
+
+
 def test_a_past_error_is_shown_as_past() -> None:
     """The operator need not do anything."""
     over = {"last_error": "status 500", "last_error_ms": NOON_MS}

@@ -127,7 +127,7 @@ def test_a_reload_changes_the_log_of_all_processes(
     before = len(agent.log)
     kill(agent, "collector")
     server.down()
-    wait_for(lambda: "tried again until taken" in agent.log[before:], what="a line of the uploader")
+    wait_for(lambda: "next attempt in" in agent.log[before:], what="a line of the uploader")
     wait_for(lambda: '"process": "collector"' in agent.log[before:], what="one of the collector")
     agent.stop()
     objects = [json.loads(row) for row in agent.log[before:].splitlines()]
@@ -138,9 +138,9 @@ def test_a_lasting_trouble_is_logged_at_once_and_then_counted(make_agent: MakeAg
     """Without a server there is one line, and later one with the number of attempts."""
     agent = make_agent()
     agent.start()
-    wait_for(lambda: "tried again until taken." in agent.log, what="the trouble")
+    wait_for(lambda: "next attempt in" in agent.log, what="the trouble")
     wait_for(lambda: "(the like " in agent.log, what="the count")
-    assert agent.log.count("tried again until taken.") == 2
+    assert agent.log.count("next attempt in") == 2
 
 
 def test_a_worker_starts_without_a_writable_log(

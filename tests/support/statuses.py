@@ -45,7 +45,7 @@ def status(**changes: object) -> dict[str, Any]:
         "posts": {
             "server": "http://pattoo:20201/", "spacing_ms": 10_000, "count": 359, "sent_bytes": 7_200_000,
             "last_ms": NOON_MS - 10_000, "last_error": "", "last_error_ms": 0, "last_fault": "",
-            "failing_since_ms": 0,
+            "failing_since_ms": 0, "next_post_ms": 0,
         },
         "recent": {
             "seconds": 301.5, "polled": 30, "missed": 0, "delivered": 30, "dropped": 0,
@@ -74,6 +74,7 @@ def server_gone() -> dict[str, Any]:
         posts={
             "last_ms": since_ms - 10_000, "last_error": "Connection refused", "last_fault": "unreachable",
             "last_error_ms": NOON_MS - 4_000, "failing_since_ms": since_ms,
+            "next_post_ms": NOON_MS + 12_000,
         },
         recent={"posts": 0, "delivered": 0, "sent_bytes": 0},
         backlog={"polls": 60},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgpack
 import pytest
 
+from pattoo_mp import log
 from pattoo_mp.model import Layout, Origin, Poll
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.answer import Outcome
@@ -244,6 +245,34 @@ def test_failures_begin_with_the_first_of_them(rig: Rig) -> None:
     failing = [s for s in rig.states if s.failing_since_ms]
     assert [s.last_error for s in failing] == ["one", "another"]
     assert len({s.failing_since_ms for s in failing}) == 1
+
+
+def test_a_failure_is_reported_with_the_time_of_the_next_attempt(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log and in the state; lines with different delays still count as alike."""
+    rig.transport.outcomes = [Outcome("busy", Fault.BUSY, 600)]
+    fill(rig.spool, 1, 3)
+    rig.start()
+    wait_for(lambda: rig.states and rig.states[-1].failing_since_ms, what="the failure")
+    state = rig.states[-1]
+    assert 595_000 < state.next_post_ms - state.last_error_ms <= 601_500
+    (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert record.getMessage() == "http://server/: busy. Waiting: 3 polls; next attempt in 10 min."
+    alike = log.alike(f"busy since {state.failing_since_ms}")
+    assert alike.items() <= record.__dict__.items()
+
+
+def test_no_attempt_is_planned_while_posting_is_well(rig: Rig) -> None:
+    """Before any failure, and after the next success."""
+    rig.transport.outcomes = [Outcome("Connection refused")]
+    fill(rig.spool, 1, 1)
+    rig.start()
+    rig.wait_until_empty()
+    failing = [s.next_post_ms >= s.last_error_ms for s in rig.states if s.failing_since_ms]
+    assert failing
+    assert all(failing)
+    assert {s.next_post_ms for s in rig.states if not s.failing_since_ms} == {0}
 
 
 @pytest.mark.parametrize(
