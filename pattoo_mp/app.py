@@ -171,8 +171,8 @@ def _arbiter(
         from pattoo_mp.upload.pattoo.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.report import (  # noqa: PLC0415
             Progress,
+            send_account,
             spool_limits,
-            tell_account,
         )
 
         progress = Progress(link)
@@ -182,7 +182,7 @@ def _arbiter(
             _LOG.error("Control has exited; the uploader leaves the spool unchanged and exits.")
             return
         progress.holds_polls = True
-        tell_account(link, spool, channel_name)
+        send_account(link, spool, channel_name)
         import_requests(needs_tls=config.needs_tls)
         from pattoo_mp.upload.pattoo.servers import servers  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415

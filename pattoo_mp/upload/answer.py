@@ -15,7 +15,7 @@ from typing import Final
 from pattoo_mp.upload.fault import Fault
 
 #: Whoever asks for more is believed so far: a wrong header must not silence an agent for days.
-LONGEST_S: Final = 600.0
+MAX_RETRY_AFTER_S: Final = 600.0
 
 _SECONDS: Final = re.compile(r"[0-9]+")
 #: Servers answer a post with a line; a longer answer is a web page of something else.
@@ -84,14 +84,14 @@ class Answer:
     is_quotable: bool = True
     location: str | None = None
 
-    def refusal(self, expected: str) -> Outcome:
+    def failure(self, expected: str) -> Outcome:
         """What this means where `expected` was, and did not come."""
         wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
         is_busy = self.fault is Fault.BUSY
-        error, wait_s = self.other_than(expected), wait_s if is_busy else 0.0
+        error, wait_s = self.describe(expected), wait_s if is_busy else 0.0
         return Outcome(error, self.fault, wait_s, reached=True)
 
-    def other_than(self, expected: str) -> str:
+    def describe(self, expected: str) -> str:
         """What came where `expected` was, in one line, made printable."""
         if self._denied:
             return f"status {self.status} {_phrase(self.status)}: {self._denied}"
@@ -166,11 +166,11 @@ def http_date(text: str | None) -> datetime | None:
 def retry_after_s(header: str | None, now: datetime) -> float:
     """Seconds to wait from `now` by the header `Retry-After` (RFC 9110, section 10.2.3).
 
-    At most `LONGEST_S`; 0 where the header says nothing usable.
+    At most `MAX_RETRY_AFTER_S`; 0 where the header says nothing usable.
     """
     text = (header or "").strip()
     asked = float(text) if _SECONDS.fullmatch(text) else _until(text, now)
-    return min(LONGEST_S, max(0.0, asked))
+    return min(MAX_RETRY_AFTER_S, max(0.0, asked))
 
 
 def _until(text: str, now: datetime) -> float:

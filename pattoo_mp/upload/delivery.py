@@ -47,10 +47,10 @@ class Transport(Protocol):
     def post(self, agent_id: str, body: bytes) -> Outcome:
         """Post `body`. Never raises for what a network or a server does; the outcome says it."""
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the server says that it is well."""
 
-    def takes_posts(self, agent_id: str, envelope_ms: int) -> bool:
+    def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
         """Whether the server takes a post that cannot be bad; `envelope_ms` is its time."""
 
     def close(self) -> None:
@@ -94,10 +94,10 @@ class Delivery:
         outcome = self._transport.post(post.agent_id, post.body)
         if not outcome.delivered:
             return self._not_taken(source, post, outcome)
-        polls = post.taken()
+        polls = post.accepted()
         self._backoff.succeeded()
-        source.window.taken()
-        return Attempt("", polls, len(post.body), more, post.polled_in_s)
+        source.batch_limit.accepted()
+        return Attempt("", polls, len(post.body), more, post.span_s)
 
     def _not_taken(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         match outcome.fault:
@@ -108,11 +108,11 @@ class Delivery:
             case Fault.OURS:
                 return self.broken(outcome.error)
             case Fault.LATE if outcome.reached and post.polls > 1:
-                source.window.late(post.polls)
+                source.batch_limit.late(post.polls)
                 _LOG.info(
                     "No answer in time to a post of %s; trying %d.",
                     counted(post.polls, "poll"),
-                    source.window.polls,
+                    source.batch_limit.polls,
                 )
         return self._failed(outcome)
 
@@ -123,24 +123,24 @@ class Delivery:
 
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
-        if not can_be_split and not self._transport.is_well():
+        if not can_be_split and not self._transport.is_healthy():
             return self._failed(outcome)
         if can_be_split:
-            source.window.too_large(post.polls)
-        elif source.window.refused(post.polls, post.head):
+            source.batch_limit.too_large(post.polls)
+        elif source.batch_limit.refused(post.polls, post.head):
             return self._quarantine(source, post, outcome)
         if post.polls > 1:
             _LOG.info(
                 "The server refused a post of %s; trying %d.",
                 counted(post.polls, "poll"),
-                source.window.polls,
+                source.batch_limit.polls,
             )
         return Attempt(outcome.error, fault=outcome.fault)
 
     def _quarantine(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         """Set a poll aside, unless the server takes nothing at all."""
-        if not self._transport.takes_posts(post.agent_id, self._envelope_ms()):
-            source.window.reset_refusals()
+        if not self._transport.accepts_posts(post.agent_id, self._envelope_ms()):
+            source.batch_limit.reset_refusals()
             return self._failed(outcome, "it takes no empty post either")
         _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)
         post.set_aside(outcome.error)

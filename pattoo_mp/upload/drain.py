@@ -63,7 +63,7 @@ class Drain:
         self._changed = Condition()
         self._stopping = False
         #: Until when (`time.monotonic`) this loop does nothing, and should not: past it, it works.
-        self.rests_until = _FOR_EVER
+        self.idle_until = _FOR_EVER
         #: Replaced by the posting thread only. `tell` adds what the servers and `legacy` know.
         self._state = UploadState()
         self._trouble = ""
@@ -139,7 +139,7 @@ class Drain:
             while not self._stopping:
                 self._take_up()
                 left = left_s()
-                self.rests_until = time.monotonic() + left
+                self.idle_until = time.monotonic() + left
                 if not left:
                     return True
                 self._changed.wait(None if left == _FOR_EVER else left)
@@ -151,7 +151,7 @@ class Drain:
             return _FOR_EVER
         if self._is_idle:
             self._is_idle = False
-            self._pace.something_came(time.monotonic())
+            self._pace.polls_arrived(time.monotonic())
         return 0.0
 
     def _until_time_s(self) -> float:
@@ -166,14 +166,14 @@ class Drain:
 
     def _reconsider(self) -> None:
         """See whether another server is to get the next post."""
-        self.rests_until = time.monotonic()
-        if not self._stopping and self._servers.reconsider(self._envelope_ms):
+        self.idle_until = time.monotonic()
+        if not self._stopping and self._servers.check_failover(self._envelope_ms):
             self._go_over()
 
     def _go_over(self) -> None:
         """Begin with another server; what the last one did is no fault of its."""
         self._begin()
-        self._pace.another_server()
+        self._pace.server_changed()
         self._state = replace(self._state, failing_since_ms=0)
         self.tell()
 
@@ -185,10 +185,10 @@ class Drain:
         self._tell_trouble(trouble or self._outbox.trouble)
         if attempt is None:
             return
-        self._pace.tried(attempt, started, time.monotonic())
+        self._pace.note_attempt(attempt, started, time.monotonic())
         if attempt.trouble:
             return
-        self._servers.tried(taken=not attempt.error)
+        self._servers.note_attempt(accepted=not attempt.error)
         if not attempt.error:
             self._succeeded(attempt)
         elif not self._stopping:
@@ -196,7 +196,7 @@ class Drain:
 
     def _broken(self, trouble: str) -> None:
         now = time.monotonic()
-        self._pace.tried(self._delivery.broken(trouble), now, now)
+        self._pace.note_attempt(self._delivery.broken(trouble), now, now)
         self._tell_trouble(trouble)
 
     def _envelope_ms(self) -> int:

@@ -35,28 +35,28 @@ if TYPE_CHECKING:
 ADDRESS_S: Final = 10.0
 
 
-def connect(connection: HTTPConnection, guard: Guard) -> socket.socket:
-    """A socket that is connected to where `connection` is to go, and that `guard` knows.
+def connect(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
+    """A socket that is connected to where `connection` is to go, and that `watchdog` knows.
 
     Raises `NewConnectionError`, made of what was wrong with the last address that was tried: of an
     error without that name the library may think that an answer has come already.
     """
-    guard.failed()
+    watchdog.failed()
     try:
-        sock = _first(connection, guard)
+        sock = _first(connection, watchdog)
     except OSError as error:
-        guard.failed()
+        watchdog.failed()
         raise NewConnectionError(connection, str(error)) from error
     sock.settimeout(connection.timeout)
     return sock
 
 
-def _first(connection: HTTPConnection, guard: Guard) -> socket.socket:
+def _first(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
     host, port = connection._dns_host, connection.port  # noqa: SLF001 - with a dot at its end, if any
     found = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
     wrong: OSError = TimeoutError("timed out")
     for place, (family, kind, protocol, _, address) in enumerate(found):
-        left_s = guard.left_s
+        left_s = watchdog.left_s
         if not left_s:
             break
         try:
@@ -65,7 +65,7 @@ def _first(connection: HTTPConnection, guard: Guard) -> socket.socket:
             wrong = error
             continue
         try:
-            guard.connecting(sock)
+            watchdog.connecting(sock)
             for option in connection.socket_options or ():
                 sock.setsockopt(*option)
             # An even share: one address that drops leaves time for those after it.
@@ -86,10 +86,10 @@ def _first(connection: HTTPConnection, guard: Guard) -> socket.socket:
 # when the agent stops.
 
 #: Whether `requests` was imported with TLS (`plain.py`).
-SPEAKS_TLS: Final = issubclass(HTTPSConnection, HTTPConnection)
+HAS_TLS: Final = issubclass(HTTPSConnection, HTTPConnection)
 
 
-class Guard:
+class ExchangeWatchdog:
     """Knows the socket of the exchange that goes on, and may cut it off from any thread.
 
     An exchange may take `seconds`. One thread watches over many of them: to start one costs a tenth
@@ -206,23 +206,26 @@ class Guard:
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class GuardedAdapter(HTTPAdapter):
-    """Exchanges as `requests` does and shows each socket to a guard.
+class WatchedAdapter(HTTPAdapter):
+    """Exchanges as `requests` does and shows each socket to a watchdog.
 
     `context` is for TLS, and has all that vouches for a server and for us; none without TLS. A
     proxy, and it alone, gets the header `proxy_authorization`.
     """
 
     def __init__(
-        self, guard: Guard, context: SSLContext | None = None, proxy_authorization: str = ""
+        self,
+        watchdog: ExchangeWatchdog,
+        context: SSLContext | None = None,
+        proxy_authorization: str = "",
     ) -> None:
-        self._pools = _pools(guard)
+        self._pools = _pools(watchdog)
         self._context = context
         self._proxy_authorization = proxy_authorization
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
-        """Give the pools connections that call the guard."""
+        """Give the pools connections that call the watchdog."""
         super().init_poolmanager(*args, ssl_context=self._context, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
@@ -253,41 +256,41 @@ class _Response(HTTPResponse):
     def begin(self, **options: Any) -> None:  # noqa: ANN401 - as inherited
         super().begin(**options)
         while 100 < self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            # So it reads on. The guard ends it with a server that says nothing else.
+            # So it reads on. The watchdog ends it with a server that says nothing else.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin(**options)
 
 
-def _pools(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:
     """The pools by scheme. Without TLS that for https is the library's own, which says so."""
 
     class Plain(HTTPConnection):
         response_class = _Response
 
         def _new_conn(self) -> socket.socket:
-            sock = connect(self, guard)
-            guard.connected(sock)
+            sock = connect(self, watchdog)
+            watchdog.connected(sock)
             return sock
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
 
-    if not SPEAKS_TLS:
+    if not HAS_TLS:
         return {"http": PlainPool, "https": HTTPSConnectionPool}
 
     class Encrypted(HTTPSConnection):
         response_class = _Response
 
         def _new_conn(self) -> socket.socket:
-            return connect(self, guard)
+            return connect(self, watchdog)
 
         def connect(self) -> None:
             try:
                 super().connect()
             except BaseException:
-                guard.failed()
+                watchdog.failed()
                 raise
-            guard.connected(self.sock)
+            watchdog.connected(self.sock)
 
         def send(self, data: Any) -> None:  # noqa: ANN401 - as inherited
             with _broken_pipes():

@@ -36,14 +36,14 @@ class Preference:
         self._well_since: dict[int, float] = {}
         self._look_at = 0.0
 
-    def tried(self, now: float, *, taken: bool) -> None:
+    def note_attempt(self, now: float, *, accepted: bool) -> None:
         """Note what came of an attempt to post to `current`."""
-        if taken:
+        if accepted:
             self._failing_since = None
         elif self._failing_since is None:
             self._failing_since = now
 
-    def to_look_at(self, now: float) -> Sequence[int]:
+    def to_probe(self, now: float) -> Sequence[int]:
         """Which servers to look at now, in this order."""
         if self._failing_since is None:
             return range(self.current) if now >= self._look_at else ()
@@ -51,7 +51,7 @@ class Preference:
             return ()
         return [number for number in range(self._count) if number != self.current]
 
-    def is_next(self, number: int, now: float, *, well: bool) -> bool:
+    def note_probe(self, number: int, now: float, *, well: bool) -> bool:
         """Note how one that was looked at is; whether it is to be `current` from now on."""
         if self._failing_since is not None:
             return well
@@ -61,7 +61,7 @@ class Preference:
             return False
         return now - self._well_since.setdefault(number, now) >= self._after_s
 
-    def take(self, number: int, now: float) -> None:
+    def switch_to(self, number: int, now: float) -> None:
         """Go over to another."""
         self.current = number
         self._failing_since = None
@@ -112,28 +112,28 @@ class Servers:
         for server in self._servers:
             server.close()
 
-    def tried(self, *, taken: bool) -> None:
+    def note_attempt(self, *, accepted: bool) -> None:
         """Note what came of an attempt to post to `current`."""
-        self._preference.tried(self._clock(), taken=taken)
+        self._preference.note_attempt(self._clock(), accepted=accepted)
 
-    def reconsider(self, envelope_ms: Callable[[], int]) -> bool:
+    def check_failover(self, envelope_ms: Callable[[], int]) -> bool:
         """Look at other servers if it is time to; whether `current` is another one now."""
-        for number in self._preference.to_look_at(self._clock()):
+        for number in self._preference.to_probe(self._clock()):
             server = self._servers[number]
-            well = server.probe.is_well()
-            if not self._preference.is_next(number, self._clock(), well=well):
+            well = server.probe.is_healthy()
+            if not self._preference.note_probe(number, self._clock(), well=well):
                 continue
             # A server whose disk is full says that it is well, and takes nothing.
-            if server.transport.takes_posts(self._agent_id, envelope_ms()):
+            if server.transport.accepts_posts(self._agent_id, envelope_ms()):
                 self._go_over_to(number)
                 return True
-            self._preference.is_next(number, self._clock(), well=False)
+            self._preference.note_probe(number, self._clock(), well=False)
         return False
 
     def _go_over_to(self, number: int) -> None:
         former = self.current.url
         is_back = number < self._preference.current
-        self._preference.take(number, self._clock())
+        self._preference.switch_to(number, self._clock())
         if is_back:
             _LOG.info(
                 "%s is well again: polls go there, and no more to %s.", self.current.url, former

@@ -70,7 +70,7 @@ _HANDSHAKE: Final = {
 }
 
 
-def outcome_of(error: Exception, *, is_quotable: bool = True) -> Outcome:
+def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
     """What an error makes of a post.
 
     Where a secret went out, no words of others are quoted: they may be our own.
@@ -109,7 +109,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _no_tunnel(status: int) -> Outcome:
     """What it means that a proxy does not connect us."""
     if status == 407:
-        return Outcome(Answer(status, "", b"").other_than("a tunnel"), Fault.DENIED)
+        return Outcome(Answer(status, "", b"").describe("a tunnel"), Fault.DENIED)
     error = f"the proxy does not connect to the server (status {status})"
     if status == 403:
         return Outcome(f"{error}: see whom it lets through", Fault.DENIED)

@@ -21,8 +21,8 @@ from pattoo_mp.config.secrets import PROXY, SERVER, authorization, basic, tls_co
 from pattoo_mp.config.values import DIRECT, NO_FILES, Trust, is_https
 from pattoo_mp.errors import TrustError
 from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome
-from pattoo_mp.upload.exchange import Guard, GuardedAdapter
-from pattoo_mp.upload.failures import outcome_of
+from pattoo_mp.upload.exchange import ExchangeWatchdog, WatchedAdapter
+from pattoo_mp.upload.failures import classify_error
 from pattoo_mp.upload.fault import Fault
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Proxy:
     authorization: str = field(default="", repr=False)
 
 
-def of_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
+def proxy_from_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
     """The proxy for URLs of `scheme` among those that the environment names for a server.
 
     Its URL may hold a user and a password, so no library gets it as it is: one that is wrong would
@@ -62,13 +62,15 @@ def of_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
 
 
 class Session(requests.Session):
-    """Asks one server, over connections that `guard` sees. Call `prepare_way` before each request.
+    """Asks one server, over connections that `watchdog` sees. Call `refresh` before each request.
 
     It keeps the server's cookie: with it a pattoo server answers three times faster. The
     environment is asked once, rather than for each request.
     """
 
-    def __init__(self, url: str, trust: Trust, proxy: str | None, guard: Guard) -> None:
+    def __init__(
+        self, url: str, trust: Trust, proxy: str | None, watchdog: ExchangeWatchdog
+    ) -> None:
         super().__init__()
         self.headers.update(
             {
@@ -81,7 +83,7 @@ class Session(requests.Session):
         self._url = url
         self._trust = trust
         self._proxy = proxy
-        self._guard = guard
+        self._watchdog = watchdog
         self._environment = get_environ_proxies(url)
         self._netrc = get_netrc_auth(url)
         self.trust_env = False
@@ -90,7 +92,7 @@ class Session(requests.Session):
         #: The files as they were when they were read; None: not yet.
         self._files: Stamp | None = None
 
-    def prepare_way(self) -> None:
+    def refresh(self) -> None:
         """Go by the files as they are now. Raises `TrustError` if one cannot be used."""
         files = self._trust.stamp()
         if files == self._files:
@@ -99,8 +101,8 @@ class Session(requests.Session):
         proxy = self._proxy_now()
         header = authorization(SERVER, self._trust.credentials_file)
         needs_tls = is_https(self._url) or (proxy is not None and is_https(proxy.url))
-        adapter = GuardedAdapter(
-            self._guard,
+        adapter = WatchedAdapter(
+            self._watchdog,
             tls_context(self._trust) if needs_tls else None,
             proxy.authorization if proxy else "",
         )
@@ -119,7 +121,9 @@ class Session(requests.Session):
         if self._proxy == DIRECT:
             return None
         if self._proxy is None:
-            return of_environment(self._environment, "https" if is_https(self._url) else "http")
+            return proxy_from_environment(
+                self._environment, "https" if is_https(self._url) else "http"
+            )
         return Proxy(self._proxy, authorization(PROXY, self._trust.proxy_credentials_file))
 
 
@@ -136,7 +140,7 @@ class _Authorization(AuthBase):
 
 #: Longer than a loaded server takes, and short enough that a hung one is tried again soon.
 EXCHANGE_S: Final = 30.0
-#: So much longer the library would wait: the guard's limit comes first, and one fault has one reason.
+#: So much longer the library would wait: the watchdog's limit comes first, and one fault has one reason.
 _LATER_S: Final = 10.0
 #: All that a network, a server, the libraries between and our own files may do.
 _FAILURES: Final = (
@@ -162,8 +166,8 @@ class HttpClient:
         exchange_s: float = EXCHANGE_S,
     ) -> None:
         self._exchange_s = exchange_s
-        self._guard = Guard(exchange_s)
-        self._session = Session(url, trust, proxy, self._guard)
+        self._watchdog = ExchangeWatchdog(exchange_s)
+        self._session = Session(url, trust, proxy, self._watchdog)
 
     def exchange(
         self, method: str, url: str, body: bytes | None = None, most_bytes: int = ANSWER_BYTES
@@ -176,9 +180,9 @@ class HttpClient:
         try:
             answer = self._exchange(method, url, body, most_bytes)
         except _FAILURES as error:
-            outcome = self._late if self._guard.cut else self._outcome_of(error)
+            outcome = self._late if self._watchdog.cut else self._classify(error)
             raise FailedError(outcome) from error
-        if self._guard.cut:
+        if self._watchdog.cut:
             # Even an answer that looks whole may be the first half of another.
             raise FailedError(self._late)
         return answer
@@ -189,19 +193,19 @@ class HttpClient:
 
     def close(self) -> None:
         """Cut off the exchange that goes on, and every later one. For any thread."""
-        self._guard.close()
+        self._watchdog.close()
 
     @property
     def _late(self) -> Outcome:
         error = f"no whole answer within {self._exchange_s:g} s"
-        return Outcome(error, Fault.LATE, reached=self._guard.was_late)
+        return Outcome(error, Fault.LATE, reached=self._watchdog.was_late)
 
-    def _outcome_of(self, error: Exception) -> Outcome:
-        return outcome_of(error, is_quotable=self._session.is_quotable)
+    def _classify(self, error: Exception) -> Outcome:
+        return classify_error(error, is_quotable=self._session.is_quotable)
 
     def _exchange(self, method: str, url: str, body: bytes | None, most_bytes: int) -> Answer:
-        with self._guard.limit():
-            self._session.prepare_way()
+        with self._watchdog.limit():
+            self._session.refresh()
             with self._session.request(
                 method,
                 url,

@@ -59,7 +59,7 @@ class Pace:
         """When the next attempt may be made; in the past if it may be made now."""
         return max(self._free_at, self._came_at + self.offset_s)
 
-    def something_came(self, now: float) -> None:
+    def polls_arrived(self, now: float) -> None:
         """Note that there was nothing to post, and now there is.
 
         The first post goes at once: agents do not start at the same moment, and who starts one
@@ -69,9 +69,9 @@ class Pace:
             self._came_at = now
         self._is_first = False
 
-    def tried(self, attempt: Attempt, started: float, ended: float) -> None:
+    def note_attempt(self, attempt: Attempt, started: float, ended: float) -> None:
         """Note an attempt: posts are spaced from start to start, and after a failure from its end."""
-        if attempt.in_vain:
+        if attempt.failed:
             self._free_at = ended + max(self._least_s, attempt.wait_s)
         else:
             self._free_at = started + self._spacing_s(attempt)
@@ -79,9 +79,9 @@ class Pace:
     def _spacing_s(self, attempt: Attempt) -> float:
         if not attempt.more:
             return self.spacing_s
-        return min(self._least_s, self.spacing_s, attempt.polled_in_s / _HASTE)
+        return min(self._least_s, self.spacing_s, attempt.span_s / _HASTE)
 
-    def another_server(self) -> None:
+    def server_changed(self) -> None:
         """Forget how the last attempt ended: it was another's doing."""
         self._free_at = _NEVER
 

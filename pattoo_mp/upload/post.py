@@ -20,16 +20,16 @@ class Post:
 
     `head` names the oldest poll in it, for a log; `taken` forgets what the server has, and
     returns how many of the spool's polls that were; `set_aside` moves a post of one poll away. It
-    took `polled_in_s` to poll what is in it, as far as that is known.
+    took `span_s` to poll what is in it, as far as that is known.
     """
 
     agent_id: str
     body: bytes
     polls: int
     head: str
-    taken: Callable[[], int]
+    accepted: Callable[[], int]
     set_aside: Callable[[str], None]
-    polled_in_s: float = inf
+    span_s: float = inf
 
 
 #: Makes the body of a post: of layouts by their identifiers, polls, and the time of its envelope (ms).
@@ -41,7 +41,7 @@ class Source(Protocol):
     """What has posts to send, oldest first."""
 
     @property
-    def window(self) -> Window:
+    def batch_limit(self) -> BatchLimit:
         """How many polls its next post may hold."""
 
     @property
@@ -55,15 +55,15 @@ class Source(Protocol):
 # Which polls go into the next post: the oldest, as many as one post may hold.
 
 #: About 1 MB of JSON: a large enough bite to catch up with, and small enough to hold in memory.
-DATAPOINTS: Final = 10_000
+MAX_DATAPOINTS: Final = 10_000
 #: No post holds more polls than this, however small they are.
-POLLS: Final = 1_000
+MAX_POLLS: Final = 1_000
 
 
 def first_post(
     polls: Sequence[Spooled],
     layout: Callable[[str], Layout],
-    datapoints: int = DATAPOINTS,
+    datapoints: int = MAX_DATAPOINTS,
 ) -> list[Spooled]:
     """The polls of the next post, in order: at least one, if there are any.
 
@@ -99,21 +99,21 @@ def first_post(
 
 
 #: A poll that was refused so often, alone and in a row, is not refused by chance.
-ATTEMPTS: Final = 3
+MAX_REFUSALS: Final = 3
 
 #: After so many posts that were taken, the number that was too large is tried again: polls may have
 #: become smaller, or the limit larger; or the way quicker.
-REMEMBERED: Final = 50
+REMEMBERED_POSTS: Final = 50
 
 
-class Window:
+class BatchLimit:
     """The number of polls for the next post; at most `largest`."""
 
-    def __init__(self, largest: int = POLLS) -> None:
+    def __init__(self, largest: int = MAX_POLLS) -> None:
         self._largest = largest
         self._polls = largest
         self._too_large = largest + 1
-        self._remembered = REMEMBERED
+        self._remembered = REMEMBERED_POSTS
         self._taken = 0
         self._head = ""
         self._refusals = 0
@@ -123,7 +123,7 @@ class Window:
         """How many polls the next post may hold."""
         return self._polls
 
-    def taken(self) -> None:
+    def accepted(self) -> None:
         """Note that a post was taken."""
         self._taken += 1
         if self._taken >= self._remembered:
@@ -135,11 +135,11 @@ class Window:
 
     def too_large(self, polls: int) -> None:
         """Note that a post of so many polls, more than one, was refused for its size alone."""
-        self._stay_below(polls, REMEMBERED)
+        self._stay_below(polls, REMEMBERED_POSTS)
 
     def late(self, polls: int) -> None:
         """Note that a post of so many polls, more than one, was not answered in time."""
-        self._stay_below(polls, min(REMEMBERED, polls))
+        self._stay_below(polls, min(REMEMBERED_POSTS, polls))
 
     def _stay_below(self, polls: int, remembered: int) -> None:
         """Hold no more than half of so many; and fewer than that until so many posts were taken."""
@@ -150,7 +150,7 @@ class Window:
     def refused(self, polls: int, head: str) -> bool:
         """Note that a post of so many polls, beginning with `head`, was refused.
 
-        Returns whether `head` was refused alone, `ATTEMPTS` times in a row.
+        Returns whether `head` was refused alone, `MAX_REFUSALS` times in a row.
         """
         self._polls = max(1, polls // 2)
         if polls > 1:
@@ -159,7 +159,7 @@ class Window:
         self._too_large = self._largest + 1
         self._refusals = self._refusals + 1 if head == self._head else 1
         self._head = head
-        return self._refusals >= ATTEMPTS
+        return self._refusals >= MAX_REFUSALS
 
     def reset_refusals(self) -> None:
         """Forget the refusals of the head: it was the server's fault."""
@@ -173,7 +173,7 @@ class Attempt:
     The one is what the server is at fault for, or the way to it, of the kind `fault`; the other what
     this host is.
     `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold,
-    which had taken `polled_in_s` to poll.
+    which had taken `span_s` to poll.
     After a failure the next attempt comes after `wait_s` at the least.
     """
 
@@ -181,12 +181,12 @@ class Attempt:
     polls: int = 0
     bytes_sent: int = 0
     more: bool = False
-    polled_in_s: float = inf
+    span_s: float = inf
     wait_s: float = 0.0
     trouble: str = ""
     fault: Fault = Fault.UNREACHABLE
 
     @property
-    def in_vain(self) -> bool:
+    def failed(self) -> bool:
         """Whether nothing was delivered."""
         return bool(self.error or self.trouble)

@@ -49,7 +49,7 @@ class Progress:
                     raise
 
 
-def tell_account(link: Link, spool: Spool, channel: str) -> None:
+def send_account(link: Link, spool: Spool, channel: str) -> None:
     """Tell control the account, with nothing posted yet; nothing of a spool that is not open yet."""
     if not spool.is_known:
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.spool.store import StorageError
-from pattoo_mp.upload.post import POLLS, Encode, Post, Window, first_post
+from pattoo_mp.upload.post import MAX_POLLS, BatchLimit, Encode, Post, first_post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +125,7 @@ class SpooledPosts:
         self._outbox = outbox
         self._envelope_ms = envelope_ms
         self._encode = encode
-        self.window = Window()
+        self.batch_limit = BatchLimit()
         self._read = _FIRST_READ
 
     @property
@@ -140,7 +140,7 @@ class SpooledPosts:
         changes rarely. So nothing is set aside before that.
         """
         try:
-            most = min(self.window.polls, self._read)
+            most = min(self.batch_limit.polls, self._read)
             polls = first_post(self._outbox.oldest(most), self._outbox.layout)
             # Of large polls few fit, and all that were read are in memory.
             self._read = max(_LEAST_READ, 2 * len(polls))
@@ -162,15 +162,15 @@ class SpooledPosts:
             body=body,
             polls=len(polls),
             head=f"the poll of {first.poll.timestamp_ms} ms (number {first.id})",
-            taken=partial(self._outbox.sent, polls[-1].id, len(polls)),
+            accepted=partial(self._outbox.sent, polls[-1].id, len(polls)),
             set_aside=partial(self._outbox.set_aside, first.id),
-            polled_in_s=_polled_in_s(layouts, polls),
+            span_s=_span_s(layouts, polls),
         )
 
     def _set_aside_unreadable(self) -> int:
         """Move what no release can read out of the way of all that comes after it."""
         moved = 0
-        for spooled in self._outbox.oldest(POLLS):
+        for spooled in self._outbox.oldest(MAX_POLLS):
             try:
                 layout = self._outbox.layout(spooled.poll.layout_id)
                 self._encode({layout.identifier: layout}, [spooled.poll], 0)
@@ -181,7 +181,7 @@ class SpooledPosts:
         return moved
 
 
-def _polled_in_s(layouts: Mapping[str, Layout], polls: Sequence[Spooled]) -> float:
+def _span_s(layouts: Mapping[str, Layout], polls: Sequence[Spooled]) -> float:
     """The time from the first poll to the one that comes after the last."""
     first, last = polls[0].poll, polls[-1].poll
     interval_ms = layouts[last.layout_id].interval_ms

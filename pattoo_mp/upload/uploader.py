@@ -21,7 +21,7 @@ from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll, now_ms
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
-from pattoo_mp.upload.exchange import SPEAKS_TLS
+from pattoo_mp.upload.exchange import HAS_TLS
 from pattoo_mp.upload.pacing import Pace, offset_s
 from pattoo_mp.upload.report import spool_limits
 from pattoo_mp.util.signals import Wakeup
@@ -185,7 +185,7 @@ class Uploader:
                 _LOG.error("A message that is not understood: %.80r", message)
 
     def _renew(self, number: int, config: Config) -> None:
-        if config.needs_tls and not SPEAKS_TLS:
+        if config.needs_tls and not HAS_TLS:
             _LOG.info("The new settings take TLS: the uploader ends, and the next one has it.")
             self._closed = True
             return
@@ -211,7 +211,7 @@ class Uploader:
         in one of these cannot be ended in any other way.
         """
         # To save a large spool may take longer than that, and goes on.
-        since = max(self._drain.rests_until, self._spool.progressed_at)
+        since = max(self._drain.idle_until, self._spool.progressed_at)
         if time.monotonic() > since + _POSTING_S:
             raise StuckError(f"the posting has been at one step for {_POSTING_S:g} s")
 
@@ -236,7 +236,7 @@ class Uploader:
         self._tell_storage("")
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
-        self._rest_until = time.monotonic() + rest_s(kept, self._config.commit_s)
+        self._rest_until = time.monotonic() + read_pause_s(kept, self._config.commit_s)
         used = self._announced | {poll.layout_id for poll in kept}
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
@@ -281,7 +281,7 @@ def _way(config: Config) -> tuple[object, ...]:
     return which, config.trust, config.proxy, config.encrypted
 
 
-def rest_s(kept: Sequence[Poll], commit_s: float) -> float:
+def read_pause_s(kept: Sequence[Poll], commit_s: float) -> float:
     """Seconds to rest after a commit of what came since the one before, `commit_s` earlier.
 
     0 where polls come no faster than commits; less than `commit_s` where so many come that

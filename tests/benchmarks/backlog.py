@@ -89,7 +89,7 @@ def _drain(path: Path, datapoints: int) -> float:
     while spool.waiting > left:
         post = posts.oldest()
         assert post is not None
-        done += post.taken() * datapoints
+        done += post.accepted() * datapoints
     spent = time.process_time() - began
     spool.close()
     return done / spent

@@ -102,7 +102,7 @@ def test_only_agents_with_certificate_and_token_get_through(
     known = (authority.file, *authority.client())
 
     assert PattooTransport(url, Trust(*known, token)).post(AGENT_ID, b"{}").delivered
-    assert PattooTransport(url, Trust(*known, token)).is_well()
+    assert PattooTransport(url, Trust(*known, token)).is_healthy()
     assert [post.agent_id for post in server.posts] == [AGENT_ID]
     for trust, words in (
         (Trust(*known, wrong), "status 401 Unauthorized: .*credentials_file"),

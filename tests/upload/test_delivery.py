@@ -292,7 +292,7 @@ def test_a_server_that_is_not_reached_in_time_makes_no_post_smaller(posting: Pos
     """No byte of it went out, so its size is not what was wrong."""
     fill(posting.spool, 1, 100)
     source = SpooledPosts(Outbox(posting.spool), lambda: 1, encode)
-    before = source.window.polls
+    before = source.batch_limit.polls
     with dropping_port() as port:
         delivery = Delivery(
             [source], PattooTransport(at(port), exchange_s=SHORT_S), lambda: 1, Backoff()
@@ -300,7 +300,7 @@ def test_a_server_that_is_not_reached_in_time_makes_no_post_smaller(posting: Pos
         attempt = delivery.attempt()
     assert attempt is not None
     assert attempt.fault is Fault.LATE
-    assert source.window.polls == before
+    assert source.batch_limit.polls == before
 
 
 # --- busy, and not pattoo

@@ -93,10 +93,10 @@ class Noting(Pace):
         super().__init__(offset_s)
         self.started: list[float] = []
 
-    def tried(self, attempt: Attempt, started: float, ended: float) -> None:
+    def note_attempt(self, attempt: Attempt, started: float, ended: float) -> None:
         """As ever."""
         self.started.append(started)
-        super().tried(attempt, started, ended)
+        super().note_attempt(attempt, started, ended)
 
 
 class Rig(Told):
@@ -104,7 +104,7 @@ class Rig(Told):
 
     def waits_for(self, seconds: float) -> bool:
         """Whether it has something to post and waits so long, or longer, for the time to do so."""
-        return time.monotonic() + seconds < self.drain.rests_until < float("inf")
+        return time.monotonic() + seconds < self.drain.idle_until < float("inf")
 
     def __init__(self, home: Path, offset_s: float = 0) -> None:
         super().__init__(Spool(home / "spool.sqlite"))
@@ -144,7 +144,7 @@ class Rig(Told):
             fill(self.spool, number, number)
             self.start() if number == 1 else self.drain.wake()
             wait_for(lambda n=number: self._has_delivered(n), what="a delivery")  # type: ignore[misc]
-            wait_for(lambda: self.drain.rests_until == float("inf"), what="a rest")
+            wait_for(lambda: self.drain.idle_until == float("inf"), what="a rest")
 
     def _has_delivered(self, number: int) -> bool:
         return bool(self.accounts) and self.accounts[-1].delivered == number
@@ -436,7 +436,7 @@ def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:
         rig.drain.wake()
         # Now a poll waits, and rightly: for this agent's own moment.
         wait_for(lambda: rig.waits_for(200), what="the rest")
-        assert rig.drain.rests_until < time.monotonic() + 301
+        assert rig.drain.idle_until < time.monotonic() + 301
     finally:
         rig.stop()
         rig.spool.close()
@@ -448,7 +448,7 @@ def test_a_post_that_hangs_is_no_rest(rig: Rig) -> None:
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.transport.attempts, what="a post that hangs")
-    assert rig.drain.rests_until <= time.monotonic()
+    assert rig.drain.idle_until <= time.monotonic()
 
 
 def test_a_smaller_jitter_ends_the_wait_of_a_larger_one(home: Path) -> None:
@@ -485,9 +485,9 @@ def test_another_jitter_does_not_hurry_a_server_that_asked_to_be_left_alone(rig:
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.waits_for(500), what="a long wait")
-    before = rig.drain.rests_until
+    before = rig.drain.idle_until
     rig.drain.change(0, 1, None)
-    wait_for(lambda: rig.drain.rests_until != before, what="another look at the time")
+    wait_for(lambda: rig.drain.idle_until != before, what="another look at the time")
     assert rig.waits_for(500)
     assert len(rig.transport.attempts) == 1
 

@@ -190,11 +190,11 @@ class Site:
         """One attempt, and what follows."""
         self.now += self.step_s
         preference = self.preference
-        preference.tried(self.now, taken=self.well[preference.current])
-        for number in preference.to_look_at(self.now):
+        preference.note_attempt(self.now, accepted=self.well[preference.current])
+        for number in preference.to_probe(self.now):
             self.looks.append(number)
-            if preference.is_next(number, self.now, well=self.well[number]):
-                preference.take(number, self.now)
+            if preference.note_probe(number, self.now, well=self.well[number]):
+                preference.switch_to(number, self.now)
                 self.changes.append((self.now, number))
                 break
 

@@ -324,15 +324,15 @@ def test_how_long_a_server_asks_to_wait_is_told(serve: Serve) -> None:
 PAGE = answer("200 OK", b"The Pattoo Agent API is Operational.")
 
 
-def is_well(server: RawServer, exchange_s: float = DEADLINE_S) -> bool:
+def is_healthy(server: RawServer, exchange_s: float = DEADLINE_S) -> bool:
     """Ask once."""
-    return PattooTransport(at(server.port), exchange_s=exchange_s).is_well()
+    return PattooTransport(at(server.port), exchange_s=exchange_s).is_healthy()
 
 
 def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
     """It is asked for with GET."""
     server = serve(saying(PAGE))
-    assert is_well(server)
+    assert is_healthy(server)
     assert server.requests[0].startswith(b"GET /pattoo/api/v1/agent/status HTTP/1.1\r\n")
 
 
@@ -343,19 +343,19 @@ def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
 )  # fmt: skip
 def test_a_server_that_says_anything_else_is_not_well(serve: Serve, said: bytes) -> None:
     """What is not a clear yes is a no."""
-    assert not is_well(serve(saying(said)))
+    assert not is_healthy(serve(saying(said)))
 
 
 def test_a_server_out_of_reach_is_not_well() -> None:
     """Nobody listens."""
-    assert not PattooTransport(at(free_port())).is_well()
+    assert not PattooTransport(at(free_port())).is_healthy()
 
 
 def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
     """A redirect is not followed here either."""
     elsewhere = serve(saying(PAGE))
     location = f"Location: http://127.0.0.1:{elsewhere.port}/"
-    assert not is_well(serve(saying(answer("302 Found", b"", location))))
+    assert not is_healthy(serve(saying(answer("302 Found", b"", location))))
     assert elsewhere.connections == 0
 
 
@@ -367,14 +367,14 @@ def test_an_endless_status_page_is_not_read(serve: Serve) -> None:
         while True:
             connection.sendall(b"x" * 1000)
 
-    assert not is_well(serve(talk))
+    assert not is_healthy(serve(talk))
 
 
 def test_a_status_page_that_drips_is_bounded_in_time(serve: Serve) -> None:
     """As long as a post at the most."""
     began = time.monotonic()
     head = b"HTTP/1.1 200 OK\r\n\r\nThe Pattoo Agent API is Operational."
-    assert not is_well(serve(dripping(head, b" ")), SHORT_S)
+    assert not is_healthy(serve(dripping(head, b" ")), SHORT_S)
     assert time.monotonic() - began < DEADLINE_S
 
 

@@ -31,60 +31,60 @@ def test_without_jitter_every_post_goes_at_once() -> None:
     assert offset_s("f" * 64, 0) == 0
     pace = Pace()
     for now in (10.0, 20.0):
-        pace.something_came(now)
+        pace.polls_arrived(now)
         assert pace.not_before <= now
 
 
 def test_the_first_post_goes_at_once_and_later_ones_wait_for_their_moment() -> None:
     """What comes when nothing was waiting is posted at the agent's own moment after it."""
     pace = Pace(7)
-    pace.something_came(100)
+    pace.polls_arrived(100)
     assert pace.not_before <= 100
-    pace.tried(Attempt(polls=1), 100, 101)
-    pace.something_came(160)
+    pace.note_attempt(Attempt(polls=1), 100, 101)
+    pace.polls_arrived(160)
     assert pace.not_before == 167
 
 
 def test_posts_are_spaced_from_start_to_start_and_failures_from_their_end() -> None:
     """A slow answer does not make posts rarer; a failed attempt is followed by a whole wait."""
     pace = Pace()
-    pace.tried(Attempt(polls=1), 10, 13)
+    pace.note_attempt(Attempt(polls=1), 10, 13)
     assert pace.not_before == 11
-    pace.tried(Attempt("hangs", wait_s=4), 13, 43)
+    pace.note_attempt(Attempt("hangs", wait_s=4), 13, 43)
     assert pace.not_before == 47
 
 
 def test_a_backlog_goes_once_a_second_however_far_apart_posts_are_otherwise() -> None:
     """And so does what was refused, in smaller posts."""
     pace = Pace(spacing_s=spacing_s(0.1))
-    pace.tried(Attempt(polls=100, more=True), 10, 10.5)
+    pace.note_attempt(Attempt(polls=100, more=True), 10, 10.5)
     assert pace.not_before == 11
-    pace.tried(Attempt("too large"), 11, 11.5)
+    pace.note_attempt(Attempt("too large"), 11, 11.5)
     assert pace.not_before == 12.5
-    pace.tried(Attempt(polls=20), 13, 13.5)
+    pace.note_attempt(Attempt(polls=20), 13, 13.5)
     assert pace.not_before == 15
 
 
 @pytest.mark.parametrize(
-    ("interval_s", "polled_in_s", "after_s"),
+    ("interval_s", "span_s", "after_s"),
     [(0.1, 1.0, 0.5), (1, 1.0, 0.5), (1, 1.9, 0.9), (300, 300, 1), (0.1, 10, 1)],
 )
 def test_a_backlog_goes_at_least_twice_as_fast_as_it_came(
-    interval_s: float, polled_in_s: float, after_s: float
+    interval_s: float, span_s: float, after_s: float
 ) -> None:
     """Else a host whose polls fill a post in a second would never catch up."""
     pace = Pace(spacing_s=spacing_s(interval_s))
-    pace.tried(Attempt(polls=10, more=True, polled_in_s=polled_in_s), 10, 10.01)
+    pace.note_attempt(Attempt(polls=10, more=True, span_s=span_s), 10, 10.01)
     assert pace.not_before == pytest.approx(10 + after_s)
 
 
 def test_another_spacing_counts_from_the_next_post_on() -> None:
     """It follows the interval, which a reload may change."""
     pace = Pace(spacing_s=spacing_s(1))
-    pace.tried(Attempt(polls=1), 10, 10.5)
+    pace.note_attempt(Attempt(polls=1), 10, 10.5)
     pace.spacing_s = spacing_s(0.1)
     assert pace.not_before == pytest.approx(10.9)
-    pace.tried(Attempt(polls=1), 11, 11.5)
+    pace.note_attempt(Attempt(polls=1), 11, 11.5)
     assert pace.not_before == 13
 
 
@@ -92,14 +92,14 @@ def test_another_spacing_counts_from_the_next_post_on() -> None:
 def test_a_post_that_came_late_does_not_make_all_later_ones_late(interval_s: float) -> None:
     """Each is a little earlier after its poll, until it goes at the agent's own moment again."""
     pace = Pace(0.1, spacing_s(interval_s))
-    pace.something_came(0)
+    pace.polls_arrived(0)
     started = interval_s - 0.01  # the server took it then, just before the next poll
     lags = []
     for number in range(1, 15):
-        pace.tried(Attempt(polls=1), started, started + 0.005)
+        pace.note_attempt(Attempt(polls=1), started, started + 0.005)
         came = number * interval_s
         if came > started:
-            pace.something_came(came)
+            pace.polls_arrived(came)
         started = max(came, pace.not_before)
         lags.append(round(started - came, 6))
     assert lags == sorted(lags, reverse=True)

@@ -7,144 +7,144 @@ from hypothesis import strategies as st
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
 from pattoo_mp.spool.store import Spooled
-from pattoo_mp.upload.post import REMEMBERED, Window, first_post
+from pattoo_mp.upload.post import REMEMBERED_POSTS, BatchLimit, first_post
 
 
 def test_a_window_is_as_large_as_it_may_be_at_first() -> None:
     """Nothing was refused yet."""
-    window = Window(1000)
-    assert window.polls == 1000
+    limit = BatchLimit(1000)
+    assert limit.polls == 1000
 
 
 def test_half_of_what_was_refused_is_tried_next() -> None:
-    """Of what was sent, which may be less than the window allowed; down to one."""
-    window = Window(1000)
+    """Of what was sent, which may be less than the limit allowed; down to one."""
+    limit = BatchLimit(1000)
     sizes = []
     size = 100
     while size > 1:
-        assert not window.refused(size, "head")
-        size = window.polls
+        assert not limit.refused(size, "head")
+        size = limit.polls
         sizes.append(size)
     assert sizes == [50, 25, 12, 6, 3, 1]
 
 
 def test_a_success_doubles_it_up_to_the_limit() -> None:
     """And never beyond."""
-    window = Window(10)
-    window.refused(2, "head")
+    limit = BatchLimit(10)
+    limit.refused(2, "head")
     sizes = []
     for _ in range(5):
-        window.taken()
-        sizes.append(window.polls)
+        limit.accepted()
+        sizes.append(limit.polls)
     assert sizes == [2, 4, 8, 10, 10]
-    assert window.polls == 10
+    assert limit.polls == 10
 
 
 def test_a_poll_refused_alone_three_times_in_a_row_is_condemned() -> None:
     """Not sooner, and again each time after that."""
-    window = Window(10)
-    assert [window.refused(1, "a") for _ in range(4)] == [False, False, True, True]
+    limit = BatchLimit(10)
+    assert [limit.refused(1, "a") for _ in range(4)] == [False, False, True, True]
 
 
 def test_another_head_begins_a_new_count() -> None:
     """The old one may have been dropped by the limits of the spool."""
-    window = Window(10)
-    assert [window.refused(1, head) for head in "aabaab"] == [False] * 6
+    limit = BatchLimit(10)
+    assert [limit.refused(1, head) for head in "aabaab"] == [False] * 6
 
 
 def test_a_success_begins_a_new_count() -> None:
     """Three in a row are meant."""
-    window = Window(10)
-    window.refused(1, "a")
-    window.refused(1, "a")
-    window.taken()
-    assert not window.refused(1, "a")
+    limit = BatchLimit(10)
+    limit.refused(1, "a")
+    limit.refused(1, "a")
+    limit.accepted()
+    assert not limit.refused(1, "a")
 
 
 def test_an_acquitted_head_needs_three_refusals_again() -> None:
     """What happened while the server was ill does not count."""
-    window = Window(10)
+    limit = BatchLimit(10)
     for _ in range(3):
-        window.refused(1, "a")
-    window.reset_refusals()
-    assert [window.refused(1, "a") for _ in range(3)] == [False, False, True]
+        limit.refused(1, "a")
+    limit.reset_refusals()
+    assert [limit.refused(1, "a") for _ in range(3)] == [False, False, True]
 
 
 def test_what_was_too_large_is_not_tried_at_once_again() -> None:
     """It stays below that, as large as doubling makes it."""
-    window = Window(1000)
-    window.too_large(100)
-    window.too_large(window.polls)
+    limit = BatchLimit(1000)
+    limit.too_large(100)
+    limit.too_large(limit.polls)
     sizes = []
     for _ in range(3):
-        window.taken()
-        sizes.append(window.polls)
+        limit.accepted()
+        sizes.append(limit.polls)
     assert sizes == [25, 25, 25]
 
 
 def test_what_was_too_large_is_tried_again_after_many_posts() -> None:
     """The limit may be another by then."""
-    window = Window(1000)
-    window.too_large(100)
+    limit = BatchLimit(1000)
+    limit.too_large(100)
     sizes = []
-    for _ in range(REMEMBERED + 4):
-        window.taken()
-        sizes.append(window.polls)
+    for _ in range(REMEMBERED_POSTS + 4):
+        limit.accepted()
+        sizes.append(limit.polls)
     assert sizes[-6:] == [50, 100, 200, 400, 800, 1000]
 
 
 def test_half_of_what_was_late_is_tried_next() -> None:
     """And what was late is not tried with every other post, for it costs half a minute."""
-    window = Window(1000)
-    window.late(100)
-    sizes = [window.polls]
-    for _ in range(REMEMBERED - 1):
-        window.taken()
-        sizes.append(window.polls)
+    limit = BatchLimit(1000)
+    limit.late(100)
+    sizes = [limit.polls]
+    for _ in range(REMEMBERED_POSTS - 1):
+        limit.accepted()
+        sizes.append(limit.polls)
     assert set(sizes) == {50}
-    window.taken()
-    assert window.polls == 100
+    limit.accepted()
+    assert limit.polls == 100
 
 
 def test_a_server_that_hung_slows_nothing_once_it_is_well() -> None:
-    """No post was small enough for it; the window is as large as it was a few posts later."""
-    window = Window(1000)
-    while window.polls > 1:
-        window.late(window.polls)
+    """No post was small enough for it; the limit is as large as it was a few posts later."""
+    limit = BatchLimit(1000)
+    while limit.polls > 1:
+        limit.late(limit.polls)
     sizes = []
-    while window.polls < 1000:
-        window.taken()
-        sizes.append(window.polls)
+    while limit.polls < 1000:
+        limit.accepted()
+        sizes.append(limit.polls)
     assert len(sizes) < 15
 
 
 def test_what_is_too_large_is_remembered_as_such_after_a_hang() -> None:
     """A proxy refuses that for as long as ever; the one does not shorten the other."""
-    window = Window(1000)
-    window.late(4)
-    window.too_large(8)
+    limit = BatchLimit(1000)
+    limit.late(4)
+    limit.too_large(8)
     sizes = []
-    for _ in range(REMEMBERED - 1):
-        window.taken()
-        sizes.append(window.polls)
+    for _ in range(REMEMBERED_POSTS - 1):
+        limit.accepted()
+        sizes.append(limit.polls)
     assert set(sizes) == {4}
 
 
 def test_one_poll_that_is_too_large_sets_no_limit_to_the_others() -> None:
     """It was found alone: their number was not what was wrong."""
-    window = Window(1000)
-    window.too_large(2)
-    window.refused(1, "head")
-    window.taken()
-    assert window.polls == 2
+    limit = BatchLimit(1000)
+    limit.too_large(2)
+    limit.refused(1, "head")
+    limit.accepted()
+    assert limit.polls == 2
 
 
 def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
     """What is refused for its content is no matter of the size: the others go as fast as before."""
-    window = Window(1000)
-    window.refused(8, "head")
-    window.taken()
-    assert window.polls == 8
+    limit = BatchLimit(1000)
+    limit.refused(8, "head")
+    limit.accepted()
+    assert limit.polls == 8
 
 
 @given(
@@ -153,18 +153,18 @@ def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
 )
 def test_it_stays_between_one_and_the_limit(outcomes: list[str], largest: int) -> None:
     """Whatever is taken and refused."""
-    window = Window(largest)
+    limit = BatchLimit(largest)
     for outcome in outcomes:
         match outcome:
             case "taken":
-                window.taken()
+                limit.accepted()
             case "refused":
-                window.refused(window.polls, "head")
+                limit.refused(limit.polls, "head")
             case "late":
-                window.late(window.polls)
+                limit.late(limit.polls)
             case _:
-                window.too_large(window.polls)
-        assert 1 <= window.polls <= largest
+                limit.too_large(limit.polls)
+        assert 1 <= limit.polls <= largest
 
 
 # Which polls go into the next post.

@@ -72,9 +72,9 @@ def deliver(spool: Spool) -> tuple[list[int], list[int], list[float]]:
         post = posts.oldest()
         assert post is not None
         held.append(post.polls)
-        times.append(post.polled_in_s)
-        post.taken()
-        posts.window.taken()
+        times.append(post.span_s)
+        post.accepted()
+        posts.batch_limit.accepted()
     return outbox.read, held, times
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pattoo_mp.config.values import Trust
 from pattoo_mp.upload.answer import Outcome
-from pattoo_mp.upload.exchange import GuardedAdapter
+from pattoo_mp.upload.exchange import WatchedAdapter
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.server import PattooServer
@@ -85,7 +85,7 @@ def test_a_server_of_a_trusted_ca_gets_posts(serve: Serve, authority: Authority)
     server = serve(authority.server())
     transport = transport_to(server, Trust(authority.file))
     assert transport.post(AGENT_ID, BODY) == Outcome()
-    assert transport.is_well()
+    assert transport.is_healthy()
     assert [(post.agent_id, post.body) for post in server.posts] == [(AGENT_ID, BODY)]
 
 
@@ -123,9 +123,9 @@ def test_with_a_ca_of_our_own_no_other_is_trusted(authority: Authority) -> None:
     """Not those of the host, nor those that the library brings along: what it adds is left out."""
     transport = PattooTransport("https://127.0.0.1:9", Trust(authority.file))
     session = transport._client._session
-    session.prepare_way()
+    session.refresh()
     adapter = session.get_adapter("https://127.0.0.1:9")
-    assert isinstance(adapter, GuardedAdapter)
+    assert isinstance(adapter, WatchedAdapter)
     pool = adapter.poolmanager.connection_from_host("127.0.0.1", 9, "https")
     adapter.cert_verify(pool, "https://127.0.0.1:9", verify=True, cert=None)
     assert (pool.ca_certs, pool.ca_cert_dir, pool.cert_reqs) == (None, None, "CERT_REQUIRED")

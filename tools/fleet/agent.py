@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.pacing import Backoff, Pace, offset_s
-from pattoo_mp.upload.post import DATAPOINTS, Post, Window
+from pattoo_mp.upload.post import MAX_DATAPOINTS, BatchLimit, Post
 
 if TYPE_CHECKING:
     from random import Random
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.delivery import Transport
     from tools.fleet.server import SimulatedServer
 
-#: The polls in a full post, if a poll has 100 datapoints.
-_POLLS_PER_POST: Final = DATAPOINTS // 100
+#: What fits into a post if a poll has 100 datapoints.
+_POLLS_PER_POST: Final = MAX_DATAPOINTS // 100
 
 
 class _Polls:
@@ -25,14 +25,14 @@ class _Polls:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.window = Window()
+        self.batch_limit = BatchLimit()
         self.waiting = 0
 
     def oldest(self) -> Post:
-        polls = min(self.waiting, self.window.polls, _POLLS_PER_POST)
-        return Post(self._name, b"", polls, "", partial(self._taken, polls), lambda _: None)
+        polls = min(self.waiting, self.batch_limit.polls, _POLLS_PER_POST)
+        return Post(self._name, b"", polls, "", partial(self._accepted, polls), lambda _: None)
 
-    def _taken(self, polls: int) -> int:
+    def _accepted(self, polls: int) -> int:
         self.waiting -= polls
         return polls
 
@@ -65,7 +65,7 @@ class SimulatedAgent:
         self.polls.waiting += 1
         if self.polls.waiting > 1:
             return False
-        self._pace.something_came(now)
+        self._pace.polls_arrived(now)
         return True
 
     @property
@@ -79,5 +79,5 @@ class SimulatedAgent:
         attempt = self._delivery.attempt()
         ended = now + self._wire.took_s
         if attempt is not None:
-            self._pace.tried(attempt, now, ended)
+            self._pace.note_attempt(attempt, now, ended)
         return ended

@@ -36,11 +36,11 @@ def post_outcome(answer: Answer) -> Outcome:
     is_whole = len(answer.body) <= ANSWER_BYTES
     if answer.status == 200 and is_whole and answer.body.strip() == _TAKEN:
         return Outcome()
-    return answer.refusal("OK from pattoo")
+    return answer.failure("OK from pattoo")
 
 
 def status_page(answer: Answer) -> StatusPage:
     """Whether this is the status page of a pattoo server that is well."""
     is_well = answer.status == 200 and _OPERATIONAL in answer.body.lower()
-    error = "" if is_well else answer.other_than("the status page of pattoo")
+    error = "" if is_well else answer.describe("the status page of pattoo")
     return StatusPage(error, answer.fault, answer.status, http_date(answer.date))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pattoo_mp.errors import WireError
-from pattoo_mp.upload.post import Post, Window
+from pattoo_mp.upload.post import BatchLimit, Post
 from pattoo_mp.util.text import counted
 from pattoo_mp.wire.safe import TEXT_BYTES, sendable
 
@@ -279,7 +279,7 @@ class LegacySource:
     def __init__(self, files: LegacyPosts, envelope_ms: Callable[[], int]) -> None:
         self._files = files
         self._envelope_ms = envelope_ms
-        self.window = Window(largest=1)
+        self.batch_limit = BatchLimit(largest=1)
 
     @property
     def waiting(self) -> int:
@@ -302,10 +302,10 @@ class LegacySource:
             body=with_envelope(file.content, agent_id, self._envelope_ms()),
             polls=1,
             head=str(file.path),
-            taken=partial(self._taken, file),
+            accepted=partial(self._accepted, file),
             set_aside=partial(self._files.refuse, file),
         )
 
-    def _taken(self, file: LegacyPost) -> int:
+    def _accepted(self, file: LegacyPost) -> int:
         self._files.done(file)
         return 0  # they never were in the spool

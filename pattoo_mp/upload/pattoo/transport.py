@@ -46,11 +46,11 @@ class PattooTransport:
         except FailedError as failed:
             return failed.outcome
 
-    def takes_posts(self, agent_id: str, envelope_ms: int) -> bool:
+    def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
         """Whether the server takes an empty post, at `envelope_ms`."""
         return self.post(agent_id, empty_post(agent_id, envelope_ms)).delivered
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Ask the server's status page. Anything but a clear yes is a no."""
         return not self.ask_status().error
 

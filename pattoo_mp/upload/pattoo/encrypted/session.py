@@ -87,11 +87,11 @@ class Handshake:
                 f"is set up to decrypt, or encrypted has to be false here"
             )
         if answer.status != 202:
-            raise FailedError(answer.refusal("202, to our key"))
+            raise FailedError(answer.failure("202, to our key"))
         answer = self._ask("GET", "key")
         offer = _offer(answer) if answer.status == 200 else None
         if offer is None:
-            raise FailedError(answer.refusal("the key of a pattoo server"))
+            raise FailedError(answer.failure("the key of a pattoo server"))
         return offer
 
     def _server_key(self, offer: Offer, own: OwnKey) -> tuple[str, bool]:
@@ -125,7 +125,7 @@ class Handshake:
         if answer.status == 401:
             raise FailedError(Outcome("the server does not find its nonce in our answer (401)"))
         if answer.status != 200:
-            raise FailedError(answer.refusal("200, to the nonce of a pattoo server"))
+            raise FailedError(answer.failure("200, to the nonce of a pattoo server"))
         return pass_phrase
 
     def _nonce(self, offer: Offer, own: OwnKey) -> bytes:
@@ -217,13 +217,13 @@ class EncryptedTransport:
             self._pass_phrase = ""
             return Outcome(str(error), Fault.DENIED)
 
-    def takes_posts(self, agent_id: str, envelope_ms: int) -> bool:
+    def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
         """Whether the server takes an empty post, at `envelope_ms`."""
         return self.post(agent_id, empty_post(agent_id, envelope_ms)).delivered
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Ask the server's status page. What is not a clear yes is a no."""
-        return self._plain.is_well()
+        return self._plain.is_healthy()
 
     def close(self) -> None:
         """Cut off what goes on, and all that comes later. For any thread."""
@@ -240,7 +240,7 @@ class EncryptedTransport:
             return Outcome("the server forgot our session at once (208): the post is not stored")
         if answer.status == _TAKEN and len(answer.body) <= ANSWER_BYTES:
             return Outcome()
-        return answer.refusal("202 from pattoo")
+        return answer.failure("202 from pattoo")
 
     def _begin(self, agent_id: str) -> None:
         self._pass_phrase = ""
