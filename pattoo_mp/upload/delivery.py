@@ -1,16 +1,18 @@
 """One attempt to deliver the oldest post, and what follows from the server's answer.
 
-    taken                  the next one, after the usual spacing; sooner if more is waiting
-    refused, too large     a smaller one, soon; a single poll that is refused again and again is
-                           set aside; but only while the server is well: an ill one is waited for
-    busy                   as long as the server asks for, and a little more
-    not pattoo, denied     slowly: a person has to look
-    late                   a smaller one, with back-off: the way may be slow, or the server
-    unreachable            again, with back-off
-    not asked              the same; this host lacked something, which says nothing of the server
+    accepted               next post after the usual spacing; sooner if more polls wait
+    refused, too large     retry with half the polls, soon; a single poll refused again and again
+                           goes into quarantine. Both only while the server is healthy; otherwise
+                           back off
+    busy                   wait as long as the server asks for, plus back-off
+    not pattoo, denied     retry slowly: the operator must act
+    late                   retry with half the polls, with back-off: the network or the server may
+                           be slow
+    unreachable            retry with back-off
+    not sent               the same: this host lacked something, which says nothing about the server
 
-A server whose disk is full refuses all posts, and its status page says that it is well. So before
-a poll is set aside the server has to take an empty post.
+A server whose disk is full refuses all posts, although its status page says that it is well. So a poll
+goes into quarantine only if the server accepts an empty post.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_LOOK: Final = (
-    "this is not how a pattoo server takes posts: check ip_address and ip_bind_port of "
-    "pattoo_agent_api, or servers, and what stands between"
+_NOT_PATTOO: Final = (
+    "this is not how a pattoo server answers a post: check ip_address and ip_bind_port of "
+    "pattoo_agent_api, or servers, and any proxy in between"
 )
 
 
@@ -42,23 +44,23 @@ class Transport(Protocol):
 
     @property
     def url(self) -> str:
-        """Where posts go, for a person."""
+        """Where posts go, for display."""
 
     def post(self, agent_id: str, body: bytes) -> Outcome:
-        """Post `body`. Never raises for what a network or a server does; the outcome says it."""
+        """Post `body`. Never raises for a failure of the network or the server; see the outcome."""
 
     def is_healthy(self) -> bool:
-        """Whether the server says that it is well."""
+        """Whether the server's status page says that it is well."""
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
-        """Whether the server takes a post that cannot be bad; `envelope_ms` is its time."""
+        """Whether the server accepts an empty post, whose envelope has the time `envelope_ms`."""
 
     def close(self) -> None:
-        """Cut off the exchange that goes on, and refuse all later ones. For any thread."""
+        """Cut off the current exchange and refuse all later ones. Callable from any thread."""
 
 
 class Delivery:
-    """Delivers from the first of `sources` that has something."""
+    """Delivers from the first of `sources` that has a post."""
 
     def __init__(
         self,
@@ -74,39 +76,39 @@ class Delivery:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is anything to deliver."""
+        """Whether any source has something to deliver."""
         return any(source.waiting for source in self._sources)
 
     def attempt(self) -> Attempt | None:
-        """Try once; None if there was nothing to try."""
+        """Try to deliver one post. Return None if there was none."""
         for source in self._sources:
             post = source.oldest() if source.waiting else None
             if post is not None:
                 return self._try(source, post)
         return None
 
-    def broken(self, trouble: str) -> Attempt:
-        """What follows where something of our own failed."""
+    def host_failed(self, trouble: str) -> Attempt:
+        """Return a failed attempt for which this host is to blame, not the server."""
         return Attempt(trouble=trouble, wait_s=self._backoff.failed(Fault.OURS))
 
     def _try(self, source: Source, post: Post) -> Attempt:
         more = sum(each.waiting for each in self._sources) > post.polls
         outcome = self._transport.post(post.agent_id, post.body)
         if not outcome.delivered:
-            return self._not_taken(source, post, outcome)
+            return self._not_accepted(source, post, outcome)
         polls = post.accepted()
         self._backoff.succeeded()
         source.batch_limit.accepted()
         return Attempt("", polls, len(post.body), more, post.span_s)
 
-    def _not_taken(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
+    def _not_accepted(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         match outcome.fault:
             case Fault.REFUSED | Fault.TOO_LARGE:
                 return self._refused(source, post, outcome)
             case Fault.NOT_PATTOO:
-                return self._failed(outcome, _LOOK)
+                return self._failed(outcome, _NOT_PATTOO)
             case Fault.OURS:
-                return self.broken(outcome.error)
+                return self.host_failed(outcome.error)
             case Fault.LATE if outcome.reached and post.polls > 1:
                 source.batch_limit.late(post.polls)
                 _LOG.info(
@@ -138,10 +140,12 @@ class Delivery:
         return Attempt(outcome.error, fault=outcome.fault)
 
     def _quarantine(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
-        """Set a poll aside, unless the server takes nothing at all."""
+        """Move a poll into quarantine, unless the server accepts no posts at all."""
         if not self._transport.accepts_posts(post.agent_id, self._envelope_ms()):
             source.batch_limit.reset_refusals()
-            return self._failed(outcome, "it takes no empty post either")
-        _LOG.error("The server refuses %s; it is set aside: %s", post.head, outcome.error)
+            return self._failed(outcome, "it refuses an empty post, too")
+        _LOG.error(
+            "The server keeps refusing %s; moved to quarantine: %s", post.head, outcome.error
+        )
         post.set_aside(outcome.error)
         return Attempt(outcome.error, fault=outcome.fault)

@@ -1,4 +1,4 @@
-"""Drains the spool to the server: oldest first, one post at a time, never giving up a poll."""
+"""The posting thread: posts the spool's polls, oldest first, one post at a time, until all are accepted."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.post import Attempt, Encode, Source
 
 _LOG = logging.getLogger(__name__)
-_FOR_EVER: Final = float("inf")
+_FOREVER: Final = float("inf")
 
 
 class Drain:
-    """The loop of the posting thread. `report` is given the state whenever it changes.
+    """The loop of the posting thread.
 
-    `complain` is given what this host, and not the server, is at fault for, and nothing once that is
-    over. What `legacy` has goes before what the spool has.
+    `report` gets the state whenever it changes. `report_trouble` gets a description of what is wrong
+    on this host rather than on the server, and an empty string when that is over. The unsent posts in
+    `legacy` go before the polls in the spool.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Drain:
         spool: Spool,
         servers: Servers,
         report: Callable[[UploadState], None],
-        complain: Callable[[str], object] = lambda _: None,
+        report_trouble: Callable[[str], object] = lambda _: None,
         *,
         encode: Encode,
         legacy: LegacyPosts | None = None,
@@ -51,45 +52,45 @@ class Drain:
         self._spool = spool
         self._servers = servers
         self._report = report
-        self._complain = complain
+        self._report_trouble = report_trouble
         self._outbox = Outbox(spool)
         self._encode = encode
         self._legacy = legacy
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
-        self._is_idle = False
+        self._had_nothing = False
         self._next_servers: Servers | None = None
-        self._begin()
+        self._reset_delivery()
         self._changed = Condition()
         self._stopping = False
-        #: Until when (`time.monotonic`) this loop does nothing, and should not: past it, it works.
-        self.idle_until = _FOR_EVER
-        #: Replaced by the posting thread only. `tell` adds what the servers and `legacy` know.
+        #: The loop is rightly idle until then (`time.monotonic`). Later it is working, or stuck.
+        self.idle_until = _FOREVER
+        #: Replaced by the posting thread only. `report` adds what the servers and `legacy` know.
         self._state = UploadState()
         self._trouble = ""
 
     def run(self) -> None:
-        """Post until `stop`."""
-        while self._wait(self._until_polls_s) and self._wait(self._until_time_s):
+        """Post until `stop` is called."""
+        while self._wait(self._until_polls_s) and self._wait(self._until_due_s):
             try:
                 self._post()
-                self._reconsider()
+                self._check_failover()
             except StorageError as error:
-                self._broken(f"the spool: {error}")
-            except Exception as error:  # noqa: BLE001 - this thread's outermost loop: told, and tried again
+                self._host_failed(f"the spool: {error}")
+            except Exception as error:  # noqa: BLE001 - outermost loop of the thread: report and retry
                 _LOG.exception("A post could not be made.")
-                self._broken(f"{type(error).__name__}: {error}")
-            self.tell()
+                self._host_failed(f"{type(error).__name__}: {error}")
+            self.report()
 
     def wake(self) -> None:
-        """Say that the spool holds something new."""
+        """Announce new polls in the spool."""
         with self._changed:
             self._changed.notify_all()
 
     def change(self, offset_s: float, spacing_s: float, servers: Servers | None) -> None:
-        """Post at another moment after a poll, so far apart, and to other servers if any are given.
+        """Apply new settings: the offset and spacing of posts, and other servers unless None.
 
-        The post that is under way is finished by whoever has it; the next one is by the new settings.
+        A post under way is finished with the old settings.
         """
         with self._changed:
             self._pace.offset_s, self._pace.spacing_s = offset_s, spacing_s
@@ -97,13 +98,13 @@ class Drain:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End the loop, in the middle of an exchange if need be. What is not sent stays."""
+        """End the loop, cutting off an exchange under way. Unsent polls stay in the spool."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         self._servers.close()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Report the state."""
         state = replace(
             self._state,
@@ -121,12 +122,13 @@ class Drain:
         self._report(state)
 
     def _next_post_ms(self) -> int:
+        """Return the due time of the next attempt (ms since the epoch) while posts fail, otherwise 0."""
         if not self._state.failing_since_ms or not self._delivery.waiting:
             return 0
-        return now_ms() + round(1000 * self._until_time_s())
+        return now_ms() + round(1000 * self._until_due_s())
 
-    def _begin(self) -> None:
-        """Begin with a server of which nothing is known yet."""
+    def _reset_delivery(self) -> None:
+        """Forget everything learned about the server: the back-off and the batch limits."""
         sources: list[Source] = [SpooledPosts(self._outbox, self._envelope_ms, self._encode)]
         if self._legacy is not None:
             sources.insert(0, self._legacy.source(self._envelope_ms))
@@ -134,55 +136,55 @@ class Drain:
         self._delivery = Delivery(sources, self._servers.current, self._envelope_ms, self._backoff)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
-        """Wait as long as there is something to wait for. False if this loop is to end."""
+        """Wait until `left_s` returns 0. Return False if the loop must end."""
         with self._changed:
             while not self._stopping:
-                self._take_up()
+                self._apply_new_servers()
                 left = left_s()
                 self.idle_until = time.monotonic() + left
                 if not left:
                     return True
-                self._changed.wait(None if left == _FOR_EVER else left)
+                self._changed.wait(None if left == _FOREVER else left)
             return False
 
     def _until_polls_s(self) -> float:
         if not self._delivery.waiting:
-            self._is_idle = True
-            return _FOR_EVER
-        if self._is_idle:
-            self._is_idle = False
+            self._had_nothing = True
+            return _FOREVER
+        if self._had_nothing:
+            self._had_nothing = False
             self._pace.polls_arrived(time.monotonic())
         return 0.0
 
-    def _until_time_s(self) -> float:
+    def _until_due_s(self) -> float:
         return max(0.0, self._pace.not_before - time.monotonic())
 
-    def _take_up(self) -> None:
-        """Go on with the servers of the last `change`."""
+    def _apply_new_servers(self) -> None:
+        """Switch to the servers of the last `change`, if there are any."""
         if self._next_servers is not None:
             self._servers, self._next_servers = self._next_servers, None
             self._state = replace(self._state, last_error="", last_error_ms=0, last_fault="")
-            self._go_over()
+            self._start_with_server()
 
-    def _reconsider(self) -> None:
-        """See whether another server is to get the next post."""
+    def _check_failover(self) -> None:
+        """Switch to another server if it is time to."""
         self.idle_until = time.monotonic()
         if not self._stopping and self._servers.check_failover(self._envelope_ms):
-            self._go_over()
+            self._start_with_server()
 
-    def _go_over(self) -> None:
-        """Begin with another server; what the last one did is no fault of its."""
-        self._begin()
+    def _start_with_server(self) -> None:
+        """Start with another server, which is not to blame for the failures of the last one."""
+        self._reset_delivery()
         self._pace.server_changed()
         self._state = replace(self._state, failing_since_ms=0)
-        self.tell()
+        self.report()
 
     def _post(self) -> None:
         started = time.monotonic()
         self._outbox.trouble = ""
         attempt = self._delivery.attempt()
         trouble = attempt.trouble if attempt else ""
-        self._tell_trouble(trouble or self._outbox.trouble)
+        self._set_trouble(trouble or self._outbox.trouble)
         if attempt is None:
             return
         self._pace.note_attempt(attempt, started, time.monotonic())
@@ -194,28 +196,28 @@ class Drain:
         elif not self._stopping:
             self._failed(attempt)
 
-    def _broken(self, trouble: str) -> None:
+    def _host_failed(self, trouble: str) -> None:
         now = time.monotonic()
-        self._pace.note_attempt(self._delivery.broken(trouble), now, now)
-        self._tell_trouble(trouble)
+        self._pace.note_attempt(self._delivery.host_failed(trouble), now, now)
+        self._set_trouble(trouble)
 
     def _envelope_ms(self) -> int:
         return self._outbox.next_envelope_ms(now_ms())
 
-    def _tell_trouble(self, trouble: str) -> None:
-        """Say what this host is at fault for, or that it is over; once each."""
+    def _set_trouble(self, trouble: str) -> None:
+        """Log and report trouble on this host, or its end; only when it changes."""
         if trouble == self._trouble:
             return
         if trouble:
             _LOG.error(
-                "Posts have trouble on this host, whatever the server does: %s. What can be sent is "
-                "sent; tried again until it is over.",
+                "Posting has trouble on this host, not with the server: %s. Polls are sent as far as "
+                "possible; retrying.",
                 trouble,
             )
         else:
-            _LOG.info("Posts have no more trouble on this host.")
+            _LOG.info("Posting has no more trouble on this host.")
         self._trouble = trouble
-        self._complain(trouble)
+        self._report_trouble(trouble)
 
     def _succeeded(self, attempt: Attempt) -> None:
         before = self._state
@@ -227,11 +229,11 @@ class Drain:
             failing_since_ms=0,
         )
         if before.failing_since_ms:
-            log.tell_counts()  # a count that came after this would look like another failure
+            log.tell_counts()  # a count logged after the next line would look like another failure
             for_s = (self._state.last_post_ms - before.failing_since_ms) // 1000
-            _LOG.info("%s takes polls again, after %d s.", self._servers.current.url, for_s)
+            _LOG.info("%s accepts posts again, after %d s.", self._servers.current.url, for_s)
         _LOG.debug(
-            "%s delivered in %d bytes, waiting: %d.",
+            "Delivered %s in %d bytes; %d waiting.",
             counted(attempt.polls, "poll"),
             attempt.bytes_sent,
             self._spool.waiting,
@@ -251,7 +253,7 @@ class Drain:
             self._servers.current.url,
             attempt.error,
             counted(self._spool.waiting, "poll"),
-            duration(self._until_time_s()),
-            # The first of each failure is written at once, the others of it are counted.
+            duration(self._until_due_s()),
+            # The first line of each failure is written at once; its repeats are only counted.
             extra=log.alike(f"{attempt.error} since {self._state.failing_since_ms}"),
         )

@@ -1,9 +1,9 @@
-"""Several servers in order of preference, and the one among them that gets the posts.
+"""Fail-over between servers in order of preference; one of them gets the posts.
 
-Posts go to the first server of the configuration. When the current server has taken nothing for
-`after_s`, posts go to the next one that is well; a shorter outage changes nothing, since the spool
-keeps the polls. Posts go back to a preferred server once every check found it well for `after_s`.
-After each change for the worse the time starts again, so nothing flaps.
+Posts go to the first server of the configuration. If the current server has accepted nothing for
+`after_s`, posts go to the next healthy one. A shorter outage changes nothing, since the spool keeps the
+polls. Posts return to a preferred server once every probe has found it healthy for `after_s`.
+Each switch restarts these times, so posts do not flap between servers.
 """
 
 from __future__ import annotations
@@ -20,70 +20,70 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: So many looks, at the least, before a server is gone back to; and the most time (s) between two.
-_LOOKS: Final = 4
-_MOST_S: Final = 60.0
+#: A server is probed at least so many times before posts return to it, with at most so long (s) between.
+_PROBES: Final = 4
+_MAX_PROBE_SPACING_S: Final = 60.0
 
 
 class Preference:
-    """Chooses among `count` servers, numbered by preference. Times are of a monotonic clock, in s."""
+    """Chooses one of `count` servers, numbered by preference. Times are monotonic, in seconds."""
 
     def __init__(self, count: int, after_s: float) -> None:
         self.current = 0
         self._count = count
         self._after_s = after_s
         self._failing_since: float | None = None
-        self._well_since: dict[int, float] = {}
-        self._look_at = 0.0
+        self._healthy_since: dict[int, float] = {}
+        self._probe_at = 0.0
 
     def note_attempt(self, now: float, *, accepted: bool) -> None:
-        """Note what came of an attempt to post to `current`."""
+        """Note the result of an attempt to post to `current`."""
         if accepted:
             self._failing_since = None
         elif self._failing_since is None:
             self._failing_since = now
 
     def to_probe(self, now: float) -> Sequence[int]:
-        """Which servers to look at now, in this order."""
+        """Return the servers to probe now, in this order."""
         if self._failing_since is None:
-            return range(self.current) if now >= self._look_at else ()
+            return range(self.current) if now >= self._probe_at else ()
         if now - self._failing_since < self._after_s:
             return ()
         return [number for number in range(self._count) if number != self.current]
 
-    def note_probe(self, number: int, now: float, *, well: bool) -> bool:
-        """Note how one that was looked at is; whether it is to be `current` from now on."""
+    def note_probe(self, number: int, now: float, *, healthy: bool) -> bool:
+        """Note the result of a probe. Return whether posts should switch to that server."""
         if self._failing_since is not None:
-            return well
-        self._look_at = now + min(_MOST_S, self._after_s / _LOOKS)
-        if not well:
-            self._well_since.pop(number, None)
+            return healthy
+        self._probe_at = now + min(_MAX_PROBE_SPACING_S, self._after_s / _PROBES)
+        if not healthy:
+            self._healthy_since.pop(number, None)
             return False
-        return now - self._well_since.setdefault(number, now) >= self._after_s
+        return now - self._healthy_since.setdefault(number, now) >= self._after_s
 
     def switch_to(self, number: int, now: float) -> None:
-        """Go over to another."""
+        """Make another server the current one."""
         self.current = number
         self._failing_since = None
-        self._well_since.clear()
-        self._look_at = now
+        self._healthy_since.clear()
+        self._probe_at = now
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server. `transport` posts to it; `probe` asks whether it is well, with a shorter time limit."""
+    """One server. `transport` posts to it; `probe` checks its health, with a shorter time limit."""
 
     transport: Transport
     probe: Transport
 
     def close(self) -> None:
-        """Cut off what goes on with it. For any thread."""
+        """Cut off current and later exchanges with it. Callable from any thread."""
         self.transport.close()
         self.probe.close()
 
 
 class Servers:
-    """Posts go to `current`. `agent_id` is for the post that a server must take before it is chosen."""
+    """The configured servers; posts go to `current`. `agent_id` is for the empty post before a switch."""
 
     def __init__(
         self,
@@ -99,44 +99,42 @@ class Servers:
 
     @property
     def current(self) -> Transport:
-        """Where posts go now."""
+        """The transport that posts go to now."""
         return self._servers[self._preference.current].transport
 
     @property
     def instead_of(self) -> str:
-        """The URL of the first server where another has its place; empty where not."""
+        """The URL of the first server while posts go to another; otherwise empty."""
         return self._servers[0].transport.url if self._preference.current else ""
 
     def close(self) -> None:
-        """Cut off what goes on with any of them, and everything later. For any thread."""
+        """Cut off current and later exchanges with all of them. Callable from any thread."""
         for server in self._servers:
             server.close()
 
     def note_attempt(self, *, accepted: bool) -> None:
-        """Note what came of an attempt to post to `current`."""
+        """Note the result of an attempt to post to `current`."""
         self._preference.note_attempt(self._clock(), accepted=accepted)
 
     def check_failover(self, envelope_ms: Callable[[], int]) -> bool:
-        """Look at other servers if it is time to; whether `current` is another one now."""
+        """Probe other servers if it is time to. Return whether `current` changed."""
         for number in self._preference.to_probe(self._clock()):
             server = self._servers[number]
-            well = server.probe.is_healthy()
-            if not self._preference.note_probe(number, self._clock(), well=well):
+            healthy = server.probe.is_healthy()
+            if not self._preference.note_probe(number, self._clock(), healthy=healthy):
                 continue
-            # A server whose disk is full says that it is well, and takes nothing.
+            # A server whose disk is full says that it is well, but accepts no posts.
             if server.transport.accepts_posts(self._agent_id, envelope_ms()):
-                self._go_over_to(number)
+                self._switch_to(number)
                 return True
-            self._preference.note_probe(number, self._clock(), well=False)
+            self._preference.note_probe(number, self._clock(), healthy=False)
         return False
 
-    def _go_over_to(self, number: int) -> None:
+    def _switch_to(self, number: int) -> None:
         former = self.current.url
         is_back = number < self._preference.current
         self._preference.switch_to(number, self._clock())
         if is_back:
-            _LOG.info(
-                "%s is well again: polls go there, and no more to %s.", self.current.url, former
-            )
+            _LOG.info("%s is healthy again; posting to it, not to %s.", self.current.url, former)
         else:
-            _LOG.warning("%s takes nothing: polls go to %s.", former, self.current.url)
+            _LOG.warning("%s accepts no posts; posting to %s.", former, self.current.url)

@@ -1,13 +1,19 @@
-"""When the next post may be tried: pure, and the same for a real agent and a simulated one.
+"""When the next post may be tried: spacing while all is well, back-off after failures. No I/O.
 
-Posts are spaced, so polls that come faster share one, and those that come more slowly have one each. A
-backlog goes as fast as the server answers, and once a second at most; but where a second brings more
-than half of what a post may hold, so often that it goes at least twice as fast as it came.
+The fleet simulation in tools/fleet uses the same code as a real agent.
+
+Posts are spaced, so polls that come faster than the spacing share a post, and slower ones get one each.
+A backlog goes as fast as the server answers, but at most once a second. If a second brings more than
+half of what a post may hold, it goes more often: at least twice as fast as the polls came.
 
 All agents of a site poll at the same moment, since ticks are multiples of the interval on the wall
-clock. If all posted at once, a server that takes some hundred posts a second would let the last of
-them wait until they give up, and come again. So each agent posts at a moment of its own after its
-poll, the same after every poll (docs/fleet.md).
+clock. If all posted at once, a server that handles a few hundred posts a second would keep the last of
+them waiting until they time out and try again. So each agent posts at its own offset after its poll,
+the same after every poll (docs/fleet.md).
+
+Delays after failures grow exponentially, with full jitter: each delay is drawn evenly between nothing
+and the bound. That spreads the agents of a site that lost the same server, so that they do not all
+return at once.
 """
 
 from __future__ import annotations
@@ -27,21 +33,22 @@ if TYPE_CHECKING:
 
 _DIGEST_RANGE: Final = 2**64
 _NEVER: Final = float("-inf")
-#: So many times as fast as it came goes a backlog at the least, if the server takes it.
-_HASTE: Final = 2
+#: A backlog goes at least so many times as fast as it came, if the server keeps up.
+_CATCH_UP: Final = 2
 
 
 def offset_s(agent_id: str, jitter_s: float) -> float:
-    """How long after a poll this agent posts: from nothing to `jitter_s`, evenly over all agents."""
+    """Return how long after a poll this agent posts: 0 to `jitter_s`, evenly spread over all agents."""
     digest = sha256(agent_id.encode("utf-8", "backslashreplace")).digest()
     return jitter_s * int.from_bytes(digest[:8], "big") / _DIGEST_RANGE
 
 
 class Pace:
-    """Plans the attempts of one agent. Times are of a monotonic clock, in s.
+    """Plans the attempts of one agent. Times are monotonic, in seconds.
 
-    `offset_s` may change at any time, and counts for what waits already; `spacing_s` too, and counts
-    from the next post on. `least_s` is the spacing of a backlog, and of what was refused.
+    `offset_s` and `spacing_s` may change at any time. A new offset applies to polls that already wait,
+    a new spacing from the next post on. `least_s` is the spacing of a backlog and of retries after a
+    refusal.
     """
 
     def __init__(
@@ -51,26 +58,26 @@ class Pace:
         self.spacing_s = spacing_s
         self._least_s = least_s
         self._free_at = _NEVER
-        self._came_at = _NEVER
+        self._arrived_at = _NEVER
         self._is_first = True
 
     @property
     def not_before(self) -> float:
-        """When the next attempt may be made; in the past if it may be made now."""
-        return max(self._free_at, self._came_at + self.offset_s)
+        """The earliest time of the next attempt; in the past if it may start now."""
+        return max(self._free_at, self._arrived_at + self.offset_s)
 
     def polls_arrived(self, now: float) -> None:
-        """Note that there was nothing to post, and now there is.
+        """Note that polls wait again, after nothing did.
 
-        The first post goes at once: agents do not start at the same moment, and who starts one
+        The first post goes at once: agents do not all start at the same moment, and whoever starts one
         wants to see it arrive.
         """
         if not self._is_first:
-            self._came_at = now
+            self._arrived_at = now
         self._is_first = False
 
     def note_attempt(self, attempt: Attempt, started: float, ended: float) -> None:
-        """Note an attempt: posts are spaced from start to start, and after a failure from its end."""
+        """Note an attempt. Posts are spaced from start to start, retries from the failure's end."""
         if attempt.failed:
             self._free_at = ended + max(self._least_s, attempt.wait_s)
         else:
@@ -79,26 +86,22 @@ class Pace:
     def _spacing_s(self, attempt: Attempt) -> float:
         if not attempt.more:
             return self.spacing_s
-        return min(self._least_s, self.spacing_s, attempt.span_s / _HASTE)
+        return min(self._least_s, self.spacing_s, attempt.span_s / _CATCH_UP)
 
     def server_changed(self) -> None:
-        """Forget how the last attempt ended: it was another's doing."""
+        """Allow an attempt at once: the last one says nothing about the new server."""
         self._free_at = _NEVER
 
 
-# How long to wait before the next attempt: exponential, with full jitter.
-#
-# Full jitter (a delay drawn evenly from nothing to the bound) spreads the agents of a site that
-# all lost the same server, so that they do not come back as one.
-
+#: The bound of the first delay, and the largest bound.
 FIRST_S: Final = 1.0
 LARGEST_S: Final = 30.0
-#: Faults that only a person can mend.
+#: Faults that do not pass by themselves: the operator must act.
 _LASTING: Final = frozenset({Fault.NOT_PATTOO, Fault.DENIED})
 
 
 class Backoff:
-    """Counts failures in a row. `draw` is `random.uniform` or a stand-in for it."""
+    """The delay after a failure. `draw` is `random.uniform` or, in tests, a replacement."""
 
     def __init__(self, draw: Callable[[float, float], float] = random.uniform) -> None:
         self._draw = draw
@@ -124,5 +127,5 @@ class Backoff:
         return self._draw(0, bound)
 
     def succeeded(self) -> None:
-        """Begin anew."""
+        """Start over: the next failure counts as the first."""
         self._failures = 0

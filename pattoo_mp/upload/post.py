@@ -1,4 +1,4 @@
-"""A post, and where posts come from."""
+"""A post: its sources, which polls go into it, how many it may hold, and the result of an attempt."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One body for the server, and what to do when its fate is known.
+    """One body for the server, and what to do once the server has answered.
 
-    `head` names the oldest poll in it, for a log; `taken` forgets what the server has, and
-    returns how many of the spool's polls that were; `set_aside` moves a post of one poll away. It
-    took `span_s` to poll what is in it, as far as that is known.
+    `head` names its oldest poll, for the log. `accepted` forgets what the server now has, and returns
+    how many of the spool's polls that were. `set_aside` moves a post of a single poll into quarantine.
+    `span_s` is the time that its polls cover, if known.
     """
 
     agent_id: str
@@ -32,29 +32,29 @@ class Post:
     span_s: float = inf
 
 
-#: Makes the body of a post: of layouts by their identifiers, polls, and the time of its envelope (ms).
+#: Makes the body of a post from layouts by identifier, polls, and the time of the envelope (ms).
 #: Raises `WireError` for what cannot be sent.
 Encode = Callable[[Mapping[str, Layout], Sequence[Poll], int], bytes]
 
 
 class Source(Protocol):
-    """What has posts to send, oldest first."""
+    """A queue of posts, oldest first."""
 
     @property
     def batch_limit(self) -> BatchLimit:
-        """How many polls its next post may hold."""
+        """How many polls the next post may hold."""
 
     @property
     def waiting(self) -> int:
-        """How much there is to send."""
+        """How many polls or posts wait to be sent."""
 
     def oldest(self) -> Post | None:
-        """Make the next post; none if nothing is left that could be sent."""
+        """Make the next post. Return None if nothing can be sent."""
 
 
-# Which polls go into the next post: the oldest, as many as one post may hold.
+# Which polls go into a post.
 
-#: About 1 MB of JSON: a large enough bite to catch up with, and small enough to hold in memory.
+#: About 1 MB of JSON: enough to catch up quickly, and small enough to hold in memory.
 MAX_DATAPOINTS: Final = 10_000
 #: No post holds more polls than this, however small they are.
 MAX_POLLS: Final = 1_000
@@ -65,12 +65,12 @@ def first_post(
     layout: Callable[[str], Layout],
     datapoints: int = MAX_DATAPOINTS,
 ) -> list[Spooled]:
-    """The polls of the next post, in order: at least one, if there are any.
+    """Return the polls of the next post, oldest first: as many as fit, and at least one if there are any.
 
-    All are of one agent, host and program, since a post says once whose it is. It says its interval
-    once, too, but the server never reads that: its ingester (`cache_to_keypairs` in PattooShared's
-    `converter.py`, release 0.0.98) takes it from the pairs of each datapoint. So polls of different
-    intervals share a post. A poll that is larger than a post may be goes alone.
+    All are of one agent, host and program, which a post names only once. It also names its interval
+    only once, but the server never reads that: its ingester (`cache_to_keypairs` in PattooShared's
+    `converter.py`, release 0.0.98) takes the interval from the pairs of each datapoint. So polls of
+    different intervals share a post. A poll that is larger than the limit goes alone.
     """
     chosen: list[Spooled] = []
     room = datapoints
@@ -85,36 +85,36 @@ def first_post(
     return chosen
 
 
-# How many polls the next post may hold, and when a single one has been refused for good.
-#
-# A pure decision: a refused post is followed by one of half its polls, down to one, so that a poll
-# that the server cannot take is found in a few steps; each post that is taken doubles the number
-# again, but not up to what was too large a little while ago: a proxy's limit would refuse every other
-# post of a backlog. A refusal is noted here only if the server was well.
-#
-# A post that was late is followed by one of half its polls, too: on a slow way, or to a slow server, a
-# backlog would never go out otherwise. But where a server hangs no post is small enough. So a number
-# that was late is remembered for no more posts than it has polls: what it came down to while the server
-# hung is forgotten soon, and a large number, which costs half a minute to try in vain, seldom tried.
+# How many polls a post may hold.
 
-
-#: A poll that was refused so often, alone and in a row, is not refused by chance.
+#: A poll that was refused so often, alone and in a row, was not refused by chance.
 MAX_REFUSALS: Final = 3
 
-#: After so many posts that were taken, the number that was too large is tried again: polls may have
-#: become smaller, or the limit larger; or the way quicker.
+#: A size that was too large is tried again after so many accepted posts: polls may have become smaller,
+#: a proxy's limit larger, or the network faster.
 REMEMBERED_POSTS: Final = 50
 
 
 class BatchLimit:
-    """The number of polls for the next post; at most `largest`."""
+    """How many polls the next post may hold; at most `largest`.
+
+    After a refusal the limit is half of the refused number, down to one, so a poll that the server
+    cannot take is found in a few steps. Refusals are noted only while the server is healthy. Each
+    accepted post doubles the limit, but keeps it below a number that was too large recently; otherwise
+    a proxy's limit would refuse every other post of a backlog.
+
+    A late answer halves the limit, too; otherwise a backlog would never get through a slow network or
+    to a slow server. But if the server hangs, no post is small enough. So a number that was late is
+    remembered for at most as many posts as it has polls. Small numbers from a server that hung are
+    forgotten soon; a large number, which costs half a minute for each failed try, is retried rarely.
+    """
 
     def __init__(self, largest: int = MAX_POLLS) -> None:
         self._largest = largest
         self._polls = largest
         self._too_large = largest + 1
         self._remembered = REMEMBERED_POSTS
-        self._taken = 0
+        self._accepted = 0
         self._head = ""
         self._refusals = 0
 
@@ -124,9 +124,9 @@ class BatchLimit:
         return self._polls
 
     def accepted(self) -> None:
-        """Note that a post was taken."""
-        self._taken += 1
-        if self._taken >= self._remembered:
+        """Note that a post was accepted."""
+        self._accepted += 1
+        if self._accepted >= self._remembered:
             self._too_large = self._largest + 1
         larger = min(self._largest, self._polls * 2)
         if larger < self._too_large:
@@ -134,47 +134,46 @@ class BatchLimit:
         self._refusals = 0
 
     def too_large(self, polls: int) -> None:
-        """Note that a post of so many polls, more than one, was refused for its size alone."""
+        """Note that a post of `polls`, more than one, was refused only for its size."""
         self._stay_below(polls, REMEMBERED_POSTS)
 
     def late(self, polls: int) -> None:
-        """Note that a post of so many polls, more than one, was not answered in time."""
+        """Note that a post of `polls`, more than one, was not answered in time."""
         self._stay_below(polls, min(REMEMBERED_POSTS, polls))
 
     def _stay_below(self, polls: int, remembered: int) -> None:
-        """Hold no more than half of so many; and fewer than that until so many posts were taken."""
+        """Halve the limit, and keep it below `polls` until `remembered` posts were accepted."""
         self._polls = max(1, polls // 2)
         self._too_large, self._remembered = polls, remembered
-        self._taken = 0
+        self._accepted = 0
 
     def refused(self, polls: int, head: str) -> bool:
-        """Note that a post of so many polls, beginning with `head`, was refused.
+        """Note that a post of `polls`, beginning with `head`, was refused.
 
-        Returns whether `head` was refused alone, `MAX_REFUSALS` times in a row.
+        Return whether `head` was refused alone, `MAX_REFUSALS` times in a row.
         """
         self._polls = max(1, polls // 2)
         if polls > 1:
             return False
-        # It is this poll then, and not their number.
+        # So the poll itself is refused, not the number of polls.
         self._too_large = self._largest + 1
         self._refusals = self._refusals + 1 if head == self._head else 1
         self._head = head
         return self._refusals >= MAX_REFUSALS
 
     def reset_refusals(self) -> None:
-        """Forget the refusals of the head: it was the server's fault."""
+        """Forget the refusals of the head: the server was to blame."""
         self._refusals = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of an attempt: `error` and `trouble` are empty if it was not in vain.
+    """The result of an attempt; `error` and `trouble` are empty if it succeeded.
 
-    The one is what the server is at fault for, or the way to it, of the kind `fault`; the other what
-    this host is.
-    `polls` of the spool were delivered in `bytes_sent`, and there were `more` than the post could hold,
-    which had taken `span_s` to poll.
-    After a failure the next attempt comes after `wait_s` at the least.
+    `error` is a failure of the server or the network, of the kind `fault`; `trouble` is a failure of
+    this host. On success, `polls` of the spool were delivered in a body of `bytes_sent`. `more` says
+    whether more waited than the post could hold, and `span_s` is the time that its polls cover.
+    After a failure, the next attempt waits for at least `wait_s`.
     """
 
     error: str = ""

@@ -115,7 +115,7 @@ class Uploader:
         posting = Thread(target=self._drain.run, name="drain", daemon=True)
         posting.start()
         try:
-            self._drain.tell()
+            self._drain.report()
             while not self._closed and not self._overstayed():
                 self._wait()
                 self._take()
@@ -241,7 +241,7 @@ class Uploader:
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
         self._drain.wake()
-        self._drain.tell()
+        self._drain.report()
         self._send(Kind.KEPT, last)
 
     def _tell_storage(self, error: str) -> None:

@@ -196,7 +196,7 @@ def test_a_full_disk_of_the_servers_puts_nothing_into_quarantine(
     fill(posting.spool, 1, 4)
     posting.start()
     wait_for(lambda: moody.sizes().count(0) >= 3, what="some empty posts")
-    posting.wait_for_error("it takes no empty post either")
+    posting.wait_for_error("it refuses an empty post, too")
     assert times(posting.spool) == [1, 2, 3, 4]
     moody.mood = taking
     posting.wait_until_empty()
@@ -352,7 +352,7 @@ def test_what_is_not_pattoo_gets_nothing_and_is_named(
     moody.mood = mood
     fill(posting.spool, 1, 30)
     posting.start()
-    posting.wait_for_error("this is not how a pattoo server takes posts: check ip_address")
+    posting.wait_for_error("this is not how a pattoo server answers a post: check ip_address")
     assert posting.error.startswith("status ")
     assert times(posting.spool) == list(range(1, 31))
     assert posting.drawn[0] == 30

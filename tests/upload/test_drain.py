@@ -110,12 +110,12 @@ class Rig(Told):
         super().__init__(Spool(home / "spool.sqlite"))
         self.transport = FakeTransport()
         self.pace = Noting(offset_s)
-        self.complaints: list[str] = []
+        self.troubles: list[str] = []
         self.drain = Drain(
             self.spool,
             alone(self.transport),
             self.note,
-            self.complaints.append,
+            self.troubles.append,
             encode=encode,
             pace=self.pace,
         )
@@ -321,7 +321,7 @@ def test_a_layout_that_was_damaged_meanwhile_comes_again_with_the_next_poll(home
         file.execute("UPDATE layouts SET packed = x'00'")
     rig = Rig(home)
     rig.start()
-    wait_for(lambda: rig.complaints, what="the missing layout")
+    wait_for(lambda: rig.troubles, what="the missing layout")
     fill(rig.spool, 4, 4)
     rig.wait_until_empty()
     assert [t for post in rig.transport.timestamps() for t in post] == [1, 2, 3, 4]
@@ -376,18 +376,16 @@ def test_a_disk_that_takes_nothing_keeps_no_poll_from_a_server_that_is_well(
     with files_of_at_most(0):
         rig.start()
         wait_for(lambda: rig.transport.timestamps() == [[1, 2]], what="the post")
-        wait_for(lambda: rig.complaints, what="the complaint")
+        wait_for(lambda: rig.troubles, what="the complaint")
         assert times(rig.spool) == [1, 2]
     rig.wait_until_empty()
-    wait_for(lambda: rig.complaints[-1] == "", what="its end")
+    wait_for(lambda: rig.troubles[-1] == "", what="its end")
     assert rig.transport.timestamps() == [[1, 2]]
-    assert rig.complaints == ["the spool: disk I/O error", ""]
+    assert rig.troubles == ["the spool: disk I/O error", ""]
     assert {(state.last_error, state.failing_since_ms) for state in rig.states} == {("", 0)}
     assert (rig.accounts[-1].delivered, rig.states[-1].posts) == (2, 1)
-    assert (
-        "Posts have trouble on this host, whatever the server does: the spool: disk" in caplog.text
-    )
-    assert "Posts have no more trouble on this host." in caplog.text
+    assert "Posting has trouble on this host, not with the server: the spool: disk" in caplog.text
+    assert "Posting has no more trouble on this host." in caplog.text
     assert rig.transport.url not in caplog.text
 
 
@@ -401,7 +399,7 @@ def test_a_server_that_fails_beside_the_disk_is_told_for_itself(rig: Rig) -> Non
         wait_for(lambda: rig.states[-1].posts, what="its count")
         assert [s.last_error for s in rig.states if s.failing_since_ms] == ["Connection refused"]
         assert rig.states[-1].failing_since_ms == 0
-        assert rig.complaints == ["the spool: disk I/O error"]
+        assert rig.troubles == ["the spool: disk I/O error"]
     rig.wait_until_empty()
 
 
@@ -412,7 +410,7 @@ def test_what_this_host_lacks_is_not_told_as_the_servers_fault(rig: Rig) -> None
     rig.start()
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[1, 2]]
-    assert rig.complaints == ["no thread", ""]
+    assert rig.troubles == ["no thread", ""]
     assert {state.last_error for state in rig.states} == {""}
 
 
@@ -423,7 +421,7 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None
     rig.start()
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [[1, 2]]
-    assert rig.complaints == ["AttributeError: gone", "KeyError: 'lost'", ""]
+    assert rig.troubles == ["AttributeError: gone", "KeyError: 'lost'", ""]
     assert {state.failing_since_ms for state in rig.states} == {0}
 
 

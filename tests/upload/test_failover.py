@@ -193,7 +193,7 @@ class Site:
         preference.note_attempt(self.now, accepted=self.well[preference.current])
         for number in preference.to_probe(self.now):
             self.looks.append(number)
-            if preference.note_probe(number, self.now, well=self.well[number]):
+            if preference.note_probe(number, self.now, healthy=self.well[number]):
                 preference.switch_to(number, self.now)
                 self.changes.append((self.now, number))
                 break

@@ -235,7 +235,7 @@ def test_a_server_that_takes_nothing_at_all_renames_none(
     moody.mood = disk_full
     posting = begin(LegacyPosts(home, AGENT_ID))
     posting.start()
-    posting.wait_for_error("it takes no empty post either")
+    posting.wait_for_error("it refuses an empty post, too")
     moody.mood = taking
     wait_for(lambda: moody.timestamps() == [timestamp(1), timestamp(2)], what="both")
 
