@@ -1,7 +1,7 @@
-"""What an uploader reports before it can post.
+"""What the uploader reports to control before it can post.
 
-Control lets the collector poll as soon as it knows the spool's account, and `requests` takes a fifth
-of a second to import. So nothing here imports it.
+Control lets the collector poll as soon as it knows the spool's account, and importing `requests` takes
+a fifth of a second. So nothing here imports it.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from pattoo_mp.ipc.link import Link
     from pattoo_mp.spool.store import Spool
 
-#: Control takes a silence of a minute for a worker that hangs.
+#: Control takes a worker for hung after a minute without a message.
 _EVERY_S: Final = 1.0
 
 
 class Progress:
-    """Tells control, when called, that the work on a large spool goes on; once in `every_s` at most.
+    """When called, tells control that work on a large spool makes progress; at most once in `every_s`.
 
-    Raises `LinkClosedError` if control is gone: to go on would keep the next agent from starting. But
-    one that `holds_polls` has to go on, or they would be lost.
+    Raises `LinkClosedError` if control is gone, since going on would keep the next agent from starting.
+    With `holds_polls` set it does not raise: the work must go on, or those polls would be lost.
     """
 
     def __init__(self, link: Link, every_s: float = _EVERY_S) -> None:
         self._link = link
         self._every_s = every_s
         self._next_at = 0.0
-        #: Whether there may be polls that nobody else has.
+        #: Whether this process may hold polls that exist nowhere else.
         self.holds_polls = False
 
     def __call__(self) -> None:
-        """Say that nothing more is kept yet, and that somebody is at it."""
+        """Report progress: nothing more is committed yet, but the uploader is alive."""
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + self._every_s
@@ -50,14 +50,14 @@ class Progress:
 
 
 def send_account(link: Link, spool: Spool, channel: str) -> None:
-    """Tell control the account, with nothing posted yet; nothing of a spool that is not open yet."""
+    """Send control the spool's account, with nothing posted yet. Do nothing if the spool is not open."""
     if not spool.is_known:
         return
     account = spool.state.of_channel(channel)
-    with contextlib.suppress(LinkClosedError):  # who listens next learns it
+    with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
         link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
 
 
 def spool_limits(config: Config) -> Limits:
-    """The limits of the spool."""
+    """Return the limits of the spool from the settings."""
     return Limits(config.spool_max_bytes, config.spool_max_age, config.spool_min_free_bytes)

@@ -1,8 +1,8 @@
-"""The spool as the posting sees it: while its disk takes nothing, what is in it is sent all the same.
+"""Posts made from the polls in the spool, even while its disk accepts no writes.
 
-For each post the spool notes two things: a time for its envelope before, and that it may forget the
-polls after. What it cannot note is remembered here until it can. If the process ends before that,
-the next one sends these polls once more, which does no harm.
+Each post needs two writes to the spool: the time of its envelope before it, and an acknowledgement of
+its polls after it. What cannot be written is remembered here until it can. If the process ends before
+that, the next one sends these polls again, which does no harm.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: Of more polls than these it is not remembered that they were sent: all are read for each post.
-_MOST: Final = 10_000
+#: At most so many sent polls are remembered, since all of them are read again for each post.
+_MAX_REMEMBERED: Final = 10_000
 
 
 class Outbox:
-    """What is to be posted of a spool. For one thread.
+    """The polls of a spool that the server does not have yet. For one thread.
 
-    `trouble` says what the spool could not note since it was last set to nothing. Methods may raise
-    one of `StorageError` where a post cannot be made without the disk.
+    `trouble` is the last failure to write to the spool; the caller resets it. Methods may raise
+    one of `StorageError` if a post cannot be made without writing to the disk.
     """
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self.trouble = ""
-        #: The server has all polls up to this id, so many, and the spool does not know it.
+        #: The server has `_sent` polls, up to this id, that the spool has not yet been able to drop.
         self._sent_id = 0
         self._sent = 0
         self._envelope_ms = 0
 
     @property
     def waiting(self) -> int:
-        """How many polls are in the spool, those included that it is still to forget."""
+        """How many polls are in the spool, including sent ones that it could not drop yet."""
         return self._spool.waiting
 
     @property
     def has_layouts(self) -> bool:
-        """Whether layouts were given to the spool since it was opened."""
+        """Whether the spool has received layouts since it was opened."""
         return self._spool.has_layouts
 
     def layout(self, identifier: str) -> Layout:
-        """A layout of a poll. Raises `WireError` if it cannot be read."""
+        """Return the layout of a poll. Raises `WireError` if it cannot be read."""
         return self._spool.layout(identifier)
 
     def oldest(self, limit: int) -> list[Spooled]:
-        """The oldest polls that the server does not have, at most `limit`.
+        """Return the oldest polls that the server does not have, at most `limit`.
 
-        Where all that is left is to note what was sent, an error of that is raised.
+        If nothing is left to send and sent polls cannot be acknowledged, that error is raised.
         """
-        failed = self._note() if self._sent else None
-        if failed is not None and self._sent >= _MOST:
+        failed = self._acknowledge() if self._sent else None
+        if failed is not None and self._sent >= _MAX_REMEMBERED:
             raise failed
         found = self._spool.oldest(self._sent + limit)
         left = [spooled for spooled in found if spooled.id > self._sent_id]
@@ -71,12 +71,12 @@ class Outbox:
         return left
 
     def sent(self, last_id: int, polls: int) -> int:
-        """The server has so many polls more, up to `last_id`: the spool is to forget them.
+        """Acknowledge `polls` more polls, up to `last_id`, so that the spool drops them.
 
-        Returns how many the server has of them, whether that could be noted or not.
+        Return `polls`, whether or not that could be written.
         """
         self._sent_id, self._sent = last_id, self._sent + polls
-        self._note()
+        self._acknowledge()
         return polls
 
     def set_aside(self, poll_id: int, reason: str) -> None:
@@ -84,11 +84,11 @@ class Outbox:
         self._spool.set_aside(poll_id, reason)
 
     def next_envelope_ms(self, now_ms: int) -> int:
-        """A time for a post, later than each before; across restarts, too, where it can be noted."""
+        """Return a time for an envelope, later than all before; also after a restart, if it was written."""
         least_ms = self._envelope_ms + 1
         try:
             given = self._spool.next_envelope_ms(max(now_ms, least_ms))
-            if given < least_ms:  # kept by a commit, while later ones went out that were not noted
+            if given < least_ms:  # from a commit that is older than times that could not be written
                 given = self._spool.next_envelope_ms(max(now_ms, least_ms))
         except StorageError as error:
             self._failed(error)
@@ -96,8 +96,8 @@ class Outbox:
         self._envelope_ms = given
         return given
 
-    def _note(self) -> Exception | None:
-        """Have the spool forget what was sent; the error, if it cannot."""
+    def _acknowledge(self) -> Exception | None:
+        """Make the spool drop the sent polls. Return the error if that fails."""
         try:
             self._spool.acknowledge(self._sent_id)
         except StorageError as error:
@@ -110,16 +110,14 @@ class Outbox:
         self.trouble = f"the spool: {error}"
 
 
-# Posts of the polls in the spool.
-
-#: So many polls are read for the first post.
+#: How many polls are read for the first post.
 _FIRST_READ: Final = 100
-#: Fewer are not worth the saving: so many of 8,000 series are 1 MB.
+#: Reading fewer would save too little memory: so many polls of 8,000 series take 1 MB.
 _LEAST_READ: Final = 20
 
 
 class SpooledPosts:
-    """A source of posts. `envelope_ms` gives each its time, `encode` its body."""
+    """The spool as a source of posts. `envelope_ms` returns the time of each post, `encode` its body."""
 
     def __init__(self, outbox: Outbox, envelope_ms: Callable[[], int], encode: Encode) -> None:
         self._outbox = outbox
@@ -134,22 +132,22 @@ class SpooledPosts:
         return self._outbox.waiting
 
     def oldest(self) -> Post | None:
-        """The post of the oldest polls; what cannot be read is set aside.
+        """Return the post of the oldest polls. Unreadable polls are moved to quarantine.
 
-        A layout that is damaged in the spool most often comes again with the next poll, for a host
-        changes rarely. So nothing is set aside before that.
+        A layout that is damaged in the spool usually arrives again with the next poll, since a host
+        rarely changes. So nothing is moved before that.
         """
         try:
             most = min(self.batch_limit.polls, self._read)
             polls = first_post(self._outbox.oldest(most), self._outbox.layout)
-            # Of large polls few fit, and all that were read are in memory.
+            # If polls are large, few fit; do not keep many more of them in memory.
             self._read = max(_LEAST_READ, 2 * len(polls))
             return self._post(polls) if polls else None
         except WireError as error:
             if not self._outbox.has_layouts:
                 raise OSError(f"{error}; the next poll may bring what is missing") from error
             if not self._set_aside_unreadable():
-                # Damage was found, and another file is in the place of the one that was read.
+                # The spool found damage and replaced the file that these polls were read from.
                 raise OSError(f"its polls have changed: {error}") from error
             return None
 
@@ -168,21 +166,25 @@ class SpooledPosts:
         )
 
     def _set_aside_unreadable(self) -> int:
-        """Move what no release can read out of the way of all that comes after it."""
+        """Move all unreadable polls to quarantine, so that they do not block the later ones."""
         moved = 0
         for spooled in self._outbox.oldest(MAX_POLLS):
             try:
                 layout = self._outbox.layout(spooled.poll.layout_id)
                 self._encode({layout.identifier: layout}, [spooled.poll], 0)
             except WireError as error:
-                _LOG.error("The poll of %d ms is set aside: %s", spooled.poll.timestamp_ms, error)
+                _LOG.error(
+                    "Unreadable poll of %d ms moved to quarantine: %s",
+                    spooled.poll.timestamp_ms,
+                    error,
+                )
                 self._outbox.set_aside(spooled.id, str(error))
                 moved += 1
         return moved
 
 
 def _span_s(layouts: Mapping[str, Layout], polls: Sequence[Spooled]) -> float:
-    """The time from the first poll to the one that comes after the last."""
+    """Return the time from the first poll to the one after the last."""
     first, last = polls[0].poll, polls[-1].poll
     interval_ms = layouts[last.layout_id].interval_ms
     return (max(0, last.timestamp_ms - first.timestamp_ms) + interval_ms) / 1000

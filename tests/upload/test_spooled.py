@@ -164,7 +164,7 @@ def test_no_more_is_remembered_than_there_is_room_for(
     filled: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it is read for each post."""
-    monkeypatch.setattr(module, "_MOST", 8)
+    monkeypatch.setattr(module, "_MAX_REMEMBERED", 8)
     outbox = Outbox(filled)
     with files_of_at_most(0):
         send(outbox, 4)
