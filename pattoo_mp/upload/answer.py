@@ -1,7 +1,4 @@
-"""What an HTTP answer means, whatever kind of server was asked: pure.
-
-The server itself may have answered, a proxy before it, or something else entirely.
-"""
+"""The meaning of an HTTP answer, whatever answered: the server, a proxy, or something else. No I/O."""
 
 from __future__ import annotations
 
@@ -14,40 +11,41 @@ from typing import Final
 
 from pattoo_mp.upload.fault import Fault
 
-#: Whoever asks for more is believed so far: a wrong header must not silence an agent for days.
+#: The longest delay that a server may ask for: a wrong header must not silence an agent for days.
 MAX_RETRY_AFTER_S: Final = 600.0
 
 _SECONDS: Final = re.compile(r"[0-9]+")
-#: Servers answer a post with a line; a longer answer is a web page of something else.
+#: Servers answer a post with one line. A longer answer is a web page from something else.
 ANSWER_BYTES: Final = 4096
 
 _QUOTED: Final = 80
-#: What proxies say of who may not pass; pattoo itself asks nobody who he is.
+#: Answers of proxies that deny access; pattoo itself has no authentication.
 _DENIED: Final = {
-    401: "the server wants credentials, or rejects these: see credentials_file",
-    403: "the server does not let this agent post: see credentials_file, and what stands before "
+    401: "the server requires credentials, or rejects ours: see credentials_file",
+    403: "the server does not let this agent post: see credentials_file, and any proxy in front of "
     "the server",
-    407: "the proxy wants credentials, or rejects these: see proxy_credentials_file",
+    407: "the proxy requires credentials, or rejects ours: see proxy_credentials_file",
 }
-#: What is in the page of a proxy that answers 400 where TLS is not as it wants it.
-_NOT_AS_WANTED: Final = {
+#: Phrases on the page of a proxy that answers 400 for a reason of TLS.
+_TLS_PAGES: Final = {
     b"no required ssl certificate": (
-        "the server wants a certificate of us: name one in tls_certificate_file"
+        "the server requires a client certificate: name one in tls_certificate_file"
     ),
     b"the ssl certificate error": (
-        "the server refuses our certificate: see tls_certificate_file, and whom the server trusts"
+        "the server refuses our certificate: see tls_certificate_file, and the CAs that the server "
+        "trusts"
     ),
-    b"plain http": "the server speaks TLS there: the URL in servers has to begin with https",
+    b"plain http": "the server expects TLS on this port: its URL in servers must begin with https",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a post: `error` is empty if, and only if, the server has taken it.
+    """The result of a post. `error` is empty if, and only if, the server accepted it.
 
-    `fault` says of what kind an error is, and `retry_after_s` how long the server wants to be
-    left alone at the least. Of an error that is late `reached` says whether somebody was there to
-    take the post: only then it may have been too much for the way, or for the server.
+    `fault` is the kind of the error, and `retry_after_s` the shortest delay that the server asked for.
+    For a late answer, `reached` says whether there was a connection to post on: only then may the post
+    have been too large for the network or the server.
     """
 
     error: str = ""
@@ -57,12 +55,12 @@ class Outcome:
 
     @property
     def delivered(self) -> bool:
-        """Whether the server has taken the post."""
+        """Whether the server accepted the post."""
         return not self.error
 
 
 class FailedError(Exception):
-    """An exchange, or what was to come of it, failed: `outcome` says how."""
+    """An exchange failed, or could not be used; `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.error)
@@ -71,9 +69,9 @@ class FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said, or as much of it as was read. `date` and `location` are as in its head.
+    """What a server answered, or as much of it as was read. `date` and `location` are raw headers.
 
-    Where a secret went out with the question its words are not quoted: they may be our own.
+    With `is_quotable` false, the request held a secret, which the answer may repeat: do not quote it.
     """
 
     status: int
@@ -85,29 +83,28 @@ class Answer:
     location: str | None = None
 
     def failure(self, expected: str) -> Outcome:
-        """What this means where `expected` was, and did not come."""
-        wait_s = retry_after_s(self.retry_after, datetime.now(UTC))
+        """Return the outcome of an answer that is not the `expected` one."""
         is_busy = self.fault is Fault.BUSY
-        error, wait_s = self.describe(expected), wait_s if is_busy else 0.0
-        return Outcome(error, self.fault, wait_s, reached=True)
+        wait_s = retry_after_s(self.retry_after, datetime.now(UTC)) if is_busy else 0.0
+        return Outcome(self.describe(expected), self.fault, wait_s, reached=True)
 
     def describe(self, expected: str) -> str:
-        """What came where `expected` was, in one line, made printable."""
+        """Describe an answer that is not the `expected` one, in one printable line."""
         if self._denied:
             return f"status {self.status} {_phrase(self.status)}: {self._denied}"
         if len(self.body) > ANSWER_BYTES:
-            return f"status {self.status}{self._elsewhere} with a page; expected {expected}"
+            return f"status {self.status}{self._redirect} with a page; expected {expected}"
         if not self.is_quotable:
             return f"status {self.status} {_phrase(self.status)}, not quoted; expected {expected}"
         text = self.body.decode("ascii", "backslashreplace").strip()[:_QUOTED]
         if self.status != 200:
             reason = one_line(self.reason)[:_QUOTED]
-            return f"status {self.status} {reason}{self._elsewhere}: {text!r}"
+            return f"status {self.status} {reason}{self._redirect}: {text!r}"
         return f"status 200 with {text!r}; expected {expected}"
 
     @property
-    def _elsewhere(self) -> str:
-        """Where a redirect leads: to see what our URL lacks, which is most often that it is https."""
+    def _redirect(self) -> str:
+        """The target of a redirect. It shows what is wrong with our URL: most often, that it is not https."""
         if not self.location or not self.is_quotable or not 300 <= self.status < 400:
             return ""
         return f" to {self.location[:_QUOTED]!a}"
@@ -119,15 +116,15 @@ class Answer:
 
     @property
     def _denied(self) -> str:
-        """What a person has to see to, if the answer says that we may not pass."""
+        """What the operator must do, if the answer denies access; otherwise empty."""
         if self.status == 400:
             page = self.body.lower()
-            return next((said for mark, said in _NOT_AS_WANTED.items() if mark in page), "")
+            return next((advice for mark, advice in _TLS_PAGES.items() if mark in page), "")
         return _DENIED.get(self.status, "")
 
 
 def _phrase(status: int) -> str:
-    """What a status is called by those who made it (RFC 9110), whatever the server calls it."""
+    """Return the standard phrase of a status (RFC 9110), whatever the server calls it."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -135,7 +132,7 @@ def _phrase(status: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Words of a server's, fit for a log and a terminal."""
+    """Return a text from the network as one line that is safe in a log and a terminal."""
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
@@ -147,13 +144,13 @@ def _fault(status: int) -> Fault:
             return Fault.TOO_LARGE
         case 429 | 503:
             return Fault.BUSY
-        case 408 | 504:  # to a proxy we were late, or the server behind it was
+        case 408 | 504:  # we were late for a proxy, or the server behind it was
             return Fault.LATE
     return Fault.NOT_PATTOO if status < 500 else Fault.UNREACHABLE
 
 
 def http_date(text: str | None) -> datetime | None:
-    """The time in a header (RFC 9110, section 5.6.7), in UTC; None where it holds none."""
+    """Return the UTC time in a header (RFC 9110, section 5.6.7), or None if it holds none."""
     try:
         moment = parsedate_to_datetime(text or "")
         if moment.tzinfo is None:
@@ -164,9 +161,9 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float:
-    """Seconds to wait from `now` by the header `Retry-After` (RFC 9110, section 10.2.3).
+    """Return the seconds to wait from `now` by the header `Retry-After` (RFC 9110, section 10.2.3).
 
-    At most `MAX_RETRY_AFTER_S`; 0 where the header says nothing usable.
+    At most `MAX_RETRY_AFTER_S`, and 0 if the header is unusable.
     """
     text = (header or "").strip()
     asked = float(text) if _SECONDS.fullmatch(text) else _until(text, now)

@@ -1,7 +1,7 @@
-"""Why an exchange failed, in words: pure.
+"""Why an exchange failed, in one line. No I/O.
 
-What a person has to see to is said with what to do; all else is the innermost cause, 'Connection
-refused' rather than a library's whole tale of it.
+An error that the operator must fix comes with advice. Any other is its innermost cause, such as
+'Connection refused', without the wrapping of the libraries.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST: Final = 200
-#: How http.client tells of an answer to CONNECT.
+#: How http.client reports a refused CONNECT.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
 _UNKNOWN_CA: Final = (
-    "the server's certificate is of a CA that is not trusted here ({}): name that CA's file in "
+    "the server's certificate is signed by a CA that is not trusted here ({}): name that CA's file in "
     "tls_ca_file"
 )
 _WRONG_HOST: Final = (
-    "the server's certificate is for another name ({}): the URL has to name the server as its "
-    "certificate does"
+    "the server's certificate is for another name ({}): use a name from the certificate in the URL"
 )
-#: By the numbers of OpenSSL (X509_V_ERR_…, x509_vfy.h).
+#: By verification error of OpenSSL (X509_V_ERR_…, x509_vfy.h).
 _CERTIFICATE: Final = {
-    9: "the server's certificate is not valid yet: the clock here may be behind, or the server's "
-    "certificate may be wrong",
-    10: "the server's certificate has expired: it has to be renewed; or the clock here is ahead",
+    9: "the server's certificate is not valid yet: this host's clock may be behind, or the certificate "
+    "may be wrong",
+    10: "the server's certificate has expired: it must be renewed; or this host's clock is ahead",
     18: _UNKNOWN_CA,
     19: _UNKNOWN_CA,
     20: _UNKNOWN_CA,
@@ -42,12 +41,15 @@ _CERTIFICATE: Final = {
     64: _WRONG_HOST,
 }
 
-_TOO_OLD: Final = "the server speaks no TLS from 1.2 on: it has to"
-_NO_TLS: Final = "what answers there does not speak TLS: perhaps it is http, or another port"
-_OURS_REFUSED: Final = (
-    "the server refuses our certificate ({}): see tls_certificate_file, and whom the server trusts"
+_TOO_OLD: Final = "the server supports no TLS from 1.2 on, which is required"
+_NO_TLS: Final = (
+    "the server does not speak TLS on this port: the URL may need http, or another port"
 )
-#: By the reasons of OpenSSL (sslerr.h); the server's word for it where it is an alert.
+_OURS_REFUSED: Final = (
+    "the server refuses our certificate ({}): see tls_certificate_file, and the CAs that the server "
+    "trusts"
+)
+#: By reason of OpenSSL (sslerr.h). {} is replaced by the reason, which for an alert is the server's.
 _HANDSHAKE: Final = {
     "UNSUPPORTED_PROTOCOL": _TOO_OLD,
     "TLSV1_ALERT_PROTOCOL_VERSION": _TOO_OLD,
@@ -55,10 +57,10 @@ _HANDSHAKE: Final = {
     "RECORD_LAYER_FAILURE": _NO_TLS,
     "HTTP_REQUEST": _NO_TLS,
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
-        "the server wants a certificate of us: name one in tls_certificate_file"
+        "the server requires a client certificate: name one in tls_certificate_file"
     ),
     "SSLV3_ALERT_HANDSHAKE_FAILURE": (
-        "the server ends the handshake: it may want a certificate of us (tls_certificate_file)"
+        "the server ended the handshake: it may require a client certificate (tls_certificate_file)"
     ),
     "TLSV1_ALERT_UNKNOWN_CA": _OURS_REFUSED,
     "TLSV1_ALERT_ACCESS_DENIED": _OURS_REFUSED,
@@ -71,69 +73,69 @@ _HANDSHAKE: Final = {
 
 
 def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
-    """What an error makes of a post.
+    """Return the outcome of a post that ended with `error`.
 
-    Where a secret went out, no words of others are quoted: they may be our own.
+    With `is_quotable` false, the request held a secret, which an error's text may repeat: do not quote it.
     """
     chain = list(_chain(error))
     cause = chain[-1]
     denied = str(cause) if isinstance(cause, TrustError) else _denied(cause)
     if denied:
         return Outcome(denied, Fault.DENIED)
-    refused = _TUNNEL.match(str(cause))
-    if refused:
-        return _no_tunnel(int(refused[1]))
+    no_tunnel = _TUNNEL.match(str(cause))
+    if no_tunnel:
+        return _no_tunnel(int(no_tunnel[1]))
     by_proxy = any(type(one).__name__ == "ProxyError" for one in chain)
     by, fault = ("the proxy: ", Fault.PROXY) if by_proxy else ("", _fault(cause))
     if isinstance(cause, OSError) and cause.strerror:
         return Outcome(by + one_line(cause.strerror), fault)
-    said = f": {cause}" if is_quotable else ""
-    return Outcome(by + one_line(f"{type(cause).__name__}{said}")[:_LONGEST], fault)
+    detail = f": {cause}" if is_quotable else ""
+    return Outcome(by + one_line(f"{type(cause).__name__}{detail}")[:_LONGEST], fault)
 
 
 def _fault(cause: BaseException) -> Fault:
-    """Of what kind it is that no answer came."""
+    """Return the kind of a failure without an answer."""
     if isinstance(cause, socket.gaierror):
         return Fault.NO_NAME
     return Fault.LATE if isinstance(cause, TimeoutError) else Fault.UNREACHABLE
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was made of, down to the cause."""
+    """Yield an error and what it wraps, down to the innermost cause."""
     inner: BaseException | None = error
     while inner is not None:
         yield inner
-        inner = None if isinstance(inner, TrustError) else _within(inner)
+        inner = None if isinstance(inner, TrustError) else _wrapped(inner)
 
 
 def _no_tunnel(status: int) -> Outcome:
-    """What it means that a proxy does not connect us."""
+    """Return the outcome if a proxy does not connect to the server."""
     if status == 407:
         return Outcome(Answer(status, "", b"").describe("a tunnel"), Fault.DENIED)
     error = f"the proxy does not connect to the server (status {status})"
     if status == 403:
-        return Outcome(f"{error}: see whom it lets through", Fault.DENIED)
+        return Outcome(f"{error}: check its access rules", Fault.DENIED)
     return Outcome(error, Fault.PROXY)
 
 
-def _within(error: BaseException) -> BaseException | None:
-    """What an error was made of, by one of the ways in which libraries say it."""
+def _wrapped(error: BaseException) -> BaseException | None:
+    """Return the error that `error` wraps, in any of the ways that libraries use."""
     context = None if error.__suppress_context__ else error.__context__
-    told = (error.__cause__, context, getattr(error, "reason", None), *error.args)
-    return next((one for one in told if isinstance(one, BaseException)), None)
+    candidates = (error.__cause__, context, getattr(error, "reason", None), *error.args)
+    return next((one for one in candidates if isinstance(one, BaseException)), None)
 
 
 def _denied(cause: BaseException) -> str:
-    """What a person has to see to, where TLS failed for it; empty where not.
+    """Return what the operator must do about a failure of TLS; empty if it is not one.
 
-    Goes by names, so that OpenSSL need not be there.
+    Uses the names of attributes, not types, so that `ssl` need not be imported.
     """
     verify_code, reason = getattr(cause, "verify_code", None), getattr(cause, "reason", None)
     if verify_code is not None:
-        known = _CERTIFICATE.get(verify_code, "the server's certificate is refused ({})")
-        said = str(getattr(cause, "verify_message", ""))
+        template = _CERTIFICATE.get(verify_code, "the server's certificate is not accepted ({})")
+        detail = str(getattr(cause, "verify_message", ""))
     elif hasattr(cause, "library"):
-        known, said = _HANDSHAKE.get(str(reason), ""), str(reason)
+        template, detail = _HANDSHAKE.get(str(reason), ""), str(reason)
     else:
         return ""
-    return known.format(one_line(said).rstrip(".")[:_LONGEST])
+    return template.format(one_line(detail).rstrip(".")[:_LONGEST])

@@ -1,4 +1,4 @@
-"""Of what kind the error of a post is."""
+"""The kinds of failed posts, and the operator's advice for each."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ if TYPE_CHECKING:
 
 
 class Fault(Enum):
-    """Of what kind the error of a post is."""
+    """The kind of a failed post."""
 
-    REFUSED = "the data may be bad, or the server ill"
-    TOO_LARGE = "smaller posts may be taken"
+    REFUSED = "the data may be bad, or the server may be failing"
+    TOO_LARGE = "the server may accept smaller posts"
     BUSY = "the server asks to wait"
     NOT_PATTOO = "something else answers, or the agent is configured wrongly"
-    DENIED = "a key, a certificate or a credential is wrong: a person has to see to it"
-    NO_NAME = "the server's name is not known"
-    LATE = "no whole answer in time"
-    PROXY = "the proxy is not there, or does not connect to the server"
-    UNREACHABLE = "no answer that says anything"
-    OURS = "this host lacks what a post takes; the server was not asked"
+    DENIED = "a key, a certificate or a credential is wrong: the operator must act"
+    NO_NAME = "the server's name cannot be resolved"
+    LATE = "no complete answer in time"
+    PROXY = "the proxy does not answer, or does not connect to the server"
+    UNREACHABLE = "no meaningful answer"
+    OURS = "this host lacks something for the post; nothing was sent"
 
 
-# What a person may do about an error of a post, by its kind: as docs/troubleshooting.md has it.
-
-#: `named` are the settings that say where the server is.
+#: Operator advice for each kind of failed post, as in docs/troubleshooting.md. `named` are the settings
+#: that name the server.
 _ADVICE: Final[Mapping[Fault, str]] = {
-    Fault.REFUSED: "the server is ill, or its disk is full: look at the server's log and disk",
-    Fault.NOT_PATTOO: "something that is not pattoo answers there, as a captive portal does: check "
-    "{named}, and proxies between",
-    Fault.DENIED: "mend what it names: to wait does not help",
+    Fault.REFUSED: "the server is failing, or its disk is full: check the server's log and disk",
+    Fault.NOT_PATTOO: "something other than pattoo answers there, such as a captive portal: check "
+    "{named} and any proxy in between",
+    Fault.DENIED: "fix what the error names; waiting does not help",
     Fault.TOO_LARGE: "a proxy in front of the server says so: raise its limits",
     Fault.BUSY: "a proxy in front of the server says so: wait, or raise its limits",
-    Fault.NO_NAME: "see to the name server; or correct the name in {named}, or use an address",
-    Fault.LATE: "look at the server, which may hang, and at the way to it, which may drop or be slow",
-    Fault.PROXY: "see that proxy names one that runs, and what its rules and log say",
+    Fault.NO_NAME: "check the name server; or correct the name in {named}, or use an address",
+    Fault.LATE: "check the server, which may hang, and the network to it, which may be slow or drop "
+    "packets",
+    Fault.PROXY: "check that proxy names a running proxy, and check its rules and log",
 }
 
 
 def advice(fault: Fault, named: str) -> str:
-    """What to do; nothing where the kind of error says no more than the error."""
+    """Return the advice for a fault; empty if the error itself says all there is to say."""
     return _ADVICE.get(fault, "").format(named=named)

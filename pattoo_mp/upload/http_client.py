@@ -1,7 +1,7 @@
-"""One bounded HTTP exchange with a server, whatever kind of server it is.
+"""An HTTP client for one server, with a time limit on each whole exchange.
 
-The client keeps one session of `requests`: TLS, proxy and credentials are read from their files again
-when those change. With `exchange`, this is the only user of `requests`.
+It keeps one session of `requests`, and reads the files for TLS, proxy and credentials again when they
+change. Only this module and `exchange` use `requests`.
 """
 
 from __future__ import annotations
@@ -30,42 +30,113 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from pattoo_mp.config.values import Stamp, Trust
+    from pattoo_mp.config.values import Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy without its user and password, which are in the header `authorization`."""
+#: Longer than a loaded server takes, and short enough to retry a hung one soon.
+EXCHANGE_S: Final = 30.0
+#: How much longer the library's own time limit is, so that it never fires before the watchdog's.
+_LATER_S: Final = 10.0
+#: Everything that a network, a server, the libraries and our own files may raise.
+_FAILURES: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,
+    TrustError,
+)
 
-    url: str
-    authorization: str = field(default="", repr=False)
 
+class HttpClient:
+    """Makes requests to the server at `url`: one session, one exchange at a time, each within `exchange_s`.
 
-def proxy_from_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
-    """The proxy for URLs of `scheme` among those that the environment names for a server.
-
-    Its URL may hold a user and a password, so no library gets it as it is: one that is wrong would
-    be quoted in an error. Raises `TrustError`.
+    `proxy` is the setting, `trust` names the TLS and credential files.
     """
-    named = proxies.get(scheme) or proxies.get("all")
-    if not named:
-        return None
-    text = named if "://" in named else f"http://{named}"
-    scheme, _, rest = text.partition("://")
-    user, _, host = rest.rpartition("@")
-    try:
-        url = validators.proxy(f"{scheme.lower()}://{host}")
-    except ValueError as error:
-        wrong = "in the environment cannot be used"
-        raise TrustError("proxy", "what is named", wrong, validators.A_PROXY) from error
-    return Proxy(url, basic(unquote(user)) if user else "")
+
+    def __init__(
+        self,
+        url: str,
+        trust: Trust = NO_FILES,
+        proxy: str | None = None,
+        exchange_s: float = EXCHANGE_S,
+    ) -> None:
+        self._exchange_s = exchange_s
+        self._watchdog = ExchangeWatchdog(exchange_s)
+        self._session = Session(url, trust, proxy, self._watchdog)
+
+    def exchange(
+        self, method: str, url: str, body: bytes | None = None, max_bytes: int = ANSWER_BYTES
+    ) -> Answer:
+        """Return the answer, of which at most a little more than `max_bytes` is read.
+
+        Raises `FailedError` if the network or the server fails in any way, and if this host has no
+        thread for the time limit.
+        """
+        try:
+            answer = self._exchange(method, url, body, max_bytes)
+        except _FAILURES as error:
+            outcome = self._late if self._watchdog.cut else self._classify(error)
+            raise FailedError(outcome) from error
+        if self._watchdog.cut:
+            # An answer that looks complete may be only the first half of another.
+            raise FailedError(self._late)
+        return answer
+
+    def forget_session(self) -> None:
+        """Drop the session's cookies; the server starts a new session with the next exchange."""
+        self._session.cookies.clear()
+
+    def close(self) -> None:
+        """Cut off the current exchange and every later one. Callable from any thread."""
+        self._watchdog.close()
+
+    @property
+    def _late(self) -> Outcome:
+        error = f"no complete answer within {self._exchange_s:g} s"
+        return Outcome(error, Fault.LATE, reached=self._watchdog.was_late)
+
+    def _classify(self, error: Exception) -> Outcome:
+        return classify_error(error, is_quotable=self._session.is_quotable)
+
+    def _exchange(self, method: str, url: str, body: bytes | None, max_bytes: int) -> Answer:
+        with self._watchdog.limit():
+            self._session.refresh()
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                timeout=self._exchange_s + _LATER_S,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(
+                    response.status_code,
+                    response.reason or "",
+                    _read(response, max_bytes),
+                    response.headers.get("Retry-After"),
+                    response.headers.get("Date"),
+                    self._session.is_quotable,
+                    response.headers.get("Location"),
+                )
+
+
+def _read(response: Response, max_bytes: int) -> bytes:
+    """Return the body, or enough of it to tell that it is too long."""
+    answer = b""
+    # Only a read that returns nothing tells whether the announced length has arrived.
+    while len(answer) <= max_bytes:
+        piece = response.raw.read(max_bytes + 1, decode_content=False)
+        if not piece:
+            break
+        answer += piece
+    return answer
 
 
 class Session(requests.Session):
-    """Asks one server, over connections that `watchdog` sees. Call `refresh` before each request.
+    """A session with one server, over connections that `watchdog` knows.
 
-    It keeps the server's cookie: with it a pattoo server answers three times faster. The
-    environment is asked once, rather than for each request.
+    Call `refresh` before each request. The session keeps the server's cookie, with which a pattoo
+    server answers three times faster. The environment is read once, not for each request.
     """
 
     def __init__(
@@ -87,18 +158,18 @@ class Session(requests.Session):
         self._environment = get_environ_proxies(url)
         self._netrc = get_netrc_auth(url)
         self.trust_env = False
-        #: Whether no secret goes out with a request, so that an answer holds none.
+        #: Whether requests hold no secret, so that answers cannot repeat one.
         self.is_quotable = True
-        #: The files as they were when they were read; None: not yet.
+        #: The stamp of the files when they were last read; None before that.
         self._files: Stamp | None = None
 
     def refresh(self) -> None:
-        """Go by the files as they are now. Raises `TrustError` if one cannot be used."""
+        """Read the files again if they have changed. Raises `TrustError` if one cannot be used."""
         files = self._trust.stamp()
         if files == self._files:
             return
         self._files = None
-        proxy = self._proxy_now()
+        proxy = self._current_proxy()
         header = authorization(SERVER, self._trust.credentials_file)
         needs_tls = is_https(self._url) or (proxy is not None and is_https(proxy.url))
         adapter = WatchedAdapter(
@@ -115,9 +186,9 @@ class Session(requests.Session):
         self._files = files
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none: what looks for one reads all of the body first, however long."""
+        """Return None. To follow a redirect, `requests` would first read its whole body, however long."""
 
-    def _proxy_now(self) -> Proxy | None:
+    def _current_proxy(self) -> Proxy | None:
         if self._proxy == DIRECT:
             return None
         if self._proxy is None:
@@ -128,7 +199,7 @@ class Session(requests.Session):
 
 
 class _Authorization(AuthBase):
-    """Puts what names us into each request."""
+    """Adds our credentials to each request."""
 
     def __init__(self, header: str) -> None:
         self._header = header
@@ -138,100 +209,29 @@ class _Authorization(AuthBase):
         return request
 
 
-#: Longer than a loaded server takes, and short enough that a hung one is tried again soon.
-EXCHANGE_S: Final = 30.0
-#: So much longer the library would wait: the watchdog's limit comes first, and one fault has one reason.
-_LATER_S: Final = 10.0
-#: All that a network, a server, the libraries between and our own files may do.
-_FAILURES: Final = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    OSError,
-    ValueError,
-    TrustError,
-)
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy. Its user and password are in the header `authorization`, not in `url`."""
+
+    url: str
+    authorization: str = field(default="", repr=False)
 
 
-class HttpClient:
-    """Asks the server at `url`, in one session, one exchange at a time, each within `exchange_s`.
+def proxy_from_environment(proxies: Mapping[str, str], scheme: str) -> Proxy | None:
+    """Return the proxy for URLs of `scheme` among those that the environment names.
 
-    `proxy` is as the configuration has it, `trust` the TLS and credential files.
+    Its URL may hold a user and a password, and a library would quote a wrong URL in an error. So no
+    library gets it as it is. Raises `TrustError`.
     """
-
-    def __init__(
-        self,
-        url: str,
-        trust: Trust = NO_FILES,
-        proxy: str | None = None,
-        exchange_s: float = EXCHANGE_S,
-    ) -> None:
-        self._exchange_s = exchange_s
-        self._watchdog = ExchangeWatchdog(exchange_s)
-        self._session = Session(url, trust, proxy, self._watchdog)
-
-    def exchange(
-        self, method: str, url: str, body: bytes | None = None, most_bytes: int = ANSWER_BYTES
-    ) -> Answer:
-        """The answer, of which no more than a little above `most_bytes` is read.
-
-        Raises `FailedError` for whatever a network or a server does instead of answering, and where
-        this host has no thread to bound it with.
-        """
-        try:
-            answer = self._exchange(method, url, body, most_bytes)
-        except _FAILURES as error:
-            outcome = self._late if self._watchdog.cut else self._classify(error)
-            raise FailedError(outcome) from error
-        if self._watchdog.cut:
-            # Even an answer that looks whole may be the first half of another.
-            raise FailedError(self._late)
-        return answer
-
-    def forget_session(self) -> None:
-        """Drop the cookies by which the server knows us: the next exchange begins a new session."""
-        self._session.cookies.clear()
-
-    def close(self) -> None:
-        """Cut off the exchange that goes on, and every later one. For any thread."""
-        self._watchdog.close()
-
-    @property
-    def _late(self) -> Outcome:
-        error = f"no whole answer within {self._exchange_s:g} s"
-        return Outcome(error, Fault.LATE, reached=self._watchdog.was_late)
-
-    def _classify(self, error: Exception) -> Outcome:
-        return classify_error(error, is_quotable=self._session.is_quotable)
-
-    def _exchange(self, method: str, url: str, body: bytes | None, most_bytes: int) -> Answer:
-        with self._watchdog.limit():
-            self._session.refresh()
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                timeout=self._exchange_s + _LATER_S,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return Answer(
-                    response.status_code,
-                    response.reason or "",
-                    _read(response, most_bytes),
-                    response.headers.get("Retry-After"),
-                    response.headers.get("Date"),
-                    self._session.is_quotable,
-                    response.headers.get("Location"),
-                )
-
-
-def _read(response: Response, most_bytes: int) -> bytes:
-    """The answer, or enough of it to tell that it is too long."""
-    answer = b""
-    # Only a read that finds nothing more tells whether all that was announced has come.
-    while len(answer) <= most_bytes:
-        piece = response.raw.read(most_bytes + 1, decode_content=False)
-        if not piece:
-            break
-        answer += piece
-    return answer
+    named = proxies.get(scheme) or proxies.get("all")
+    if not named:
+        return None
+    text = named if "://" in named else f"http://{named}"
+    scheme, _, rest = text.partition("://")
+    user, _, host = rest.rpartition("@")
+    try:
+        url = validators.proxy(f"{scheme.lower()}://{host}")
+    except ValueError as error:
+        wrong = "in the environment cannot be used"
+        raise TrustError("proxy", "what is named", wrong, validators.A_PROXY) from error
+    return Proxy(url, basic(unquote(user)) if user else "")

@@ -1,7 +1,7 @@
-"""Imports `requests` without what a post in plain HTTP never uses.
+"""Imports `requests` without modules that a post over plain HTTP never uses.
 
-Its import takes 10 MB, and a third of that is OpenSSL's bindings and two guessers of encodings. It
-takes each of these for optional: on a Python that lacks them it does without.
+Its import takes 10 MB, a third of it for the bindings of OpenSSL and two libraries that guess
+encodings. All of these are optional for `requests`: it works on a Python that lacks them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pattoo_mp.util.lean_imports import hidden
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Encrypted connections, and the library for them; guesses at a text's encoding; other JSON; compression that is not asked for.
+#: TLS, with its libraries; guessing of encodings; other JSON libraries; compression that we do not request.
 _UNUSED: Final = (
     "ssl",
     "_hashlib",
@@ -33,11 +33,11 @@ _PROXIES: Final = frozenset({"http_proxy", "all_proxy"})
 def import_requests(
     environment: Mapping[str, str] = os.environ, *, needs_tls: bool = False
 ) -> None:
-    """Import `requests` for plain HTTP; where anything is spoken to with TLS, all of it."""
+    """Import `requests` without the unused modules; do nothing if a server or a proxy needs TLS."""
     proxies = [value for name, value in environment.items() if name.lower() in _PROXIES]
     if needs_tls or any(proxy.strip().lower().startswith("https:") for proxy in proxies):
         return
     with hidden(_UNUSED), warnings.catch_warnings():
-        # It would have a person install a guesser.
+        # It would advise the user to install a library that guesses encodings.
         warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
-        import requests  # noqa: F401, PLC0415 - it stays imported, and is what others then find
+        import requests  # noqa: F401, PLC0415 - stays in sys.modules, where later imports find it

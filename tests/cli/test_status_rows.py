@@ -133,8 +133,8 @@ def test_polls_dropped_before_the_start_are_shown_with_their_time() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "end"),
-    [("refused", ": the server is ill, or its disk is full: look at the server's log and disk"),
-     ("late", ": look at the server, which may hang, and at the way to it, which may drop or be slow"),
+    [("refused", ": the server is failing, or its disk is full: check the server's log and disk"),
+     ("late", ": check the server, which may hang, and the network to it, which may be slow or drop packets"),
      ("unreachable", ": check that http://pattoo:20201/ can be reached from this host"),
      ("of_a_later_release", ": check that http://pattoo:20201/ can be reached from this host"),
      ("not_pattoo", "sent once it does"), ("denied", "sent once it does")],

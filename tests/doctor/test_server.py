@@ -56,14 +56,14 @@ def test_the_clock_of_a_server_that_fails_is_known_too(
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
-        (answering(500), "the server is ill, or its disk is full"),
+        (answering(500), "the server is failing, or its disk is full"),
         (answering(503), "raise its limits"),
         (answering(413), "raise its limits"),
-        (answering(200, b"<html>Welcome! Log in."), "something that is not pattoo answers there"),
-        (answering(404), "something that is not pattoo answers there"),
-        (answering(302), "something that is not pattoo answers there"),
+        (answering(200, b"<html>Welcome! Log in."), "something other than pattoo answers there"),
+        (answering(404), "something other than pattoo answers there"),
+        (answering(302), "something other than pattoo answers there"),
         (answering(502), "check whether the server runs"),
-        (answering(401), "mend what it names"),
+        (answering(401), "fix what the error names"),
     ],
 )
 def test_the_advice_depends_on_the_answer(
@@ -88,7 +88,7 @@ def test_the_advice_depends_on_why_there_was_no_answer(settings: Config) -> None
     nowhere = (f"http://127.0.0.1:{port}",)
     assert f"no firewall blocks port {port}" in advice(servers=nowhere)
     assert "correct the name in servers" in advice(servers=("http://pattoo.invalid",))
-    assert "see that proxy names one that runs" in advice(proxy=nowhere[0])
+    assert "check that proxy names a running proxy" in advice(proxy=nowhere[0])
 
 
 def test_the_advice_on_a_server_that_hangs_is_to_check_it(
@@ -97,9 +97,9 @@ def test_the_advice_on_a_server_that_hangs_is_to_check_it(
     """Both time limits lead to the same advice."""
     until = threading.Event()
     server.status_page = hanging(until)
-    for limits in ({"exchange_s": 0.2}, {"whole_s": 0.2}):
-        (found,) = server_findings(settings, **limits)
-        assert found.advice.startswith("look at the server, which may hang")
+    for bounds in ({"exchange_s": 0.2}, {"whole_s": 0.2}):
+        (found,) = told(settings, **bounds)
+        assert found.advice.startswith("check the server, which may hang")
     until.set()
 
 

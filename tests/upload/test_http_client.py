@@ -477,7 +477,7 @@ def dripping(head: bytes, drop: bytes) -> Talk:
 def test_a_whole_exchange_is_bounded_in_time(serve: Serve, talk: Talk) -> None:
     """A server that drips, whatever it drips, holds nobody for longer than the limit."""
     began = time.monotonic()
-    assert post(serve(talk), SHORT_S).error == "no whole answer within 0.5 s"
+    assert post(serve(talk), SHORT_S).error == "no complete answer within 0.5 s"
     assert time.monotonic() - began < DEADLINE_S
 
 
@@ -487,7 +487,7 @@ def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
         began = time.monotonic()
         transport = PattooTransport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
         outcome = transport.post(AGENT_ID, b"x" * (64 << 20))
-    assert outcome == Outcome("no whole answer within 0.5 s", Fault.LATE, reached=True)
+    assert outcome == Outcome("no complete answer within 0.5 s", Fault.LATE, reached=True)
     assert time.monotonic() - began < DEADLINE_S
 
 

@@ -120,7 +120,7 @@ def test_what_names_us_is_shown(
     assert post(url_of(secure), named).delivered
     outcome = post(url_of(secure), Trust(authority.file))
     assert (outcome.error, outcome.fault) == (
-        "status 401 Unauthorized: the server wants credentials, or rejects these: see credentials_file",
+        "status 401 Unauthorized: the server requires credentials, or rejects ours: see credentials_file",
         Fault.DENIED,
     )
 
@@ -234,8 +234,8 @@ def test_a_proxy_that_wants_credentials_gets_them(
     assert post(url, trust, at(proxy.port)).delivered
     outcome = post(url, Trust(authority.file), at(proxy.port))
     assert (outcome.error, outcome.fault) == (
-        "status 407 Proxy Authentication Required: the proxy wants credentials, or rejects "
-        "these: see proxy_credentials_file",
+        "status 407 Proxy Authentication Required: the proxy requires credentials, or rejects "
+        "ours: see proxy_credentials_file",
         Fault.DENIED,
     )
     assert seen == [None]
@@ -321,7 +321,7 @@ def test_an_exchange_by_a_proxy_that_hangs_is_bounded_in_time(
         for url in (at(server.port), url_of(secure)):
             transport = PattooTransport(url, Trust(authority.file), proxy, exchange_s=0.3)
             outcome = transport.post(AGENT_ID, BODY)
-            assert outcome.error == "no whole answer within 0.3 s"
+            assert outcome.error == "no complete answer within 0.3 s"
             assert outcome.fault is Fault.LATE
 
 

@@ -274,7 +274,7 @@ def test_a_handshake_is_bounded_in_time(authority: Authority, drop: bytes) -> No
         server.close()
     assert not outcome.delivered
     if drop in {b"", b"\x16\x03\x03\x40\x00"}:
-        assert outcome.error == "no whole answer within 0.5 s"
+        assert outcome.error == "no complete answer within 0.5 s"
     assert time.monotonic() - began < DEADLINE_S
 
 
@@ -297,7 +297,7 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, authority: Authority)
     began = time.monotonic()
     outcome = transport.post(AGENT_ID, BODY)
     over.set()
-    assert outcome.error == "no whole answer within 0.5 s"
+    assert outcome.error == "no complete answer within 0.5 s"
     assert time.monotonic() - began < DEADLINE_S
 
 

@@ -46,6 +46,6 @@ class SimulatedServer:
         self._free_at = now + took_s
         if took_s > _EXCHANGE_S:
             self.given_up += 1
-            return Outcome("no whole answer"), _EXCHANGE_S
+            return Outcome("no complete answer"), _EXCHANGE_S
         self.answered.append((now, took_s))
         return Outcome(), took_s

@@ -62,10 +62,10 @@ class PattooTransport:
             return StatusPage(failed.outcome.error, failed.outcome.fault)
 
     def exchange(
-        self, method: str, url: str, body: bytes | None = None, most_bytes: int = ANSWER_BYTES
+        self, method: str, url: str, body: bytes | None = None, max_bytes: int = ANSWER_BYTES
     ) -> Answer:
         """One exchange; see `HttpClient.exchange`."""
-        return self._client.exchange(method, url, body, most_bytes)
+        return self._client.exchange(method, url, body, max_bytes)
 
     def forget_session(self) -> None:
         """Begin a new session with the server, which knows its clients by a cookie."""

@@ -311,7 +311,7 @@ def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: Decrypting
     until = threading.Event()
     decrypting.behaviour = hanging(until)
     transport = to(decrypting, keyring, exchange_s=0.5)
-    assert transport.post(AGENT_ID, BODY).error == "no whole answer within 0.5 s"
+    assert transport.post(AGENT_ID, BODY).error == "no complete answer within 0.5 s"
     until.set()
     wait_for(lambda: decrypting.attempts == 1)
     decrypting.behaviour = lambda _: True
