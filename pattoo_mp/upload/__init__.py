@@ -1,1 +1,1 @@
-"""Takes polls off the channel into the spool, and the spool to the server."""
+"""The uploader: moves polls from the link to the spool, and from the spool to the server."""

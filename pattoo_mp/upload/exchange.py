@@ -1,7 +1,12 @@
-"""Connects to the first of a server's addresses that answers, within the limit of an exchange.
+"""Time limits for whole HTTP exchanges, and connections that keep to them.
 
-The library gives each address all of its time-out, so a name with a dozen of them, behind a
-firewall that drops, would hold a post for minutes.
+The time-outs of `requests` limit only a single read, so a server that sends a byte a second holds a
+client forever. Here a watchdog shuts the socket down, whatever is being read or written, when the time
+is up or the agent stops.
+
+The library also gives each address of a name the whole time-out, so a name with a dozen addresses behind
+a firewall that drops packets would hold a post for minutes. So connections are made here, to the first
+address that answers, with a share of the time for each.
 """
 
 from __future__ import annotations
@@ -31,19 +36,22 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 
-#: What one address may take at the most, however much time there is.
+#: The most time for one address, however much is left.
 ADDRESS_S: Final = 10.0
+
+#: Whether `requests` was imported with TLS (lean_requests.py).
+HAS_TLS: Final = issubclass(HTTPSConnection, HTTPConnection)
 
 
 def connect(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
-    """A socket that is connected to where `connection` is to go, and that `watchdog` knows.
+    """Return a socket that is connected for `connection` and known to `watchdog`.
 
-    Raises `NewConnectionError`, made of what was wrong with the last address that was tried: of an
-    error without that name the library may think that an answer has come already.
+    Raises `NewConnectionError` with the error of the last address tried: after any other error the
+    library might assume that an answer has already arrived.
     """
     watchdog.failed()
     try:
-        sock = _first(connection, watchdog)
+        sock = _connect_first(connection, watchdog)
     except OSError as error:
         watchdog.failed()
         raise NewConnectionError(connection, str(error)) from error
@@ -51,49 +59,39 @@ def connect(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.so
     return sock
 
 
-def _first(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
-    host, port = connection._dns_host, connection.port  # noqa: SLF001 - with a dot at its end, if any
+def _connect_first(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
+    host, port = connection._dns_host, connection.port  # noqa: SLF001 - keeps a dot at the end of the name
     found = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
-    wrong: OSError = TimeoutError("timed out")
-    for place, (family, kind, protocol, _, address) in enumerate(found):
+    last_error: OSError = TimeoutError("timed out")
+    for number, (family, kind, protocol, _, address) in enumerate(found):
         left_s = watchdog.left_s
         if not left_s:
             break
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:
-            wrong = error
+            last_error = error
             continue
         try:
             watchdog.connecting(sock)
             for option in connection.socket_options or ():
                 sock.setsockopt(*option)
-            # An even share: one address that drops leaves time for those after it.
-            sock.settimeout(min(ADDRESS_S, left_s / (len(found) - place)))
+            # An equal share, so that an address that drops packets leaves time for the next ones.
+            sock.settimeout(min(ADDRESS_S, left_s / (len(found) - number)))
             sock.connect(address)
         except OSError as error:
-            wrong = error
+            last_error = error
             sock.close()
         else:
             return sock
-    raise wrong
-
-
-# Bounds a whole HTTP exchange in time.
-#
-# The time-outs of `requests` bound one read, so a server that sends a byte a second holds a client
-# for ever. Here the socket is shut down, whatever is being read or written, when the time is up or
-# when the agent stops.
-
-#: Whether `requests` was imported with TLS (`plain.py`).
-HAS_TLS: Final = issubclass(HTTPSConnection, HTTPConnection)
+    raise last_error
 
 
 class ExchangeWatchdog:
-    """Knows the socket of the exchange that goes on, and may cut it off from any thread.
+    """Limits exchanges to `seconds` each, and can cut the current one off from any thread.
 
-    An exchange may take `seconds`. One thread watches over many of them: to start one costs a tenth
-    of an exchange. It ends when it finds none that goes on.
+    It follows the socket of the current exchange. One thread watches many exchanges, since starting
+    one costs a tenth of an exchange. The thread ends when it finds no exchange under way.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -102,15 +100,15 @@ class ExchangeWatchdog:
         self._socket: socket.socket | None = None
         self._due: float | None = None
         self._is_watched = False
-        self._is_ours = False
+        self._is_duplicate = False
         self._expired = False
         self._closed = False
 
     @contextmanager
     def limit(self) -> Iterator[None]:
-        """Cut off what goes on inside once its time is up; then `cut` is true.
+        """Limit the exchange made inside. If its time runs out, it is cut off and `cut` becomes true.
 
-        Raises `FailedError` where the host has no thread to watch over it.
+        Raises `FailedError` if the host has no thread to watch it.
         """
         with self._lock:
             self._expired = False
@@ -125,45 +123,45 @@ class ExchangeWatchdog:
 
     @property
     def cut(self) -> bool:
-        """Whether the exchange was cut off, or will be as soon as it begins."""
+        """Whether the exchange was cut off, or will be as soon as it starts."""
         return self._expired or self._closed
 
     @property
     def was_late(self) -> bool:
-        """Whether the last exchange had a connection that was ready, and its time ran out on that."""
-        return self._expired and self._socket is not None and not self._is_ours
+        """Whether the last exchange ran out of time after its connection was ready."""
+        return self._expired and self._socket is not None and not self._is_duplicate
 
     @property
     def left_s(self) -> float:
-        """How long the exchange that goes on may take yet; 0 if it is to end."""
+        """The time left for the current exchange; 0 if it must end."""
         with self._lock:
             if self._due is None or self.cut:
                 return 0.0
             return max(0.0, self._due - time.monotonic())
 
     def connecting(self, sock: socket.socket) -> None:
-        """Take note of a socket that is to be connected, and that TLS may take over next.
+        """Follow a socket before it is connected, and before TLS may wrap it.
 
-        What is taken over can be cut off by another descriptor of it alone.
+        Wrapping detaches the descriptor from `sock`, so a duplicate of it is kept for cutting off.
         """
-        self._follow(sock.dup(), is_ours=True)
+        self._follow(sock.dup(), is_duplicate=True)
 
     def connected(self, sock: socket.socket) -> None:
-        """Take note of a socket that nobody takes over any more."""
-        # Of TLS within TLS, the socket of the outer one.
-        self._follow(getattr(sock, "socket", sock), is_ours=False)
+        """Follow a connected socket, which nothing will wrap any more."""
+        # For TLS within TLS, follow the socket of the outer one.
+        self._follow(getattr(sock, "socket", sock), is_duplicate=False)
 
     def failed(self) -> None:
-        """Forget a socket that did not become ready."""
-        self._follow(None, is_ours=False)
+        """Stop following a socket that could not be connected."""
+        self._follow(None, is_duplicate=False)
 
     def close(self) -> None:
-        """Cut off this exchange and every later one."""
+        """Cut off the current exchange and every later one."""
         self._closed = True
         self._shut_down()
 
     def _start_watching(self) -> None:
-        """Inside the lock: the thread has nothing to see before it is let go."""
+        """Start the thread. The caller holds the lock, so the thread waits until the limit is set."""
         try:
             Thread(target=self._watch, name="exchange", daemon=True).start()
         except RuntimeError as error:
@@ -172,15 +170,15 @@ class ExchangeWatchdog:
         self._is_watched = True
 
     def _watch(self) -> None:
-        while (left := self._look_s()) is not None:
+        while (left := self._check_s()) is not None:
             time.sleep(left)
 
-    def _look_s(self) -> float | None:
-        """In how long to look again; none if nothing goes on, or its time is up: then it is cut off."""
+    def _check_s(self) -> float | None:
+        """Cut the exchange off if its time is up. Return the seconds to the next check, or None to end."""
         with self._lock:
             left = 0.0 if self._due is None else self._due - time.monotonic()
             if left > 0:
-                # One that began later is due later.
+                # An exchange that starts meanwhile is due later.
                 return left
             self._is_watched = False
             if self._due is not None:
@@ -188,10 +186,10 @@ class ExchangeWatchdog:
                 self._shut_down()
         return None
 
-    def _follow(self, sock: socket.socket | None, *, is_ours: bool) -> None:
+    def _follow(self, sock: socket.socket | None, *, is_duplicate: bool) -> None:
         with self._lock:
-            former, self._socket = (self._socket if self._is_ours else None), sock
-            self._is_ours = is_ours
+            former, self._socket = (self._socket if self._is_duplicate else None), sock
+            self._is_duplicate = is_duplicate
             if former is not None:
                 former.close()
         if self.cut:
@@ -201,16 +199,16 @@ class ExchangeWatchdog:
         with self._lock:
             if self._socket is not None:
                 with contextlib.suppress(OSError):  # it is closed already
-                    # Not the method of an encrypted socket: that one forgets its encryption
-                    # first, and what another thread then sends would go out in the clear.
+                    # Not with the method of a TLS socket: it drops its encryption first, so what
+                    # another thread then sends would go out unencrypted.
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class WatchedAdapter(HTTPAdapter):
-    """Exchanges as `requests` does and shows each socket to a watchdog.
+    """Makes exchanges as `requests` does, over connections that a watchdog follows.
 
-    `context` is for TLS, and has all that vouches for a server and for us; none without TLS. A
-    proxy, and it alone, gets the header `proxy_authorization`.
+    `context` holds the certificates for TLS; None without TLS. Only a proxy gets the header
+    `proxy_authorization`.
     """
 
     def __init__(
@@ -225,44 +223,44 @@ class WatchedAdapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
-        """Give the pools connections that call the watchdog."""
+        """Make connections of our own classes."""
         super().init_poolmanager(*args, ssl_context=self._context, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - as inherited
-        """Give those for a proxy the same."""
+        """Make connections to a proxy of our own classes, too."""
         options = {**options, "ssl_context": self._context, "proxy_ssl_context": self._context}
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002 - as inherited
-        """What a proxy is told: the library would take it from the URL."""
+        """Return the headers for the proxy. The library would take them from its URL."""
         header = self._proxy_authorization
         return {"Proxy-Authorization": header} if header else {}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002
-        """Leave it to the context: `requests` would trust CAs of its own beside those in it."""
+        """Leave it to the context: `requests` would also trust CAs of its own."""
         conn.cert_reqs = "CERT_REQUIRED"
 
 
 class _Response(HTTPResponse):
-    """The answer itself, and nothing that a server says before it.
+    """The final answer, without the interim ones before it.
 
-    Statuses from 100 to 199 are followed by an answer, but for 101, which nobody asked for (RFC 9110,
-    section 15.2). The library knows that of 100 alone, and would leave the answer to the next request.
+    An answer follows each status from 100 to 199 except 101, which we never request (RFC 9110,
+    section 15.2). The library skips only 100, and would leave the answer to the next request.
     """
 
     def begin(self, **options: Any) -> None:  # noqa: ANN401 - as inherited
         super().begin(**options)
         while 100 < self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            # So it reads on. The watchdog ends it with a server that says nothing else.
+            # Read the next answer. The watchdog limits a server that sends only interim ones.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin(**options)
 
 
 def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:
-    """The pools by scheme. Without TLS that for https is the library's own, which says so."""
+    """Return the pools by scheme. Without TLS, the library's own one for https raises a clear error."""
 
     class Plain(HTTPConnection):
         response_class = _Response
@@ -304,10 +302,10 @@ def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:
 
 @contextmanager
 def _broken_pipes() -> Iterator[None]:
-    """Call the end of a connection with TLS what it is called of a plain one.
+    """Raise the same error for a closed TLS connection as for a plain one.
 
-    With TLS 1.3 a server refuses our certificate after the handshake, while we send. By this name
-    the library reads what the server said last.
+    With TLS 1.3 a server refuses our certificate after the handshake, while we send. After a broken
+    pipe, the library still reads the server's last message.
     """
     try:
         yield

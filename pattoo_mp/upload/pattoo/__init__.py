@@ -1,1 +1,1 @@
-"""What knows pattoo's wire: answers, encrypted mode, the original's unsent posts."""
+"""Everything specific to pattoo: its answers, encrypted mode, and the original agent's unsent posts."""

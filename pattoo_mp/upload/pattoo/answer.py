@@ -1,4 +1,4 @@
-"""What a pattoo server's answers mean: pure."""
+"""The meaning of a pattoo server's answers. No I/O."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from pattoo_mp.upload.answer import Answer
 
-_TAKEN: Final = b"OK"
+_ACCEPTED: Final = b"OK"
 _OPERATIONAL: Final = b"agent api is operational"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """What came of asking for a server's status page: `error` is empty if the server is well.
+    """The result of asking for the status page. `error` is empty if the server is healthy.
 
-    `fault` is the kind of the error, `status` the HTTP status, 0 if there was no answer. `date` is the
-    server's time, if it gave one.
+    `fault` is the kind of the error, `status` the HTTP status or 0 without an answer, and `date` the
+    server's time, if it sent one.
     """
 
     error: str
@@ -32,15 +32,15 @@ class StatusPage:
 
 
 def post_outcome(answer: Answer) -> Outcome:
-    """What became of the post that was answered so. Only `OK` counts: captive portals answer 200, too."""
+    """Return the outcome of a post. Only `OK` counts as accepted: captive portals answer 200, too."""
     is_whole = len(answer.body) <= ANSWER_BYTES
-    if answer.status == 200 and is_whole and answer.body.strip() == _TAKEN:
+    if answer.status == 200 and is_whole and answer.body.strip() == _ACCEPTED:
         return Outcome()
     return answer.failure("OK from pattoo")
 
 
 def status_page(answer: Answer) -> StatusPage:
-    """Whether this is the status page of a pattoo server that is well."""
-    is_well = answer.status == 200 and _OPERATIONAL in answer.body.lower()
-    error = "" if is_well else answer.describe("the status page of pattoo")
+    """Return what the answer to a request for the status page means."""
+    is_healthy = answer.status == 200 and _OPERATIONAL in answer.body.lower()
+    error = "" if is_healthy else answer.describe("the status page of pattoo")
     return StatusPage(error, answer.fault, answer.status, http_date(answer.date))

@@ -1,8 +1,11 @@
-"""The original agent's unsent posts: they are sent before anything of our own.
+"""The original agent's unsent posts, which are sent before the polls in the spool.
 
-It kept each as `<cache_directory>/<agent_id>/<ms>_<agent_id>.json`. One that is delivered is
-removed, one that is not a post is renamed to `….json.bad`, one that the server refuses to
-`….json.refused`. Nobody writes such files any more, so they are looked for once.
+The original kept each as `<cache_directory>/<agent_id>/<ms>_<agent_id>.json`. A delivered file is
+removed. One that is not a post is renamed to `….json.bad`, and one that the server refuses to
+`….json.refused`. Nothing writes such files any more, so they are listed only once.
+
+A post is sent with its content as it is and a new envelope time. It was made without the care of
+`pattoo_mp.wire.safe`, so it is checked first: data that would break a pattoo server is never sent.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: A post of the original is some 20 kB; whatever is larger than this was not made by it.
+#: A post of the original is some 20 kB. It made no file larger than this.
 LARGEST_BYTES: Final = 64 << 20
 
 _NUMBER: Final = re.compile(r"[0-9]+")
@@ -36,16 +39,16 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class LegacyPost:
-    """One file, and all that is in it."""
+    """One file and its content."""
 
     path: Path
     content: bytes
 
 
 class LegacyPosts:
-    """The unsent posts in `cache_directory` of the agent `agent_id`, oldest first.
+    """The unsent posts of the agent `agent_id` in `cache_directory`, oldest first.
 
-    `taken`, `bad` and `refused` count since the start; `waiting` is how many are still there.
+    `taken` (delivered), `bad` and `refused` count files since the start; `waiting` is how many are left.
     """
 
     def __init__(self, cache_directory: Path, agent_id: str) -> None:
@@ -64,11 +67,11 @@ class LegacyPosts:
         return len(self._left)
 
     def source(self, envelope_ms: Callable[[], int]) -> LegacySource:
-        """The files as a source of posts; `envelope_ms` gives each its time."""
+        """Return the files as a source of posts; `envelope_ms` returns the time of each."""
         return LegacySource(self, envelope_ms)
 
     def oldest(self) -> LegacyPost | None:
-        """The oldest file that can be read. It stays until one of the calls below."""
+        """Return the oldest readable file. It stays until `done`, `reject` or `refuse` is called."""
         while self._left:
             path = self._left[0]
             try:
@@ -76,36 +79,40 @@ class LegacyPosts:
             except WireError as error:
                 self.reject(path, str(error))
             except OSError as error:
-                _LOG.error("%s is passed over until the next start: %s", path, error.strerror)
+                _LOG.error(
+                    "%s cannot be read; skipped until the next start: %s", path, error.strerror
+                )
                 self._left.popleft()
         return None
 
     def done(self, post: LegacyPost) -> None:
-        """Remove a file whose post the server has."""
+        """Remove a file whose post was delivered."""
         self.taken += 1
         self._forget(post.path)
         try:
             post.path.unlink(missing_ok=True)
         except OSError as error:
-            # It will be sent once more after the next start, which does no harm.
+            # It will be sent again after the next start, which does no harm.
             _LOG.error("%s was sent, but cannot be removed: %s", post.path, error.strerror)
 
     def reject(self, path: Path, reason: str) -> None:
-        """Put a file out of the way that is not a post of this agent."""
+        """Rename a file that is not a post of this agent."""
         self.bad += 1
-        self._put_away(path, ".bad", reason)
+        self._rename(path, ".bad", reason)
 
     def refuse(self, post: LegacyPost, reason: str) -> None:
-        """Put a file out of the way whose post the server never takes."""
+        """Rename a file whose post the server keeps refusing."""
         self.refused += 1
-        self._put_away(post.path, ".refused", reason)
+        self._rename(post.path, ".refused", reason)
 
-    def _put_away(self, path: Path, suffix: str, reason: str) -> None:
+    def _rename(self, path: Path, suffix: str, reason: str) -> None:
         self._forget(path)
         try:
             path.rename(f"{path}{suffix}")
         except OSError as error:
-            _LOG.error("%s is not sent (%s), nor renamed: %s", path, reason, error.strerror)
+            _LOG.error(
+                "%s is not sent (%s) and cannot be renamed: %s", path, reason, error.strerror
+            )
         else:
             _LOG.error("%s is not sent, and renamed to *%s: %s", path, suffix, reason)
 
@@ -120,7 +127,7 @@ def _oldest_first(directory: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        _LOG.error("Unsent posts of the original agent are not found: %s", error)
+        _LOG.error("Cannot list the original agent's unsent posts: %s", error)
         return []
     return sorted(paths, key=lambda path: (_number(path.name), path.name))
 
@@ -142,7 +149,7 @@ def _read(path: Path, agent_id: str) -> bytes:
         raise WireError("the name is not a time and this agent's id")
     if not stat.S_ISREG(path.lstat().st_mode):
         raise WireError("not a regular file")
-    # Whatever took the file's place since then is neither followed nor waited for.
+    # If the file was replaced since then, neither follow a link nor wait for a FIFO.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -157,11 +164,7 @@ def _fits(descriptor: int) -> bool:
     return os.fstat(descriptor).st_size <= LARGEST_BYTES
 
 
-# The content of one unsent post of the original agent: pure.
-#
-# The original keeps what it could not post as it is, and so does this agent send it, with a new
-# time of the envelope. It was made without the care of `pattoo_mp.wire.safe`, so it is looked at
-# first: what a pattoo server does not survive never leaves.
+# The content of one unsent post.
 
 _TIME: Final = "pattoo_agent_timestamp"
 _AGENT: Final = "pattoo_agent_id"
@@ -174,9 +177,9 @@ _POSITIVE: Final = re.compile(r"0*[1-9][0-9]{0,17}")
 
 
 def with_envelope(content: bytes, agent_id: str, envelope_ms: int) -> bytes:
-    """The same post with another time on its envelope.
+    """Return the post with another time on its envelope.
 
-    Raises `WireError` where `content` is not a post of this agent that a server survives.
+    Raises `WireError` if `content` is not a post of this agent, or would break a server.
     """
     post = _parsed(content)
     _check(post, agent_id)
@@ -226,7 +229,7 @@ def _check_pairs(pairs: Iterable[object], agent_id: str) -> None:
                     longest[key] = max(longest[key], len(str(value).encode()))
             case _:
                 raise WireError("a pair that is not a list of a key and a value")
-    # The server keeps both in one column, with a character between.
+    # The server keeps both in one column, with a character in between.
     if sum(longest.values()) + 1 > TEXT_BYTES:
         raise WireError("a program with a key that are too long together")
 
@@ -246,7 +249,9 @@ def _check_pair(key: str, value: object, agent_id: str) -> None:
         case _:
             good = _is_text(value)
     if not good or not _is_text(key):
-        raise WireError(f"a pair that no server survives: {ascii(key)[:80]}: {ascii(value)[:80]}")
+        raise WireError(
+            f"a pair that would break the server: {ascii(key)[:80]}: {ascii(value)[:80]}"
+        )
 
 
 def _is_time(value: object) -> bool:
@@ -254,7 +259,10 @@ def _is_time(value: object) -> bool:
 
 
 def _is_value(value: object) -> bool:
-    """Numbers that can be stored, and what the server passes over: null, booleans, words."""
+    """Whether it is a number that can be stored, or one of the values that the server skips.
+
+    The server skips null, booleans and words.
+    """
     if isinstance(value, str):
         try:
             return sendable(float(value))
@@ -270,11 +278,11 @@ def _is_text(value: object) -> bool:
         return False
 
 
-# The original agent's unsent posts as a source of posts: one file, one post.
+# The source of posts: one file, one post.
 
 
 class LegacySource:
-    """A source of posts. `envelope_ms` gives each its time."""
+    """The files as a source of posts. `envelope_ms` returns the time of each post."""
 
     def __init__(self, files: LegacyPosts, envelope_ms: Callable[[], int]) -> None:
         self._files = files
@@ -287,7 +295,7 @@ class LegacySource:
         return self._files.waiting
 
     def oldest(self) -> Post | None:
-        """The post of the oldest file that holds one; the others are put out of the way."""
+        """Return the post of the oldest valid file. Invalid ones are renamed."""
         while (file := self._files.oldest()) is not None:
             try:
                 return self._post(file)
@@ -308,4 +316,4 @@ class LegacySource:
 
     def _accepted(self, file: LegacyPost) -> int:
         self._files.done(file)
-        return 0  # they never were in the spool
+        return 0  # it was never in the spool

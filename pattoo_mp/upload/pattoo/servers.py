@@ -1,4 +1,4 @@
-"""The pattoo servers of a configuration, with the transport that each needs."""
+"""Builds the configured pattoo servers, each with the transport that it needs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config
     from pattoo_mp.upload.delivery import Transport
 
-#: Posts wait while another server is probed.
+#: Short, since posts wait while another server is probed.
 _PROBE_S: Final = 5.0
 
 
 def servers(config: Config, agent_id: str) -> Servers:
-    """The servers of the configuration, in its order."""
+    """Return the servers of the configuration, in its order."""
     transports = [_transport(config, url, agent_id) for url in config.server_urls]
     # A single server is never probed.
     probes = transports if len(transports) == 1 else [_probe(config, u) for u in config.server_urls]
@@ -28,7 +28,7 @@ def _transport(config: Config, url: str, agent_id: str) -> Transport:
     plain = PattooTransport(url, config.trust, config.proxy)
     if not config.encrypted:
         return plain
-    # Nothing of encryption is imported where it is off.
+    # With encryption off, import none of its modules.
     from pattoo_mp.upload.pattoo.encrypted.gpg import Gpg  # noqa: PLC0415
     from pattoo_mp.upload.pattoo.encrypted.keyring import Keyring  # noqa: PLC0415
     from pattoo_mp.upload.pattoo.encrypted.session import EncryptedTransport  # noqa: PLC0415

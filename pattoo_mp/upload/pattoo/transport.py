@@ -25,7 +25,7 @@ class PattooTransport:
         proxy: str | None = None,
         exchange_s: float = EXCHANGE_S,
     ) -> None:
-        #: What the URLs of all pages for agents begin with.
+        #: The common beginning of the URLs of all pages for agents.
         self.agent_url = f"{server}{API}"
         self._client = HttpClient(self.url, trust, proxy, exchange_s)
 
@@ -36,26 +36,26 @@ class PattooTransport:
 
     @property
     def status_url(self) -> str:
-        """The server's status page."""
+        """The URL of the server's status page."""
         return f"{self.agent_url}status"
 
     def post(self, agent_id: str, body: bytes) -> Outcome:
-        """Post `body`. Never raises for what a network or a server does; the outcome says it."""
+        """Post `body`. Never raises for a failure of the network or the server; see the outcome."""
         try:
             return post_outcome(self.exchange("POST", self.url + agent_id, body))
         except FailedError as failed:
             return failed.outcome
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
-        """Whether the server takes an empty post, at `envelope_ms`."""
+        """Whether the server accepts an empty post, whose envelope has the time `envelope_ms`."""
         return self.post(agent_id, empty_post(agent_id, envelope_ms)).delivered
 
     def is_healthy(self) -> bool:
-        """Ask the server's status page. Anything but a clear yes is a no."""
+        """Ask for the server's status page. Anything but a clear yes counts as no."""
         return not self.ask_status().error
 
     def ask_status(self) -> StatusPage:
-        """Ask for the server's status page, and say what is wrong with the answer. Never raises."""
+        """Ask for the server's status page, and return what the answer means. Never raises."""
         try:
             return status_page(self.exchange("GET", self.status_url))
         except FailedError as failed:
@@ -64,20 +64,20 @@ class PattooTransport:
     def exchange(
         self, method: str, url: str, body: bytes | None = None, max_bytes: int = ANSWER_BYTES
     ) -> Answer:
-        """One exchange; see `HttpClient.exchange`."""
+        """Make one exchange; see `HttpClient.exchange`."""
         return self._client.exchange(method, url, body, max_bytes)
 
     def forget_session(self) -> None:
-        """Begin a new session with the server, which knows its clients by a cookie."""
+        """Begin a new session with the server, which recognizes its clients by a cookie."""
         self._client.forget_session()
 
     def close(self) -> None:
-        """Cut off the exchange that goes on, and refuse all later ones. For any thread."""
+        """Cut off the current exchange and refuse all later ones. Callable from any thread."""
         self._client.close()
 
 
 def empty_post(agent_id: str, envelope_ms: int) -> bytes:
-    """A post without datapoints. A server that takes posts takes it, and stores nothing."""
+    """Return a post without datapoints: a working server accepts it, and stores nothing."""
     content = {
         "pattoo_agent_timestamp": envelope_ms,
         "pattoo_agent_id": agent_id,
