@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import host, registry
 from pattoo_mp.config.families import EVERY, ORIGINAL
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
-from pattoo_mp.wire.checksum import UNCOUNTED
+from pattoo_mp.wire.checksum import NOT_HASHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ def _labels(labels: Iterable[Label]) -> Iterable[str]:
 
 
 def _meaning(label: Label) -> str:
-    if label.key in UNCOUNTED:
+    if label.key in NOT_HASHED:
         return f"{label.meaning} A new one does not make another series."
     return label.meaning
 

@@ -1,1 +1,1 @@
-"""The form in which polls travel to a pattoo server: pure, no I/O."""
+"""The format in which polls go to a pattoo server. No I/O."""

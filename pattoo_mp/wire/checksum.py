@@ -1,8 +1,8 @@
 """The checksum that names a series in a pattoo database.
 
-The pattoo server finds a series again by this value, so it must equal, digit for digit, the one
-that PattooShared's `DataPoint` classes work out for the same series: change it, and a database
-starts new series and charts.
+The pattoo server finds a series by this value, so it must equal, digit for digit, the one that
+PattooShared's `DataPoint` classes compute for the same series. If it changes, a database starts new
+series and charts.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from pattoo_mp.util.lean_imports import sha256
 if TYPE_CHECKING:
     from pattoo_mp.model import Origin, Pair
 
-#: Metadata that may change without making another series of it.
-UNCOUNTED = frozenset({"release", "version"})
+#: Metadata that is not part of the checksum: it may change without starting a new series.
+NOT_HASHED = frozenset({"release", "version"})
 
 
 def series_checksum(key: str, data_type: int, metadata: tuple[Pair, ...], origin: Origin) -> str:
-    """Chain SHA-256 over the key and all that counts, in order: 64 hex digits.
+    """Return the chained SHA-256 of all that identifies the series, in order: 64 hex digits.
 
-    `metadata` has normalised keys, each once (`normalise` gives them so).
+    `metadata` has each key once, as from `normalise`.
     """
     checksum = _digest(f"{key}{data_type}")
-    counted = [pair for pair in metadata if pair[0] not in UNCOUNTED]
-    for name, value in [*counted, *origin_pairs(origin)]:
+    hashed = [pair for pair in metadata if pair[0] not in NOT_HASHED]
+    for name, value in [*hashed, *origin_pairs(origin)]:
         checksum = _digest(f"{checksum}{name}{value}")
     return checksum
 
 
 def origin_pairs(origin: Origin) -> tuple[Pair, ...]:
-    """The four pairs that say whose datapoint it is, in the order of the checksum."""
+    """Return the four pairs that name a datapoint's origin, in the order of the checksum."""
     return (
         ("pattoo_agent_hostname", origin.hostname),
         ("pattoo_agent_id", origin.agent_id),

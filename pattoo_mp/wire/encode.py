@@ -1,4 +1,4 @@
-"""Polls to the body of one post: pure, and static text worked out once for each set of layouts.
+"""Encodes polls as the body of one post. No I/O; the static text is made once for each set of layouts.
 
 The body's pairs (`[key, value]`) are numbered, and each datapoint is a list of those numbers:
 
@@ -6,8 +6,8 @@ The body's pairs (`[key, value]`) are numbered, and each datapoint is a list of 
      "pattoo_datapoints": {"key_value_pairs": {"0": ["release", "6.1"], …},
                            "datapoint_pairs": [[0, 1, 2, …], …]}}
 
-A number is written as often as its pair is used, so the pairs that are used most have the shortest
-ones; a value or a time that several datapoints of a post share is one pair.
+A pair's number is repeated in each datapoint that uses it, so the most used pairs get the shortest
+numbers. A value or a time that several datapoints of a post share is one pair.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
     from pattoo_mp.model import Layout, Poll, Series, Value
 
-#: A post's layouts are few and the same from post to post; a host that changes all the time
-#: must not fill the memory with those of yesterday.
+#: A post has few layouts, and they are the same from post to post. On a host that changes all the time,
+#: old ones must not fill the memory.
 _TEMPLATES: Final = 4
 
-#: Numbers of two digits that are kept for times: each stands in all datapoints of a poll. They are as
-#: many as the polls of a post at 10 Hz; those of a backlog, which holds more, have longer ones.
+#: Two-digit numbers reserved for times, since each time appears in all datapoints of its poll. They are
+#: enough for a post at 10 Hz; a post of a backlog holds more polls, and its later times get longer ones.
 _TIMES: Final = range(10, 30)
 
 
 def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: int) -> bytes:
     """Return the body of one post that holds `polls`.
 
-    `layouts` has each poll's layout by its identifier; all are of one agent, and the first
-    poll's interval is the envelope's, which the server does not read. `envelope_ms` must be unique and greater than that of
-    the agent's last post: the server names its files by it. Values that no server survives are
+    `layouts` has each poll's layout by identifier; all are of one agent. The interval on the envelope,
+    which the server does not read, is that of the first poll. `envelope_ms` must be greater than in any
+    earlier post of the agent: the server names its files by it. Values that would break the server are
     left out. Raises `WireError` for a poll that does not fit its layout.
     """
     used = tuple(dict.fromkeys(poll.layout_id for poll in polls))
@@ -63,23 +63,23 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
 
 
 class _Pairs:
-    """The pairs of one post that change from poll to poll; `numbered` is how many others it has."""
+    """The pairs of one post that change from poll to poll. `numbered` is the number of its other pairs."""
 
     def __init__(self, numbered: int) -> None:
         self._first = max(numbered + len(_TIMES), _TIMES.stop)
         self._times: dict[str, int] = {}
-        #: Values, and times for which no short number was left.
+        #: Values, and times after the short numbers ran out.
         self._later: dict[str, int] = {}
 
     def time_number(self, timestamp_ms: int) -> int:
-        """The number of a time's pair."""
+        """Return the number of a time's pair."""
         pair = f'["pattoo_timestamp",{timestamp_ms}]'
         if pair not in self._times and len(self._times) == len(_TIMES):
             return self._later.setdefault(pair, self._first + len(self._later))
         return self._times.setdefault(pair, _TIMES.start + len(self._times))
 
     def value_numbers(self, values: Sequence[Value]) -> list[int | None]:
-        """The number of each value's pair; None for one that the server would not survive."""
+        """Return the number of each value's pair, or None for a value that would break the server."""
         known, first = self._later, self._first
         found: list[int | None] = []
         for value in values:
@@ -91,19 +91,19 @@ class _Pairs:
         return found
 
     def text(self, others: str) -> str:
-        """All pairs, after those that are text already."""
+        """Return all pairs as text, after the text of the static ones."""
         return ",".join(filter(None, (others, _text(self._times), _text(self._later))))
 
 
 class _Rows:
-    """The datapoints of one layout as text, with places for the time and the values."""
+    """The datapoints of one layout as text, with placeholders for the time and the values."""
 
     def __init__(self, rows: Sequence[Sequence[int]], numbers: Mapping[int, int]) -> None:
         self._rows = [f"[{','.join(str(numbers[pair]) for pair in row)},T,%d]" for row in rows]
         self._whole = ",".join(self._rows)
 
     def fill(self, poll: Poll, pairs: _Pairs) -> list[str]:
-        """Return the poll's datapoints, joined where that is quicker."""
+        """Return the poll's datapoints, as one joined text if none is left out, which is quicker."""
         values = poll.values()
         if len(values) != len(self._rows):
             raise WireError(
@@ -118,7 +118,7 @@ class _Rows:
 
 
 class _Template:
-    """All of a post that does not change from poll to poll: its rows, and its pairs as text."""
+    """The static part of a post: its rows, and its pairs as text."""
 
     def __init__(self, layouts: tuple[Layout, ...]) -> None:
         pairs: dict[str, int] = {}
@@ -138,21 +138,21 @@ def _template(layouts: tuple[Layout, ...]) -> _Template:
 
 
 def _rows(layout: Layout, pairs: dict[str, int]) -> list[list[int]]:
-    """The places in `pairs` of what each series has; those that are not there yet are added."""
+    """Return, for each series, the indexes of its pairs in `pairs`. Missing pairs are added."""
 
-    def places(some: Iterable[tuple[str, str | int]]) -> list[int]:
+    def indexes(some: Iterable[tuple[str, str | int]]) -> list[int]:
         return [pairs.setdefault(_pair(*pair), len(pairs)) for pair in some]
 
-    # The checksums are of what is sent: a host's name, too, may hold bytes that are not UTF-8.
+    # The checksum is of what is sent, and a host's name, too, may hold bytes that are not UTF-8.
     origin = Origin(*map(safe_text, astuple(layout.origin)))
-    shared = places(
+    shared = indexes(
         [*origin_pairs(origin), ("pattoo_agent_polling_interval", str(layout.interval_ms))]
     )
-    return [shared + places(_own(origin, series)) for series in layout.series]
+    return [shared + indexes(_own(origin, series)) for series in layout.series]
 
 
 def _own(origin: Origin, series: Series) -> list[tuple[str, str | int]]:
-    """The pairs of a series that others may lack."""
+    """Return the pairs of a series that not all series share."""
     # The server stores program and key in one column.
     room = TEXT_BYTES - len(f"{origin.program}_".encode())
     key = safe_text(series.key.lower().strip(), room)
@@ -167,7 +167,7 @@ def _own(origin: Origin, series: Series) -> list[tuple[str, str | int]]:
 
 
 def _numbers() -> Iterator[int]:
-    """The numbers of all pairs but times, the shortest first."""
+    """Yield numbers for all pairs except times, the shortest first."""
     return chain(range(_TIMES.start), count(_TIMES.stop))
 
 

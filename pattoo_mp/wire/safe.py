@@ -1,7 +1,7 @@
-"""What may go out: text and values that a pattoo server survives.
+"""Guards against text and values that would break a pattoo server.
 
-The server answers 200 to everything here, and then its ingester hangs, loses the batch, or stops
-for every agent until a person removes the file. So it is taken out before it leaves.
+The server answers 200 to all of these. Then its ingester hangs, loses the batch, or stops for every
+agent until someone removes the file. So the agent never sends them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _SMALL = 2**63
 
 
 def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
-    r"""Return `text` as UTF-8 can carry it, in at most `limit` bytes.
+    r"""Return `text` as valid UTF-8 of at most `limit` bytes.
 
-    A byte that was not UTF-8 becomes `\xNN`, and a text that is cut ends in a hash of the whole:
-    stable from poll to poll, and different from its neighbours.
+    A byte that was not UTF-8 becomes `\xNN`. A text that is cut ends in a hash of the whole, so it is
+    the same in each poll and differs from others with the same beginning.
     """
     encoded = (
         text.encode("utf-8", "surrogateescape")
@@ -44,7 +44,7 @@ def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
 
 
 def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Metadata as the server's own library would make it: keys in lower case, stripped, each once."""
+    """Return metadata as the server's own library makes it: keys in lower case, stripped, each once."""
     kept: dict[str, str] = {}
     for key, value in pairs:
         kept.setdefault(safe_text(key.lower().strip()), safe_text(value.strip()))
@@ -52,14 +52,14 @@ def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 
 def sendable(value: object) -> TypeGuard[int | float]:
-    """Say whether the server can store `value` as a number."""
+    """Return whether the server can store `value` as a number."""
     if type(value) is int and -_SMALL < value < _SMALL:
-        return True  # as nearly all of them
-    # A bool is an int to Python and a fault to the server.
+        return True  # the most common case
+    # Python takes a bool for an int, but it breaks the server.
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     try:
-        # The server makes a float of it. A NaN compares false with everything.
+        # The server converts it to a float. The comparison is false for a NaN.
         return abs(float(value)) < VALUE_LIMIT
     except OverflowError:
         return False

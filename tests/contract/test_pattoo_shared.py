@@ -20,7 +20,7 @@ from pattoo_shared.variables import (
 
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, PROGRAM, Layout, Origin, Poll, Series, Value
-from pattoo_mp.wire.checksum import UNCOUNTED, series_checksum
+from pattoo_mp.wire.checksum import NOT_HASHED, series_checksum
 from pattoo_mp.wire.encode import encode
 from pattoo_mp.wire.safe import normalise, sendable
 from tests.support.sources import BY_DEFAULT
@@ -85,7 +85,7 @@ def original_posts(layout: Layout, values: Sequence[Value], agent: AgentPolledDa
     for series, value in zip(layout.series, values, strict=True):
         point = DataPoint(series.key, value, data_type=series.data_type, timestamp=TICK_MS)
         for name, text in series.metadata:
-            counts = name not in UNCOUNTED
+            counts = name not in NOT_HASHED
             point.add(DataPointMetadata(name, text, update_checksum=counts))
         target.add(point)
     agent.add(target)

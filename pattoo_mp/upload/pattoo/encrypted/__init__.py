@@ -1,1 +1,1 @@
-"""Posts that only the server can read: GnuPG, as pattoo's agents use it (PattooShared, `encrypt.py`)."""
+"""Encrypted mode: posts that only the server can read, with GnuPG as in PattooShared (`encrypt.py`)."""

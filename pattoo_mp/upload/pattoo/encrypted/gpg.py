@@ -1,8 +1,10 @@
-"""A gpg-agent that ends with us, be it by SIGKILL.
+"""GnuPG on one key ring, with time limits, and the gpg-agent that it needs for secret keys.
 
-gpg starts one for whatever takes a secret key, which then stays. `gpg-agent --daemon COMMAND` looks every
-few seconds whether the command still runs, and ends with it (gpg-agent(1)). Here the command is a
-`cat`, which runs as long as we hold its input open.
+python-gnupg waits for gpg without a limit, so each gpg is run by `timeout`. None may start an agent by
+itself, since that agent would stay behind. Instead `gpg-agent --daemon COMMAND` is run while secret
+keys are used: it checks every few seconds whether the command still runs, and ends with it
+(gpg-agent(1)). The command is a `cat`, which runs while we hold its input open; so the agent ends with
+us, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -27,18 +29,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-#: A pass phrase is random and long here: to derive a key of it slowly, as for words that a person
-#: remembers, would add nothing but time: half a second for each session (GnuPG 2.2.2 or later).
+#: Our pass phrases are long and random. Deriving keys from them slowly, as is done for passwords, would
+#: only cost time: half a second for each session (GnuPG 2.2.2 or later).
 QUICK: Final = ("--s2k-count", "65536")
 
-_ALONE: Final = ("--log-file", "/dev/null", "--disable-scdaemon")
+_AGENT_OPTIONS: Final = ("--log-file", "/dev/null", "--disable-scdaemon")
 _AGENT_STEP_S: Final = 5.0
-#: A socket's path has 108 bytes, and this is the longest name of the agent's.
+#: The path of a socket may have 107 bytes; this is the longest socket name of the agent.
 _LONGEST_HOME: Final = 107 - len("/S.gpg-agent.browser")
 
 
 class GpgAgent:
-    """The agent of the key ring in `home`."""
+    """The gpg-agent for the key ring in `home`."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -46,14 +48,14 @@ class GpgAgent:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Run it for what is done inside; the name of `home` that gpg is to be given.
+        """Run the agent for the code inside, which gets the name of `home` to pass to gpg.
 
         Raises `KeyringError`.
         """
         with _short(self._home) as home:
-            _end_agent(home)  # one that was left, a moment ago, by a process that was killed
+            _end_agent(home)  # in case a process killed a moment ago left one behind
             try:
-                self._holder = _begin(home)
+                self._holder = _start(home)
                 yield home
             finally:
                 _end_agent(home)
@@ -61,7 +63,7 @@ class GpgAgent:
                     self._end_holder()
 
     def end_soon(self) -> None:
-        """End it within seconds, whatever it does. For any thread."""
+        """End the agent within seconds. Callable from any thread."""
         holder = self._holder
         if holder is not None:
             holder.terminate()
@@ -72,10 +74,10 @@ class GpgAgent:
             _end(holder)
 
 
-def _begin(home: str) -> subprocess.Popen[bytes]:
+def _start(home: str) -> subprocess.Popen[bytes]:
     try:
         holder = subprocess.Popen(  # noqa: S603 - no shell, and a path of ours
-            ["gpg-agent", "--homedir", home, "--daemon", *_ALONE, *QUICK, "--", "cat"],  # noqa: S607 - found as gpg is
+            ["gpg-agent", "--homedir", home, "--daemon", *_AGENT_OPTIONS, *QUICK, "--", "cat"],  # noqa: S607 - found as gpg is
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -85,12 +87,12 @@ def _begin(home: str) -> subprocess.Popen[bytes]:
         raise KeyringError(f"gpg-agent cannot be run ({error.strerror}); see --doctor") from None
     if not _echoes(holder):
         _end(holder)
-        raise KeyringError(f"gpg-agent does not come up for {home}")
+        raise KeyringError(f"gpg-agent does not start for {home}")
     return holder
 
 
 def _echoes(holder: subprocess.Popen[bytes]) -> bool:
-    """Whether the command runs: then its agent does."""
+    """Whether `cat` runs, which means that its agent does."""
     if holder.stdin is None or holder.stdout is None:
         return False
     with contextlib.suppress(OSError):
@@ -102,7 +104,7 @@ def _echoes(holder: subprocess.Popen[bytes]) -> bool:
 
 def _end(holder: subprocess.Popen[bytes]) -> None:
     holder.kill()
-    with holder:  # closes its pipes, and waits for what is dead already
+    with holder:  # closes its pipes and reaps it
         pass
 
 
@@ -120,7 +122,7 @@ def _end_agent(home: str) -> None:
 
 @contextmanager
 def _short(home: Path) -> Iterator[str]:
-    """A name for `home` below which the agent's sockets fit, however long its path is."""
+    """Yield a name for `home` that is short enough for the agent's sockets, however long its path is."""
     if len(os.fsencode(home)) <= _LONGEST_HOME:
         yield str(home)
         return
@@ -131,34 +133,31 @@ def _short(home: Path) -> Iterator[str]:
         os.close(directory)
 
 
-# GnuPG over one key ring, bounded in time.
-#
-# python-gnupg waits for a gpg as long as that takes; so each is run by `timeout`. None starts an agent of
-# its own (gpg_agent.py).
+# The key ring.
 
 T = TypeVar("T")
 
 _STEP_S: Final = 15.0
-#: A slow processor with a single core looks for the primes of a key for many seconds.
+#: A slow processor with a single core searches for the primes of a key for many seconds.
 _MAKING_S: Final = 60.0
 _OPTIONS: Final = ("--no-autostart", "--trust-model", "always", *QUICK)
 _CIPHER: Final = "AES256"
-#: What is decrypted is a nonce; what is made to grow without end as it is unpacked is not.
-_MOST_DECRYPTED: Final = "4096"
+#: A nonce is short. This stops a message that grows without end as it is decompressed.
+_MAX_DECRYPTED: Final = "4096"
 _NO_AGENT: Final = re.compile(
     r"^gpg: .*(gpg-agent running|connect to the agent|with the agent)", re.MULTILINE
 )
 
 
 class Gpg:
-    """The key ring in `home`. What takes a secret key has to be done inside `agent`.
+    """The key ring in `home`. Operations with secret keys must run inside `agent`.
 
-    All calls raise `KeyringError`. A gpg may take `step_s`, but to make a key. One thread at a time;
-    `close` is for any.
+    All methods raise `KeyringError`. A gpg may run for `step_s`, and longer only to make a key. For one
+    thread at a time, except `close`.
     """
 
     def __init__(self, home: Path, step_s: float = _STEP_S) -> None:
-        # What it would log are arguments, and pieces of all that is decrypted.
+        # The library would log arguments, and pieces of everything that is decrypted.
         logging.getLogger("gnupg").disabled = True
         self._home = home
         self._step_s = step_s
@@ -168,7 +167,7 @@ class Gpg:
 
     @contextmanager
     def agent(self) -> Iterator[None]:
-        """Run an agent for what is done inside."""
+        """Run a gpg-agent for the code inside."""
         library = self._library()
         with self._agent.running() as home:
             library.gnupghome = home
@@ -178,12 +177,12 @@ class Gpg:
                 library.gnupghome = str(self._home)
 
     def close(self) -> None:
-        """End what goes on, and let nothing else begin."""
+        """Cut off the current operation and refuse all later ones. Callable from any thread."""
         self._is_closed = True
         self._agent.end_soon()
 
     def make_key(self, name: str, comment: str, email: str, pass_phrase: str) -> str:
-        """Make a key pair; its fingerprint."""
+        """Make a key pair. Return its fingerprint."""
 
         def make(library: _Bounded) -> str:
             wanted = library.gen_key_input(
@@ -195,30 +194,30 @@ class Gpg:
                 passphrase=pass_phrase,
             )
             made = library.gen_key(wanted)
-            return _must("make a key", str(made.fingerprint or ""), made)
+            return _require("make a key", str(made.fingerprint or ""), made)
 
         return self._do(make, _MAKING_S)
 
     def secret_keys(self) -> set[str]:
-        """The fingerprints of all keys whose secret half is there."""
+        """Return the fingerprints of all keys whose secret half is in the key ring."""
 
         def list_them(library: _Bounded) -> set[str]:
             keys = library.list_keys(secret=True)
-            # Whose agent does not answer has lost no key.
-            _must("ask for secret keys", _NO_AGENT.search(str(keys.stderr)) is None, keys)
+            # If the agent does not answer, an empty list does not mean that the keys are lost.
+            _require("ask for secret keys", _NO_AGENT.search(str(keys.stderr)) is None, keys)
             return {str(key["fingerprint"]) for key in keys}
 
         return self._do(list_them)
 
     def public_key(self, fingerprint: str) -> str:
-        """The public half of a key, in armor."""
+        """Return the public half of a key, in armor."""
         key = self._do(lambda it: str(it.export_keys(fingerprint)))
         if not key:
-            raise KeyringError(f"gpg gives no public key for {fingerprint}")
+            raise KeyringError(f"gpg has no public key for {fingerprint}")
         return key
 
     def add(self, key: str) -> set[str]:
-        """Add public keys, in armor; their fingerprints."""
+        """Add armored public keys. Return their fingerprints."""
         return self._do(lambda it: set(map(str, it.import_keys(key).fingerprints)))
 
     def remove(self, fingerprints: set[str]) -> None:
@@ -227,36 +226,36 @@ class Gpg:
             self._do(lambda it: it.delete_keys(list(fingerprints)))
 
     def decrypt(self, message: str, pass_phrase: str) -> bytes:
-        """What was encrypted to a key of ours, which `pass_phrase` opens."""
+        """Decrypt a message to a key of ours, which `pass_phrase` opens."""
 
         def decrypt(library: _Bounded) -> bytes:
-            limit = ["--max-output", _MOST_DECRYPTED]
+            limit = ["--max-output", _MAX_DECRYPTED]
             result = library.decrypt(message, passphrase=pass_phrase, extra_args=limit)
-            return _must("decrypt", bytes(result.data) if result.ok else b"", result)
+            return _require("decrypt", bytes(result.data) if result.ok else b"", result)
 
         return self._do(decrypt)
 
     def encrypt_to(self, fingerprint: str, data: bytes) -> str:
-        """Encrypt to a public key, in armor."""
+        """Encrypt to a public key. Return it in armor."""
 
         def encrypt(library: _Bounded) -> str:
             result = library.encrypt(data, [fingerprint])
-            return _must("encrypt", str(result) if result.ok else "", result)
+            return _require("encrypt", str(result) if result.ok else "", result)
 
         return self._do(encrypt)
 
     def symmetric(self, data: bytes, pass_phrase: str) -> str:
-        """Encrypt under a pass phrase, in armor."""
+        """Encrypt with a pass phrase. Return it in armor."""
 
         def encrypt(library: _Bounded) -> str:
             result = library.encrypt(data, None, symmetric=_CIPHER, passphrase=pass_phrase)
-            return _must("encrypt", str(result) if result.ok else "", result)
+            return _require("encrypt", str(result) if result.ok else "", result)
 
         return self._do(encrypt)
 
     def _do(self, call: Callable[[_Bounded], T], limit_s: float | None = None) -> T:
         if self._is_closed:
-            raise KeyringError("gpg: nothing more is done with it, the agent ends")
+            raise KeyringError("gpg: not run, since the agent is stopping")
         limit_s = limit_s or self._step_s
         library = self._library()
         library.limit_s = limit_s
@@ -264,10 +263,10 @@ class Gpg:
         try:
             answer = call(library)
         except (OSError, ValueError, KeyringError) as error:
-            _must_be_in_time(due, limit_s)
+            _check_in_time(due, limit_s)
             raise KeyringError(str(error)) from None
-        # The library takes one that was ended for one that had nothing to say.
-        _must_be_in_time(due, limit_s)
+        # The library does not report a gpg that `timeout` ended; it sees only empty output.
+        _check_in_time(due, limit_s)
         return answer
 
     def _library(self) -> _Bounded:
@@ -280,7 +279,7 @@ class Gpg:
 
 
 class _Bounded(gnupg.GPG):  # type: ignore[misc]  # it has no type information
-    """Ends each gpg after `limit_s`, and has it speak English, in ASCII."""
+    """Limits each gpg to `limit_s`, and makes it write English in ASCII."""
 
     def __init__(self, home: Path, limit_s: float) -> None:
         self.limit_s = limit_s
@@ -291,14 +290,14 @@ class _Bounded(gnupg.GPG):  # type: ignore[misc]  # it has no type information
         return ["env", "LC_ALL=C", "timeout", "-k", "1", f"{self.limit_s:g}", *bounded]
 
 
-def _must_be_in_time(due: float, limit_s: float) -> None:
+def _check_in_time(due: float, limit_s: float) -> None:
     if time.monotonic() >= due:
         raise KeyringError(f"gpg: no answer within {limit_s:g} s") from None
 
 
-def _must(what: str, made: T, result: Any) -> T:  # noqa: ANN401 - one of many kinds
-    """What gpg made. Raises `KeyringError`, with gpg's last word, if it made nothing."""
+def _require(action: str, made: T, result: Any) -> T:  # noqa: ANN401 - one of many kinds
+    """Return what gpg made. Raises `KeyringError`, with gpg's last line, if it made nothing."""
     if made:
         return made
-    said = [line for line in str(result.stderr).splitlines() if line.startswith("gpg: ")]
-    raise KeyringError(f"gpg could not {what}: {said[-1][5:105] if said else 'it said nothing'}")
+    lines = [line for line in str(result.stderr).splitlines() if line.startswith("gpg: ")]
+    raise KeyringError(f"gpg could not {action}: {lines[-1][5:105] if lines else 'no message'}")

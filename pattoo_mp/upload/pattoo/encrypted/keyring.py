@@ -1,6 +1,6 @@
-"""The agent's own key, where the original keeps it: made once, and found again by its files.
+"""The agent's own key, where the original agent keeps it: made once, and found again by its files.
 
-In `<daemon_directory>/keys/<agent>` there is `.keyring`, which is gpg's, and a file
+`<daemon_directory>/keys/<agent>` holds gpg's directory `.keyring`, and a file
 `<fingerprint>-<agent id>` with the pass phrase of that key (PattooShared 0.0.98, `KeyRing`).
 """
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _FINGERPRINT: Final = re.compile(r"[0-9A-F]{40,64}")
-_MOST_BYTES: Final = 1000
+_MAX_BYTES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """A key pair of the agent's: `public` is in armor, `pass_phrase` opens the secret half."""
+    """A key pair of the agent. `public` is in armor, `pass_phrase` opens the secret half."""
 
     fingerprint: str
     public: str = field(repr=False)
@@ -40,7 +40,7 @@ class OwnKey:
 
 
 class Keyring:
-    """The keys in `directory`. All calls raise `KeyringError`."""
+    """The keys in `directory`. All methods raise `KeyringError`."""
 
     def __init__(self, directory: Path, agent_id: str, gpg: Gpg) -> None:
         self.directory = directory
@@ -49,10 +49,10 @@ class Keyring:
 
     @contextmanager
     def open(self) -> Iterator[OwnKey]:
-        """Our key, made if there is none, and an agent for what is done inside."""
+        """Run a gpg-agent for the code inside, which gets our key. Make the key if there is none."""
         self._make_directories()
         with self.gpg.agent():
-            yield self._found(self.gpg.secret_keys()) or self._make()
+            yield self._find(self.gpg.secret_keys()) or self._make()
 
     def _make_directories(self) -> None:
         try:
@@ -64,15 +64,13 @@ class Keyring:
                 f"{error.filename}: {error.strerror}; expected a directory of the agent's own"
             ) from None
 
-    def _found(self, secret: set[str]) -> OwnKey | None:
-        """The key that a file names; none if there is none, or the key itself is lost."""
+    def _find(self, secret: set[str]) -> OwnKey | None:
+        """Return the key that a file names. None if no file does, or if the key itself is lost."""
         for path in sorted(self.directory.glob(f"*-{self._agent_id}")):
             fingerprint = path.name.partition("-")[0]
             if _FINGERPRINT.fullmatch(fingerprint) and fingerprint in secret:
                 return OwnKey(fingerprint, self.gpg.public_key(fingerprint), _read(path))
-            _LOG.warning(
-                "The key %s is not in the key ring any more; it is passed over.", fingerprint
-            )
+            _LOG.warning("The key %s is no longer in the key ring; skipped.", fingerprint)
         return None
 
     def _make(self) -> OwnKey:
@@ -80,14 +78,14 @@ class Keyring:
         comment = f"Key pair generated for {PROGRAM}"
         fingerprint = self.gpg.make_key(PROGRAM, comment, self._agent_id, pass_phrase)
         _write(self.directory / f"{fingerprint}-{self._agent_id}", pass_phrase)
-        _LOG.info("A new key of this agent's was made: %s.", fingerprint)
+        _LOG.info("Made a new key for this agent: %s.", fingerprint)
         return OwnKey(fingerprint, self.gpg.public_key(fingerprint), pass_phrase)
 
 
 def _read(path: Path) -> str:
     try:
         with os.fdopen(files.open_file(path, os.O_RDONLY), encoding="latin-1") as file:
-            return file.read(_MOST_BYTES).rstrip("\n")
+            return file.read(_MAX_BYTES).rstrip("\n")
     except OSError as error:
         raise KeyringError(
             f"{path.parent}: the pass phrase there cannot be read ({error.strerror})"

@@ -1,8 +1,9 @@
-"""The keys of servers that were met before, as in ssh's known_hosts: a line each, URL and fingerprint.
+"""The known servers, as in ssh's known_hosts: a file with a line for each, its URL and fingerprint.
 
-The first key of a server is believed. Another one later is not: what is sent under it can be read
-by whoever has it, and nobody but a person can tell whether that is the server
-(docs/decisions/025-encrypted-mode.md). So a line that is not understood is no server forgotten.
+The first key of a server is trusted. A different one later is not: whoever holds it could read
+everything encrypted to it, and only the operator can tell whether that is the server
+(docs/decisions/025-encrypted-mode.md). So a line that cannot be parsed is an error: skipping it would
+forget a server.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ _FINGERPRINT: Final = re.compile(r"[0-9A-F]{40}([0-9A-F]{24})?")
 
 
 class KnownServers:
-    """The file at `path`. All calls raise `KeyringError`."""
+    """The file at `path`. All methods raise `KeyringError`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def all(self) -> dict[str, str]:
-        """The fingerprints of all servers' keys, by their URLs."""
+        """Return the fingerprints of all known servers, by URL."""
         return dict(self._pair(line) for line in self._text().splitlines() if line.strip())
 
     def remember(self, url: str, fingerprint: str) -> None:
-        """Know the server at `url` from now on."""
+        """Add a server."""
         lines = [*self._text().splitlines(), f"{url} {fingerprint}"]
         try:
             files.replace_file(self.path, "".join(f"{line}\n" for line in lines))
@@ -53,7 +54,7 @@ class KnownServers:
 
     def _pair(self, line: str) -> tuple[str, str]:
         url, _, written = line.strip().partition(" ")
-        # gpg writes one with spaces in it.
+        # gpg prints a fingerprint with spaces.
         fingerprint = "".join(written.split()).upper()
         if not _FINGERPRINT.fullmatch(fingerprint):
             raise self._unusable(f"has a line {line[:80]!r}")

@@ -1,11 +1,20 @@
-"""How a session begins: keys are exchanged, and a pass phrase agreed upon.
+"""Encrypted mode: the handshake that starts a session, and posts within it.
 
-    POST key           our identity and public key                                       202
-    GET  key           the server's key, and a nonce that only we can read               200
-    POST validation    the nonce under a new pass phrase, and that for the server alone  200
+The handshake exchanges keys and agrees on a pass phrase:
 
-The server knows a session by its cookie, and answers 208 to one that it has a pass phrase of. So each
-handshake begins without a cookie.
+    POST key           our identity and public key                                           202
+    GET  key           the server's public key, and a nonce encrypted to ours                200
+    POST validation    the nonce under a new pass phrase, and that encrypted to the server   200
+
+The server knows a session by its cookie, and answers 208 to a session that already has a pass phrase.
+So each handshake begins without a cookie.
+
+Posts go over the plain transport, whatever it does to reach the server:
+
+    POST encrypted     {"data": <post>, "source": <agent id>} under the pass phrase          202
+
+A session lasts as long as the server remembers it, so many posts share one. The answer 208 to a post
+means that the server has forgotten it: the post is not stored, and is sent again in a new session.
 """
 
 from __future__ import annotations
@@ -36,14 +45,14 @@ _NO_SUCH_PAGE: Final = (404, 405)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a server gives of its own: its public key, and a nonce encrypted to ours."""
+    """A server's public key, and a nonce encrypted to ours."""
 
     key: str
     nonce: str
 
 
 class Handshake:
-    """With the server behind `transport`. A step that would begin after `due` is not taken."""
+    """A handshake with the server behind `transport`. No step starts after the deadline."""
 
     def __init__(
         self, transport: PattooTransport, keyring: Keyring, known: KnownServers, agent_id: str
@@ -56,7 +65,7 @@ class Handshake:
         self._due = 0.0
 
     def begin(self, seconds: float) -> str:
-        """Begin a session, in `seconds` without the making of a key; its pass phrase.
+        """Begin a session within `seconds`, not counting the time to make our key. Return its pass phrase.
 
         Raises `FailedError` and `KeyringError`.
         """
@@ -73,7 +82,7 @@ class Handshake:
         if is_new:
             self._known.remember(self._transport.agent_url, fingerprint)
             _LOG.info(
-                "%s is known by its key %s from now on.", self._transport.agent_url, fingerprint
+                "Trusting %s by its key %s from now on.", self._transport.agent_url, fingerprint
             )
         return pass_phrase
 
@@ -83,11 +92,11 @@ class Handshake:
         answer = self._ask("POST", "key", ours)
         if answer.status in _NO_SUCH_PAGE:
             raise _denied(
-                f"the server takes no keys (status {answer.status}): it has to be a pattoo server that "
-                f"is set up to decrypt, or encrypted has to be false here"
+                f"the server accepts no keys (status {answer.status}): it must be a pattoo server set "
+                f"up for encryption, or encrypted must be false here"
             )
         if answer.status != 202:
-            raise FailedError(answer.failure("202, to our key"))
+            raise FailedError(answer.failure("202 for our key"))
         answer = self._ask("GET", "key")
         offer = _offer(answer) if answer.status == 200 else None
         if offer is None:
@@ -95,7 +104,7 @@ class Handshake:
         return offer
 
     def _server_key(self, offer: Offer, own: OwnKey) -> tuple[str, bool]:
-        """The fingerprint of the server's key, and whether it was not known before."""
+        """Return the fingerprint of the server's key, and whether it is new to us."""
         url = self._transport.agent_url
         known = self._known.all().get(url, "")
         added = self._gpg.add(offer.key)
@@ -103,14 +112,14 @@ class Handshake:
             return known, False
         if len(added) != 1 or own.fingerprint in added:
             self._gpg.remove(added - {known, own.fingerprint})
-            raise _denied("the server gives a key that cannot be its own; expected one public key")
+            raise _denied("the server sent a key that cannot be its own; expected one public key")
         (fingerprint,) = added
         if known:
             self._gpg.remove(added)
             raise _denied(
-                f"the server's key has changed, from {known} to {fingerprint}: nothing is sent under "
-                f"it. If the server has a new key, remove its line from {self._known.path}; if not, "
-                f"somebody else answers"
+                f"the server's key has changed, from {known} to {fingerprint}, so nothing is "
+                f"sent. If the server has a new key, remove its line from {self._known.path}; "
+                f"otherwise another host answers in its place"
             )
         return fingerprint, True
 
@@ -123,9 +132,9 @@ class Handshake:
         }
         answer = self._ask("POST", "validation", ours)
         if answer.status == 401:
-            raise FailedError(Outcome("the server does not find its nonce in our answer (401)"))
+            raise FailedError(Outcome("the server did not find its nonce in our answer (401)"))
         if answer.status != 200:
-            raise FailedError(answer.failure("200, to the nonce of a pattoo server"))
+            raise FailedError(answer.failure("200 for the nonce of a pattoo server"))
         return pass_phrase
 
     def _nonce(self, offer: Offer, own: OwnKey) -> bytes:
@@ -133,25 +142,25 @@ class Handshake:
             return self._gpg.decrypt(offer.nonce, own.pass_phrase)
         except KeyringError as error:
             raise KeyringError(
-                f"{error}: our key {own.fingerprint} does not open the server's nonce; the server may "
-                f"have an older key of this agent, which has to go from its key ring"
+                f"{error}: our key {own.fingerprint} cannot decrypt the server's nonce; the server may "
+                f"have an older key of this agent: remove that from the server's key ring"
             ) from None
 
     def _ask(self, method: str, page: str, content: dict[str, str] | None = None) -> Answer:
         if time.monotonic() >= self._due:
-            raise FailedError(Outcome("the server is too slow for an exchange of keys"))
+            raise FailedError(Outcome("the server is too slow to exchange keys"))
         body = None if content is None else in_json(content)
         url = self._transport.agent_url + page
         return self._transport.exchange(method, url, body, _OFFER_BYTES)
 
 
 def in_json(content: dict[str, str]) -> bytes:
-    """A body as a pattoo server expects it: JSON, in a JSON string."""
+    """Return a body in the form that a pattoo server expects: JSON in a JSON string."""
     return json.dumps(json.dumps(content)).encode()
 
 
 def _offer(answer: Answer) -> Offer | None:
-    """What the server gave; none if that is something else."""
+    """Return the server's offer, or None if the answer is something else."""
     if len(answer.body) > _OFFER_BYTES:
         return None
     try:
@@ -170,33 +179,26 @@ def _denied(error: str) -> FailedError:
     return FailedError(Outcome(error, Fault.DENIED))
 
 
-# Posts that only the server can read, over whatever the other transport does to reach it.
-#
-#     encrypted   {"data": <post>, "source": <agent id>} under the session's pass phrase    202
-#
-# A session lasts as long as the server remembers it, so there is one for many posts. 208 says that it
-# does not: the post is not stored, and goes again in a new session.
-
-#: Many times what a loaded server takes. A post, a look at the status page and another post are to end
-#: within what the uploader gives its posting.
-_WHOLE_S: Final = 25.0
-_TAKEN: Final = 202
+#: Many times what a loaded server takes. A post, a status page and another post must all fit within
+#: the time limit of the uploader's posting thread.
+_TOTAL_S: Final = 25.0
+_ACCEPTED: Final = 202
 _NO_SESSION: Final = 208
 
 
 class EncryptedTransport:
-    """Posts to the server behind `plain`, under the keys in `keyring`.
+    """Encrypts posts with the keys in `keyring`, and sends them to the server behind `plain`.
 
-    Each step of a post and its handshake begins within `whole_s`; the last may take a time limit of
-    its own longer.
+    Each step of a post and its handshake starts within `total_s`. The last one may then still take its
+    own time limit.
     """
 
-    def __init__(self, plain: PattooTransport, keyring: Keyring, whole_s: float = _WHOLE_S) -> None:
+    def __init__(self, plain: PattooTransport, keyring: Keyring, total_s: float = _TOTAL_S) -> None:
         self._plain = plain
         self._keyring = keyring
-        self._whole_s = whole_s
+        self._total_s = total_s
         self._known = KnownServers(keyring.directory / FILE)
-        #: Of the session that goes on; empty if there is none.
+        #: The pass phrase of the current session; empty without one.
         self._pass_phrase = ""
         self._due = 0.0
 
@@ -206,27 +208,27 @@ class EncryptedTransport:
         return f"{self._plain.agent_url}encrypted"
 
     def post(self, agent_id: str, body: bytes) -> Outcome:
-        """Post `body`, in the session that goes on, or in a new one. Never raises."""
-        self._due = time.monotonic() + self._whole_s
+        """Post `body`, in the current session or a new one. Never raises."""
+        self._due = time.monotonic() + self._total_s
         try:
             return self._post(agent_id, body)
         except FailedError as failed:
             return failed.outcome
         except KeyringError as error:
-            # The keys may have been lost, and the next session finds out.
+            # The keys may be lost. A new session finds out.
             self._pass_phrase = ""
             return Outcome(str(error), Fault.DENIED)
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
-        """Whether the server takes an empty post, at `envelope_ms`."""
+        """Whether the server accepts an empty post, whose envelope has the time `envelope_ms`."""
         return self.post(agent_id, empty_post(agent_id, envelope_ms)).delivered
 
     def is_healthy(self) -> bool:
-        """Ask the server's status page. What is not a clear yes is a no."""
+        """Ask for the server's status page. Anything but a clear yes counts as no."""
         return self._plain.is_healthy()
 
     def close(self) -> None:
-        """Cut off what goes on, and all that comes later. For any thread."""
+        """Cut off the current exchange and refuse all later ones. Callable from any thread."""
         self._plain.close()
         self._keyring.gpg.close()
 
@@ -238,7 +240,7 @@ class EncryptedTransport:
         if answer.status == _NO_SESSION:
             self._pass_phrase = ""
             return Outcome("the server forgot our session at once (208): the post is not stored")
-        if answer.status == _TAKEN and len(answer.body) <= ANSWER_BYTES:
+        if answer.status == _ACCEPTED and len(answer.body) <= ANSWER_BYTES:
             return Outcome()
         return answer.failure("202 from pattoo")
 
@@ -251,7 +253,7 @@ class EncryptedTransport:
     def _send(self, agent_id: str, body: bytes) -> Answer:
         if time.monotonic() >= self._due:
             raise FailedError(
-                Outcome(f"the server is too slow: no post within {self._whole_s:g} s")
+                Outcome(f"the server is too slow: no post within {self._total_s:g} s")
             )
         content = b'{"data": %b, "source": %b}' % (body, json.dumps(agent_id).encode())
         encrypted = self._keyring.gpg.symmetric(content, self._pass_phrase)

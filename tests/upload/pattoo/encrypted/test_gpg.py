@@ -56,7 +56,7 @@ def test_close_ends_the_agent_and_all_that_comes_later(ring: Path) -> None:
     gpg = Gpg(ring)
     with gpg.agent():
         gpg.close()
-        with pytest.raises(KeyringError, match="the agent ends"):
+        with pytest.raises(KeyringError, match="the agent is stopping"):
             gpg.symmetric(b"words", "pass phrase")
     wait_for(lambda: not gpg_agents(ring), what="its end")
 

@@ -121,7 +121,7 @@ def test_a_nonce_that_the_server_does_not_find_is_tried_again(
     """401: not delivered, the server stays unknown, and the next attempt begins anew."""
     decrypting.mixes_up = True
     outcome = transport.post(AGENT_ID, BODY)
-    assert outcome.error == "the server does not find its nonce in our answer (401)"
+    assert outcome.error == "the server did not find its nonce in our answer (401)"
     assert outcome.fault is Fault.UNREACHABLE
     assert decrypting.asked[-1] == ("POST validation", 401)
     assert (known_servers(keyring), decrypting.count("POST encrypted")) == ("", 0)
@@ -233,7 +233,7 @@ def test_our_own_key_is_not_a_servers(
         offer = {"api_email": EMAIL, "api_key": own.public, "encrypted_nonce": "none"}
     decrypting.answers["GET key"] = (200, json.dumps(offer).encode())
     outcome = transport.post(AGENT_ID, BODY)
-    assert outcome.error == "the server gives a key that cannot be its own; expected one public key"
+    assert outcome.error == "the server sent a key that cannot be its own; expected one public key"
     assert outcome.fault is Fault.DENIED
     decrypting.answers.clear()
     assert transport.post(AGENT_ID, BODY).delivered
@@ -249,7 +249,7 @@ def test_a_server_that_is_not_set_up_to_decrypt_is_named(
     decrypting.answers["POST key"] = (404, b"")
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.fault is Fault.DENIED
-    assert outcome.error.startswith("the server takes no keys (status 404)")
+    assert outcome.error.startswith("the server accepts no keys (status 404)")
 
 
 @pytest.mark.parametrize(
@@ -321,8 +321,8 @@ def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: Decrypting
 def test_a_handshake_is_bounded_as_a_whole(keyring: Keyring, decrypting: DecryptingServer) -> None:
     """Where each step is quick enough for itself, and all of them together are not."""
     plain = PattooTransport(at(decrypting.port))
-    outcome = EncryptedTransport(plain, keyring, whole_s=0).post(AGENT_ID, BODY)
-    assert outcome.error == "the server is too slow for an exchange of keys"
+    outcome = EncryptedTransport(plain, keyring, total_s=0).post(AGENT_ID, BODY)
+    assert outcome.error == "the server is too slow to exchange keys"
     assert decrypting.asked == []
 
 
