@@ -1,4 +1,4 @@
-"""What an answer means."""
+"""The meaning of HTTP answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pattoo_mp.upload.pattoo.answer import post_outcome, status_page
     ],
 )  # fmt: skip
 def test_each_status_has_its_fault(status: int, fault: Fault) -> None:
-    """By its status, whatever the body says."""
+    """Only the status decides, not the body."""
     outcome = post_outcome(Answer(status, "reason", b"OK"))
     assert not outcome.delivered
     assert outcome.fault is fault
@@ -36,23 +36,23 @@ def test_each_status_has_its_fault(status: int, fault: Fault) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"OKAY", b"x" * 5000])
 def test_200_without_ok_is_not_pattoo(body: bytes) -> None:
-    """A captive portal, or somebody else's web server."""
+    """A captive portal, or another web server."""
     assert post_outcome(Answer(200, "OK", body)).fault is Fault.NOT_PATTOO
 
 
 def test_200_and_ok_is_delivered() -> None:
-    """The one answer that is."""
+    """The only answer that means accepted."""
     assert post_outcome(Answer(200, "OK", b"OK", "100")).delivered
 
 
 @pytest.mark.parametrize(("status", "wait_s"), [(429, 7), (503, 7), (500, 0), (302, 0)])
 def test_only_a_busy_server_may_ask_to_wait(status: int, wait_s: int) -> None:
-    """Elsewhere Retry-After means something else, or nothing."""
+    """With other statuses, Retry-After means something else, or nothing."""
     assert post_outcome(Answer(status, "", b"", "7")).retry_after_s == wait_s
 
 
-def test_the_status_page_of_a_well_server_is_known() -> None:
-    """In the words of pattoo, with whatever around them."""
+def test_the_status_page_of_a_healthy_server_is_recognized() -> None:
+    """By pattoo's phrase, whatever surrounds it."""
     assert not status_page(Answer(200, "OK", b"The Pattoo Agent API is Operational.\n")).error
 
 
@@ -61,13 +61,13 @@ def test_the_status_page_of_a_well_server_is_known() -> None:
     [(500, b"The Pattoo Agent API is Operational."), (200, b"OK"), (200, b""), (200, b"<html>"),
      (200, b"The Pattoo Agent API is not Operational.")],
 )  # fmt: skip
-def test_any_other_page_is_not_that_of_a_well_server(status: int, body: bytes) -> None:
-    """What is not a clear yes is a no."""
+def test_any_other_page_is_not_that_of_a_healthy_server(status: int, body: bytes) -> None:
+    """Anything but a clear yes counts as no."""
     assert status_page(Answer(status, "", body)).error
 
 
-def test_what_is_wrong_with_a_status_page_is_said() -> None:
-    """Status and page, or what was expected; nothing of a page that is well."""
+def test_a_bad_status_page_is_described() -> None:
+    """The error has the status and the page, or what was expected."""
     assert status_page(Answer(200, "OK", b"The Pattoo Agent API is Operational.")).error == ""
     assert status_page(Answer(404, "NOT FOUND", b"no")).error == "status 404 NOT FOUND: 'no'"
     assert status_page(Answer(200, "OK", b"hi")).error == (
@@ -76,16 +76,16 @@ def test_what_is_wrong_with_a_status_page_is_said() -> None:
     assert status_page(Answer(200, "OK", b" " * 5000)).error.startswith("status 200 with a page;")
 
 
-def test_a_status_page_tells_the_servers_time() -> None:
-    """If its head has one that can be read."""
+def test_a_status_page_has_the_servers_time() -> None:
+    """If its Date header is valid."""
     page = status_page(Answer(200, "OK", b"", date="Mon, 06 May 2024 12:00:00 GMT"))
     assert page.date == datetime(2024, 5, 6, 12, tzinfo=UTC)
     for date in (None, "", "soon", "Mon, 99 May 2024 12:00:00 GMT", "31 Dec 9999 23:59:59 -2300"):
         assert status_page(Answer(200, "OK", b"", date=date)).date is None
 
 
-def test_where_a_redirect_leads_is_said() -> None:
-    """In one short line: most often the URL lacks no more than an s."""
+def test_the_target_of_a_redirect_is_quoted() -> None:
+    """In one short line: most often, the URL only lacks the s of https."""
     there = "https://pattoo.example.org/"
     error = post_outcome(Answer(301, "Moved", b"", location=there)).error
     assert error == f"status 301 Moved to '{there}': ''"
@@ -103,14 +103,14 @@ def test_where_a_redirect_leads_is_said() -> None:
      Answer(301, "Moved", b"", location="/elsewhere", is_quotable=False),
      Answer(301, "Moved", b" " * 5000, location="/elsewhere", is_quotable=False)],
 )  # fmt: skip
-def test_what_leads_nowhere_or_may_be_our_secret_is_not_quoted(answer: Answer) -> None:
-    """Only a redirect leads anywhere, and where a secret went out, it may lead to that."""
+def test_a_location_is_quoted_only_for_a_redirect_without_secrets(answer: Answer) -> None:
+    """After a request with a secret, the location may contain that secret."""
     assert " to '" not in post_outcome(answer).error
     assert "elsewhere" not in post_outcome(answer).error
 
 
-def test_ok_before_a_page_of_blanks_is_not_the_servers() -> None:
-    """Only a short answer is read whole, and only what was read whole can be known."""
+def test_ok_followed_by_a_page_of_blanks_is_not_accepted() -> None:
+    """Only a short answer is read completely, so only a short one can be recognized."""
     assert not post_outcome(Answer(200, "OK", b"OK" + b" " * 5000)).delivered
 
 
@@ -127,7 +127,7 @@ def test_seconds_are_honoured(header: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("offset", [0, 1, 90, 600])
 def test_a_date_is_honoured(offset: int) -> None:
-    """A moment, as HTTP writes it."""
+    """An HTTP date."""
     header = format_datetime(NOW + timedelta(seconds=offset), usegmt=True)
     assert retry_after_s(header, NOW) == offset
 
@@ -135,8 +135,8 @@ def test_a_date_is_honoured(offset: int) -> None:
 @pytest.mark.parametrize(
     "header", ["601", "999999999", "99999999999", "9" * 5000, "Sun, 01 Mar 2026 13:00:00 GMT"]
 )
-def test_it_is_bounded(header: str) -> None:
-    """At most ten minutes, whatever is asked for."""
+def test_the_delay_is_limited(header: str) -> None:
+    """To ten minutes, whatever the header says."""
     assert retry_after_s(header, NOW) == MAX_RETRY_AFTER_S == 600
 
 
@@ -147,7 +147,7 @@ def test_it_is_bounded(header: str) -> None:
      "Sun, 01 Mar 2026 12:00:00 +9999", "1 2 3 4 5 6 7 8"],
 )  # fmt: skip
 def test_garbage_and_the_past_are_ignored(header: str | None) -> None:
-    """They ask for nothing."""
+    """The delay is 0."""
     assert retry_after_s(header, NOW) == 0
 
 
@@ -156,6 +156,6 @@ def test_garbage_and_the_past_are_ignored(header: str | None) -> None:
     | st.from_regex(r"[0-9]+")
     | st.from_regex(r"\w{3}, \d+ [JFMASOND]\w{2} \d+ \d+:\d+:\d+ [+-]?\w+")
 )
-def test_any_header_gives_a_bounded_wait(header: str) -> None:
-    """No header raises, and none silences the agent."""
+def test_any_header_gives_a_delay_within_the_limit(header: str) -> None:
+    """No header raises an error or silences the agent."""
     assert 0 <= retry_after_s(header, NOW) <= MAX_RETRY_AFTER_S

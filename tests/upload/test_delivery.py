@@ -1,4 +1,4 @@
-"""What becomes of polls that a server refuses, on a real spool and a real server."""
+"""The fate of polls that a server does not accept, with a real spool and a real server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DEADLINE_S = 20.0
 
 @pytest.fixture
 def moody() -> Iterator[MoodyServer]:
-    """A server that takes everything until it is told otherwise."""
+    """A server that accepts everything until a test changes its mood."""
     running = MoodyServer()
     yield running
     running.close()
@@ -63,10 +63,10 @@ def posting(home: Path, moody: MoodyServer) -> Iterator[Posting]:
 
 
 @pytest.mark.parametrize("old_posts", [0, 1])
-def test_an_attempt_tells_whether_more_is_waiting(
+def test_an_attempt_says_whether_more_is_waiting(
     posting: Posting, moody: MoodyServer, home: Path, old_posts: int
 ) -> None:
-    """More than the post could hold: polls, here of two hosts, or the original's old posts."""
+    """More polls than the post could hold, here of two hosts, or the original agent's posts."""
     originals.keep(home, *range(old_posts))
     polls = [(1, poll(1)), (2, poll(2, OTHER_HOST))]
     posting.spool.append(polls, {**LAYOUTS, OTHER_HOST.identifier: OTHER_HOST.packed}, "c")
@@ -82,10 +82,10 @@ def test_an_attempt_tells_whether_more_is_waiting(
 # --- refused by a server that is well
 
 
-def test_one_poll_that_no_server_takes_is_set_aside_alone(
+def test_a_poll_that_no_server_accepts_goes_alone_into_quarantine(
     posting: Posting, moody: MoodyServer
 ) -> None:
-    """It goes into quarantine with the server's answer; the others arrive, each once, in order."""
+    """With the server's answer. The others arrive once each, in order."""
     moody.mood = refusing(51)
     fill(posting.spool, 1, 100)
     posting.start()
@@ -95,10 +95,8 @@ def test_one_poll_that_no_server_takes_is_set_aside_alone(
     assert (posting.accounts[-1].delivered, posting.accounts[-1].quarantined) == (99, 1)
 
 
-def test_several_such_polls_side_by_side_are_set_aside(
-    posting: Posting, moody: MoodyServer
-) -> None:
-    """At both ends and in a row: each goes for itself."""
+def test_several_such_polls_go_into_quarantine(posting: Posting, moody: MoodyServer) -> None:
+    """At both ends and in a row: each separately."""
     moody.mood = refusing(1, 7, 8, 9, 20)
     fill(posting.spool, 1, 20)
     posting.start()
@@ -107,10 +105,10 @@ def test_several_such_polls_side_by_side_are_set_aside(
     assert [timestamp for timestamp, _ in posting.quarantine()] == [1, 7, 8, 9, 20]
 
 
-def test_a_poll_is_refused_three_times_alone_before_it_is_set_aside(
+def test_a_poll_is_refused_three_times_alone_before_quarantine(
     posting: Posting, moody: MoodyServer
 ) -> None:
-    """Half as many each time, down to one; and nothing newer overtakes it meanwhile."""
+    """Posts halve down to one poll, and nothing newer overtakes it meanwhile."""
     moody.mood = refusing(1)
     fill(posting.spool, 1, 8)
     posting.start()
@@ -120,8 +118,10 @@ def test_a_poll_is_refused_three_times_alone_before_it_is_set_aside(
     assert posting.drawn == []  # the usual distance between posts, no back-off
 
 
-def test_a_poll_refused_twice_is_not_set_aside(posting: Posting, moody: MoodyServer) -> None:
-    """The third time it is taken."""
+def test_a_poll_refused_twice_does_not_go_into_quarantine(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """The third time it is accepted."""
     refusals = iter([500, 500])
 
     def mood(_: bytes) -> tuple[int, bytes, dict[str, str]]:
@@ -136,7 +136,7 @@ def test_a_poll_refused_twice_is_not_set_aside(posting: Posting, moody: MoodySer
 
 
 def test_posts_grow_again_after_a_success(posting: Posting, moody: MoodyServer) -> None:
-    """Twice as many polls each time, so that a backlog is not sent one by one."""
+    """They double each time, so a backlog is not sent one poll at a time."""
     moody.mood = refusing(1)
     fill(posting.spool, 1, 100)
     posting.start()
@@ -152,10 +152,10 @@ def test_posts_grow_again_after_a_success(posting: Posting, moody: MoodyServer) 
     "page",
     [(500, WELL), (503, b"no"), (200, b"OK"), (200, NO_SERVER), (302, WELL), (404, b"")],
 )
-def test_an_ill_server_puts_nothing_into_quarantine(
+def test_an_unhealthy_server_puts_nothing_into_quarantine(
     posting: Posting, moody: MoodyServer, page: tuple[int, bytes]
 ) -> None:
-    """All is kept and tried again as it was, with back-off; all is delivered when it is well."""
+    """All polls are kept and retried together, with back-off, and arrive when it is healthy."""
     moody.mood, moody.page = saying(500), page
     fill(posting.spool, 1, 30)
     posting.start()
@@ -168,10 +168,10 @@ def test_an_ill_server_puts_nothing_into_quarantine(
     assert posting.quarantine() == []
 
 
-def test_a_server_that_goes_away_in_between_puts_nothing_into_quarantine(
+def test_a_server_that_goes_away_meanwhile_puts_nothing_into_quarantine(
     posting: Posting, moody: MoodyServer
 ) -> None:
-    """A status page that is out of reach is not well; all is delivered when it is back."""
+    """A status page that cannot be reached is not healthy. All polls arrive when it is back."""
 
     def last_words(_: bytes) -> tuple[int, bytes, dict[str, str]]:
         moody.down()
@@ -191,7 +191,7 @@ def test_a_server_that_goes_away_in_between_puts_nothing_into_quarantine(
 def test_a_full_disk_of_the_servers_puts_nothing_into_quarantine(
     posting: Posting, moody: MoodyServer
 ) -> None:
-    """Its status page says that it is well, but it takes no empty post: the data is not to blame."""
+    """Its status page says it is well, but it refuses even an empty post: the data is not to blame."""
     moody.mood = disk_full
     fill(posting.spool, 1, 4)
     posting.start()
@@ -208,7 +208,7 @@ def test_a_full_disk_of_the_servers_puts_nothing_into_quarantine(
 
 
 def test_posts_that_are_too_large_become_smaller(posting: Posting, moody: MoodyServer) -> None:
-    """A proxy's limit is met by smaller posts: all polls arrive, in order."""
+    """Smaller posts fit a proxy's limit: all polls arrive, in order."""
     moody.mood = too_large_above(3000)
     fill(posting.spool, 1, 100)
     posting.start()
@@ -219,7 +219,7 @@ def test_posts_that_are_too_large_become_smaller(posting: Posting, moody: MoodyS
 
 
 def test_a_proxys_limit_is_found_once(posting: Posting, moody: MoodyServer) -> None:
-    """A backlog is not refused with every other post: posts stay below the size that was too large."""
+    """Posts of a backlog stay below the size that was refused."""
     moody.mood = too_large_above(3000)
     fill(posting.spool, 1, 100)
     posting.start()
@@ -230,7 +230,7 @@ def test_a_proxys_limit_is_found_once(posting: Posting, moody: MoodyServer) -> N
 
 
 def test_too_large_needs_no_status_page(posting: Posting, moody: MoodyServer) -> None:
-    """It is clear what to do: a proxy may hide that page."""
+    """The remedy is clear, and a proxy may hide that page."""
     moody.mood, moody.page = too_large_above(3000), (403, b"hidden")
     fill(posting.spool, 1, 100)
     posting.start()
@@ -238,8 +238,10 @@ def test_too_large_needs_no_status_page(posting: Posting, moody: MoodyServer) ->
     assert moody.timestamps() == list(range(1, 101))
 
 
-def test_a_single_poll_that_is_too_large_is_set_aside(posting: Posting, moody: MoodyServer) -> None:
-    """It cannot become smaller, and must not hold the others for ever."""
+def test_a_single_poll_that_is_too_large_goes_into_quarantine(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """It cannot be split, and must not block the others forever."""
     moody.mood = lambda body: (413, b"", {}) if b'"pattoo_timestamp",2]' in body else taking(body)
     fill(posting.spool, 1, 3)
     posting.start()
@@ -272,10 +274,10 @@ def test_posts_that_are_late_become_smaller(home: Path, moody: MoodyServer, is_t
     assert moody.timestamps() == list(range(1, 101))
 
 
-def test_a_server_that_was_late_for_long_gets_a_backlog_at_once(
+def test_a_server_that_hung_gets_large_posts_again_soon(
     posting: Posting, moody: MoodyServer
 ) -> None:
-    """It hung, so no post was small enough; that is no reason for small ones once it is well."""
+    """No post was small enough while it hung, so small ones make no sense once it works."""
     moody.mood = saying(504)
     fill(posting.spool, 1, 100)
     posting.start()
@@ -288,8 +290,8 @@ def test_a_server_that_was_late_for_long_gets_a_backlog_at_once(
     assert posting.quarantine() == []
 
 
-def test_a_server_that_is_not_reached_in_time_makes_no_post_smaller(posting: Posting) -> None:
-    """No byte of it went out, so its size is not what was wrong."""
+def test_a_connection_that_times_out_makes_no_post_smaller(posting: Posting) -> None:
+    """No byte was sent, so the size was not the cause."""
     fill(posting.spool, 1, 100)
     source = SpooledPosts(Outbox(posting.spool), lambda: 1, encode)
     before = source.batch_limit.polls
@@ -307,10 +309,10 @@ def test_a_server_that_is_not_reached_in_time_makes_no_post_smaller(posting: Pos
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_server_is_left_alone_as_long_as_it_asks_for(
+def test_a_busy_server_is_not_posted_to_before_its_retry_after(
     posting: Posting, moody: MoodyServer, status: int
 ) -> None:
-    """Retry-After in seconds; the polls stay together and arrive afterwards."""
+    """Retry-After in seconds. The polls stay together and arrive afterwards."""
     moody.mood = saying(status, Retry_After="1")
     fill(posting.spool, 1, 30)
     posting.start()
@@ -323,10 +325,10 @@ def test_a_busy_server_is_left_alone_as_long_as_it_asks_for(
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])
-def test_where_credentials_are_wanted_all_is_kept_and_tried_slowly(
+def test_a_server_that_requires_credentials_is_retried_slowly(
     posting: Posting, moody: MoodyServer, status: int
 ) -> None:
-    """At the largest delay: a person has to see to it, and is told where."""
+    """At the largest delay. All polls are kept, and the error names the setting."""
     moody.mood = saying(status)
     fill(posting.spool, 1, 30)
     posting.start()
@@ -345,10 +347,10 @@ def test_where_credentials_are_wanted_all_is_kept_and_tried_slowly(
     [saying(404), saying(400), saying(405), saying(201, b"OK"), saying(204, b""),
      saying(302, b"", Location="http://127.0.0.1:1/"), saying(200, NO_SERVER)],
 )  # fmt: skip
-def test_what_is_not_pattoo_gets_nothing_and_is_named(
+def test_something_other_than_pattoo_is_retried_slowly_and_named(
     posting: Posting, moody: MoodyServer, mood: Mood
 ) -> None:
-    """All is kept, tried again at the largest delay, and the error says where to look."""
+    """All polls are kept, and the error says what to check."""
     moody.mood = mood
     fill(posting.spool, 1, 30)
     posting.start()

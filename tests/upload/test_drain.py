@@ -1,4 +1,4 @@
-"""The posting loop, with a real spool and a transport that does as it is told."""
+"""The posting loop, with a real spool and a fake transport."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TAKEN = Outcome()
 
 
 class FakeTransport:
-    """Takes posts, or answers with the outcomes that it was given, each once."""
+    """Accepts posts, or returns the given outcomes, each once."""
 
     url = "http://server/"
 
@@ -53,7 +53,7 @@ class FakeTransport:
         self._closed = threading.Event()
 
     def post(self, agent_id: str, body: bytes) -> Outcome:
-        """Answer; a post that was taken is kept."""
+        """Return the next outcome; keep the post if it is accepted."""
         self.attempts.append(time.monotonic())
         if self.breaks:
             raise self.breaks.pop(0)
@@ -70,7 +70,7 @@ class FakeTransport:
         self._closed.set()
 
     def timestamps(self) -> list[list[int]]:
-        """The polls in each post."""
+        """The times of the polls in each post."""
         return [_timestamps(content) for _, content in self.posts]
 
 
@@ -82,28 +82,28 @@ def _timestamps(content: dict[str, Any]) -> list[int]:
 
 
 def alone(transport: FakeTransport) -> Servers:
-    """The servers of who has this one. Only its `post`, `close` and `url` are used."""
+    """A set of servers with only this one. Only its `post`, `close` and `url` are used."""
     return only(cast("PattooTransport", transport))
 
 
 class Noting(Pace):
-    """Notes when each attempt was begun; a post is made before it is sent."""
+    """Notes the start of each attempt, which is before its post is sent."""
 
     def __init__(self, offset_s: float) -> None:
         super().__init__(offset_s)
         self.started: list[float] = []
 
     def note_attempt(self, attempt: Attempt, started: float, ended: float) -> None:
-        """As ever."""
+        """Note the start, too."""
         self.started.append(started)
         super().note_attempt(attempt, started, ended)
 
 
 class Rig(Told):
-    """A drain with all that it needs, its loop in a thread."""
+    """A drain with everything it needs; its loop runs in a thread."""
 
     def waits_for(self, seconds: float) -> bool:
-        """Whether it has something to post and waits so long, or longer, for the time to do so."""
+        """Whether it has something to post, and waits at least so long before it does."""
         return time.monotonic() + seconds < self.drain.idle_until < float("inf")
 
     def __init__(self, home: Path, offset_s: float = 0) -> None:
@@ -122,11 +122,11 @@ class Rig(Told):
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 
     def start(self) -> None:
-        """Begin to post."""
+        """Start posting."""
         self._thread.start()
 
     def stop(self) -> float:
-        """End it; return how many seconds that took."""
+        """End it. Return how many seconds that took."""
         began = time.monotonic()
         self.drain.stop()
         if self._thread.ident is not None:
@@ -135,11 +135,11 @@ class Rig(Told):
         return time.monotonic() - began
 
     def wait_until_empty(self) -> None:
-        """Wait for the last poll to leave, and for the account of it."""
+        """Wait until the last poll has left and the account says so."""
         wait_for(lambda: self.accounts and self.accounts[-1].waiting == 0, what="an empty spool")
 
     def begin(self) -> None:
-        """Begin, with two polls that go at once: what it finds, and the first that comes later."""
+        """Start, and deliver two polls that go at once: one found in the spool, and the first later one."""
         for number in (1, 2):
             fill(self.spool, number, number)
             self.start() if number == 1 else self.drain.wake()
@@ -169,7 +169,7 @@ def test_polls_are_posted_oldest_first_in_one_post(rig: Rig) -> None:
     assert rig.spool.waiting == 0
 
 
-def test_a_poll_that_comes_is_posted_without_delay(rig: Rig) -> None:
+def test_a_new_poll_is_posted_without_delay(rig: Rig) -> None:
     """`wake` ends the wait for polls."""
     rig.start()
     fill(rig.spool, 1, 1)
@@ -179,7 +179,7 @@ def test_a_poll_that_comes_is_posted_without_delay(rig: Rig) -> None:
 
 
 def test_posts_of_a_backlog_go_in_order(rig: Rig) -> None:
-    """What does not fit one post, here for its host, goes in the next, never before it."""
+    """Polls that do not fit one post, here because of their host, go in the next one."""
     other = Layout(replace(LAYOUT.origin, hostname="another"), 1000, LAYOUT.series)
     rig.spool.append(
         [(1, poll(1)), (2, poll(2)), (3, poll(3, other))],
@@ -191,8 +191,8 @@ def test_posts_of_a_backlog_go_in_order(rig: Rig) -> None:
     assert rig.transport.timestamps() == [[1, 2], [3]]
 
 
-def test_posts_keep_their_distance(rig: Rig) -> None:
-    """No server is posted to more often than once a second, however often the host is polled."""
+def test_posts_are_at_least_a_second_apart(rig: Rig) -> None:
+    """However often the host is polled."""
     rig.start()
     for number in (1, 2):
         fill(rig.spool, number, number)
@@ -204,7 +204,7 @@ def test_posts_keep_their_distance(rig: Rig) -> None:
 
 
 def test_envelope_times_grow_from_post_to_post(rig: Rig) -> None:
-    """The server names its files by them, and orders them so."""
+    """The server names and orders its files by them."""
     rig.spool.next_envelope_ms(10**15)
     fill(rig.spool, 1, 1)
     rig.start()
@@ -213,7 +213,7 @@ def test_envelope_times_grow_from_post_to_post(rig: Rig) -> None:
 
 
 def test_a_failed_post_keeps_its_polls(rig: Rig) -> None:
-    """They stay first in the spool and go, all of them, when the server is well again."""
+    """They stay first in the spool, and all go when the server is healthy again."""
     rig.transport.outcomes = [Outcome("Connection refused")]
     fill(rig.spool, 1, 3)
     rig.start()
@@ -224,8 +224,8 @@ def test_a_failed_post_keeps_its_polls(rig: Rig) -> None:
     assert rig.transport.timestamps() == [[1, 2, 3]]
 
 
-def test_the_state_tells_of_a_recovery(rig: Rig) -> None:
-    """Counts, times and the last error are right after a failure and a success."""
+def test_the_state_after_a_failure_and_a_success(rig: Rig) -> None:
+    """Counts, times and the last error are right."""
     rig.transport.outcomes = [Outcome("status 500")]
     fill(rig.spool, 1, 3)
     rig.start()
@@ -236,8 +236,8 @@ def test_the_state_tells_of_a_recovery(rig: Rig) -> None:
     assert state.last_post_ms >= state.last_error_ms > 0
 
 
-def test_failures_begin_with_the_first_of_them(rig: Rig) -> None:
-    """`failing_since` is the first failure's time, also when another error follows."""
+def test_failing_since_is_the_time_of_the_first_failure(rig: Rig) -> None:
+    """Even if another error follows."""
     rig.transport.outcomes = [Outcome("one"), Outcome("another")]
     fill(rig.spool, 1, 1)
     rig.start()
@@ -250,7 +250,7 @@ def test_failures_begin_with_the_first_of_them(rig: Rig) -> None:
 def test_a_failure_is_reported_with_the_time_of_the_next_attempt(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the log and in the state; lines with different delays still count as alike."""
+    """In the log and in the state. Log lines with different delays still count as alike."""
     rig.transport.outcomes = [Outcome("busy", Fault.BUSY, 600)]
     fill(rig.spool, 1, 3)
     rig.start()
@@ -263,8 +263,8 @@ def test_a_failure_is_reported_with_the_time_of_the_next_attempt(
     assert alike.items() <= record.__dict__.items()
 
 
-def test_no_attempt_is_planned_while_posting_is_well(rig: Rig) -> None:
-    """Before any failure, and after the next success."""
+def test_no_attempt_is_announced_while_posts_succeed(rig: Rig) -> None:
+    """Neither before a failure nor after the next success."""
     rig.transport.outcomes = [Outcome("Connection refused")]
     fill(rig.spool, 1, 1)
     rig.start()
@@ -280,8 +280,8 @@ def test_no_attempt_is_planned_while_posting_is_well(rig: Rig) -> None:
     [b"", b"\xc1", b"\xff" * 9, msgpack.packb([1, 2, 3]), msgpack.packb({}), msgpack.packb(1),
      msgpack.packb([1])[:-1], msgpack.packb([1]) + b"x", b"\xdd\xff\xff\xff\xff"],
 )  # fmt: skip
-def test_a_poll_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed: bytes) -> None:
-    """It is set aside, and all before and after it are posted."""
+def test_an_unreadable_poll_does_not_block_the_others(rig: Rig, packed: bytes) -> None:
+    """It goes into quarantine, and all polls before and after it are posted."""
     damaged = (2, Poll(LAYOUT.identifier, 2, packed))
     rig.spool.append([(1, poll(1)), damaged, (3, poll(3))], LAYOUTS, "c")
     rig.start()
@@ -297,8 +297,8 @@ def test_a_poll_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed: b
      msgpack.packb([["a", "b", "c"], 1000, [["k", float("inf"), []]]]),
      msgpack.packb([["a", "b", "c"], float("inf"), []]), LAYOUT.packed[:-1]],
 )  # fmt: skip
-def test_a_layout_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed: bytes) -> None:
-    """All polls of it are set aside, and those of another layout are posted."""
+def test_an_unreadable_layout_does_not_block_the_others(rig: Rig, packed: bytes) -> None:
+    """Its polls go into quarantine, and those of another layout are posted."""
     layouts = {**LAYOUTS, "damaged": packed}
     polls = [
         (1, Poll("damaged", 1, b"\x90")),
@@ -312,8 +312,8 @@ def test_a_layout_that_cannot_be_read_does_not_hold_the_others(rig: Rig, packed:
     assert rig.accounts[-1].quarantined == 2
 
 
-def test_a_layout_that_was_damaged_meanwhile_comes_again_with_the_next_poll(home: Path) -> None:
-    """Nothing is set aside before that: the polls of an uploader that was killed are all posted."""
+def test_a_damaged_layout_is_restored_by_the_next_poll(home: Path) -> None:
+    """No poll goes into quarantine before that: all polls of a killed uploader are posted."""
     spool = Spool(home / "spool.sqlite")
     fill(spool, 1, 3)
     spool.close()
@@ -331,7 +331,7 @@ def test_a_layout_that_was_damaged_meanwhile_comes_again_with_the_next_poll(home
 
 
 def test_another_agents_polls_go_under_their_own_id(rig: Rig) -> None:
-    """After the identity was changed by hand, older polls still are the old agent's."""
+    """After someone changed the identity, older polls still belong to the old agent."""
     other = Layout(Origin("b" * 64, "host"), 1000, LAYOUT.series)
     layouts = {**LAYOUTS, other.identifier: other.packed}
     rig.spool.append([(1, poll(1)), (2, poll(2, other))], layouts, "c")
@@ -347,7 +347,7 @@ def test_stop_ends_an_idle_drain_promptly(rig: Rig) -> None:
 
 
 def test_stop_ends_a_back_off_promptly(rig: Rig) -> None:
-    """While it waits for the next attempt; what was not sent stays."""
+    """During the wait for the next attempt. Unsent polls stay."""
     rig.transport.outcomes = [Outcome("no")] * 1000
     fill(rig.spool, 1, 2)
     rig.start()
@@ -357,7 +357,7 @@ def test_stop_ends_a_back_off_promptly(rig: Rig) -> None:
 
 
 def test_stop_ends_a_hanging_post_promptly(rig: Rig) -> None:
-    """In the middle of an exchange; that is not an error, and what was not sent stays."""
+    """During an exchange. This is not an error, and unsent polls stay."""
     rig.transport.hangs = True
     fill(rig.spool, 1, 2)
     rig.start()
@@ -367,10 +367,10 @@ def test_stop_ends_a_hanging_post_promptly(rig: Rig) -> None:
     assert all(not state.last_error for state in rig.states)
 
 
-def test_a_disk_that_takes_nothing_keeps_no_poll_from_a_server_that_is_well(
+def test_a_full_disk_keeps_no_poll_from_a_healthy_server(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nor is it told as the server's fault. With room it is noted what was sent, and not sent again."""
+    """It is not reported as the server's fault. With room again, sent polls are not sent twice."""
     caplog.set_level(logging.INFO)
     fill(rig.spool, 1, 2)
     with files_of_at_most(0):
@@ -389,8 +389,8 @@ def test_a_disk_that_takes_nothing_keeps_no_poll_from_a_server_that_is_well(
     assert rig.transport.url not in caplog.text
 
 
-def test_a_server_that_fails_beside_the_disk_is_told_for_itself(rig: Rig) -> None:
-    """Each is its own trouble, and ends for itself."""
+def test_a_failing_server_and_a_full_disk_are_reported_separately(rig: Rig) -> None:
+    """Each is its own trouble, and each ends separately."""
     rig.transport.outcomes = [Outcome("Connection refused")]
     fill(rig.spool, 1, 2)
     with files_of_at_most(0):
@@ -403,8 +403,8 @@ def test_a_server_that_fails_beside_the_disk_is_told_for_itself(rig: Rig) -> Non
     rig.wait_until_empty()
 
 
-def test_what_this_host_lacks_is_not_told_as_the_servers_fault(rig: Rig) -> None:
-    """A post for which there is no thread; it is tried again, and no other server is looked for."""
+def test_a_lack_on_this_host_is_not_reported_as_the_servers_fault(rig: Rig) -> None:
+    """Here, of a thread. The post is retried, and no other server is tried."""
     rig.transport.outcomes = [Outcome("no thread", Fault.OURS)]
     fill(rig.spool, 1, 2)
     rig.start()
@@ -414,8 +414,8 @@ def test_what_this_host_lacks_is_not_told_as_the_servers_fault(rig: Rig) -> None
     assert {state.last_error for state in rig.states} == {""}
 
 
-def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None:
-    """A thread that died would leave an uploader that keeps all and posts nothing, unseen."""
+def test_an_unexpected_error_does_not_end_the_posting(rig: Rig) -> None:
+    """If the thread died, the uploader would keep everything and post nothing, unnoticed."""
     fill(rig.spool, 1, 2)
     rig.transport.breaks = [AttributeError("gone"), KeyError("lost")]
     rig.start()
@@ -425,8 +425,8 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_posting(rig: Rig) -> None
     assert {state.failing_since_ms for state in rig.states} == {0}
 
 
-def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:
-    """Without polls it rests for ever, before a post until it is due, in a post not at all."""
+def test_idle_time_can_be_told_from_a_step_that_hangs(home: Path) -> None:
+    """The loop is idle forever without polls, until a post is due, and not at all in a post."""
     rig = Rig(home, offset_s=300)
     try:
         rig.begin()
@@ -440,7 +440,7 @@ def test_a_rest_is_told_from_a_step_that_hangs(home: Path) -> None:
         rig.spool.close()
 
 
-def test_a_post_that_hangs_is_no_rest(rig: Rig) -> None:
+def test_a_hanging_post_is_not_idle_time(rig: Rig) -> None:
     """Its duration can be seen from outside."""
     rig.transport.hangs = True
     fill(rig.spool, 1, 1)
@@ -449,8 +449,8 @@ def test_a_post_that_hangs_is_no_rest(rig: Rig) -> None:
     assert rig.drain.idle_until <= time.monotonic()
 
 
-def test_a_smaller_jitter_ends_the_wait_of_a_larger_one(home: Path) -> None:
-    """What waits goes after a second, not after five minutes."""
+def test_a_smaller_jitter_shortens_a_wait_under_way(home: Path) -> None:
+    """A waiting poll goes after a second, not after five minutes."""
     rig = Rig(home, offset_s=300)
     rig.begin()
     fill(rig.spool, 3, 3)
@@ -462,7 +462,7 @@ def test_a_smaller_jitter_ends_the_wait_of_a_larger_one(home: Path) -> None:
     rig.spool.close()
 
 
-def test_another_spacing_counts_from_the_next_post_on(rig: Rig) -> None:
+def test_a_new_spacing_applies_from_the_next_post_on(rig: Rig) -> None:
     """As after a reload that changes the interval."""
     fill(rig.spool, 1, 1)
     rig.start()
@@ -477,8 +477,8 @@ def test_another_spacing_counts_from_the_next_post_on(rig: Rig) -> None:
     wait_for(lambda: rig.waits_for(500), what="a long wait")
 
 
-def test_another_jitter_does_not_hurry_a_server_that_asked_to_be_left_alone(rig: Rig) -> None:
-    """What the server asked for is waited for, whatever this agent's own moment is."""
+def test_a_new_jitter_does_not_shorten_a_retry_after(rig: Rig) -> None:
+    """The server's delay counts, whatever the agent's offset is."""
     rig.transport.outcomes = [Outcome("busy", Fault.BUSY, 600)]
     fill(rig.spool, 1, 1)
     rig.start()
@@ -490,8 +490,8 @@ def test_another_jitter_does_not_hurry_a_server_that_asked_to_be_left_alone(rig:
     assert len(rig.transport.attempts) == 1
 
 
-def test_another_server_is_posted_to_as_soon_as_the_post_under_way_is_over(rig: Rig) -> None:
-    """That one is not cut off; and what the old server did says nothing of the new one."""
+def test_new_servers_get_posts_after_the_post_under_way(rig: Rig) -> None:
+    """That post is not cut off, and the old server's failures say nothing about the new one."""
     new = FakeTransport()
     rig.transport.hangs = True
     fill(rig.spool, 1, 1)
@@ -506,8 +506,8 @@ def test_another_server_is_posted_to_as_soon_as_the_post_under_way_is_over(rig: 
     assert (rig.states[-1].last_error, rig.states[-1].failing_since_ms) == ("", 0)
 
 
-def test_another_server_is_shown_before_anything_is_posted_to_it(rig: Rig) -> None:
-    """Where nothing waits, too."""
+def test_new_servers_are_reported_before_the_first_post(rig: Rig) -> None:
+    """Even if no polls wait."""
     new = FakeTransport()
     new.url = "http://other/"
     rig.start()
@@ -515,8 +515,8 @@ def test_another_server_is_shown_before_anything_is_posted_to_it(rig: Rig) -> No
     wait_for(lambda: rig.states and rig.states[-1].server == "http://other/", what="its address")
 
 
-def test_a_stop_cuts_off_a_post_to_another_server(rig: Rig) -> None:
-    """The one that is in force when the stop comes."""
+def test_stop_cuts_off_a_post_to_a_new_server(rig: Rig) -> None:
+    """To the servers that are current when the stop comes."""
     new = FakeTransport()
     new.hangs = True
     rig.start()

@@ -1,4 +1,4 @@
-"""Posts to several real servers, one of them at a time."""
+"""Fail-over between several real servers."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ MOMENT_S = 0.005
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 class Rig(Told):
-    """A drain of a spool to two servers."""
+    """A drain from a spool to two servers."""
 
     def __init__(self, home: Path, *servers: PattooServer) -> None:
         super().__init__(Spool(home / "spool.sqlite"))
@@ -71,20 +71,20 @@ class Rig(Told):
         self._polls = 0
 
     def poll(self, count: int = 1) -> None:
-        """Put so many new polls into the spool."""
+        """Put `count` new polls into the spool."""
         fill(self.spool, self._polls + 1, self._polls + count)
         self._polls += count
         self._drain.wake()
 
     def wait_until_empty(self) -> None:
-        """Wait until all of them have been taken by somebody, and what follows from it is done."""
+        """Wait until all polls are delivered, and the report of it has been sent."""
         wait_for(
             lambda: self.accounts and self.accounts[-1].delivered == self._polls,
             what="an empty spool",
         )
 
     def wait_for_failures(self) -> None:
-        """Wait for two more attempts that nobody took."""
+        """Wait for two more failed attempts."""
         before = len(self.states)
 
         def failures() -> int:
@@ -108,10 +108,10 @@ def rig(home: Path, server: PattooServer, elsewhere: PattooServer) -> Iterator[R
     made.end()
 
 
-def test_polls_go_over_to_another_server_and_come_back(
+def test_posts_fail_over_to_another_server_and_return(
     rig: Rig, server: PattooServer, elsewhere: PattooServer
 ) -> None:
-    """Each is delivered once, to whichever took it; either server gets its own in order."""
+    """Each poll is delivered once, and each server gets its polls in order."""
     rig.poll(3)
     rig.wait_until_empty()
     server.down()
@@ -143,10 +143,10 @@ def test_polls_go_over_to_another_server_and_come_back(
     assert (account.delivered, account.quarantined, dict(account.dropped)) == (11, 0, {})
 
 
-def test_a_server_that_says_that_it_is_well_and_takes_nothing_is_not_gone_over_to(
+def test_no_fail_over_to_a_server_that_refuses_an_empty_post(
     rig: Rig, server: PattooServer, elsewhere: PattooServer
 ) -> None:
-    """So is one whose disk is full: it is asked to take an empty post first."""
+    """Its status page may say that it is well although its disk is full."""
     server.down()
     elsewhere.behaviour = answering(500)
     rig.poll()
@@ -160,10 +160,10 @@ def test_a_server_that_says_that_it_is_well_and_takes_nothing_is_not_gone_over_t
     assert server.timestamps() == [1]
 
 
-def test_a_server_that_refuses_our_credentials_is_left_for_another(
+def test_a_server_that_refuses_our_credentials_causes_a_fail_over(
     rig: Rig, server: PattooServer, elsewhere: PattooServer
 ) -> None:
-    """Whatever the reason: it takes nothing."""
+    """The reason does not matter: it accepts nothing."""
     server.behaviour = answering(401)
     rig.poll(2)
     rig.wait_for_failures()
@@ -176,7 +176,7 @@ def test_a_server_that_refuses_our_credentials_is_left_for_another(
 
 
 class Site:
-    """Servers that are well or not, and who posts to them every `step_s`."""
+    """Servers that are healthy or not, and an agent that posts to them every `step_s`."""
 
     def __init__(self, count: int, step_s: float = 10.0) -> None:
         self.preference = Preference(count, AFTER_S)
@@ -187,7 +187,7 @@ class Site:
         self.changes: list[tuple[float, int]] = [(self.now, 0)]
 
     def step(self) -> None:
-        """One attempt, and what follows."""
+        """Make one attempt, with what follows from it."""
         self.now += self.step_s
         preference = self.preference
         preference.note_attempt(self.now, accepted=self.well[preference.current])
@@ -199,22 +199,22 @@ class Site:
                 break
 
     def go_on(self, seconds: float) -> int:
-        """Post for so long; which is current then."""
+        """Post for so long. Return the current server then."""
         until = self.now + seconds
         while self.now < until:
             self.step()
         return self.preference.current
 
 
-def test_the_first_is_posted_to_as_long_as_it_takes_any() -> None:
-    """And no other is looked at."""
+def test_the_first_server_is_used_while_it_accepts_posts() -> None:
+    """And no other is probed."""
     site = Site(3)
     assert site.go_on(10_000) == 0
     assert site.looks == []
 
 
-def test_an_outage_that_is_short_changes_nothing() -> None:
-    """The spool waits; nobody else is asked."""
+def test_a_short_outage_changes_nothing() -> None:
+    """The spool waits, and no other server is probed."""
     site = Site(2)
     site.well[0] = False
     assert site.go_on(AFTER_S) == 0
@@ -223,8 +223,8 @@ def test_an_outage_that_is_short_changes_nothing() -> None:
     assert site.looks == []
 
 
-def test_outages_that_are_short_do_not_add_up() -> None:
-    """One post that was taken begins the count anew."""
+def test_short_outages_do_not_add_up() -> None:
+    """One accepted post restarts the count."""
     site = Site(2)
     for _ in range(10):
         site.well[0] = False
@@ -233,16 +233,16 @@ def test_outages_that_are_short_do_not_add_up() -> None:
         assert site.go_on(10) == 0
 
 
-def test_after_a_longer_one_the_next_that_is_well_has_its_place() -> None:
-    """By preference, and not one that is ill as well."""
+def test_after_a_longer_outage_the_next_healthy_server_takes_over() -> None:
+    """In order of preference, skipping unhealthy ones."""
     site = Site(3)
     site.well[0] = site.well[1] = False
     assert site.go_on(AFTER_S + 10) == 2
     assert site.looks == [1, 2]
 
 
-def test_where_all_are_ill_the_first_to_be_well_has_it() -> None:
-    """Until then the same one is tried."""
+def test_if_all_servers_fail_the_first_healthy_one_takes_over() -> None:
+    """Until then the current one is retried."""
     site = Site(3)
     site.well = [False, False, False]
     assert site.go_on(5000) == 0
@@ -252,8 +252,8 @@ def test_where_all_are_ill_the_first_to_be_well_has_it() -> None:
     assert site.go_on(AFTER_S + 10) == 1
 
 
-def test_one_that_is_preferred_is_gone_back_to_once_it_was_well_for_a_while() -> None:
-    """At every look: one that is ill again in between has to begin anew."""
+def test_posts_return_to_a_preferred_server_that_stays_healthy() -> None:
+    """Every probe must find it healthy; a failed one restarts the time."""
     site = Site(2)
     site.well[0] = False
     assert site.go_on(AFTER_S + 10) == 1
@@ -266,8 +266,8 @@ def test_one_that_is_preferred_is_gone_back_to_once_it_was_well_for_a_while() ->
     assert site.go_on(90) == 0
 
 
-def test_it_is_looked_at_now_and_then_only() -> None:
-    """A look is a request, and the posts wait for it."""
+def test_a_preferred_server_is_probed_only_now_and_then() -> None:
+    """A probe is a request, and posts wait for it."""
     site = Site(2, step_s=1)
     site.well[0] = False
     site.go_on(2 * AFTER_S)
@@ -276,8 +276,8 @@ def test_it_is_looked_at_now_and_then_only() -> None:
     assert 9 <= len(site.looks) <= 11
 
 
-def test_the_best_that_is_well_is_gone_back_to_in_the_end() -> None:
-    """By way of another, if that was well before."""
+def test_posts_return_to_the_best_healthy_server_in_the_end() -> None:
+    """By way of another one, if that was healthy earlier."""
     site = Site(3)
     site.well = [False, False, True]
     assert site.go_on(AFTER_S + 10) == 2
@@ -287,8 +287,8 @@ def test_the_best_that_is_well_is_gone_back_to_in_the_end() -> None:
     assert site.go_on(2 * AFTER_S) == 0
 
 
-def test_where_the_other_fails_the_first_is_gone_back_to_without_a_wait() -> None:
-    """Once that has failed for as long; nobody else takes anything."""
+def test_if_the_other_server_fails_posts_return_without_a_wait() -> None:
+    """Once it has failed for as long; no other server accepts anything."""
     site = Site(2)
     site.well[0] = False
     site.go_on(AFTER_S + 10)
@@ -296,8 +296,8 @@ def test_where_the_other_fails_the_first_is_gone_back_to_without_a_wait() -> Non
     assert site.go_on(AFTER_S + 10) == 0
 
 
-def test_an_agent_that_posts_seldom_changes_too() -> None:
-    """Less often than the time itself: at its next posts."""
+def test_an_agent_that_posts_rarely_fails_over_too() -> None:
+    """If it posts less often than the fail-over time, at its next posts."""
     site = Site(2, step_s=3600)
     site.well[0] = False
     assert site.go_on(7200) == 1
@@ -310,8 +310,8 @@ def test_an_agent_that_posts_seldom_changes_too() -> None:
         st.tuples(st.integers(0, 2), st.booleans(), st.integers(1, 700)), min_size=1, max_size=40
     )
 )
-def test_between_two_changes_the_time_has_passed(life: list[tuple[int, bool, int]]) -> None:
-    """Whatever servers do, so nothing flaps."""
+def test_switches_are_at_least_the_fail_over_time_apart(life: list[tuple[int, bool, int]]) -> None:
+    """Whatever the servers do, posts do not flap."""
     site = Site(3)
     for number, well, seconds in life:
         site.well[number] = well

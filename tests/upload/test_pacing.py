@@ -1,4 +1,4 @@
-"""When the next post is tried."""
+"""Spacing and back-off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pattoo_mp.upload.post import Attempt
 
 
 def test_offsets_are_spread_evenly_and_stay_the_same() -> None:
-    """Each agent has its own moment, the same at each start; together they fill the time."""
+    """Each agent has its own offset, the same at each start; together they fill the time."""
     offsets = [offset_s(f"agent {number}", 60) for number in range(2000)]
     assert offsets == [offset_s(f"agent {number}", 60) for number in range(2000)]
     assert min(offsets) >= 0
@@ -27,7 +27,7 @@ def test_offsets_are_spread_evenly_and_stay_the_same() -> None:
 
 
 def test_without_jitter_every_post_goes_at_once() -> None:
-    """A jitter of nothing is an offset of nothing, whoever the agent is."""
+    """Without jitter the offset is 0 for any agent."""
     assert offset_s("f" * 64, 0) == 0
     pace = Pace()
     for now in (10.0, 20.0):
@@ -35,8 +35,8 @@ def test_without_jitter_every_post_goes_at_once() -> None:
         assert pace.not_before <= now
 
 
-def test_the_first_post_goes_at_once_and_later_ones_wait_for_their_moment() -> None:
-    """What comes when nothing was waiting is posted at the agent's own moment after it."""
+def test_the_first_post_goes_at_once_and_later_ones_at_the_offset() -> None:
+    """Polls that arrive after a pause are posted at the agent's offset."""
     pace = Pace(7)
     pace.polls_arrived(100)
     assert pace.not_before <= 100
@@ -46,7 +46,7 @@ def test_the_first_post_goes_at_once_and_later_ones_wait_for_their_moment() -> N
 
 
 def test_posts_are_spaced_from_start_to_start_and_failures_from_their_end() -> None:
-    """A slow answer does not make posts rarer; a failed attempt is followed by a whole wait."""
+    """A slow answer does not make posts rarer; after a failure the whole delay passes."""
     pace = Pace()
     pace.note_attempt(Attempt(polls=1), 10, 13)
     assert pace.not_before == 11
@@ -54,8 +54,8 @@ def test_posts_are_spaced_from_start_to_start_and_failures_from_their_end() -> N
     assert pace.not_before == 47
 
 
-def test_a_backlog_goes_once_a_second_however_far_apart_posts_are_otherwise() -> None:
-    """And so does what was refused, in smaller posts."""
+def test_a_backlog_goes_once_a_second_whatever_the_spacing() -> None:
+    """So do the smaller posts after a refusal."""
     pace = Pace(spacing_s=spacing_s(0.1))
     pace.note_attempt(Attempt(polls=100, more=True), 10, 10.5)
     assert pace.not_before == 11
@@ -72,13 +72,13 @@ def test_a_backlog_goes_once_a_second_however_far_apart_posts_are_otherwise() ->
 def test_a_backlog_goes_at_least_twice_as_fast_as_it_came(
     interval_s: float, span_s: float, after_s: float
 ) -> None:
-    """Else a host whose polls fill a post in a second would never catch up."""
+    """Otherwise a host whose polls fill a post in a second would never catch up."""
     pace = Pace(spacing_s=spacing_s(interval_s))
     pace.note_attempt(Attempt(polls=10, more=True, span_s=span_s), 10, 10.01)
     assert pace.not_before == pytest.approx(10 + after_s)
 
 
-def test_another_spacing_counts_from_the_next_post_on() -> None:
+def test_a_new_spacing_applies_from_the_next_post_on() -> None:
     """It follows the interval, which a reload may change."""
     pace = Pace(spacing_s=spacing_s(1))
     pace.note_attempt(Attempt(polls=1), 10, 10.5)
@@ -89,8 +89,8 @@ def test_another_spacing_counts_from_the_next_post_on() -> None:
 
 
 @pytest.mark.parametrize("interval_s", [1, 1.05, 1.5])
-def test_a_post_that_came_late_does_not_make_all_later_ones_late(interval_s: float) -> None:
-    """Each is a little earlier after its poll, until it goes at the agent's own moment again."""
+def test_a_late_post_does_not_make_all_later_ones_late(interval_s: float) -> None:
+    """Each lags a little less, until posts go at the agent's offset again."""
     pace = Pace(0.1, spacing_s(interval_s))
     pace.polls_arrived(0)
     started = interval_s - 0.01  # the server took it then, just before the next poll
@@ -112,7 +112,7 @@ def test_a_post_that_came_late_does_not_make_all_later_ones_late(interval_s: flo
 def test_polls_that_come_faster_than_once_a_second_share_a_commit(
     interval_s: float, expected: float
 ) -> None:
-    """Others have one each, and soon enough that one that came late does not delay the next."""
+    """Slower ones get one each, early enough that a late one does not delay the next."""
     assert commit_s(interval_s) == pytest.approx(expected)
 
 
@@ -133,7 +133,7 @@ def test_the_bound_doubles_up_to_thirty_seconds() -> None:
 
 
 def test_the_delay_is_drawn_from_nothing_to_the_bound() -> None:
-    """Full jitter: the agents of a site do not come back as one."""
+    """Full jitter: the agents of a site do not return at once."""
     drawn: list[tuple[float, float]] = []
 
     def draw(low: float, high: float) -> float:
@@ -145,8 +145,8 @@ def test_the_delay_is_drawn_from_nothing_to_the_bound() -> None:
     assert drawn == [(0, 1), (0, 2), (0, 4)]
 
 
-def test_a_success_begins_anew() -> None:
-    """The next failure is the first again."""
+def test_a_success_resets_the_back_off() -> None:
+    """The next failure counts as the first."""
     backoff = Backoff(longest)
     for _ in range(10):
         backoff.failed()
@@ -161,8 +161,8 @@ def test_a_delay_that_the_server_asked_for_is_added_to_the_drawn_one() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=60))
-def test_a_real_draw_is_never_out_of_bounds(outcomes: list[bool]) -> None:
-    """Whatever fails and succeeds, the delay is between 0 and 30 s."""
+def test_a_real_delay_is_always_within_the_bounds(outcomes: list[bool]) -> None:
+    """Whatever fails and succeeds, it is between 0 and 30 s."""
     backoff = Backoff()
     for delivered in outcomes:
         if delivered:
@@ -171,8 +171,8 @@ def test_a_real_draw_is_never_out_of_bounds(outcomes: list[bool]) -> None:
             assert 0 <= backoff.failed() <= 30
 
 
-def test_what_only_a_person_can_mend_is_tried_rarely_and_not_in_step() -> None:
-    """From the first time on after 15 to 30 s: agents that were refused as one come back apart."""
+def test_a_fault_for_the_operator_is_retried_rarely_and_not_in_step() -> None:
+    """After 15 to 30 s from the first failure on, so agents refused together return apart."""
     drawn: list[tuple[float, float]] = []
 
     def draw(low: float, high: float) -> float:
