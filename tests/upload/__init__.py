@@ -1,1 +1,1 @@
-"""The way to the server, part by part."""
+"""Tests of the uploader."""

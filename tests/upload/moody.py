@@ -1,4 +1,4 @@
-"""A pattoo server whose answers depend on what is posted, and whose status page may be ill."""
+"""A pattoo server whose answers depend on what is posted, and whose status page may be unhealthy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WELL = b"The Pattoo Agent API is Operational."
 
 
 class MoodyServer(PattooServer):
-    """Takes what its `mood` answers with 200 and OK; `page` is the status page."""
+    """Accepts what its `mood` answers with 200 and OK; `page` is its status page."""
 
     def __init__(self) -> None:
         self.mood: Mood = taking
@@ -26,7 +26,7 @@ class MoodyServer(PattooServer):
         super().__init__()
 
     def sizes(self) -> list[int]:
-        """How many polls each post had, in the order in which they came, taken or not."""
+        """The number of polls in each post, in order of arrival, accepted or not."""
         return [len(Post("", body).timestamps()) for body in list(self.bodies)]
 
 
@@ -58,18 +58,18 @@ def _owner(handler: Handler) -> MoodyServer:
 
 
 def taking(_: bytes) -> tuple[int, bytes, dict[str, str]]:
-    """Take everything."""
+    """Accept everything."""
     return 200, b"OK", {}
 
 
 def saying(status: int, text: bytes = b"no", **headers: str) -> Mood:
-    """Take nothing. In the names of headers `_` stands for `-`."""
+    """Accept nothing. In the names of headers, `_` stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: (status, text, named)
 
 
 def refusing(*timestamps: int) -> Mood:
-    """Answer 500 to each post with one of these polls in it."""
+    """Answer 500 to each post that holds one of these polls."""
 
     def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
         poisoned = set(timestamps) & set(Post("", body).timestamps())
@@ -79,12 +79,12 @@ def refusing(*timestamps: int) -> Mood:
 
 
 def too_large_above(size: int) -> Mood:
-    """Answer 413 to each post of more bytes."""
+    """Answer 413 to each larger post."""
     return lambda body: (413, b"too large", {}) if len(body) > size else taking(body)
 
 
 def hanging_above(size: int, until: threading.Event) -> Mood:
-    """Leave each post of more bytes without an answer until then, and take none of them."""
+    """Leave each larger post without an answer until the event, and accept none of them."""
 
     def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
         if len(body) <= size:
@@ -96,10 +96,10 @@ def hanging_above(size: int, until: threading.Event) -> Mood:
 
 
 def late_above(size: int) -> Mood:
-    """Say of each post of more bytes what a proxy says whose server does not answer in time."""
+    """Answer each larger post as a proxy does whose server does not answer in time."""
     return lambda body: (504, b"late", {}) if len(body) > size else taking(body)
 
 
 def disk_full(_: bytes) -> tuple[int, bytes, dict[str, str]]:
-    """Answer 500 to everything, whatever is in it."""
+    """Answer 500 to everything."""
     return 500, b"No space left on device", {}

@@ -14,7 +14,7 @@ INTERVAL_MS = 300_000
 
 
 def post(number: int = 0) -> dict[str, Any]:
-    """The real post, its datapoints of a time that goes with `number`."""
+    """The real post, with the time `timestamp(number)` in its datapoints."""
     copy: dict[str, Any] = json.loads(json.dumps(GOLDEN))
     for pair in copy["pattoo_datapoints"]["key_value_pairs"].values():
         if pair[0] == "pattoo_timestamp":
@@ -28,12 +28,12 @@ def timestamp(number: int) -> int:
 
 
 def path(cache: Path, number: int) -> Path:
-    """Where the original keeps it."""
+    """The path of its file."""
     return cache / AGENT_ID / f"{timestamp(number)}_{AGENT_ID}.json"
 
 
 def keep(cache: Path, *numbers: int) -> list[Path]:
-    """Keep posts as the original does; return their files."""
+    """Store posts as the original does. Return their files."""
     for number in numbers:
         write(path(cache, number), json.dumps(post(number)).encode())
     return [path(cache, number) for number in numbers]
@@ -46,5 +46,5 @@ def write(file: Path, content: bytes) -> None:
 
 
 def names(cache: Path) -> list[str]:
-    """All names in the agent's folder, without the agent's id."""
+    """All names in the agent's directory, with ID for the agent's id."""
     return sorted(file.name.replace(AGENT_ID, "ID") for file in (cache / AGENT_ID).iterdir())

@@ -1,4 +1,4 @@
-"""A drain between a real spool and a real server, quick enough for tests."""
+"""A drain between a real spool and a real server, with short delays for tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EXCHANGE_S = 30.0
 
 
 def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
-    """A function that makes drains; all end with the test."""
+    """Yield a function that makes drains; all end with the test."""
     made: list[Posting] = []
 
     def begin(legacy: LegacyPosts | None = None, exchange_s: float = _EXCHANGE_S) -> Posting:
@@ -46,33 +46,33 @@ def begin_in(home: Path, server: PattooServer) -> Iterator[Begin]:
 
 
 def only(transport: Transport) -> Servers:
-    """The servers of who has one."""
+    """A set of servers with only this one."""
     return Servers([Server(transport, transport)])
 
 
-class Told:
-    """What a drain of `spool` told, each time with the spool's account of that moment."""
+class Reports:
+    """The reports of a drain of `spool`, each with the spool's account at that moment."""
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self._told: list[tuple[UploadState, SpoolState]] = []
+        self._reports: list[tuple[UploadState, SpoolState]] = []
 
     def note(self, state: UploadState) -> None:
-        """Hear how the posting stands."""
-        self._told.append((state, self.spool.state))
+        """Take a report."""
+        self._reports.append((state, self.spool.state))
 
     @property
     def states(self) -> list[UploadState]:
-        """How the posting stood, each time that was told."""
-        return [state for state, _ in self._told]
+        """The reported states."""
+        return [state for state, _ in self._reports]
 
     @property
     def accounts(self) -> list[SpoolState]:
-        """The spool's account at these times."""
-        return [account for _, account in self._told]
+        """The spool's accounts at the times of the reports."""
+        return [account for _, account in self._reports]
 
 
-class Posting(Told):
+class Posting(Reports):
     """A drain, not started yet. Its delays are those of the agent, divided by a large number."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Posting(Told):
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
 
     def start(self) -> None:
-        """Begin to post."""
+        """Start posting."""
         self._thread.start()
 
     def end(self) -> None:
@@ -105,20 +105,20 @@ class Posting(Told):
         self.spool.close()
 
     def wait_until_empty(self) -> None:
-        """Wait for the last poll to leave, one way or the other, and for the account of it."""
+        """Wait until the last poll has left, delivered or not, and the account says so."""
         wait_for(lambda: self.accounts and self.accounts[-1].waiting == 0, 60, "an empty spool")
 
     def wait_for_error(self, part: str) -> None:
-        """Wait for a failure that says this."""
+        """Wait for a failure whose error contains `part`."""
         wait_for(lambda: part in self.error, what=part)
 
     @property
     def error(self) -> str:
-        """The last error told."""
+        """The last reported error."""
         return self.states[-1].last_error if self.states else ""
 
     def quarantine(self) -> list[tuple[int, str]]:
-        """The polls set aside, by their times, with the reasons."""
+        """The polls in quarantine, by time, with the reasons."""
         with contextlib.closing(sqlite3.connect(self._path)) as file:
             return file.execute("SELECT timestamp_ms, reason FROM quarantine").fetchall()
 

@@ -25,7 +25,7 @@ from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.small import files_of_at_most
 from tests.support.waiting import wait_for
-from tests.upload.posting import Told, only
+from tests.upload.posting import Reports, only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ class Noting(Pace):
         super().note_attempt(attempt, started, ended)
 
 
-class Rig(Told):
+class Rig(Reports):
     """A drain with everything it needs; its loop runs in a thread."""
 
     def waits_for(self, seconds: float) -> bool:

@@ -20,7 +20,7 @@ from tests.spool.polls import LAYOUT, fill
 from tests.support.ports import at
 from tests.support.server import PattooServer, answering
 from tests.support.waiting import wait_for
-from tests.upload.posting import Told
+from tests.upload.posting import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Clock:
         return self.now
 
 
-class Rig(Told):
+class Rig(Reports):
     """A drain from a spool to two servers."""
 
     def __init__(self, home: Path, *servers: PattooServer) -> None:

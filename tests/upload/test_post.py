@@ -1,4 +1,4 @@
-"""How many polls the next post may hold, and when one is refused for good."""
+"""Batch limits, and which polls go into a post."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pattoo_mp.spool.store import Spooled
 from pattoo_mp.upload.post import REMEMBERED_POSTS, BatchLimit, first_post
 
 
-def test_a_window_is_as_large_as_it_may_be_at_first() -> None:
-    """Nothing was refused yet."""
+def test_a_limit_starts_at_its_largest() -> None:
+    """Before any refusal."""
     limit = BatchLimit(1000)
     assert limit.polls == 1000
 
 
 def test_half_of_what_was_refused_is_tried_next() -> None:
-    """Of what was sent, which may be less than the limit allowed; down to one."""
+    """Half of what was sent, which may be less than the limit; down to one."""
     limit = BatchLimit(1000)
     sizes = []
     size = 100
@@ -28,7 +28,7 @@ def test_half_of_what_was_refused_is_tried_next() -> None:
     assert sizes == [50, 25, 12, 6, 3, 1]
 
 
-def test_a_success_doubles_it_up_to_the_limit() -> None:
+def test_a_success_doubles_it_up_to_the_largest() -> None:
     """And never beyond."""
     limit = BatchLimit(10)
     limit.refused(2, "head")
@@ -40,20 +40,20 @@ def test_a_success_doubles_it_up_to_the_limit() -> None:
     assert limit.polls == 10
 
 
-def test_a_poll_refused_alone_three_times_in_a_row_is_condemned() -> None:
-    """Not sooner, and again each time after that."""
+def test_a_poll_refused_alone_three_times_in_a_row_is_given_up() -> None:
+    """Not earlier, and again after each further refusal."""
     limit = BatchLimit(10)
     assert [limit.refused(1, "a") for _ in range(4)] == [False, False, True, True]
 
 
-def test_another_head_begins_a_new_count() -> None:
-    """The old one may have been dropped by the limits of the spool."""
+def test_another_head_starts_a_new_count() -> None:
+    """The spool's limits may have dropped the old one."""
     limit = BatchLimit(10)
     assert [limit.refused(1, head) for head in "aabaab"] == [False] * 6
 
 
-def test_a_success_begins_a_new_count() -> None:
-    """Three in a row are meant."""
+def test_a_success_starts_a_new_count() -> None:
+    """Only refusals in a row count."""
     limit = BatchLimit(10)
     limit.refused(1, "a")
     limit.refused(1, "a")
@@ -61,8 +61,8 @@ def test_a_success_begins_a_new_count() -> None:
     assert not limit.refused(1, "a")
 
 
-def test_an_acquitted_head_needs_three_refusals_again() -> None:
-    """What happened while the server was ill does not count."""
+def test_after_a_reset_the_head_needs_three_refusals_again() -> None:
+    """Refusals by an unhealthy server do not count."""
     limit = BatchLimit(10)
     for _ in range(3):
         limit.refused(1, "a")
@@ -70,8 +70,8 @@ def test_an_acquitted_head_needs_three_refusals_again() -> None:
     assert [limit.refused(1, "a") for _ in range(3)] == [False, False, True]
 
 
-def test_what_was_too_large_is_not_tried_at_once_again() -> None:
-    """It stays below that, as large as doubling makes it."""
+def test_a_size_that_was_too_large_is_not_retried_soon() -> None:
+    """The limit stays below it, as large as doubling allows."""
     limit = BatchLimit(1000)
     limit.too_large(100)
     limit.too_large(limit.polls)
@@ -82,8 +82,8 @@ def test_what_was_too_large_is_not_tried_at_once_again() -> None:
     assert sizes == [25, 25, 25]
 
 
-def test_what_was_too_large_is_tried_again_after_many_posts() -> None:
-    """The limit may be another by then."""
+def test_a_size_that_was_too_large_is_retried_after_many_posts() -> None:
+    """A proxy's limit may have changed by then."""
     limit = BatchLimit(1000)
     limit.too_large(100)
     sizes = []
@@ -94,7 +94,7 @@ def test_what_was_too_large_is_tried_again_after_many_posts() -> None:
 
 
 def test_half_of_what_was_late_is_tried_next() -> None:
-    """And what was late is not tried with every other post, for it costs half a minute."""
+    """The late size is not retried with every other post, since each try costs half a minute."""
     limit = BatchLimit(1000)
     limit.late(100)
     sizes = [limit.polls]
@@ -106,8 +106,8 @@ def test_half_of_what_was_late_is_tried_next() -> None:
     assert limit.polls == 100
 
 
-def test_a_server_that_hung_slows_nothing_once_it_is_well() -> None:
-    """No post was small enough for it; the limit is as large as it was a few posts later."""
+def test_the_limit_recovers_soon_after_a_server_hung() -> None:
+    """No post was small enough for it, so a few posts later the limit is as large as before."""
     limit = BatchLimit(1000)
     while limit.polls > 1:
         limit.late(limit.polls)
@@ -118,8 +118,8 @@ def test_a_server_that_hung_slows_nothing_once_it_is_well() -> None:
     assert len(sizes) < 15
 
 
-def test_what_is_too_large_is_remembered_as_such_after_a_hang() -> None:
-    """A proxy refuses that for as long as ever; the one does not shorten the other."""
+def test_a_late_size_does_not_shorten_the_memory_of_a_too_large_one() -> None:
+    """A proxy refuses that size as long as before."""
     limit = BatchLimit(1000)
     limit.late(4)
     limit.too_large(8)
@@ -130,8 +130,8 @@ def test_what_is_too_large_is_remembered_as_such_after_a_hang() -> None:
     assert set(sizes) == {4}
 
 
-def test_one_poll_that_is_too_large_sets_no_limit_to_the_others() -> None:
-    """It was found alone: their number was not what was wrong."""
+def test_a_single_poll_that_is_too_large_limits_no_others() -> None:
+    """It was found alone, so the number of polls was not the cause."""
     limit = BatchLimit(1000)
     limit.too_large(2)
     limit.refused(1, "head")
@@ -139,8 +139,8 @@ def test_one_poll_that_is_too_large_sets_no_limit_to_the_others() -> None:
     assert limit.polls == 2
 
 
-def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
-    """What is refused for its content is no matter of the size: the others go as fast as before."""
+def test_a_bad_poll_does_not_limit_the_size() -> None:
+    """It is refused for its content, so the others go as fast as before."""
     limit = BatchLimit(1000)
     limit.refused(8, "head")
     limit.accepted()
@@ -151,8 +151,8 @@ def test_a_bad_poll_sets_no_limit_to_the_size() -> None:
     st.lists(st.sampled_from(["taken", "refused", "too large", "late"]), max_size=60),
     st.integers(1, 2000),
 )
-def test_it_stays_between_one_and_the_limit(outcomes: list[str], largest: int) -> None:
-    """Whatever is taken and refused."""
+def test_it_stays_between_one_and_the_largest(outcomes: list[str], largest: int) -> None:
+    """Whatever is accepted and refused."""
     limit = BatchLimit(largest)
     for outcome in outcomes:
         match outcome:
@@ -173,12 +173,12 @@ AGENT = Origin("a" * 64, "host")
 
 
 def layout_of(series: int, interval_ms: int = 1000, origin: Origin = AGENT) -> Layout:
-    """A layout of so many series."""
+    """A layout with so many series."""
     return Layout(origin, interval_ms, tuple(Series(f"k{n}", INTEGER) for n in range(series)))
 
 
 def sizes(layouts: list[Layout], datapoints: int) -> list[int]:
-    """The sizes of the posts that a backlog of a poll for each layout is sent in."""
+    """The numbers of polls in the posts of a backlog with one poll for each layout."""
     known = {layout.identifier: layout for layout in layouts}
     left = [Spooled(n, Poll(layout.identifier, n, b"")) for n, layout in enumerate(layouts, 1)]
     posts = []
@@ -191,41 +191,41 @@ def sizes(layouts: list[Layout], datapoints: int) -> list[int]:
     return posts
 
 
-def test_nothing_makes_no_post() -> None:
-    """Without polls there is nothing to choose."""
+def test_no_polls_make_no_post() -> None:
+    """There is nothing to choose."""
     assert first_post([], lambda _: layout_of(1)) == []
 
 
 def test_as_many_polls_as_one_post_may_hold() -> None:
-    """A post is filled, the next begins with the poll that did not fit."""
+    """A post is filled; the next begins with the poll that did not fit."""
     assert sizes([layout_of(10)] * 7, datapoints=30) == [3, 3, 1]
 
 
 def test_a_poll_larger_than_a_post_goes_alone() -> None:
-    """It is sent all the same, and without others."""
+    """It is sent anyway, without others."""
     small, large = layout_of(1), layout_of(50)
     assert sizes([small, small, large, small], datapoints=10) == [2, 1, 1]
 
 
 def test_polls_of_several_layouts_share_a_post() -> None:
-    """A disk that came or went does not begin a new post."""
+    """A disk that appears or disappears does not start a new post."""
     assert sizes([layout_of(2), layout_of(3), layout_of(2)], datapoints=100) == [3]
 
 
 def test_polls_of_several_intervals_share_a_post() -> None:
-    """Each datapoint says its own: groups that take turns need no post each."""
+    """Each datapoint has its own interval, so groups of families need no separate posts."""
     assert sizes([layout_of(2), layout_of(2, 2000), layout_of(2)], datapoints=100) == [3]
 
 
-def test_another_origin_begins_a_new_post() -> None:
+def test_another_origin_starts_a_new_post() -> None:
     """A post is of one agent, one host and one program."""
     others = [Origin("b" * 64, "host"), Origin("a" * 64, "another")]
     layouts = [layout_of(2), *(layout_of(2, origin=origin) for origin in others)]
     assert sizes(layouts, datapoints=100) == [1, 1, 1]
 
 
-def test_a_poll_of_nothing_is_sent_too() -> None:
-    """A layout without series takes no room, and its polls block nobody."""
+def test_an_empty_poll_is_sent_too() -> None:
+    """A layout without series takes no room, and its polls block nothing."""
     assert sizes([layout_of(0), layout_of(5), layout_of(0)], datapoints=5) == [3]
 
 
@@ -233,10 +233,10 @@ def test_a_poll_of_nothing_is_sent_too() -> None:
     st.lists(st.tuples(st.integers(0, 20), st.sampled_from([1000, 2000])), max_size=30),
     st.integers(1, 40),
 )
-def test_any_backlog_goes_in_order_and_within_bounds(
+def test_any_backlog_goes_in_order_and_within_the_limit(
     shapes: list[tuple[int, int]], datapoints: int
 ) -> None:
-    """Every poll is sent once, in order; a post over the bound is of one poll."""
+    """Every poll is sent once, in order; only a single poll may exceed the limit."""
     layouts = [layout_of(*shape) for shape in shapes]
     begin = 0
     for size in sizes(layouts, datapoints):

@@ -1,4 +1,4 @@
-"""What an uploader says while its spool is being opened."""
+"""What an uploader reports while it opens its spool."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.upload.report import Progress
 
 
-def test_progress_says_that_nothing_is_kept_yet() -> None:
-    """Control acknowledges nothing by it, and knows that the uploader lives."""
+def test_progress_reports_that_nothing_is_committed_yet() -> None:
+    """So control acknowledges nothing, but knows that the uploader is alive."""
     control, ours = Link.pair()
     Progress(ours)()
     assert control.receive() == [[Kind.KEPT, 0]]
@@ -18,7 +18,7 @@ def test_progress_says_that_nothing_is_kept_yet() -> None:
     ours.close()
 
 
-def test_progress_is_told_now_and_then() -> None:
+def test_progress_is_reported_only_now_and_then() -> None:
     """However often it is called: control has other things to do."""
     control, ours = Link.pair()
     for every_s, said in ((3600.0, 1), (0.0, 100)):
@@ -30,8 +30,8 @@ def test_progress_is_told_now_and_then() -> None:
     ours.close()
 
 
-def test_without_control_only_what_holds_polls_goes_on() -> None:
-    """What nobody waits for any more would be in the way of the next agent."""
+def test_without_control_work_goes_on_only_while_it_holds_polls() -> None:
+    """Otherwise it would keep the next agent from starting."""
     control, ours = Link.pair()
     control.close()
     progress = Progress(ours, 0.0)

@@ -1,4 +1,4 @@
-"""Posts of what is in a spool: how much is read for one, and how soon the next may follow."""
+"""Posts made from a spool: how many polls are read for one, and what a full disk changes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ LARGE = 3000
 
 
 class Counting(Outbox):
-    """Notes how many polls were read for each post."""
+    """Counts the polls read for each post."""
 
     def __init__(self, spool: Spool) -> None:
         super().__init__(spool)
         self.read: list[int] = []
 
     def oldest(self, limit: int) -> list[Spooled]:
-        """Read, and count."""
+        """Read and count."""
         found = super().oldest(limit)
         self.read.append(len(found))
         return found
@@ -43,14 +43,14 @@ class Counting(Outbox):
 
 @pytest.fixture
 def spool(home: Path) -> Iterator[Spool]:
-    """An empty one."""
+    """An empty spool."""
     made = Spool(home / "spool.sqlite")
     yield made
     made.close()
 
 
 def fill(spool: Spool, polls: int, series: int, interval_ms: int) -> None:
-    """Have polls of one layout wait, an interval apart."""
+    """Put polls of one layout into the spool, an interval apart."""
     layout = Layout(
         Origin("f" * 64, "host"),
         interval_ms,
@@ -64,7 +64,7 @@ def fill(spool: Spool, polls: int, series: int, interval_ms: int) -> None:
 
 
 def deliver(spool: Spool) -> tuple[list[int], list[int], list[float]]:
-    """Post by post, how many polls were read, how many it holds, and in how long they were polled."""
+    """For each post, return how many polls were read, how many it holds, and their time span."""
     outbox = Counting(spool)
     posts = SpooledPosts(outbox, lambda: 1, encode)
     held, times = [], []
@@ -78,23 +78,23 @@ def deliver(spool: Spool) -> tuple[list[int], list[int], list[float]]:
     return outbox.read, held, times
 
 
-def test_a_backlog_goes_in_posts_as_large_as_may_be(spool: Spool) -> None:
-    """Of a host as most are."""
+def test_a_backlog_goes_in_posts_as_large_as_possible(spool: Spool) -> None:
+    """For a usual host."""
     fill(spool, 250, SMALL, 1000)
     _, held, times = deliver(spool)
     assert held == [100, 100, 50]
     assert times == [100, 100, 50]
 
 
-def test_small_polls_fill_a_post_before_long(spool: Spool) -> None:
-    """Of ten times as many it has room for: what is read doubles with each post."""
+def test_small_polls_soon_fill_a_post(spool: Spool) -> None:
+    """If polls are ten times smaller, twice as many are read for each next post."""
     fill(spool, 3000, 10, 1000)
     _, held, _ = deliver(spool)
     assert held == [100, 200, 400, 800, 1000, 500]
 
 
-def test_of_large_polls_few_are_read(spool: Spool) -> None:
-    """They are in memory until the post is made, and a post has no room for most of them."""
+def test_few_large_polls_are_read(spool: Spool) -> None:
+    """They stay in memory until the post is made, and most of them would not fit."""
     fill(spool, 200, LARGE, 100)
     read, held, times = deliver(spool)
     assert set(held[:-1]) == {3}
@@ -103,8 +103,8 @@ def test_of_large_polls_few_are_read(spool: Spool) -> None:
     assert times[0] == pytest.approx(0.3)
 
 
-def test_one_poll_was_polled_in_its_interval(spool: Spool) -> None:
-    """As is one that is larger than a post may be."""
+def test_a_single_poll_spans_its_interval(spool: Spool) -> None:
+    """Also one that is larger than a post may be."""
     fill(spool, 2, 12_000, 1000)
     _, held, times = deliver(spool)
     assert (held, times) == ([1, 1], [1, 1])
@@ -115,7 +115,7 @@ def test_one_poll_was_polled_in_its_interval(spool: Spool) -> None:
 
 @pytest.fixture
 def filled(home: Path) -> Iterator[Spool]:
-    """One with ten polls."""
+    """A spool with ten polls."""
     made = Spool(home / "spool.sqlite")
     fill_with(made, 1, 10)
     yield made
@@ -123,22 +123,22 @@ def filled(home: Path) -> Iterator[Spool]:
 
 
 def send(outbox: Outbox, limit: int) -> list[int]:
-    """Have a server take so many polls; which they are."""
+    """Let a server accept so many polls. Return their times."""
     polls = outbox.oldest(limit)
     assert outbox.sent(polls[-1].id, len(polls)) == len(polls)
     return [spooled.poll.timestamp_ms for spooled in polls]
 
 
-def test_what_was_sent_leaves_the_spool(filled: Spool) -> None:
-    """At once, where the disk takes it, and there is no trouble."""
+def test_sent_polls_leave_the_spool(filled: Spool) -> None:
+    """At once, if the disk accepts writes, and without trouble."""
     outbox = Outbox(filled)
     assert send(outbox, 4) == [1, 2, 3, 4]
     assert times(filled) == [5, 6, 7, 8, 9, 10]
     assert outbox.trouble == ""
 
 
-def test_a_backlog_is_sent_once_though_nothing_can_be_noted(filled: Spool) -> None:
-    """Post after post, in order. When all is sent, what is left to do is to note it."""
+def test_a_backlog_is_sent_once_while_the_disk_accepts_no_writes(filled: Spool) -> None:
+    """Post after post, in order. At the end only the acknowledgement is left to write."""
     outbox = Outbox(filled)
     with files_of_at_most(0):
         assert [send(outbox, 4) for _ in range(3)] == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
@@ -150,8 +150,8 @@ def test_a_backlog_is_sent_once_though_nothing_can_be_noted(filled: Spool) -> No
     assert (filled.waiting, filled.state.delivered) == (0, 10)
 
 
-def test_what_comes_later_is_sent_too(filled: Spool) -> None:
-    """With the next poll the spool forgets what was sent before."""
+def test_later_polls_are_sent_too(filled: Spool) -> None:
+    """With the next poll, the spool drops the polls sent earlier."""
     outbox = Outbox(filled)
     with files_of_at_most(0):
         send(outbox, 10)
@@ -160,10 +160,10 @@ def test_what_comes_later_is_sent_too(filled: Spool) -> None:
     assert (filled.waiting, filled.state.delivered) == (0, 12)
 
 
-def test_no_more_is_remembered_than_there_is_room_for(
+def test_only_so_many_sent_polls_are_remembered(
     filled: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it is read for each post."""
+    """All of them are read again for each post."""
     monkeypatch.setattr(module, "_MAX_REMEMBERED", 8)
     outbox = Outbox(filled)
     with files_of_at_most(0):
@@ -174,8 +174,8 @@ def test_no_more_is_remembered_than_there_is_room_for(
     assert send(outbox, 4) == [9, 10]
 
 
-def test_times_of_posts_grow_though_none_can_be_noted(filled: Spool) -> None:
-    """The clock may stand, or go back; and no time is given twice once they can be noted again."""
+def test_envelope_times_grow_while_none_can_be_written(filled: Spool) -> None:
+    """Even if the clock stands or goes back; and no time is used twice once writes work again."""
     outbox = Outbox(filled)
     given = [outbox.next_envelope_ms(5000)]
     with files_of_at_most(0):
@@ -186,8 +186,8 @@ def test_times_of_posts_grow_though_none_can_be_noted(filled: Spool) -> None:
     assert filled.state.envelope_ms == 7001
 
 
-def test_a_time_that_a_commit_kept_is_not_one_that_was_given_before(filled: Spool) -> None:
-    """The disk took nothing for a while, and the clock had gone back."""
+def test_an_older_time_from_a_commit_is_not_used_again(filled: Spool) -> None:
+    """The disk accepted no writes for a while, and the clock was set back."""
     outbox = Outbox(filled)
     outbox.next_envelope_ms(5000)
     with files_of_at_most(0):

@@ -1,4 +1,4 @@
-"""The uploader as a process, between a link and a server."""
+"""The uploader process, between a link and a server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Process:
-    """An uploader in a process of its own; we are its control."""
+    """An uploader in another process; the test is its control."""
 
     def __init__(self, home: Path, port: int) -> None:
         self.path = home / "spool.sqlite"
@@ -70,17 +70,17 @@ class Process:
             os._exit(status)
 
     def give(self, number: int, layout: Layout = LAYOUT) -> None:
-        """Give it a poll with its layout."""
+        """Send it a poll with its layout."""
         self.link.send(Kind.LAYOUT, layout.identifier, layout.packed)
         one = poll(number, layout)
         self.link.send(Kind.POLL, number, one.layout_id, one.timestamp_ms, one.packed)
 
     def wait_to_hear(self, *expected: object) -> None:
-        """Wait until it has said this."""
+        """Wait until it has sent this message."""
         wait_for(lambda: list(expected) in self._listen(), what=f"{expected}")
 
     def wait_for_deliveries(self, count: int) -> None:
-        """Wait until it counts so many polls as delivered."""
+        """Wait until it reports so many delivered polls."""
 
         def counted() -> bool:
             accounts = [message[2] for message in self._listen() if message[0] == Kind.UPLOAD]
@@ -94,7 +94,7 @@ class Process:
         return self._heard
 
     def end(self) -> int:
-        """Wait for its end; its exit status."""
+        """Wait for its end. Return its exit status."""
         if self.status is None:
             wait_for(self._ended, what="the end of the uploader")
         assert self.status is not None
@@ -110,7 +110,7 @@ class Process:
         return self.status is not None
 
     def kept(self) -> list[int]:
-        """The polls in the spool, once the process has ended."""
+        """The times of the polls in the spool, once the process has ended."""
         spool = Spool(self.path)
         try:
             return times(spool)
@@ -120,7 +120,7 @@ class Process:
 
 @pytest.fixture
 def start(home: Path) -> Iterator[Start]:
-    """Start uploaders; none outlives the test."""
+    """Starts uploaders, and ends them after the test."""
     made: list[Process] = []
 
     def begin(port: int) -> Process:
@@ -138,8 +138,8 @@ def start(home: Path) -> Iterator[Start]:
 NOWHERE = 1
 
 
-def test_polls_are_kept_posted_and_acknowledged(start: Start, server: PattooServer) -> None:
-    """KEPT names the last poll that is safe, and all arrive at the server in order."""
+def test_polls_are_committed_acknowledged_and_posted(start: Start, server: PattooServer) -> None:
+    """KEPT names the last safe poll, and all arrive at the server in order."""
     uploader = start(server.port)
     for number in range(1, 6):
         uploader.give(number)
@@ -152,7 +152,7 @@ def test_polls_are_kept_posted_and_acknowledged(start: Start, server: PattooServ
 
 
 def test_polls_stay_in_the_spool_while_no_server_is_there(start: Start) -> None:
-    """They are acknowledged to control all the same, and the next uploader has them."""
+    """They are acknowledged to control anyway, and the next uploader has them."""
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.give(2)
@@ -162,8 +162,8 @@ def test_polls_stay_in_the_spool_while_no_server_is_there(start: Start) -> None:
     assert uploader.kept() == [1, 2]
 
 
-def test_what_was_given_before_the_close_is_kept(start: Start) -> None:
-    """The end of the channel comes after its polls."""
+def test_polls_before_the_close_are_committed(start: Start) -> None:
+    """CLOSE comes after all polls."""
     uploader = start(NOWHERE)
     for number in range(1, 51):
         uploader.give(number)
@@ -172,10 +172,10 @@ def test_what_was_given_before_the_close_is_kept(start: Start) -> None:
     assert uploader.kept() == list(range(1, 51))
 
 
-def test_a_disk_that_takes_nothing_is_noted_for_what_it_holds_up(
+def test_a_full_disk_is_reported_for_commits_and_for_posts(
     start: Start, server: PattooServer
 ) -> None:
-    """The taking and the posting are told side by side, and neither ends the other's trouble."""
+    """Separately, and neither ends the other's trouble."""
     server.behaviour = answering(503)
     uploader = start(server.port)
     uploader.give(1)
@@ -195,10 +195,10 @@ def test_a_disk_that_takes_nothing_is_noted_for_what_it_holds_up(
     assert server.timestamps() == [1, 2]
 
 
-def test_a_spool_that_is_being_saved_is_no_posting_that_hangs(
+def test_a_recovery_of_the_spool_is_not_a_hanging_post(
     start: Start, server: PattooServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step of the posting may take as long as that, though it is longer than any other may take."""
+    """It may take longer than any other step of the posting thread."""
     monkeypatch.setattr(uploading, "_POSTING_S", 0.0)
     monkeypatch.setattr(Spool, "progressed_at", property(lambda _: time.monotonic() + 1))
     answers = threading.Event()
@@ -210,8 +210,8 @@ def test_a_spool_that_is_being_saved_is_no_posting_that_hangs(
     answers.set()
 
 
-def test_an_uploader_without_its_control_keeps_what_it_holds(start: Start) -> None:
-    """Control was killed: its link ends, and so does the uploader, with nothing lost."""
+def test_an_uploader_without_control_commits_what_it_holds(start: Start) -> None:
+    """If control is killed, the link ends, and so does the uploader, without losing anything."""
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
@@ -224,10 +224,10 @@ def test_an_uploader_without_its_control_keeps_what_it_holds(start: Start) -> No
     assert uploader.kept() == [1, 2]
 
 
-def test_an_uploader_that_is_asked_to_end_asks_for_leave(
+def test_an_uploader_with_a_signal_to_end_asks_for_permission(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGTERM: it says so, and what is given to it until it may go is kept."""
+    """It sends LEAVING after SIGTERM, and commits what arrives until it may go."""
     monkeypatch.setattr("pattoo_mp.upload.uploader._LEAVE_S", 60)  # we may be held up, too
     uploader = start(NOWHERE)
     uploader.give(1)
@@ -240,8 +240,8 @@ def test_an_uploader_that_is_asked_to_end_asks_for_leave(
     assert uploader.kept() == [1, 2]
 
 
-def test_an_uploader_without_leave_goes_in_the_end(start: Start) -> None:
-    """A control that does not answer does not hold it for ever."""
+def test_an_uploader_without_permission_ends_anyway(start: Start) -> None:
+    """A control process that does not answer cannot hold it forever."""
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
@@ -250,8 +250,8 @@ def test_an_uploader_without_leave_goes_in_the_end(start: Start) -> None:
     assert uploader.kept() == [1]
 
 
-def test_a_layout_that_comes_back_is_kept_again(start: Start, server: PattooServer) -> None:
-    """A disk left and returned, and meanwhile all polls with it were delivered."""
+def test_a_layout_that_returns_is_stored_again(start: Start, server: PattooServer) -> None:
+    """For example when a disk returns after all polls with it were delivered."""
     uploader = start(server.port)
     for number, layout in enumerate((LAYOUT, OTHER, LAYOUT), 1):
         uploader.give(number, layout)
@@ -261,8 +261,8 @@ def test_a_layout_that_comes_back_is_kept_again(start: Start, server: PattooServ
     assert server.timestamps() == [1, 2, 3]
 
 
-def test_a_layout_that_is_told_just_before_a_commit_is_there_for_its_polls(start: Start) -> None:
-    """It is a message of its own, and control does not send it once more for the next poll."""
+def test_a_layout_received_just_before_a_commit_is_kept_for_its_polls(start: Start) -> None:
+    """Control sends it in a message before its first poll, and only once."""
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
@@ -274,18 +274,18 @@ def test_a_layout_that_is_told_just_before_a_commit_is_there_for_its_polls(start
         uploader.wait_to_hear(Kind.KEPT, number)
 
 
-def test_a_message_that_nobody_understands_does_no_harm(start: Start) -> None:
-    """It is passed over, and the next one is heard."""
+def test_an_unknown_message_does_no_harm(start: Start) -> None:
+    """It is skipped, and the next one is handled."""
     uploader = start(NOWHERE)
     uploader.link.send("nonsense", 1)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
 
 
-def test_another_server_gets_what_waits_and_what_comes(
+def test_a_new_server_gets_waiting_and_new_polls(
     home: Path, start: Start, elsewhere: PattooServer
 ) -> None:
-    """However long the first one would have been waited for."""
+    """However long the back-off for the first server would have been."""
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
@@ -297,8 +297,8 @@ def test_another_server_gets_what_waits_and_what_comes(
     assert uploader.end() == 0
 
 
-def test_other_limits_of_the_spool_hold_from_the_next_poll_on(home: Path, start: Start) -> None:
-    """A second, where it was a week: polls of 1 ms and 2 ms are too old at 2,000 ms."""
+def test_new_limits_of_the_spool_apply_from_the_next_poll_on(home: Path, start: Start) -> None:
+    """At a second instead of a week, polls of 1 ms and 2 ms are too old at 2,000 ms."""
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.give(2)
@@ -315,20 +315,20 @@ def test_other_limits_of_the_spool_hold_from_the_next_poll_on(home: Path, start:
 # How long polls may lie unread in the link.
 
 
-def test_polls_that_come_one_by_one_are_read_at_once() -> None:
-    """There is nothing to be saved by letting them wait."""
+def test_single_polls_are_read_at_once() -> None:
+    """Letting them wait would save nothing."""
     assert read_pause_s([], 1.0) == 0
     assert read_pause_s([poll(1)], 1.0) == 0
 
 
 @pytest.mark.parametrize("number", [2, 10, 50])
-def test_polls_that_share_a_commit_wait_for_the_next(number: int) -> None:
-    """Until then nothing is done with them."""
+def test_polls_that_share_a_commit_wait_for_the_next_one(number: int) -> None:
+    """Nothing is done with them before that."""
     assert read_pause_s([poll(n) for n in range(number)], 1.0) == 1.0
 
 
-def test_no_more_wait_than_a_link_takes() -> None:
-    """At ten times the rate, a tenth of the time."""
+def test_polls_do_not_wait_until_the_link_is_full() -> None:
+    """At ten times the rate, they wait a tenth of the time."""
     some, more = (read_pause_s([poll(n) for n in range(number)], 1.0) for number in (200, 2_000))
     assert 0.1 < some < 1.0
     assert more == pytest.approx(some / 10, rel=0.01)

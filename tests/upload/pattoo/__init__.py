@@ -1,1 +1,1 @@
-"""Tests of what knows pattoo's wire."""
+"""Tests of everything specific to pattoo."""
