@@ -1,1 +1,1 @@
-"""Tests against the original library."""
+"""Tests against the original agent's library."""

@@ -1,4 +1,4 @@
-"""A home for the original library: it reads its configuration when it logs or asks who it is."""
+"""A home for the original library, which reads its configuration to log and to know its identity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def original_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Directories and a configuration; returns the original's log file."""
+    """Directories and a configuration for it. Returns its log file."""
     for name in ("log", "cache", "daemon"):
         (tmp_path / name).mkdir()
     (tmp_path / "pattoo.yaml").write_text(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ours(home: Path, keyrings: Keyrings, monkeypatch: pytest.MonkeyPatch) -> Keyring:
-    """Our keys where the original looks for its own; the path of its sockets must be short."""
+    """Our keys where the original looks for its own, with a path that is short enough for its sockets."""
     for name in ("log", "cache", "daemon/agent_id", "daemon/keys"):
         (home / name).mkdir(parents=True)
     (home / "daemon/agent_id" / f"{PROGRAM}.agent_id").write_text(AGENT_ID)
@@ -40,7 +40,7 @@ def ours(home: Path, keyrings: Keyrings, monkeypatch: pytest.MonkeyPatch) -> Key
 
 @pytest.fixture
 def original(ours: Keyring) -> Iterator[encrypt.Encryption]:
-    """The original's view of these keys."""
+    """The original library's view of these keys."""
     yield encrypt.Encryption(PROGRAM)
     end_gpg_agent(ours.directory / ".keyring")
 
@@ -48,7 +48,7 @@ def original(ours: Keyring) -> Iterator[encrypt.Encryption]:
 def test_the_original_finds_our_key_and_opens_it(
     ours: Keyring, original: encrypt.Encryption
 ) -> None:
-    """By the names of the files: who goes back to it keeps the key."""
+    """By the names of the files: going back to the original keeps the key."""
     with ours.open() as own:
         assert original.fingerprint() == own.fingerprint
         assert original.email == AGENT_ID
@@ -57,17 +57,17 @@ def test_the_original_finds_our_key_and_opens_it(
 
 
 def test_the_original_decrypts_what_we_encrypt(ours: Keyring, original: encrypt.Encryption) -> None:
-    """A real server is made of the same library."""
+    """A real server uses the same library."""
     assert original.sdecrypt(ours.gpg.symmetric(b'{"data": 1}', "pass"), "pass") == '{"data": 1}'
     with ours.open() as own:
         message = ours.gpg.encrypt_to(own.fingerprint, b"a pass phrase")
     assert original.decrypt(message) == "a pass phrase"
 
 
-def test_a_server_that_has_our_key_from_the_original_is_posted_to(
+def test_a_server_that_has_our_key_from_the_original_gets_posts(
     ours: Keyring, original: encrypt.Encryption, decrypting: DecryptingServer
 ) -> None:
-    """It is the same key, and given twice it is still one."""
+    """It is the same key; sending it again adds no other one."""
     decrypting.gpg.import_keys(original.pexport())
     transport = EncryptedTransport(PattooTransport(at(decrypting.port)), ours)
     assert transport.post(AGENT_ID, b"{}").delivered

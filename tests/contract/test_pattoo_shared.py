@@ -1,4 +1,4 @@
-"""What this agent sends, read and worked out anew by the original library."""
+"""What this agent sends, read and recomputed by the original library."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def polled(origin: Origin = ORIGIN, interval_ms: int = INTERVAL_MS) -> tuple[Lay
 
 
 def points(layout: Layout, poll: Poll) -> list[Point]:
-    """What a poll says, value by value."""
+    """The datapoints of a poll."""
     return [
         Point(series, layout.interval_ms, poll.timestamp_ms, value)
         for series, value in zip(layout.series, poll.values(), strict=True)
@@ -62,7 +62,7 @@ def points(layout: Layout, poll: Poll) -> list[Point]:
 
 
 def several() -> tuple[bytes, list[Point]]:
-    """One post of several polls of several layouts, and what is in it."""
+    """One post of several polls of several layouts, and its expected datapoints."""
     whole, first = polled()
     fewer, second = Poller(BY_DEFAULT[:3], ORIGIN, INTERVAL_MS).poll(TICK_MS + INTERVAL_MS)
     faster, third = Poller(BY_DEFAULT[-2:], ORIGIN, 1000).poll(TICK_MS + INTERVAL_MS + 1000)
@@ -74,7 +74,7 @@ def several() -> tuple[bytes, list[Point]]:
 
 
 def one() -> tuple[bytes, list[Point]]:
-    """A post of one poll of this host, and what is in it."""
+    """A post of one poll of this host, and its expected datapoints."""
     layout, poll = polled()
     return encode({layout.identifier: layout}, [poll], TICK_MS), points(layout, poll)
 
@@ -95,7 +95,7 @@ def original_posts(layout: Layout, values: Sequence[Value], agent: AgentPolledDa
 
 @pytest.mark.parametrize("make", [one, several])
 def test_the_original_library_accepts_every_datapoint(make: Made) -> None:
-    """What the server's ingester calls to read a post drops none of ours."""
+    """The functions that the server's ingester calls to read a post drop none of ours."""
     body, sent = make()
     assert len(sent) > 20
     assert len(converter.cache_to_keypairs(json.loads(body))) == len(sent)
@@ -103,7 +103,7 @@ def test_the_original_library_accepts_every_datapoint(make: Made) -> None:
 
 @pytest.mark.parametrize("make", [one, several])
 def test_the_original_library_reads_what_was_polled(make: Made) -> None:
-    """Key, value, time, type, interval, origin and metadata reach the database as they were."""
+    """Key, value, time, type, interval, origin and metadata reach the database unchanged."""
     body, sent = make()
     records = converter.cache_to_keypairs(json.loads(body))
     for record, point in zip(records, sent, strict=True):
@@ -132,7 +132,7 @@ def test_the_original_library_keys_its_database_by_our_checksum() -> None:
 
 
 def test_the_original_library_drops_a_datapoint_that_lacks_a_pair(original_home: Path) -> None:
-    """The tests above would notice: what is not whole is not counted."""
+    """So the tests above would notice an incomplete one."""
     body, sent = one()
     content = json.loads(body)
     content["pattoo_datapoints"]["datapoint_pairs"][0].pop()
@@ -141,7 +141,7 @@ def test_the_original_library_drops_a_datapoint_that_lacks_a_pair(original_home:
 
 
 def test_the_checksums_of_this_host_are_those_of_the_original_classes() -> None:
-    """A database that the original agent filled goes on with the same series."""
+    """A database that the original agent filled continues with the same series."""
     agent = AgentPolledData(PROGRAM, INTERVAL_MS // 1000)
     layout, poll = polled(Origin(agent.agent_id, agent.agent_hostname))
     values = [value if sendable(value) else 0 for value in poll.values()]
@@ -152,7 +152,7 @@ def test_the_checksums_of_this_host_are_those_of_the_original_classes() -> None:
 
 
 def test_odd_metadata_has_the_checksum_of_the_original_classes() -> None:
-    """Case, white space, doubled keys and other scripts count as they do in the original."""
+    """Case, white space, duplicate keys and other scripts count as in the original."""
     agent = AgentPolledData(PROGRAM, INTERVAL_MS // 1000)
     metadata = ((" Disk ", " SDA\t"), ("DISK", "sdb"), ("Größe", "ñ 日本"), ("empty", ""))
     odd = Series("  Disk_IO ", COUNTER64, (*metadata, ("release", "6"), ("version", "#1")))
@@ -162,7 +162,7 @@ def test_odd_metadata_has_the_checksum_of_the_original_classes() -> None:
 
 
 def golden_pairs() -> list[list[tuple[str, Any]]]:
-    """The datapoints of a real post of the original agent, their pairs in order."""
+    """The datapoints of a real post of the original agent, with their pairs in order."""
     return pair_lists(GOLDEN.read_bytes())
 
 
@@ -171,8 +171,8 @@ def metadata_of(pairs: list[tuple[str, Any]]) -> tuple[tuple[str, str], ...]:
     return tuple((key, value) for key, value in pairs if not key.startswith("pattoo_"))
 
 
-def test_the_checksums_of_the_golden_post_are_found_again() -> None:
-    """From its key, type, metadata and origin, each series of the real post gets its own name."""
+def test_the_checksums_of_the_golden_post_are_reproduced() -> None:
+    """From key, type, metadata and origin, for each series of the real post."""
     assert golden_pairs()
     for pairs in golden_pairs():
         point = dict(pairs)
@@ -186,8 +186,8 @@ def test_the_checksums_of_the_golden_post_are_found_again() -> None:
         assert found == point["pattoo_checksum"]
 
 
-def test_the_golden_post_encoded_anew_is_the_same_for_the_server() -> None:
-    """Its series as a layout, its values as a poll: the original library reads the same of both."""
+def test_the_golden_post_encoded_again_is_the_same_for_the_server() -> None:
+    """Its series as a layout, its values as a poll: the original library reads the same from both."""
     golden = json.loads(GOLDEN.read_bytes())
     found = [(dict(pairs), metadata_of(pairs)) for pairs in golden_pairs()]
     first = found[0][0]
@@ -204,7 +204,7 @@ def test_the_golden_post_encoded_anew_is_the_same_for_the_server() -> None:
 
 
 def test_the_families_of_this_host_are_those_of_the_golden_post() -> None:
-    """Each key that both have has the same type, and metadata of the same keys in the same order."""
+    """Each key in both has the same type, and metadata with the same keys in the same order."""
     golden = {
         (point["pattoo_key"], point["pattoo_data_type"], tuple(k for k, _ in metadata_of(pairs)))
         for pairs in golden_pairs()

@@ -20,7 +20,7 @@ class MoodyServer(PattooServer):
     """Accepts what its `mood` answers with 200 and OK; `page` is its status page."""
 
     def __init__(self) -> None:
-        self.mood: Mood = taking
+        self.mood: Mood = accepting
         self.page: tuple[int, bytes] = (200, WELL)
         self.bodies: list[bytes] = []
         super().__init__()
@@ -57,7 +57,7 @@ def _owner(handler: Handler) -> MoodyServer:
     return handler.server.owner
 
 
-def taking(_: bytes) -> tuple[int, bytes, dict[str, str]]:
+def accepting(_: bytes) -> tuple[int, bytes, dict[str, str]]:
     """Accept everything."""
     return 200, b"OK", {}
 
@@ -73,14 +73,14 @@ def refusing(*timestamps: int) -> Mood:
 
     def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
         poisoned = set(timestamps) & set(Post("", body).timestamps())
-        return (500, b"cannot read this", {}) if poisoned else taking(body)
+        return (500, b"cannot read this", {}) if poisoned else accepting(body)
 
     return mood
 
 
 def too_large_above(size: int) -> Mood:
     """Answer 413 to each larger post."""
-    return lambda body: (413, b"too large", {}) if len(body) > size else taking(body)
+    return lambda body: (413, b"too large", {}) if len(body) > size else accepting(body)
 
 
 def hanging_above(size: int, until: threading.Event) -> Mood:
@@ -88,7 +88,7 @@ def hanging_above(size: int, until: threading.Event) -> Mood:
 
     def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
         if len(body) <= size:
-            return taking(body)
+            return accepting(body)
         until.wait(60)
         return 504, b"late", {}
 
@@ -97,7 +97,7 @@ def hanging_above(size: int, until: threading.Event) -> Mood:
 
 def late_above(size: int) -> Mood:
     """Answer each larger post as a proxy does whose server does not answer in time."""
-    return lambda body: (504, b"late", {}) if len(body) > size else taking(body)
+    return lambda body: (504, b"late", {}) if len(body) > size else accepting(body)
 
 
 def disk_full(_: bytes) -> tuple[int, bytes, dict[str, str]]:

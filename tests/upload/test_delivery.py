@@ -28,7 +28,7 @@ from tests.upload.moody import (
     late_above,
     refusing,
     saying,
-    taking,
+    accepting,
     too_large_above,
 )
 from tests.upload.posting import Posting, begin_in
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 OTHER_HOST = Layout(replace(LAYOUT.origin, hostname="another"), 1000, LAYOUT.series)
 NO_SERVER = b"<html>Log in first</html>"
-#: The limit of an exchange that is to pass it, and of one that is not.
+#: The time limit of an exchange that must exceed it, and of one that must not.
 SHORT_S = 1.0
 DEADLINE_S = 20.0
 
@@ -79,7 +79,7 @@ def test_an_attempt_says_whether_more_is_waiting(
     assert found == [True] * (old_posts + 1) + [False]
 
 
-# --- refused by a server that is well
+# --- refused by a healthy server
 
 
 def test_a_poll_that_no_server_accepts_goes_alone_into_quarantine(
@@ -141,11 +141,11 @@ def test_posts_grow_again_after_a_success(posting: Posting, moody: MoodyServer) 
     fill(posting.spool, 1, 100)
     posting.start()
     posting.wait_until_empty()
-    taken = [len(post.timestamps()) for post in moody.posts]
-    assert taken[:7] == [0, 1, 2, 4, 8, 16, 32]
+    sizes = [len(post.timestamps()) for post in moody.posts]
+    assert sizes[:7] == [0, 1, 2, 4, 8, 16, 32]
 
 
-# --- refused by a server that is ill
+# --- refused by an unhealthy server
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_unhealthy_server_puts_nothing_into_quarantine(
     wait_for(lambda: len(moody.bodies) >= 8, what="some attempts")
     assert set(moody.sizes()) == {30}
     assert posting.drawn[:7] == [1, 2, 4, 8, 16, 30, 30]
-    moody.mood, moody.page = taking, (200, WELL)
+    moody.mood, moody.page = accepting, (200, WELL)
     posting.wait_until_empty()
     assert moody.timestamps() == list(range(1, 31))
     assert posting.quarantine() == []
@@ -181,7 +181,7 @@ def test_a_server_that_goes_away_meanwhile_puts_nothing_into_quarantine(
     fill(posting.spool, 1, 30)
     posting.start()
     posting.wait_for_error("Connection refused")
-    moody.mood = taking
+    moody.mood = accepting
     moody.up()
     posting.wait_until_empty()
     assert moody.timestamps() == list(range(1, 31))
@@ -198,7 +198,7 @@ def test_a_full_disk_of_the_servers_puts_nothing_into_quarantine(
     wait_for(lambda: moody.sizes().count(0) >= 3, what="some empty posts")
     posting.wait_for_error("it refuses an empty post, too")
     assert times(posting.spool) == [1, 2, 3, 4]
-    moody.mood = taking
+    moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == [1, 2, 3, 4]
     assert posting.quarantine() == []
@@ -242,7 +242,9 @@ def test_a_single_poll_that_is_too_large_goes_into_quarantine(
     posting: Posting, moody: MoodyServer
 ) -> None:
     """It cannot be split, and must not block the others forever."""
-    moody.mood = lambda body: (413, b"", {}) if b'"pattoo_timestamp",2]' in body else taking(body)
+    moody.mood = lambda body: (
+        (413, b"", {}) if b'"pattoo_timestamp",2]' in body else accepting(body)
+    )
     fill(posting.spool, 1, 3)
     posting.start()
     posting.wait_until_empty()
@@ -253,17 +255,19 @@ def test_a_single_poll_that_is_too_large_goes_into_quarantine(
 # --- late
 
 
-@pytest.mark.parametrize("is_told", [False, True])
-def test_posts_that_are_late_become_smaller(home: Path, moody: MoodyServer, is_told: bool) -> None:
-    """A backlog goes over a slow way, or to a slow server: in posts that arrive in time.
+@pytest.mark.parametrize("is_reported", [False, True])
+def test_posts_that_are_late_become_smaller(
+    home: Path, moody: MoodyServer, is_reported: bool
+) -> None:
+    """So a backlog gets through a slow network, or to a slow server, in posts that arrive in time.
 
-    Also where a proxy says so. After each that was late there is back-off: it may be no matter of the
-    size.
+    Also if a proxy reports it. Each late post is followed by back-off, since its size may not be the
+    reason.
     """
     over = threading.Event()
-    moody.mood = late_above(3000) if is_told else hanging_above(3000, over)
+    moody.mood = late_above(3000) if is_reported else hanging_above(3000, over)
     for begin in begin_in(home, moody):
-        posting = begin(exchange_s=DEADLINE_S if is_told else SHORT_S)
+        posting = begin(exchange_s=DEADLINE_S if is_reported else SHORT_S)
         fill(posting.spool, 1, 100)
         posting.start()
         posting.wait_until_empty()
@@ -283,7 +287,7 @@ def test_a_server_that_hung_gets_large_posts_again_soon(
     posting.start()
     wait_for(lambda: moody.sizes()[-2:] == [1, 1], what="posts of a single poll")
     before = len(moody.sizes())
-    moody.mood = taking
+    moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == list(range(1, 101))
     assert len(moody.sizes()) - before < 15
@@ -317,7 +321,7 @@ def test_a_busy_server_is_not_posted_to_before_its_retry_after(
     fill(posting.spool, 1, 30)
     posting.start()
     posting.wait_for_error(f"status {status}")
-    moody.mood = taking
+    moody.mood = accepting
     posting.wait_until_empty()
     state = posting.states[-1]
     assert state.last_post_ms - state.last_error_ms >= 990
@@ -337,7 +341,7 @@ def test_a_server_that_requires_credentials_is_retried_slowly(
     assert times(posting.spool) == list(range(1, 31))
     assert posting.drawn[0] == 30
     assert posting.quarantine() == []
-    moody.mood = taking
+    moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == list(range(1, 31))
 
@@ -358,6 +362,6 @@ def test_something_other_than_pattoo_is_retried_slowly_and_named(
     assert posting.error.startswith("status ")
     assert times(posting.spool) == list(range(1, 31))
     assert posting.drawn[0] == 30
-    moody.mood = taking
+    moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == list(range(1, 31))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.post import Attempt
 
 
-TAKEN = Outcome()
+ACCEPTED = Outcome()
 
 
 class FakeTransport:
@@ -60,7 +60,7 @@ class FakeTransport:
         if self.hangs:
             self._closed.wait(60)
             return Outcome("closed")
-        outcome = self.outcomes.pop(0) if self.outcomes else TAKEN
+        outcome = self.outcomes.pop(0) if self.outcomes else ACCEPTED
         if outcome.delivered:
             self.posts.append((agent_id, json.loads(body)))
         return outcome
@@ -432,7 +432,7 @@ def test_idle_time_can_be_told_from_a_step_that_hangs(home: Path) -> None:
         rig.begin()
         fill(rig.spool, 3, 3)
         rig.drain.wake()
-        # Now a poll waits, and rightly: for this agent's own moment.
+        # Now a poll waits for this agent's offset.
         wait_for(lambda: rig.waits_for(200), what="the rest")
         assert rig.drain.idle_until < time.monotonic() + 301
     finally:
@@ -466,7 +466,7 @@ def test_a_new_spacing_applies_from_the_next_post_on(rig: Rig) -> None:
     """As after a reload that changes the interval."""
     fill(rig.spool, 1, 1)
     rig.start()
-    rig.wait_until_empty()  # a post that is under way when that changes is spaced by it already
+    rig.wait_until_empty()  # a change during a post would already apply to the next one
     assert rig.transport.timestamps() == [[1]]
     rig.drain.change(0, 600, None)
     fill(rig.spool, 2, 2)

@@ -1,4 +1,4 @@
-"""One post against servers of all kinds, on real sockets."""
+"""Single posts to servers of all kinds, over real sockets."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 AGENT_ID = "a" * 64
 BODY = b'{"some": "json"}'
-TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
-#: What a server says that closes the connection after its answer.
+ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+#: The header of a server that closes the connection after its answer.
 LAST = "Connection: close"
-#: The limit of an exchange in tests of it, and what an exchange may take at the most.
+#: The time limit of exchanges in tests of it, and the most time that an exchange may take.
 SHORT_S = 0.5
 DEADLINE_S = 20.0
 
 
 class RawServer:
-    """Reads requests and lets `talk` do what it wants with each; keeps what it read."""
+    """Reads requests and lets `talk` answer each; keeps the requests."""
 
     def __init__(self, talk: Talk, host: str = "127.0.0.1") -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -94,13 +94,13 @@ def _headers(head: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def headers(request: bytes) -> dict[bytes, bytes]:
-    """The headers of a request, their names in small letters."""
+    """The headers of a request, with names in lower case."""
     return dict(_headers(request.partition(b"\r\n\r\n")[0]))
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start raw servers; all end with the test."""
+    """Starts raw servers; all end with the test."""
     running: list[RawServer] = []
 
     def start(talk: Talk, host: str = "127.0.0.1") -> RawServer:
@@ -113,7 +113,7 @@ def serve() -> Iterator[Serve]:
 
 
 def saying(answer: bytes, *, close: bool = True) -> Talk:
-    """Answer each request with these bytes, and close the connection unless told otherwise."""
+    """Answer each request with these bytes. With `close`, close the connection afterwards."""
 
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(answer)
@@ -124,7 +124,7 @@ def saying(answer: bytes, *, close: bool = True) -> Talk:
 
 
 def answer(status: str, body: bytes = b"", *more: str) -> bytes:
-    """A whole answer."""
+    """A complete answer."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *more, "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -134,12 +134,12 @@ def post(server: RawServer, exchange_s: float = DEADLINE_S) -> Outcome:
     return PattooTransport(at(server.port), exchange_s=exchange_s).post(AGENT_ID, BODY)
 
 
-# --- taken
+# --- accepted
 
 
 def test_200_and_ok_is_delivered(serve: Serve) -> None:
-    """The one answer of a pattoo server that took a post."""
-    outcome = post(serve(saying(TAKEN)))
+    """The answer of a pattoo server that accepts a post."""
+    outcome = post(serve(saying(ACCEPTED)))
     assert outcome == Outcome("")
     assert outcome.delivered
 
@@ -150,38 +150,38 @@ def test_space_around_ok_does_not_matter(serve: Serve, body: bytes) -> None:
     assert post(serve(saying(answer("200 OK", body)))).delivered
 
 
-def test_an_answer_without_a_length_is_taken(serve: Serve) -> None:
-    """Its end is the end of the connection."""
+def test_an_answer_without_a_length_is_accepted(serve: Serve) -> None:
+    """It ends with the connection."""
     assert post(serve(saying(b"HTTP/1.0 200 OK\r\n\r\nOK"))).delivered
 
 
-def test_an_answer_in_chunks_is_taken(serve: Serve) -> None:
-    """A proxy may cut the answer into chunks."""
+def test_a_chunked_answer_is_accepted(serve: Serve) -> None:
+    """A proxy may send the answer in chunks."""
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nO\r\n1\r\nK\r\n0\r\n\r\n"
     assert post(serve(saying(chunked))).delivered
 
 
 @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
 @pytest.mark.parametrize("times", [1, 50])
-def test_what_comes_before_an_answer_is_none(serve: Serve, status: str, times: int) -> None:
-    """A proxy may say that it is at it; the answer that follows counts, and for this post alone."""
+def test_interim_answers_are_skipped(serve: Serve, status: str, times: int) -> None:
+    """A proxy may send some; the answer that follows counts, and only for this post."""
     before = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode() * times
-    answers = iter([before + TAKEN, answer("500 no"), before + TAKEN])
+    answers = iter([before + ACCEPTED, answer("500 no"), before + ACCEPTED])
     server = serve(lambda connection, _: connection.sendall(next(answers)))
     transport = PattooTransport(at(server.port), exchange_s=DEADLINE_S)
     assert [transport.post(AGENT_ID, BODY).delivered for _ in range(3)] == [True, False, True]
     assert server.connections == 1
 
 
-def test_the_end_of_http_is_no_answer(serve: Serve) -> None:
-    """Nobody asked for another protocol, and no answer follows this one."""
+def test_switching_protocols_is_not_an_answer(serve: Serve) -> None:
+    """We never request another protocol, and no answer follows this one."""
     outcome = post(serve(saying(answer("101 Switching Protocols"))))
     assert outcome.error.startswith("status 101 Switching Protocols")
 
 
-def test_the_request_is_what_a_pattoo_server_reads(serve: Serve) -> None:
-    """POST, the agent's id in the URL, JSON by its type, the body as it was given."""
-    server = serve(saying(TAKEN))
+def test_the_request_is_what_a_pattoo_server_expects(serve: Serve) -> None:
+    """POST, the agent's id in the URL, the type of JSON, the body unchanged."""
+    server = serve(saying(ACCEPTED))
     assert post(server).delivered
     (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
@@ -194,15 +194,15 @@ def test_the_request_is_what_a_pattoo_server_reads(serve: Serve) -> None:
 
 
 def test_a_large_body_arrives_whole(serve: Serve) -> None:
-    """More than any buffer between holds."""
-    server = serve(saying(TAKEN))
+    """One larger than any buffer on the way."""
+    server = serve(saying(ACCEPTED))
     body = bytes(range(256)) * 20_000
     assert PattooTransport(at(server.port)).post(AGENT_ID, body).delivered
     assert server.requests[0].endswith(body)
 
 
 def test_a_cookie_is_sent_back(serve: Serve) -> None:
-    """A pattoo server that gets its session's cookie back answers three times faster."""
+    """With its session's cookie, a pattoo server answers three times faster."""
     server = serve(saying(answer("200 OK", b"OK", "Set-Cookie: session=abc; Path=/", LAST)))
     transport = PattooTransport(at(server.port))
     assert transport.post(AGENT_ID, BODY).delivered
@@ -213,8 +213,8 @@ def test_a_cookie_is_sent_back(serve: Serve) -> None:
 
 
 def test_one_connection_serves_several_posts(serve: Serve) -> None:
-    """A server that keeps the connection open is not connected to again."""
-    server = serve(saying(TAKEN, close=False))
+    """If the server keeps the connection open, it is used again."""
+    server = serve(saying(ACCEPTED, close=False))
     transport = PattooTransport(at(server.port))
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
@@ -222,7 +222,7 @@ def test_one_connection_serves_several_posts(serve: Serve) -> None:
 
 
 def test_a_server_that_closes_is_connected_to_again(serve: Serve) -> None:
-    """So it is with pattoo, after each answer."""
+    """A pattoo server closes after each answer."""
     server = serve(saying(answer("200 OK", b"OK", LAST)))
     transport = PattooTransport(at(server.port))
     for _ in range(3):
@@ -231,9 +231,9 @@ def test_a_server_that_closes_is_connected_to_again(serve: Serve) -> None:
 
 
 def test_an_ipv6_address_works(serve: Serve) -> None:
-    """The address stands in brackets in the URL."""
+    """The URL has it in brackets."""
     try:
-        server = serve(saying(TAKEN), "::1")
+        server = serve(saying(ACCEPTED), "::1")
     except OSError as error:
         pytest.skip(f"this host has no IPv6: {error}")
     transport = PattooTransport(url("::1", server.port))
@@ -241,7 +241,7 @@ def test_an_ipv6_address_works(serve: Serve) -> None:
     assert transport.post(AGENT_ID, BODY).delivered
 
 
-# --- answered, not taken
+# --- answered, not accepted
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_an_ipv6_address_works(serve: Serve) -> None:
     [b"", b"no", b"OKAY", b"<html>Log in first</html>", b"\xff\xfe", b"O", b"K" * 4096],
 )
 def test_200_with_another_body_is_not_delivered(serve: Serve, body: bytes) -> None:
-    """A captive portal, too, answers 200."""
+    """A captive portal answers 200, too."""
     outcome = post(serve(saying(answer("200 OK", body))))
     assert outcome.error.startswith("status 200 with")
     assert outcome.error.endswith("expected OK from pattoo")
@@ -275,14 +275,14 @@ def test_an_endless_body_is_not_read(serve: Serve, status: str) -> None:
      "204 No Content", "400 Bad Request", "413 Too Large", "429 Too Many Requests"],
 )  # fmt: skip
 def test_another_status_is_named(serve: Serve, status: str) -> None:
-    """Whatever the body says, only 200 means taken."""
+    """Whatever the body says, only 200 means accepted."""
     body = b"" if status.startswith("204") else b"OK"
     outcome = post(serve(saying(answer(status, body))))
     assert outcome.error == f"status {status}: {body.decode()!r}"
 
 
-def test_a_reason_of_the_servers_is_one_short_line(serve: Serve) -> None:
-    """It goes into the log and to a terminal, so no control characters and no page."""
+def test_a_servers_reason_is_one_short_line(serve: Serve) -> None:
+    """It goes to the log and to terminals, so it has no control characters, and is cut."""
     outcome = post(serve(saying(answer("500 \x1b[31mred" + "x" * 5000))))
     assert outcome.error.startswith("status 500 [31mred")
     assert outcome.error.isprintable()
@@ -291,8 +291,8 @@ def test_a_reason_of_the_servers_is_one_short_line(serve: Serve) -> None:
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_not_followed(serve: Serve, status: str) -> None:
-    """It is not pattoo that answers so, and the data is not for whoever is named there."""
-    elsewhere = serve(saying(TAKEN))
+    """It does not come from pattoo, and the data is not for its target."""
+    elsewhere = serve(saying(ACCEPTED))
     location = f"Location: http://127.0.0.1:{elsewhere.port}/"
     outcome = post(serve(saying(answer(status, b"", location))))
     assert outcome.error.startswith(f"status {status} to 'http://127.0.0.1:{elsewhere.port}/'")
@@ -301,7 +301,7 @@ def test_a_redirect_is_not_followed(serve: Serve, status: str) -> None:
 
 @pytest.mark.parametrize("status", ["302 Found", "308 Permanent"])
 def test_the_endless_body_of_a_redirect_is_not_read(serve: Serve, status: str) -> None:
-    """A library that looks where a redirect leads reads all of its body first."""
+    """A library that follows redirects first reads the whole body."""
 
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(f"HTTP/1.1 {status}\r\nLocation: /elsewhere\r\n\r\n".encode())
@@ -312,8 +312,8 @@ def test_the_endless_body_of_a_redirect_is_not_read(serve: Serve, status: str) -
     assert error == f"status {status[:3]} to '/elsewhere' with a page; expected OK from pattoo"
 
 
-def test_how_long_a_server_asks_to_wait_is_told(serve: Serve) -> None:
-    """The header of a server, or of a proxy before it."""
+def test_retry_after_is_in_the_outcome(serve: Serve) -> None:
+    """Whether the server sent the header, or a proxy in front of it."""
     busy = answer("503 Service Unavailable", b"", "Retry-After: 17")
     assert post(serve(saying(busy))).retry_after_s == 17
 
@@ -329,8 +329,8 @@ def is_healthy(server: RawServer, exchange_s: float = DEADLINE_S) -> bool:
     return PattooTransport(at(server.port), exchange_s=exchange_s).is_healthy()
 
 
-def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
-    """It is asked for with GET."""
+def test_a_server_whose_status_page_says_so_is_healthy(serve: Serve) -> None:
+    """The page is requested with GET."""
     server = serve(saying(PAGE))
     assert is_healthy(server)
     assert server.requests[0].startswith(b"GET /pattoo/api/v1/agent/status HTTP/1.1\r\n")
@@ -341,18 +341,18 @@ def test_a_server_whose_status_page_says_so_is_well(serve: Serve) -> None:
     [answer("500 no", b"The Pattoo Agent API is Operational."), answer("200 OK", b"OK"),
      answer("200 OK", b"<html>"), PAGE[:-1], b"garbage", b"", answer("404 NOT FOUND", b"")],
 )  # fmt: skip
-def test_a_server_that_says_anything_else_is_not_well(serve: Serve, said: bytes) -> None:
-    """What is not a clear yes is a no."""
+def test_a_server_that_says_anything_else_is_not_healthy(serve: Serve, said: bytes) -> None:
+    """Anything but a clear yes counts as no."""
     assert not is_healthy(serve(saying(said)))
 
 
-def test_a_server_out_of_reach_is_not_well() -> None:
-    """Nobody listens."""
+def test_an_unreachable_server_is_not_healthy() -> None:
+    """Nothing listens there."""
     assert not PattooTransport(at(free_port())).is_healthy()
 
 
-def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
-    """A redirect is not followed here either."""
+def test_a_redirected_status_page_is_not_requested(serve: Serve) -> None:
+    """Redirects are not followed here either."""
     elsewhere = serve(saying(PAGE))
     location = f"Location: http://127.0.0.1:{elsewhere.port}/"
     assert not is_healthy(serve(saying(answer("302 Found", b"", location))))
@@ -360,7 +360,7 @@ def test_a_status_page_elsewhere_is_not_asked_for(serve: Serve) -> None:
 
 
 def test_an_endless_status_page_is_not_read(serve: Serve) -> None:
-    """It is bounded in size, and does not count."""
+    """It is cut off, and does not count."""
 
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -370,8 +370,8 @@ def test_an_endless_status_page_is_not_read(serve: Serve) -> None:
     assert not is_healthy(serve(talk))
 
 
-def test_a_status_page_that_drips_is_bounded_in_time(serve: Serve) -> None:
-    """As long as a post at the most."""
+def test_a_dripping_status_page_is_limited_in_time(serve: Serve) -> None:
+    """It has the same time limit as a post."""
     began = time.monotonic()
     head = b"HTTP/1.1 200 OK\r\n\r\nThe Pattoo Agent API is Operational."
     assert not is_healthy(serve(dripping(head, b" ")), SHORT_S)
@@ -389,7 +389,7 @@ def test_a_status_page_that_drips_is_bounded_in_time(serve: Serve) -> None:
      b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\nNO"],
 )  # fmt: skip
 def test_garbage_is_an_error(serve: Serve, garbage: bytes) -> None:
-    """Something else listens there; the outcome says what, in one line."""
+    """Something else listens there; the error says what, in one line."""
     outcome = post(serve(saying(garbage)))
     assert not outcome.delivered
     assert outcome.error.isprintable()
@@ -397,17 +397,17 @@ def test_garbage_is_an_error(serve: Serve, garbage: bytes) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    [b"", b"HTTP/1.1 2", TAKEN[:-20], TAKEN[:-2], TAKEN[:-1],
+    [b"", b"HTTP/1.1 2", ACCEPTED[:-20], ACCEPTED[:-2], ACCEPTED[:-1],
      b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nOK",
      b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n"],
 )  # fmt: skip
 def test_half_an_answer_is_an_error(serve: Serve, part: bytes) -> None:
-    """Even `OK` is not enough where more was announced."""
+    """Even `OK` is not enough if more was announced."""
     assert not post(serve(saying(part))).delivered
 
 
 def test_a_reset_connection_is_an_error(serve: Serve) -> None:
-    """The outcome gives the system's word for it."""
+    """The error is the system's message."""
 
     def reset(connection: socket.socket, _: bytes) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -417,21 +417,21 @@ def test_a_reset_connection_is_an_error(serve: Serve) -> None:
 
 
 def test_a_refused_connection_is_an_error() -> None:
-    """Nobody listens: the innermost reason is told, not the library's tale of it."""
+    """The error is the innermost reason, without the library's wrapping."""
     assert PattooTransport(at(free_port())).post(AGENT_ID, BODY).error == "Connection refused"
 
 
-def test_a_name_that_is_not_known_is_an_error() -> None:
-    """The outcome gives the resolver's word for it."""
+def test_an_unknown_name_is_an_error() -> None:
+    """The error is the resolver's message."""
     with pytest.raises(socket.gaierror) as known:
         socket.getaddrinfo("no-such-host.invalid", 80)
     outcome = PattooTransport("http://no-such-host.invalid").post(AGENT_ID, BODY)
     assert outcome.error == known.value.strerror
 
 
-def test_a_post_after_an_error_begins_anew(serve: Serve) -> None:
-    """What an exchange left behind does not reach the next one."""
-    answers = iter([TAKEN[:-1], b"garbage\r\n\r\n", answer("500 no", b"x" * 9000), TAKEN])
+def test_an_error_does_not_affect_the_next_post(serve: Serve) -> None:
+    """Nothing left from one exchange reaches the next."""
+    answers = iter([ACCEPTED[:-1], b"garbage\r\n\r\n", answer("500 no", b"x" * 9000), ACCEPTED])
 
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(next(answers))
@@ -446,7 +446,7 @@ def test_a_post_after_an_error_begins_anew(serve: Serve) -> None:
 
 
 def dripping(head: bytes, drop: bytes) -> Talk:
-    """Say `head`, then `drop` again and again, faster than any time-out of a single read."""
+    """Send `head`, then `drop` again and again, faster than the time-out of a single read."""
 
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(head)
@@ -474,15 +474,15 @@ def dripping(head: bytes, drop: bytes) -> Talk:
         ),
     ],
 )  # fmt: skip
-def test_a_whole_exchange_is_bounded_in_time(serve: Serve, talk: Talk) -> None:
-    """A server that drips, whatever it drips, holds nobody for longer than the limit."""
+def test_a_whole_exchange_is_limited_in_time(serve: Serve, talk: Talk) -> None:
+    """A server that drips cannot hold the client longer, whatever it drips."""
     began = time.monotonic()
     assert post(serve(talk), SHORT_S).error == "no complete answer within 0.5 s"
     assert time.monotonic() - began < DEADLINE_S
 
 
-def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
-    """The limit holds while sending, too."""
+def test_sending_is_limited_in_time() -> None:
+    """To a server that does not read."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         began = time.monotonic()
         transport = PattooTransport(at(deaf.getsockname()[1]), exchange_s=SHORT_S)
@@ -493,23 +493,23 @@ def test_a_server_that_does_not_read_is_bounded_in_time() -> None:
 
 @pytest.fixture
 def dropping() -> Iterator[int]:
-    """The port of a server that is behind a firewall, for who connects."""
+    """The port of a server behind a firewall that drops packets."""
     with dropping_port() as port:
         yield port
 
 
 def resolve(monkeypatch: pytest.MonkeyPatch, *ports: int) -> str:
-    """A URL whose name has an address for each of these ports, in this order; no resolver has one."""
+    """Return a URL whose name resolves to these ports of this host, in order."""
     kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
     found = [(*kind, ("127.0.0.1", port)) for port in ports]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     return "http://many.invalid"
 
 
-def test_many_addresses_that_drop_are_bounded_in_time(
+def test_many_addresses_that_drop_share_one_time_limit(
     monkeypatch: pytest.MonkeyPatch, dropping: int
 ) -> None:
-    """The limit is that of all of them together, and not of each."""
+    """They do not get one each."""
     many = resolve(monkeypatch, *[dropping] * 40)
     began = time.monotonic()
     assert PattooTransport(many, exchange_s=SHORT_S).post(AGENT_ID, BODY).fault is Fault.LATE
@@ -519,16 +519,16 @@ def test_many_addresses_that_drop_are_bounded_in_time(
 def test_an_address_that_drops_leaves_time_for_the_next(
     monkeypatch: pytest.MonkeyPatch, serve: Serve, dropping: int
 ) -> None:
-    """A name with an address of IPv6 that leads nowhere, say; it had all of a short limit."""
-    two = resolve(monkeypatch, dropping, serve(saying(TAKEN)).port)
+    """For example a dead IPv6 address before one of IPv4."""
+    two = resolve(monkeypatch, dropping, serve(saying(ACCEPTED)).port)
     assert PattooTransport(two, exchange_s=3 * SHORT_S).post(AGENT_ID, BODY).delivered
 
 
 def test_an_address_that_refuses_is_followed_by_the_next(
     monkeypatch: pytest.MonkeyPatch, serve: Serve
 ) -> None:
-    """At once; and if none takes us the last one's word is told."""
-    server, nobody = serve(saying(TAKEN)), free_port()
+    """At once. If all refuse, the error is that of the last one."""
+    server, nobody = serve(saying(ACCEPTED)), free_port()
     both = resolve(monkeypatch, nobody, server.port)
     assert PattooTransport(both, exchange_s=DEADLINE_S).post(AGENT_ID, BODY).delivered
     none = resolve(monkeypatch, nobody, nobody)
@@ -539,13 +539,13 @@ def test_an_address_that_refuses_is_followed_by_the_next(
 
 
 def test_half_of_ok_is_not_delivered_when_the_time_is_up(serve: Serve) -> None:
-    """A cut connection looks like the end of an answer without a length; it is not one."""
+    """A connection that is cut off looks like the end of an answer without a length."""
     talk = dripping(b"HTTP/1.0 200 OK\r\n\r\nOK", b"")
     assert not post(serve(talk), SHORT_S).delivered
 
 
 def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve) -> None:
-    """The limit of one exchange is not that of the next."""
+    """Each exchange has its own time limit."""
     silent = threading.Event()
     silent.set()
 
@@ -553,7 +553,7 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve) -> None:
         if silent.is_set():
             wait_for(lambda: not silent.is_set())
         else:
-            connection.sendall(TAKEN)
+            connection.sendall(ACCEPTED)
 
     transport = PattooTransport(at(serve(talk).port), exchange_s=SHORT_S)
     assert not transport.post(AGENT_ID, BODY).delivered
@@ -565,12 +565,12 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve) -> None:
 
 
 def hanging(connection: socket.socket, _: bytes) -> None:
-    """Say nothing until the client goes."""
+    """Send nothing until the client leaves."""
     connection.recv(1)
 
 
 def test_close_ends_a_hanging_post(serve: Serve) -> None:
-    """Another thread can end an exchange at once; it is not delivered."""
+    """Another thread can end an exchange at once; the post is not delivered."""
     server = serve(hanging)
     transport = PattooTransport(at(server.port), exchange_s=600)
     outcomes: list[Outcome] = []
@@ -581,13 +581,13 @@ def test_close_ends_a_hanging_post(serve: Serve) -> None:
     posting.join(DEADLINE_S)
     assert not posting.is_alive()
     assert not outcomes[0].delivered
-    assert not outcomes[0].reached  # its size is not why
+    assert not outcomes[0].reached  # so its size is not to blame
 
 
 def test_close_ends_a_post_that_is_connecting(
     monkeypatch: pytest.MonkeyPatch, dropping: int
 ) -> None:
-    """No address is waited for any more, and no further one is tried."""
+    """It neither waits for an address nor tries another one."""
     transport = PattooTransport(resolve(monkeypatch, dropping, dropping), exchange_s=600)
     connecting = threading.Event()
     connect = socket.socket.connect
@@ -602,24 +602,24 @@ def test_close_ends_a_post_that_is_connecting(
     assert connecting.wait(DEADLINE_S)
 
     def is_over() -> bool:
-        transport.close()  # again, where it came a moment before the connection was begun
+        transport.close()  # again, in case it came just before the connection was started
         return not posting.is_alive()
 
     wait_for(is_over, ADDRESS_S / 2, "the end of the post")
 
 
 def test_a_post_after_close_ends_at_once(serve: Serve) -> None:
-    """Whoever closes between two posts ends the second too."""
-    transport = PattooTransport(at(serve(saying(TAKEN)).port), exchange_s=600)
+    """Closing between two posts also ends the second."""
+    transport = PattooTransport(at(serve(saying(ACCEPTED)).port), exchange_s=600)
     transport.close()
     assert not transport.post(AGENT_ID, BODY).delivered
 
 
-def test_a_host_without_a_thread_to_spare_is_an_error_of_its_own(serve: Serve) -> None:
-    """Nothing is sent unbounded; with a thread to be had the same transport posts again."""
-    server = serve(saying(TAKEN))
+def test_a_host_without_a_spare_thread_is_a_separate_fault(serve: Serve) -> None:
+    """Nothing is sent without a time limit. With a thread, the same transport posts again."""
+    server = serve(saying(ACCEPTED))
     transport = PattooTransport(at(server.port))
-    before = threading.stack_size(1 << 46)  # more than there is to address
+    before = threading.stack_size(1 << 46)  # more than the address space
     try:
         outcome = transport.post(AGENT_ID, BODY)
         page = transport.ask_status()

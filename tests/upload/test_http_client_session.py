@@ -1,4 +1,4 @@
-"""What is on the way to a server: proxies, and what names the agent."""
+"""Proxies and credentials on the way to a server."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SECRET = "s3cret"
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The CA that the agent is told to trust."""
+    """The CA that the agent trusts."""
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture
 def secure(authority: Authority) -> Iterator[PattooServer]:
-    """A server that speaks TLS."""
+    """A server with TLS."""
     running = PattooServer(authority.server())
     yield running
     running.close()
@@ -56,7 +56,7 @@ def target(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Pat
 
 @pytest.fixture
 def make_proxy() -> Iterator[MakeProxy]:
-    """Start proxies; all end with the test."""
+    """Starts proxies; all end with the test."""
     running: list[ForwardProxy] = []
 
     def make(**settings: object) -> ForwardProxy:
@@ -70,7 +70,7 @@ def make_proxy() -> Iterator[MakeProxy]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No proxies but those of the test, which may add some."""
+    """Removes all proxies from the environment; a test may add some."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -78,7 +78,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def secret_in(path: Path, content: str) -> Path:
-    """A file for the agent's user alone."""
+    """Write a file that only the agent's user may use."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(content + "\n")
@@ -86,7 +86,7 @@ def secret_in(path: Path, content: str) -> Path:
 
 
 def url_of(server: PattooServer) -> str:
-    """By what it speaks."""
+    """The URL of a server, with https if it uses TLS."""
     return f"{'https' if server.context else 'http'}://127.0.0.1:{server.port}"
 
 
@@ -96,7 +96,7 @@ def post(server: str, trust: Trust, proxy: str | None = None) -> Outcome:
 
 
 def wanting(*headers: str) -> Callable[[Handler], bool]:
-    """Take posts that show one of these, and answer 401 to all others."""
+    """Accept posts with one of these headers, and answer 401 to all others."""
 
     def behave(handler: Handler) -> bool:
         return handler.headers["Authorization"] in headers or answering(401)(handler)
@@ -104,17 +104,17 @@ def wanting(*headers: str) -> Callable[[Handler], bool]:
     return behave
 
 
-# --- what names us
+# --- credentials
 
 
 @pytest.mark.parametrize(
     ("content", "header"),
     [(SECRET, f"Bearer {SECRET}"), (f"agent:{SECRET}", basic(f"agent:{SECRET}"))],
 )
-def test_what_names_us_is_shown(
+def test_credentials_are_sent(
     secure: PattooServer, authority: Authority, tmp_path: Path, content: str, header: str
 ) -> None:
-    """With each post; without it the error says what is wanted, and the fault that a person has to look."""
+    """With each post. Without them the error names the setting, and the fault is for the operator."""
     secure.behaviour = wanting(header)
     named = Trust(authority.file, credentials_file=secret_in(tmp_path / "secret", content))
     assert post(url_of(secure), named).delivered
@@ -125,10 +125,10 @@ def test_what_names_us_is_shown(
     )
 
 
-def test_another_token_counts_from_the_next_post_on(
+def test_a_new_token_applies_from_the_next_post_on(
     secure: PattooServer, authority: Authority, tmp_path: Path
 ) -> None:
-    """It is renewed in its place, and nothing is restarted."""
+    """The file is replaced, and nothing is restarted."""
     secure.behaviour = wanting("Bearer second")
     path = secret_in(tmp_path / "secret", "first")
     transport = PattooTransport(url_of(secure), Trust(authority.file, credentials_file=path))
@@ -142,7 +142,7 @@ def test_another_token_counts_from_the_next_post_on(
 
 
 def test_403_says_that_we_may_not_post(server: PattooServer) -> None:
-    """No page of the proxy's is quoted, so the line is short."""
+    """The proxy's page is not quoted, so the line is short."""
     server.behaviour = answering(403, b"<html>" + b"no " * 1000)
     outcome = post(at(server.port), Trust())
     assert outcome.error.startswith("status 403 Forbidden: ")
@@ -150,10 +150,10 @@ def test_403_says_that_we_may_not_post(server: PattooServer) -> None:
     assert len(outcome.error) < 200
 
 
-def test_a_server_that_gives_our_secret_back_is_not_quoted(
+def test_a_server_that_repeats_our_secret_is_not_quoted(
     server: PattooServer, tmp_path: Path
 ) -> None:
-    """Whatever its status, its words, its page, and where it leads."""
+    """Whatever its status, reason, page and location."""
 
     def echo(handler: Handler) -> bool:
         handler.send_response(statuses.pop(), str(handler.headers["Authorization"]))
@@ -173,8 +173,8 @@ def test_a_server_that_gives_our_secret_back_is_not_quoted(
             assert word not in outcome.error
 
 
-def test_an_answer_that_is_no_http_is_not_quoted_either(tmp_path: Path) -> None:
-    """The library's error holds the line."""
+def test_an_answer_that_is_not_http_is_not_quoted_either(tmp_path: Path) -> None:
+    """The library's error would hold the line."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def echo() -> None:
@@ -194,8 +194,8 @@ def test_an_answer_that_is_no_http_is_not_quoted_either(tmp_path: Path) -> None:
 # --- proxies
 
 
-def test_a_proxy_carries_posts_in_plain_http(server: PattooServer, make_proxy: MakeProxy) -> None:
-    """It is asked with the whole URL."""
+def test_a_proxy_forwards_posts_in_plain_http(server: PattooServer, make_proxy: MakeProxy) -> None:
+    """The request to it has the whole URL."""
     proxy = make_proxy()
     assert post(at(server.port), Trust(), at(proxy.port)).delivered
     assert proxy.lines[0].startswith(f"POST {at(server.port)}/pattoo/api/v1/agent/receive/")
@@ -204,7 +204,7 @@ def test_a_proxy_carries_posts_in_plain_http(server: PattooServer, make_proxy: M
 def test_a_proxy_connects_for_tls_and_sees_nothing_of_it(
     secure: PattooServer, authority: Authority, make_proxy: MakeProxy, tmp_path: Path
 ) -> None:
-    """The certificate is the server's, and what names us to the server is for the server alone."""
+    """The certificate is the server's, and only the server gets the credentials."""
     proxy = make_proxy()
     trust = Trust(authority.file, credentials_file=secret_in(tmp_path / "secret", SECRET))
     secure.behaviour = wanting(f"Bearer {SECRET}")
@@ -216,10 +216,10 @@ def test_a_proxy_connects_for_tls_and_sees_nothing_of_it(
     assert "not trusted here" in outcome.error
 
 
-def test_a_proxy_that_wants_credentials_gets_them(
+def test_a_proxy_that_requires_credentials_gets_them(
     target: PattooServer, authority: Authority, make_proxy: MakeProxy, tmp_path: Path
 ) -> None:
-    """They are for the proxy alone. Without them the error says so."""
+    """Only the proxy gets them. Without them the error says so."""
     proxy = make_proxy(accepts=basic(f"agent:{SECRET}"))
     url = url_of(target)
     seen: list[str | None] = []
@@ -241,10 +241,10 @@ def test_a_proxy_that_wants_credentials_gets_them(
     assert seen == [None]
 
 
-def test_a_proxy_that_is_spoken_to_with_tls_carries_posts(
+def test_an_https_proxy_forwards_posts(
     server: PattooServer, secure: PattooServer, authority: Authority, make_proxy: MakeProxy
 ) -> None:
-    """TLS within TLS, too; its certificate is checked as a server's is."""
+    """Also TLS within TLS. Its certificate is checked like a server's."""
     proxy = make_proxy(context=authority.server())
     url = f"https://127.0.0.1:{proxy.port}"
     assert post(at(server.port), Trust(authority.file), url).delivered
@@ -267,19 +267,19 @@ def test_a_proxy_that_does_not_connect_is_named(
     assert outcome.fault is fault
 
 
-def test_a_proxy_that_is_not_there_is_named(secure: PattooServer, authority: Authority) -> None:
-    """Not the server: that may be well."""
+def test_an_unreachable_proxy_is_named(secure: PattooServer, authority: Authority) -> None:
+    """It is not mistaken for the server, which may be healthy."""
     outcome = post(url_of(secure), Trust(authority.file), at(free_port()))
     assert (outcome.error, outcome.fault) == ("the proxy: Connection refused", Fault.PROXY)
 
 
-def test_a_proxy_of_the_environment_is_used_unless_told_otherwise(
+def test_a_proxy_from_the_environment_is_used_unless_configured_otherwise(
     target: PattooServer,
     authority: Authority,
     make_proxy: MakeProxy,
     environment: pytest.MonkeyPatch,
 ) -> None:
-    """With its user and password; the setting wins, `direct` too, and so does no_proxy."""
+    """With its user and password. The setting wins, also `direct`, and so does no_proxy."""
     named, configured = make_proxy(accepts=basic(f"agent:{SECRET}/@:")), make_proxy()
     url = url_of(target)
     trust = Trust(authority.file)
@@ -299,10 +299,10 @@ def test_a_proxy_of_the_environment_is_used_unless_told_otherwise(
     "named", [f"http://agent:{SECRET}@", f"http://agent:{SECRET}@x:y", f"socks5://agent:{SECRET}@x:1",
               f"agent:{SECRET}@[::", f"http://agent:{SECRET}@x/path"],
 )  # fmt: skip
-def test_a_bad_proxy_of_the_environment_is_told_and_not_shown(
+def test_a_bad_proxy_in_the_environment_is_reported_but_not_shown(
     server: PattooServer, environment: pytest.MonkeyPatch, named: str
 ) -> None:
-    """It may hold a password."""
+    """Its URL may hold a password."""
     environment.setenv("http_proxy", named)
     outcome = post(at(server.port), Trust())
     assert outcome.fault is Fault.DENIED
@@ -312,10 +312,10 @@ def test_a_bad_proxy_of_the_environment_is_told_and_not_shown(
     )
 
 
-def test_an_exchange_by_a_proxy_that_hangs_is_bounded_in_time(
+def test_an_exchange_through_a_hanging_proxy_is_limited_in_time(
     server: PattooServer, secure: PattooServer, authority: Authority
 ) -> None:
-    """In its own answer as in the server's."""
+    """Both when it forwards and when it connects."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         proxy = at(deaf.getsockname()[1])
         for url in (at(server.port), url_of(secure)):
@@ -325,8 +325,8 @@ def test_an_exchange_by_a_proxy_that_hangs_is_bounded_in_time(
             assert outcome.fault is Fault.LATE
 
 
-def test_a_400_of_a_proxy_that_wants_tls_otherwise_is_read(server: PattooServer) -> None:
-    """Apache and nginx say in a page what others say in the handshake."""
+def test_a_proxys_400_for_a_reason_of_tls_is_understood(server: PattooServer) -> None:
+    """Apache and nginx report on a page what others report in the handshake."""
     pages = {
         b"<title>400 No required SSL certificate was sent</title>": "tls_certificate_file",
         b"<title>400 The SSL certificate error</title>": "tls_certificate_file",

@@ -1,4 +1,4 @@
-"""`requests` without what plain HTTP never uses, each time in an interpreter of its own."""
+"""`requests` without the modules that plain HTTP never uses, each time in a new interpreter."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ assert PattooTransport("http://127.0.0.1:PORT").post("a5" * 32, b"{}").delivered
 
 @pytest.fixture
 def server() -> Iterator[PattooServer]:
-    """A server that takes posts."""
+    """A server that accepts posts."""
     server = PattooServer()
     yield server
     server.close()
 
 
 def run(program: str, **environment: str) -> str:
-    """What an interpreter prints that ends without a complaint, of whatever kind."""
+    """Run a program that must end without any complaint. Return its output."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True, text=True, timeout=60, check=False, env=environment,
@@ -41,21 +41,21 @@ def run(program: str, **environment: str) -> str:
 
 
 def test_a_post_needs_no_encryption_and_no_guess_at_encodings(server: PattooServer) -> None:
-    """It is delivered, and nothing of either was imported."""
+    """It is delivered without importing either."""
     loaded = "print([n for n in ('ssl', '_ssl', 'charset_normalizer') if n in sys.modules])"
     assert run(POST.replace("PORT", str(server.port)) + loaded) == "[]"
     assert len(server.posts) == 1
 
 
-def test_what_was_left_out_can_be_imported_afterwards(server: PattooServer) -> None:
-    """It is hidden while `requests` is imported, and from nobody else."""
+def test_hidden_modules_can_be_imported_afterwards(server: PattooServer) -> None:
+    """They are hidden only while `requests` is imported."""
     later = "import ssl, charset_normalizer; print(ssl.HAS_SNI)"
     assert run(POST.replace("PORT", str(server.port)) + later) == "True"
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
-def test_a_proxy_that_is_spoken_to_with_tls_gets_it(name: str) -> None:
-    """The environment may name one; then encryption is there."""
+def test_tls_is_imported_for_an_https_proxy(name: str) -> None:
+    """The environment may name one."""
     program = (
         "import sys; from pattoo_mp.upload.lean_requests import import_requests; import_requests(); "
         "import requests; print('ssl' in sys.modules)"

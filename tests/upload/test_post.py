@@ -148,7 +148,7 @@ def test_a_bad_poll_does_not_limit_the_size() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["taken", "refused", "too large", "late"]), max_size=60),
+    st.lists(st.sampled_from(["accepted", "refused", "too large", "late"]), max_size=60),
     st.integers(1, 2000),
 )
 def test_it_stays_between_one_and_the_largest(outcomes: list[str], largest: int) -> None:
@@ -156,7 +156,7 @@ def test_it_stays_between_one_and_the_largest(outcomes: list[str], largest: int)
     limit = BatchLimit(largest)
     for outcome in outcomes:
         match outcome:
-            case "taken":
+            case "accepted":
                 limit.accepted()
             case "refused":
                 limit.refused(limit.polls, "head")

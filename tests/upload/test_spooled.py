@@ -110,7 +110,7 @@ def test_a_single_poll_spans_its_interval(spool: Spool) -> None:
     assert (held, times) == ([1, 1], [1, 1])
 
 
-# What is posted of a spool whose disk takes nothing, and noted once it does.
+# Posting while the disk accepts no writes.
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Posts to real servers that speak TLS, with a CA of the tests' own."""
+"""Posts to real servers with TLS, and a CA made for the tests."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ DEADLINE_S = 20.0
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The CA that the agent is told to trust."""
+    """The CA that the agent trusts."""
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A CA that nobody is told to trust."""
+    """A CA that nothing trusts."""
     return Authority(tmp_path_factory.mktemp("stranger"))
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start servers; all end with the test."""
+    """Starts servers; all end with the test."""
     running: list[PattooServer] = []
 
     def start(context: ssl.SSLContext | None) -> PattooServer:
@@ -59,7 +59,7 @@ def serve() -> Iterator[Serve]:
 
 
 def transport_to(server: PattooServer, trust: Trust, host: str = "127.0.0.1") -> PattooTransport:
-    """A transport that speaks TLS."""
+    """A transport with TLS."""
     return PattooTransport(f"https://{host}:{server.port}", trust)
 
 
@@ -69,7 +69,7 @@ def post(server: PattooServer, trust: Trust, host: str = "127.0.0.1") -> Outcome
 
 
 def assert_denied(server: PattooServer, outcome: Outcome, *words: str) -> None:
-    """Assert that nothing was delivered, and that a person is told what to do, in one line."""
+    """Assert that nothing was delivered, and that one line tells the operator what to do."""
     assert not outcome.delivered
     assert outcome.fault is Fault.DENIED, outcome.error
     assert [word for word in words if word not in outcome.error] == [], outcome.error
@@ -81,7 +81,7 @@ def assert_denied(server: PattooServer, outcome: Outcome, *words: str) -> None:
 
 
 def test_a_server_of_a_trusted_ca_gets_posts(serve: Serve, authority: Authority) -> None:
-    """And its status page is asked for in the same way."""
+    """Its status page works in the same way."""
     server = serve(authority.server())
     transport = transport_to(server, Trust(authority.file))
     assert transport.post(AGENT_ID, BODY) == Outcome()
@@ -90,20 +90,20 @@ def test_a_server_of_a_trusted_ca_gets_posts(serve: Serve, authority: Authority)
 
 
 def test_a_host_name_is_checked_too(serve: Serve, authority: Authority) -> None:
-    """Where the certificate has the name, and not the address."""
+    """If the certificate has the name instead of the address."""
     server = serve(authority.server("localhost"))
     assert post(server, Trust(authority.file), "localhost").delivered
 
 
 def test_an_expired_certificate_is_refused(serve: Serve, authority: Authority) -> None:
-    """Whoever vouches for it."""
+    """Even from a trusted CA."""
     server = serve(authority.expired())
     outcome = post(server, Trust(authority.file))
     assert_denied(server, outcome, "certificate has expired", "renewed", "clock")
 
 
 def test_a_certificate_for_another_host_is_refused(serve: Serve, authority: Authority) -> None:
-    """A name in the place of an address, and a name in the place of another."""
+    """A name instead of an address, and a name instead of another one."""
     server = serve(authority.server("pattoo.example.org"))
     trust = Trust(authority.file)
     assert_denied(server, post(server, trust), "for another name", "127.0.0.1")
@@ -113,14 +113,14 @@ def test_a_certificate_for_another_host_is_refused(serve: Serve, authority: Auth
 def test_a_certificate_of_an_unknown_ca_is_refused(
     serve: Serve, authority: Authority, stranger: Authority
 ) -> None:
-    """Another one than that of `tls_ca_file`, and where there is none a CA that the host has not."""
+    """One other than in `tls_ca_file`, or, without that, one that the host does not trust."""
     server = serve(stranger.server())
     for trust in (Trust(authority.file), Trust()):
         assert_denied(server, post(server, trust), "not trusted here", "tls_ca_file")
 
 
-def test_with_a_ca_of_our_own_no_other_is_trusted(authority: Authority) -> None:
-    """Not those of the host, nor those that the library brings along: what it adds is left out."""
+def test_with_tls_ca_file_no_other_ca_is_trusted(authority: Authority) -> None:
+    """Neither the host's CAs nor those that the library brings."""
     transport = PattooTransport("https://127.0.0.1:9", Trust(authority.file))
     session = transport._client._session
     session.refresh()
@@ -132,8 +132,8 @@ def test_with_a_ca_of_our_own_no_other_is_trusted(authority: Authority) -> None:
     assert len(pool.conn_kw["ssl_context"].get_ca_certs()) == 1
 
 
-def test_a_server_that_speaks_tls_1_1_alone_is_refused(serve: Serve, authority: Authority) -> None:
-    """It is too old to keep anything secret."""
+def test_a_server_with_only_tls_1_1_is_refused(serve: Serve, authority: Authority) -> None:
+    """That version is not safe any more."""
     context = authority.server()
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
@@ -144,15 +144,15 @@ def test_a_server_that_speaks_tls_1_1_alone_is_refused(serve: Serve, authority: 
     assert_denied(server, post(server, Trust(authority.file)), "no TLS from 1.2 on")
 
 
-def test_a_server_that_speaks_tls_1_2_alone_gets_posts(serve: Serve, authority: Authority) -> None:
-    """That is the oldest."""
+def test_a_server_with_only_tls_1_2_gets_posts(serve: Serve, authority: Authority) -> None:
+    """The oldest version that we accept."""
     context = authority.server()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     assert post(serve(context), Trust(authority.file)).delivered
 
 
 def test_a_server_without_tls_is_named(serve: Serve, authority: Authority) -> None:
-    """It gets nothing in the clear."""
+    """It gets nothing unencrypted."""
     server = serve(None)
     assert_denied(server, post(server, Trust(authority.file)), "does not speak TLS")
 
@@ -160,8 +160,10 @@ def test_a_server_without_tls_is_named(serve: Serve, authority: Authority) -> No
 # --- our own certificate
 
 
-def test_a_server_that_wants_our_certificate_gets_it(serve: Serve, authority: Authority) -> None:
-    """With its key in a file of its own, or in the same one."""
+def test_a_server_that_requires_a_client_certificate_gets_it(
+    serve: Serve, authority: Authority
+) -> None:
+    """With its key in a separate file, or in the same one."""
     server = serve(authority.wanting())
     certificate, key = authority.client()
     assert post(server, Trust(authority.file, certificate, key)).delivered
@@ -172,20 +174,20 @@ def test_a_server_that_wants_our_certificate_gets_it(serve: Serve, authority: Au
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_where_our_certificate_is_wanted_and_missing_that_is_said(
+def test_a_missing_client_certificate_is_reported(
     serve: Serve, authority: Authority, newest: ssl.TLSVersion
 ) -> None:
-    """In the handshake by TLS 1.2, after it by TLS 1.3."""
+    """TLS 1.2 fails in the handshake, TLS 1.3 after it."""
     context = authority.wanting()
     context.maximum_version = newest
     server = serve(context)
     assert_denied(server, post(server, Trust(authority.file)), "tls_certificate_file")
 
 
-def test_a_certificate_of_ours_that_the_server_does_not_trust_is_named(
+def test_a_client_certificate_that_the_server_does_not_trust_is_reported(
     serve: Serve, authority: Authority, stranger: Authority
 ) -> None:
-    """The server's word for it is told."""
+    """With the server's reason."""
     server = serve(authority.wanting())
     trust = Trust(authority.file, *stranger.client())
     assert_denied(server, post(server, trust), "refuses our certificate", "tls_certificate_file")
@@ -194,10 +196,10 @@ def test_a_certificate_of_ours_that_the_server_does_not_trust_is_named(
 # --- files that change
 
 
-def test_a_new_ca_and_a_new_certificate_count_from_the_next_post_on(
+def test_a_new_ca_and_a_new_certificate_apply_from_the_next_post_on(
     serve: Serve, authority: Authority, stranger: Authority, tmp_path: Path
 ) -> None:
-    """They are renewed in their places, and nothing is restarted."""
+    """The files are replaced, and nothing is restarted."""
     ca, certificate, key = (tmp_path / name for name in ("ca", "certificate", "key"))
 
     def renew(by: Authority) -> None:
@@ -223,7 +225,7 @@ def test_a_new_ca_and_a_new_certificate_count_from_the_next_post_on(
 
 
 class Dripping:
-    """Takes connections, and says `drop` again and again, whatever it is asked."""
+    """Accepts connections, and sends `drop` again and again."""
 
     def __init__(self, drop: bytes) -> None:
         self._drop = drop
@@ -261,8 +263,8 @@ class Dripping:
 
 #: The head of a TLS record of a handshake, so long that its end never comes.
 @pytest.mark.parametrize("drop", [b"", b"\x16", b"\x16\x03\x03\x40\x00"])
-def test_a_handshake_is_bounded_in_time(authority: Authority, drop: bytes) -> None:
-    """A server that hangs, or drips, in the handshake holds nobody for longer than the limit."""
+def test_a_handshake_is_limited_in_time(authority: Authority, drop: bytes) -> None:
+    """A server that hangs or drips in it cannot hold the client longer."""
     server = Dripping(drop)
     began = time.monotonic()
     transport = PattooTransport(
@@ -278,8 +280,8 @@ def test_a_handshake_is_bounded_in_time(authority: Authority, drop: bytes) -> No
     assert time.monotonic() - began < DEADLINE_S
 
 
-def test_a_whole_exchange_is_bounded_in_time(serve: Serve, authority: Authority) -> None:
-    """Through TLS, too: the answer that never ends is cut off."""
+def test_a_whole_exchange_is_limited_in_time(serve: Serve, authority: Authority) -> None:
+    """Over TLS, too: an endless answer is cut off."""
     server = serve(authority.server())
     over = threading.Event()
 
@@ -301,8 +303,8 @@ def test_a_whole_exchange_is_bounded_in_time(serve: Serve, authority: Authority)
     assert time.monotonic() - began < DEADLINE_S
 
 
-def test_what_comes_before_an_answer_is_none(serve: Serve, authority: Authority) -> None:
-    """Through TLS, too."""
+def test_interim_answers_are_skipped(serve: Serve, authority: Authority) -> None:
+    """Over TLS, too."""
     server = serve(authority.server())
 
     def hint(handler: object) -> bool:
@@ -326,8 +328,8 @@ def test_a_post_after_one_that_was_cut_off_is_delivered(serve: Serve, authority:
     transport = PattooTransport(
         f"https://127.0.0.1:{server.port}", Trust(authority.file), exchange_s=SHORT_S
     )
-    taking, server.behaviour = server.behaviour, hang
+    accepting, server.behaviour = server.behaviour, hang
     assert not transport.post(AGENT_ID, BODY).delivered
     over.set()
-    server.behaviour = taking
+    server.behaviour = accepting
     assert transport.post(AGENT_ID, BODY).delivered

@@ -134,7 +134,7 @@ def start(home: Path) -> Iterator[Start]:
             os.waitpid(process.pid, 0)
 
 
-#: Nobody listens there.
+#: A port on which nothing listens.
 NOWHERE = 1
 
 
@@ -219,7 +219,7 @@ def test_an_uploader_without_control_commits_what_it_holds(start: Start) -> None
     assert uploader.link.unsent_bytes == 0
     uploader.link._socket.shutdown(
         socket.SHUT_WR
-    )  # as a process's end does, and we can still listen
+    )  # like the end of a process, but we can still read
     assert uploader.end() == 0
     assert uploader.kept() == [1, 2]
 
@@ -228,7 +228,7 @@ def test_an_uploader_with_a_signal_to_end_asks_for_permission(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sends LEAVING after SIGTERM, and commits what arrives until it may go."""
-    monkeypatch.setattr("pattoo_mp.upload.uploader._LEAVE_S", 60)  # we may be held up, too
+    monkeypatch.setattr("pattoo_mp.upload.uploader._LEAVE_S", 60)  # this test may be delayed, too
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)
@@ -312,7 +312,7 @@ def test_new_limits_of_the_spool_apply_from_the_next_poll_on(home: Path, start: 
     assert uploader.kept() == [2000]
 
 
-# How long polls may lie unread in the link.
+# How long the uploader leaves its link unread.
 
 
 def test_single_polls_are_read_at_once() -> None:

@@ -1,1 +1,1 @@
-"""Tests of the form in which polls travel to a pattoo server."""
+"""Tests of the format in which polls go to a pattoo server."""

@@ -1,4 +1,4 @@
-"""Layouts and values of every kind, and a post taken apart with nothing of the agent's."""
+"""Layouts and values of every kind, and a parser of posts that uses nothing of the agent."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ VALUES: st.SearchStrategy[Value] = (
 
 
 def document(body: bytes) -> dict[str, Any]:
-    """The body as a strict reader of JSON has it: no NaN, no infinity."""
+    """Parse a body as strict JSON: no NaN, no infinity."""
 
     def refuse(word: str) -> NoReturn:
         raise AssertionError(f"{word} is not JSON")
@@ -64,7 +64,7 @@ def document(body: bytes) -> dict[str, Any]:
 
 
 def pair_lists(body: bytes) -> list[list[tuple[str, Any]]]:
-    """The pairs of each datapoint, in order. Fails for a pair that the body does not hold."""
+    """The pairs of each datapoint, in order. Fails for a pair that is not in the body."""
     points = document(body)["pattoo_datapoints"]
     pairs = points["key_value_pairs"]
     return [[tuple(pairs[str(number)]) for number in ids] for ids in points["datapoint_pairs"]]

@@ -21,14 +21,14 @@ def checksum(*metadata: tuple[str, str], key: str = "load", data_type: int = FLO
 
 
 def sent_checksum(*metadata: tuple[str, str], key: str = "load") -> str:
-    """The checksum that a post carries for a series, after all that is done to its text."""
+    """The checksum of a series in a post, after its text was made safe."""
     layout = Layout(ORIGIN, 1000, (Series(key, FLOAT, metadata),))
     body = encode({layout.identifier: layout}, [Poll.of(layout, 1000, [1])], 1)
     sent: str = datapoints(body)[0]["pattoo_checksum"]
     return sent
 
 
-def test_it_is_the_chain_of_digests_that_the_server_knows() -> None:
+def test_it_is_the_chain_of_digests_that_the_server_expects() -> None:
     """Key and type first, then each pair in order, then the four of the origin."""
     chained = sha256(b"load101").hexdigest()
     for pair in (
@@ -44,7 +44,7 @@ def test_it_is_the_chain_of_digests_that_the_server_knows() -> None:
 
 
 def test_it_is_stable() -> None:
-    """The same series has the same checksum, in whatever process it is worked out."""
+    """The same series has the same checksum in any process."""
     assert checksum(*METADATA) == (
         "67285f91739ab8b08e48388032336d9356f9c19afb83d0b7c73fc8b6520f87d1"
     )
@@ -52,7 +52,7 @@ def test_it_is_stable() -> None:
 
 @pytest.mark.parametrize("name", ["release", "version"])
 def test_release_and_version_do_not_count(name: str) -> None:
-    """A kernel update does not begin new charts."""
+    """A kernel update does not start new charts."""
     assert checksum((name, "6.1"), *METADATA) == checksum(*METADATA)
 
 
@@ -64,7 +64,7 @@ def test_the_interval_does_not_count() -> None:
 
 
 def test_neighbours_differ() -> None:
-    """Another key, type, value, name or order is another series."""
+    """Another key, type, value, name or order makes another series."""
     neighbours = [
         checksum(*METADATA),
         checksum(*METADATA, key="loads"),
@@ -80,13 +80,13 @@ def test_neighbours_differ() -> None:
 
 @pytest.mark.parametrize("field", ["agent_id", "hostname", "program"])
 def test_each_part_of_the_origin_counts(field: str) -> None:
-    """Another agent, host or program has series of its own."""
+    """Another agent, host or program has its own series."""
     other = replace(ORIGIN, **{field: "other"})
     assert series_checksum("load", FLOAT, METADATA, other) != checksum(*METADATA)
 
 
 def test_the_case_of_keys_and_the_space_around_text_do_not_count() -> None:
-    """Keys are lower-cased and stripped, values stripped, before they are counted."""
+    """Keys are lower-cased and stripped, values stripped, before hashing."""
     assert sent_checksum((" Type", "Linux "), ("CPUS", "2")) == sent_checksum(*METADATA)
     assert sent_checksum(*METADATA, key=" LOAD ") == sent_checksum(*METADATA)
 
@@ -96,18 +96,18 @@ def test_the_case_of_values_counts() -> None:
     assert sent_checksum(("type", "linux")) != sent_checksum(("type", "Linux"))
 
 
-def test_the_second_of_doubled_keys_does_not_count() -> None:
-    """A key given twice keeps its first value, in the checksum too."""
+def test_the_second_of_duplicate_keys_does_not_count() -> None:
+    """A duplicate key keeps its first value, in the checksum too."""
     assert sent_checksum(*METADATA, ("TYPE", "other")) == sent_checksum(*METADATA)
 
 
-def test_what_was_not_utf8_counts() -> None:
+def test_bytes_that_are_not_utf8_count() -> None:
     """Two mount points that differ in a stray byte are two series."""
     assert sent_checksum(("mount", "/\udcff")) != sent_checksum(("mount", "/\udcfe"))
 
 
 def test_a_host_name_that_is_not_utf8_has_a_checksum() -> None:
-    """The kernel takes any bytes for a host name; the series of such a host go out too."""
+    """The kernel accepts any bytes as a host name; such a host's series are sent, too."""
     odd = replace(ORIGIN, hostname="caf\udce9")
     layout = Layout(odd, 1000, (Series("load", FLOAT),))
     body = encode({layout.identifier: layout}, [Poll.of(layout, 1000, [1])], 1)

@@ -49,7 +49,7 @@ Snapshot = tuple[Layout, int, list[Value]]
 
 @st.composite
 def looks(draw: st.DrawFn) -> list[Snapshot]:
-    """Polls of up to three layouts, in any order: the layout, the time and the values of each."""
+    """Polls of up to three layouts in any order: the layout, the time and the values of each."""
     layouts = draw(st.lists(LAYOUTS, min_size=1, max_size=3))
     chosen = draw(st.lists(st.sampled_from(layouts), min_size=1, max_size=5))
     return [
@@ -60,13 +60,13 @@ def looks(draw: st.DrawFn) -> list[Snapshot]:
 
 
 def post(polled: Sequence[Snapshot], envelope_ms: int = 1) -> bytes:
-    """The body of one post of all that was polled."""
+    """The body of one post with all of these polls."""
     layouts = {layout.identifier: layout for layout, _, _ in polled}
     return encode(layouts, [Poll.of(*look) for look in polled], envelope_ms)
 
 
 def expected(polled: Sequence[Snapshot]) -> list[dict[str, Any]]:
-    """What the server should read of each sendable value, but for the checksum."""
+    """What the server should read for each sendable value, except the checksum."""
     return [
         {
             **dict(normalise(series.metadata)),
@@ -86,7 +86,7 @@ def expected(polled: Sequence[Snapshot]) -> list[dict[str, Any]]:
 
 
 def strip(point: Mapping[str, Any]) -> dict[str, Any]:
-    """A datapoint without what other tests look at."""
+    """A datapoint without the pairs that other tests check."""
     return {k: v for k, v in point.items() if k not in {"pattoo_key", "pattoo_checksum"}}
 
 
@@ -94,15 +94,15 @@ def strip(point: Mapping[str, Any]) -> dict[str, Any]:
 @given(looks())
 @example([(LOAD, 1, [None, float("nan")])])
 @example([(LOAD, 1, [1, float("inf")]), (LOAD, 2, [10**400, -0.0])])
-def test_a_post_gives_back_what_went_in(polled: list[Snapshot]) -> None:
-    """Each sendable value comes out once, in order, with all that belongs to it; others are left out."""
+def test_a_post_holds_what_was_polled(polled: list[Snapshot]) -> None:
+    """Each sendable value once, in order, with all its pairs; other values are left out."""
     assert [strip(point) for point in datapoints(post(polled))] == expected(polled)
 
 
 @quick
 @given(looks())
-def test_each_datapoint_has_the_ten_pairs_that_the_server_asks_for(polled: list[Snapshot]) -> None:
-    """A datapoint that lacked one of them would be dropped without a word."""
+def test_each_datapoint_has_the_ten_pairs_that_the_server_requires(polled: list[Snapshot]) -> None:
+    """It silently drops a datapoint that lacks one."""
     for point in datapoints(post(polled)):
         assert set(point) >= REQUIRED
 
@@ -110,15 +110,15 @@ def test_each_datapoint_has_the_ten_pairs_that_the_server_asks_for(polled: list[
 @quick
 @given(looks())
 def test_no_datapoint_has_a_key_twice(polled: list[Snapshot]) -> None:
-    """What the server reads does not depend on which of two pairs it takes."""
+    """So it does not matter which of two pairs the server uses."""
     for pairs in pair_lists(post(polled)):
         assert len(dict(pairs)) == len(pairs)
 
 
 @quick
 @given(looks())
-def test_the_pairs_have_the_types_that_the_server_survives(polled: list[Snapshot]) -> None:
-    """Times and types are integers, values numbers, and all else is text."""
+def test_the_pairs_have_the_types_that_the_server_expects(polled: list[Snapshot]) -> None:
+    """Times and types are integers, values numbers, and everything else is text."""
     for point in datapoints(post(polled)):
         assert type(point.pop("pattoo_timestamp")) is int
         assert type(point.pop("pattoo_data_type")) is int
@@ -130,7 +130,7 @@ def test_the_pairs_have_the_types_that_the_server_survives(polled: list[Snapshot
 @quick
 @given(looks())
 def test_every_text_fits_the_columns_of_the_server(polled: list[Snapshot]) -> None:
-    """Nothing over 512 bytes leaves, and nothing that UTF-8 does not carry."""
+    """Nothing over 512 bytes is sent, and nothing that is not valid UTF-8."""
     for pairs in pair_lists(post(polled)):
         for key, value in pairs:
             assert len(key.encode()) <= TEXT_BYTES
@@ -149,7 +149,7 @@ def test_program_and_key_fit_one_column(polled: list[Snapshot]) -> None:
 @quick
 @given(looks())
 def test_a_series_has_one_checksum_and_other_series_have_others(polled: list[Snapshot]) -> None:
-    """What the server keys its database by follows what it can see, and nothing else."""
+    """The checksum depends on what the server can see, and on nothing else."""
     uncounted = {"pattoo_value", "pattoo_timestamp", "pattoo_checksum", "release", "version"}
     uncounted.add("pattoo_agent_polling_interval")
     seen = {
@@ -163,7 +163,7 @@ def test_a_series_has_one_checksum_and_other_series_have_others(polled: list[Sna
 @quick
 @given(looks())
 def test_no_pair_is_in_a_post_twice(polled: list[Snapshot]) -> None:
-    """Pairs are shared between the datapoints and the polls of a post."""
+    """Datapoints and polls of a post share pairs."""
     pairs = document(post(polled))["pattoo_datapoints"]["key_value_pairs"].values()
     # As text: 1 and 1.0 are equal, and two pairs.
     written = [json.dumps(pair) for pair in pairs]
@@ -175,7 +175,7 @@ def test_no_pair_is_in_a_post_twice(polled: list[Snapshot]) -> None:
 def test_the_envelope_has_the_four_keys_of_the_server(
     polled: list[Snapshot], envelope_ms: int
 ) -> None:
-    """Its time is the one handed in, its interval that of the first poll."""
+    """Its time is the given one, its interval that of the first poll."""
     content = document(post(polled, envelope_ms))
     points = content.pop("pattoo_datapoints")
     assert set(points) == {"key_value_pairs", "datapoint_pairs"}
@@ -189,12 +189,12 @@ def test_the_envelope_has_the_four_keys_of_the_server(
 @quick
 @given(looks())
 def test_the_same_polls_make_the_same_body(polled: list[Snapshot]) -> None:
-    """A post that is made again, after a restart say, is the same to the byte."""
+    """A post made again, for example after a restart, is identical to the byte."""
     assert post(polled) == post(polled)
 
 
 def test_polls_share_their_pairs() -> None:
-    """A second poll with the same values brings one new pair: its time."""
+    """A second poll with the same values adds one pair: its time."""
     one = document(post([(LOAD, 1000, [5, 2.5])]))["pattoo_datapoints"]
     two = document(post([(LOAD, 1000, [5, 2.5]), (LOAD, 2000, [5, 2.5])]))["pattoo_datapoints"]
     assert len(two["key_value_pairs"]) == len(one["key_value_pairs"]) + 1
@@ -202,14 +202,14 @@ def test_polls_share_their_pairs() -> None:
 
 
 def test_a_value_that_several_datapoints_have_is_one_pair() -> None:
-    """Two series with the same value refer to one pair, and so to one time."""
+    """Two series with the same value refer to one pair, and to one time."""
     pairs = document(post([(LOAD, 1000, [5, 5])]))["pattoo_datapoints"]["key_value_pairs"].values()
     assert list(pairs).count(["pattoo_value", 5]) == 1
     assert list(pairs).count(["pattoo_timestamp", 1000]) == 1
 
 
 def test_the_pairs_that_are_used_most_have_the_shortest_numbers() -> None:
-    """Of what is known of a host, and beside it of as many times as a post of 10 Hz has."""
+    """Among a host's static pairs, next to as many times as a post at 10 Hz has."""
     host = tuple((f"about {n}", "this host") for n in range(6))
     series = [Series(f"key {n // 2}", FLOAT, (*host, ("disk", str(n % 2)))) for n in range(100)]
     layout = Layout(ORIGIN, 100, tuple(series))
@@ -221,13 +221,13 @@ def test_the_pairs_that_are_used_most_have_the_shortest_numbers() -> None:
 
 
 def test_a_post_has_room_for_many_times() -> None:
-    """Those for which no short number is left have longer ones, beside values and series."""
+    """Times beyond the short numbers get longer ones, next to values and series."""
     polled: list[Snapshot] = [(LOAD, time % 50, [time, 0.5]) for time in range(100)]
     assert [strip(point) for point in datapoints(post(polled))] == expected(polled)
 
 
 def test_layouts_of_one_post_share_their_pairs() -> None:
-    """A changed layout in a post brings only what is new in it."""
+    """A changed layout adds only its new pairs."""
     more = Layout(ORIGIN, 1000, (*LOAD.series, Series("heat", FLOAT)))
     body = post([(LOAD, 1000, [1, 2]), (more, 2000, [1, 2, 3])])
     keys = [point["pattoo_key"] for point in datapoints(body)]
@@ -238,7 +238,7 @@ def test_layouts_of_one_post_share_their_pairs() -> None:
 
 
 def test_an_int_and_a_float_stay_what_they_are() -> None:
-    """5 does not become 5.0 because another series has it, nor the other way round."""
+    """5 does not become 5.0 because another series has that, nor the other way round."""
     values = [
         p["pattoo_value"] for p in datapoints(post([(LOAD, 1, [5, 5.0]), (LOAD, 2, [5.0, 5])]))
     ]
@@ -246,7 +246,7 @@ def test_an_int_and_a_float_stay_what_they_are() -> None:
 
 
 def test_a_key_is_lower_cased_stripped_and_made_safe() -> None:
-    """A key goes out as the original library makes it, and is cut where it is too long."""
+    """A key is sent as the original library makes it, and cut if it is too long."""
     layout = Layout(ORIGIN, 1000, (Series(" Fan_RPM ", FLOAT), Series("x" * 600, FLOAT)))
     short, long = (p["pattoo_key"] for p in datapoints(post([(layout, 1, [1, 2])])))
     assert short == "fan_rpm"
@@ -254,14 +254,14 @@ def test_a_key_is_lower_cased_stripped_and_made_safe() -> None:
     assert len(f"{ORIGIN.program}_{long}") == TEXT_BYTES
 
 
-def test_a_poll_of_nothing_is_a_post_without_datapoints() -> None:
-    """A host that gives nothing still makes a body that the server takes."""
+def test_an_empty_poll_is_a_post_without_datapoints() -> None:
+    """A host without values still makes a body that the server accepts."""
     assert datapoints(post([(Layout(ORIGIN, 1000, ()), 1, [])])) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_poll_that_does_not_fit_its_layout_is_refused(count: int) -> None:
-    """Values that would go under another series' name do not go at all."""
+    """Otherwise values would be sent under another series' name."""
     poll = Poll(LOAD.identifier, 1, msgpack.packb([1] * count))
     with pytest.raises(WireError, match=f"{count} values for a layout of 2"):
         encode({LOAD.identifier: LOAD}, [poll], 1)
@@ -270,7 +270,7 @@ def test_a_poll_that_does_not_fit_its_layout_is_refused(count: int) -> None:
 @quick
 @given(st.binary(max_size=40))
 def test_a_damaged_poll_is_refused_or_read(packed: bytes) -> None:
-    """Whatever bytes a poll holds, encoding gives a body that can be sent, or WireError."""
+    """Any bytes give either a body that can be sent or a WireError."""
     try:
         body = encode({LOAD.identifier: LOAD}, [Poll(LOAD.identifier, 1, packed)], 1)
     except WireError:
@@ -279,7 +279,7 @@ def test_a_damaged_poll_is_refused_or_read(packed: bytes) -> None:
 
 
 @pytest.mark.parametrize("packed", [b"", b"\xc1", b"\x92\x01", b"\x05", b"\x92\x01\x02\x03"])
-def test_bytes_that_are_no_list_of_values_are_refused(packed: bytes) -> None:
-    """Nothing, an unused code, half a list, a number alone, and a list with something behind it."""
+def test_bytes_that_are_not_a_list_of_values_are_refused(packed: bytes) -> None:
+    """Nothing, an unused code, half a list, a bare number, and a list with trailing bytes."""
     with pytest.raises(WireError, match="a poll"):
         encode({LOAD.identifier: LOAD}, [Poll(LOAD.identifier, 1, packed)], 1)

@@ -1,4 +1,4 @@
-"""The original agent's unsent posts: found, sent first, removed or put out of the way."""
+"""The original agent's unsent posts: found, sent first, then removed or renamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pattoo_mp.upload.pattoo.legacy import LARGEST_BYTES, LegacyPosts, with_enve
 from tests.spool.polls import fill
 from tests.support.waiting import wait_for
 from tests.upload import originals
-from tests.upload.moody import MoodyServer, disk_full, refusing, saying, taking, too_large_above
+from tests.upload.moody import MoodyServer, disk_full, refusing, saying, accepting, too_large_above
 from tests.upload.originals import AGENT_ID, GOLDEN, post, timestamp
 from tests.upload.posting import begin_in
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def moody() -> Iterator[MoodyServer]:
-    """A server that takes everything until it is told otherwise."""
+    """A server that accepts everything until a test changes its mood."""
     running = MoodyServer()
     yield running
     running.close()
@@ -38,12 +38,12 @@ def moody() -> Iterator[MoodyServer]:
 
 @pytest.fixture
 def begin(home: Path, moody: MoodyServer) -> Iterator[Begin]:
-    """Make drains to that server."""
+    """Makes drains to that server."""
     yield from begin_in(home, moody)
 
 
 def drained(begin: Begin, legacy: LegacyPosts) -> Posting:
-    """Send all that there is."""
+    """Send everything."""
     posting: Posting = begin(legacy)
     posting.start()
     wait_for(
@@ -57,7 +57,7 @@ def drained(begin: Begin, legacy: LegacyPosts) -> Posting:
 def test_they_are_sent_before_the_spool_and_in_order(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
-    """By the numbers in their names, one file a post, and only then our own polls."""
+    """By the numbers in their names, one file for each post; only then the polls in the spool."""
     originals.keep(home, 3, 1, 10, 2)
     legacy = LegacyPosts(home, AGENT_ID)
     assert (legacy.waiting, legacy.taken) == (4, 0)
@@ -68,11 +68,11 @@ def test_they_are_sent_before_the_spool_and_in_order(
     assert moody.timestamps() == [*map(timestamp, (1, 2, 3, 10)), 1, 2, 3, 4, 5]
     assert [post.agent_id for post in moody.posts[:4]] == [AGENT_ID] * 4
     assert (legacy.waiting, legacy.taken) == (0, 4)
-    assert posting.accounts[-1].delivered == 5  # of the spool's
+    assert posting.accounts[-1].delivered == 5  # of the spool
 
 
 def test_the_order_is_that_of_the_numbers_not_of_the_text(home: Path) -> None:
-    """A time of fewer digits is older."""
+    """A time with fewer digits is older."""
     for number in ("1000", "999"):
         originals.write(home / AGENT_ID / f"{number}_{AGENT_ID}.json", b"{}")
     post = LegacyPosts(home, AGENT_ID).oldest()
@@ -80,8 +80,8 @@ def test_the_order_is_that_of_the_numbers_not_of_the_text(home: Path) -> None:
     assert post.path.name.startswith("999_")
 
 
-def test_each_has_an_envelope_of_its_own(home: Path, begin: Begin, moody: MoodyServer) -> None:
-    """All of them may have had one timestamp; the server would overwrite one with another."""
+def test_each_has_its_own_envelope_time(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """They may share a timestamp, and then the server would overwrite one with another."""
     originals.keep(home, *range(20))
     drained(begin, LegacyPosts(home, AGENT_ID))
     envelopes = [post.content["pattoo_agent_timestamp"] for post in moody.posts]
@@ -89,10 +89,10 @@ def test_each_has_an_envelope_of_its_own(home: Path, begin: Begin, moody: MoodyS
     assert len(envelopes) == 20
 
 
-def test_what_is_sent_is_what_the_original_library_reads(
+def test_the_original_library_reads_the_same_from_a_post_as_from_the_file(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
-    """The server's own reader gets the same of it as of the file."""
+    """With the server's own reader."""
     originals.keep(home, 7)
     drained(begin, LegacyPosts(home, AGENT_ID))
     (sent,) = moody.posts
@@ -101,8 +101,8 @@ def test_what_is_sent_is_what_the_original_library_reads(
     assert records == converter.cache_to_keypairs(originals.post(7))
 
 
-def test_what_was_delivered_is_removed(home: Path, begin: Begin) -> None:
-    """And nothing else in the folder is touched."""
+def test_delivered_files_are_removed(home: Path, begin: Begin) -> None:
+    """And nothing else in the directory is touched."""
     originals.keep(home, 1, 2)
     originals.write(home / AGENT_ID / "notes.txt", b"mine")
     drained(begin, LegacyPosts(home, AGENT_ID))
@@ -110,7 +110,7 @@ def test_what_was_delivered_is_removed(home: Path, begin: Begin) -> None:
 
 
 def test_files_stay_until_they_are_delivered(home: Path, begin: Begin, moody: MoodyServer) -> None:
-    """A server that is ill loses none of them, and nothing of ours overtakes them."""
+    """An unhealthy server loses none of them, and no poll overtakes them."""
     files = originals.keep(home, 1, 2)
     moody.mood, moody.page = saying(500), (500, b"")
     legacy = LegacyPosts(home, AGENT_ID)
@@ -119,7 +119,7 @@ def test_files_stay_until_they_are_delivered(home: Path, begin: Begin, moody: Mo
     posting.start()
     wait_for(lambda: len(moody.bodies) >= 6, what="some attempts")
     assert all(file.exists() for file in files)
-    moody.mood = taking
+    moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == [timestamp(1), timestamp(2), 1, 2, 3]
     assert originals.names(home) == []
@@ -131,7 +131,7 @@ def test_files_stay_until_they_are_delivered(home: Path, begin: Begin, moody: Mo
      json.dumps(originals.post()).replace("0.0", "NaN", 1).encode(),
      json.dumps({**originals.post(), "pattoo_agent_id": "b" * 64}).encode()],
 )  # fmt: skip
-def test_one_that_is_not_a_post_is_renamed(
+def test_a_file_that_is_not_a_post_is_renamed(
     home: Path,
     begin: Begin,
     moody: MoodyServer,
@@ -152,7 +152,7 @@ def test_one_that_is_not_a_post_is_renamed(
 
 
 def test_a_file_of_another_agent_is_renamed(home: Path, begin: Begin, moody: MoodyServer) -> None:
-    """By its name: it is not for us to send."""
+    """Its name says that it is not ours to send."""
     originals.write(home / AGENT_ID / f"1_{'b' * 64}.json", json.dumps(originals.post()).encode())
     drained(begin, LegacyPosts(home, AGENT_ID))
     assert moody.posts == []
@@ -160,7 +160,7 @@ def test_a_file_of_another_agent_is_renamed(home: Path, begin: Begin, moody: Moo
 
 
 def test_a_file_that_is_too_large_is_not_read(home: Path, begin: Begin, moody: MoodyServer) -> None:
-    """No file of whatever size fills the memory."""
+    """No file can fill the memory."""
     (file,) = originals.keep(home, 1)
     with file.open("ab") as opened:
         opened.truncate(LARGEST_BYTES + 1)
@@ -170,7 +170,7 @@ def test_a_file_that_is_too_large_is_not_read(home: Path, begin: Begin, moody: M
 
 
 def test_a_symbolic_link_is_not_followed(home: Path, begin: Begin, moody: MoodyServer) -> None:
-    """What it leads to is neither sent, nor renamed, nor removed."""
+    """Its target is neither sent, nor renamed, nor removed."""
     secret = home / "secret"
     originals.write(secret, json.dumps(originals.post(1)).encode())
     link = originals.path(home, 1)
@@ -183,10 +183,10 @@ def test_a_symbolic_link_is_not_followed(home: Path, begin: Begin, moody: MoodyS
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_what_is_not_a_file_holds_nobody(
+def test_a_named_pipe_does_not_block(
     home: Path, begin: Begin, moody: MoodyServer, make: Callable[[Path], None]
 ) -> None:
-    """Opening a pipe would wait for its writer for ever."""
+    """Opening it would wait forever for a writer."""
     originals.keep(home, 2)
     make(originals.path(home, 1))
     drained(begin, LegacyPosts(home, AGENT_ID))
@@ -194,8 +194,8 @@ def test_what_is_not_a_file_holds_nobody(
     assert originals.names(home) == [f"{timestamp(1)}_ID.json.bad"]
 
 
-def test_a_file_that_vanished_is_passed_over(home: Path, begin: Begin, moody: MoodyServer) -> None:
-    """Somebody tidied up."""
+def test_a_file_that_vanished_is_skipped(home: Path, begin: Begin, moody: MoodyServer) -> None:
+    """Someone may have tidied up."""
     first, _ = originals.keep(home, 1, 2)
     legacy = LegacyPosts(home, AGENT_ID)
     first.unlink()
@@ -203,10 +203,10 @@ def test_a_file_that_vanished_is_passed_over(home: Path, begin: Begin, moody: Mo
     assert moody.timestamps() == [timestamp(2)]
 
 
-def test_one_that_the_server_never_takes_is_renamed(
+def test_a_file_that_the_server_keeps_refusing_is_renamed(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
-    """To `.refused`, after three refusals while the server is well; the others are sent."""
+    """To `.refused`, after three refusals by a healthy server; the others are sent."""
     originals.keep(home, 1, 2, 3)
     moody.mood = refusing(timestamp(2))
     legacy = LegacyPosts(home, AGENT_ID)
@@ -217,17 +217,17 @@ def test_one_that_the_server_never_takes_is_renamed(
     assert len(moody.bodies) == 2 + 3 + 1  # the two, three attempts, and an empty post
 
 
-def test_one_that_is_too_large_for_a_proxy_is_renamed(
+def test_a_file_that_is_too_large_for_a_proxy_is_renamed(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
-    """A file cannot be split."""
+    """It cannot be split."""
     originals.keep(home, 1)
     moody.mood = too_large_above(1000)
     drained(begin, LegacyPosts(home, AGENT_ID))
     assert originals.names(home) == [f"{timestamp(1)}_ID.json.refused"]
 
 
-def test_a_server_that_takes_nothing_at_all_renames_none(
+def test_a_server_that_accepts_nothing_causes_no_renaming(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
     """Its disk is full: the files are not to blame."""
@@ -236,31 +236,31 @@ def test_a_server_that_takes_nothing_at_all_renames_none(
     posting = begin(LegacyPosts(home, AGENT_ID))
     posting.start()
     posting.wait_for_error("it refuses an empty post, too")
-    moody.mood = taking
+    moody.mood = accepting
     wait_for(lambda: moody.timestamps() == [timestamp(1), timestamp(2)], what="both")
 
 
 def test_a_file_that_cannot_be_removed_is_sent_once(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
-    """That must not make an endless loop of posts."""
+    """It must not cause an endless loop of posts."""
     first, _ = originals.keep(home, 1, 2)
 
     def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
         if not first.is_dir():
             first.unlink()
             first.mkdir()
-        return taking(body)
+        return accepting(body)
 
     moody.mood = mood
     drained(begin, LegacyPosts(home, AGENT_ID))
     assert moody.timestamps() == [timestamp(1), timestamp(2)]
 
 
-def test_a_file_that_cannot_be_renamed_holds_nobody(
+def test_a_file_that_cannot_be_renamed_blocks_nothing(
     home: Path, begin: Begin, moody: MoodyServer
 ) -> None:
-    """It is passed over, and stays where it is."""
+    """It is skipped, and stays where it is."""
     bad, _ = originals.keep(home, 1, 2)
     bad.write_bytes(b"no post")
     originals.write(bad.with_name(f"{bad.name}.bad") / "something", b"")
@@ -269,25 +269,25 @@ def test_a_file_that_cannot_be_renamed_holds_nobody(
     assert bad.exists()
 
 
-def test_a_folder_that_is_not_there_has_nothing(home: Path) -> None:
-    """A host that never ran the original."""
+def test_a_missing_directory_has_no_posts(home: Path) -> None:
+    """On a host that never ran the original."""
     legacy = LegacyPosts(home, AGENT_ID)
     assert (legacy.waiting, legacy.oldest()) == (0, None)
 
 
-def test_a_name_of_another_kind_in_its_place_has_nothing(home: Path) -> None:
-    """A file where the folder would be."""
+def test_a_file_in_place_of_the_directory_has_no_posts(home: Path) -> None:
+    """It is no reason to fail."""
     originals.write(home / AGENT_ID, b"")
     assert LegacyPosts(home, AGENT_ID).waiting == 0
 
 
-# What of the original agent's unsent posts may leave.
+# Which contents are sent.
 
 ENVELOPE_MS = 1_900_000_000_123
 
 
 def put(*places: tuple[list[str], object]) -> bytes:
-    """The real post with other things in some places."""
+    """The real post with some values replaced."""
     content = post()
     for (*way, last), value in places:
         inner: Any = content
@@ -298,12 +298,12 @@ def put(*places: tuple[list[str], object]) -> bytes:
 
 
 def pair(key: str, value: object) -> bytes:
-    """The real post with another pair in the place of its first."""
+    """The real post with its first pair replaced."""
     return put((["pattoo_datapoints", "key_value_pairs", "0"], [key, value]))
 
 
-def test_a_real_post_stays_as_it_is_but_for_its_time() -> None:
-    """The server sees what the original would have sent, under a name of its own."""
+def test_only_the_envelope_time_of_a_real_post_changes() -> None:
+    """The server sees what the original would have sent, under a new name."""
     sent = json.loads(with_envelope(json.dumps(GOLDEN).encode(), AGENT_ID, ENVELOPE_MS))
     assert sent == {**GOLDEN, "pattoo_agent_timestamp": ENVELOPE_MS}
 
@@ -313,8 +313,8 @@ def test_a_real_post_stays_as_it_is_but_for_its_time() -> None:
     [b"", b"{", b"null", b"[]", b'"text"', b"{}", b"\xff\xfe\x00", b"[" * 100_000,
      json.dumps(GOLDEN).encode()[:-20], b'{"pattoo_agent_id": "x"}'],
 )  # fmt: skip
-def test_what_is_not_a_post_is_not_sent(content: bytes) -> None:
-    """Half a file of a full disk, or something else entirely."""
+def test_a_file_that_is_not_a_post_is_not_sent(content: bytes) -> None:
+    """Half a file from a full disk, or something else entirely."""
     with pytest.raises(WireError):
         with_envelope(content, AGENT_ID, ENVELOPE_MS)
 
@@ -337,8 +337,8 @@ def test_what_is_not_a_post_is_not_sent(content: bytes) -> None:
         (["pattoo_datapoints", "datapoint_pairs"], [[True]]),
     ],
 )  # fmt: skip
-def test_a_post_of_another_shape_is_not_sent(way: list[str], value: object) -> None:
-    """The server answers 500 to some of these, and 200 to the others with nothing kept."""
+def test_a_malformed_post_is_not_sent(way: list[str], value: object) -> None:
+    """The server answers 500 to some of these, and 200 to the others, but stores nothing."""
     with pytest.raises(WireError):
         with_envelope(put((way, value)), AGENT_ID, ENVELOPE_MS)
 
@@ -359,14 +359,14 @@ def test_a_post_of_another_shape_is_not_sent(way: list[str], value: object) -> N
         ("pattoo_agent_polled_target", "x" * 513),
     ],
 )  # fmt: skip
-def test_what_a_server_does_not_survive_is_not_sent(key: str, value: object) -> None:
-    """It would answer 200 and then stop for every agent, or lose the agent's batch."""
+def test_a_post_that_would_break_the_server_is_not_sent(key: str, value: object) -> None:
+    """It would answer 200, and then stop for every agent or lose this agent's batch."""
     with pytest.raises(WireError):
         with_envelope(pair(key, value), AGENT_ID, ENVELOPE_MS)
 
 
-def test_a_number_beyond_all_floats_is_not_sent() -> None:
-    """`1e999` is JSON, and infinity once it is read."""
+def test_a_number_larger_than_any_float_is_not_sent() -> None:
+    """`1e999` is valid JSON, and becomes infinity when it is read."""
     content = pair("pattoo_value", 0.25).replace(b"0.25", b"1e999")
     assert b"1e999" in content
     with pytest.raises(WireError):
@@ -374,8 +374,8 @@ def test_a_number_beyond_all_floats_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1.5, 2**64, 1e29, None, True, "12.5", "up"])
-def test_what_a_server_stores_or_passes_over_is_sent(value: object) -> None:
-    """One odd datapoint is no reason to keep back the others."""
+def test_values_that_a_server_stores_or_skips_are_sent(value: object) -> None:
+    """One odd datapoint is no reason to hold back the others."""
     assert with_envelope(pair("pattoo_value", value), AGENT_ID, ENVELOPE_MS)
 
 
@@ -394,7 +394,7 @@ _WAYS = st.sampled_from(
 @settings(max_examples=60, deadline=None)
 @given(_WAYS, _JSON)
 def test_any_content_is_either_refused_or_sent_as_json(way: list[str], value: object) -> None:
-    """Nothing else is raised, and what is sent has no literal that is not JSON."""
+    """No other error is raised, and a post is always strict JSON."""
     try:
         sent = with_envelope(put((way, value)), AGENT_ID, ENVELOPE_MS)
     except WireError:

@@ -1,4 +1,4 @@
-"""gpg is bounded in time, and leaves no process behind."""
+"""gpg has time limits, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ring(home: Path, keyrings: Keyrings) -> Path:
 
 
 def gpg_agents(ring: Path) -> list[str]:
-    """The agents that run for a key ring. One that ended, and that nobody waits for, is none."""
+    """The agents that run for a key ring. Unreaped ones do not count."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -37,7 +37,7 @@ def gpg_agents(ring: Path) -> list[str]:
 
 
 def test_no_agent_stays_when_the_work_is_done(ring: Path) -> None:
-    """There is one while a secret key is used, and none afterwards."""
+    """One runs while a secret key is used, and none afterwards."""
     gpg = Gpg(ring)
     with gpg.agent():
         assert gpg_agents(ring)
@@ -45,14 +45,14 @@ def test_no_agent_stays_when_the_work_is_done(ring: Path) -> None:
     wait_for(lambda: not gpg_agents(ring), what="its end")
 
 
-def test_an_agent_that_is_not_there_has_lost_no_key(ring: Path) -> None:
-    """Or a new one would be made in the place of one that is well."""
+def test_without_an_agent_keys_do_not_count_as_lost(ring: Path) -> None:
+    """Otherwise a new key would replace a good one."""
     with pytest.raises(KeyringError, match="no gpg-agent running"):
         Gpg(ring).secret_keys()
 
 
-def test_close_ends_the_agent_and_all_that_comes_later(ring: Path) -> None:
-    """As an uploader that is asked to end does, whatever its other thread is at."""
+def test_close_ends_the_agent_and_refuses_later_calls(ring: Path) -> None:
+    """As when an uploader ends while its other thread uses gpg."""
     gpg = Gpg(ring)
     with gpg.agent():
         gpg.close()
@@ -61,14 +61,12 @@ def test_close_ends_the_agent_and_all_that_comes_later(ring: Path) -> None:
     wait_for(lambda: not gpg_agents(ring), what="its end")
 
 
-def test_a_gpg_that_hangs_is_given_up(
-    ring: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is ended, and said."""
+def test_a_hanging_gpg_is_ended(ring: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And reported."""
     gpg, pids = Gpg(ring), home / "pids"
     assert gpg.symmetric(b"words", "pass phrase")
     gpg._step_s = 0.5
-    pids.touch()  # it may be ended before it has said who it is
+    pids.touch()  # it may be ended before it writes its pid
     programs = home / "bin"
     programs.mkdir()
     (programs / "gpg").write_text(f"#!/bin/sh\necho $$ >> {pids}\nexec sleep 60\n")
@@ -81,25 +79,25 @@ def test_a_gpg_that_hangs_is_given_up(
     assert not [pid for pid in pids.read_text().split() if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_gpg_that_is_not_there_is_one_line(
+def test_a_missing_gpg_is_reported_in_one_line(
     ring: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With where to look."""
+    """With advice."""
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(KeyringError, match=r"gpg cannot be run .*; see --doctor"):
         Gpg(ring).symmetric(b"words", "pass phrase")
 
 
 def test_a_key_ring_may_have_a_long_path(home: Path, keyrings: Keyrings) -> None:
-    """Longer than the 108 bytes that the path of gpg's sockets may have."""
+    """Longer than the 108 bytes for the path of gpg's sockets."""
     directory = home / ("d" * 100) / ("e" * 100)
     directory.parent.mkdir()
     with keyrings.of_agent(directory).open() as own:
         assert own.fingerprint == keyrings.fingerprint
 
 
-def test_what_is_decrypted_may_not_grow_without_end(ring: Path, keyrings: Keyrings) -> None:
-    """A megabyte of zeros is a kilobyte when it is packed."""
+def test_decrypted_data_is_limited_in_size(ring: Path, keyrings: Keyrings) -> None:
+    """A megabyte of zeros compresses to a kilobyte."""
     gpg = Gpg(ring)
     with gpg.agent():
         bomb = gpg.encrypt_to(keyrings.fingerprint, bytes(1_000_000))
@@ -111,7 +109,7 @@ def test_what_is_decrypted_may_not_grow_without_end(ring: Path, keyrings: Keyrin
 def test_nothing_secret_is_logged(
     ring: Path, decrypting: DecryptingServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """python-gnupg would log arguments, and what it reads, at level debug."""
+    """At level debug, python-gnupg would log arguments and everything it reads."""
     with caplog.at_level(logging.DEBUG):
         message = Gpg(ring).symmetric(b"words", "a pass phrase")
     assert "words" not in caplog.text

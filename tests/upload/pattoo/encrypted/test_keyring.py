@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.support.keyrings import Keyrings
 
 
-def test_a_key_that_is_there_is_used(home: Path, keyrings: Keyrings) -> None:
-    """Also by the next start."""
+def test_an_existing_key_is_used(home: Path, keyrings: Keyrings) -> None:
+    """Also after a restart."""
     keyring = keyrings.of_agent(home / "keys")
     for _ in range(2):
         with keyring.open() as own:
@@ -25,7 +25,7 @@ def test_a_key_that_is_there_is_used(home: Path, keyrings: Keyrings) -> None:
             assert own.public.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
 
 
-def test_keys_are_for_the_agents_user_alone(home: Path, keyrings: Keyrings) -> None:
+def test_only_the_agents_user_can_read_the_keys(home: Path, keyrings: Keyrings) -> None:
     """Whatever mode their directory had before."""
     keyring = keyrings.of_agent(home / "keys")
     (home / "keys").chmod(0o755)
@@ -37,8 +37,8 @@ def test_keys_are_for_the_agents_user_alone(home: Path, keyrings: Keyrings) -> N
     assert pass_phrase.read_text() not in repr(own)
 
 
-def test_a_directory_that_cannot_be_used_is_one_line(home: Path) -> None:
-    """It names what is in the way."""
+def test_an_unusable_directory_is_reported_in_one_line(home: Path) -> None:
+    """It names the path."""
     (home / "keys").write_text("a file")
     with (
         pytest.raises(KeyringError, match=f"{home}/keys.*expected a directory of the agent's own"),
@@ -47,10 +47,8 @@ def test_a_directory_that_cannot_be_used_is_one_line(home: Path) -> None:
         pass
 
 
-def test_a_link_in_the_place_of_the_pass_phrase_is_not_followed(
-    home: Path, keyrings: Keyrings
-) -> None:
-    """It may lead anywhere."""
+def test_a_link_in_place_of_the_pass_phrase_is_not_followed(home: Path, keyrings: Keyrings) -> None:
+    """It could lead anywhere."""
     keyring = keyrings.of_agent(home / "keys")
     file = home / "keys" / f"{keyrings.fingerprint}-{AGENT_ID}"
     file.rename(home / "elsewhere")

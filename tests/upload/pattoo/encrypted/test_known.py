@@ -1,4 +1,4 @@
-"""Which servers are known, as a person may write it too."""
+"""The file of known servers, which the operator may edit."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 ONE, OTHER = "A1" * 20, "B2" * 20
 
 
-def test_what_is_remembered_is_known(home: Path) -> None:
-    """To the next process too; nobody is known at first."""
+def test_a_remembered_server_is_known(home: Path) -> None:
+    """Also by the next process. At first, none is known."""
     assert KnownServers(home / "known").all() == {}
     KnownServers(home / "known").remember("http://one/", ONE)
     KnownServers(home / "known").remember("http://other/", OTHER)
     assert KnownServers(home / "known").all() == {"http://one/": ONE, "http://other/": OTHER}
 
 
-def test_a_person_may_write_it(home: Path) -> None:
-    """With a fingerprint as gpg shows it, blank lines, and no end of the last line."""
+def test_the_operator_may_write_it(home: Path) -> None:
+    """With fingerprints as gpg prints them, blank lines, and no newline at the end."""
     shown = " ".join(ONE.lower()[i : i + 4] for i in range(0, 40, 4))
     (home / "known").write_text(f"\nhttp://one/ {shown}")
     known = KnownServers(home / "known")
@@ -34,15 +34,15 @@ def test_a_person_may_write_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["http://one/", f"http://one/ {ONE[:-1]}", "one two three"])
-def test_a_line_that_is_not_understood_makes_nobody_unknown(home: Path, line: str) -> None:
-    """Or a slip of the pen would have the next key believed, whoever's it is."""
+def test_a_malformed_line_makes_no_server_unknown(home: Path, line: str) -> None:
+    """Otherwise, after a typing error, any next key would be trusted."""
     (home / "known").write_text(f"http://other/ {OTHER}\n{line}\n")
     with pytest.raises(KeyringError, match="expected lines of a URL and a fingerprint"):
         KnownServers(home / "known").all()
 
 
 def test_a_link_is_not_followed(home: Path) -> None:
-    """It may lead to what another may write."""
+    """Others may be able to write its target."""
     (home / "elsewhere").write_text(f"http://one/ {ONE}\n")
     (home / "known").symlink_to(home / "elsewhere")
     with pytest.raises(KeyringError, match="links are not followed"):

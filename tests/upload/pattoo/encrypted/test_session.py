@@ -1,4 +1,4 @@
-"""Encrypted posts to a server that decrypts, and to others."""
+"""Encrypted posts, to a server that decrypts and to others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def keyring(home: Path, keyrings: Keyrings) -> Keyring:
 
 @pytest.fixture
 def transport(keyring: Keyring, decrypting: DecryptingServer) -> EncryptedTransport:
-    """To that server, without a session yet."""
+    """A transport to that server, without a session yet."""
     return to(decrypting, keyring)
 
 
@@ -48,7 +48,7 @@ def to(server: DecryptingServer, keyring: Keyring, exchange_s: float = 10) -> En
 
 
 def known_servers(keyring: Keyring) -> str:
-    """What is noted of servers."""
+    """The content of the file of known servers."""
     path = keyring.directory / "known_servers"
     return path.read_text() if path.exists() else ""
 
@@ -59,7 +59,7 @@ def known_servers(keyring: Keyring) -> str:
 def test_the_first_post_begins_a_session_and_arrives(
     transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
 ) -> None:
-    """Whole, and under the agent's identity; the server is known from then on."""
+    """Unchanged, under the agent's identity. The server is known from then on."""
     assert transport.post(AGENT_ID, BODY).delivered
     assert decrypting.asked == [*HANDSHAKE, ("POST encrypted", 202)]
     (post,) = decrypting.posts
@@ -70,7 +70,7 @@ def test_the_first_post_begins_a_session_and_arrives(
 def test_one_session_serves_many_posts(
     transport: EncryptedTransport, decrypting: DecryptingServer
 ) -> None:
-    """A new one for each would take most of the time."""
+    """A new session for each post would take most of the time."""
     for _ in range(3):
         assert transport.post(AGENT_ID, BODY).delivered
     assert decrypting.count("POST validation") == 1
@@ -80,7 +80,7 @@ def test_one_session_serves_many_posts(
 def test_a_server_that_forgot_the_session_gets_the_post_in_a_new_one(
     transport: EncryptedTransport, decrypting: DecryptingServer
 ) -> None:
-    """Its 208 is no delivery: what it was the answer to goes again, once."""
+    """Its 208 is not a delivery, so the post is sent again, once."""
     assert transport.post(AGENT_ID, BODY).delivered
     decrypting.sessions.clear()
     decrypting.asked.clear()
@@ -90,10 +90,10 @@ def test_a_server_that_forgot_the_session_gets_the_post_in_a_new_one(
     assert len(decrypting.posts) == 2
 
 
-def test_a_server_that_forgets_at_once_is_left_alone(
+def test_a_server_that_forgets_at_once_is_not_retried_in_a_loop(
     transport: EncryptedTransport, decrypting: DecryptingServer
 ) -> None:
-    """One handshake for each attempt, and the post is not delivered."""
+    """Each attempt makes one handshake, and the post is not delivered."""
     decrypting.answers["POST encrypted"] = (208, b"")
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.error.endswith("(208): the post is not stored")
@@ -104,10 +104,10 @@ def test_a_server_that_forgets_at_once_is_left_alone(
 
 
 @pytest.mark.parametrize("step", ["POST key", "POST validation"])
-def test_a_session_that_there_is_already_is_no_session_of_ours(
+def test_208_in_a_handshake_is_a_failure(
     transport: EncryptedTransport, decrypting: DecryptingServer, step: str
 ) -> None:
-    """208 to a step of the handshake: nothing is posted, and the next attempt begins anew."""
+    """Nothing is posted, and the next attempt makes a new handshake."""
     decrypting.answers[step] = (208, b"")
     assert not transport.post(AGENT_ID, BODY).delivered
     assert decrypting.count("POST encrypted") == 0
@@ -115,10 +115,10 @@ def test_a_session_that_there_is_already_is_no_session_of_ours(
     assert transport.post(AGENT_ID, BODY).delivered
 
 
-def test_a_nonce_that_the_server_does_not_find_is_tried_again(
+def test_401_to_the_nonce_is_a_failure(
     transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
 ) -> None:
-    """401: not delivered, the server stays unknown, and the next attempt begins anew."""
+    """Nothing is delivered, the server stays unknown, and the next attempt makes a new handshake."""
     decrypting.mixes_up = True
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.error == "the server did not find its nonce in our answer (401)"
@@ -129,10 +129,10 @@ def test_a_nonce_that_the_server_does_not_find_is_tried_again(
     assert transport.post(AGENT_ID, BODY).delivered
 
 
-def test_two_servers_have_sessions_and_lines_of_their_own(
+def test_two_servers_have_separate_sessions_and_lines(
     decrypting: DecryptingServer, keyring: Keyring, keyrings: Keyrings, home: Path
 ) -> None:
-    """Posts may go over from one to the other and back, under one key of ours."""
+    """Posts may fail over and return, with the same key of ours."""
     other = DecryptingServer(keyrings.of_server(home / "other"))
     first, second = to(decrypting, keyring), to(other, keyring)
     try:
@@ -146,10 +146,10 @@ def test_two_servers_have_sessions_and_lines_of_their_own(
     assert len(known_servers(keyring).splitlines()) == 2
 
 
-def test_it_goes_the_way_that_a_post_in_the_clear_goes(
+def test_it_uses_the_same_connections_as_unencrypted_posts(
     decrypting: DecryptingServer, keyring: Keyring, home: Path
 ) -> None:
-    """With TLS through a proxy here: all of it, and it is one session."""
+    """Here with TLS through a proxy, and all of it in one session."""
     authority = Authority(home)
     decrypting.context = authority.server()
     proxy = ForwardProxy()
@@ -168,13 +168,13 @@ def test_it_goes_the_way_that_a_post_in_the_clear_goes(
 # --- keys
 
 
-def test_a_key_of_ours_that_is_lost_is_made_anew(
+def test_a_lost_key_of_ours_is_replaced(
     transport: EncryptedTransport,
     decrypting: DecryptingServer,
     keyring: Keyring,
     keyrings: Keyrings,
 ) -> None:
-    """When the next session begins; the one that goes on does not need it."""
+    """When the next session begins; the current one does not need it."""
     assert transport.post(AGENT_ID, BODY).delivered
     for path in (keyring.directory / ".keyring/private-keys-v1.d").iterdir():
         path.unlink()
@@ -190,7 +190,7 @@ def test_a_key_of_ours_that_is_lost_is_made_anew(
 def test_a_server_with_an_older_key_of_ours_is_named(
     transport: EncryptedTransport, decrypting: DecryptingServer, home: Path
 ) -> None:
-    """Its nonce is for that one: somebody has to remove it there."""
+    """Its nonce is encrypted to that key, which must be removed there."""
     decrypting.gpg.import_keys(make_key(home / "older", AGENT_ID))
     outcome = transport.post(AGENT_ID, BODY)
     assert "the server may have an older key of this agent" in outcome.error
@@ -201,7 +201,7 @@ def test_a_server_with_an_older_key_of_ours_is_named(
 def test_a_server_with_another_key_gets_nothing(
     transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring, home: Path
 ) -> None:
-    """One line says which key it was, which it is, and what to do; then a person decides."""
+    """One line names the old key, the new one, and what to do; the operator decides."""
     assert transport.post(AGENT_ID, BODY).delivered
     former = decrypting.fingerprint
     (decrypting.fingerprint,) = decrypting.gpg.import_keys(make_key(home / "new")).fingerprints
@@ -213,7 +213,7 @@ def test_a_server_with_another_key_gets_nothing(
     assert (decrypting.count("POST validation"), len(decrypting.posts)) == (1, 1)
 
 
-def test_a_new_key_of_a_server_is_taken_once_its_line_is_removed(
+def test_a_servers_new_key_is_accepted_once_its_line_is_removed(
     transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
 ) -> None:
     """As the error says."""
@@ -228,7 +228,7 @@ def test_a_new_key_of_a_server_is_taken_once_its_line_is_removed(
 def test_our_own_key_is_not_a_servers(
     transport: EncryptedTransport, decrypting: DecryptingServer, keyring: Keyring
 ) -> None:
-    """Whoever gives back what was given is no server; and our key stays."""
+    """Whatever returns our own key is no server; our key stays."""
     with keyring.open() as own:
         offer = {"api_email": EMAIL, "api_key": own.public, "encrypted_nonce": "none"}
     decrypting.answers["GET key"] = (200, json.dumps(offer).encode())
@@ -242,10 +242,10 @@ def test_our_own_key_is_not_a_servers(
 # --- servers that are something else, or in trouble
 
 
-def test_a_server_that_is_not_set_up_to_decrypt_is_named(
+def test_a_server_without_encryption_is_named(
     transport: EncryptedTransport, decrypting: DecryptingServer
 ) -> None:
-    """404: a person has to look, at the server or at the setting."""
+    """404: the operator must check the server or the setting."""
     decrypting.answers["POST key"] = (404, b"")
     outcome = transport.post(AGENT_ID, BODY)
     assert outcome.fault is Fault.DENIED
@@ -262,7 +262,7 @@ def test_a_server_that_is_not_set_up_to_decrypt_is_named(
     ],
     ids=["page", "list", "numbers", "large"],
 )
-def test_an_offer_that_is_none_is_refused(
+def test_an_invalid_offer_is_refused(
     transport: EncryptedTransport, decrypting: DecryptingServer, offer: bytes
 ) -> None:
     """Whatever it is, and however large."""
@@ -275,10 +275,10 @@ def test_an_offer_that_is_none_is_refused(
 @pytest.mark.parametrize(
     "key", ["", "not a key", "-----BEGIN PGP PUBLIC KEY BLOCK-----", "ключ \ud800"]
 )
-def test_a_key_that_is_none_is_refused(
+def test_an_invalid_key_is_refused(
     transport: EncryptedTransport, decrypting: DecryptingServer, key: str
 ) -> None:
-    """Whatever it is, it ends nothing but this attempt."""
+    """It ends only this attempt."""
     offer = {"api_key": key, "encrypted_nonce": ""}
     decrypting.answers["GET key"] = (200, json.dumps(offer).encode())
     assert transport.post(AGENT_ID, BODY).fault is Fault.DENIED
@@ -289,7 +289,7 @@ def test_a_key_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("status", "fault"), [(500, Fault.REFUSED), (413, Fault.TOO_LARGE), (503, Fault.BUSY)]
 )
-def test_other_answers_mean_what_they_mean_in_the_clear(
+def test_other_answers_mean_the_same_as_without_encryption(
     transport: EncryptedTransport, decrypting: DecryptingServer, status: int, fault: Fault
 ) -> None:
     """And the session goes on."""
@@ -300,14 +300,14 @@ def test_other_answers_mean_what_they_mean_in_the_clear(
     assert decrypting.posts == []
 
 
-def test_200_is_no_delivery(transport: EncryptedTransport, decrypting: DecryptingServer) -> None:
-    """The server says 202 to what it stored; a captive portal says 200."""
+def test_200_is_not_a_delivery(transport: EncryptedTransport, decrypting: DecryptingServer) -> None:
+    """The server answers 202 when it has stored a post; a captive portal answers 200."""
     decrypting.answers["POST encrypted"] = (200, b"OK")
     assert transport.post(AGENT_ID, BODY).fault is Fault.NOT_PATTOO
 
 
-def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: DecryptingServer) -> None:
-    """By the same limit as any exchange; what comes later is delivered."""
+def test_a_hanging_server_is_cut_off(keyring: Keyring, decrypting: DecryptingServer) -> None:
+    """With the usual time limit of an exchange; later posts are delivered."""
     until = threading.Event()
     decrypting.behaviour = hanging(until)
     transport = to(decrypting, keyring, exchange_s=0.5)
@@ -318,8 +318,8 @@ def test_a_server_that_hangs_is_cut_off(keyring: Keyring, decrypting: Decrypting
     wait_for(lambda: transport.post(AGENT_ID, BODY).delivered, what="a post in time")
 
 
-def test_a_handshake_is_bounded_as_a_whole(keyring: Keyring, decrypting: DecryptingServer) -> None:
-    """Where each step is quick enough for itself, and all of them together are not."""
+def test_a_handshake_is_limited_as_a_whole(keyring: Keyring, decrypting: DecryptingServer) -> None:
+    """When each step is quick enough, but all of them together are not."""
     plain = PattooTransport(at(decrypting.port))
     outcome = EncryptedTransport(plain, keyring, total_s=0).post(AGENT_ID, BODY)
     assert outcome.error == "the server is too slow to exchange keys"
@@ -329,7 +329,7 @@ def test_a_handshake_is_bounded_as_a_whole(keyring: Keyring, decrypting: Decrypt
 def test_a_post_after_close_ends_at_once(
     transport: EncryptedTransport, decrypting: DecryptingServer
 ) -> None:
-    """Nothing begins any more, neither gpg nor an exchange."""
+    """Neither gpg nor an exchange is started."""
     assert transport.post(AGENT_ID, BODY).delivered
     transport.close()
     assert not transport.post(AGENT_ID, BODY).delivered
