@@ -23,12 +23,12 @@ from tests.upload import originals
 from tests.upload.moody import (
     WELL,
     MoodyServer,
+    accepting,
     disk_full,
     hanging_above,
     late_above,
     refusing,
     saying,
-    accepting,
     too_large_above,
 )
 from tests.upload.posting import Posting, begin_in

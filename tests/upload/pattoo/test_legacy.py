@@ -17,7 +17,7 @@ from pattoo_mp.upload.pattoo.legacy import LARGEST_BYTES, LegacyPosts, with_enve
 from tests.spool.polls import fill
 from tests.support.waiting import wait_for
 from tests.upload import originals
-from tests.upload.moody import MoodyServer, disk_full, refusing, saying, accepting, too_large_above
+from tests.upload.moody import MoodyServer, accepting, disk_full, refusing, saying, too_large_above
 from tests.upload.originals import AGENT_ID, GOLDEN, post, timestamp
 from tests.upload.posting import begin_in
 
