@@ -1,4 +1,4 @@
-"""The meaning of an HTTP answer, whatever answered: the server, a proxy, or something else. No I/O."""
+"""The meaning of an HTTP answer, from the server, a proxy, or something else. No I/O."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _TLS_PAGES: Final = {
 class Outcome:
     """The result of a post. `error` is empty if, and only if, the server accepted it.
 
-    `fault` is the kind of the error, and `retry_after_s` the shortest delay that the server asked for.
-    For a late answer, `reached` says whether there was a connection to post on: only then may the post
-    have been too large for the network or the server.
+    `fault` is the kind of the error, and `retry_after_s` the shortest delay that the server asked
+    for. For a late answer, `reached` says whether there was a connection to post on: only then may
+    the post have been too large for the network or the server.
     """
 
     error: str = ""
@@ -71,7 +71,8 @@ class FailedError(Exception):
 class Answer:
     """What a server answered, or as much of it as was read. `date` and `location` are raw headers.
 
-    With `is_quotable` false, the request held a secret, which the answer may repeat: do not quote it.
+    With `is_quotable` false, the request held a secret, which the answer may repeat: do not quote
+    it.
     """
 
     status: int
@@ -104,7 +105,7 @@ class Answer:
 
     @property
     def _redirect(self) -> str:
-        """The target of a redirect. It shows what is wrong with our URL: most often, that it is not https."""
+        """The target of a redirect. It shows what our URL lacks: most often, the s of https."""
         if not self.location or not self.is_quotable or not 300 <= self.status < 400:
             return ""
         return f" to {self.location[:_QUOTED]!a}"

@@ -11,8 +11,8 @@
     unreachable            retry with back-off
     not sent               the same: this host lacked something, which says nothing about the server
 
-A server whose disk is full refuses all posts, although its status page says that it is well. So a poll
-goes into quarantine only if the server accepts an empty post.
+A server whose disk is full refuses all posts, although its status page says that it is well. So a
+poll goes into quarantine only if the server accepts an empty post.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The posting thread: posts the spool's polls, oldest first, one post at a time, until all are accepted."""
+"""The posting thread: posts polls from the spool, oldest first, and retries until accepted."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _FOREVER: Final = float("inf")
 class Drain:
     """The loop of the posting thread.
 
-    `report` gets the state whenever it changes. `report_trouble` gets a description of what is wrong
-    on this host rather than on the server, and an empty string when that is over. The unsent posts in
-    `legacy` go before the polls in the spool.
+    `report` gets the state whenever it changes. `report_trouble` gets a description of what is
+    wrong on this host rather than on the server, and an empty string when that is over. The unsent
+    posts in `legacy` go before the polls in the spool.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Drain:
         self._report(state)
 
     def _next_post_ms(self) -> int:
-        """Return the due time of the next attempt (ms since the epoch) while posts fail, otherwise 0."""
+        """Return when the next attempt is due (ms since the epoch), or 0 if posts do not fail."""
         if not self._state.failing_since_ms or not self._delivery.waiting:
             return 0
         return now_ms() + round(1000 * self._until_due_s())

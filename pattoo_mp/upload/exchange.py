@@ -1,12 +1,12 @@
 """Time limits for whole HTTP exchanges, and connections that keep to them.
 
 The time-outs of `requests` limit only a single read, so a server that sends a byte a second holds a
-client forever. Here a watchdog shuts the socket down, whatever is being read or written, when the time
-is up or the agent stops.
+client forever. Here a watchdog shuts the socket down, whatever is being read or written, when the
+time is up or the agent stops.
 
-The library also gives each address of a name the whole time-out, so a name with a dozen addresses behind
-a firewall that drops packets would hold a post for minutes. So connections are made here, to the first
-address that answers, with a share of the time for each.
+The library also gives each address of a name the whole time-out, so a name with a dozen addresses
+behind a firewall that drops packets would hold a post for minutes. So connections are made here, to
+the first address that answers, with a share of the time for each.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def connect(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.so
 
 
 def _connect_first(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
-    host, port = connection._dns_host, connection.port  # noqa: SLF001 - keeps a dot at the end of the name
+    host, port = connection._dns_host, connection.port  # noqa: SLF001 - keeps a final dot
     found = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
     last_error: OSError = TimeoutError("timed out")
     for number, (family, kind, protocol, _, address) in enumerate(found):
@@ -174,7 +174,7 @@ class ExchangeWatchdog:
             time.sleep(left)
 
     def _check_s(self) -> float | None:
-        """Cut the exchange off if its time is up. Return the seconds to the next check, or None to end."""
+        """Cut off an overdue exchange. Return the seconds to the next check, or None to end."""
         with self._lock:
             left = 0.0 if self._due is None else self._due - time.monotonic()
             if left > 0:
@@ -260,7 +260,7 @@ class _Response(HTTPResponse):
 
 
 def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:
-    """Return the pools by scheme. Without TLS, the library's own one for https raises a clear error."""
+    """Return the pools by scheme. Without TLS, the library's own https pool raises a clear error."""
 
     class Plain(HTTPConnection):
         response_class = _Response

@@ -1,8 +1,8 @@
 """Fail-over between servers in order of preference; one of them gets the posts.
 
 Posts go to the first server of the configuration. If the current server has accepted nothing for
-`after_s`, posts go to the next healthy one. A shorter outage changes nothing, since the spool keeps the
-polls. Posts return to a preferred server once every probe has found it healthy for `after_s`.
+`after_s`, posts go to the next healthy one. A shorter outage changes nothing, since the spool keeps
+the polls. Posts return to a preferred server once every probe has found it healthy for `after_s`.
 Each switch restarts these times, so posts do not flap between servers.
 """
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: A server is probed at least so many times before posts return to it, with at most so long (s) between.
+#: A server is probed at least so many times before posts return to it, with at most so long (s)
+#: between.
 _PROBES: Final = 4
 _MAX_PROBE_SPACING_S: Final = 60.0
 
@@ -83,7 +84,7 @@ class Server:
 
 
 class Servers:
-    """The configured servers; posts go to `current`. `agent_id` is for the empty post before a switch."""
+    """The configured servers. Posts go to `current`; `agent_id` is for the empty posts."""
 
     def __init__(
         self,

@@ -49,7 +49,8 @@ _OURS_REFUSED: Final = (
     "the server refuses our certificate ({}): see tls_certificate_file, and the CAs that the server "
     "trusts"
 )
-#: By reason of OpenSSL (sslerr.h). {} is replaced by the reason, which for an alert is the server's.
+#: By reason of OpenSSL (sslerr.h). {} is replaced by the reason, which for an alert is the
+#: server's.
 _HANDSHAKE: Final = {
     "UNSUPPORTED_PROTOCOL": _TOO_OLD,
     "TLSV1_ALERT_PROTOCOL_VERSION": _TOO_OLD,
@@ -75,7 +76,8 @@ _HANDSHAKE: Final = {
 def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
     """Return the outcome of a post that ended with `error`.
 
-    With `is_quotable` false, the request held a secret, which an error's text may repeat: do not quote it.
+    With `is_quotable` false, the request held a secret, which an error's text may repeat: do not
+    quote it.
     """
     chain = list(_chain(error))
     cause = chain[-1]

@@ -24,8 +24,8 @@ class Fault(Enum):
     OURS = "this host lacks something for the post; nothing was sent"
 
 
-#: Operator advice for each kind of failed post, as in docs/troubleshooting.md. `named` are the settings
-#: that name the server.
+#: Operator advice for each kind of failed post, as in docs/troubleshooting.md. `named` are the
+#: settings that name the server.
 _ADVICE: Final[Mapping[Fault, str]] = {
     Fault.REFUSED: "the server is failing, or its disk is full: check the server's log and disk",
     Fault.NOT_PATTOO: "something other than pattoo answers there, such as a captive portal: check "

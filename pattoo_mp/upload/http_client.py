@@ -1,7 +1,7 @@
 """An HTTP client for one server, with a time limit on each whole exchange.
 
-It keeps one session of `requests`, and reads the files for TLS, proxy and credentials again when they
-change. Only this module and `exchange` use `requests`.
+It keeps one session of `requests`, and reads the files for TLS, proxy and credentials again when
+they change. Only this module and `exchange` use `requests`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _FAILURES: Final = (
 
 
 class HttpClient:
-    """Makes requests to the server at `url`: one session, one exchange at a time, each within `exchange_s`.
+    """Makes requests to the server at `url`, one at a time, each within `exchange_s`.
 
     `proxy` is the setting, `trust` names the TLS and credential files.
     """
@@ -186,7 +186,7 @@ class Session(requests.Session):
         self._files = files
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None. To follow a redirect, `requests` would first read its whole body, however long."""
+        """Return None: to follow a redirect, `requests` would first read its whole body."""
 
     def _current_proxy(self) -> Proxy | None:
         if self._proxy == DIRECT:

@@ -15,7 +15,8 @@ from pattoo_mp.util.lean_imports import hidden
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: TLS, with its libraries; guessing of encodings; other JSON libraries; compression that we do not request.
+#: TLS, with its libraries; guessing of encodings; other JSON libraries; compression that we do not
+#: request.
 _UNUSED: Final = (
     "ssl",
     "_hashlib",

@@ -2,18 +2,19 @@
 
 The fleet simulation in tools/fleet uses the same code as a real agent.
 
-Posts are spaced, so polls that come faster than the spacing share a post, and slower ones get one each.
-A backlog goes as fast as the server answers, but at most once a second. If a second brings more than
-half of what a post may hold, it goes more often: at least twice as fast as the polls came.
+Posts are spaced, so polls that come faster than the spacing share a post, and slower ones get one
+each. A backlog goes as fast as the server answers, but at most once a second. If a second brings
+more than half of what a post may hold, it goes more often: at least twice as fast as the polls
+came.
 
 All agents of a site poll at the same moment, since ticks are multiples of the interval on the wall
-clock. If all posted at once, a server that handles a few hundred posts a second would keep the last of
-them waiting until they time out and try again. So each agent posts at its own offset after its poll,
-the same after every poll (docs/fleet.md).
+clock. If all posted at once, a server that handles a few hundred posts a second would keep the last
+of them waiting until they time out and try again. So each agent posts at its own offset after its
+poll, the same after every poll (docs/fleet.md).
 
-Delays after failures grow exponentially, with full jitter: each delay is drawn evenly between nothing
-and the bound. That spreads the agents of a site that lost the same server, so that they do not all
-return at once.
+Delays after failures grow exponentially, with full jitter: each delay is drawn evenly between
+nothing and the bound. That spreads the agents of a site that lost the same server, so that they do
+not all return at once.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _CATCH_UP: Final = 2
 
 
 def offset_s(agent_id: str, jitter_s: float) -> float:
-    """Return how long after a poll this agent posts: 0 to `jitter_s`, evenly spread over all agents."""
+    """Return how long after a poll this agent posts: 0 to `jitter_s`, spread over all agents."""
     digest = sha256(agent_id.encode("utf-8", "backslashreplace")).digest()
     return jitter_s * int.from_bytes(digest[:8], "big") / _DIGEST_RANGE
 
@@ -46,9 +47,9 @@ def offset_s(agent_id: str, jitter_s: float) -> float:
 class Pace:
     """Plans the attempts of one agent. Times are monotonic, in seconds.
 
-    `offset_s` and `spacing_s` may change at any time. A new offset applies to polls that already wait,
-    a new spacing from the next post on. `least_s` is the spacing of a backlog and of retries after a
-    refusal.
+    `offset_s` and `spacing_s` may change at any time. A new offset applies to polls that already
+    wait, a new spacing from the next post on. `least_s` is the spacing of a backlog and of retries
+    after a refusal.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class Pace:
     def polls_arrived(self, now: float) -> None:
         """Note that polls wait again, after nothing did.
 
-        The first post goes at once: agents do not all start at the same moment, and whoever starts one
-        wants to see it arrive.
+        The first post goes at once: agents do not all start at the same moment, and whoever starts
+        one wants to see it arrive.
         """
         if not self._is_first:
             self._arrived_at = now
@@ -110,8 +111,8 @@ class Backoff:
     def failed(self, fault: Fault = Fault.UNREACHABLE, retry_after_s: float = 0.0) -> float:
         """Note a failure; return the seconds to wait before the next attempt.
 
-        `retry_after_s` is the delay that the server asked for. The drawn delay, at most `LARGEST_S`,
-        is added to it, so that the server's agents do not all return at once.
+        `retry_after_s` is the delay that the server asked for. The drawn delay, at most
+        `LARGEST_S`, is added to it, so that the server's agents do not all return at once.
         """
         return retry_after_s + self._delay_s(fault)
 

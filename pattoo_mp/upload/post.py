@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Post:
     """One body for the server, and what to do once the server has answered.
 
-    `head` names its oldest poll, for the log. `accepted` forgets what the server now has, and returns
-    how many of the spool's polls that were. `set_aside` moves a post of a single poll into quarantine.
-    `span_s` is the time that its polls cover, if known.
+    `head` names its oldest poll, for the log. `accepted` forgets what the server now has, and
+    returns how many of the spool's polls that were. `set_aside` moves a post of a single poll into
+    quarantine. `span_s` is the time that its polls cover, if known.
     """
 
     agent_id: str
@@ -65,7 +65,7 @@ def first_post(
     layout: Callable[[str], Layout],
     datapoints: int = MAX_DATAPOINTS,
 ) -> list[Spooled]:
-    """Return the polls of the next post, oldest first: as many as fit, and at least one if there are any.
+    """Return the polls of the next post, oldest first: as many as fit, but at least one if any.
 
     All are of one agent, host and program, which a post names only once. It also names its interval
     only once, but the server never reads that: its ingester (`cache_to_keypairs` in PattooShared's
@@ -90,8 +90,8 @@ def first_post(
 #: A poll that was refused so often, alone and in a row, was not refused by chance.
 MAX_REFUSALS: Final = 3
 
-#: A size that was too large is tried again after so many accepted posts: polls may have become smaller,
-#: a proxy's limit larger, or the network faster.
+#: A size that was too large is tried again after so many accepted posts: polls may have become
+#: smaller, a proxy's limit larger, or the network faster.
 REMEMBERED_POSTS: Final = 50
 
 
@@ -100,13 +100,14 @@ class BatchLimit:
 
     After a refusal the limit is half of the refused number, down to one, so a poll that the server
     cannot take is found in a few steps. Refusals are noted only while the server is healthy. Each
-    accepted post doubles the limit, but keeps it below a number that was too large recently; otherwise
-    a proxy's limit would refuse every other post of a backlog.
+    accepted post doubles the limit, but keeps it below a number that was too large recently;
+    otherwise a proxy's limit would refuse every other post of a backlog.
 
-    A late answer halves the limit, too; otherwise a backlog would never get through a slow network or
-    to a slow server. But if the server hangs, no post is small enough. So a number that was late is
-    remembered for at most as many posts as it has polls. Small numbers from a server that hung are
-    forgotten soon; a large number, which costs half a minute for each failed try, is retried rarely.
+    A late answer halves the limit, too; otherwise a backlog would never get through a slow network
+    or to a slow server. But if the server hangs, no post is small enough. So a number that was late
+    is remembered for at most as many posts as it has polls. Small numbers from a server that hung
+    are forgotten soon; a large number, which costs half a minute for each failed try, is retried
+    rarely.
     """
 
     def __init__(self, largest: int = MAX_POLLS) -> None:
@@ -170,10 +171,10 @@ class BatchLimit:
 class Attempt:
     """The result of an attempt; `error` and `trouble` are empty if it succeeded.
 
-    `error` is a failure of the server or the network, of the kind `fault`; `trouble` is a failure of
-    this host. On success, `polls` of the spool were delivered in a body of `bytes_sent`. `more` says
-    whether more waited than the post could hold, and `span_s` is the time that its polls cover.
-    After a failure, the next attempt waits for at least `wait_s`.
+    `error` is a failure of the server or the network, of the kind `fault`; `trouble` is a failure
+    of this host. On success, `polls` of the spool were delivered in a body of `bytes_sent`. `more`
+    says whether more waited than the post could hold, and `span_s` is the time that its polls
+    cover. After a failure, the next attempt waits for at least `wait_s`.
     """
 
     error: str = ""

@@ -1,7 +1,7 @@
 """What the uploader reports to control before it can post.
 
-Control lets the collector poll as soon as it knows the spool's account, and importing `requests` takes
-a fifth of a second. So nothing here imports it.
+Control lets the collector poll as soon as it knows the spool's account, and importing `requests`
+takes a fifth of a second. So nothing here imports it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _EVERY_S: Final = 1.0
 
 
 class Progress:
-    """When called, tells control that work on a large spool makes progress; at most once in `every_s`.
+    """Reports progress on a large spool to control when called, at most once in `every_s`.
 
-    Raises `LinkClosedError` if control is gone, since going on would keep the next agent from starting.
-    With `holds_polls` set it does not raise: the work must go on, or those polls would be lost.
+    Raises `LinkClosedError` if control is gone, since going on would keep the next agent from
+    starting. With `holds_polls` set it does not raise: the work must go on, or those polls would be
+    lost.
     """
 
     def __init__(self, link: Link, every_s: float = _EVERY_S) -> None:
@@ -50,7 +51,7 @@ class Progress:
 
 
 def send_account(link: Link, spool: Spool, channel: str) -> None:
-    """Send control the spool's account, with nothing posted yet. Do nothing if the spool is not open."""
+    """Send control the spool's account, with nothing posted yet, if the spool is open."""
     if not spool.is_known:
         return
     account = spool.state.of_channel(channel)

@@ -1,8 +1,8 @@
 """Posts made from the polls in the spool, even while its disk accepts no writes.
 
-Each post needs two writes to the spool: the time of its envelope before it, and an acknowledgement of
-its polls after it. What cannot be written is remembered here until it can. If the process ends before
-that, the next one sends these polls again, which does no harm.
+Each post needs two writes to the spool: the time of its envelope before it, and an acknowledgement
+of its polls after it. What cannot be written is remembered here until it can. If the process ends
+before that, the next one sends these polls again, which does no harm.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Outbox:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self.trouble = ""
-        #: The server has `_sent` polls, up to this id, that the spool has not yet been able to drop.
+        #: The server has `_sent` polls, up to this id, that the spool has not yet been able to
+        #: drop.
         self._sent_id = 0
         self._sent = 0
         self._envelope_ms = 0
@@ -84,7 +85,7 @@ class Outbox:
         self._spool.set_aside(poll_id, reason)
 
     def next_envelope_ms(self, now_ms: int) -> int:
-        """Return a time for an envelope, later than all before; also after a restart, if it was written."""
+        """Return an envelope time later than all earlier ones, across restarts if it can be written."""
         least_ms = self._envelope_ms + 1
         try:
             given = self._spool.next_envelope_ms(max(now_ms, least_ms))
@@ -117,7 +118,7 @@ _LEAST_READ: Final = 20
 
 
 class SpooledPosts:
-    """The spool as a source of posts. `envelope_ms` returns the time of each post, `encode` its body."""
+    """The spool as a source of posts. `envelope_ms` makes the time of each, `encode` its body."""
 
     def __init__(self, outbox: Outbox, envelope_ms: Callable[[], int], encode: Encode) -> None:
         self._outbox = outbox

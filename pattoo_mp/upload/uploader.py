@@ -1,7 +1,7 @@
 """The uploader process: moves polls from the link to the spool, and from the spool to the server.
 
-It has two threads. The main thread reads the link and commits polls to the spool; the other one posts
-(drain.py). So a post that hangs never stops the reading.
+It has two threads. The main thread reads the link and commits polls to the spool; the other one
+posts (drain.py). So a post that hangs never stops the reading.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ class Uploader:
 
     def _handle_signals(self, signals: set[signal.Signals]) -> None:
         if signals:
-            # Control sends SIGCONT when it stops, the kernel a signal when control is gone: do not pause now.
+            # Control sends SIGCONT when it stops, the kernel a signal when control is gone: do not
+            # pause now.
             self._attentive_until = time.monotonic() + _ATTENTIVE_S
         if signals & _ENDING and self._ends_at is None:
             self._ends_at = time.monotonic() + _LEAVE_S

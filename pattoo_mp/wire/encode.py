@@ -1,4 +1,4 @@
-"""Encodes polls as the body of one post. No I/O; the static text is made once for each set of layouts.
+"""Encodes polls as the body of one post. No I/O. The static text of layouts is cached.
 
 The body's pairs (`[key, value]`) are numbered, and each datapoint is a list of those numbers:
 
@@ -29,22 +29,23 @@ if TYPE_CHECKING:
 
     from pattoo_mp.model import Layout, Poll, Series, Value
 
-#: A post has few layouts, and they are the same from post to post. On a host that changes all the time,
-#: old ones must not fill the memory.
+#: A post has few layouts, and they are the same from post to post. On a host that changes all the
+#: time, old ones must not fill the memory.
 _TEMPLATES: Final = 4
 
-#: Two-digit numbers reserved for times, since each time appears in all datapoints of its poll. They are
-#: enough for a post at 10 Hz; a post of a backlog holds more polls, and its later times get longer ones.
+#: Two-digit numbers reserved for times, since each time appears in all datapoints of its poll. They
+#: are enough for a post at 10 Hz; a post of a backlog holds more polls, and its later times get
+#: longer ones.
 _TIMES: Final = range(10, 30)
 
 
 def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: int) -> bytes:
     """Return the body of one post that holds `polls`.
 
-    `layouts` has each poll's layout by identifier; all are of one agent. The interval on the envelope,
-    which the server does not read, is that of the first poll. `envelope_ms` must be greater than in any
-    earlier post of the agent: the server names its files by it. Values that would break the server are
-    left out. Raises `WireError` for a poll that does not fit its layout.
+    `layouts` has each poll's layout by identifier; all are of one agent. The interval on the
+    envelope, which the server does not read, is that of the first poll. `envelope_ms` must be
+    greater than in any earlier post of the agent: the server names its files by it. Values that
+    would break the server are left out. Raises `WireError` for a poll that does not fit its layout.
     """
     used = tuple(dict.fromkeys(poll.layout_id for poll in polls))
     template = _template(tuple(layouts[identifier] for identifier in used))
@@ -63,7 +64,7 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
 
 
 class _Pairs:
-    """The pairs of one post that change from poll to poll. `numbered` is the number of its other pairs."""
+    """The pairs of one post that change from poll to poll. `numbered` counts its other pairs."""
 
     def __init__(self, numbered: int) -> None:
         self._first = max(numbered + len(_TIMES), _TIMES.stop)

@@ -26,8 +26,8 @@ _SMALL = 2**63
 def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
     r"""Return `text` as valid UTF-8 of at most `limit` bytes.
 
-    A byte that was not UTF-8 becomes `\xNN`. A text that is cut ends in a hash of the whole, so it is
-    the same in each poll and differs from others with the same beginning.
+    A byte that was not UTF-8 becomes `\xNN`. A text that is cut ends in a hash of the whole, so it
+    is the same in each poll and differs from others with the same beginning.
     """
     encoded = (
         text.encode("utf-8", "surrogateescape")
@@ -44,7 +44,7 @@ def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
 
 
 def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Return metadata as the server's own library makes it: keys in lower case, stripped, each once."""
+    """Return metadata as the server's library makes it: keys in lower case, stripped, each once."""
     kept: dict[str, str] = {}
     for key, value in pairs:
         kept.setdefault(safe_text(key.lower().strip()), safe_text(value.strip()))

@@ -261,8 +261,8 @@ def test_posts_that_are_late_become_smaller(
 ) -> None:
     """So a backlog gets through a slow network, or to a slow server, in posts that arrive in time.
 
-    Also if a proxy reports it. Each late post is followed by back-off, since its size may not be the
-    reason.
+    Also if a proxy reports it. Each late post is followed by back-off, since its size may not be
+    the reason.
     """
     over = threading.Event()
     moody.mood = late_above(3000) if is_reported else hanging_above(3000, over)

@@ -1,1 +1,1 @@
-"""Everything specific to pattoo: its answers, encrypted mode, and the original agent's unsent posts."""
+"""Everything specific to pattoo: answers, encrypted mode, the original agent's unsent posts."""

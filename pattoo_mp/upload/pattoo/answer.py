@@ -21,8 +21,8 @@ _OPERATIONAL: Final = b"agent api is operational"
 class StatusPage:
     """The result of asking for the status page. `error` is empty if the server is healthy.
 
-    `fault` is the kind of the error, `status` the HTTP status or 0 without an answer, and `date` the
-    server's time, if it sent one.
+    `fault` is the kind of the error, `status` the HTTP status or 0 without an answer, and `date`
+    the server's time, if it sent one.
     """
 
     error: str

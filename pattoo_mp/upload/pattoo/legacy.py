@@ -48,7 +48,8 @@ class LegacyPost:
 class LegacyPosts:
     """The unsent posts of the agent `agent_id` in `cache_directory`, oldest first.
 
-    `taken` (delivered), `bad` and `refused` count files since the start; `waiting` is how many are left.
+    `taken` (delivered), `bad` and `refused` count files since the start; `waiting` is how many are
+    left.
     """
 
     def __init__(self, cache_directory: Path, agent_id: str) -> None:

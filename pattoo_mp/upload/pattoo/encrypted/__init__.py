@@ -1,1 +1,1 @@
-"""Encrypted mode: posts that only the server can read, with GnuPG as in PattooShared (`encrypt.py`)."""
+"""Encrypted mode: posts that only the server can read (GnuPG, as PattooShared's `encrypt.py`)."""

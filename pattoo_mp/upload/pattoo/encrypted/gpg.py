@@ -1,10 +1,10 @@
 """GnuPG on one key ring, with time limits, and the gpg-agent that it needs for secret keys.
 
-python-gnupg waits for gpg without a limit, so each gpg is run by `timeout`. None may start an agent by
-itself, since that agent would stay behind. Instead `gpg-agent --daemon COMMAND` is run while secret
-keys are used: it checks every few seconds whether the command still runs, and ends with it
-(gpg-agent(1)). The command is a `cat`, which runs while we hold its input open; so the agent ends with
-us, even by SIGKILL.
+python-gnupg waits for gpg without a limit, so each gpg is run by `timeout`. None may start an agent
+by itself, since that agent would stay behind. Instead `gpg-agent --daemon COMMAND` is run while
+secret keys are used: it checks every few seconds whether the command still runs, and ends with it
+(gpg-agent(1)). The command is a `cat`, which runs while we hold its input open; so the agent ends
+with us, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-#: Our pass phrases are long and random. Deriving keys from them slowly, as is done for passwords, would
-#: only cost time: half a second for each session (GnuPG 2.2.2 or later).
+#: Our pass phrases are long and random. Deriving keys from them slowly, as is done for passwords,
+#: would only cost time: half a second for each session (GnuPG 2.2.2 or later).
 QUICK: Final = ("--s2k-count", "65536")
 
 _AGENT_OPTIONS: Final = ("--log-file", "/dev/null", "--disable-scdaemon")
@@ -122,7 +122,7 @@ def _end_agent(home: str) -> None:
 
 @contextmanager
 def _short(home: Path) -> Iterator[str]:
-    """Yield a name for `home` that is short enough for the agent's sockets, however long its path is."""
+    """Yield a name for `home` that is short enough for the paths of the agent's sockets."""
     if len(os.fsencode(home)) <= _LONGEST_HOME:
         yield str(home)
         return
@@ -152,8 +152,8 @@ _NO_AGENT: Final = re.compile(
 class Gpg:
     """The key ring in `home`. Operations with secret keys must run inside `agent`.
 
-    All methods raise `KeyringError`. A gpg may run for `step_s`, and longer only to make a key. For one
-    thread at a time, except `close`.
+    All methods raise `KeyringError`. A gpg may run for `step_s`, and longer only to make a key. For
+    one thread at a time, except `close`.
     """
 
     def __init__(self, home: Path, step_s: float = _STEP_S) -> None:

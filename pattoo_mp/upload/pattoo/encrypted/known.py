@@ -2,8 +2,8 @@
 
 The first key of a server is trusted. A different one later is not: whoever holds it could read
 everything encrypted to it, and only the operator can tell whether that is the server
-(docs/decisions/025-encrypted-mode.md). So a line that cannot be parsed is an error: skipping it would
-forget a server.
+(docs/decisions/025-encrypted-mode.md). So a line that cannot be parsed is an error: skipping it
+would forget a server.
 """
 
 from __future__ import annotations

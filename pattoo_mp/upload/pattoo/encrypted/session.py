@@ -6,15 +6,16 @@ The handshake exchanges keys and agrees on a pass phrase:
     GET  key           the server's public key, and a nonce encrypted to ours                200
     POST validation    the nonce under a new pass phrase, and that encrypted to the server   200
 
-The server knows a session by its cookie, and answers 208 to a session that already has a pass phrase.
-So each handshake begins without a cookie.
+The server knows a session by its cookie, and answers 208 to a session that already has a pass
+phrase. So each handshake begins without a cookie.
 
 Posts go over the plain transport, whatever it does to reach the server:
 
     POST encrypted     {"data": <post>, "source": <agent id>} under the pass phrase          202
 
-A session lasts as long as the server remembers it, so many posts share one. The answer 208 to a post
-means that the server has forgotten it: the post is not stored, and is sent again in a new session.
+A session lasts as long as the server remembers it, so many posts share one. The answer 208 to a
+post means that the server has forgotten it: the post is not stored, and is sent again in a new
+session.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ class Handshake:
         self._due = 0.0
 
     def begin(self, seconds: float) -> str:
-        """Begin a session within `seconds`, not counting the time to make our key. Return its pass phrase.
+        """Begin a session and return its pass phrase.
 
+        It may take `seconds`, not counting the time to make our key.
         Raises `FailedError` and `KeyringError`.
         """
         with self._keyring.open() as own:
@@ -189,8 +191,8 @@ _NO_SESSION: Final = 208
 class EncryptedTransport:
     """Encrypts posts with the keys in `keyring`, and sends them to the server behind `plain`.
 
-    Each step of a post and its handshake starts within `total_s`. The last one may then still take its
-    own time limit.
+    Each step of a post and its handshake starts within `total_s`. The last one may then still take
+    its own time limit.
     """
 
     def __init__(self, plain: PattooTransport, keyring: Keyring, total_s: float = _TOTAL_S) -> None:
