@@ -153,7 +153,7 @@ def _arbiter(
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
         from pattoo_mp.collect.host import HostPaths  # noqa: PLC0415
 
-        HostPaths.of(live.config.fields()).adopt()
+        HostPaths.of(live.config).adopt()
         Collector(
             link,
             origin,

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     # What the poll leaves out is shown among the figures; do not log it to stderr as well.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     configured = _configured()
-    filters = DEFAULT if configured is None else Filters.of(configured.fields())
+    filters = DEFAULT if configured is None else Filters.of(configured)
     filters.paths.adopt()
     taken = snapshot(
         replace(filters, families=EVERY) if arguments.all else filters,

@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.host import OWN, HostPaths
 from pattoo_mp.config.families import names_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pattoo_mp.config.values import Config
 
 #: A host with more devices of a kind than this asks the patterns each time.
 _ANSWERS: Final = 4096
@@ -66,18 +68,16 @@ class Filters:
     paths: HostPaths = OWN
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Filters:
-        """Of settings by their names, all of them checked."""
-        filters = {
-            kind: Filter(tuple(values[f"{kind}_include"]), tuple(values[f"{kind}_exclude"]))
-            for kind in ("mounts", "filesystems", "disks", "interfaces", "temperatures")
-        }
-        on = names_on(values["families"], values["families_off"])
-        textfiles = values["textfile_directory"]
+    def of(cls, config: Config) -> Filters:
+        """Return what `config` asks for."""
         return cls(
-            families=on,
-            top=values["top_processes"],
-            textfile_directory=textfiles and Path(textfiles),
-            paths=HostPaths.of(values),
-            **filters,
+            families=names_on(config.families, config.families_off),
+            mounts=Filter(config.mounts_include, config.mounts_exclude),
+            filesystems=Filter(config.filesystems_include, config.filesystems_exclude),
+            disks=Filter(config.disks_include, config.disks_exclude),
+            interfaces=Filter(config.interfaces_include, config.interfaces_exclude),
+            temperatures=Filter(config.temperatures_include, config.temperatures_exclude),
+            top=config.top_processes,
+            textfile_directory=config.textfile_directory,
+            paths=HostPaths.of(config),
         )

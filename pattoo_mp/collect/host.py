@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pattoo_mp.collect.table import Table
+    from pattoo_mp.config.values import Config
     from pattoo_mp.model import Pair, Value
 
 
@@ -107,9 +108,9 @@ class HostPaths:
     rootfs: Path = Path("/")
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> HostPaths:
-        """Of settings by their names."""
-        return cls(*(Path(values[f"{name}_path"]) for name in ("procfs", "sysfs", "rootfs")))
+    def of(cls, config: Config) -> HostPaths:
+        """Return the paths that `config` names."""
+        return cls(config.procfs_path, config.sysfs_path, config.rootfs_path)
 
     @property
     def are_elsewhere(self) -> bool:

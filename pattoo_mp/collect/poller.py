@@ -166,7 +166,7 @@ class Groups:
         A group of the same families as before goes on with its sources, which know who hangs.
         """
         self._names = config.groups
-        every = Filters.of(config.fields())
+        every = Filters.of(config)
         filters = {replace(every, families=names): ms for ms, names in self._names.items()}
         gone = {p.interval_ms: p for own, p in self._wanted.items() if own not in filters}
         limit_s = registry.time_limit_s(config.shortest_s)

@@ -337,5 +337,5 @@ SETTINGS: Final = (
 
 
 def defaults() -> dict[str, object]:
-    """The checked defaults by name, of all settings that have one."""
-    return {s.name: s.check(s.default) for s in SETTINGS if not s.is_required}
+    """The checked defaults by name, of all settings that have one and are used."""
+    return {s.name: s.check(s.default) for s in SETTINGS if s.is_used and not s.is_required}

@@ -132,8 +132,7 @@ class Examination:
         return host.clock_findings(host.is_synchronised(), self._ahead_s)
 
     def _polls(self) -> Iterator[Finding]:
-        fields = self._config.fields()
-        every, shortest_s = Filters.of(fields), self._config.shortest_s
+        every, shortest_s = Filters.of(self._config), self._config.shortest_s
         groups = self._config.groups
         every.paths.adopt()
         for interval_ms, names in groups.items():
@@ -144,7 +143,7 @@ class Examination:
             yield from polls.family_findings(measured, interval_ms / 1000, group)
         if len(groups) > 1:
             yield polls.combined_finding(self._measured, shortest_s)
-        yield from polls.filter_findings(fields)
+        yield from polls.filter_findings(self._config)
 
     def _spool(self) -> Iterator[Finding]:
         usage = spool.disk_usage(paths.spool_file(self._config))

@@ -26,8 +26,8 @@ from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import listing
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.config import settings
-from pattoo_mp.config.settings import defaults
+from pattoo_mp.config.settings import SETTINGS, defaults
+from pattoo_mp.config.values import FIELDS, Config
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.identity import host_name
 from pattoo_mp.model import Origin, now_ms
@@ -44,8 +44,11 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Layout, Pair, Poll, Series, Value
 
 
+_DEFAULTS: Final[dict[str, Any]] = {s.name: None for s in SETTINGS if s.is_used} | defaults()
+#: The defaults of all settings. Those without one are None: directories, which no poll uses.
+DEFAULT_CONFIG: Final = Config(**{FIELDS.get(name, name): _DEFAULTS[name] for name in _DEFAULTS})
 #: The series of the original agent only: what is polled without a configuration.
-DEFAULT: Final = Filters.of(settings.defaults())
+DEFAULT: Final = Filters.of(DEFAULT_CONFIG)
 
 
 # The time that each metric family takes, and the intervals that are safe on this host.
@@ -199,15 +202,12 @@ def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
     }
 
 
-def filter_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield a note for each configured pattern that matches nothing; the defaults do not count.
-
-    `values` maps the names of settings to their values.
-    """
-    usual: Mapping[str, Any] = defaults()
-    for kind, names_of in _names(HostPaths.of(values)).items():
+def filter_findings(config: Config) -> Iterator[Finding]:
+    """Yield a note for each pattern that matches nothing on this host, except for the defaults."""
+    for kind, names_of in _names(HostPaths.of(config)).items():
         for setting in (f"{kind}_include", f"{kind}_exclude"):
-            given = [pattern for pattern in values[setting] if pattern not in usual[setting]]
+            usual = getattr(DEFAULT_CONFIG, setting)
+            given = [pattern for pattern in getattr(config, setting) if pattern not in usual]
             names = list(names_of()) if given else []
             for pattern in given:
                 if not matching(names, pattern):

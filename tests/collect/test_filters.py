@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.collect.filters import Filter, Filters
-from pattoo_mp.config import settings
 from pattoo_mp.config.families import ORIGINAL
-from pattoo_mp.doctor.polls import DEFAULT
+from pattoo_mp.doctor.polls import DEFAULT, DEFAULT_CONFIG
 
 #: How the original agent chooses: disks by expressions, mounts by a word.
 ORIGINAL_DISKS = re.compile(r"ram\d{1,3}\Z|loop")
@@ -69,12 +68,13 @@ def test_a_star_goes_over_slashes() -> None:
 
 def test_settings_become_what_is_wanted() -> None:
     """Each pair of settings is the filter of its kind."""
-    configured = settings.defaults() | {
-        "families": ("uptime",),
-        "families_off": ("memory",),
-        "interfaces_exclude": ("veth*",),
-        "mounts_include": ("/", "/srv"),
-    }
+    configured = replace(
+        DEFAULT_CONFIG,
+        families=("uptime",),
+        families_off=("memory",),
+        interfaces_exclude=("veth*",),
+        mounts_include=("/", "/srv"),
+    )
     assert Filters.of(configured) == replace(
         DEFAULT,
         families=("system", "processor", "partitions", "disk_io", "network", "uptime"),

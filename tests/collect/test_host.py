@@ -15,7 +15,7 @@ from pattoo_mp.collect.families.network_links import row
 from pattoo_mp.collect.host import OWN, HostPaths
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import EVERY
-from pattoo_mp.config.settings import defaults
+from pattoo_mp.doctor.polls import DEFAULT_CONFIG
 from tests.collect.families.test_further import CONTENT, files
 from tests.support.hosts import HOSTS, be, polled
 from tests.support.procfs import ProcFS
@@ -33,7 +33,7 @@ def where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_by_default_they_are_the_agents_own() -> None:
     """And nothing is led anywhere."""
-    paths = HostPaths.of(defaults())
+    paths = HostPaths.of(DEFAULT_CONFIG)
     assert paths == OWN
     assert not paths.are_elsewhere
     paths.adopt()

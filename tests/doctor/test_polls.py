@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import namedtuple
+from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -17,10 +18,9 @@ import pytest
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import ORIGINAL
-from pattoo_mp.config.settings import defaults
 from pattoo_mp.doctor import polls
 from pattoo_mp.doctor.finding import Finding, State
-from pattoo_mp.doctor.polls import filter_findings, snapshot, snapshot_of
+from pattoo_mp.doctor.polls import DEFAULT_CONFIG, filter_findings, snapshot, snapshot_of
 from pattoo_mp.model import COUNTER64, Layout, Poll
 from tests.support.procfs import ProcFS
 from tests.support.sources import BY_DEFAULT, sources_of
@@ -304,9 +304,9 @@ def test_a_mount_that_hangs_is_named_and_delays_only_the_first_poll(
 # Filter patterns that match nothing.
 
 
-def found_by_filters(**given: tuple[str, ...]) -> list[tuple[str, str]]:
+def found_by_filters(**given: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - whatever a field holds
     """The subject and text of each note on these settings on this host."""
-    notes = list(filter_findings(defaults() | given))
+    notes = list(filter_findings(replace(DEFAULT_CONFIG, **given)))
     assert {note.state for note in notes} <= {State.NOTE}
     return [(note.subject, note.found) for note in notes]
 
