@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from pattoo_mp.timelimit.deadline import only
+from pattoo_mp.timelimit.deadline import single_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -185,7 +185,7 @@ class Limited:
 
     def read(self) -> Sample:
         """Ask. Raises what the source raises, or `NoAnswerError`."""
-        sample: Sample = only(self._ask())
+        sample: Sample = single_answer(self._ask())
         return sample
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:

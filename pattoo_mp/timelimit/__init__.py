@@ -1,1 +1,1 @@
-"""Questions that may hang, asked with a time limit."""
+"""Queries that may hang, made with a time limit."""

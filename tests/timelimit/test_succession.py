@@ -1,4 +1,4 @@
-"""Work goes on in another thread where the one that does it hangs."""
+"""Work goes on in another thread when the one that does it hangs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIMIT_S = 0.2
 
 
 class Polls:
-    """Work of three polls, each of three keys, one of which hangs in the second poll."""
+    """Three polls of three keys each. One key hangs in the second poll."""
 
     def __init__(self, threads: Succession) -> None:
         self.threads = threads
@@ -33,15 +33,15 @@ class Polls:
         self.made: list[dict[str, str | Exception]] = []
         self.by: list[int] = []
         self.returned: list[int] = []
-        self._limited = TimeLimited("keys", self._question, LIMIT_S, threads)
+        self._limited = TimeLimited("keys", self._query, LIMIT_S, threads)
 
     def run(self) -> None:
-        """Do all of it."""
+        """Make all three polls."""
         self.threads.run(self._work)
 
-    def all_are_well(self) -> bool:
-        """Whether nobody is left behind any more."""
-        return all(share.is_over() for share in self._limited._hanging.values())
+    def all_have_answered(self) -> bool:
+        """Whether no thread hangs any more."""
+        return all(share.is_done() for share in self._limited._hanging.values())
 
     def _work(self) -> None:
         while len(self.made) < 3:
@@ -50,7 +50,7 @@ class Polls:
             self.by.append(threading.get_ident())
         self.returned.append(threading.get_ident())
 
-    def _question(self, key: str) -> str:
+    def _query(self, key: str) -> str:
         if key == "b" and len(self.made) == 1:
             self.answer.wait(60)
         return key
@@ -58,7 +58,7 @@ class Polls:
 
 @pytest.fixture
 def polls() -> Iterator[Polls]:
-    """They hang until they are let go."""
+    """Polls that hang until the test ends at the latest."""
     with succession() as threads:
         polls = Polls(threads)
         yield polls
@@ -66,12 +66,12 @@ def polls() -> Iterator[Polls]:
 
 
 def missing(answers: dict[str, str | Exception]) -> set[str]:
-    """Those that gave no answer."""
+    """Return the keys without an answer."""
     return {key for key, answer in answers.items() if isinstance(answer, NoAnswerError)}
 
 
-def test_one_thread_does_all_of_it_as_long_as_nobody_hangs(polls: Polls) -> None:
-    """Which is not the main thread: that one has the signals to see to."""
+def test_one_thread_does_all_the_work_while_nothing_hangs(polls: Polls) -> None:
+    """It is not the main thread, which handles signals."""
     polls.answer.set()
     polls.run()
     assert len(set(polls.by)) == 1
@@ -79,20 +79,20 @@ def test_one_thread_does_all_of_it_as_long_as_nobody_hangs(polls: Polls) -> None
     assert [missing(answers) for answers in polls.made] == [set()] * 3
 
 
-def test_a_successor_goes_on_where_its_predecessor_hangs(polls: Polls) -> None:
-    """Nothing is done twice, and who was left behind does nothing more when it is let go."""
+def test_a_successor_continues_when_its_predecessor_hangs(polls: Polls) -> None:
+    """Nothing is done twice, and the thread that was left behind does nothing more once it is free."""
     polls.run()
     first, second, third = polls.by
     assert first != second == third
     assert [missing(answers) for answers in polls.made] == [set(), {"b"}, {"b"}]
     polls.answer.set()
-    wait_for(polls.all_are_well, what="its return")
+    wait_for(polls.all_have_answered, what="the late answer")
     assert len(polls.made) == 3
     assert polls.returned == [second]
 
 
-def test_what_the_work_raises_is_raised() -> None:
-    """In the main thread, whichever thread it was; and the next work has nothing of it."""
+def test_an_error_of_the_work_is_raised() -> None:
+    """In the main thread, whichever thread raised it. It does not affect the next work."""
 
     def failing() -> None:
         raise ConnectionResetError
@@ -103,16 +103,16 @@ def test_what_the_work_raises_is_raised() -> None:
         threads.run(lambda: None)
 
 
-@pytest.mark.parametrize("whom", ["the process", "the thread that works", "the main thread"])
-def test_a_signal_that_asks_to_end_is_seen_by_the_work(whom: str) -> None:
-    """Whichever thread the kernel gives it to, and at once."""
+@pytest.mark.parametrize("target", ["the process", "the worker thread", "the main thread"])
+def test_the_work_sees_a_signal_to_end(target: str) -> None:
+    """At once, whichever thread the kernel delivers it to."""
     seen: list[bool] = []
 
     def work() -> None:
-        match whom:
+        match target:
             case "the process":
                 os.kill(os.getpid(), signal.SIGUSR1)
-            case "the thread that works":
+            case "the worker thread":
                 signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
             case "the main thread":
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
@@ -123,8 +123,8 @@ def test_a_signal_that_asks_to_end_is_seen_by_the_work(whom: str) -> None:
     assert seen == [True]
 
 
-def test_what_a_signal_asks_for_beside_is_done_while_the_work_goes_on() -> None:
-    """By the main thread, also where the kernel gave the signal to another, and again and again."""
+def test_the_chore_of_a_signal_is_done_while_the_work_goes_on() -> None:
+    """By the main thread, each time, even if the kernel delivers the signal to another thread."""
     done: list[int] = []
 
     def work() -> None:
@@ -138,20 +138,20 @@ def test_what_a_signal_asks_for_beside_is_done_while_the_work_goes_on() -> None:
     assert done == [threading.get_ident()] * 5
 
 
-def test_a_hang_that_goes_on_is_succeeded_once(polls: Polls) -> None:
-    """However long it lasts before the next question, and whatever the timer does meanwhile."""
+def test_a_hanging_thread_is_replaced_once(polls: Polls) -> None:
+    """However long it hangs before the next query, and however often the timer expires."""
     polls.run()
     hanging = polls.threads.current
     for _ in range(3):
         polls.threads._timer.start(0.001)
-        polls.threads._relieve()
+        polls.threads._on_timer()
     assert polls.threads.current is hanging
 
 
-def test_on_a_host_without_threads_who_hangs_is_waited_for(
+def test_without_a_spare_thread_the_hanging_one_is_waited_for(
     polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the successor that stood ready has gone, too; it is looked for again meanwhile."""
+    """If the successor started in advance is used up, too. Meanwhile each expiration tries again."""
     attempts: list[str] = []
 
     def none(name: str) -> WorkerThread:

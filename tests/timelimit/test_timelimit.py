@@ -1,4 +1,4 @@
-"""Questions with a time limit: who hangs is left alone, and holds nobody up."""
+"""Queries with a time limit: a key that hangs is left alone and delays nothing."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LIMIT_S = 0.4
-#: Far more than any limit here, far less than what a blocked question takes.
+#: Far more than any limit here, far less than a blocked query takes.
 DEADLINE_S = 20.0
 NAMES = ("a", "b", "c", "d")
 
 
 class Host:
-    """Answers with how often the key was asked; a key that is blocked answers when it is freed."""
+    """Answers with the number of queries of the key. A blocked key answers when it is freed."""
 
     def __init__(self, name: str, succession: Succession | None = None) -> None:
         self.asked: Counter[str] = Counter()
@@ -41,7 +41,7 @@ class Host:
         self.limited = TimeLimited(name, self.answer, LIMIT_S, succession)
 
     def answer(self, key: str) -> str:
-        """What psutil would be in the place of."""
+        """Answer in place of psutil."""
         self.asked[key] += 1
         answer = f"{key}{self.asked[key]}"
         if key in self._blocked:
@@ -51,29 +51,29 @@ class Host:
         return answer
 
     def block(self, *keys: str) -> None:
-        """Let these hang from now on."""
+        """Make these hang from now on."""
         self._blocked |= {key: Event() for key in keys}
 
     def free(self, *keys: str) -> None:
-        """Let these answer, late, and from now on promptly."""
+        """Make these answer, late, and from now on promptly."""
         for key in keys or tuple(self._blocked):
             self._blocked.pop(key).set()
 
     def release_once(self, key: str) -> None:
-        """Let one late answer out; the next question hangs again."""
+        """Allow one late answer. The next query hangs again."""
         event, self._blocked[key] = self._blocked[key], Event()
         event.set()
 
     def ask(self, keys: Iterable[str]) -> dict[str, str | Exception]:
-        """The answers."""
+        """Return the answers."""
         return self._done(lambda: self.limited.ask(keys))
 
     def ask_one(self, key: str) -> str:
-        """The answer of one."""
+        """Return the answer of one key."""
         return self._done(lambda: self.limited.ask_one(key))
 
     def _done(self, ask: Callable[[], T]) -> T:
-        """What `ask` returns, in this thread or in those of the succession."""
+        """Return what `ask` returns, in this thread or in those of the succession."""
         if self._succession is None:
             return ask()
         done: list[T] = []
@@ -82,61 +82,61 @@ class Host:
         return answer
 
     def given(self, *keys: str) -> set[str]:
-        """Ask; which of the keys gave an answer."""
+        """Return the keys that answered."""
         answers = self.ask(keys or NAMES)
         return {key for key, answer in answers.items() if not isinstance(answer, Exception)}
 
     def threads(self) -> int:
-        """How many threads ask for this host, without the one that stands ready."""
+        """Return the number of threads that query this host, without the spare one."""
         threads = sum(thread.name == self._name for thread in threading.enumerate())
         return threads - (self._succession is not None)
 
 
 @pytest.fixture
 def alone(request: pytest.FixtureRequest) -> Iterator[Host]:
-    """A host whose questions are all answered in the end, so that no thread stays."""
+    """A host whose queries are all answered in the end, so that no thread remains."""
     host = Host(request.node.name)
     yield host
     host.free()
 
 
-@pytest.fixture(params=["asked elsewhere", "asked here"])
+@pytest.fixture(params=["in a worker", "in the calling thread"])
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    """The same, asked by another thread, or by a thread that is succeeded where it hangs."""
+    """The same, queried by a worker, or by the calling thread, which is replaced when it hangs."""
     name = request.node.name
-    with succession(name) if request.param == "asked here" else nullcontext() as threads:
+    with succession(name) if request.param == "in the calling thread" else nullcontext() as threads:
         host = Host(name, threads)
         yield host
         host.free()
 
 
 def test_each_key_has_its_answer(host: Host) -> None:
-    """In the order of the keys, each asked once."""
+    """In the order of the keys, each queried once."""
     assert list(host.ask("bad").items()) == [("b", "b1"), ("a", "a1"), ("d", "d1")]
 
 
-def test_what_is_raised_is_an_answer(host: Host) -> None:
+def test_an_error_is_an_answer(host: Host) -> None:
     """Of that key alone."""
     host.failing["b"] = error = OSError("stale")
     assert host.ask("abc") == {"a": "a1", "b": error, "c": "c1"}
 
 
-def test_one_key_raises_what_it_raised(host: Host) -> None:
-    """As if it had been asked without a limit."""
+def test_ask_one_raises_the_error_of_its_key(host: Host) -> None:
+    """As if there were no limit."""
     host.failing["b"] = OSError("stale")
     assert host.ask_one("a") == "a1"
     with pytest.raises(OSError, match="stale"):
         host.ask_one("b")
 
 
-def test_nobody_to_ask_needs_no_thread(alone: Host) -> None:
-    """A host without mounts is not a fault."""
+def test_without_keys_no_thread_is_started(alone: Host) -> None:
+    """A host without mounts is not an error."""
     assert alone.ask(()) == {}
     assert alone.threads() == 0
 
 
-def test_all_questions_are_asked_by_one_thread(host: Host) -> None:
-    """The same at each poll."""
+def test_one_thread_makes_all_queries(host: Host) -> None:
+    """The same one in each poll."""
     for _ in range(50):
         assert host.given() == set(NAMES)
     assert host.threads() == 1
@@ -144,7 +144,7 @@ def test_all_questions_are_asked_by_one_thread(host: Host) -> None:
 
 @pytest.mark.parametrize("hanging", NAMES)
 def test_a_hanging_key_is_left_out(host: Host, hanging: str) -> None:
-    """Wherever it stands, the others are answered in the same poll, and it is said why it is not."""
+    """Whatever its position, the others answer in the same poll, and its error says why it does not."""
     host.block(hanging)
     answers = host.ask(NAMES)
     error = answers.pop(hanging)
@@ -153,8 +153,8 @@ def test_a_hanging_key_is_left_out(host: Host, hanging: str) -> None:
     assert answers == {name: f"{name}1" for name in NAMES if name != hanging}
 
 
-def test_who_is_slow_but_in_time_is_no_one_who_hangs(host: Host) -> None:
-    """All of the limit is its own; the others are asked beside it meanwhile."""
+def test_a_slow_key_that_answers_in_time_does_not_hang(host: Host) -> None:
+    """It has the whole limit. The others are queried in parallel meanwhile."""
     host.limited.limit_s = 3.0
     host.block("b")
     timer = threading.Timer(1.6, host.free, "b")
@@ -165,7 +165,7 @@ def test_who_is_slow_but_in_time_is_no_one_who_hangs(host: Host) -> None:
 
 
 def test_the_limit_is_for_all_keys_together(host: Host) -> None:
-    """Not for each of them, were all of them to hang."""
+    """Not for each of them, even if all of them hang."""
     keys = [str(n) for n in range(100)]
     host.block(*keys)
     begun = time.monotonic()
@@ -174,7 +174,7 @@ def test_the_limit_is_for_all_keys_together(host: Host) -> None:
 
 
 def test_a_hanging_key_is_asked_once(host: Host) -> None:
-    """One attempt and one thread for it, through however many polls; none of them waits for it."""
+    """One attempt and one thread for it, for any number of polls. None of them waits for it."""
     host.block("b")
     assert host.given() == {"a", "c", "d"}
     begun = time.monotonic()
@@ -186,7 +186,7 @@ def test_a_hanging_key_is_asked_once(host: Host) -> None:
 
 
 def test_two_hanging_keys_are_left_out(host: Host) -> None:
-    """In the same poll; each keeps a thread, and the others go on."""
+    """In the same poll. Each occupies a thread, and the others go on."""
     host.block("a", "c")
     for _ in range(50):
         assert host.given() == {"b", "d"}
@@ -205,16 +205,16 @@ def test_keys_may_hang_one_after_the_other(host: Host) -> None:
 
 
 def test_many_hanging_keys_are_found(host: Host) -> None:
-    """If too many hang for one poll, those behind them are answered in one of the next."""
+    """If too many hang for one poll, those after them answer in one of the next polls."""
     dead = [f"dead{n}" for n in range(25)]
     host.block(*dead)
-    wait_for(lambda: host.given(*dead, "a", "b") == {"a", "b"}, what="the living")
+    wait_for(lambda: host.given(*dead, "a", "b") == {"a", "b"}, what="the keys that answer")
     wait_for(lambda: host.given(*dead, "a", "b") and host.threads() <= 26, what="fewer threads")
     assert max(host.asked[key] for key in dead) == 1
 
 
 def test_a_key_is_back_when_it_answers(host: Host) -> None:
-    """Its late answer is thrown away, it is asked anew, and its thread ends."""
+    """Its late answer is discarded, it is queried again, and its thread ends."""
     host.block("b")
     host.given()
     host.free("b")
@@ -223,8 +223,8 @@ def test_a_key_is_back_when_it_answers(host: Host) -> None:
     wait_for(lambda: host.threads() == 1, what="the end of its thread")
 
 
-def test_a_late_error_is_thrown_away(host: Host) -> None:
-    """It says what was the case a while ago."""
+def test_a_late_error_is_discarded(host: Host) -> None:
+    """It is out of date."""
     host.block("b")
     host.failing["b"] = OSError("timed out")
     host.given()
@@ -233,8 +233,8 @@ def test_a_late_error_is_thrown_away(host: Host) -> None:
     wait_for(lambda: host.given() == set(NAMES), what="its return")
 
 
-def test_who_answers_late_time_and_again_is_not_waited_for(host: Host) -> None:
-    """After a late answer it is asked by the side; a poll that waited again would be late again."""
+def test_no_poll_waits_for_a_key_that_keeps_answering_late(host: Host) -> None:
+    """After a late answer another thread queries it: a poll that waited would be late again."""
     host.block("b")
     host.given()
     for attempts in (2, 3, 4):
@@ -249,7 +249,7 @@ def test_who_answers_late_time_and_again_is_not_waited_for(host: Host) -> None:
 
 
 def test_a_key_that_vanishes_while_it_hangs_is_forgotten(host: Host) -> None:
-    """As soon as it lets its thread go; nothing is said of it meanwhile."""
+    """As soon as its thread is free. Meanwhile no poll mentions it."""
     host.block("b")
     host.given()
     assert list(host.ask("acd")) == ["a", "c", "d"]
@@ -260,7 +260,7 @@ def test_a_key_that_vanishes_while_it_hangs_is_forgotten(host: Host) -> None:
 
 
 def test_a_key_that_comes_and_goes_while_it_hangs_keeps_one_thread(host: Host) -> None:
-    """An automounter that tries again and again does not cost a thread for each time."""
+    """An automounter that keeps trying does not cost a thread for each attempt."""
     host.block("b")
     host.given()
     for _ in range(50):
@@ -270,8 +270,8 @@ def test_a_key_that_comes_and_goes_while_it_hangs_keeps_one_thread(host: Host) -
     wait_for(lambda: host.threads() <= 2, what="the end of the spare threads")
 
 
-def test_the_thread_ends_with_what_it_serves(alone: Host) -> None:
-    """Nobody has to remember to end it."""
+def test_the_thread_ends_with_its_time_limited(alone: Host) -> None:
+    """No call is needed to end it."""
     alone.given()
     assert alone.threads() == 1
     del alone.limited
