@@ -1,4 +1,4 @@
-"""What of the host is polled, as it is configured: which families, and what of their devices."""
+"""What the configuration asks to poll: the families, and which of their devices."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.values import Config
 
-#: A host with more devices of a kind than this asks the patterns each time.
-_ANSWERS: Final = 4096
+#: Names whose result is cached. Beyond these, the patterns are matched each time.
+_CACHED_NAMES: Final = 4096
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Wants what a pattern of `include` matches and none of `exclude` does.
+    """Accepts names that match a pattern of `include` and none of `exclude`.
 
-    Patterns are the shell's, as `fnmatch.fnmatchcase` has them: `*` matches a `/` too.
+    These are shell patterns as in `fnmatch.fnmatchcase`: `*` matches a `/` too.
     """
 
     include: tuple[str, ...] = ("*",)
@@ -33,10 +33,10 @@ class Filter:
 
     @cached_property
     def accepts(self) -> Callable[[str], bool]:
-        """Whether something of this name is polled. Answers are kept: each poll asks again."""
+        """Whether a device is polled. Results are cached by name, since each poll asks again."""
         included, excluded = _any_of(self.include), _any_of(self.exclude)
 
-        @lru_cache(_ANSWERS)
+        @lru_cache(_CACHED_NAMES)
         def accepts(name: str) -> bool:
             return bool(included.match(name)) and not excluded.match(name)
 
@@ -50,11 +50,10 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Families in the order in which they are asked, and a filter for each kind of device.
+    """The families in the order of a poll, and a filter for each kind of device.
 
-    `top` is how many programs the family `top_processes` is about.
-    `textfile_directory` is where the operator's own figures are, if there are any; `paths` say where
-    the host is seen.
+    `top` is the number of programs that the family `top_processes` reports. `textfile_directory`
+    holds the operator's own metrics, if any. `paths` are those of the host's /proc, /sys and root.
     """
 
     families: tuple[str, ...]
@@ -69,7 +68,7 @@ class Filters:
 
     @classmethod
     def of(cls, config: Config) -> Filters:
-        """Return what `config` asks for."""
+        """Return the filters that `config` asks for."""
         return cls(
             families=names_on(config.families, config.families_off),
             mounts=Filter(config.mounts_include, config.mounts_exclude),

@@ -1,4 +1,8 @@
-"""What every series says of its host."""
+"""The host: its metadata, the files in /proc and /sys, and the paths at which the agent sees them.
+
+The functions here read files of the kernel that psutil does not read. Parsing is separate: each
+family does its own.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,15 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Pair, Value
 
 
-#: In the order that the original agent's checksums follow.
+#: The metadata of every series, in the order of the original agent's checksums.
 LABELS: Final = (
     Label("release", "OS Release", "The kernel's release."),
     Label("version", "OS Version", "The kernel's build."),
-    Label("processor", "Processor Type", "The kind of processor; empty where none is told."),
+    Label(
+        "processor",
+        "Processor Type",
+        "The kind of processor; empty if the system does not name it.",
+    ),
     Label("type", "OS Type", "The operating system, such as `Linux`."),
     Label("cpus", "OS CPU Count", "Logical processors."),
     Label("hostname", "Hostname", "The host's full name."),
@@ -31,7 +39,7 @@ LABELS: Final = (
 
 
 def metadata(hostname: str, cpus: int | None) -> tuple[Pair, ...]:
-    """The metadata of the host: a value for each of `LABELS`."""
+    """Return the metadata of the host: a value for each of `LABELS`."""
     values = (
         platform.release(),
         platform.version(),
@@ -44,39 +52,38 @@ def metadata(hostname: str, cpus: int | None) -> tuple[Pair, ...]:
 
 
 def cpus() -> int | None:
-    """Logical processors now; a virtual host may gain or lose some while it runs."""
+    """Return the number of logical processors, which can change on a virtual host."""
     return psutil.cpu_count()
 
 
-# Reads what the kernel tells in `/proc` and `/sys`, where psutil does not ask for it.
-#
-# Reading stands apart from parsing: what is here does the former, each family the latter.
-
-#: Where `/sys` is, and the files of the network below `/proc`. Like psutil's `PROCFS_PATH` they may
-#: be led elsewhere, before the first poll.
+#: The path of `/sys`, and that of the network's files below `/proc`. Like psutil's `PROCFS_PATH`,
+#: `HostPaths.adopt` may change them before the first poll.
 SYS = Path("/sys")
 NET = "net"
 
 
 def proc(name: str) -> str:
-    """A file of `/proc`, by its name below that; where psutil looks is where it is looked for."""
+    """Return the content of a file below `/proc`, which is where psutil looks for it."""
     return text(f"{psutil.PROCFS_PATH}/{name}")
 
 
 def net(name: str) -> str:
-    """A file of `/proc/net`, of the host's network."""
+    """Return the content of a file of `/proc/net`, of the host's network."""
     return proc(f"{NET}/{name}")
 
 
 def text(path: Path | str) -> str:
-    """The file. Raises `OSError`: `FileNotFoundError` where this kernel has none."""
-    # Unbuffered, as bytes: half the time of `Path.read_text`, which counts with all processes.
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the same, for a Path takes longer
+    """Return the content of a file.
+
+    Raises `OSError`: `FileNotFoundError` if this kernel has no such file.
+    """
+    # Unbuffered bytes take half the time of `Path.read_text`, which matters for all processes.
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes longer
         return file.readall().decode("utf-8", "surrogateescape")
 
 
 def numbers(lines: str) -> dict[str, int]:
-    r"""The whole numbers of lines of a name and a number; other lines are none of ours.
+    r"""Return the whole numbers in lines of a name and a number. Other lines are ignored.
 
     >>> numbers("pgfault 12\noom_kill 0\nrev a b c\n")
     {'pgfault': 12, 'oom_kill': 0}
@@ -86,22 +93,20 @@ def numbers(lines: str) -> dict[str, int]:
 
 
 def described(table: Table, found: Mapping[str, Value]) -> dict[str, Value]:
-    """Of what was found, what the table has a line for, in the table's order.
+    """Return the figures that the table describes, in the table's order.
 
-    A kernel tells far more than anybody asks for, and an old one not all of that.
+    A kernel reports far more than these, and an old one not all of them.
     """
     return {metric.name: found[metric.name] for metric in table.metrics if metric.name in found}
 
 
-# Where the host's /proc, /sys and root are: elsewhere, for an agent in a container.
-
-#: The process whose mounts and network are the host's.
+#: The PID of the process whose mounts and network are the host's.
 FIRST_PROCESS: Final = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class HostPaths:
-    """Where they are seen from the agent."""
+    """The paths of the host's /proc, /sys and root. An agent in a container sees them elsewhere."""
 
     procfs: Path = Path("/proc")
     sysfs: Path = Path("/sys")
@@ -114,18 +119,18 @@ class HostPaths:
 
     @property
     def are_elsewhere(self) -> bool:
-        """Whether the host's are not the agent's own, so that nothing may be told of the latter."""
+        """Whether these are not the agent's own paths, so that its own figures must not be used."""
         return self != OWN
 
     def adopt(self) -> None:
-        """Have psutil, and what reads beside it, look there: the whole process, from now on."""
-        global SYS, NET  # noqa: PLW0603 - where the kernel's files are, for the whole process
+        """Make psutil and this module use these paths, in the whole process, from now on."""
+        global SYS, NET  # noqa: PLW0603 - like psutil's path, for the whole process
         if self.are_elsewhere:
             psutil.PROCFS_PATH = str(self.procfs)
             SYS = self.sysfs
-            # /proc/net is that of whoever reads it.
+            # /proc/net is the network of the process that reads it.
             NET = f"{FIRST_PROCESS}/net"
 
 
-#: Those of the agent itself.
+#: The agent's own paths.
 OWN: Final = HostPaths()

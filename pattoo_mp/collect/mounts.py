@@ -1,9 +1,8 @@
-"""The host's mounts as its first process has them, for an agent that has others.
+"""Lists the host's mounts, and says at which path to query each of them.
 
-A mount point is the host's, and is asked for below `rootfs_path`. Whether it is there tells the
-agent's own table of mounts: a container has those mounts of the host that were there when it
-started, and later ones only if they are propagated to it. What is not there is left out, for below
-it lies another file system.
+`mount_access` chooses how: psutil lists the mounts if they are the agent's own. `HostMounts` lists
+them for an agent in a container, which has other mounts. `CachedMounts` keeps a list until it
+changes.
 """
 
 from __future__ import annotations
@@ -30,12 +29,17 @@ if TYPE_CHECKING:
     Lister = Callable[[], Mounts]
 
 
-#: How the kernel writes blanks, line ends, `\` and `#`: proc(5), under `mounts`.
+#: How long a list is valid: the kernel signals nothing when it makes a failing disk read-only.
+_VALID_S: Final = 10.0
+_TABLE: Final = "/proc/self/mounts"
+#: What psutil reads instead, if a program writes it as a file and it is no link to the kernel's.
+_WRITTEN_TABLE: Final = "/etc/mtab"
+#: How the kernel writes blanks, line ends, `\` and `#` in `mounts`: see proc(5).
 _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """One mount, with psutil's names and forms of its fields."""
+    """One mount. Fields have the names and formats of psutil's."""
 
     device: str
     mountpoint: str
@@ -44,7 +48,7 @@ class Mount(NamedTuple):
 
 
 def parse(lines: str) -> list[Mount]:
-    r"""The mounts of a table of /proc.
+    r"""Return the mounts of a `mounts` file of /proc.
 
     >>> parse("/dev/sda1 /my\\040disk ext4 rw,relatime 0 0\n")
     [Mount(device='/dev/sda1', mountpoint='/my disk', fstype='ext4', opts='rw,relatime')]
@@ -54,7 +58,7 @@ def parse(lines: str) -> list[Mount]:
 
 
 def on_devices(lines: str) -> set[str]:
-    r"""The types of file systems that lie on a device, of `/proc/filesystems`; zfs, too.
+    r"""Return the types of file systems on a device, from `/proc/filesystems`; zfs, too.
 
     >>> sorted(on_devices("nodev\tproc\n\text4\nnodev\tzfs\n"))
     ['ext4', 'zfs']
@@ -68,82 +72,79 @@ def _unescaped(text: str) -> str:
 
 
 class HostMounts:
-    """Lists the mounts that psutil would list on the host, and says where each is to be asked.
+    """Lists the mounts that psutil would list on the host, those of its first process.
 
-    A root on `/dev/root` is called that: what it is psutil finds out by its own root.
+    A mount of the host is queried below `rootfs_path`, if the agent's own mounts have it there. A
+    container has those mounts of the host that existed when it started, and later ones only if they
+    are propagated to it. A mount that is missing there is left out, since that path is in another
+    file system.
+
+    A root on `/dev/root` keeps that name: psutil finds the device by the root of its own process.
     """
 
     def __init__(self, rootfs: Path) -> None:
         self._rootfs = rootfs
         self._own: dict[str, str] = {}
 
-    def listed(self) -> list[Mount]:
-        """Those on a device. Raises `OSError`."""
+    def list_mounts(self) -> list[Mount]:
+        """Return the host's mounts that are on a device. Raises `OSError`."""
         fstypes = on_devices(host.proc("filesystems"))
-        # Of several that are mounted at one place the last is on top.
+        # Of several mounts at one path the last is on top.
         own = parse(host.proc("self/mounts"))
         self._own = {mount.mountpoint: mount.device for mount in own}
         mounts = parse(host.proc(f"{FIRST_PROCESS}/mounts"))
         return [m for m in mounts if m.fstype in fstypes and m.device not in {"", "none"}]
 
-    def place(self, device: str, mountpoint: str) -> str:
-        """Where a mount of the last list is asked for. Raises `FileNotFoundError` if it is not there."""
-        place = str(self._rootfs / mountpoint.lstrip("/"))
-        if self._own.get(place) != device:
-            raise FileNotFoundError(
-                f"{device} is not mounted at {place}, where the host's would be"
-            )
-        return place
+    def path_of(self, device: str, mountpoint: str) -> str:
+        """Return the path of a mount of the last list.
+
+        Raises `FileNotFoundError` if the agent does not have it there.
+        """
+        path = str(self._rootfs / mountpoint.lstrip("/"))
+        if self._own.get(path) != device:
+            raise FileNotFoundError(f"{device} is not mounted at {path}, where the host's would be")
+        return path
 
 
-# The host's mounts, listed anew when they have changed rather than at each poll.
-#
-# psutil reads three files for its list, and takes a fifth of a poll's time for it. The kernel tells
-# of each change: it marks /proc/self/mounts for poll(2) (proc(5), under `mountinfo`).
-
-#: A kernel that takes a failing disk read-only by itself tells nobody.
-_AT_LEAST_EVERY_S: Final = 10.0
-_TABLE: Final = "/proc/self/mounts"
-#: What psutil reads instead, where it is a file and not a link to the kernel's table.
-_WRITTEN_TABLE: Final = "/etc/mtab"
-
-
-def listed() -> Mounts:
-    """Ask psutil now."""
+def own_mounts() -> Mounts:
+    """Return psutil's list, read now."""
     return psutil.disk_partitions()
 
 
 def own_table() -> str | None:
-    """The kernel's table that psutil's list follows; None where a program writes that instead."""
+    """Return the kernel's file that psutil's list follows. None if psutil reads another file."""
     is_written = os.path.lexists(_WRITTEN_TABLE) and not os.path.realpath(
         _WRITTEN_TABLE
     ).startswith("/proc/")
     return None if is_written else _TABLE
 
 
-class Listing(NamedTuple):
-    """How mounts are listed, and where a device that is mounted at a mount point is to be asked for.
+class MountAccess(NamedTuple):
+    """How to list mounts, and the path at which to query one, given its device and mount point.
 
-    Of a change of the list tells the kernel's `table`, if there is one.
+    The kernel signals changes of the list on the file `table`, if there is one.
     """
 
-    listed: Lister
-    place: Callable[[str, str], str]
+    list_mounts: Lister
+    path_of: Callable[[str, str], str]
     table: str | None
 
 
-def listing(paths: HostPaths) -> Listing:
-    """That of the host: by psutil, where the host's mounts are the agent's own."""
+def mount_access(paths: HostPaths) -> MountAccess:
+    """Return how to access the host's mounts: with psutil, if they are the agent's own."""
     if paths.are_elsewhere:
         host = HostMounts(paths.rootfs)
-        return Listing(host.listed, host.place, f"{paths.procfs}/{FIRST_PROCESS}/mounts")
-    return Listing(listed, lambda _, mountpoint: mountpoint, own_table())
+        table = f"{paths.procfs}/{FIRST_PROCESS}/mounts"
+        return MountAccess(host.list_mounts, host.path_of, table)
+    return MountAccess(own_mounts, lambda _, mountpoint: mountpoint, own_table())
 
 
-class Watched:
-    """Gives the list of `lister` again, the very same, until the kernel tells of a change of `table`.
+class CachedMounts:
+    """Returns the same list of `lister` until the kernel signals a change of `table`.
 
-    Where it would not tell, `lister` is asked each time. For one thread.
+    psutil reads three files for its list, which takes a fifth of a poll's time. The kernel signals
+    each change of /proc/self/mounts for poll(2): see proc(5), under `mountinfo`. Without a `table`,
+    `lister` is called each time. For one thread.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class Watched:
         self._lister = lister
         self._monotonic = monotonic
         self._mounts: Mounts | None = None
-        self._good_until = 0.0
+        self._valid_until = 0.0
         self._poll = select.poll()
         self._table: int | None = None
         with suppress(OSError):
@@ -161,17 +162,17 @@ class Watched:
                 self._poll.register(self._table, select.POLLPRI | select.POLLERR)
 
     def __call__(self) -> Mounts:
-        """The mounts now. Raises what `lister` raises."""
-        # The mark goes with the look at it: what changes from here on is seen the next time.
+        """Return the mounts. Raises what `lister` raises."""
+        # poll(2) clears the signal, so later changes are seen in the next call.
         changed = self._table is None or bool(self._poll.poll(0))
         now = self._monotonic()
-        if changed or self._mounts is None or now >= self._good_until:
+        if changed or self._mounts is None or now >= self._valid_until:
             self._mounts = None
             self._mounts = self._lister()
-            self._good_until = now + _AT_LEAST_EVERY_S
+            self._valid_until = now + _VALID_S
         return self._mounts
 
     def __del__(self) -> None:
-        """Let go of the kernel's table."""
+        """Close the kernel's file."""
         if self._table is not None:
             os.close(self._table)

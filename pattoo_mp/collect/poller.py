@@ -1,4 +1,7 @@
-"""Asks every source and makes a `Poll` of the answers. A source that fails is left out."""
+"""Queries all sources and makes a `Poll` of their answers. A source that fails is left out.
+
+`Poller` polls the sources of one interval. `Groups` has a poller for each interval.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,14 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+#: The largest number of new or lost devices that one line of the log names.
 _NAMED: Final = 20
 
 
 class Poller:
     """Polls `sources` for `origin`. `left_out` is what the host did not give last time, and why.
 
-    `interval_ms` may change between two polls; the next one has another layout, which says so.
+    `interval_ms` may change between two polls. The next poll then has a new layout.
     """
 
     def __init__(self, sources: Sequence[Source], origin: Origin, interval_ms: int) -> None:
@@ -42,22 +46,23 @@ class Poller:
         self.change_sources(sources)
 
     def change_sources(self, sources: Sequence[Source]) -> None:
-        """Ask others from the next poll on."""
+        """Use other sources from the next poll on."""
         self.sources = sources
-        # Those that may hang come first: a successor that polls anew then asks no other twice.
+        # Sources that may hang come first. So a successor, which repeats the poll, queries no other
+        # source twice.
         self._order = sorted(
-            range(len(sources)), key=lambda place: not isinstance(sources[place], MayHang)
+            range(len(sources)), key=lambda index: not isinstance(sources[index], MayHang)
         )
-        self._shapes = []  # those of other sources may look the same
+        self._shapes = []  # shapes of other sources may be equal
 
     def poll(self, timestamp_ms: int) -> tuple[Layout, Poll]:
-        """Look at the host now; the poll carries `timestamp_ms`."""
+        """Query the host now. The poll carries `timestamp_ms`."""
         shapes: list[Shape | None] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        answers = {place: _asked(self.sources[place]) for place in self._order}
-        for place, source in enumerate(self.sources):
-            answer = answers[place]
+        answers = {index: _read(self.sources[index]) for index in self._order}
+        for index, source in enumerate(self.sources):
+            answer = answers[index]
             if isinstance(answer, Exception):
                 left_out[source.name] = f"{type(answer).__name__}: {answer}"
                 shapes.append(None)
@@ -65,7 +70,7 @@ class Poller:
             shapes.append(answer.shape)
             values += answer.values
             left_out |= answer.left_out
-        self._tell({safe_text(name): safe_text(why) for name, why in left_out.items()})
+        self._note_left_out({safe_text(name): safe_text(why) for name, why in left_out.items()})
         cpus = host.cpus()
         known = (self._shapes, self._cpus, self._layout.interval_ms)
         if (shapes, cpus, self.interval_ms) != known:
@@ -74,17 +79,17 @@ class Poller:
         return self._layout, Poll.of(self._layout, timestamp_ms, values)
 
     def _new_layout(self) -> Layout:
-        about = host.metadata(self._origin.hostname, self._cpus)
+        metadata = host.metadata(self._origin.hostname, self._cpus)
         series: list[Series] = []
         for source, shape in zip(self.sources, self._shapes, strict=True):
             if shape is not None:
-                series += source.series(shape, about)
+                series += source.series(shape, metadata)
         difference = _difference(self._layout.series, series)
         _LOG.info("A poll has %s%s.", counted(len(series), "datapoint"), difference)
         return Layout(self._origin, self.interval_ms, tuple(series))
 
-    def _tell(self, left_out: dict[str, str]) -> None:
-        """Log each thing that is left out once, and once more when it is there again."""
+    def _note_left_out(self, left_out: dict[str, str]) -> None:
+        """Log each part once when it is left out, and once when it is back."""
         for name in left_out.keys() - self.left_out.keys():
             _LOG.warning("%s is left out of the polls: %s", name, left_out[name])
         for name in self.left_out.keys() - left_out.keys():
@@ -92,15 +97,15 @@ class Poller:
         self.left_out = left_out
 
 
-def _asked(source: Source) -> Sample | Exception:
+def _read(source: Source) -> Sample | Exception:
     try:
         return source.read()
-    except Exception as error:  # noqa: BLE001 - whatever a source does, the others go on
+    except Exception as error:  # noqa: BLE001 - an error of one source must not affect the others
         return error
 
 
 def _difference(before: Sequence[Series], now: Sequence[Series]) -> str:
-    """What is new and what is gone: the metadata that name a disk, a mount or an interface."""
+    """Return the new and the lost metadata, which name disks, mounts or interfaces, for the log."""
     if not before:
         return ""
     old, new = ({pair for series in them for pair in series.metadata} for them in (before, now))
@@ -112,19 +117,17 @@ def _difference(before: Sequence[Series], now: Sequence[Series]) -> str:
 
 
 def _names(pairs: Sequence[Pair]) -> str:
-    """The first of them, and how many more there are: one line has to hold it."""
+    """Return the first of them and the number of the others: it must fit in one line."""
     first = ", ".join(f"{key} {value}" for key, value in pairs[:_NAMED])
     return f"{first} and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else first
 
 
-# The groups of families that are polled together: those of one interval, by one poller each.
-
-
 class Groups:
-    """Polls the groups of a configuration for `origin`; `ledger` is for the family `agent`.
+    """Polls the groups of a configuration for `origin`, each with a poller.
 
-    One thread polls all of them, or one `succession`. So none may be held up for longer than the
-    shortest interval allows, and the time limits of all sources go by that.
+    A group is the families of one interval. `ledger` is for the family `agent`. One thread, or one
+    `succession`, polls all groups. So no group may be delayed for longer than the shortest interval
+    allows, and this determines the time limits of all sources.
     """
 
     def __init__(
@@ -138,12 +141,12 @@ class Groups:
         self._succession = succession
         self._ledger = ledger
         self._pollers: dict[int, Poller] = {}
-        self._wanted: dict[Filters, Poller] = {}
+        self._by_filters: dict[Filters, Poller] = {}
         self.change(config)
 
     @property
     def intervals_ms(self) -> set[int]:
-        """How often groups are polled."""
+        """The interval of each group."""
         return set(self._pollers)
 
     @property
@@ -153,38 +156,38 @@ class Groups:
         return {name: why for poller in pollers for name, why in poller.left_out.items()}
 
     def has(self, family: str, interval_ms: int) -> bool:
-        """Whether a family is in the group of this interval."""
+        """Whether a family is in the group of an interval."""
         return family in self._names[interval_ms]
 
     def poll(self, interval_ms: int, timestamp_ms: int) -> tuple[Layout, Poll]:
-        """Poll the group of this interval now; the poll carries `timestamp_ms`."""
+        """Poll the group of an interval now. The poll carries `timestamp_ms`."""
         return self._pollers[interval_ms].poll(timestamp_ms)
 
     def change(self, config: Config) -> None:
-        """Poll by another configuration from the next poll on.
+        """Use another configuration from the next poll on.
 
-        A group of the same families as before goes on with its sources, which know who hangs.
+        A group of the same families as before keeps its sources, which know what hangs.
         """
         self._names = config.groups
         every = Filters.of(config)
         filters = {replace(every, families=names): ms for ms, names in self._names.items()}
-        gone = {p.interval_ms: p for own, p in self._wanted.items() if own not in filters}
+        gone = {p.interval_ms: p for own, p in self._by_filters.items() if own not in filters}
         limit_s = registry.time_limit_s(config.shortest_s)
-        self._wanted = {
-            own: self._wanted.get(own) or self._poller(own, interval_ms, limit_s, gone)
+        self._by_filters = {
+            own: self._by_filters.get(own) or self._poller(own, interval_ms, limit_s, gone)
             for own, interval_ms in filters.items()
         }
-        for own, poller in self._wanted.items():
+        for own, poller in self._by_filters.items():
             poller.interval_ms = filters[own]
-            registry.wait_at_most(limit_s, poller.sources)
-        self._pollers = {poller.interval_ms: poller for poller in self._wanted.values()}
+            registry.change_time_limit(limit_s, poller.sources)
+        self._pollers = {poller.interval_ms: poller for poller in self._by_filters.values()}
 
     def _poller(
         self, filters: Filters, interval_ms: int, limit_s: float, gone: dict[int, Poller]
     ) -> Poller:
-        """One of other sources in the place of one that is gone, if there is one of its interval."""
+        """Return a poller with new sources: an unused one of the same interval, if there is one."""
         sources = registry.sources(
-            limit_s, filters, frugal=True, ledger=self._ledger, succession=self._succession
+            limit_s, filters, shared=True, ledger=self._ledger, succession=self._succession
         )
         if interval_ms not in gone:
             return Poller(sources, self._origin, interval_ms)

@@ -1,7 +1,7 @@
-"""The metric families: imports those that are on, and makes the sources of a poll of them.
+"""The metric families: imports those that are on, and makes the sources of a poll.
 
-The names of all of them, and their order, stand in `pattoo_mp/config/families.py`. A family that is off
-is not imported: no host pays memory for what it does not poll.
+`pattoo_mp/config/families.py` has the names of all families, and their order. A family that is off
+is not imported, so it takes no memory.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.table import Table
     from pattoo_mp.timelimit.succession import Succession
 
-#: What a poll waits for those that hang, at most and at least. Under less than the least, a busy
-#: host that lets a thread wait its turn would look like one that hangs.
+#: The longest and the shortest time that a poll waits for sources that hang. If it were shorter, a
+#: busy host that keeps a thread from running would look like one that hangs.
 LIMIT_S: Final = 1.0
 _LEAST_LIMIT_S: Final = 0.02
-#: So many of the original's sources may hang, and share what a poll waits: mounts, and frequency.
+#: How many of the original's sources may hang and share the time limit: mounts and frequency.
 _MAY_HANG: Final = 2
 
 
 class Family(Protocol):
-    """What a family's module offers."""
+    """The interface of a family's module."""
 
     TABLES: tuple[Table, ...]
 
     def sources(self, plan: Plan) -> tuple[Source, ...]:
-        """One for each table, in the same order."""
+        """Return one source for each table, in the same order."""
 
 
 def family(name: str) -> Family:
-    """The module of a family, imported only now."""
+    """Import the module of a family."""
     return cast("Family", import_module(f"{__package__}.families.{name}"))
 
 
 def time_limit_s(interval_s: float) -> float:
-    """How long a poll may be held up by who hangs: half an interval, so that no tick is missed."""
+    """Return how long sources that hang may delay a poll: half an interval, to miss no tick."""
     return max(_LEAST_LIMIT_S, min(interval_s / 2, LIMIT_S))
 
 
@@ -53,31 +53,31 @@ def sources(
     limit_s: float,
     filters: Filters,
     *,
-    frugal: bool = False,
+    shared: bool = False,
     ledger: Mapping[str, int] | None = None,
     succession: Succession | None = None,
 ) -> tuple[Source, ...]:
-    """Those of what is wanted; see `Plan` for what frugal ones are, and for the rest.
+    """Return the sources of the families that are wanted. See `Plan` for the arguments.
 
-    Of the original's families those that may hang hold a poll up by no more than `limit_s` together,
-    and of frugal sources all of them.
+    Those of the original's families delay a poll by no more than `limit_s` altogether if they hang.
+    With `shared`, this holds for all families.
     """
-    plan = Plan(filters, limit_s / _MAY_HANG, frugal=frugal, ledger=ledger, succession=succession)
+    plan = Plan(filters, limit_s / _MAY_HANG, shared=shared, ledger=ledger, succession=succession)
     return tuple(source for name in filters.families for source in family(name).sources(plan))
 
 
-def wait_at_most(limit_s: float, these: Iterable[Source]) -> None:
-    """Let those of `these` that may hang hold a poll up by no more than `limit_s` together."""
+def change_time_limit(limit_s: float, these: Iterable[Source]) -> None:
+    """Change the time limit that all sources that may hang share to `limit_s`."""
     for source in these:
         if isinstance(source, MayHang):
-            source.wait_at_most(limit_s / _MAY_HANG)
+            source.change_time_limit(limit_s / _MAY_HANG)
 
 
 def tables(names: Iterable[str] = EVERY) -> tuple[Table, ...]:
-    """What families of these names may give, in the order of their sources."""
+    """Return the tables of these families, in the order of their sources."""
     return tuple(table for name in names for table in family(name).TABLES)
 
 
 def prime() -> None:
-    """Ask once what compares with the question before, so that the first poll means something."""
+    """Make a first query of those figures that are differences, so that the first poll has them."""
     processor.prime()

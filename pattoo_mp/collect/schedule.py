@@ -1,20 +1,20 @@
 """When to poll: at whole multiples of each interval on the wall clock.
 
-So hosts and restarts line up, and what has different intervals is due at the same moment where it
-can be. The waiting itself is done on the monotonic clock, and the time of day is the monotonic
-clock plus an offset, looked at anew at each tick:
+So the ticks of hosts and of restarts line up, and those of different intervals coincide where they
+can. The schedule waits by the monotonic clock. It keeps the offset of the wall clock to it, and
+checks the offset at each tick:
 
-- A clock set forward is followed at once; the ticks that never were are counted.
-- A clock set back by less than half an interval (the shortest) since the last tick is followed: the
-  next tick comes a little later, and at most an interval and a half after the last.
-- A clock set back by more is not followed. Following it would stall polling until the time had
-  come again, or send ticks that the server, which keeps nothing older than its newest, would drop
-  without a word. The schedule goes on in its own time until the wall clock has caught up.
-- A monotonic clock that leaps (a virtual host that was moved) changes nothing: the wall clock, which
-  went on as it should, is followed.
+- A wall clock set forward is followed at once. The skipped ticks are counted as missed.
+- A wall clock set back by less than half of the (shortest) interval since the last tick is
+  followed: the next tick comes a little later, at most an interval and a half after the last one.
+- A wall clock set back by more is not followed. Otherwise polling would stall until that time comes
+  again, or the server would silently drop the polls, since it keeps nothing older than its newest.
+  The schedule keeps its own time until the wall clock has caught up.
+- A jump of the monotonic clock (a virtual host that was moved) changes nothing: the wall clock is
+  followed.
 
 The intervals may change between two ticks. Up to a boundary all ticks are multiples of the old
-ones, after it of the new ones, so none is missed, none comes twice, and times grow.
+intervals, after it of the new ones. So no tick is missed or repeated, and times increase.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A time to poll what has this interval, and the ticks of it that were missed just before."""
+    """A time to poll the group of an interval, and the number of its ticks missed just before."""
 
     timestamp_ms: int
     interval_ms: int
@@ -47,9 +47,9 @@ class Tick:
 
 
 class Schedule:
-    """The ticks of some intervals. Clocks (in ns) are handed in: `time.time_ns`, `time.monotonic_ns`.
+    """The ticks of some intervals, by two clocks like `time.time_ns` and `time.monotonic_ns`.
 
-    `after_ms` is the newest poll that there is, if any: no tick at or before it comes again.
+    `after_ms` is the time of the newest poll, if any: ticks begin after it.
     """
 
     def __init__(
@@ -66,39 +66,40 @@ class Schedule:
         self._seen = monotonic_ns() + self._offset
         self._earliest = 0
         self._boundary_ms = 0
-        self._patience: int | None = None
+        self._longest_wait: int | None = None
         self._dues: list[_Due] = []
         self._shortest = self._floor = 0
         self._begin(intervals_ms)
         self._plan(max(self._now(), after_ms * _NS_PER_MS))
 
     def wait_s(self) -> float:
-        """Seconds until the next tick; 0 if one is due."""
+        """Return the seconds until the next tick, 0 if one is due."""
         return max(0, self._next() - self._now()) / 1e9
 
-    def skip_until(self, seconds: float, patience_s: float | None = None) -> None:
-        """Put the first ticks off until `seconds` from now have passed.
+    def skip_until(self, seconds: float, longest_wait_s: float | None = None) -> None:
+        """Begin the ticks `seconds` from now.
 
-        An interval whose first tick would then come more than `patience_s` later has one before
-        it, at that very moment, which is no multiple of the interval. So it is with those of a
-        `change` as long as no tick was taken.
+        An interval whose first tick would come more than `longest_wait_s` after that has an extra
+        tick at that moment, which is no multiple of the interval. This also applies to the
+        intervals of a `change`, as long as no tick was taken.
         """
         after = self._now() + int(seconds * 1e9) + _NS_PER_MS - 1
         self._earliest = after // _NS_PER_MS * _NS_PER_MS
-        self._patience = None if patience_s is None else int(patience_s * 1e9)
+        self._longest_wait = None if longest_wait_s is None else int(longest_wait_s * 1e9)
         self._plan(self._earliest - 1)
 
     def change(self, intervals_ms: Iterable[int], after_ms: int) -> int:
-        """Go on with the ticks of other intervals.
+        """Continue with the ticks of other intervals.
 
-        `after_ms` is the newest poll there is. Returns the boundary, in ms: what is due after it is
-        of the new intervals. It is now, but before the next tick of an old one, which is a new
-        one's if it has come meanwhile, and neither before the newest poll nor before the boundary of
-        the last change: up to that, ticks were counted already.
+        `after_ms` is the time of the newest poll. Returns the boundary in ms: ticks after it are
+        those of the new intervals. The boundary is now, but before the next tick of an old
+        interval: if that is due by now, it belongs to the new intervals. The boundary is never
+        before the newest poll, nor before the boundary of the last change, up to which ticks are
+        counted.
         """
         after_ms = max(after_ms, self._boundary_ms)
         behind = max(0, after_ms * _NS_PER_MS - self._now())
-        self._offset += behind  # a small step back was followed: as at a start, it no longer is
+        self._offset += behind  # a small step back was followed; as at a start, undo that
         self._seen += behind
         self._boundary_ms = min(self._seen, self._next() - 1) // _NS_PER_MS
         self._begin(intervals_ms)
@@ -106,12 +107,12 @@ class Schedule:
         return self._boundary_ms
 
     def take(self) -> list[Tick]:
-        """The ticks that are due, in the order of their times, then of intervals. Each is given once."""
+        """Return the ticks that are due, by time and interval. Each is returned once."""
         now = self._now()
         due = [due for due in self._dues if now >= due.at]
         if due:
             self._floor = self._offset - self._shortest // 2
-            self._patience = None
+            self._longest_wait = None
         ticks = [one.tick(now, self._stepped) for one in due]
         return sorted(ticks, key=lambda tick: (tick.timestamp_ms, tick.interval_ms))
 
@@ -123,36 +124,39 @@ class Schedule:
     def _plan(self, after: int) -> None:
         for due in self._dues:
             due.at = due.next_after(after)
-            if self._patience is not None and due.at > after + self._patience:
+            if self._longest_wait is not None and due.at > after + self._longest_wait:
                 due.at = (after // _NS_PER_MS + 1) * _NS_PER_MS
 
     def _next(self) -> int:
         return min(due.at for due in self._dues)
 
     def _now(self) -> int:
-        # In this order a pause of the process between the two looks like a step back, which the
-        # next look undoes; the other way round it would look like one forward, and stay.
+        # In this order, a pause of the process between the two calls looks like a step back, which
+        # the next call undoes. The other way round it would look like a step forward, and remain.
         wall = self._wall_ns()
         monotonic = self._monotonic_ns()
         offset = wall - monotonic
         if offset > self._offset:
             self._stepped += offset - self._offset
             self._offset = offset
-        elif offset >= self._floor or self._has_leapt(wall, offset):
+        elif offset >= self._floor or self._has_monotonic_jumped(wall, offset):
             self._offset = offset
         self._seen = monotonic + self._offset
         return self._seen
 
-    def _has_leapt(self, wall: int, offset: int) -> bool:
-        """Whether the monotonic clock is to blame for a wall clock that seems to be set back.
+    def _has_monotonic_jumped(self, wall: int, offset: int) -> bool:
+        """Whether the wall clock seems to be set back only because the monotonic clock has jumped.
 
-        Then the wall clock has gone on since the last look, and the monotonic one by far more.
+        Then the wall clock has advanced since the last call, and the monotonic clock by far more.
         """
         return wall >= self._seen and self._offset - offset > self._shortest
 
 
 class _Due:
-    """When one interval (ns) is due next. `stepped` is how far the clock had been set forward by then."""
+    """When an interval is due next, in ns.
+
+    `stepped` is the sum of all steps forward of the wall clock until then.
+    """
 
     def __init__(self, interval: int, stepped: int) -> None:
         self.interval = interval
@@ -163,13 +167,13 @@ class _Due:
         return (moment // self.interval + 1) * self.interval
 
     def tick(self, now: int, stepped: int) -> Tick:
-        """The tick that is due at `now`; the next one is due after it."""
+        """Return the tick that is due at `now`, and move on to the next one."""
         current = max(self.at, now // self.interval * self.interval)
         missed = (current - self.at) // self.interval
         reason = None
         if missed:
-            leapt = stepped - self._stepped >= self.interval
-            reason = Reason.CLOCK if leapt else Reason.LATE
+            was_set = stepped - self._stepped >= self.interval
+            reason = Reason.CLOCK if was_set else Reason.LATE
         self._stepped = stepped
         self.at = self.next_after(current)
         return Tick(current // _NS_PER_MS, self.interval // _NS_PER_MS, missed, reason)

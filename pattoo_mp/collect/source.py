@@ -1,8 +1,12 @@
-"""What a metric family is made of: sources, each one question to psutil and what it gives.
+"""Sources, the parts of a metric family. Each makes one query, usually of psutil.
 
-A source's answer has a shape (which fields, which disks) and values. The shape is compared with
-that of the poll before; only when it differs are series made of it. So a poll costs little more
-than its psutil calls, and a disk that comes or goes makes a new layout by itself.
+A source's answer has a shape (which fields, which disks) and values. Each poll compares the shape
+with that of the previous poll, and makes series only when it differs. So a poll costs little more
+than its psutil calls, and a disk that comes or goes results in a new layout.
+
+Kinds of sources: `Fields` (single figures), `Devices` (the same fields for each device), `Rows`
+(each device with its own fields), `Limited` (any source, with a time limit) and `Mounted` (a query
+of each mounted file system).
 """
 
 from __future__ import annotations
@@ -20,15 +24,15 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Pair, Series, Value
 
 
-#: Compared, and given back to the source that made it; nobody else looks inside.
+#: Compared, and passed back to the source that made it. Only that source interprets it.
 Shape = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer of a source: `values` belong, in order, to the series made of `shape`.
+    """One answer of a source: `values` in the order of the series that are made of `shape`.
 
-    `left_out` names parts that the host did not give, and why.
+    `left_out` names parts that the host did not give, each with the reason.
     """
 
     shape: Shape
@@ -37,51 +41,51 @@ class Sample:
 
 
 class Source(Protocol):
-    """One question that each poll asks."""
+    """One query that each poll makes."""
 
     @property
     def name(self) -> str:
-        """For the log and the status."""
+        """The name in the log and the status."""
 
     def read(self) -> Sample:
-        """Ask now. Raises whatever psutil raises."""
+        """Query now. Raises whatever psutil raises."""
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """The series of a shape; `host` is the metadata that all of them carry."""
+        """Return the series of a shape. `host` is the metadata that all of them carry."""
 
 
 @runtime_checkable
 class MayHang(Protocol):
-    """A source that is waited for no longer than a time limit."""
+    """A source with a time limit."""
 
-    def wait_at_most(self, limit_s: float) -> None:
-        """Change the limit, from the next question on."""
+    def change_time_limit(self, limit_s: float) -> None:
+        """Change the limit, from the next query on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A source of single figures: `ask` gives a value for each field of `table`."""
+    """A source of single figures: `ask` returns a value for each field of `table`."""
 
     table: Table
     ask: Callable[[], Mapping[str, Value]]
 
     @property
     def name(self) -> str:
-        """The table's."""
+        """The name of the table."""
         return self.table.name
 
     def read(self) -> Sample:
-        """Ask for all fields."""
+        """Query all fields."""
         answer = self.ask()
         return Sample(tuple(answer), tuple(answer.values()))
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each field."""
+        """Return one series for each field."""
         return [self.table.series(name, host) for name in shape]
 
 
 class Record(Protocol):
-    """What psutil answers with: a named tuple."""
+    """An answer of psutil: a named tuple."""
 
     @property
     def _fields(self) -> tuple[str, ...]: ...
@@ -91,9 +95,9 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """A source that answers for several devices with the same fields of `table` each.
+    """A source with the same fields of `table` for each of several devices.
 
-    A series carries the name of its device under the table's one label.
+    A series carries the name of its device under the table's only label.
     """
 
     table: Table
@@ -102,18 +106,18 @@ class Devices:
 
     @property
     def name(self) -> str:
-        """The table's."""
+        """The name of the table."""
         return self.table.name
 
     def read(self) -> Sample:
-        """Ask for all wanted devices."""
+        """Query all wanted devices."""
         devices = {name: record for name, record in self.ask().items() if self.accepts(name)}
         fields = next(iter(devices.values()))._fields if devices else ()
         values = [value for record in devices.values() for value in record]
         return Sample((fields, *devices), values)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each field of each device."""
+        """Return one series for each field of each device."""
         fields, *devices = shape
         (label,) = self.table.labels
         return [
@@ -123,15 +127,12 @@ class Devices:
         ]
 
 
-# A source that answers for several devices, with figures of its own for each.
-
-
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`ask` gives the figures of each device by name; one may have fewer of them than another.
+    """A source of several devices, of which some may have fewer figures than others.
 
-    A series carries the name of its device under the table's one label. A host that has no such
-    device at all is told of in the words of `none`.
+    `ask` returns the figures of each device by name. A series carries the name of its device under
+    the table's only label. `none` is the error message for a host without any such device.
     """
 
     table: Table
@@ -141,11 +142,14 @@ class Rows:
 
     @property
     def name(self) -> str:
-        """The table's."""
+        """The name of the table."""
         return self.table.name
 
     def read(self) -> Sample:
-        """Ask for all wanted devices. Raises `NotImplementedError` if there is none, wanted or not."""
+        """Query all wanted devices.
+
+        Raises `NotImplementedError` if there is no device at all.
+        """
         answer = self.ask()
         if not answer:
             raise NotImplementedError(self.none)
@@ -154,7 +158,7 @@ class Rows:
         return Sample(tuple((name, *figures) for name, figures in rows.items()), values)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each figure of each device."""
+        """Return one series for each figure of each device."""
         (label,) = self.table.labels
         return [
             self.table.series(figure, (*host, (label.key, device)))
@@ -163,92 +167,88 @@ class Rows:
         ]
 
 
-# A source that may hang.
-
-
 class Limited:
-    """The source that it is given, but waited for no longer than a limit: it is all or nothing."""
+    """A source that may hang, with a time limit. It gives all of its answer in time, or nothing."""
 
-    def __init__(self, source: Source, together: SharedDeadline) -> None:
+    def __init__(self, source: Source, deadline: SharedDeadline) -> None:
         self._source = source
-        self._together = together
-        self._ask = together.part(source.name, lambda: ("now",), lambda _: source.read())
+        self._deadline = deadline
+        self._ask = deadline.add(source.name, lambda: ("now",), lambda _: source.read())
 
     @property
     def name(self) -> str:
-        """That of the source."""
+        """The name of the source."""
         return self._source.name
 
-    def wait_at_most(self, limit_s: float) -> None:
-        """Change the limit."""
-        self._together.limit_s = limit_s
+    def change_time_limit(self, limit_s: float) -> None:
+        """Change the limit, from the next query on."""
+        self._deadline.limit_s = limit_s
 
     def read(self) -> Sample:
-        """Ask. Raises what the source raises, or `NoAnswerError`."""
+        """Query. Raises what the source raises, or `NoAnswerError`."""
         sample: Sample = single_answer(self._ask())
         return sample
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """Those of the source, which asks nobody for them."""
+        """Return the series of the source, which makes no query for them."""
         return self._source.series(shape, host)
 
 
-# A source that asks each mounted file system the same question.
-
-#: psutil's fields of a mount, as the labels of a table follow each other.
+#: psutil's fields of a mount, in the order of a table's labels.
 _DESCRIPTION: Final = ("device", "mountpoint", "fstype", "opts")
 
 
 class Mounted:
-    """Asks for the mounts at each poll: they come and go, also between list and question.
+    """A source that makes the same query of each mounted file system.
 
-    `question` is given a mount point, and answers None where the file system has no such figures.
-    A mount whose device or server is dead may hang, and is waited for no longer than a limit; a
-    local disk may die as well as a server.
+    It lists the mounts in each poll: they come and go, even between the list and the query. `query`
+    takes a path, and returns None if the file system has no such figures. It has a time limit,
+    since a mount hangs when its device or its server is dead: a local disk can die as well as a
+    server.
     """
 
-    def __init__(self, table: Table, question: Callable[[str], Record | None], plan: Plan) -> None:
+    def __init__(self, table: Table, query: Callable[[str], Record | None], plan: Plan) -> None:
         self._table = table
         self._filters = plan.filters
-        self._lister = plan.mounts
-        self._together = plan.together()
+        self._list_mounts = plan.list_mounts
+        self._deadline = plan.deadline()
         self._mounts: dict[tuple[str, str], Any] = {}
-        self._ask = self._together.part(
-            table.name, self._places, lambda mount: question(plan.place(*mount))
+        self._ask = self._deadline.add(
+            table.name, self._keys, lambda mount: query(plan.path_of(*mount))
         )
 
     @property
     def name(self) -> str:
-        """The table's."""
+        """The name of the table."""
         return self._table.name
 
-    def wait_at_most(self, limit_s: float) -> None:
-        """Change the limit."""
-        self._together.limit_s = limit_s
+    def change_time_limit(self, limit_s: float) -> None:
+        """Change the limit, from the next query on."""
+        self._deadline.limit_s = limit_s
 
     def read(self) -> Sample:
-        """Ask each mount that is wanted; one that does not answer is left out."""
+        """Query each wanted mount. One that does not answer is left out."""
         shape: list[Any] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        for place, answer in self._ask().items():
+        for key, answer in self._ask().items():
             if isinstance(answer, Exception):
-                left_out[f"{self.name} {self._mounts[place].mountpoint}"] = str(answer)
+                left_out[f"{self.name} {self._mounts[key].mountpoint}"] = str(answer)
             elif answer is not None:
-                shape.append((self._mounts[place], answer._fields))
+                shape.append((self._mounts[key], answer._fields))
                 values += answer
         return Sample(tuple(shape), values, left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """One for each figure of each mount."""
+        """Return one series for each figure of each mount."""
         return [
             self._table.series(name, (*self._description(mount), *host))
             for mount, fields in shape
             for name in fields
         ]
 
-    def _places(self) -> dict[tuple[str, str], Any]:
-        self._mounts = {_place(mount): mount for mount in self._lister() if self._accepts(mount)}
+    def _keys(self) -> dict[tuple[str, str], Any]:
+        self._mounts = {_key(mount): mount for mount in self._list_mounts() if self._accepts(mount)}
         return self._mounts
 
     def _accepts(self, mount: Any) -> bool:  # noqa: ANN401 - psutil's private tuple type
@@ -263,6 +263,6 @@ class Mounted:
         )
 
 
-def _place(mount: Any) -> tuple[str, str]:  # noqa: ANN401 - as above
-    """What tells a mount from others, also when it is mounted anew with other options."""
+def _key(mount: Any) -> tuple[str, str]:  # noqa: ANN401 - as above
+    """Return what identifies a mount, even after a remount with other options."""
     return mount.device, mount.mountpoint

@@ -1,7 +1,7 @@
-"""What a family says of its series before any host was asked: the one place of keys, types and units.
+"""Tables, the only definition of each family's series: keys, types, units and titles.
 
-A source makes its series by its table. The translations, the metrics page and `--once` are made
-from the same lines, so none of them can say anything else.
+A source makes its series from its table. The translations, the metrics page and `--once` use the
+same lines, so they cannot disagree.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Metric:
     """One line of a table: a figure of the host, or of each of its devices.
 
-    `name` ends the key, and is psutil's name of the field where psutil has one. `unit` is a word
-    in the plural, in small letters (`bytes`, `reads`); `title` is what a chart is headed with.
+    `name` is the end of the key, and psutil's name of the field if psutil has it. `unit` is a word
+    in the plural, in lower case (`bytes`, `reads`). `title` is the title of the chart.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One metadata key, which tells what the figures of a series are about."""
+    """One metadata key, which says what device the figures of a series belong to."""
 
     key: str
     title: str
@@ -44,8 +44,8 @@ class Table:
     """The series of one source.
 
     `name` is the source's. A key is `prefix` and the name of a metric. `labels` are the metadata
-    that its series carry beside the host's. A field that psutil gives and no line describes is a
-    series all the same, of the type `otherwise`.
+    that its series carry besides the host's. A field of psutil without a line becomes a series too,
+    of the type `otherwise`.
     """
 
     name: str
@@ -56,18 +56,18 @@ class Table:
     labels: tuple[Label, ...] = ()
 
     def key(self, metric: Metric) -> str:
-        """The key of a metric's series."""
+        """Return the key of a metric's series."""
         return f"{self.prefix}{metric.name}"
 
     def metric(self, name: str) -> Metric:
-        """The line of a field, or one that says what little is known of it."""
+        """Return the line of a field, or a generic one if the table does not describe it."""
         for metric in self.metrics:
             if metric.name == name:
                 return metric
         words = name.replace("_", " ")
-        return Metric(name, self.otherwise, "", f"{self.title} ({words})", "As psutil gives it.")
+        return Metric(name, self.otherwise, "", f"{self.title} ({words})", "As psutil reports it.")
 
     def series(self, name: str, metadata: tuple[Pair, ...]) -> Series:
-        """The series of a field, with the metadata that it is to carry."""
+        """Return the series of a field, with its metadata."""
         metric = self.metric(name)
         return Series(self.key(metric), metric.data_type, metadata)

@@ -1,13 +1,13 @@
-"""What a pattoo server shows instead of keys: the file that its `pattoo_cli.py import` takes.
+"""Writes the translations of keys to text, for `pattoo_cli.py import` on a pattoo server.
 
-The format is that of pattoo's docs/cli.rst ('Creating Agent Key-Pair Translation Group CSV Files')
-and of what reads it, `update` in pattoo/db/table/pair_xlate.py:
+The format is described in pattoo's docs/cli.rst ('Creating Agent Key-Pair Translation Group CSV
+Files') and defined by its reader, `update` in pattoo/db/table/pair_xlate.py:
 
 - The first row is `language,key,translation,units`; any other column is refused. (Servers from
-  before the middle of 2020 want `description` for `translation`.)
-- A key is the program's name, `_`, and the key that was posted; metadata keys are named so too.
-- pandas reads it, and an empty field becomes the text `nan`. A space does not, and is stripped. So
-  what has no unit has a space, though pattoo's own page leaves it empty.
+  before the middle of 2020 want `description` instead of `translation`.)
+- A key is the program's name, `_`, and the posted key. The same holds for metadata keys.
+- pandas reads it, and turns an empty field into the text `nan`. It strips a space, though. So a
+  missing unit is written as a space, although pattoo's own page leaves it empty.
 
 Counters are shown as a rate per second (`_counters` in pattoo/db/table/datapoint.py), and their
 units say so.
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.table import Metric
 
 HEADINGS: Final = ("language", "key", "translation", "units")
-#: The tables are written in it.
+#: The language of the tables.
 LANGUAGE: Final = "en"
 _NO_UNIT: Final = " "
 
 
 def translations() -> str:
-    """The whole file: metadata first, then every series that a table describes, of families that are off too."""
-    text = io.StringIO()
-    # Quoted throughout, so that no editor takes the spaces at the ends of lines away.
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    """Return the whole file: metadata first, then the series of all families, on or off."""
+    file = io.StringIO()
+    # All fields are quoted, so that no editor removes the spaces at the ends of lines.
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(HEADINGS)
     for key, translation, units in _rows():
         writer.writerow((LANGUAGE, f"{PROGRAM}_{key}", translation, units))
-    return text.getvalue()
+    return file.getvalue()
 
 
 def _rows() -> Iterator[tuple[str, str, str]]:

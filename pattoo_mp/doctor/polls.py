@@ -24,7 +24,7 @@ from pattoo_mp.collect.families import network
 from pattoo_mp.collect.families._sensors import by_sensor
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.host import HostPaths
-from pattoo_mp.collect.mounts import listing
+from pattoo_mp.collect.mounts import mount_access
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.settings import SETTINGS, defaults
 from pattoo_mp.config.values import FIELDS, Config
@@ -192,7 +192,7 @@ def _left_out(name: str, why: str) -> Finding:
 
 def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
     """Return a function for each kind of filter that lists the names on this host."""
-    mounts = listing(paths).listed
+    mounts = mount_access(paths).list_mounts
     return {
         "mounts": lambda: (mount.mountpoint for mount in mounts()),
         "filesystems": lambda: (mount.fstype for mount in mounts()),

@@ -2,8 +2,8 @@
 
 `TimeLimited` queries several keys (mounts, devices, servers) in one round, and waits no longer than
 a limit for all of them together. A key that does not answer in time is left to the thread that
-queries it, and is not waited for again until it has answered promptly. So a hang delays one poll, by
-the limit at most, and occupies one thread.
+queries it, and is not waited for again until it has answered promptly. So a hang delays one poll,
+by the limit at most, and occupies one thread.
 
 A late answer is discarded, and the same thread queries the key again. If the answer is prompt this
 time, the next poll queries the key like all others. If not, the thread queries it again, once in
@@ -186,7 +186,7 @@ class Round(Generic[K, V]):
         return len(self._waiting)
 
     def keys_for(self, share: Share[K, V]) -> Iterator[K]:
-        """Yield the keys that `share` is to query, each the next waiting one, until none is left."""
+        """Yield keys for `share` to query, each the next that waits, until none is left."""
         while True:
             with self._lock:
                 self._running.pop(share, None)

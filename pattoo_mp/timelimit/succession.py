@@ -1,9 +1,9 @@
 """Work that goes on in another thread when the thread that does it hangs.
 
 To pass a query to another thread and wait for it costs about as much as the answer. So the thread
-that does the work makes the query itself, under a timer, which costs two system calls. Threads change
-only when the timer expires: the thread that hangs is left behind, and a successor (`Succession`)
-continues the work.
+that does the work makes the query itself, under a timer, which costs two system calls. Threads
+change only when the timer expires: the thread that hangs is left behind, and a successor
+(`Succession`) continues the work.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Job = Callable[[], None]
 
 
-#: How long to wait before another attempt to start a thread, on a host that has no more threads (s).
+#: The time between attempts to start a thread, on a host that has no more threads (s).
 _NO_THREADS_S: Final = 1.0
 #: More than a thread takes from the end of its work until it is idle (s).
 _IDLE_S: Final = 5.0

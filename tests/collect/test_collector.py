@@ -1,4 +1,4 @@
-"""The collector as a process, told of other settings."""
+"""The collector as a process, its settings, its time slices, and its check of the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.collector import Ahead, Collector
+from pattoo_mp.collect.collector import ClockCheck, Collector
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Process:
-    """A collector in a process of its own; we are its control."""
+    """A collector in a child process. The test acts as control."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Process:
         self.pid = os.fork()
         if self.pid == 0:
             config = config_in(home, interval_ms=interval_ms, intervals=intervals or {})
-            self._be(theirs, config, at_once=at_once)
+            self._run(theirs, config, at_once=at_once)
         theirs.close()
 
-    def _be(self, link: Link, config: Config, *, at_once: bool) -> None:
+    def _run(self, link: Link, config: Config, *, at_once: bool) -> None:
         status = 1
         try:
             self.link.close()
@@ -64,35 +64,35 @@ class Process:
         self.adopted.write_text(config.log_level)
 
     def settle(self, number: int, interval_ms: int) -> None:
-        """Tell it of settings, and wait until it goes by them."""
+        """Send it settings, and wait until it applies them."""
         config = config_in(self.home, interval_ms=interval_ms, log_level=f"level{number}")
         self.link.send(Kind.SETTINGS, number, config.fields())
-        wait_for(lambda: [Kind.APPLIED, number] in self.hear(), what="its answer")
+        wait_for(lambda: [Kind.APPLIED, number] in self.hear(), what="its confirmation")
         assert self.adopted.read_text() == f"level{number}"
 
     def hear(self) -> list[Message]:
-        """All that it has said."""
+        """Return all messages so far."""
         self.heard += self.link.receive()
         return self.heard
 
     def wait_for_polls(self, count: int) -> None:
-        """Wait until it has made so many in all."""
+        """Wait until it has made that many in all."""
         wait_for(lambda: sum(m[0] == Kind.POLL for m in self.hear()) >= count, what="polls")
 
 
 def layouts(process: Process) -> list[Layout]:
-    """Every layout that it has told so far, in order."""
+    """Return all layouts so far, in order."""
     return [Layout.unpack(m[2]) for m in process.hear() if m[0] == Kind.LAYOUT]
 
 
 def newest_values(process: Process) -> list[Value]:
-    """The values of the last poll that it has told."""
+    """Return the values of the last poll so far."""
     return [Poll(*m[1:4]).values() for m in process.hear() if m[0] == Kind.POLL][-1]
 
 
 @pytest.fixture
 def started() -> Iterator[list[Process]]:
-    """Collectors; none outlives the test."""
+    """Collectors, which are killed after the test."""
     processes: list[Process] = []
     yield processes
     for process in processes:
@@ -102,7 +102,7 @@ def started() -> Iterator[list[Process]]:
 
 
 def test_the_interval_changes_between_two_polls(home: Path, started: list[Process]) -> None:
-    """It says from when on, and the polls, their layout and their times agree with that."""
+    """It sends the boundary, and the polls, their layouts and their times agree with it."""
     started.append(Process(home, 50, at_once=False))
     process = started[0]
     interval_ms, boundaries = 50, []
@@ -130,10 +130,8 @@ def test_the_interval_changes_between_two_polls(home: Path, started: list[Proces
     assert all(earlier < later for earlier, later in pairwise(boundaries))
 
 
-def test_other_settings_before_the_first_poll_cost_it_nothing(
-    home: Path, started: list[Process]
-) -> None:
-    """A collector that is to poll at once, told of a short interval meanwhile: times still grow."""
+def test_settings_before_the_first_poll_are_applied(home: Path, started: list[Process]) -> None:
+    """A short interval, while it is about to poll at once: times increase all the same."""
     started.append(Process(home, 86_400_000, at_once=True))
     process = started[0]
     process.settle(1, 10)
@@ -143,7 +141,7 @@ def test_other_settings_before_the_first_poll_cost_it_nothing(
 
 
 def test_the_same_interval_again_changes_no_tick(home: Path, started: list[Process]) -> None:
-    """Nothing is said of an interval that is as it was."""
+    """No message about intervals is sent."""
     started.append(Process(home, 50, at_once=False))
     process = started[0]
     process.settle(1, 50)
@@ -151,21 +149,21 @@ def test_the_same_interval_again_changes_no_tick(home: Path, started: list[Proce
     assert Kind.INTERVALS not in {message[0] for message in process.heard}
 
 
-def test_a_message_that_nobody_understands_does_no_harm(home: Path, started: list[Process]) -> None:
-    """It is passed over, and polling goes on."""
+def test_an_unknown_message_is_ignored(home: Path, started: list[Process]) -> None:
+    """Polling goes on."""
     started.append(Process(home, 50, at_once=False))
     started[0].link.send("nonsense", 1)
     started[0].wait_for_polls(3)
 
 
 def test_families_come_and_go_between_two_polls(home: Path, started: list[Process]) -> None:
-    """The polls after the answer are of the families that were named; times grow as before."""
+    """Polls after the confirmation have the new families. Times increase as before."""
     started.append(Process(home, 20, at_once=False))
     process = started[0]
     process.wait_for_polls(2)
     more = config_in(home, interval_ms=20, families=("uptime",), families_off=("memory",))
     process.link.send(Kind.SETTINGS, 1, more.fields())
-    wait_for(lambda: [Kind.APPLIED, 1] in process.hear(), what="its answer")
+    wait_for(lambda: [Kind.APPLIED, 1] in process.hear(), what="its confirmation")
     process.wait_for_polls(sum(m[0] == Kind.POLL for m in process.heard) + 2)
     found = layouts(process)
     before, after = ({s.key for s in layout.series} for layout in (found[0], found[-1]))
@@ -178,12 +176,12 @@ def test_families_come_and_go_between_two_polls(home: Path, started: list[Proces
 def test_the_ledger_of_a_poll_is_that_after_the_poll_before(
     home: Path, started: list[Process]
 ) -> None:
-    """The collector asks for it with each poll, and waits for no answer."""
+    """The collector requests it with each poll, and does not wait for the answer."""
     started.append(Process(home, 20, at_once=False))
     process = started[0]
     only = config_in(home, interval_ms=20, families=("agent",), families_off=ORIGINAL)
     process.link.send(Kind.SETTINGS, 1, only.fields())
-    wait_for(lambda: [Kind.LEDGER] in process.hear(), what="its question")
+    wait_for(lambda: [Kind.LEDGER] in process.hear(), what="its request")
     process.link.send(Kind.LEDGER, {"polled": 7, "missed": 1})
     wait_for(lambda: newest_values(process) == [7, 1], what="the ledger in a poll")
     keys = [series.key for series in layouts(process)[-1].series]
@@ -191,18 +189,18 @@ def test_the_ledger_of_a_poll_is_that_after_the_poll_before(
 
 
 def polls(process: Process) -> list[tuple[int, int]]:
-    """The time of each poll so far, and its interval."""
+    """Return the time and the interval of each poll so far."""
     return [(m[2], m[5]) for m in process.hear() if m[0] == Kind.POLL]
 
 
 def keys_of(process: Process, interval_ms: int) -> set[str]:
-    """What a group has polled so far."""
+    """Return the keys that a group has polled so far."""
     mine = [layout for layout in layouts(process) if layout.interval_ms == interval_ms]
     return {series.key for layout in mine for series in layout.series}
 
 
 def test_each_group_is_polled_at_its_own_interval(home: Path, started: list[Process]) -> None:
-    """Each with its own layout, told once; what is due together comes together, times never go back."""
+    """Each with its own layout, sent once. Times never go back, and no poll comes twice."""
     own = {"memory": 40, "network": 120, "partitions": 120}
     started.append(Process(home, 20, at_once=False, intervals=own))
     process = started[0]
@@ -225,7 +223,7 @@ def test_each_group_is_polled_at_its_own_interval(home: Path, started: list[Proc
 def test_each_group_with_a_far_first_tick_is_polled_at_once(
     home: Path, started: list[Process]
 ) -> None:
-    """Once, all at one moment, and before the others go on."""
+    """Once, all at the same moment, and before the other groups go on."""
     own = {"memory": 43_200_000, "network": 20}
     started.append(Process(home, 86_400_000, at_once=True, intervals=own))
     process = started[0]
@@ -239,14 +237,14 @@ def test_each_group_with_a_far_first_tick_is_polled_at_once(
 def test_a_family_moves_to_another_group_between_two_polls(
     home: Path, started: list[Process]
 ) -> None:
-    """Into a new group, into the old one again: the boundary is told, and times never go back."""
+    """To a new group, and back: the boundary is sent, and times never go back."""
     started.append(Process(home, 20, at_once=False))
     process = started[0]
     process.wait_for_polls(2)
     for number, own in enumerate(({"memory": 50}, {}), 1):
         config = config_in(home, interval_ms=20, intervals=own)
         process.link.send(Kind.SETTINGS, number, config.fields())
-        wait_for(lambda n=number: [Kind.APPLIED, n] in process.hear(), what="its answer")  # type: ignore[misc]
+        wait_for(lambda n=number: [Kind.APPLIED, n] in process.hear(), what="its confirmation")  # type: ignore[misc]
         process.wait_for_polls(len(polls(process)) + 6)
     assert [m[1] for m in process.heard if m[0] == Kind.INTERVALS] == [[20, 50], [20]]
     assert {ms for _, ms in polls(process)} == {20, 50}
@@ -256,9 +254,9 @@ def test_a_family_moves_to_another_group_between_two_polls(
     assert {m[4] for m in process.heard if m[0] == Kind.POLL} <= {"", "late"}
 
 
-# Short turns are asked for; nothing else of how a process is scheduled changes.
+# Short time slices. Nothing else about the scheduling of a process changes.
 
-#: Prints how it is scheduled after it has asked.
+#: Requests short slices, and prints how it is scheduled.
 PROGRAM = """
 import os
 from pattoo_mp.collect.collector import request_short_slice
@@ -269,7 +267,7 @@ print(asked, os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def scheduled(before: str) -> tuple[bool, int, int]:
-    """Whether short turns could be asked for, and the policy and the nice value after that."""
+    """Return whether the request was possible, and the policy and the nice value after it."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.replace("BEFORE", before)],
         capture_output=True, text=True, check=True, timeout=60,
@@ -280,31 +278,31 @@ def scheduled(before: str) -> tuple[bool, int, int]:
 
 @pytest.mark.parametrize("nice", [0, 5])
 def test_policy_and_nice_value_stay(nice: int) -> None:
-    """It is no question of priority."""
+    """Short slices do not change the priority."""
     _, _, own = scheduled("pass")
     _, policy, after = scheduled(f"os.nice({nice})")
     assert (policy, after) == (0, own + nice)
 
 
 def test_another_policy_is_left_alone() -> None:
-    """Somebody chose it."""
+    """The operator chose it."""
     before = "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))"
     assert scheduled(before)[:2] == (False, 3)
 
 
-# What the log says of polls with times that are to come.
+# The log when polls are ahead of the clock.
 
 NOON_MS = 1_714_996_800_000
 
 
-def test_the_beginning_and_the_end_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Once each, however many polls there are between them."""
+def test_the_beginning_and_the_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Once each, however many polls are between them."""
     caplog.set_level(logging.INFO)
-    ahead = Ahead()
+    clock_check = ClockCheck()
     for by_s in (0, 9, 3_600, 3_599, 11, 9, 0):
-        ahead.look(NOON_MS + by_s * 1000, NOON_MS)
+        clock_check.check(NOON_MS + by_s * 1000, NOON_MS)
     assert caplog.messages == [
-        "Polls carry times that are 60 min ahead of this host's clock, which was set back, or was "
-        "wrong before.",
+        "Polls carry times 60 min ahead of this host's clock, which was set back, or was wrong "
+        "before.",
         "Polls carry the times of this host's clock again.",
     ]

@@ -1,4 +1,4 @@
-"""Several questions that may hang, in one round for each poll."""
+"""The deadline that the sources of a poll share, and the plan that they are made with."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.wire.posts import ORIGIN
 LIMIT_S = 0.4
 
 
-def test_one_round_asks_all_parts_once() -> None:
-    """Whichever is wanted first; the next poll asks anew."""
+def test_one_round_queries_all_parts_once() -> None:
+    """Whichever part is wanted first. The next poll queries all again."""
     asked: list[str] = []
-    together = SharedDeadline(60.0)
+    deadline = SharedDeadline(60.0)
 
     def answer(key: str) -> str:
         asked.append(key)
         return key * 2
 
-    letters = together.part("letters", lambda: "ab", answer)
-    digits = together.part("digits", lambda: "12", answer)
+    letters = deadline.add("letters", lambda: "ab", answer)
+    digits = deadline.add("digits", lambda: "12", answer)
     for _ in range(3):
         asked.clear()
         assert letters() == {"a": "aa", "b": "bb"}
@@ -38,45 +38,45 @@ def test_one_round_asks_all_parts_once() -> None:
         assert len(asked) == 4
 
 
-def test_what_a_part_raises_is_its_own_affair() -> None:
-    """One that cannot tell whom to ask keeps no answer from the others."""
-    together = SharedDeadline(60.0)
-    broken = together.part("broken", lambda: [1 // 0], str)
-    sound = together.part("sound", lambda: "ab", str.upper)
+def test_an_error_of_one_part_does_not_affect_the_others() -> None:
+    """Even if that part cannot list its keys."""
+    deadline = SharedDeadline(60.0)
+    broken = deadline.add("broken", lambda: [1 // 0], str)
+    sound = deadline.add("sound", lambda: "ab", str.upper)
     with pytest.raises(ZeroDivisionError):
         broken()
     assert sound() == {"a": "A", "b": "B"}
 
 
-def test_answers_that_nobody_took_are_not_given_to_a_later_poll() -> None:
-    """They were of another time."""
+def test_answers_that_were_not_taken_are_not_returned_in_a_later_poll() -> None:
+    """They are out of date."""
     number = iter(range(100))
     now = [100.0]
-    together = SharedDeadline(60.0, lambda: now[0])
-    one = together.part("one", lambda: "a", lambda _: next(number))
-    other = together.part("other", lambda: "b", lambda _: next(number))
+    deadline = SharedDeadline(60.0, lambda: now[0])
+    one = deadline.add("one", lambda: "a", lambda _: next(number))
+    other = deadline.add("other", lambda: "b", lambda _: next(number))
     one()
     now[0] += 61
     assert other() == {"b": 3}
 
 
-def test_who_hangs_is_left_out_and_the_others_answer() -> None:
-    """Also those of other parts; and all again when it does."""
+def test_a_key_that_hangs_is_left_out_and_the_others_answer() -> None:
+    """Also those of other parts. All answer again once it does."""
     answer = Event()
-    together = SharedDeadline(LIMIT_S)
-    hanging = together.part("hanging", lambda: "a", lambda _: answer.wait(60))
-    sound = together.part("sound", lambda: "b", str.upper)
+    deadline = SharedDeadline(LIMIT_S)
+    hanging = deadline.add("hanging", lambda: "a", lambda _: answer.wait(60))
+    sound = deadline.add("sound", lambda: "b", str.upper)
     assert isinstance(hanging()["a"], TimeoutError)
     assert sound() == {"b": "B"}
     answer.set()
     wait_for(lambda: hanging() == {"a": True}, what="its return")
 
 
-def test_a_successor_takes_no_answer_for_ready_that_was_never_given() -> None:
-    """Its predecessor hangs at the first key; the time of the poll before is no matter."""
+def test_a_successor_does_not_take_old_answers_for_ready() -> None:
+    """Its predecessor hangs at the first key, right after the previous poll."""
     hangs, answer = [False], Event()
 
-    def question(key: str) -> str:
+    def query(key: str) -> str:
         if hangs[0] and key == "a":
             answer.wait(60)
         return key.upper()
@@ -85,9 +85,9 @@ def test_a_successor_takes_no_answer_for_ready_that_was_never_given() -> None:
         polls.append((letters(), digits()))
 
     with succession() as threads:
-        together = SharedDeadline(LIMIT_S, lambda: 0.0, threads)
-        letters = together.part("letters", lambda: "ab", question)
-        digits = together.part("digits", lambda: "12", question)
+        deadline = SharedDeadline(LIMIT_S, lambda: 0.0, threads)
+        letters = deadline.add("letters", lambda: "ab", query)
+        digits = deadline.add("digits", lambda: "12", query)
         polls: list[tuple[dict[str, object], dict[str, object]]] = []
         threads.run(poll)
         hangs[0] = True
@@ -99,20 +99,20 @@ def test_a_successor_takes_no_answer_for_ready_that_was_never_given() -> None:
     assert polls[1] == ({"b": "B"}, {"1": "1", "2": "2"})
 
 
-def test_a_frugal_poll_has_the_series_of_any_other() -> None:
-    """What is asked less often, or together, is the same in the end."""
+def test_shared_sources_give_the_same_series() -> None:
+    """Although they query less often, or together."""
     plain, _ = Poller(BY_DEFAULT, ORIGIN, 1000).poll(1000)
-    poller = Poller(registry.sources(1.0, DEFAULT, frugal=True), ORIGIN, 1000)
+    poller = Poller(registry.sources(1.0, DEFAULT, shared=True), ORIGIN, 1000)
     assert [poller.poll(1000 * n)[0].identifier for n in (1, 2)] == [plain.identifier] * 2
 
 
-def test_all_that_hang_share_the_limit_of_a_frugal_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mounts and the frequency in one round; the rest of the host is polled."""
+def test_shared_sources_that_hang_share_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mounts and the frequency are queried in one round. The rest of the host is polled."""
     answer = Event()
     mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
     monkeypatch.setattr(psutil, "cpu_freq", lambda: answer.wait(60))
     monkeypatch.setattr(psutil, "disk_usage", lambda _: answer.wait(60))
-    poller = Poller(registry.sources(LIMIT_S, DEFAULT, frugal=True), ORIGIN, 1000)
+    poller = Poller(registry.sources(LIMIT_S, DEFAULT, shared=True), ORIGIN, 1000)
     layout, _ = poller.poll(1000)
     assert {"process_count", "memory_total", "cpu_times_user"} <= {s.key for s in layout.series}
     expected = {"processor.frequency", *(f"disk_partitions {place}" for place in mounts)}

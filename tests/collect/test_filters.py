@@ -1,4 +1,4 @@
-"""What is polled of a host's devices, as it is configured."""
+"""The filters that choose which of a host's devices are polled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pattoo_mp.collect.filters import Filter, Filters
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor.polls import DEFAULT, DEFAULT_CONFIG
 
-#: How the original agent chooses: disks by expressions, mounts by a word.
+#: The disks that the original agent leaves out. It leaves out mounts by a word.
 ORIGINAL_DISKS = re.compile(r"ram\d{1,3}\Z|loop")
 NAMES = st.one_of(
     st.from_regex(r"(ram|loop|zram|sd)[0-9a-z]{0,4}", fullmatch=True),
@@ -21,8 +21,8 @@ NAMES = st.one_of(
 )
 
 
-def test_by_default_everything_is_wanted_but_what_the_original_leaves_out() -> None:
-    """No family beside its own."""
+def test_the_default_families_are_those_of_the_original() -> None:
+    """All their devices are accepted, but for those that the original leaves out."""
     assert DEFAULT.families == ORIGINAL
     assert DEFAULT.filesystems == DEFAULT.interfaces == Filter()
 
@@ -35,7 +35,7 @@ def test_the_default_disks_are_those_of_the_original(name: str) -> None:
 
 @given(NAMES)
 def test_the_default_mounts_are_those_of_the_original(name: str) -> None:
-    """Docker's are not polled, wherever they lie."""
+    """Docker's are not polled, whatever their path."""
     assert DEFAULT.mounts.accepts(name) == ("docker" not in name)
 
 
@@ -50,23 +50,23 @@ def test_the_default_mounts_are_those_of_the_original(name: str) -> None:
         ((), (), []),
     ],
 )
-def test_a_filter_wants_what_is_included_and_not_excluded(
+def test_a_filter_accepts_included_names_that_are_not_excluded(
     include: tuple[str, ...], exclude: tuple[str, ...], accepted: list[str]
 ) -> None:
-    """A whole name has to match, and an exclusion has the last word."""
+    """A pattern must match the whole name, and an exclusion takes precedence."""
     names = ["eth0", "eth1", "lo", "veth7a"]
     assert list(filter(Filter(include, exclude).accepts, names)) == accepted
 
 
-def test_a_star_goes_over_slashes() -> None:
-    """A mount below another is matched too; case counts."""
+def test_a_star_matches_slashes() -> None:
+    """A mount below another matches too. Case matters."""
     below = Filter(("/srv/*",))
     assert below.accepts("/srv/a/b")
     assert not below.accepts("/SRV/a")
     assert not below.accepts("/srv")
 
 
-def test_settings_become_what_is_wanted() -> None:
+def test_settings_become_filters() -> None:
     """Each pair of settings is the filter of its kind."""
     configured = replace(
         DEFAULT_CONFIG,

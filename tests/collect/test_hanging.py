@@ -1,4 +1,4 @@
-"""A mount or a processor frequency that hangs: the rest of the poll goes on."""
+"""A mount or a processor frequency that hangs does not affect the rest of the poll."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ Frequency = namedtuple("Frequency", "current min max")
 
 
 class Disks:
-    """The mounts of a host; those in `dead` give no usage before `answer`."""
+    """The mounts of a host. Those in `dead` hang until `answer`."""
 
     def __init__(self, *mountpoints: str) -> None:
         self.mounts = [Mount(f"server:{path}", path, "nfs", "rw") for path in mountpoints]
         self.dead: set[str] = set()
         self.answer = Event()
-        #: Of these it was asked although they were dead: each time held a thread.
+        #: Queries of dead mounts, each of which occupied a thread.
         self.hung: list[str] = []
-        self.askers: set[threading.Thread] = set()
+        self.threads_seen: set[threading.Thread] = set()
         self._lives: dict[str, int] = {}
         self._usage = psutil.disk_usage("/")
 
-    def dies_after(self, questions: int, path: str) -> None:
-        """Let one hang once it has been asked so often."""
-        self._lives[path] = questions
+    def dies_after(self, queries: int, path: str) -> None:
+        """Make a mount hang after this number of queries."""
+        self._lives[path] = queries
 
     def usage(self, path: str) -> object:
-        """In the place of psutil.disk_usage."""
-        self.askers.add(threading.current_thread())
+        """Replace psutil.disk_usage."""
+        self.threads_seen.add(threading.current_thread())
         if path in self._lives:
             self._lives[path] -= 1
             if self._lives[path] < 0:
@@ -71,11 +71,11 @@ class Disks:
         return self._usage
 
     def threads(self) -> int:
-        """How many of the threads that asked are there still; those of other tests are not."""
-        return sum(thread.is_alive() for thread in set(self.askers))
+        """Return the number of threads that have made a query and still exist."""
+        return sum(thread.is_alive() for thread in set(self.threads_seen))
 
     def come_back(self) -> None:
-        """Let the dead answer."""
+        """Make the dead mounts answer."""
         self.dead.clear()
         self.answer.set()
 
@@ -92,24 +92,24 @@ def disks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disks]:
 
 @pytest.fixture
 def poller() -> Poller:
-    """Polls mounts."""
+    """Return a poller of the mounts."""
     return Poller(sources_of("partitions", limit_s=LIMIT_S), ORIGIN, 1000)
 
 
 def mountpoints(layout: Layout) -> list[str]:
-    """The mount points of a layout's series, each once."""
+    """Return the mount points of a layout's series, each once."""
     return list(dict.fromkeys(dict(s.metadata)["disk_partition_mountpoint"] for s in layout.series))
 
 
 def polled(poller: Poller) -> list[str]:
-    """The mounts in a poll."""
+    """Return the mounts in a poll."""
     layout, poll = poller.poll(1000)
     assert len(poll.values()) == len(layout.series)
     return mountpoints(layout)
 
 
 def test_a_hanging_mount_is_left_out(disks: Disks, poller: Poller) -> None:
-    """The others are in that poll already, and it is named with the reason."""
+    """The others are in that very poll, and the mount is named with the reason."""
     disks.dead = {"/data"}
     assert polled(poller) == ["/", "/home"]
     assert poller.left_out == {"disk_partitions /data": "no answer within 0.4 s"}
@@ -118,7 +118,7 @@ def test_a_hanging_mount_is_left_out(disks: Disks, poller: Poller) -> None:
 def test_a_hanging_mount_is_logged_once(
     disks: Disks, poller: Poller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However many polls it is left out of; and once more when it is back."""
+    """However many polls leave it out; and once more when it is back."""
     caplog.set_level(logging.INFO, "pattoo_mp.collect.poller")
     disks.dead = {"/data"}
     for _ in range(20):
@@ -133,8 +133,8 @@ def test_a_hanging_mount_is_logged_once(
     assert poller.left_out == {}
 
 
-def test_a_hanging_mount_keeps_one_thread(disks: Disks, poller: Poller) -> None:
-    """Not one for each poll; and none when it is back."""
+def test_a_hanging_mount_occupies_one_thread(disks: Disks, poller: Poller) -> None:
+    """Not one in each poll, and none when it is back."""
     polled(poller)
     disks.dead = {"/home", "/data"}
     for _ in range(100):
@@ -147,7 +147,7 @@ def test_a_hanging_mount_keeps_one_thread(disks: Disks, poller: Poller) -> None:
 
 
 def test_a_mount_that_vanishes_while_it_hangs_is_not_named(disks: Disks, poller: Poller) -> None:
-    """What is not mounted is not left out."""
+    """A file system that is not mounted is not left out."""
     disks.dead = {"/data"}
     polled(poller)
     del disks.mounts[1]
@@ -155,10 +155,10 @@ def test_a_mount_that_vanishes_while_it_hangs_is_not_named(disks: Disks, poller:
     assert poller.left_out == {}
 
 
-def test_another_device_in_the_place_of_a_hanging_one_is_asked(
+def test_another_device_at_the_mount_point_of_a_hanging_one_is_queried(
     disks: Disks, poller: Poller
 ) -> None:
-    """What was mounted there before is no fault of its own."""
+    """It is another mount."""
     disks.dead = {"/data"}
     polled(poller)
     disks.dead = set()
@@ -166,7 +166,7 @@ def test_another_device_in_the_place_of_a_hanging_one_is_asked(
     assert polled(poller) == ["/", "/data", "/home"]
 
 
-def test_a_remount_of_a_hanging_mount_is_not_asked_anew(disks: Disks, poller: Poller) -> None:
+def test_a_remounted_hanging_mount_is_not_queried_again(disks: Disks, poller: Poller) -> None:
     """The kernel remounts a failing disk read-only: it is the same disk."""
     disks.dead = {"/data"}
     polled(poller)
@@ -176,7 +176,7 @@ def test_a_remount_of_a_hanging_mount_is_not_asked_anew(disks: Disks, poller: Po
 
 
 def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of the processor is polled, and the frequency again when it answers."""
+    """The other processor figures are polled, and the frequency again once it answers."""
     answer = Event()
     asked: list[str] = []
 
@@ -199,7 +199,7 @@ def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both the mounts and the frequency, and the rest of the host is polled."""
+    """Both the mounts and the frequency. The rest of the host is polled."""
     monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
     disks.dead = {"/", "/home"}
     poller = Poller(registry.sources(LIMIT_S, DEFAULT), ORIGIN, 1000)
@@ -216,14 +216,14 @@ def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyP
     ("interval_s", "limit_s"), [(300.0, 1.0), (2.0, 1.0), (1.0, 0.5), (0.1, 0.05), (0.01, 0.02)]
 )
 def test_the_limit_follows_the_interval(interval_s: float, limit_s: float) -> None:
-    """Half of it, but no more than a second, and no less than a busy host takes for its turns."""
+    """Half of it, but at most a second, and at least as long as a busy host may delay a thread."""
     assert registry.time_limit_s(interval_s) == limit_s
 
 
 def test_the_limit_can_change_between_two_polls(
     disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of all that may hang; what hangs already is not asked, or waited for, once more."""
+    """For all sources that may hang. A key that hangs already is not queried again."""
     asked: list[str] = []
 
     def frequency() -> None:
@@ -235,7 +235,7 @@ def test_the_limit_can_change_between_two_polls(
     poller = Poller(sources, ORIGIN, 1000)
     disks.dead = {"/"}
     poller.poll(1000)
-    registry.wait_at_most(0.1, sources)
+    registry.change_time_limit(0.1, sources)
     disks.dead = {"/", "/home"}
     poller.poll(2000)
     assert poller.left_out["disk_partitions /home"] == "no answer within 0.05 s"
@@ -245,7 +245,7 @@ def test_the_limit_can_change_between_two_polls(
 
 
 def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
-    """Only the newest layout is: a disk that comes and goes for years costs no memory."""
+    """Only the newest layout is kept: a disk that comes and goes for years takes no memory."""
     numbers = iter(range(10_000))
     poller = Poller(
         [Fields(Table("one", "One", "", INTEGER), lambda: {f"field{next(numbers)}": 1})],
@@ -257,7 +257,7 @@ def test_a_shape_that_changes_at_each_poll_is_not_kept() -> None:
 
 
 class Child:
-    """A collector in a process of its own, on a host with a dead mount; we are its control."""
+    """A collector in a child process, on a host with a dead mount. The test acts as control."""
 
     def __init__(self, interval_ms: int = 100) -> None:
         self.interval_ms = interval_ms
@@ -265,10 +265,10 @@ class Child:
         self.heard: list[Message] = []
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(theirs)
+            self._run(theirs)
         theirs.close()
 
-    def _be(self, link: Link) -> None:
+    def _run(self, link: Link) -> None:
         status = 1
         try:
             self.link.close()
@@ -279,7 +279,7 @@ class Child:
             os._exit(status)
 
     def hear(self, enough: Callable[[list[Message]], object]) -> None:
-        """Read on until there is enough."""
+        """Read messages until `enough` holds."""
 
         def read() -> object:
             self.heard += self.link.receive()
@@ -288,13 +288,13 @@ class Child:
         wait_for(read, what="messages")
 
     def ended(self) -> tuple[int, int] | None:
-        """Its end, if there was one: process and exit status."""
+        """Return the process ID and the exit status, if it has ended."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return (pid, os.waitstatus_to_exitcode(status)) if pid else None
 
 
 def notes(heard: list[Message]) -> list[Message]:
-    """What control was told to be left out."""
+    """Return the messages about parts that are left out."""
     return [message for message in heard if message[0] == Kind.NOTE]
 
 
@@ -302,7 +302,7 @@ def notes(heard: list[Message]) -> list[Message]:
 def test_a_signal_ends_a_collector_with_a_hanging_mount(
     disks: Disks, number: signal.Signals
 ) -> None:
-    """It tells control of the mount, polls on, and does not wait for the mount to end."""
+    """It reports the mount to control, keeps polling, and ends without waiting for the mount."""
     disks.dead = {"/data"}
     child = Child()
     try:
@@ -320,7 +320,7 @@ def test_a_signal_ends_a_collector_with_a_hanging_mount(
 
 
 def test_settings_that_come_with_a_tick_at_which_a_mount_hangs_are_applied(disks: Disks) -> None:
-    """The poll that is due goes first, by the old ones; who takes it over has both to do."""
+    """The poll that is due goes first, with the old settings. The successor has to do both."""
     disks.dies_after(1, "/data")
     child = Child(interval_ms=1000)
     try:
@@ -342,10 +342,10 @@ def test_settings_that_come_with_a_tick_at_which_a_mount_hangs_are_applied(disks
         child.link.close()
 
 
-def test_every_thread_that_polls_has_asked_for_short_turns(
+def test_every_polling_thread_has_requested_short_slices(
     disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel grants them to a thread; one that succeeds another has to ask, too."""
+    """The kernel grants them to a thread, so a successor has to request them too."""
     asked: set[int] = set()
     monkeypatch.setattr(collector, "request_short_slice", lambda: asked.add(threading.get_ident()))
     monkeypatch.setattr(psutil, "pids", lambda: [1] if threading.get_ident() in asked else [])
@@ -363,7 +363,7 @@ def test_every_thread_that_polls_has_asked_for_short_turns(
 
 
 def process_counts(heard: list[Message]) -> set[Value]:
-    """Each number of processes in the polls so far."""
+    """Return the numbers of processes in the polls so far."""
     places: dict[str, int] = {}
     counts = set()
     for message in heard:
@@ -375,15 +375,15 @@ def process_counts(heard: list[Message]) -> set[Value]:
     return counts
 
 
-def test_who_hangs_in_a_seldom_group_is_waited_for_as_the_shortest_interval_allows(
+def test_the_shortest_interval_limits_the_delay_of_each_group(
     disks: Disks,
 ) -> None:
-    """One thread polls all groups; and a group that has another interval still knows who hangs."""
+    """One thread polls all groups. A group whose interval changes still knows what hangs."""
     disks.dead = {"/data"}
     often, seldom = {"partitions": 5000}, {"partitions": 60_000}
     groups = Groups(ORIGIN, config_in(Path("/nowhere"), intervals=seldom), {})
     groups.poll(60_000, 1000)
-    # With so short a limit a busy host may leave out one that is well, too.
+    # With so short a limit a busy host may leave out a mount that answers, too.
     assert groups.left_out["disk_partitions /data"] == "no answer within 0.025 s"
     groups.change(config_in(Path("/nowhere"), interval_ms=1000, intervals=often))
     groups.poll(5000, 1000)

@@ -1,4 +1,4 @@
-"""A host that is seen elsewhere than at /proc, /sys and /."""
+"""A host whose /proc, /sys and root are at other paths."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from tests.wire.posts import ORIGIN
 
 
 @pytest.fixture(autouse=True)
-def where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Afterwards all is where it was."""
+def unchanged_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the paths after each test."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", psutil.PROCFS_PATH)
     monkeypatch.setattr(host, "SYS", host.SYS)
     monkeypatch.setattr(host, "NET", host.NET)
 
 
-def test_by_default_they_are_the_agents_own() -> None:
-    """And nothing is led anywhere."""
+def test_the_default_paths_are_the_agents_own() -> None:
+    """Adopting them changes nothing."""
     paths = HostPaths.of(DEFAULT_CONFIG)
     assert paths == OWN
     assert not paths.are_elsewhere
@@ -40,8 +40,8 @@ def test_by_default_they_are_the_agents_own() -> None:
     assert ("/proc", Path("/sys"), "net") == (psutil.PROCFS_PATH, host.SYS, host.NET)
 
 
-def test_what_is_elsewhere_is_where_all_look(tmp_path: Path) -> None:
-    """psutil, and what reads beside it; of the network those files that are the first process's."""
+def test_psutil_and_the_host_module_adopt_other_paths(tmp_path: Path) -> None:
+    """Files of the network are those of the first process."""
     HostPaths(tmp_path / "proc", tmp_path / "sys", tmp_path).adopt()
     assert f"{tmp_path}/proc" == psutil.PROCFS_PATH
     assert tmp_path / "sys" == host.SYS
@@ -53,7 +53,7 @@ def test_what_is_elsewhere_is_where_all_look(tmp_path: Path) -> None:
 def test_traffic_is_read_as_psutil_reads_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same names, the same figures, in the same order: so the series are the same."""
+    """The same names and figures in the same order, so the series are the same."""
     procfs = ProcFS(tmp_path, monkeypatch)
     procfs.interfaces("lo", "eth0", "eth0:1")
     theirs = psutil.net_io_counters(pernic=True, nowrap=False)
@@ -64,22 +64,22 @@ def test_traffic_is_read_as_psutil_reads_it(
     assert ours["lo"]._fields == theirs["lo"]._fields
 
 
-def test_links_are_told_as_psutil_tells_them(tmp_path: Path) -> None:
-    """Of this host's own interfaces."""
+def test_links_are_read_as_psutil_reads_them(tmp_path: Path) -> None:
+    """For this host's own interfaces."""
     (tmp_path / "sys").symlink_to("/sys")
     theirs = {name: row(stats) for name, stats in psutil.net_if_stats().items()}
     assert network_links.links(HostPaths(sysfs=tmp_path / "sys")) == theirs
 
 
 def test_links_of_a_container_are_not_taken_for_the_hosts(tmp_path: Path) -> None:
-    """Without the host's /sys there is nobody to ask."""
+    """Without the host's /sys they are left out."""
     told = polled("network_links", paths=HostPaths(tmp_path))
     assert told.series == {}
     assert "sysfs_path is not set" in told.left_out["network_links"]
 
 
 def test_the_cgroup_is_the_agents_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is what the container takes; where the host is seen there is none of it."""
+    """It is what the container uses. The host's paths do not show it."""
     own = polled("cgroup")
     be("laptop", monkeypatch)
     host = HOSTS / "laptop"
@@ -90,7 +90,7 @@ def test_the_cgroup_is_the_agents_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["network", "sockets", "protocols"])
 def test_a_network_that_cannot_be_read_is_left_out(name: str, tmp_path: Path) -> None:
-    """The agent's own is not taken for it."""
+    """The agent's own network is not used instead."""
     paths = HostPaths(tmp_path)
     paths.adopt()
     told = polled(name, paths=paths)
@@ -98,8 +98,8 @@ def test_a_network_that_cannot_be_read_is_left_out(name: str, tmp_path: Path) ->
     assert f"{tmp_path}/1/net/" in "".join(told.left_out.values())
 
 
-def test_the_traffic_that_is_asked_for_is_the_hosts() -> None:
-    """That of psutil without paths, for it hides the wraps of counters."""
+def test_traffic_comes_from_psutil_without_other_paths() -> None:
+    """Because psutil hides the overflow of counters."""
     assert network.counters(OWN)().keys() == psutil.net_io_counters(pernic=True).keys()
 
 
@@ -108,7 +108,7 @@ def test_the_traffic_that_is_asked_for_is_the_hosts() -> None:
 )
 @given(contents=st.lists(CONTENT, min_size=1, max_size=8))
 def test_no_content_of_the_hosts_files_ends_a_poll(contents: list[bytes], tmp_path: Path) -> None:
-    """Whatever stands there, families are left out, and no more."""
+    """At worst, families are left out."""
     of_the_host = [
         "proc/1/mounts", "proc/self/mounts", "proc/filesystems", "proc/1/net/dev",
         "proc/1/net/snmp", "proc/stat", "proc/meminfo", "sys/class/net/eth0/mtu",

@@ -33,13 +33,13 @@ DISKS = Table("disks", "Disks", "disk_", COUNTER64, labels=(Label("disk", "Disk"
 
 @dataclass
 class Answer:
-    """What a source of the tests' own gives, or fails with; changed between polls."""
+    """What a test source returns or raises. It can change between polls."""
 
     given: Mapping[str, Value] | Exception = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self) -> Mapping[str, Value]:
-        """Give the answer, as psutil would."""
+        """Answer in place of psutil."""
         if isinstance(self.given, Exception):
             raise self.given
         return self.given
@@ -47,33 +47,33 @@ class Answer:
 
 @dataclass
 class Parts:
-    """A source that gives nothing but what it leaves out."""
+    """A source without values, which only leaves parts out."""
 
     left_out: dict[str, str]
     name: str = "parts"
 
     def read(self) -> Sample:
-        """No values."""
+        """Return no values."""
         return Sample((), (), self.left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
-        """No series."""
+        """Return no series."""
         del shape, host
         return []
 
 
 def source(name: str, answer: Answer) -> Fields:
-    """A source of single figures."""
+    """Return a source of single figures."""
     return Fields(Table(name, name, f"{name}_", INTEGER), answer.ask)
 
 
 def keys(layout: Layout) -> list[str]:
-    """The keys of a layout, in order."""
+    """Return the keys of a layout, in order."""
     return [series.key for series in layout.series]
 
 
 def records(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    """What was logged of things left out, and forgets it."""
+    """Return and clear the log messages about parts that are left out."""
     found = [
         (record.levelno, record.getMessage())
         for record in caplog.records
@@ -83,8 +83,8 @@ def records(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return found
 
 
-def test_values_stand_in_the_order_of_the_series() -> None:
-    """Sources in their order, and each one's fields in its own."""
+def test_values_are_in_the_order_of_the_series() -> None:
+    """In the order of the sources, and of the fields of each."""
     one, two = Answer({"b": 1, "a": 2}), Answer({"c": 3.5, "d": None})
     layout, poll = Poller([source("one", one), source("two", two)], ORIGIN, 1000).poll(7000)
     assert keys(layout) == ["one_b", "one_a", "two_c", "two_d"]
@@ -92,7 +92,7 @@ def test_values_stand_in_the_order_of_the_series() -> None:
 
 
 def test_a_poll_carries_its_time_and_refers_to_its_layout() -> None:
-    """The time is the tick that was handed in."""
+    """The time is that of the tick."""
     layout, poll = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(7000)
     assert poll.timestamp_ms == 7000
     assert poll.layout_id == layout.identifier
@@ -100,7 +100,7 @@ def test_a_poll_carries_its_time_and_refers_to_its_layout() -> None:
 
 
 def test_equal_shapes_keep_the_layout() -> None:
-    """As long as the host gives the same fields there is one layout, the same object."""
+    """As long as the host gives the same fields, the layout is the same object."""
     answer = Answer({"a": 1})
     poller = Poller([source("one", answer)], ORIGIN, 1000)
     first, _ = poller.poll(1000)
@@ -112,7 +112,7 @@ def test_equal_shapes_keep_the_layout() -> None:
 
 @pytest.mark.parametrize("given", [{"a": 1, "b": 2}, {"b": 1}, {}])
 def test_a_changed_shape_makes_a_new_layout(given: dict[str, Value]) -> None:
-    """A field that comes, goes, or has another name changes what a poll is made of."""
+    """A field that comes, goes, or changes its name."""
     answer = Answer({"a": 1})
     poller = Poller([source("one", answer)], ORIGIN, 1000)
     first, _ = poller.poll(1000)
@@ -124,7 +124,7 @@ def test_a_changed_shape_makes_a_new_layout(given: dict[str, Value]) -> None:
 
 
 def test_a_device_that_comes_makes_a_new_layout() -> None:
-    """A new disk is in the next poll; when it is gone the layout is the old one again."""
+    """A new disk is in the next poll. Once it is gone, the layout is the old one again."""
     counters = psutil.disk_io_counters(perdisk=False) or psutil.virtual_memory()
     devices = {"sda": counters}
     disks = Devices(DISKS, lambda: devices)
@@ -144,7 +144,7 @@ def test_a_device_that_comes_makes_a_new_layout() -> None:
 
 
 def test_a_device_that_comes_or_goes_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever misses a chart finds there since when, and of what."""
+    """So the reason for a missing chart, and its time, can be found there."""
     caplog.set_level(logging.INFO, LOGGER)
     counters = psutil.virtual_memory()
     devices = {"sda": counters}
@@ -157,10 +157,10 @@ def test_a_device_that_comes_or_goes_is_named_in_the_log(caplog: pytest.LogCaptu
     assert second == f"A poll has {len(counters)} datapoints; new: disk sdb; gone: disk sda."
 
 
-def test_of_many_that_come_the_log_names_some_and_counts_the_rest(
+def test_the_log_names_some_of_many_new_devices_and_counts_the_rest(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A line of the log is no place for a thousand names."""
+    """A line of the log must not hold a thousand names."""
     caplog.set_level(logging.INFO, LOGGER)
     devices = {"sda": psutil.virtual_memory()}
     poller = Poller([Devices(DISKS, lambda: devices)], ORIGIN, 1000)
@@ -172,7 +172,7 @@ def test_of_many_that_come_the_log_names_some_and_counts_the_rest(
 
 
 def test_a_source_without_devices_gives_nothing() -> None:
-    """A host without disks is not a fault."""
+    """A host without disks is not an error."""
     poller = Poller([Devices(DISKS, dict)], ORIGIN, 1000)
     layout, poll = poller.poll(1000)
     assert (layout.series, poll.values(), poller.left_out) == ((), [], {})
@@ -182,7 +182,7 @@ def test_a_source_without_devices_gives_nothing() -> None:
     "error", [OSError(5, "Input/output error"), KeyError("x"), ZeroDivisionError(), ValueError("y")]
 )
 def test_a_source_that_raises_is_left_out(error: Exception) -> None:
-    """Whatever it raises, the others are polled, and it is said why."""
+    """Whatever it raises, the others are polled, and the reason is given."""
     bad, good = Answer(error), Answer({"a": 1})
     poller = Poller([source("bad", bad), source("good", good)], ORIGIN, 1000)
     layout, poll = poller.poll(1000)
@@ -192,7 +192,7 @@ def test_a_source_that_raises_is_left_out(error: Exception) -> None:
 
 
 def test_a_source_is_back_as_soon_as_it_answers() -> None:
-    """It has its place in the order again, in the very next poll."""
+    """At its position in the order, in the very next poll."""
     bad, good = Answer({"a": 1}), Answer({"a": 2})
     poller = Poller([source("bad", bad), source("good", good)], ORIGIN, 1000)
     first, _ = poller.poll(1000)
@@ -206,7 +206,7 @@ def test_a_source_is_back_as_soon_as_it_answers() -> None:
 
 
 def test_a_source_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A broken disk does not fill the log, poll for poll."""
+    """A broken disk does not fill the log with a line for each poll."""
     caplog.set_level(logging.INFO, LOGGER)
     poller = Poller([source("bad", Answer(OSError("gone")))], ORIGIN, 1000)
     poller.poll(1000)
@@ -219,7 +219,7 @@ def test_a_source_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_source_that_is_back_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Once; and when it fails again that is news again."""
+    """Once. If it fails again, that is logged again."""
     caplog.set_level(logging.INFO, LOGGER)
     answer = Answer(OSError("gone"))
     poller = Poller([source("bad", answer)], ORIGIN, 1000)
@@ -238,7 +238,7 @@ def test_a_source_that_is_back_is_logged(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_parts_of_a_source_are_left_out_by_name(caplog: pytest.LogCaptureFixture) -> None:
-    """A source may give what it has and name what it has not; each part is logged once."""
+    """A source may give some parts and name the missing ones. Each of those is logged once."""
     caplog.set_level(logging.INFO, LOGGER)
     parts = Parts({"parts /a": "busy"})
     poller = Poller([parts], ORIGIN, 1000)
@@ -255,8 +255,8 @@ def test_parts_of_a_source_are_left_out_by_name(caplog: pytest.LogCaptureFixture
     ]
 
 
-def test_what_is_left_out_can_be_told_to_control() -> None:
-    """Also where its name or the reason holds bytes that are not UTF-8."""
+def test_left_out_parts_can_be_sent_to_control() -> None:
+    """Even if the name or the reason has bytes that are not UTF-8."""
     poller = Poller(
         [Parts({"parts /mnt/\udcff": "no \udcfe"}), source("bad", Answer(OSError("\udcfd")))],
         ORIGIN,
@@ -272,13 +272,13 @@ def test_what_is_left_out_can_be_told_to_control() -> None:
 
 
 def test_a_poller_without_sources_polls_nothing() -> None:
-    """No sources, no series, and no fault."""
+    """No sources, no series, and no error."""
     layout, poll = Poller([], ORIGIN, 1000).poll(1000)
     assert (layout.series, poll.values()) == ((), [])
 
 
-def test_every_series_says_of_its_host() -> None:
-    """In the order that the checksum follows."""
+def test_every_series_has_the_metadata_of_its_host() -> None:
+    """In the order of the checksum."""
     layout, _ = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(1000)
     names = [name for name, _ in layout.series[0].metadata]
     assert names == ["release", "version", "processor", "type", "cpus", "hostname"]
@@ -287,7 +287,7 @@ def test_every_series_says_of_its_host() -> None:
 
 
 def test_a_processor_that_comes_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A virtual host that is given more processors says so from the next poll on."""
+    """If a virtual host gets more processors, the metadata change with the next poll."""
     poller = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000)
     before, _ = poller.poll(1000)
     monkeypatch.setattr(psutil, "cpu_count", lambda: 4711)
@@ -298,10 +298,10 @@ def test_a_processor_that_comes_makes_a_new_layout(monkeypatch: pytest.MonkeyPat
     assert same is after
 
 
-def test_a_host_that_does_not_count_its_processors_is_polled(
+def test_a_host_with_an_unknown_number_of_processors_is_polled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where psutil cannot tell, the metadata says None, as the original agent's did."""
+    """If psutil does not know it, the metadata says None, like the original agent's."""
     monkeypatch.setattr(psutil, "cpu_count", lambda: None)
     layout, poll = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(1000)
     assert dict(layout.series[0].metadata)["cpus"] == "None"
@@ -309,7 +309,7 @@ def test_a_host_that_does_not_count_its_processors_is_polled(
 
 
 def test_single_fields_may_have_another_type() -> None:
-    """A source's type is for all of its fields but those that it names."""
+    """The type of a table is for all fields that have no line of their own."""
     fields = Fields(
         Table("f", "F", "f_", INTEGER, (Metric("b", FLOAT, "bits", "B", "A bit."),)),
         lambda: {"a": 1, "b": 2.5},
@@ -318,25 +318,25 @@ def test_single_fields_may_have_another_type() -> None:
     assert [(s.key, s.data_type) for s in layout.series] == [("f_a", INTEGER), ("f_b", FLOAT)]
 
 
-# Groups of families, each with an interval of its own.
+# Groups of families, each with its own interval.
 
 NOW_MS = 1_700_000_000_000
 
 
 def groups_in(home: Path, **more: Any) -> Groups:  # noqa: ANN401 - whatever a setting holds
-    """Groups of a configuration."""
+    """Return the groups of a configuration."""
     return Groups(ORIGIN, config_in(home, **more), {})
 
 
 def keys_of_groups(groups: Groups, interval_ms: int) -> set[str]:
-    """What a poll of a group is about."""
+    """Poll a group, and return the keys of its series."""
     layout, poll = groups.poll(interval_ms, NOW_MS)
     assert (layout.interval_ms, poll.timestamp_ms) == (interval_ms, NOW_MS)
     return {series.key for series in layout.series}
 
 
-def test_without_intervals_of_their_own_all_families_are_polled_together(home: Path) -> None:
-    """In one poll, as the original does."""
+def test_without_own_intervals_all_families_are_polled_together(home: Path) -> None:
+    """In one poll, like the original."""
     groups = groups_in(home)
     assert groups.intervals_ms == {100}
     assert {"memory_total", "process_count", "cpu_stats_interrupts"} <= keys_of_groups(groups, 100)
@@ -352,8 +352,8 @@ def test_the_polls_of_all_groups_are_those_of_one_group(home: Path) -> None:
     assert sum(map(len, found)) == len(together)
 
 
-def test_a_family_is_known_to_be_in_its_group(home: Path) -> None:
-    """And in no other; one that is off is in none."""
+def test_a_family_is_in_its_group(home: Path) -> None:
+    """And in no other. One that is off is in none."""
     groups = groups_in(home, families=("agent",), intervals={"agent": 200})
     assert (groups.has("agent", 200), groups.has("agent", 100)) == (True, False)
     groups.change(config_in(home, families_off=ORIGINAL))
@@ -362,7 +362,7 @@ def test_a_family_is_known_to_be_in_its_group(home: Path) -> None:
 
 
 def test_families_move_between_groups(home: Path) -> None:
-    """Into a new one, and back; the others go on."""
+    """To a new one, and back. The others go on."""
     groups = groups_in(home)
     groups.change(config_in(home, intervals={"memory": 200}))
     assert groups.intervals_ms == {100, 200}
@@ -372,15 +372,15 @@ def test_families_move_between_groups(home: Path) -> None:
     assert "memory_total" in keys_of_groups(groups, 100)
 
 
-def test_groups_that_change_places_keep_their_families(home: Path) -> None:
+def test_groups_that_swap_intervals_keep_their_families(home: Path) -> None:
     """Each goes on at the other's interval."""
     groups = groups_in(home, intervals={"memory": 200})
     groups.change(config_in(home, interval_ms=200, intervals={"memory": 100}))
     assert "memory_total" in keys_of_groups(groups, 100) - keys_of_groups(groups, 200)
 
 
-def test_all_that_is_left_out_is_told_together(home: Path) -> None:
-    """By whatever group it belongs to."""
+def test_left_out_parts_of_all_groups_are_reported_together(home: Path) -> None:
+    """Whatever group they belong to."""
     groups = groups_in(
         home,
         families=("batteries", "cgroup", "textfile"),

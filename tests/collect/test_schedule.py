@@ -1,4 +1,4 @@
-"""The ticks, on clocks that do as they are told."""
+"""The ticks, on simulated clocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 
 @dataclass
 class Clock:
-    """A wall clock and a monotonic one. `pause_ns` passes once, after either is read."""
+    """A wall clock and a monotonic clock. `pause_ns` passes once, after either is read."""
 
     wall: int = START_MS * MS
     monotonic: int = 12_345_678_901
@@ -49,7 +49,7 @@ class Clock:
         self.pass_ns(int(duration * MS))
 
     def step_ms(self, step: float) -> None:
-        """Set the wall clock, or suspend the host: the monotonic clock knows nothing of it."""
+        """Set the wall clock, or suspend the host. The monotonic clock is not affected."""
         self.wall += int(step * MS)
 
     def _pause(self) -> None:
@@ -58,12 +58,12 @@ class Clock:
 
 
 def schedule_of(clock: Clock, interval_ms: int, after_ms: int = 0) -> Schedule:
-    """A schedule on `clock`."""
+    """Return a schedule on `clock`."""
     return Schedule((interval_ms,), clock.wall_ns, clock.monotonic_ns, after_ms)
 
 
 def waited_tick(schedule: Schedule, clock: Clock) -> Tick:
-    """Wait as long as the schedule says, and take the tick: there must be one."""
+    """Wait as long as the schedule says, and return the tick. There must be one."""
     clock.pass_ns(round(schedule.wait_s() * 1e9))
     tick = taken(schedule)
     assert tick is not None
@@ -71,27 +71,27 @@ def waited_tick(schedule: Schedule, clock: Clock) -> Tick:
 
 
 def taken(schedule: Schedule) -> Tick | None:
-    """The tick that is due of the one interval there is."""
+    """Return the tick that is due, of a single interval."""
     ticks = schedule.take()
     assert len(ticks) <= 1
     return ticks[0] if ticks else None
 
 
 def waited(schedule: Schedule, clock: Clock, count: int) -> list[int]:
-    """The times of the next ticks, none of which may be late."""
+    """Return the times of the next ticks. None may be missed."""
     ticks = [waited_tick(schedule, clock) for _ in range(count)]
     assert [tick.missed for tick in ticks] == [0] * count
     return [tick.timestamp_ms for tick in ticks]
 
 
 def first_after(moment_ms: int, interval_ms: int) -> int:
-    """The first multiple of the interval after a moment."""
+    """Return the first multiple of the interval after a moment."""
     return (moment_ms // interval_ms + 1) * interval_ms
 
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_ticks_come_at_multiples_of_the_interval(interval_ms: int) -> None:
-    """Hosts and restarts line up, also where the interval does not divide a second."""
+    """Hosts and restarts line up, even if the interval does not divide a second."""
     clock = Clock()
     first = first_after(START_MS, interval_ms)
     expected = [first + n * interval_ms for n in range(5)]
@@ -99,8 +99,8 @@ def test_ticks_come_at_multiples_of_the_interval(interval_ms: int) -> None:
 
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
-def test_a_tick_is_not_given_before_its_time(interval_ms: int) -> None:
-    """A wait that ends a little early gives nothing, and says how long is left."""
+def test_a_tick_is_not_returned_before_its_time(interval_ms: int) -> None:
+    """After a wait that ends a little early there is no tick, and the rest of the wait remains."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     clock.pass_ns(round(schedule.wait_s() * 1e9) - 1)
@@ -110,7 +110,7 @@ def test_a_tick_is_not_given_before_its_time(interval_ms: int) -> None:
     assert taken(schedule) is not None
 
 
-def test_a_tick_is_given_once() -> None:
+def test_a_tick_is_returned_once() -> None:
     """The next one is an interval away."""
     clock = Clock()
     schedule = schedule_of(clock, 1000)
@@ -121,7 +121,7 @@ def test_a_tick_is_given_once() -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_a_late_tick_does_not_move_the_next(interval_ms: int) -> None:
-    """Lateness below an interval is nobody's loss, and does not add up."""
+    """Lateness below an interval misses nothing, and does not accumulate."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -138,7 +138,7 @@ def test_a_late_tick_does_not_move_the_next(interval_ms: int) -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_an_overrun_skips_whole_ticks_and_counts_them(interval_ms: int) -> None:
-    """A poll that takes three intervals and a half: one tick, for now, and three that were missed."""
+    """A poll that takes 3.5 intervals: one tick for now, and three missed."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -151,7 +151,7 @@ def test_an_overrun_skips_whole_ticks_and_counts_them(interval_ms: int) -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_a_clock_set_forward_is_followed_at_once(interval_ms: int) -> None:
-    """An hour forward: one tick for now, all others of the hour counted, and no burst."""
+    """An hour forward: one tick for now, all others of the hour are missed, and no burst."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -165,7 +165,7 @@ def test_a_clock_set_forward_is_followed_at_once(interval_ms: int) -> None:
 
 
 def test_a_suspended_host_goes_on_at_once() -> None:
-    """A suspend in the middle of a wait: the wall clock leaps, the monotonic one does not."""
+    """A suspend in the middle of a wait: the wall clock jumps, the monotonic clock does not."""
     clock = Clock()
     schedule = schedule_of(clock, 1000)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -177,7 +177,7 @@ def test_a_suspended_host_goes_on_at_once() -> None:
 
 
 def test_a_step_forward_within_the_interval_misses_nothing() -> None:
-    """The next tick comes that much sooner, by the new time."""
+    """The next tick comes that much sooner, at its new time."""
     clock = Clock()
     schedule = schedule_of(clock, 1000)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -188,7 +188,7 @@ def test_a_step_forward_within_the_interval_misses_nothing() -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_a_clock_set_back_far_does_not_stall(interval_ms: int) -> None:
-    """An hour back: the ticks go on an interval apart, and none comes twice."""
+    """An hour back: ticks go on an interval apart, and none is repeated."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -199,7 +199,7 @@ def test_a_clock_set_back_far_does_not_stall(interval_ms: int) -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_a_leap_of_the_monotonic_clock_changes_nothing(interval_ms: int) -> None:
-    """A day forward on the one clock only: the ticks go on by the other."""
+    """A day forward on that clock only: ticks follow the wall clock."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -212,7 +212,7 @@ def test_a_leap_of_the_monotonic_clock_changes_nothing(interval_ms: int) -> None
 
 
 def test_a_clock_that_catches_up_is_followed_again() -> None:
-    """Back an hour and then forward again: as if nothing had been, and no tick is missed."""
+    """An hour back and forward again: no tick is missed."""
     clock = Clock()
     schedule = schedule_of(clock, 1000)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -225,7 +225,7 @@ def test_a_clock_that_catches_up_is_followed_again() -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_a_small_step_back_is_followed(interval_ms: int) -> None:
-    """The next tick comes that much later, at its time by the new clock."""
+    """The next tick comes that much later, at its new time."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -236,7 +236,7 @@ def test_a_small_step_back_is_followed(interval_ms: int) -> None:
 
 
 def test_small_steps_back_do_not_add_up_to_a_long_wait() -> None:
-    """However often the clock is set back a little, a tick comes within an interval and a half."""
+    """However often the clock is set back a little, a tick comes within 1.5 intervals."""
     clock = Clock()
     schedule = schedule_of(clock, 1000)
     first = waited_tick(schedule, clock).timestamp_ms
@@ -248,7 +248,7 @@ def test_small_steps_back_do_not_add_up_to_a_long_wait() -> None:
 
 @pytest.mark.parametrize("interval_ms", INTERVALS_MS)
 def test_a_pause_between_the_two_clocks_shifts_nothing(interval_ms: int) -> None:
-    """A process stopped just after it read one clock goes on by the right time."""
+    """A process that was stopped between reading the two clocks keeps the right time."""
     clock = Clock()
     schedule = schedule_of(clock, interval_ms)
     waited_tick(schedule, clock)
@@ -261,8 +261,8 @@ def test_a_pause_between_the_two_clocks_shifts_nothing(interval_ms: int) -> None
 
 
 @pytest.mark.parametrize("lead_ms", [0, 1, 200, 499, 501, 1000, 7000, HOUR_MS])
-def test_a_tick_of_an_earlier_collector_does_not_come_again(lead_ms: int) -> None:
-    """Also where the clock was set back, a little or a lot, while nobody polled."""
+def test_a_tick_of_an_earlier_collector_is_not_repeated(lead_ms: int) -> None:
+    """Even if the clock was set back, a little or a lot, while no collector ran."""
     after_ms = first_after(START_MS, 1000)
     clock = Clock(wall=(after_ms - lead_ms) * MS)
     schedule = schedule_of(clock, 1000, after_ms)
@@ -271,22 +271,22 @@ def test_a_tick_of_an_earlier_collector_does_not_come_again(lead_ms: int) -> Non
 
 
 def test_a_collector_that_starts_late_begins_with_the_next_tick() -> None:
-    """What was missed while none ran is not made up for."""
+    """Ticks that were missed meanwhile are not made up for."""
     clock = Clock()
     schedule = schedule_of(clock, 1000, START_MS - HOUR_MS)
     assert waited(schedule, clock, 1) == [first_after(START_MS, 1000)]
 
 
-def test_a_first_tick_that_is_too_near_is_put_off() -> None:
-    """Until the time to prime has passed, no tick is due."""
+def test_a_first_tick_that_is_too_near_is_skipped() -> None:
+    """No tick is due before the end of the priming time."""
     clock = Clock(wall=(1_800_000_000_950) * MS)
     schedule = schedule_of(clock, 1000)
     schedule.skip_until(0.1)
     assert waited(schedule, clock, 2) == [1_800_000_002_000, 1_800_000_003_000]
 
 
-def test_a_first_tick_that_is_far_enough_is_not_put_off() -> None:
-    """A tick at the very end of the time to prime is kept."""
+def test_a_first_tick_that_is_far_enough_is_not_skipped() -> None:
+    """A tick at the very end of the priming time is kept."""
     clock = Clock(wall=(1_800_000_000_900) * MS)
     schedule = schedule_of(clock, 1000)
     schedule.skip_until(0.1)
@@ -295,7 +295,7 @@ def test_a_first_tick_that_is_far_enough_is_not_put_off() -> None:
 
 @pytest.mark.parametrize(("old_ms", "new_ms"), [(100, 200), (200, 100), (1000, 300), (33, 10)])
 def test_a_changed_interval_has_its_first_tick_after_now(old_ms: int, new_ms: int) -> None:
-    """No tick of either interval is missing around the change, and none comes twice."""
+    """No tick of either interval is missed around the change, and none is repeated."""
     clock = Clock()
     schedule = schedule_of(clock, old_ms)
     last = waited(schedule, clock, 3)[-1]
@@ -307,7 +307,7 @@ def test_a_changed_interval_has_its_first_tick_after_now(old_ms: int, new_ms: in
 
 
 def test_a_tick_that_fell_due_just_before_a_change_is_not_missed() -> None:
-    """Where it is one of the new interval too, it is the new one's first; else there never was one."""
+    """If it is also a tick of the new interval, it is its first. Otherwise it does not count."""
     for new_ms, first_ms in ((100, 1_800_000_002_000), (300, 1_800_000_002_100)):
         clock = Clock(wall=1_800_000_001_500 * MS)
         schedule = schedule_of(clock, 1000)
@@ -326,7 +326,7 @@ def test_a_change_to_a_long_interval_waits_for_its_tick() -> None:
 
 
 def test_a_change_after_a_small_step_back_repeats_no_tick() -> None:
-    """A step of less than half the old interval, many of the new: no stall, and times grow."""
+    """A step of less than half the old interval, but many new ones: times increase, no stall."""
     clock = Clock()
     schedule = schedule_of(clock, 300_000)
     last = waited(schedule, clock, 1)[-1]
@@ -337,7 +337,7 @@ def test_a_change_after_a_small_step_back_repeats_no_tick() -> None:
 
 
 def test_a_change_after_a_small_step_back_is_not_before_the_last_change() -> None:
-    """What was counted up to one boundary is not due once more after another."""
+    """Ticks that were counted up to one boundary are not due again after another."""
     clock = Clock(wall=1_800_000_000_000 * MS)
     schedule = schedule_of(clock, 2)
     clock.step_ms(1)
@@ -348,7 +348,7 @@ def test_a_change_after_a_small_step_back_is_not_before_the_last_change() -> Non
 
 
 def test_a_change_while_the_schedule_runs_ahead_stays_ahead() -> None:
-    """After an hour back: the ticks go on from the newest one."""
+    """After an hour back, ticks go on from the newest one."""
     clock = Clock()
     schedule = schedule_of(clock, 1000)
     last = waited(schedule, clock, 2)[-1]
@@ -358,8 +358,8 @@ def test_a_change_while_the_schedule_runs_ahead_stays_ahead() -> None:
     assert clock.wall == (last + 200 - HOUR_MS) * MS
 
 
-def test_a_change_does_not_shorten_the_time_to_prime() -> None:
-    """The first tick of the new interval, too, is put off."""
+def test_a_change_does_not_shorten_the_priming_time() -> None:
+    """It applies to the first tick of the new interval too."""
     clock = Clock(wall=1_800_000_000_950 * MS)
     schedule = schedule_of(clock, 1000)
     schedule.skip_until(0.1)
@@ -367,7 +367,7 @@ def test_a_change_does_not_shorten_the_time_to_prime() -> None:
     assert waited(schedule, clock, 2) == [1_800_000_001_050, 1_800_000_001_060]
 
 
-#: In intervals: how long a wait lasts, and how far the wall clock is set.
+#: In intervals: the length of a wait, and the step of the wall clock.
 WAITS = st.floats(0, 3) | st.floats(0, 1e-3)
 STEPS = st.floats(-0.6, 0.6) | st.floats(-50, 50) | st.just(0.0)
 
@@ -379,10 +379,10 @@ STEPS = st.floats(-0.6, 0.6) | st.floats(-50, 50) | st.just(0.0)
     after=st.floats(-2, 2),
     actions=st.lists(st.tuples(WAITS, STEPS, st.floats(0, 1)), max_size=30),
 )
-def test_whatever_the_clock_does_ticks_go_up_and_waits_are_short(
+def test_whatever_the_clock_does_ticks_increase_and_waits_are_short(
     interval_ms: int, start_ms: int, after: float, actions: list[tuple[float, float, float]]
 ) -> None:
-    """Times grow, are multiples of the interval, none is lost uncounted, and no wait passes 1.5 intervals."""
+    """Ticks are multiples of the interval, taken or counted; waits are at most 1.5 intervals."""
     clock = Clock(wall=start_ms * MS)
     after_ms = start_ms + int(after * interval_ms)
     schedule = schedule_of(clock, interval_ms, after_ms)
@@ -411,10 +411,10 @@ def test_whatever_the_clock_does_ticks_go_up_and_waits_are_short(
         st.tuples(st.integers(1, 3000), WAITS, STEPS | st.just(0.0), st.booleans()), max_size=30
     ),
 )
-def test_whatever_the_clock_does_a_changed_interval_loses_and_repeats_nothing(
+def test_whatever_the_clock_does_a_changed_interval_loses_and_repeats_no_tick(
     start_ms: int, actions: list[tuple[int, float, float, bool]]
 ) -> None:
-    """Each tick of the interval in force at its time is taken or counted, in order, each once."""
+    """Each tick of the interval in force at its time is taken or counted once, in order."""
     clock = Clock(wall=start_ms * MS)
     schedule = schedule_of(clock, 1000)
     newest = interval = boundary = 0
@@ -433,14 +433,14 @@ def test_whatever_the_clock_does_a_changed_interval_loses_and_repeats_nothing(
         before, boundary = boundary, schedule.change((interval_ms,), newest)
         assert boundary >= newest
         if newest and newest >= before:
-            # No tick of the old interval between the newest one and the boundary: none to miss.
+            # The old interval has no tick between the newest one and the boundary.
             assert boundary // interval == newest // interval
         interval = interval_ms
         assert schedule.wait_s() <= 1.5 * interval / 1000
 
 
 def times_of(schedule: Schedule, clock: Clock, takes: int) -> list[list[tuple[int, int]]]:
-    """What each of the next wake-ups brings: times after the start, each with its interval."""
+    """Return the ticks of each of the next wake-ups: time after the start, and interval."""
     found = []
     for _ in range(takes):
         clock.pass_ns(round(schedule.wait_s() * 1e9))
@@ -450,8 +450,8 @@ def times_of(schedule: Schedule, clock: Clock, takes: int) -> list[list[tuple[in
     return found
 
 
-def test_one_wake_up_serves_all_that_are_due() -> None:
-    """Intervals that are multiples of each other never wake the process beside each other."""
+def test_one_wake_up_returns_all_ticks_that_are_due() -> None:
+    """Intervals that are multiples of each other need no wake-ups of their own."""
     clock = Clock(wall=1_800_000_000_000 * MS)
     schedule = Schedule((1000, 3000), clock.wall_ns, clock.monotonic_ns)
     assert times_of(schedule, clock, 4) == [
@@ -463,18 +463,18 @@ def test_one_wake_up_serves_all_that_are_due() -> None:
 
 
 def test_each_interval_has_its_own_ticks() -> None:
-    """Also where none is a multiple of the other."""
+    """Even if none is a multiple of the other."""
     clock = Clock(wall=1_800_000_000_000 * MS)
     schedule = Schedule((300, 500), clock.wall_ns, clock.monotonic_ns)
-    brought = [one for wake_up in times_of(schedule, clock, 7) for one in wake_up]
-    assert brought == [
+    found = [tick for wake_up in times_of(schedule, clock, 7) for tick in wake_up]
+    assert found == [
         (300, 300), (500, 500), (600, 300), (900, 300), (1000, 500), (1200, 300),
         (1500, 300), (1500, 500),
     ]  # fmt: skip
 
 
-def test_an_overrun_costs_a_long_interval_no_tick() -> None:
-    """The short one misses some; the long one has its own, late, and times still grow."""
+def test_an_overrun_misses_no_tick_of_a_long_interval() -> None:
+    """The short one misses some. The long one has its tick, late, and times still increase."""
     clock = Clock(wall=1_800_000_059_500 * MS)
     schedule = Schedule((100, 60_000), clock.wall_ns, clock.monotonic_ns)
     clock.pass_ms(750)
@@ -485,7 +485,7 @@ def test_an_overrun_costs_a_long_interval_no_tick() -> None:
 
 
 def test_a_far_first_tick_is_not_waited_for() -> None:
-    """The long intervals have one before it, once the time to prime is over; then all is as ever."""
+    """Long intervals have an extra tick at the end of the priming time; then all is as usual."""
     clock = Clock(wall=1_800_000_000_950 * MS)
     schedule = Schedule((1000, 60_000, 300_000), clock.wall_ns, clock.monotonic_ns)
     schedule.skip_until(0.1, 10)
@@ -502,7 +502,7 @@ def test_a_far_first_tick_is_not_waited_for() -> None:
 
 
 def test_a_near_first_tick_is_waited_for() -> None:
-    """None is made up before it."""
+    """There is no extra tick before it."""
     clock = Clock(wall=1_800_000_052_000 * MS)
     schedule = schedule_of(clock, 60_000)
     schedule.skip_until(0.1, 10)
@@ -510,8 +510,8 @@ def test_a_near_first_tick_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("new_ms", "first_ms"), [(300_000, 950), (100, 1000)])
-def test_a_change_before_the_first_tick_keeps_the_patience(new_ms: int, first_ms: int) -> None:
-    """An agent that was told of another interval as it started waits no longer for its first poll."""
+def test_a_change_before_the_first_tick_keeps_the_longest_wait(new_ms: int, first_ms: int) -> None:
+    """A change of the interval at the start does not delay the first poll."""
     clock = Clock(wall=1_800_000_000_850 * MS)
     schedule = schedule_of(clock, 60_000)
     schedule.skip_until(0.1, 10)
@@ -519,8 +519,8 @@ def test_a_change_before_the_first_tick_keeps_the_patience(new_ms: int, first_ms
     assert waited(schedule, clock, 1) == [1_800_000_000_000 + first_ms]
 
 
-def test_a_change_after_the_time_to_prime_makes_no_tick_of_the_past() -> None:
-    """The first one lies after the boundary, however late the change is."""
+def test_a_change_after_the_priming_time_makes_no_tick_in_the_past() -> None:
+    """The first tick is after the boundary, however late the change is."""
     clock = Clock(wall=1_800_000_052_000 * MS)
     schedule = schedule_of(clock, 60_000)
     schedule.skip_until(0.1, 10)
@@ -538,7 +538,7 @@ def test_a_change_after_the_time_to_prime_makes_no_tick_of_the_past() -> None:
 def test_whatever_the_clock_does_the_ticks_of_all_intervals_are_in_order(
     intervals_ms: set[int], start_ms: int, actions: list[tuple[float, float]]
 ) -> None:
-    """All together never go back, and of each interval every tick is given once or counted."""
+    """Times never go back, and each tick of each interval is taken once or counted."""
     clock = Clock(wall=start_ms * MS)
     schedule = Schedule(intervals_ms, clock.wall_ns, clock.monotonic_ns)
     ticks: list[Tick] = []

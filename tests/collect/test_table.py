@@ -1,4 +1,4 @@
-"""The tables say what is sent: all of it, once, and nothing else."""
+"""The tables describe everything that is sent, once, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LABELS = [*host.LABELS, *(label for table in TABLES for label in table.labels)]
 
 
 def fields(source: Source) -> set[str]:
-    """The keys that a source gives on this host."""
+    """Return the keys that a source gives on this host."""
     return {series.key for series in source.series(source.read().shape, ())}
 
 
 def test_each_source_has_a_table_of_its_name() -> None:
-    """In the order in which a poll asks them."""
+    """In the order of a poll."""
     assert [source.name for source in BY_DEFAULT] == [
         table.name for table in registry.tables(ORIGINAL)
     ]
@@ -39,7 +39,7 @@ def test_each_source_has_a_table_of_its_name() -> None:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_every_field_that_this_host_gives_is_described(source: Source) -> None:
-    """A release of psutil that gives more wants a line more."""
+    """A release of psutil that reports more needs more lines."""
     try:
         given = fields(source)
     except (NotImplementedError, OSError) as error:
@@ -49,30 +49,30 @@ def test_every_field_that_this_host_gives_is_described(source: Source) -> None:
 
 
 def test_no_key_is_described_twice() -> None:
-    """Nor has a figure the name of a label: a pattoo server translates both by one list."""
+    """Nor is a figure named like a label: a pattoo server uses one list to translate both."""
     names = [*KEYS, *(label.key for label in LABELS)]
     assert len(set(names)) == len(names)
 
 
 def test_a_field_that_no_line_describes_is_a_series_all_the_same() -> None:
-    """With the metadata of the others, and the type that the table says; nothing is lost silently."""
+    """With the metadata of the others and the type that the table names, so nothing is lost."""
     table = Table(
         "heat", "Heat", "heat_", FLOAT, (Metric("limit", INTEGER, "degrees", "Limit", "A limit."),)
     )
     source = Fields(table, lambda: {"limit": 90, "core_max": 61.5})
-    about = (("hostname", "host"),)
-    assert source.series(source.read().shape, about) == [
-        Series("heat_limit", INTEGER, about),
-        Series("heat_core_max", FLOAT, about),
+    metadata = (("hostname", "host"),)
+    assert source.series(source.read().shape, metadata) == [
+        Series("heat_limit", INTEGER, metadata),
+        Series("heat_core_max", FLOAT, metadata),
     ]
     assert table.metric("core_max") == Metric(
-        "core_max", FLOAT, "", "Heat (core max)", "As psutil gives it."
+        "core_max", FLOAT, "", "Heat (core max)", "As psutil reports it."
     )
 
 
 @pytest.mark.parametrize(("table", "metric"), METRICS, ids=KEYS)
-def test_a_line_is_whole(table: Table, metric: Metric) -> None:
-    """A type that the server knows, a unit, a heading, and a sentence; a key as the server takes it."""
+def test_a_line_is_complete(table: Table, metric: Metric) -> None:
+    """A type and a key that the server accepts, a unit, a title, and a sentence."""
     assert metric.data_type in {INTEGER, FLOAT, COUNTER64}
     assert metric.unit == metric.unit.strip() != ""
     assert 0 < len(metric.title) < 60
@@ -84,14 +84,14 @@ def test_a_line_is_whole(table: Table, metric: Metric) -> None:
 
 
 @pytest.mark.parametrize("label", LABELS, ids=lambda label: label.key)
-def test_a_label_is_whole(label: Label) -> None:
-    """A heading, and a sentence."""
+def test_a_label_is_complete(label: Label) -> None:
+    """A title and a sentence."""
     assert 0 < len(label.title) < 60
     assert label.meaning.endswith(".")
     assert label.key == label.key.strip().lower()
 
 
-def test_only_what_grows_is_a_counter() -> None:
-    """A counter is shown as a rate: percent and frequencies never are one."""
+def test_only_increasing_figures_are_counters() -> None:
+    """A counter is shown as a rate, so percentages and frequencies are none."""
     rates = {metric.unit for _, metric in METRICS if metric.data_type == COUNTER64}
     assert not rates & {"percent", "MHz", "processes"}

@@ -1,4 +1,4 @@
-"""The file that a pattoo server imports."""
+"""The translations that a pattoo server imports."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN
 
 SHIPPED = ROOT / "conf" / f"{NAME}.translations.csv"
-#: What pandas takes for no value at all (`pandas.read_csv`, `na_values`), and the server for `nan`.
-NOTHING = {"", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+#: Fields that pandas reads as missing (`pandas.read_csv`, `na_values`), and the server as `nan`.
+MISSING = {"", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 
 
 def rows() -> list[dict[str, str]]:
-    """The file as the server reads it."""
+    """Return the file as the server reads it."""
     return list(csv.DictReader(translations().splitlines()))
 
 
-def test_the_file_that_is_shipped_is_the_one_that_is_printed() -> None:
-    """`make samples` is all that a changed table asks for."""
+def test_the_shipped_file_is_up_to_date() -> None:
+    """Run `make samples` after a change of a table."""
     assert SHIPPED.read_text() == translations()
 
 
-def test_the_first_row_is_the_one_that_the_server_wants() -> None:
+def test_the_first_row_is_the_one_that_the_server_expects() -> None:
     """It refuses any other column."""
     assert list(rows()[0]) == ["language", "key", "translation", "units"]
 
 
-def test_no_field_is_one_that_the_server_reads_as_nan() -> None:
-    """What has no unit has a space, which the server strips."""
+def test_no_field_is_read_as_nan() -> None:
+    """A missing unit is a space, which the server strips."""
     fields = [field for row in rows() for field in row.values()]
-    assert not NOTHING & set(fields)
+    assert not MISSING & set(fields)
 
 
 def test_each_key_of_a_poll_is_translated() -> None:
-    """Those of the metadata too, each with the program's name before it as the server stores them."""
+    """Those of the metadata too, each after the program's name, as the server stores them."""
     layout, _ = Poller(sources_of(*EVERY), ORIGIN, 1000).poll(1000)
     sent = {series.key for series in layout.series}
     sent |= {name for series in layout.series for name, _ in series.metadata}
@@ -49,7 +49,7 @@ def test_each_key_of_a_poll_is_translated() -> None:
 
 
 def test_the_units_of_a_counter_are_those_of_its_rate() -> None:
-    """The server shows what it grew by, per second; other figures as they are."""
+    """The server shows the increase per second of a counter, and other figures as they are."""
     units = {row["key"].removeprefix(f"{NAME}_"): row["units"] for row in rows()}
     assert units["disk_io_read_bytes"] == "Bytes / Second"
     assert units["cpu_times_user"] == "Seconds / Second"

@@ -80,7 +80,7 @@ def test_one_thread_does_all_the_work_while_nothing_hangs(polls: Polls) -> None:
 
 
 def test_a_successor_continues_when_its_predecessor_hangs(polls: Polls) -> None:
-    """Nothing is done twice, and the thread that was left behind does nothing more once it is free."""
+    """Nothing is done twice. The thread that was left behind does nothing more once it is free."""
     polls.run()
     first, second, third = polls.by
     assert first != second == third
@@ -151,7 +151,7 @@ def test_a_hanging_thread_is_replaced_once(polls: Polls) -> None:
 def test_without_a_spare_thread_the_hanging_one_is_waited_for(
     polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the successor started in advance is used up, too. Meanwhile each expiration tries again."""
+    """If the spare successor is used up, too. Meanwhile each expiration tries again."""
     attempts: list[str] = []
 
     def none(name: str) -> WorkerThread:

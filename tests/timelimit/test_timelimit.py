@@ -144,7 +144,7 @@ def test_one_thread_makes_all_queries(host: Host) -> None:
 
 @pytest.mark.parametrize("hanging", NAMES)
 def test_a_hanging_key_is_left_out(host: Host, hanging: str) -> None:
-    """Whatever its position, the others answer in the same poll, and its error says why it does not."""
+    """Whatever its position, the others answer in the same poll. Its error gives the reason."""
     host.block(hanging)
     answers = host.ask(NAMES)
     error = answers.pop(hanging)

@@ -85,4 +85,4 @@ def _read() -> dict[str, dict[str, Value]]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The batteries, with a time limit: a battery's controller may be slow to answer."""
-    return (Limited(Rows(_BATTERIES, _read, "the host has no battery"), plan.together()),)
+    return (Limited(Rows(_BATTERIES, _read, "the host has no battery"), plan.deadline()),)

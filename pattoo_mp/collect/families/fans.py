@@ -39,4 +39,4 @@ def row(sensor: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tup
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The fans, with a time limit: a sensor may be on a slow bus."""
     fans = Rows(_FANS, lambda: by_sensor(psutil.sensors_fans(), row), "the host reports no fan")
-    return (Limited(fans, plan.together()),)
+    return (Limited(fans, plan.deadline()),)

@@ -103,4 +103,4 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     paths = plan.filters.paths
     read = partial(links, paths) if paths.are_elsewhere else _read_own
     rows = Rows(_LINKS, read, "the host has no network interface", plan.filters.interfaces.accepts)
-    return (Limited(rows, plan.together()),)
+    return (Limited(rows, plan.deadline()),)

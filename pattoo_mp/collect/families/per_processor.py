@@ -56,4 +56,4 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     A driver may take seconds to report the frequencies of many processors.
     """
     frequencies = Rows(_FREQUENCY, _frequencies, "the kernel reports no processor frequency")
-    return (Devices(_TIMES_SPENT, _times), Limited(frequencies, plan.together()))
+    return (Devices(_TIMES_SPENT, _times), Limited(frequencies, plan.deadline()))

@@ -140,7 +140,7 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     The kernel returns the others at once, so they are read in the polling thread.
     """
     return (
-        Limited(Fields(_FREQUENCY, _frequency), plan.together()),
+        Limited(Fields(_FREQUENCY, _frequency), plan.deadline()),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
         Fields(_TIMES_SPENT, _SHARES.times),
         Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),

@@ -48,4 +48,4 @@ def sources(plan: Plan) -> tuple[Source, ...]:
         "the host reports no temperature",
         plan.filters.temperatures.accepts,
     )
-    return (Limited(temperatures, plan.together()),)
+    return (Limited(temperatures, plan.deadline()),)

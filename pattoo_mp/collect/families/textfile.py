@@ -187,4 +187,4 @@ class CardinalityLimit(Generic[S]):
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The files, with a time limit: the directory may be on a dead file server."""
-    return (Limited(TextFiles(plan.filters.textfile_directory), plan.together()),)
+    return (Limited(TextFiles(plan.filters.textfile_directory), plan.deadline()),)

@@ -40,4 +40,4 @@ def _read(paths: HostPaths) -> dict[str, int]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The users, with a time limit: how psutil finds them depends on how the host is set up."""
-    return (Limited(Fields(_USERS, partial(_read, plan.filters.paths)), plan.together()),)
+    return (Limited(Fields(_USERS, partial(_read, plan.filters.paths)), plan.deadline()),)

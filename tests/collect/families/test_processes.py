@@ -38,7 +38,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def make_poller(*names: str, frugal: bool = True) -> Poller:
     """Return a poller for these families, as the agent makes it."""
     filters = replace(DEFAULT, families=names)
-    return Poller(registry.sources(20.0, filters, frugal=frugal), ORIGIN, 1000)
+    return Poller(registry.sources(20.0, filters, shared=frugal), ORIGIN, 1000)
 
 
 @pytest.mark.parametrize(("names", "scans"), [(BOTH, 1), (BOTH[:1], 1), (BOTH[1:], 1)])
