@@ -214,10 +214,10 @@ def test_each_group_is_polled_at_its_own_interval(home: Path, started: list[Proc
         assert all(before.identifier != after.identifier for before, after in pairwise(mine))
     assert "memory_total" in found[40] - found[20] - found[120]
     assert "disk_partition_disk_usage_used" in found[120] - found[20] - found[40]
-    told = polls(process)
-    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
-    assert all(time % interval_ms == 0 for time, interval_ms in told)
-    assert len(set(told)) == len(told)
+    made = polls(process)
+    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(made))
+    assert all(time % interval_ms == 0 for time, interval_ms in made)
+    assert len(set(made)) == len(made)
 
 
 def test_each_group_with_a_far_first_tick_is_polled_at_once(
@@ -228,10 +228,10 @@ def test_each_group_with_a_far_first_tick_is_polled_at_once(
     started.append(Process(home, 86_400_000, at_once=True, intervals=own))
     process = started[0]
     process.wait_for_polls(5)
-    (first, *_), told = polls(process), polls(process)
-    assert {ms for time, ms in told if time == first[0]} >= {43_200_000, 86_400_000}
-    assert {ms for time, ms in told if time > first[0]} == {20}
-    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
+    (first, *_), made = polls(process), polls(process)
+    assert {ms for time, ms in made if time == first[0]} >= {43_200_000, 86_400_000}
+    assert {ms for time, ms in made if time > first[0]} == {20}
+    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(made))
 
 
 def test_a_family_moves_to_another_group_between_two_polls(
@@ -248,8 +248,8 @@ def test_a_family_moves_to_another_group_between_two_polls(
         process.wait_for_polls(len(polls(process)) + 6)
     assert [m[1] for m in process.heard if m[0] == Kind.INTERVALS] == [[20, 50], [20]]
     assert {ms for _, ms in polls(process)} == {20, 50}
-    told = polls(process)
-    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(told))
+    made = polls(process)
+    assert all(earlier <= later for (earlier, _), (later, _) in pairwise(made))
     assert "memory_total" in {series.key for series in layouts(process)[-1].series}
     assert {m[4] for m in process.heard if m[0] == Kind.POLL} <= {"", "late"}
 

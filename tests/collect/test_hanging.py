@@ -125,8 +125,8 @@ def test_a_hanging_mount_is_logged_once(
         polled(poller)
     disks.come_back()
     wait_for(lambda: polled(poller) == ["/", "/data", "/home"], what="its return")
-    told = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
-    assert told == [
+    messages = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    assert messages == [
         "disk_partitions /data is left out of the polls: no answer within 0.4 s",
         "disk_partitions /data is no longer left out.",
     ]

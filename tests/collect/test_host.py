@@ -73,9 +73,9 @@ def test_links_are_read_as_psutil_reads_them(tmp_path: Path) -> None:
 
 def test_links_of_a_container_are_not_taken_for_the_hosts(tmp_path: Path) -> None:
     """Without the host's /sys they are left out."""
-    told = polled("network_links", paths=HostPaths(tmp_path))
-    assert told.series == {}
-    assert "sysfs_path is not set" in told.left_out["network_links"]
+    answer = polled("network_links", paths=HostPaths(tmp_path))
+    assert answer.series == {}
+    assert "sysfs_path is not set" in answer.left_out["network_links"]
 
 
 def test_the_cgroup_is_the_agents_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +93,9 @@ def test_a_network_that_cannot_be_read_is_left_out(name: str, tmp_path: Path) ->
     """The agent's own network is not used instead."""
     paths = HostPaths(tmp_path)
     paths.adopt()
-    told = polled(name, paths=paths)
-    assert told.series == {}
-    assert f"{tmp_path}/1/net/" in "".join(told.left_out.values())
+    answer = polled(name, paths=paths)
+    assert answer.series == {}
+    assert f"{tmp_path}/1/net/" in "".join(answer.left_out.values())
 
 
 def test_traffic_comes_from_psutil_without_other_paths() -> None:

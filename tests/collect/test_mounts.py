@@ -111,12 +111,12 @@ def test_a_missing_mount_is_reported_and_the_rest_is_polled(played: Played) -> N
     """Under the host's names: the prefix is not sent."""
     played.mounts(f"/dev/sda1 {played.procfs} ext4 rw,noatime", "/dev/sdb1 /srv ext4 rw")
     played.own(f"/dev/sda1 {played.procfs} ext4 ro")
-    told = polled("partitions", paths=HostPaths(played.procfs))
-    assert told.by("disk_partition_mountpoint").keys() == {str(played.procfs)}
-    assert {dict(series.metadata)["disk_partition_opts"] for series in told.series} == {
+    answer = polled("partitions", paths=HostPaths(played.procfs))
+    assert answer.by("disk_partition_mountpoint").keys() == {str(played.procfs)}
+    assert {dict(series.metadata)["disk_partition_opts"] for series in answer.series} == {
         "rw,noatime"
     }
-    assert told.left_out == {
+    assert answer.left_out == {
         "disk_partitions /srv": "/dev/sdb1 is not mounted at /srv, where the host's would be"
     }
 
