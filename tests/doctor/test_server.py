@@ -98,7 +98,7 @@ def test_the_advice_on_a_server_that_hangs_is_to_check_it(
     until = threading.Event()
     server.status_page = hanging(until)
     for bounds in ({"exchange_s": 0.2}, {"whole_s": 0.2}):
-        (found,) = told(settings, **bounds)
+        (found,) = server_findings(settings, **bounds)
         assert found.advice.startswith("check the server, which may hang")
     until.set()
 
