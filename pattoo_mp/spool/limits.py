@@ -40,9 +40,9 @@ class Limits:
     has room, until somebody has looked.
     """
 
-    max_bytes: int = 1_000_000_000
-    max_age_s: int = 30 * 86_400
-    min_free_bytes: int = 64_000_000
+    max_bytes: int
+    max_age_s: int
+    min_free_bytes: int
 
     def room(self, used_bytes: int, directory: Path) -> Room:
         """How large the spool may be now.

@@ -11,7 +11,6 @@ from pattoo_mp.errors import SpoolError
 from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.file import SpoolFile
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.recovery import MissingRowsError
 from pattoo_mp.spool.tables import Spooled
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.model import Poll
+    from pattoo_mp.spool.limits import Limits
     from pattoo_mp.spool.tables import Tables
 
 __all__ = ["Spool", "SpoolState", "Spooled", "StorageError"]
@@ -49,7 +49,7 @@ class Spool:
     def __init__(
         self,
         path: Path,
-        limits: Limits | None = None,
+        limits: Limits,
         known: SpoolState | None = None,
         progress: Callable[[], None] = lambda: None,
     ) -> None:
@@ -63,7 +63,7 @@ class Spool:
         # The timestamp that was kept for the next post; 0 if it was given out, or none was.
         self._envelope_ms = 0
         try:
-            self._file = SpoolFile(path, limits or Limits(), known, progress)
+            self._file = SpoolFile(path, limits, known, progress)
         except OSError as error:
             place = error.filename or path
             raise SpoolError(

@@ -17,6 +17,7 @@ from pattoo_mp.wire.encode import encode
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
 from tests.support.sources import BY_DEFAULT
+from tests.support.spools import AMPLE
 from tests.support.usage import memory_kb
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
     # As many as a post holds, a moment apart, so that no two polls of a post have the same values.
     looks = [first, *(poller.poll(0)[1] for _ in islice(ticks(_LOOK_HZ), _LOOKS))]
     begin = time.time_ns() // 1_000_000 // step * step - polls * step
-    spool = Spool(subject.agent.spool)
+    spool = Spool(subject.agent.spool, AMPLE)
     for some in range(0, polls, _COMMIT):
         batch = [
             (number + 1, Poll(layout.identifier, begin + number * step, look.packed))
@@ -82,7 +83,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
 
 def _drain(path: Path, datapoints: int) -> float:
     """Read, encode and acknowledge. Return the datapoints per second of processor time."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     posts = SpooledPosts(Outbox(spool), lambda: 1, encode)
     done, began = 0, time.process_time()
     left = max(spool.waiting // 2, spool.waiting - _DRAINED)

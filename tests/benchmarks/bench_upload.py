@@ -16,6 +16,7 @@ from pattoo_mp.spool.store import Spool
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.hosts import polls
 from tests.support.sources import BY_DEFAULT
+from tests.support.spools import AMPLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def test_encode(benchmark: BenchmarkFixture, polled: Polls, number: int) -> None
 def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
     """One commit, with its sync, of a second's polls at 10 Hz."""
     layout, some = polled
-    spool = Spool(tmp_path / "spool")
+    spool = Spool(tmp_path / "spool", AMPLE)
     number = count(1)
     packed = {layout.identifier: layout.packed}
 
@@ -59,7 +60,7 @@ def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path
 def test_spool_drain(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
     """A full post from the spool: read, encoded, removed."""
     layout, some = polled
-    spool = Spool(tmp_path / "spool")
+    spool = Spool(tmp_path / "spool", AMPLE)
     number = count(1)
     packed = {layout.identifier: layout.packed}
 

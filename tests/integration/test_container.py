@@ -19,6 +19,7 @@ import json, socket, sys
 from pathlib import Path
 from pattoo_mp.spool.store import Spool
 from tests.support.agent import NAME, Agent
+from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 
 work = Path(sys.argv[1])
@@ -40,7 +41,7 @@ try:
     agent.stop()
 finally:
     agent.end()
-spool = Spool(agent.spool)
+spool = Spool(agent.spool, AMPLE)
 *_, last = spool.oldest(10_000)
 layout = spool.layout(last.poll.layout_id)
 spool.close()

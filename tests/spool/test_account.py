@@ -15,9 +15,9 @@ import pytest
 
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.account import AccountCopy, SpoolState
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, times
+from tests.support.spools import AMPLE, limits_with
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def beside(path: Path, suffix: str) -> Path:
 
 def used(path: Path) -> SpoolState:
     """A spool of thirty polls, ten of them delivered; its account."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 30)
     spool.acknowledge(spool.oldest(10)[-1].id)
     state = spool.state
@@ -54,7 +54,7 @@ def test_a_file_that_lost_its_facts_goes_on_with_the_account(path: Path, stateme
     before = used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute(statement)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     state = spool.state
     assert (state.kept, state.delivered, state.waiting) == (30, 10, 20)
     assert (state.newest_ms, state.book) == (before.newest_ms, before.book)
@@ -65,10 +65,10 @@ def test_a_file_that_lost_its_facts_goes_on_with_the_account(path: Path, stateme
 
 def test_a_lost_journal_is_counted_and_brings_nothing_back(path: Path, home: Path) -> None:
     """The file of an earlier time is sound; what it lacks is counted, what was sent is not in it."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 20)
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     spool.acknowledge(spool.oldest(15)[-1].id)
     fill(spool, 21, 30)
     envelope_ms = spool.next_envelope_ms(1_000)
@@ -76,7 +76,7 @@ def test_a_lost_journal_is_counted_and_brings_nothing_back(path: Path, home: Pat
     for suffix in ("", ".account"):
         shutil.copy(beside(path, suffix), home / f"copy.sqlite{suffix}")
     spool.close()
-    spool = Spool(home / "copy.sqlite")
+    spool = Spool(home / "copy.sqlite", AMPLE)
     assert times(spool) == list(range(16, 21))
     state = spool.state
     assert (state.kept, state.delivered, state.waiting) == (30, 15, 5)
@@ -89,7 +89,7 @@ def test_a_spool_that_was_removed_meanwhile_is_counted(path: Path) -> None:
     """Somebody removed the file while no agent ran: what waited in it is told as dropped."""
     used(path)
     path.unlink()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     state = spool.state
     assert (state.kept, state.delivered, state.waiting) == (30, 10, 0)
     assert state.dropped == {"the spool was removed": 20}
@@ -103,7 +103,7 @@ def test_another_releases_polls_are_counted(path: Path) -> None:
     used(path)
     with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA user_version = 7")
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state.dropped == {"in another release's spool": 20}
     spool.close()
 
@@ -114,7 +114,7 @@ def test_without_a_copy_the_file_is_believed(path: Path, suffixes: list[str]) ->
     before = used(path)
     for suffix in suffixes:
         beside(path, suffix).unlink(missing_ok=True)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state == (before if suffixes == [".account"] else SpoolState())
     spool.close()
 
@@ -123,12 +123,12 @@ def test_a_copy_that_is_behind_is_not_believed(path: Path) -> None:
     """A kill between a commit and its copy leaves the file ahead; the file is right."""
     used(path)
     old = beside(path, ".account").read_bytes()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 31, 40)
     before = spool.state
     spool.close()
     beside(path, ".account").write_bytes(old)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state == before
     spool.close()
 
@@ -139,7 +139,7 @@ def test_a_changed_fact_is_not_believed(path: Path, fact: str, value: int | str)
     before = used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE facts SET value = ? WHERE name = ?", (value, fact))
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     state = spool.state
     assert (state.kept, state.delivered, state.book) == (before.kept, before.delivered, before.book)
     assert (state.waiting, state.dropped.total()) == (20, 0)
@@ -151,7 +151,7 @@ def test_polls_that_are_missing_at_the_start_are_counted(path: Path) -> None:
     used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM polls WHERE timestamp_ms BETWEEN 15 AND 19")
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state.dropped == {DAMAGED: 5}
     assert len(times(spool)) == 15
     spool.close()
@@ -162,7 +162,7 @@ def test_what_control_knows_counts_where_all_files_are_gone(path: Path) -> None:
     before = used(path)
     for file in path.parent.iterdir():
         file.unlink()
-    spool = Spool(path, known=before)
+    spool = Spool(path, AMPLE, known=before)
     state = spool.state
     assert (state.kept, state.delivered) == (30, 10)
     assert state.dropped == {"the spool was removed": 20}
@@ -173,11 +173,11 @@ def test_what_control_knows_counts_where_all_files_are_gone(path: Path) -> None:
 def test_what_control_knows_is_older_than_a_file_that_is_there(path: Path) -> None:
     """The uploader's last words may not have reached it."""
     early = used(path)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 31, 40)
     before = spool.state
     spool.close()
-    spool = Spool(path, known=early)
+    spool = Spool(path, AMPLE, known=early)
     assert spool.state == before
     spool.close()
 
@@ -210,7 +210,7 @@ def kill_in_a_rescue(path: Path) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            Spool(path)
+            Spool(path, AMPLE)
         finally:
             os._exit(0)
     pidfd = os.pidfd_open(child)
@@ -225,11 +225,11 @@ def kill_in_a_rescue(path: Path) -> bool:
 
 def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
     """The damaged file stays where it is until the new one is whole; the next one begins anew."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 40_000)
     spool.close()
     wait_for(lambda: kill_in_a_rescue(path), 60, "a kill that was not too late")
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     state = spool.state
     assert (state.kept, state.waiting, state.dropped.total()) == (40_000, 40_000, 0)
     assert len(spool.oldest(EVERYTHING)) == 40_000
@@ -241,7 +241,7 @@ def test_a_new_file_that_had_not_taken_its_place_takes_it(path: Path) -> None:
     """A kill after the damaged file was put aside: the one beside it is whole, and is used."""
     before = used(path)
     path.rename(beside(path, ".new"))
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state == before
     assert times(spool) == list(range(11, 31))
     spool.close()
@@ -266,7 +266,7 @@ def large(first: int, last: int, size: int) -> list[tuple[int, Poll]]:
 
 def test_the_account_closes_and_survives(path: Path) -> None:
     """Kept is delivered, waiting, quarantined and dropped, also after reopening."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 10)
     spool.acknowledge(spool.oldest(3)[-1].id)
     spool.set_aside(spool.oldest(1)[0].id, "nobody takes it")
@@ -276,7 +276,7 @@ def test_the_account_closes_and_survives(path: Path) -> None:
     assert (before.kept, before.delivered, before.waiting, before.quarantined) == (11, 3, 6, 1)
     assert (before.sequence, before.kept_of_channel, before.newest_ms) == (11, 11, 10)
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state == before
     assert spool.state.book == '{"a": 1}'
     spool.close()
@@ -284,7 +284,7 @@ def test_the_account_closes_and_survives(path: Path) -> None:
 
 def test_when_the_spool_is_full_the_oldest_go_and_are_counted(path: Path) -> None:
     """`max_bytes` bounds what is kept; the newest polls are those that stay."""
-    spool = Spool(path, Limits(max_bytes=400_000))
+    spool = Spool(path, limits_with(max_bytes=400_000))
     for first in range(1, 101, 10):
         spool.append(large(first, first + 9, 10_000), LAYOUTS, "c")
         assert_closed(spool)
@@ -298,7 +298,7 @@ def test_when_the_spool_is_full_the_oldest_go_and_are_counted(path: Path) -> Non
 
 def test_what_is_too_old_goes_and_is_counted(path: Path) -> None:
     """`max_age_s` is measured against the newest poll, so no wall clock can empty a spool. When is noted, too."""
-    spool = Spool(path, Limits(max_age_s=10))
+    spool = Spool(path, limits_with(max_age_s=10))
     begun_ms = time.time_ns() // 1_000_000
     assert spool.state.dropped_ms == 0
     for second in range(1, 31):
@@ -312,7 +312,7 @@ def test_what_is_too_old_goes_and_is_counted(path: Path) -> None:
 
 def test_on_a_disk_that_is_nearly_full_the_spool_does_not_grow(path: Path) -> None:
     """With less than `min_free_bytes` left, each new poll takes the place of the oldest."""
-    spool = Spool(path, Limits(min_free_bytes=1 << 60))
+    spool = Spool(path, limits_with(min_free_bytes=1 << 60))
     spool.append(large(1, 60, 100_000), LAYOUTS, "c")  # up to 4 MiB it may always grow
     size = spool.state.waiting
     for first in range(61, 121, 10):
@@ -326,7 +326,7 @@ def test_on_a_disk_that_is_nearly_full_the_spool_does_not_grow(path: Path) -> No
 
 def test_the_newest_poll_stays_however_small_the_limit(path: Path) -> None:
     """A limit below one poll keeps one poll."""
-    spool = Spool(path, Limits(max_bytes=1))
+    spool = Spool(path, limits_with(max_bytes=1))
     fill(spool, 1, 5)
     assert times(spool) == [5]
     assert_closed(spool)

@@ -14,6 +14,7 @@ import pytest
 from pattoo_mp.spool import file
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import times
+from tests.support.spools import AMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,9 @@ import sys
 from pathlib import Path
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import fill
+from tests.support.spools import AMPLE
 first, last = int(sys.argv[2]), int(sys.argv[3])
-spool = Spool(Path(sys.argv[1]))
+spool = Spool(Path(sys.argv[1]), AMPLE)
 print("open", flush=True)
 while first <= last:
     upto = min(last, first + first % 4)
@@ -93,7 +95,7 @@ def test_each_reported_poll_is_there_once_after_sigkill(home: Path, seed: int) -
         appender = Appender(path, first)
         _after_lines(draw)(appender)
         reported = appender.kill()
-        spool = Spool(path)
+        spool = Spool(path, AMPLE)
         kept = times(spool)
         assert kept == list(range(1, len(kept) + 1))
         assert len(kept) >= reported
@@ -108,7 +110,7 @@ def test_a_predecessor_that_ends_is_waited_for(home: Path, monkeypatch: pytest.M
     monkeypatch.setattr(file, "_PREDECESSOR_S", 20.0)  # a hundred syncs, on a disk that may be slow
     path = home / "spool.sqlite"
     appender = Appender(path, last=400)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert times(spool) == list(range(1, 401))
     assert appender.end() == 400
     spool.close()
@@ -120,6 +122,6 @@ def test_a_killed_predecessor_holds_nothing(home: Path) -> None:
     appender = Appender(path)
     number = int(appender.wait_for_line())
     appender.kill()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert times(spool)[:number] == list(range(1, number + 1))
     spool.close()

@@ -12,9 +12,9 @@ import pytest
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll, times
+from tests.support.spools import AMPLE, limits_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def path(home: Path) -> Path:
 
 def filled(path: Path) -> Spool:
     """A spool of many polls, all in its main file and none in the journal."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     spool.append([(n, poll(n)) for n in range(1, POLLS + 1)], LAYOUTS, "c")
     spool.acknowledge(spool.oldest(10)[-1].id)
     spool.close()
@@ -39,7 +39,7 @@ def filled(path: Path) -> Spool:
 
 def assert_goes_on(path: Path) -> Spool:
     """Assert that whatever the file holds, a spool opens, is honest, and takes and gives polls."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     found = spool.oldest(EVERYTHING)
     assert [s.poll for s in found] == [poll(s.poll.timestamp_ms) for s in found]
     found_times = times(spool)
@@ -85,11 +85,11 @@ def test_wherever_it_is_cut_off_it_goes_on(path: Path, share: float) -> None:
 @pytest.mark.parametrize("share", [0.75, 0.9])
 def test_what_stands_before_the_cut_is_saved(path: Path, share: float) -> None:
     """The oldest polls lie first: most of those before the cut go on, the rest is counted."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 2000)
     spool.close()
     os.truncate(path, int(path.stat().st_size * share))
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     saved = times(spool)
     assert len(saved) > 2000 * (share - 0.25)
     assert spool.state.dropped == {"the spool was damaged": 2000 - len(saved)}
@@ -99,7 +99,7 @@ def test_what_stands_before_the_cut_is_saved(path: Path, share: float) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_damaged_journal_loses_no_more_than_itself(path: Path, seed: int) -> None:
     """Random bytes changed in the write-ahead log that a kill left behind."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 50)
     for suffix in ("", "-wal"):
         shutil.copy(f"{path}{suffix}", f"{path}.copy{suffix}")
@@ -124,7 +124,7 @@ def test_what_can_be_read_is_saved_and_the_rest_is_counted(path: Path) -> None:
     page = leaves[len(leaves) // 2]
     content[page : page + 4096] = b"\xff" * 4096
     path.write_bytes(content)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     saved = len(spool.oldest(EVERYTHING))
     state = spool.state
     assert POLLS // 2 < saved < POLLS
@@ -137,7 +137,7 @@ def test_what_can_be_read_is_saved_and_the_rest_is_counted(path: Path) -> None:
 
 def test_a_changed_value_is_never_sent(path: Path) -> None:
     """SQLite does not notice a changed byte in a value; the spool sets that poll aside."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     spool.append([(1, Poll(LAYOUT.identifier, 1, b"\x91\x01")), (2, poll(2))], LAYOUTS, "c")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE polls SET packed = x'9102' WHERE timestamp_ms = 1")
@@ -149,10 +149,10 @@ def test_a_changed_value_is_never_sent(path: Path) -> None:
 
 def test_damage_while_it_runs_is_got_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file overwritten while it is open is put aside; the account knows what was lost."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 300)
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     with path.open("r+b") as file:
         file.write(b"\xff" * path.stat().st_size)
     assert fill(spool, 301, 310, "new") == 10
@@ -166,7 +166,7 @@ def test_damage_while_it_runs_is_got_over(path: Path, caplog: pytest.LogCaptureF
 
 def test_what_was_dropped_before_the_file_was_lost_does_not_arrive(path: Path) -> None:
     """A post of too old polls is under way as the file is removed: each of them counts once."""
-    spool = Spool(path, Limits(max_age_s=1))
+    spool = Spool(path, limits_with(max_age_s=1))
     fill(spool, 1, 100)
     under_way = spool.oldest(100)
     spool.append([(101, poll(1051))], LAYOUTS, "c")
@@ -183,7 +183,7 @@ def test_a_spool_removed_under_our_feet_loses_nothing(path: Path, what: str) -> 
     """The polls, still to be read through the open file, go into a new one."""
     path = path.parent / "cache" / path.name
     path.parent.mkdir()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 5)
     if what == "file":
         path.unlink()
@@ -193,7 +193,7 @@ def test_a_spool_removed_under_our_feet_loses_nothing(path: Path, what: str) -> 
     assert times(spool) == [1, 2, 3, 4, 5, 6]
     before = spool.state
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.state == before
     assert times(spool) == [1, 2, 3, 4, 5, 6]
     spool.close()

@@ -15,6 +15,7 @@ from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUTS, fill, poll, times
 from tests.support.disks import fill as fill_disk
 from tests.support.disks import small
+from tests.support.spools import AMPLE
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def descriptors() -> set[str]:
 def test_a_lock_that_is_not_to_be_had_closes_nobody_elses_descriptor(home: Path) -> None:
     """All of the spool was removed, and another agent began one there: each try fails, and harms nothing."""
     path = home / "spool.sqlite"
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     for file in home.iterdir():
         file.unlink()
@@ -53,11 +54,11 @@ def test_a_lock_that_is_not_to_be_had_closes_nobody_elses_descriptor(home: Path)
 def test_a_directory_that_another_agent_made_anew_is_not_written_to(home: Path) -> None:
     """Its lock is not the one that we hold, though it has the same name."""
     path = home / "spool.sqlite"
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     for file in home.iterdir():
         file.unlink()
-    other = Spool(path)
+    other = Spool(path, AMPLE)
     fill(other, 10, 12, "another")
     with pytest.raises(SpoolError, match="another agent"):
         fill(spool, 4, 4)
@@ -86,7 +87,7 @@ def test_a_spool_that_cannot_be_opened_leaves_nothing_open(home: Path) -> None:
     before = descriptors()
     for _ in range(2):
         with pytest.raises(SpoolError, match="Is a directory"):
-            Spool(path)
+            Spool(path, AMPLE)
     assert descriptors() == before
 
 

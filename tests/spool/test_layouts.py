@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.spool.tables import Tables
+from tests.support.spools import AMPLE, limits_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def in_memory() -> int:
 @pytest.mark.parametrize("reopened", [False, True])
 def test_in_a_full_spool_a_layout_goes_with_its_last_poll(path: Path, *, reopened: bool) -> None:
     """A long outage of a host that changes: its past does not crowd its polls out."""
-    limits = Limits(max_bytes=800 * KB, min_free_bytes=0)
+    limits = limits_with(max_bytes=800 * KB, min_free_bytes=0)
     spool = Spool(path, limits)
     outage(spool, range(1, 40))
     if reopened:
@@ -100,7 +100,7 @@ def test_in_a_full_spool_a_layout_goes_with_its_last_poll(path: Path, *, reopene
 
 def test_with_polls_that_are_too_old_their_layouts_go(path: Path) -> None:
     """They go long before the spool is full."""
-    spool = Spool(path, Limits(max_age_s=1))
+    spool = Spool(path, limits_with(max_age_s=1))
     outage(spool, range(1, 200))
     assert spool.waiting == 1001
     assert kept(path) == of_polls(spool) == of(range(99, 200))
@@ -109,7 +109,7 @@ def test_with_polls_that_are_too_old_their_layouts_go(path: Path) -> None:
 
 def test_as_a_backlog_is_delivered_its_layouts_go(path: Path) -> None:
     """Not only once nothing waits: with a slow server something always does."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     outage(spool, range(1, 40))
     for _ in range(30):
         spool.acknowledge(spool.oldest(10)[-1].id)
@@ -119,7 +119,7 @@ def test_as_a_backlog_is_delivered_its_layouts_go(path: Path) -> None:
 
 def test_of_a_long_backlog_few_layouts_are_in_memory(path: Path) -> None:
     """Those of what was given out last: unpacked they are many times as large."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     outage(spool, range(1, 40))
     before = in_memory()
     while spool.waiting > 10:
@@ -132,7 +132,7 @@ def test_of_a_long_backlog_few_layouts_are_in_memory(path: Path) -> None:
 
 def test_a_layout_that_came_back_stays(path: Path) -> None:
     """A container was stopped and started again: the polls before and after share a layout."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     keep(spool, 1, layout(1))
     keep(spool, 2, layout(2))
     keep(spool, 3, layout(1))
@@ -144,7 +144,7 @@ def test_a_layout_that_came_back_stays(path: Path) -> None:
 
 def test_the_layout_of_a_poll_that_was_given_out_can_be_asked_for(path: Path) -> None:
     """It is dropped between the two, for the other thread keeps polls meanwhile."""
-    spool = Spool(path, Limits(max_age_s=1))
+    spool = Spool(path, limits_with(max_age_s=1))
     keep(spool, 1, layout(1))
     (given,) = spool.oldest(1)
     keep(spool, 5000, layout(2))
@@ -159,7 +159,7 @@ def test_the_layout_of_a_poll_that_was_given_out_can_be_asked_for(path: Path) ->
 @pytest.mark.parametrize("reopened", [False, True])
 def test_a_layout_goes_with_its_last_poll_in_quarantine(path: Path, *, reopened: bool) -> None:
     """It has no other poll, and something always waits."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     outage(spool, range(1, 10))
     for spooled in spool.oldest(80):
         if spooled.poll.timestamp_ms % 10 == 0:
@@ -167,10 +167,10 @@ def test_a_layout_goes_with_its_last_poll_in_quarantine(path: Path, *, reopened:
     spool.acknowledge(spool.oldest(72)[-1].id)
     if reopened:
         spool.close()
-        spool = Spool(path)
+        spool = Spool(path, AMPLE)
     assert spool.quarantined == 8
     assert kept(path) == of(range(1, 10))
-    spool.limits = Limits(max_bytes=400 * KB)
+    spool.limits = limits_with(max_bytes=400 * KB)
     keep(spool, 101, layout(9))
     assert spool.quarantined == 3
     assert kept(path) == of(range(6, 10))
@@ -179,10 +179,10 @@ def test_a_layout_goes_with_its_last_poll_in_quarantine(path: Path, *, reopened:
 
 def test_after_a_rescue_layouts_go_as_before(path: Path) -> None:
     """Whose they are is known of the new file, too."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     outage(spool, range(1, 40))
     path.unlink()
-    spool.limits = Limits(max_bytes=800 * KB, min_free_bytes=0)
+    spool.limits = limits_with(max_bytes=800 * KB, min_free_bytes=0)
     outage(spool, range(40, 100))
     assert kept(path) == of_polls(spool)
     spool.close()
@@ -190,12 +190,12 @@ def test_after_a_rescue_layouts_go_as_before(path: Path) -> None:
 
 def test_a_rescue_keeps_to_the_limit_with_its_layouts(path: Path) -> None:
     """They may be most of what the new file holds."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     outage(spool, range(1, 1001), polls=1)
     spool.close()
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM facts")
-    spool = Spool(path, Limits(max_bytes=4 * KB * KB, min_free_bytes=0))
+    spool = Spool(path, limits_with(max_bytes=4 * KB * KB, min_free_bytes=0))
     assert path.stat().st_size < 4.5 * KB * KB
     assert spool.waiting * (POLL_BYTES + LAYOUT_BYTES) > 2.5 * KB * KB
     assert kept(path) == of_polls(spool)
@@ -254,7 +254,7 @@ class Chance:
         return its.identifier
 
     def _opened(self) -> Spool:
-        return Spool(self._path, Limits(max_bytes=300 * KB, max_age_s=1, min_free_bytes=0))
+        return Spool(self._path, limits_with(max_bytes=300 * KB, max_age_s=1, min_free_bytes=0))
 
     def _fail(self) -> None:
         """A commit that comes to nothing, after its layout was put in."""

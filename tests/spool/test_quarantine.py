@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUT, LAYOUTS
+from tests.support.spools import AMPLE, limits_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 POLL_BYTES = 2000
-LIMITS = Limits(max_bytes=400_000)
+LIMITS = limits_with(max_bytes=400_000)
 FULL = "the quarantine is full"
 
 
@@ -80,7 +80,7 @@ def test_a_quarantine_that_is_too_large_shrinks_with_the_next_poll(
     path: Path, *, reopened: bool
 ) -> None:
     """The limit was lowered, or an earlier release knew none."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     refuse(spool, 1, 100)
     assert spool.quarantined == 100
     if reopened:
@@ -108,7 +108,7 @@ def test_layouts_that_are_kept_for_it_count(path: Path) -> None:
 
 def test_age_takes_nothing_from_quarantine(path: Path) -> None:
     """It waits for a person, and not for the server."""
-    spool = Spool(path, Limits(max_age_s=1))
+    spool = Spool(path, limits_with(max_age_s=1))
     refuse(spool, 1, 3)
     spool.append([(4, Poll(LAYOUT.identifier, 100_000, b""))], LAYOUTS, "c")
     assert spool.quarantined == 3
@@ -118,7 +118,7 @@ def test_age_takes_nothing_from_quarantine(path: Path) -> None:
 
 def test_the_newest_stays_however_large_it_is(path: Path) -> None:
     """A poll that is larger than the share: there is something to look at."""
-    spool = Spool(path, Limits(max_bytes=10_000))
+    spool = Spool(path, limits_with(max_bytes=10_000))
     refuse(spool, 1, 3)
     assert set_aside(path) == [3]
     assert spool.state.dropped == {FULL: 2}

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.limits import Limits
 from pattoo_mp.spool.store import Spool, StorageError
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, times
 from tests.support.disks import fill as fill_disk
 from tests.support.disks import free_bytes, small
+from tests.support.spools import AMPLE, limits_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ POLLS = 6000
 POLL_BYTES = 2000
 MB = 1_000_000
 DISK_FULL = "the disk is nearly full"
-NOTHING_FREE = Limits(min_free_bytes=0)
+NOTHING_FREE = limits_with(min_free_bytes=0)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def disk(home: Path) -> Iterator[Path]:
 def filled(directory: Path) -> Path:
     """A spool of more than 12 MB."""
     path = directory / "spool.sqlite"
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(POLL_BYTES))) for n in range(1, POLLS + 1)]
     spool.append(polls, LAYOUTS, "c")
     spool.close()
@@ -117,7 +117,7 @@ def test_what_is_to_stay_free_stays_free(disk: Path) -> None:
     """`min_free_bytes` is left alone, down to the least that a spool may have."""
     path = damaged(disk)
     free = free_bytes(disk)
-    spool = Spool(path, Limits(min_free_bytes=free - 8 * MB))
+    spool = Spool(path, limits_with(min_free_bytes=free - 8 * MB))
     assert_newest_saved(spool, 6 * MB // POLL_BYTES)
     assert free_bytes(disk) >= free - 9 * MB
     spool.close()
@@ -126,7 +126,7 @@ def test_what_is_to_stay_free_stays_free(disk: Path) -> None:
 def test_a_rescue_is_bounded_by_the_size_that_is_allowed(disk: Path) -> None:
     """The limit was lowered while no agent ran: the same reason as ever."""
     path = damaged(disk)
-    spool = Spool(path, Limits(max_bytes=5 * MB, min_free_bytes=0))
+    spool = Spool(path, limits_with(max_bytes=5 * MB, min_free_bytes=0))
     assert set(spool.state.dropped) == {"the spool is full"}
     assert 4 * MB // POLL_BYTES < spool.waiting < 5 * MB // POLL_BYTES
     assert path.stat().st_size < 6 * MB
@@ -158,13 +158,13 @@ def test_a_full_disk_is_no_reason_not_to_begin(disk: Path, kind: str) -> None:
     """Whatever is there, it is opened once there is room; until then nothing is known of it."""
     path = disk / "spool.sqlite"
     if kind != "none":
-        spool = Spool(path)
+        spool = Spool(path, AMPLE)
         fill(spool, 1, 10)
         spool.close()
     if kind == "damaged":
         damage(path)
     filler = fill_disk(disk)
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert not spool.is_known
     with pytest.raises(StorageError):
         fill(spool, 11, 12, "another")
@@ -184,7 +184,7 @@ def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
 
     def rescue() -> None:
         limit_files(2 * MB)
-        spool = Spool(path)
+        spool = Spool(path, AMPLE)
         assert not spool.is_known
         assert path.read_bytes() == before
         limit_files(100 * MB)
@@ -195,7 +195,7 @@ def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
     in_child(rescue)
     assert not list(home.glob("*.new*"))
     assert path.read_bytes() == before
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert len(times(spool)) == POLLS
     spool.close()
 
@@ -203,11 +203,11 @@ def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
 def test_a_rescue_that_was_cut_short_leaves_nothing_behind(home: Path) -> None:
     """A kill left half of a new file, and the old one turned out to be sound: an I/O error passed."""
     path = home / "spool.sqlite"
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     spool.close()
     (home / "spool.sqlite.new").write_bytes(bytes(4096))
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert not list(home.glob("*.new*"))
     assert times(spool) == [1, 2, 3]
     spool.close()

@@ -18,6 +18,7 @@ from pattoo_mp.errors import SpoolError, WireError
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.spool.store import Spool, SpoolState, StorageError
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, polls, times
+from tests.support.spools import AMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ def path(home: Path) -> Path:
 @pytest.fixture
 def spool(path: Path) -> Iterator[Spool]:
     """A new spool."""
-    opened = Spool(path)
+    opened = Spool(path, AMPLE)
     yield opened
     opened.close()
 
@@ -74,12 +75,12 @@ def test_acknowledge_removes_up_to_the_id(spool: Spool) -> None:
 
 def test_an_id_is_never_given_again(path: Path) -> None:
     """Polls that come after the spool was emptied and reopened have greater ids."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     last = spool.oldest(3)[-1].id
     spool.acknowledge(last)
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 4, 4)
     assert spool.oldest(1)[0].id > last
     spool.close()
@@ -128,10 +129,10 @@ def test_a_sequence_is_passed_over_after_a_delivery_too(spool: Spool) -> None:
 
 def test_a_sequence_is_passed_over_after_reopening(path: Path) -> None:
     """The successor of an uploader that died before its acknowledgement keeps nothing twice."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert fill(spool, 1, 4) == 1
     assert times(spool) == [1, 2, 3, 4]
     spool.close()
@@ -149,10 +150,10 @@ def test_another_channels_first_sequence_is_new(spool: Spool) -> None:
 
 def test_layouts_come_back(path: Path) -> None:
     """A poll of an earlier run can be read: its layout was kept with it."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     spool.append([(1, poll(1)), (2, poll(2, OTHER))], LAYOUTS, "c")
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     read = [spool.layout(s.poll.layout_id) for s in spool.oldest(2)]
     assert read == [LAYOUT, OTHER]
     assert [layout.series for layout in read] == [LAYOUT.series, OTHER.series]
@@ -211,23 +212,23 @@ def test_envelope_times_are_unique_and_grow(spool: Spool) -> None:
 
 def test_envelope_times_grow_across_reopening(path: Path) -> None:
     """A clock that was set back while the agent was down gives no time twice."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.next_envelope_ms(1000) == 1000
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.next_envelope_ms(10) == 1001
     spool.close()
 
 
 def test_polls_may_bring_the_time_of_their_post(path: Path) -> None:
     """It is kept with them and given out once; after a restart it is passed over."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     before = spool.next_envelope_ms(500)
     spool.append(polls(1, 2), LAYOUTS, "c", now_ms=1000)
     assert [spool.next_envelope_ms(now) for now in (1000, 1000)] == [1000, 1001]
     spool.append(polls(3, 4), LAYOUTS, "c", now_ms=before)  # the clock was set back
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert spool.next_envelope_ms(before) == 1003
     spool.close()
 
@@ -255,11 +256,11 @@ def test_set_aside_moves_one_poll_into_quarantine(spool: Spool, path: Path) -> N
 
 def test_reopening_keeps_everything(path: Path) -> None:
     """Polls, counts and quarantine are the same after a close."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 4)
     spool.set_aside(spool.oldest(1)[0].id, "why")
     spool.close()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert (times(spool), spool.waiting, spool.quarantined) == ([2, 3, 4], 3, 1)
     spool.close()
 
@@ -268,7 +269,7 @@ def test_files_are_for_their_owner_only(home: Path, path: Path) -> None:
     """The spool, its journal and its lock have mode 0600, whatever the umask is."""
     umask = os.umask(0)
     try:
-        spool = Spool(path)
+        spool = Spool(path, AMPLE)
         fill(spool, 1, 3)
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()}
         spool.close()
@@ -284,7 +285,8 @@ def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from pattoo_mp.spool.store import Spool\n"
         "from pattoo_mp.errors import SpoolError\n"
-        "try: Spool(Path(sys.argv[1]))\n"
+        "from tests.support.spools import AMPLE\n"
+        "try: Spool(Path(sys.argv[1]), AMPLE)\n"
         "except SpoolError as error: sys.exit(str(error))\n"
     )
     done = subprocess.run(
@@ -300,11 +302,11 @@ def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
 
 def test_another_releases_spool_is_put_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file of another schema is kept under another name, said loudly, and a new one begun."""
-    Spool(path).close()
+    Spool(path, AMPLE).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     before = path.read_bytes()
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert fill(spool, 1, 1) == 1
     spool.close()
     (aside,) = path.parent.glob("*.other-schema-*[0-9]")
@@ -317,14 +319,14 @@ def test_a_symbolic_link_is_not_followed(home: Path, path: Path, name: str) -> N
     """A link in the place of a file must not make the agent write somewhere else."""
     (home / name).symlink_to(home / "elsewhere")
     with pytest.raises(SpoolError):
-        Spool(path)
+        Spool(path, AMPLE)
     assert not (home / "elsewhere").exists()
 
 
 def test_a_directory_that_is_not_there_is_made(home: Path) -> None:
     """Somebody removed it while an agent runs: its next uploader must not end by that."""
     path = home / "gone" / "spool.sqlite"
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert fill(spool, 1, 1) == 1
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     spool.close()
@@ -334,17 +336,17 @@ def test_a_directory_that_cannot_be_made_is_an_error(home: Path) -> None:
     """It is a SpoolError that names the file."""
     (home / "file").touch()
     with pytest.raises(SpoolError, match=str(home / "file")):
-        Spool(home / "file" / "spool.sqlite")
+        Spool(home / "file" / "spool.sqlite", AMPLE)
 
 
 def test_the_file_shrinks_after_an_outage(path: Path) -> None:
     """What the deliveries freed goes back to the file system."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     large = [(number, Poll(LAYOUT.identifier, number, b"x" * 4096)) for number in range(1, 201)]
     spool.append(large, LAYOUTS, "c")
     spool.close()
     full = path.stat().st_size
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     while spool.waiting:
         spool.acknowledge(spool.oldest(20)[-1].id)
     spool.close()
@@ -366,14 +368,14 @@ def test_nothing_of_a_batch_is_kept_when_the_disk_is_full(path: Path) -> None:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     assert times(spool) == [1, 2, 3, 4, 5, 6]
     spool.close()
 
 
 def _fill_the_disk(path: Path) -> None:
     """Meet a full disk and get over it, in a process that may write 256 kB a file."""
-    spool = Spool(path)
+    spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

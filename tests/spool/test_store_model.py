@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, OTHER, poll
+from tests.support.spools import AMPLE
 
 if TYPE_CHECKING:
     from pattoo_mp.model import Poll
@@ -24,7 +25,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.home = Path(tempfile.mkdtemp(prefix="pmp-"))
-        self.spool = Spool(self.home / "spool.sqlite")
+        self.spool = Spool(self.home / "spool.sqlite", AMPLE)
         self.waiting: list[Poll] = []
         self.quarantined = 0
         self.given: list[tuple[int, Poll]] = []
@@ -91,7 +92,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
     def reopen(self) -> None:
         """Begin a new uploader."""
         self.spool.close()
-        self.spool = Spool(self.home / "spool.sqlite")
+        self.spool = Spool(self.home / "spool.sqlite", AMPLE)
 
     @invariant()
     def agrees(self) -> None:

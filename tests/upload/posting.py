@@ -14,6 +14,7 @@ from pattoo_mp.upload.pacing import Backoff, Pace
 from pattoo_mp.upload.pattoo.transport import PattooTransport
 from pattoo_mp.wire.encode import encode
 from tests.support.ports import at
+from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Posting(Reports):
         self, home: Path, server: PattooServer, legacy: LegacyPosts | None, exchange_s: float
     ) -> None:
         self._path = home / "spool.sqlite"
-        super().__init__(Spool(self._path))
+        super().__init__(Spool(self._path, AMPLE))
         self.drawn: list[float] = []
         self.drain = Drain(
             self.spool,

@@ -24,6 +24,7 @@ from pattoo_mp.upload.pacing import Pace
 from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.small import files_of_at_most
+from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 from tests.upload.posting import Reports, only
 
@@ -107,7 +108,7 @@ class Rig(Reports):
         return time.monotonic() + seconds < self.drain.idle_until < float("inf")
 
     def __init__(self, home: Path, offset_s: float = 0) -> None:
-        super().__init__(Spool(home / "spool.sqlite"))
+        super().__init__(Spool(home / "spool.sqlite", AMPLE))
         self.transport = FakeTransport()
         self.pace = Noting(offset_s)
         self.troubles: list[str] = []
@@ -314,7 +315,7 @@ def test_an_unreadable_layout_does_not_block_the_others(rig: Rig, packed: bytes)
 
 def test_a_damaged_layout_is_restored_by_the_next_poll(home: Path) -> None:
     """No poll goes into quarantine before that: all polls of a killed uploader are posted."""
-    spool = Spool(home / "spool.sqlite")
+    spool = Spool(home / "spool.sqlite", AMPLE)
     fill(spool, 1, 3)
     spool.close()
     with contextlib.closing(sqlite3.connect(home / "spool.sqlite")) as file, file:

@@ -19,6 +19,7 @@ from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, fill
 from tests.support.ports import at
 from tests.support.server import PattooServer, answering
+from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 from tests.upload.posting import Reports
 
@@ -47,7 +48,7 @@ class Rig(Reports):
     """A drain from a spool to two servers."""
 
     def __init__(self, home: Path, *servers: PattooServer) -> None:
-        super().__init__(Spool(home / "spool.sqlite"))
+        super().__init__(Spool(home / "spool.sqlite", AMPLE))
         self.clock = Clock()
         self._servers = Servers(
             [

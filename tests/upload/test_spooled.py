@@ -15,6 +15,7 @@ from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUTS, poll, times
 from tests.spool.polls import fill as fill_with
 from tests.support.small import files_of_at_most
+from tests.support.spools import AMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ class Counting(Outbox):
 @pytest.fixture
 def spool(home: Path) -> Iterator[Spool]:
     """An empty spool."""
-    made = Spool(home / "spool.sqlite")
+    made = Spool(home / "spool.sqlite", AMPLE)
     yield made
     made.close()
 
@@ -116,7 +117,7 @@ def test_a_single_poll_spans_its_interval(spool: Spool) -> None:
 @pytest.fixture
 def filled(home: Path) -> Iterator[Spool]:
     """A spool with ten polls."""
-    made = Spool(home / "spool.sqlite")
+    made = Spool(home / "spool.sqlite", AMPLE)
     fill_with(made, 1, 10)
     yield made
     made.close()

@@ -24,6 +24,7 @@ from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, OTHER, poll, times
 from tests.support.configs import config_in
 from tests.support.server import answering, hanging, well
+from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Process:
             Uploader(
                 link,
                 config,
-                Spool(self.path),
+                Spool(self.path, AMPLE),
                 "channel",
                 agent_id,
                 servers=partial(servers, agent_id=agent_id),
@@ -111,7 +112,7 @@ class Process:
 
     def kept(self) -> list[int]:
         """The times of the polls in the spool, once the process has ended."""
-        spool = Spool(self.path)
+        spool = Spool(self.path, AMPLE)
         try:
             return times(spool)
         finally:
