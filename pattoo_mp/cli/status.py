@@ -21,7 +21,7 @@ from pattoo_mp.cli.words import moment
 from pattoo_mp.control.status import SCHEMA, silent, stopped, unknown
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import configured_agent
-from pattoo_mp.util.files import not_ours
+from pattoo_mp.util.files import process_owner
 
 if TYPE_CHECKING:
     import argparse

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.util.files import denied
+from pattoo_mp.util.files import path_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def _state(path: Path, error_number: int, *, is_there: bool) -> State:
     if not error_number:
         return State(is_there)
     what = "cannot be written to" if is_there else "cannot be made"
-    owner = denied(path) if error_number == errno.EACCES else ""
+    owner = path_permissions(path) if error_number == errno.EACCES else ""
     is_read_only = error_number == errno.EROFS
     return State(is_there, f"{what} ({os.strerror(error_number)}){owner}", is_read_only)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.util.files import denied
+from pattoo_mp.util.files import path_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def read_sections(path: Path) -> Sections:
     except FileNotFoundError:
         raise
     except OSError as error:
-        owner = denied(path) if error.errno == errno.EACCES else ""
+        owner = path_permissions(path) if error.errno == errno.EACCES else ""
         raise _problem(path, f"cannot be read ({error.strerror}){owner}") from error
     if len(content) > _MAX_BYTES:
         raise _problem(path, f"is larger than {_MAX_BYTES} bytes")

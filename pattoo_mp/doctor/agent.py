@@ -15,7 +15,7 @@ from pattoo_mp.errors import NotOurSupervisorError, PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
-from pattoo_mp.util.files import not_ours
+from pattoo_mp.util.files import process_owner
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from pattoo_mp.operate.agent import Agent
 from pattoo_mp.spool import limits
 from pattoo_mp.spool.file import lock_holder, lock_path
 from pattoo_mp.util import files, text
-from pattoo_mp.util.files import as_user, denied
+from pattoo_mp.util.files import as_user, path_permissions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -127,7 +127,7 @@ def _new_file_in(directory: Path) -> FileState:
     """Return whether a file could be made in a directory, which may not exist itself."""
     if host_checks.directory_state(directory).problem:
         return FileState.NO_DIRECTORY
-    if directory.exists() and files.is_laid_by_another(directory):
+    if directory.exists() and files.owned_by_another(directory):
         return FileState.TRAP
     return FileState.ABSENT
 

@@ -17,7 +17,7 @@ from pattoo_mp.control.status_socket import ask
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.paths import config_directory
-from pattoo_mp.util.files import not_ours
+from pattoo_mp.util.files import process_owner
 
 if TYPE_CHECKING:
     import signal

@@ -10,7 +10,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.util.lean_imports import hidden
+from pattoo_mp.util.lean_imports import hiding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def import_requests(
     proxies = [value for name, value in environment.items() if name.lower() in _PROXIES]
     if needs_tls or any(proxy.strip().lower().startswith("https:") for proxy in proxies):
         return
-    with hidden(_UNUSED), warnings.catch_warnings():
+    with hiding(_UNUSED), warnings.catch_warnings():
         # It would advise the user to install a library that guesses encodings.
         warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
         import requests  # noqa: F401, PLC0415 - stays in sys.modules, where later imports find it

@@ -1,1 +1,1 @@
-"""The ground floor: text, files, processes and signals. Imports no other room."""
+"""Shared helpers for text, files, processes and signals. Imports no other package of pattoo_mp."""

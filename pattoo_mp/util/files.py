@@ -1,7 +1,8 @@
-"""Files and directories for the agent's user alone, where nobody else can lay a trap.
+"""Create, open and replace private files and directories, and explain denied access to them.
 
-A directory that others may write to (/tmp, say) may hold a link where the agent expects a file of
-its own, and what the agent writes would go to wherever the link points. So links are not followed.
+Everything is made for the agent's user alone. In a directory that others can write to (such as
+/tmp), another user could place a symbolic link where the agent expects its own file, and the
+agent would write to the link's target. So links are not followed.
 """
 
 from __future__ import annotations
@@ -18,24 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-#: What file systems say that know no sync of a directory (fsync(2)).
+#: Errors of file systems that cannot sync a directory (fsync(2)).
 _NO_SYNC: Final = {errno.EINVAL, errno.ENOTSUP}
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory of the agent's own, and its parents. Raises `OSError`.
+    """Make a private directory and its parents. Raises `OSError`.
 
-    In a place where everybody may write, one that is there already must be ours or root's.
+    An existing directory must belong to the agent's user or root if its parent is world-writable.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if is_laid_by_another(path):
+    if owned_by_another(path):
         raise PermissionError(
-            1, "somebody else's, in a directory that everybody may write to", str(path)
+            1, "belongs to another user, in a directory that everybody may write to", str(path)
         )
 
 
-def is_laid_by_another(path: Path) -> bool:
-    """Whether what is there may be a trap: not ours nor root's, where everybody may write."""
+def owned_by_another(path: Path) -> bool:
+    """Whether another user may have placed `path` there as a trap.
+
+    That is so if the parent is world-writable and `path` is not a directory of the agent's user
+    or root.
+    """
     found = path.lstat()
     is_public = bool(path.parent.stat().st_mode & stat.S_IWOTH)
     is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {os.geteuid(), 0}
@@ -43,7 +48,7 @@ def is_laid_by_another(path: Path) -> bool:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file of the agent's own, or make it (mode 0600). Raises `OSError` for a link."""
+    """Open a private file; O_CREAT makes it with mode 0600. Raises `OSError` for a link."""
     try:
         return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -55,57 +60,58 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def replace_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
-    """Write a file so that no crash leaves half of one, nor an older one once this has returned.
+    """Write a file atomically and durably.
 
-    Raises an `OSError` that names `path`; then nothing is left beside it.
+    A crash leaves the old content or the new, and the new one once this has returned. Raises an
+    `OSError` that names `path`, and then leaves no temporary file.
     """
-    with _written_aside(path, content, mode) as aside:
-        aside.replace(path)
+    with _temporary_file(path, content, mode) as temporary:
+        temporary.replace(path)
 
 
 def create_file(path: Path, content: str | bytes, mode: int = 0o600) -> bool:
-    """The same for a file that is to stay as it is once it is there: then false, and it does.
+    """Write a file as `replace_file` does, unless it exists; return whether it was created.
 
-    Of several processes that do so at once one alone makes it.
+    If several processes do this at once, exactly one of them creates the file.
     """
-    with _written_aside(path, content, mode) as aside:
+    with _temporary_file(path, content, mode) as temporary:
         try:
-            os.link(aside, path)
+            os.link(temporary, path)
         except FileExistsError:
             return False
     return True
 
 
 @contextmanager
-def _written_aside(path: Path, content: str | bytes, mode: int) -> Iterator[Path]:
-    """The content in a file beside `path`, synced; what is done to it inside will last, too."""
-    # Hidden: a directory of configurations is read by what its files are called.
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+def _temporary_file(path: Path, content: str | bytes, mode: int) -> Iterator[Path]:
+    """A synced file with the content beside `path`. On exit the directory is synced, too."""
+    # Hidden, since a configuration directory is read by file names.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # In a container each process of ours has the same number again after a kill.
-        aside.unlink(missing_ok=True)
-        descriptor = open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        # In a container, our processes get the same ids again after a kill.
+        temporary.unlink(missing_ok=True)
+        descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(descriptor, mode)
                 file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(descriptor)
-            yield aside
+            yield temporary
             _sync_directory(path.parent)
         finally:
             with suppress(OSError):
-                aside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _sync_directory(directory: Path) -> None:
-    """Let a name that was given in it last. Raises `OSError` if the disk fails."""
+    """Make the names in a directory durable. Raises `OSError` if the disk fails."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
-        return  # one that we may write to, and not read
+        return  # writable for us, but not readable
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -115,11 +121,11 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-# Who we are, and whose a file is: for a line about what we may not do.
+# --- who was denied access to what: the ends of messages
 
 
 def user_name(uid: int) -> str:
-    """The name of a user; its number, if this host knows none of it."""
+    """Return the name of a user, or the number if this host has no name for it."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -127,12 +133,15 @@ def user_name(uid: int) -> str:
 
 
 def as_user(name: str) -> str:
-    """To follow what shows to one user, and may not to another."""
+    """Return the end of a message about an attempt that was made as user `name`."""
     return f", as {name}"
 
 
-def denied(path: Path) -> str:
-    """To follow what we may not do with `path`: who we are, and who owns what is in the way."""
+def path_permissions(path: Path) -> str:
+    """Return the end of a message about denied access to `path`.
+
+    It names our user, and owner and mode of `path` or of its nearest parent that can be seen.
+    """
     us = _as_ourselves()
     at = next((near for near in (path, *path.parents) if os.path.lexists(near)), path)
     with suppress(OSError):
@@ -144,8 +153,8 @@ def denied(path: Path) -> str:
     return us
 
 
-def not_ours(pid: int) -> str:
-    """To follow what we may not do with a process: who we are, and who runs it."""
+def process_owner(pid: int) -> str:
+    """Return the end of a message about denied access to a process: our user and its user."""
     with suppress(OSError):
         owner = user_name(Path(f"/proc/{pid}").stat().st_uid)
         return f"{_as_ourselves()}: {owner} runs it"
@@ -153,9 +162,9 @@ def not_ours(pid: int) -> str:
 
 
 def reason(error: OSError, path: Path) -> str:
-    """The words of an error about `path`, with `denied` where it is about rights."""
+    """Return the text of an error about `path`, with `path_permissions` if access was denied."""
     words = error.strerror or str(error)
-    return f"{words}{denied(path)}" if error.errno == errno.EACCES else words
+    return f"{words}{path_permissions(path)}" if error.errno == errno.EACCES else words
 
 
 def _as_ourselves() -> str:

@@ -1,7 +1,12 @@
-"""Imports that find less than there is.
+"""Imports without optional dependencies, and the hash functions imported that way.
 
-What a library takes if it is there, and does without if it is not, costs an agent memory in each
-process, whether it is ever used or not.
+Some libraries load another one if it is installed and work without it if it is not. That costs
+every process of the agent memory, whether the other library is used or not.
+
+`hashlib` is one of them: it loads OpenSSL's library if it can, which costs the agent 1.4 MB
+(docs/decisions/016). The agent hashes only short strings, so Python's own implementation is enough.
+Some distributions leave out all or part of that implementation. There OpenSSL is used,
+since `hashlib` logs a complaint about each missing function on import.
 """
 
 from __future__ import annotations
@@ -16,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def hidden(modules: Iterable[str]) -> Iterator[None]:
-    """Let imports inside find none of `modules`, but those that are there already.
+def hiding(modules: Iterable[str]) -> Iterator[None]:
+    """Make imports of `modules` fail inside the block, except those already imported.
 
-    None in `sys.modules` is Python's own word for it ("The import system" in its reference).
-    Afterwards they can be imported as ever.
+    None in `sys.modules` does that ("The import system" in the Python reference). After the block
+    they can be imported as usual.
     """
     names = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # as the reference has it
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # documented, but not typed
     try:
         yield
     finally:
@@ -31,22 +36,19 @@ def hidden(modules: Iterable[str]) -> Iterator[None]:
             del sys.modules[name]
 
 
-# The digests that the agent takes, of a few bytes each: Python's own, without OpenSSL's library.
-#
-# `hashlib` loads that for them if it can, which costs the agent 1.4 MB (docs/decisions/016).
-# Some distributions leave Python's own out, or some of them; there it is OpenSSL's, since `hashlib` complains
-# of each that it does not find, whether anybody asks for it or not.
+#: Python's own hash modules; SHA-2 has other names since 3.12. One module of each tuple is enough.
+_BUILT_IN = (
+    ("_md5",),
+    ("_sha1",),
+    ("_sha256", "_sha2"),
+    ("_sha512", "_sha2"),
+    ("_sha3",),
+    ("_blake2",),
+)
+_HAS_ALL = all(any(map(find_spec, names)) for names in _BUILT_IN)
 
-
-#: Python's own, of SHA-2 until 3.11 and since: one of each line is all that it takes.
-_OWN = (("_md5",), ("_sha1",), ("_sha256", "_sha2"), ("_sha512", "_sha2"), ("_sha3",), ("_blake2",))
-
-
-_HAS_ALL = all(any(map(find_spec, either)) for either in _OWN)
-
-
-with hidden(["_hashlib"] if _HAS_ALL else []):
+with hiding(["_hashlib"] if _HAS_ALL else []):
     from hashlib import blake2b, sha256
 
 
-__all__ = ["blake2b", "sha256"]
+__all__ = ["blake2b", "hiding", "sha256"]

@@ -1,4 +1,4 @@
-"""Ends a child of ours."""
+"""Child processes: kill them, die with a parent, and reap orphaned grandchildren."""
 
 from __future__ import annotations
 
@@ -15,33 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_LOOK_S: Final = 0.001
+_POLL_S: Final = 0.001
+#: From <linux/prctl.h>; see prctl(2).
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def kill_and_wait(pid: int, wait_s: float) -> None:
-    """SIGKILL, and wait for the end, but not for ever: a dead disk may hold a process.
+    """Send SIGKILL and wait up to `wait_s` for the end: a dead disk may hold a process.
 
-    `pid` was not reaped yet, and is not here, so it is no other process by now. It is looked at
-    again and again: kernels before 5.3 and some containers have no descriptor of a process.
+    `pid` must be an unreaped child, so it cannot have been reused. It is not reaped here. The state is
+    polled, because kernels before 5.3 and some containers have no pidfd.
     """
     os.kill(pid, signal.SIGKILL)
     until = time.monotonic() + wait_s
     ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while os.waitid(os.P_PID, pid, ended) is None and time.monotonic() < until:
-        time.sleep(_LOOK_S)
-
-
-# Lets a worker learn of its parent's death from the kernel, whatever state it is in.
-
-
-#: From <linux/prctl.h>; see prctl(2).
-_PR_SET_PDEATHSIG: Final = 1
+        time.sleep(_POLL_S)
 
 
 def die_with(parent: int, by: signal.Signals) -> None:
-    """Ask for `by` when the process `parent` ends; leave at once if it has already.
+    """Ask the kernel for signal `by` when the process `parent` ends; exit if it already has.
 
-    The order matters: a parent that died before the call would never be told of.
+    The signal comes whatever state this process is in. The parent is checked after the call, since a
+    parent that ended before it causes no signal.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, int(by), 0, 0, 0) != 0:
@@ -50,21 +47,13 @@ def die_with(parent: int, by: signal.Signals) -> None:
         os._exit(1)
 
 
-# Takes in a process that the one that began it leaves behind, so that it is waited for.
-#
-# Else it goes to the first process, and where that waits for nobody, as in many a container, it stays
-# among the processes when it has ended. A server that never agrees to a session would fill the table.
-
-
-#: From <linux/prctl.h>; see prctl(2).
-_PR_SET_CHILD_SUBREAPER: Final = 36
-
-
 @contextmanager
-def taken_in(name: str) -> Iterator[None]:
-    """Take in what is orphaned inside, and wait for those of this name that have ended.
+def reaping_orphans(name: str) -> Iterator[None]:
+    """Adopt processes orphaned inside the block; afterwards reap the ended ones called `name`.
 
-    What ends later is waited for the next time.
+    Those that end later are reaped the next time. Without this they would go to process 1. In many
+    containers that reaps nothing, so they would stay as zombies, and a server that never
+    agrees to a session would fill the process table.
     """
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -72,11 +61,11 @@ def taken_in(name: str) -> Iterator[None]:
         yield
     finally:
         libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-        _wait_for_ended(name)
+        _reap(name)
 
 
-def _wait_for_ended(name: str) -> None:
-    """Wait for children that have ended, but for none that somebody else waits for."""
+def _reap(name: str) -> None:
+    """Reap ended children called `name`; stop at the first other one, which has its own waiter."""
     look = os.WEXITED | os.WNOHANG | os.WNOWAIT
     with contextlib.suppress(ChildProcessError, FileNotFoundError, ProcessLookupError):
         while ended := os.waitid(os.P_ALL, 0, look):

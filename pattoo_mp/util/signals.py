@@ -1,4 +1,4 @@
-"""Signals that only wake a loop, which then acts on them in its own time."""
+"""Turn signals into wake-ups of a `select` loop, which handles them when it is ready."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ if TYPE_CHECKING:
 
 
 class Wakeup:
-    """Readable as soon as one of `signals` has come, or `wake` was called from any thread.
+    """Becomes readable when one of `signals` arrives or any thread calls `wake`.
 
-    `chores` are done by the loop, in `take`, for signals that mean nothing else to it.
-    Python's own handler notes the signal; the byte that it writes ends a `select` that waits. One
-    that was blocked until now comes now.
+    `actions` are run by `take` when their signals arrive; the loop does not see these signals.
+    Python's own signal handler writes a byte to a socket pair, which ends a waiting `select`. Signals
+    that were blocked until now are unblocked.
     """
 
     def __init__(
         self,
         signals: Iterable[signal.Signals],
-        chores: Mapping[signal.Signals, Callable[[], None]] = MappingProxyType({}),
+        actions: Mapping[signal.Signals, Callable[[], None]] = MappingProxyType({}),
     ) -> None:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
         self._seen: set[signal.Signals] = set()
         signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        self._chores = chores
-        for number in (*signals, *chores):
+        self._actions = actions
+        for number in (*signals, *actions):
             signal.signal(number, self._note)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-        for number in chores:
-            # They come while something else is done; no system call of a library need know.
+        for number in actions:
+            # These arrive at any time. They must not interrupt system calls in libraries.
             signal.siginterrupt(number, False)
 
     def fileno(self) -> int:
-        """Give the descriptor, for `select`."""
+        """Return the descriptor for `select`."""
         return self._read.fileno()
 
     def wake(self) -> None:
-        """End the wait of the loop, from another thread."""
-        with contextlib.suppress(OSError):  # full: it is awake already
+        """End the loop's wait, from any thread."""
+        with contextlib.suppress(OSError):  # full, so the loop is awake already
             self._write.send(b"\0")
 
     @property
     def has_signals(self) -> bool:
-        """Whether one has come, though its byte may have come too late to end the last wait."""
+        """Whether a signal has arrived, even if its byte was too late to end the last wait."""
         return bool(self._seen)
 
     def take(self) -> set[signal.Signals]:
-        """The signals that came since the last call; those with a chore are dealt with here."""
+        """Return the signals that arrived since the last call, and run the actions of the others."""
         with contextlib.suppress(BlockingIOError):
             while self._read.recv(4096):
                 pass
         seen, self._seen = self._seen, set()
-        for number in seen & self._chores.keys():
-            self._chores[number]()
-        return seen - self._chores.keys()
+        for number in seen & self._actions.keys():
+            self._actions[number]()
+        return seen - self._actions.keys()
 
     def close(self) -> None:
         """Stop listening."""

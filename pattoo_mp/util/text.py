@@ -1,4 +1,4 @@
-"""Counts in words, for the log and for whoever asks: the one place that knows '1 poll' from '2 polls'."""
+"""Text for logs and screens: counts, durations and sizes in words, and safe foreign text."""
 
 from __future__ import annotations
 
@@ -8,46 +8,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_TIMES: Final = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
+_SIZES: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
 def counted(count: int | str, unit: str) -> str:
-    """A count, or what is shown of it, with its unit in the singular or the plural."""
+    """Return a count (or its shown form) with its unit, singular or plural: 1 poll, 2 polls."""
     return f"{count} {unit}" if str(count) == "1" else f"{count} {unit}s"
 
 
-# Text of somebody else's as it may be shown: who may name a mount point may put an escape in it.
-
-
 def printable(text: str) -> str:
-    """On one line, without what a terminal would act on, nor what is not UTF-8."""
+    """Return text on one line, with control characters and invalid UTF-8 escaped.
+
+    For text that others control: a mount point's name, for example, may contain an escape sequence.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-# Times and sizes in words, with no more digits than a person wants: pure.
-
-
-_TIMES: Final = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
-
-
-_SIZES: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-
-
 def duration(seconds: float) -> str:
-    """For example 0.42 ms, 1.5 s, 3.2 h, 30 days."""
+    """Return a duration with few digits, for example 0.42 ms, 1.5 s, 3.2 h, 30 days."""
     for unit, name in _TIMES:
-        # Up to two of the next larger unit: 90 s says more than 1.5 min.
+        # Below two of a larger unit the smaller one is used: 90 s says more than 1.5 min.
         if seconds >= (2 * unit if unit > 1 else unit):
             return f"{_digits(seconds / unit)} {name}"
     return f"{_digits(seconds * 1000)} ms"
 
 
 def intervals(intervals_ms: Iterable[int]) -> str:
-    """As they are set: "0.1 s, 60 s"."""
+    """Return intervals in seconds, as the configuration has them: "0.1 s, 60 s"."""
     return ", ".join(f"{interval_ms / 1000:g} s" for interval_ms in intervals_ms)
 
 
 def size(count: float) -> str:
-    """For example 512 bytes, 1.2 kB, 1 GB."""
+    """Return a number of bytes with few digits, for example 512 bytes, 1.2 kB, 1 GB."""
     for unit, name in _SIZES:
         if count >= unit:
             return f"{_digits(count / unit)} {name}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config import host_checks
-from pattoo_mp.util.files import denied
+from pattoo_mp.util.files import path_permissions
 from tests.support.disks import shut, small
 from tests.support.unprivileged import as_nobody
 
@@ -52,7 +52,7 @@ def test_the_state_predicts_the_result_of_making(tree: Path, name: str, problem:
     if os.geteuid() != 0:
         (tree / "closed").chmod(0o555)
     if problem.endswith("(Permission denied)"):
-        problem += as_nobody(lambda: denied(tree / name))
+        problem += as_nobody(lambda: path_permissions(tree / name))
     before = contents(tree)
     assert as_nobody(lambda: host_checks.directory_state(tree / name).problem) == problem
     assert contents(tree) == before

@@ -16,7 +16,7 @@ from pattoo_mp.config import load
 from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.paths import config_directory
-from pattoo_mp.util.files import denied
+from pattoo_mp.util.files import path_permissions
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -425,7 +425,7 @@ def test_an_unreadable_file_is_refused_with_its_owner(home: Path) -> None:
     path = files.directory / "pattoo.yaml"
     path.chmod(0o600 if os.geteuid() == 0 else 0o000)
     problem = as_nobody(lambda: refused(files.directory)[0])
-    owner = as_nobody(lambda: denied(path))
+    owner = as_nobody(lambda: path_permissions(path))
     assert problem == (
         f"{path}: cannot be read (Permission denied){owner}; expected a readable configuration file"
     )

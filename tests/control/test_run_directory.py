@@ -27,7 +27,7 @@ from pattoo_mp.control.run_directory import (
 )
 from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import AlreadyRunningError, PattooError, StartError
-from pattoo_mp.util.files import denied
+from pattoo_mp.util.files import path_permissions
 from tests.support.locked import lock_held
 from tests.support.unprivileged import as_nobody, in_child
 
@@ -173,7 +173,7 @@ def test_an_unreadable_file_is_reported_with_its_owner(path: Path, home: Path) -
             running_pid(path)
         return str(caught.value)
 
-    owner = as_nobody(lambda: denied(path))
+    owner = as_nobody(lambda: path_permissions(path))
     assert as_nobody(complaint) == (
         f"{path}: Permission denied{owner}; expected a readable PID file"
     )

@@ -10,7 +10,7 @@ import pytest
 from pattoo_mp import paths
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent, send_signal
-from pattoo_mp.util.files import denied, not_ours
+from pattoo_mp.util.files import path_permissions, process_owner
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_an_unreadable_supervisor_note_is_an_error_that_names_its_owner(home: Pa
             Agent(home).supervisor(1)
         return str(caught.value)
 
-    owner = as_nobody(lambda: denied(note))
+    owner = as_nobody(lambda: path_permissions(note))
     assert as_nobody(error) == f"{note}: Permission denied{owner}; expected its user or root"
 
 
@@ -40,7 +40,7 @@ def test_a_signal_without_permission_is_an_error_that_names_the_owner() -> None:
             send_signal(1, 0)  # type: ignore[arg-type]
         return str(caught.value)
 
-    owner = as_nobody(lambda: not_ours(1))
+    owner = as_nobody(lambda: process_owner(1))
     assert as_nobody(error) == (
         f"process 1: no permission to signal it{owner}; expected its user or root"
     )

@@ -1,4 +1,4 @@
-"""Files and directories of the agent's own."""
+"""Private files and directories, and explanations of denied access."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_what_is_made_is_for_its_owner_alone(home: Path) -> None:
+def test_files_and_directories_are_private(home: Path) -> None:
     """Directories 0700, files 0600."""
     files.make_directory(home / "a" / "b")
     os.close(files.open_file(home / "a" / "b" / "c", os.O_RDWR | os.O_CREAT))
@@ -29,7 +29,7 @@ def test_what_is_made_is_for_its_owner_alone(home: Path) -> None:
 
 
 def test_a_link_is_not_followed(home: Path) -> None:
-    """Whatever it points to stays as it is."""
+    """The link's target stays unchanged."""
     (home / "theirs").write_text("untouched")
     (home / "link").symlink_to(home / "theirs")
     with pytest.raises(OSError, match="symbolic"):
@@ -37,8 +37,8 @@ def test_a_link_is_not_followed(home: Path) -> None:
     assert (home / "theirs").read_text() == "untouched"
 
 
-def test_a_directory_laid_out_for_us_in_a_public_place_is_refused(home: Path) -> None:
-    """A link to a directory, where everybody may write; elsewhere it is the operator's choice."""
+def test_a_link_to_a_directory_in_a_public_parent_is_refused(home: Path) -> None:
+    """A link to a directory is refused in a world-writable parent; elsewhere it is the operator's choice."""
     (home / "theirs").mkdir()
     (home / "run").symlink_to(home / "theirs")
     files.make_directory(home / "run")
@@ -48,9 +48,9 @@ def test_a_directory_laid_out_for_us_in_a_public_place_is_refused(home: Path) ->
     home.chmod(0o700)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
-def test_a_directory_of_somebody_else_in_a_public_place_is_refused(home: Path) -> None:
-    """Its owner could change what lies in it."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_another_users_directory_in_a_public_parent_is_refused(home: Path) -> None:
+    """Its owner could change its content."""
     (home / "run").mkdir()
     os.chown(home / "run", 65534, 65534)
     home.chmod(0o1777)
@@ -60,8 +60,8 @@ def test_a_directory_of_somebody_else_in_a_public_place_is_refused(home: Path) -
 
 
 @pytest.mark.parametrize("write", [files.replace_file, files.create_file])
-def test_a_file_is_written_as_a_whole_and_nothing_is_left_aside(home: Path, write: Write) -> None:
-    """It has the mode that was asked for, whatever the umask is: at first, its owner's alone."""
+def test_a_file_is_written_whole_and_no_temporary_file_stays(home: Path, write: Write) -> None:
+    """It has the requested mode, whatever the umask is. The default is 0600."""
     before = os.umask(0o077)
     try:
         write(home / "note", "text")
@@ -75,8 +75,8 @@ def test_a_file_is_written_as_a_whole_and_nothing_is_left_aside(home: Path, writ
     assert {path.name for path in home.iterdir()} == {"note", "for all"}
 
 
-def test_what_was_there_is_replaced_or_stays(home: Path) -> None:
-    """By which of the two it is written; a mode that others gave it goes with the old file."""
+def test_an_existing_file_is_replaced_or_kept(home: Path) -> None:
+    """`create_file` keeps an existing file, `replace_file` replaces it, mode and all."""
     (home / "note").write_text("old")
     (home / "note").chmod(0o644)
     assert not files.create_file(home / "note", "new")
@@ -88,16 +88,16 @@ def test_what_was_there_is_replaced_or_stays(home: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [files.replace_file, files.create_file])
-def test_a_disk_without_room_leaves_nothing_aside(home: Path, write: Write) -> None:
-    """A supervisor that tries again and again would add a file each time. The error names the file."""
+def test_a_full_disk_leaves_no_temporary_file(home: Path, write: Write) -> None:
+    """A supervisor that retries would add a file each time. The error names the file."""
     with files_of_at_most(2), pytest.raises(OSError, match="too large") as failed:
         write(home / "note", "text")
     assert failed.value.filename == str(home / "note")
     assert list(home.iterdir()) == []
 
 
-def test_what_is_in_the_way_leaves_nothing_aside(home: Path) -> None:
-    """A directory has the name."""
+def test_a_directory_of_that_name_leaves_no_temporary_file(home: Path) -> None:
+    """The target is a directory."""
     (home / "note").mkdir()
     with pytest.raises(IsADirectoryError) as failed:
         files.replace_file(home / "note", "text")
@@ -105,8 +105,8 @@ def test_what_is_in_the_way_leaves_nothing_aside(home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["note"]
 
 
-def test_what_a_kill_left_aside_is_in_nobodys_way(home: Path) -> None:
-    """In a container the next process has the same number; nor is a link of that name followed."""
+def test_a_temporary_file_left_by_a_kill_is_replaced(home: Path) -> None:
+    """In a container the next process has the same id. A link with that name is not followed."""
     aside = home / f".note.{os.getpid()}"
     for leave in (lambda: aside.write_text("half"), lambda: aside.symlink_to(home / "theirs")):
         leave()
@@ -115,10 +115,8 @@ def test_what_a_kill_left_aside_is_in_nobodys_way(home: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [files.replace_file, files.create_file])
-def test_the_name_of_a_file_that_was_written_lasts(
-    home: Path, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The directory is synced, and after the name was given."""
+def test_the_directory_is_synced(home: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory is synced after the rename or link."""
     synced: list[tuple[Path, bool]] = []
 
     def fsync(descriptor: int) -> None:
@@ -130,16 +128,16 @@ def test_the_name_of_a_file_that_was_written_lasts(
     assert synced == [(home / f".note.{os.getpid()}", False), (home, True)]
 
 
-# Who we are, and whose a file is.
+# --- explanations of denied access
 
 ME = files.user_name(os.geteuid())
-#: Whom `as_nobody` asks.
+#: The user that `as_nobody` runs as.
 US = "nobody" if os.geteuid() == 0 else ME
 
 
 @pytest.fixture
 def shut(home: Path) -> Iterator[Path]:
-    """A directory that is ours, and closed to who has no rights, with another inside."""
+    """A directory of ours that an unprivileged user cannot enter, with another inside."""
     home.chmod(0o755)
     (home / "shut" / "inside").mkdir(parents=True)
     (home / "shut").chmod(0o700 if os.geteuid() == 0 else 0o000)
@@ -148,25 +146,25 @@ def shut(home: Path) -> Iterator[Path]:
 
 
 def mode(path: Path) -> str:
-    """As a line has it."""
+    """The mode as messages show it."""
     return f"{path.stat().st_mode & 0o7777:04o}"
 
 
-def test_who_owns_it_is_told_beside_who_asks(shut: Path) -> None:
-    """With the mode, which says more where the two are the same."""
-    told = as_nobody(lambda: files.denied(shut))
+def test_path_permissions_name_our_user_and_the_owner(shut: Path) -> None:
+    """The mode is shown as well: it explains a refusal to the owner."""
+    told = as_nobody(lambda: files.path_permissions(shut))
     assert told == f", as {US}: {ME} owns it (mode {mode(shut)})"
 
 
 @pytest.mark.parametrize("below", ["inside", "inside/further", "not there"])
-def test_what_is_in_the_way_is_named(shut: Path, below: str) -> None:
-    """It is the last directory that can be seen: whatever lies there is hidden by it, or not there."""
-    told = as_nobody(lambda: files.denied(shut / below))
+def test_path_permissions_name_the_closed_directory(shut: Path, below: str) -> None:
+    """It is the nearest parent that can be seen."""
+    told = as_nobody(lambda: files.path_permissions(shut / below))
     assert told == f", as {US}: {ME} owns {shut} (mode {mode(shut)})"
 
 
-def test_an_error_of_rights_alone_asks_whose_it_is(shut: Path) -> None:
-    """No other does: it would lead away from the cause."""
+def test_only_permission_errors_name_the_owner(shut: Path) -> None:
+    """Other errors do not: that would distract from the cause."""
 
     def told(path: Path) -> str:
         try:
@@ -179,12 +177,12 @@ def test_an_error_of_rights_alone_asks_whose_it_is(shut: Path) -> None:
     assert told(shut.parent) == f"{shut.parent}/x: No such file or directory"
 
 
-def test_who_runs_a_process_is_told() -> None:
-    """And of one that is gone at least who asks."""
-    assert files.not_ours(os.getpid()) == f", as {ME}: {ME} runs it"
-    assert files.not_ours(2**22 + 1) == f", as {ME}"
+def test_process_owner_names_our_user_and_the_process_user() -> None:
+    """For a process that is gone, only our user is named."""
+    assert files.process_owner(os.getpid()) == f", as {ME}: {ME} runs it"
+    assert files.process_owner(2**22 + 1) == f", as {ME}"
 
 
-def test_a_user_without_a_name_is_a_number() -> None:
-    """As in a container."""
+def test_a_user_without_a_name_is_shown_as_a_number() -> None:
+    """As in many containers."""
     assert files.user_name(54321) == "54321"

@@ -1,4 +1,4 @@
-"""Digests without OpenSSL, each time in an interpreter of its own."""
+"""Hash functions without OpenSSL, each test in a new interpreter."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ def _run(before: str = "") -> list[object]:
 
 
 @pytest.mark.skipif(
-    not (find_spec("_sha256") or find_spec("_sha2")), reason="this Python has no SHA-2 of its own"
+    not (find_spec("_sha256") or find_spec("_sha2")),
+    reason="this Python has no SHA-2 implementation",
 )
-def test_they_are_those_of_openssl_without_its_library() -> None:
-    """Digit for digit: they name series and layouts."""
+def test_digests_equal_openssls_without_loading_it() -> None:
+    """The digests are the same: they identify series and layouts."""
     blake2b = hashlib.blake2b(b"x", digest_size=8).hexdigest()
     assert _run() == [blake2b, hashlib.sha256(b"x").hexdigest(), False]
 
 
 @pytest.mark.parametrize("own", [("_sha256", "_sha2"), ("_md5",), ("_sha3",)])
-def test_a_python_without_its_own_takes_those_of_openssl(own: tuple[str, ...]) -> None:
-    """As some distributions build it, and without a complaint of what nobody asks for."""
+def test_a_python_without_hash_modules_uses_openssl(own: tuple[str, ...]) -> None:
+    """Some distributions build Python that way. No complaint about unused functions is logged."""
     found = _run(f"import sys; sys.modules.update(dict.fromkeys({own}))\n")
     assert found[1:] == [hashlib.sha256(b"x").hexdigest(), True]

@@ -1,4 +1,4 @@
-"""What a worker learns of its parent's death."""
+"""Dying with a parent, reaping orphans, and killing a child."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Family:
-    """A parent that is ours, and its child, which does `child` with its parent's number."""
+    """A child process of ours with its own child, which runs `child(parent's pid)`."""
 
     def __init__(self, child: Child) -> None:
         numbers, told = os.pipe()
@@ -32,7 +32,7 @@ class Family:
         os.close(told)
         self.child = int(os.read(numbers, 20))
         os.close(numbers)
-        # A descriptor of a process names it for good; its number may be given again.
+        # A pidfd stays valid; a pid may be reused.
         self.descriptor = os.pidfd_open(self.child)
 
     def kill_parent(self) -> None:
@@ -45,7 +45,7 @@ class Family:
         return bool(select.select([self.descriptor], [], [], seconds)[0])
 
     def end(self) -> None:
-        """Leave nobody behind."""
+        """Kill the child if it is still there."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
         os.close(self.descriptor)
@@ -62,7 +62,7 @@ def _be_parent(told: int, child: Child) -> None:
 
 
 def child_process(told: int, parent: int, child: Child) -> None:
-    """Do what the child does, say that it is done, and live on."""
+    """Run `child`, report that it is done, and wait forever."""
     try:
         child(parent)
         os.write(told, str(os.getpid()).encode())
@@ -73,7 +73,7 @@ def child_process(told: int, parent: int, child: Child) -> None:
 
 
 def stopped(parent: int) -> None:
-    """Ask for SIGKILL, then ignore whatever can be ignored."""
+    """Ask for SIGKILL, then ignore every signal that can be ignored."""
     die_with(parent, signal.SIGKILL)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -81,7 +81,7 @@ def stopped(parent: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_child_dies_with_its_parent(number: signal.Signals) -> None:
-    """SIGKILL the parent, which can tell nobody: the kernel tells the child."""
+    """After SIGKILL the parent can send nothing; the kernel signals the child."""
     family = Family(lambda parent: die_with(parent, number))
     assert not family.child_ends(0)
     family.kill_parent()
@@ -90,7 +90,7 @@ def test_a_child_dies_with_its_parent(number: signal.Signals) -> None:
 
 
 def test_a_stopped_child_dies_with_its_parent() -> None:
-    """SIGKILL reaches what SIGSTOP holds."""
+    """SIGKILL ends a process that SIGSTOP has stopped."""
     family = Family(stopped)
     os.kill(family.child, signal.SIGSTOP)
     family.kill_parent()
@@ -98,16 +98,16 @@ def test_a_stopped_child_dies_with_its_parent() -> None:
     family.end()
 
 
-def test_without_it_a_child_lives_on() -> None:
-    """So the tests above show what they say."""
+def test_a_child_without_die_with_lives_on() -> None:
+    """Proof that the tests above test `die_with`."""
     family = Family(lambda _: None)
     family.kill_parent()
     assert not family.child_ends(0.2)
     family.end()
 
 
-def test_a_child_whose_parent_is_gone_already_leaves() -> None:
-    """A parent that died before the child asked would never be told of."""
+def test_a_child_whose_parent_is_gone_exits() -> None:
+    """The kernel sends no signal for a parent that ended before the call."""
     child = os.fork()
     if child == 0:
         try:
@@ -117,13 +117,13 @@ def test_a_child_whose_parent_is_gone_already_leaves() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
-# Processes that their starter leaves behind, each time in an interpreter without other children.
+# --- orphans, each test in a new interpreter without other children
 
-#: Begins a `sleep` that outlives who began it; its number, and who its parent is (0: it is gone).
+#: `leave` starts a `sleep` that outlives its parent; `parent_of` returns 0 for a process that is gone.
 LEAVING = """
 import os, subprocess, time
 from pathlib import Path
-from pattoo_mp.util.process import taken_in
+from pattoo_mp.util.process import reaping_orphans
 
 def leave():
     command = ["sh", "-c", "sleep 0.2 >/dev/null & echo $!"]
@@ -136,7 +136,7 @@ def parent_of(pid):
 
 
 def says(program: str) -> str:
-    """What it prints; it must end well."""
+    """Return what the program prints; it must exit with 0."""
     done = subprocess.run(
         [sys.executable, "-c", LEAVING + program],
         capture_output=True, text=True, timeout=60, check=False,
@@ -145,49 +145,49 @@ def says(program: str) -> str:
     return done.stdout.strip()
 
 
-def test_an_orphan_is_taken_in_and_waited_for() -> None:
-    """Nothing stays of it among the processes, whoever the first process is."""
+def test_an_orphan_is_adopted_and_reaped() -> None:
+    """No zombie stays, whatever process 1 is."""
     program = """
-with taken_in("sleep"):
+with reaping_orphans("sleep"):
     pid = leave()
     assert parent_of(pid) == os.getpid()
 until = time.monotonic() + 20
 while parent_of(pid) and time.monotonic() < until:
-    with taken_in("sleep"):
+    with reaping_orphans("sleep"):
         time.sleep(0.01)
 print(parent_of(pid))
 """
     assert says(program) == "0"
 
 
-def test_an_orphan_of_later_is_not_ours() -> None:
-    """It goes where it would have gone."""
+def test_a_later_orphan_is_not_adopted() -> None:
+    """Process 1 adopts it, as usual."""
     program = """
-with taken_in("sleep"):
+with reaping_orphans("sleep"):
     pass
 print(parent_of(leave()) != os.getpid())
 """
     assert says(program) == "True"
 
 
-def test_a_child_that_somebody_waits_for_is_left_to_them() -> None:
-    """They get its exit status."""
+def test_a_child_with_its_own_waiter_is_not_reaped() -> None:
+    """Its waiter gets the exit status."""
     program = """
 child = subprocess.Popen(["sh", "-c", "exit 3"])
 os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-with taken_in("sleep"):
+with reaping_orphans("sleep"):
     pass
 print(child.wait())
 """
     assert says(program) == "3"
 
 
-# The end of a child.
+# --- kill_and_wait
 
 
 @pytest.fixture
 def child() -> Iterator[int]:
-    """A child that waits for ever."""
+    """A child that waits forever."""
     pid = os.fork()
     if not pid:
         signal.pause()
@@ -196,20 +196,20 @@ def child() -> Iterator[int]:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
-def test_it_is_over_and_there_to_be_reaped(child: int) -> None:
-    """Who made it still learns how it ended."""
+def test_a_killed_child_has_ended_and_is_not_reaped(child: int) -> None:
+    """The parent can still read its exit status."""
     kill_and_wait(child, 20)
     assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
-def test_one_that_is_stopped_is_no_exception(child: int) -> None:
-    """SIGKILL waits for nothing."""
+def test_a_stopped_child_is_killed(child: int) -> None:
+    """SIGKILL ends a stopped process, too."""
     os.kill(child, signal.SIGSTOP)
     os.waitid(os.P_PID, child, os.WSTOPPED)
     kill_and_wait(child, 20)
     assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
-def test_one_that_does_not_end_is_not_waited_for(child: int) -> None:
-    """As in the kernel, by a dead disk: at once, if that is asked for."""
+def test_the_wait_for_a_child_is_bounded(child: int) -> None:
+    """As with a process that a dead disk holds. A wait of 0 returns at once."""
     kill_and_wait(child, 0.0)

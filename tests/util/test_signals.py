@@ -1,4 +1,4 @@
-"""Signals that only wake a loop."""
+"""Signals that wake a loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 
 @pytest.fixture
 def wakeup() -> Iterator[Wakeup]:
-    """One that listens to two signals; the handlers before it are put back."""
+    """A `Wakeup` for two signals; afterwards the old handlers are restored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     listening = Wakeup(SIGNALS)
     yield listening
@@ -35,7 +35,7 @@ def is_awake(wakeup: Wakeup, seconds: float = 0) -> bool:
 
 
 def test_a_signal_ends_a_wait(wakeup: Wakeup) -> None:
-    """A select that waits returns as soon as the signal comes."""
+    """A waiting `select` returns as soon as the signal arrives."""
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
     timer.start()
     assert is_awake(wakeup, 20)
@@ -44,7 +44,7 @@ def test_a_signal_ends_a_wait(wakeup: Wakeup) -> None:
 
 
 def test_signals_are_taken_once(wakeup: Wakeup) -> None:
-    """After they were taken there is nothing to read and nothing to act on."""
+    """After `take` there is nothing left to read or to handle."""
     os.kill(os.getpid(), signal.SIGUSR1)
     os.kill(os.getpid(), signal.SIGUSR2)
     assert is_awake(wakeup, 20)
@@ -53,10 +53,10 @@ def test_signals_are_taken_once(wakeup: Wakeup) -> None:
     assert wakeup.take() == set()
 
 
-def test_a_signal_that_was_held_back_comes_as_soon_as_there_is_a_loop() -> None:
-    """It came before anybody listened, and ended nobody."""
+def test_a_blocked_signal_arrives_once_there_is_a_loop() -> None:
+    """It arrived before there was a handler, and did not end the process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    signal.raise_signal(signal.SIGUSR1)  # to this thread: others do not hold it back
+    signal.raise_signal(signal.SIGUSR1)  # to this thread: the others do not block it
     before = signal.getsignal(signal.SIGUSR1)
     listening = Wakeup({signal.SIGUSR1})
     assert is_awake(listening, 20)
@@ -66,7 +66,7 @@ def test_a_signal_that_was_held_back_comes_as_soon_as_there_is_a_loop() -> None:
 
 
 def test_wake_ends_a_wait_without_a_signal(wakeup: Wakeup) -> None:
-    """Another thread may end the wait; there is no signal in it."""
+    """Another thread may end the wait; `take` returns no signal then."""
     timer = threading.Timer(0.05, wakeup.wake)
     timer.start()
     assert is_awake(wakeup, 20)
@@ -74,8 +74,8 @@ def test_wake_ends_a_wait_without_a_signal(wakeup: Wakeup) -> None:
     assert wakeup.take() == set()
 
 
-def test_waking_without_end_never_blocks(wakeup: Wakeup) -> None:
-    """A loop that does not look fills the socket, and nobody waits for it."""
+def test_wake_never_blocks(wakeup: Wakeup) -> None:
+    """If the loop does not read, the socket fills up, and `wake` still returns."""
     for _ in range(10_000):
         wakeup.wake()
     os.kill(os.getpid(), signal.SIGUSR1)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import gnupg
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.util.process import taken_in
+from pattoo_mp.util.process import reaping_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ class GpgAgent:
                 yield home
             finally:
                 _end_agent(home)
-                with taken_in("gpg-agent"):
+                with reaping_orphans("gpg-agent"):
                     self._end_holder()
 
     def end_soon(self) -> None:
