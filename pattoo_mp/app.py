@@ -76,7 +76,7 @@ def run(
         log.check(_log_settings(settings, to_stderr=to_stderr))
         adopt("control", settings)
 
-    for number in log.CHORES:  # logrotate may signal us as soon as the PID file exists
+    for number in log.SIGNAL_ACTIONS:  # logrotate may signal us as soon as the PID file exists
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(PermissionError):  # a session leader already leads a group
         os.setpgid(0, 0)

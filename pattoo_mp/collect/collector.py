@@ -86,7 +86,7 @@ class Collector:
         self._newest_ms = after_ms
         self._at_once = at_once
         self._adopt = adopt
-        self._succession = Succession("polls", (signal.SIGTERM, signal.SIGINT), log.CHORES)
+        self._succession = Succession("polls", (signal.SIGTERM, signal.SIGINT), log.SIGNAL_ACTIONS)
         self._ledger: dict[str, int] = {}
         self._groups = Groups(origin, config, self._ledger, self._succession)
         intervals_ms = self._groups.intervals_ms

@@ -76,7 +76,7 @@ class Arbiter:
         self._started_ms = now_ms()
         self._wakeup = Wakeup(
             (*_STOPPING, _RELOADING, signal.SIGCHLD),
-            {**log.CHORES, signal.SIGUSR1: self._reopen_log},
+            {**log.SIGNAL_ACTIONS, signal.SIGUSR1: self._reopen_log},
         )
 
     def run(self) -> None:

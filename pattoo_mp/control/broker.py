@@ -212,5 +212,5 @@ def _log_gap(gap: Gap) -> None:
         log.local_time(gap.before_ms / 1000),
         gap.reason,
         # A host that is too slow misses ticks all the time; the ledger has the total.
-        extra=log.alike(f"missed: {gap.reason}"),
+        extra=log.grouped_as(f"missed: {gap.reason}"),
     )

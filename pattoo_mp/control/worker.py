@@ -35,7 +35,7 @@ _DEATHS: Final = 5
 #: The signals for which control has handlers.
 _HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 #: The signals that a worker handles once its loop runs (`Wakeup`); until then they are blocked.
-_BLOCKED: Final = frozenset(log.CHORES)
+_BLOCKED: Final = frozenset(log.SIGNAL_ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)

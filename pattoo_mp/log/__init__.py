@@ -1,10 +1,10 @@
-"""Logging, set up in each process; docs/decisions/011-one-log-three-writers.md says why it is so.
+"""Set up logging in each process. docs/decisions/011-one-log-three-writers.md gives the reasons.
 
-    logging ─► Handler ─► Repeats ─┬─► LogFile    pattoo.log, as text or JSON lines
-                                   └─► Stream     stderr, in the foreground
+    logging ─► Handler ─► RepeatFilter ─┬─► LogFile    pattoo.log, as text or JSON lines
+                                        └─► Stream     stderr, in the foreground
 
-SIGUSR1 opens the file anew; SIGALRM writes what is due though nothing is logged. Both only wake
-the loop of a process (`wakeup.py`), which then calls what `CHORES` names.
+SIGUSR1 reopens the file. SIGALRM writes due lines when nothing else is logged. Both signals only
+wake the loop of a process (`util/signals.py`), which then runs the action from `SIGNAL_ACTIONS`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.log import line
-from pattoo_mp.log.handler import WINDOWS_S, Handler, Repeats
-from pattoo_mp.log.line import alike as alike
+from pattoo_mp.log.handler import WINDOWS_S, Handler, RepeatFilter
+from pattoo_mp.log.line import grouped_as as grouped_as
 from pattoo_mp.log.line import local_time as local_time
 from pattoo_mp.log.outlets import LogFile, Outlet, Stream
 from pattoo_mp.log.rotation import Rotation
@@ -36,11 +36,11 @@ _FORMATS: Final[Mapping[str, Callable[[str], Format]]] = {
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """All that a process must know of its log.
+    """The log settings of a process.
 
-    `form` is text or json. At `max_bytes` (0: never) control rotates, and keeps `backups` older
-    files. `repeats_s` are the times after which repetitions are told; at level debug nothing is
-    collapsed.
+    `form` is text or json. Control rotates the file at `max_bytes` (0: never) and keeps `backups`
+    older files. `repeats_s` are the windows after which repetitions are counted, in seconds; at level
+    debug every line is written.
     """
 
     file: Path
@@ -53,25 +53,23 @@ class LogSettings:
 
 
 def set_up(settings: LogSettings, process: str) -> None:
-    """Send this process's log where `settings` say, also in the middle of its life.
+    """Set up this process's log, or change its settings while it runs.
 
-    Where they are those that it goes by, the file is opened anew and nothing is forgotten. Never
-    raises: a log that cannot be written must not end an agent.
+    With unchanged settings the file is only reopened, and repetitions stay counted. Never raises: a
+    log that cannot be written must not end an agent.
     """
-    kept = [handler for handler in _handlers() if handler.purpose == (settings, process)]
-    if kept:
+    if any(handler.key == (settings, process) for handler in _handlers()):
         reopen()
         return
     logging.raiseExceptions = False
-    for number in CHORES:
-        # A process that does not listen yet must not die of it.
+    for number in SIGNAL_ACTIONS:
+        # These signals must not end a process that has no loop yet.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.SIG_IGN)
     root = logging.getLogger()
     former = root.handlers
     rotation = Rotation(settings.file, settings.max_bytes, settings.backups)
-    # Who asks for everything gets everything.
-    repeats = Repeats(() if settings.level == "debug" else settings.repeats_s)
+    repeats = RepeatFilter(() if settings.level == "debug" else settings.repeats_s)
     handler = Handler(_outlets(settings, process), repeats, rotation, (settings, process))
     for before in former:
         if isinstance(before, Handler):
@@ -80,7 +78,7 @@ def set_up(settings: LogSettings, process: str) -> None:
     root.setLevel(settings.level.upper())
     for before in former:
         before.close()
-    # The library's own lines say nothing that ours do not.
+    # Its lines only repeat what ours say.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
@@ -108,33 +106,33 @@ def _handlers() -> list[Handler]:
 
 
 def reopen() -> None:
-    """Open the log's file anew: it was renamed."""
+    """Reopen the log's file after it was renamed."""
     for handler in _handlers():
         handler.reopen()
 
 
 def rotate_if_due() -> bool:
-    """Rotate the log's file if it is large enough; whether that was done.
+    """Rotate the log's file if it is large enough; return whether it was rotated.
 
-    For one process alone, control. The others are to `reopen` what they have.
+    Only control calls this. The other processes then `reopen` the file.
     """
     return any(handler.rotation.attempt() for handler in _handlers())
 
 
-def tend() -> None:
-    """Write what is due by now: how often lines came again, and how many were lost."""
+def write_due() -> None:
+    """Write the counts of repeated lines and lost lines that are due."""
     for handler in _handlers():
-        handler.tend()
+        handler.write_due()
 
 
-def tell_counts() -> None:
-    """Write now how often lines came again: what they complained of is over."""
+def write_counts() -> None:
+    """Write all counts of repeated lines now, for example because the trouble is over."""
     for handler in _handlers():
-        handler.tell_counts()
+        handler.write_counts()
 
 
-#: What each process does when one of these signals has woken it.
-CHORES: Final[Mapping[signal.Signals, Callable[[], None]]] = {
+#: What the loop of each process does after one of these signals.
+SIGNAL_ACTIONS: Final[Mapping[signal.Signals, Callable[[], None]]] = {
     signal.SIGUSR1: reopen,
-    signal.SIGALRM: tend,
+    signal.SIGALRM: write_due,
 }

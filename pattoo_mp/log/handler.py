@@ -1,4 +1,9 @@
-"""The one handler of a process: collapses what repeats, and hands the rest to each outlet."""
+"""The logging handler of a process, and the filter that collapses repeated lines.
+
+The first of equal lines is written at once. The number of repetitions is written after five
+seconds, a minute, ten minutes, and then every hour while it goes on. A line that was not repeated for
+ten minutes counts as new.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +23,36 @@ if TYPE_CHECKING:
     from pattoo_mp.log.outlets import Outlet
     from pattoo_mp.log.rotation import Rotation
 
-
-#: An idle process is woken for its log no more often than this.
+#: The times after which repetitions are counted, in seconds.
+WINDOWS_S: Final = (5.0, 60.0, 600.0, 3600.0)
+#: After this time without a repetition, a line counts as new.
+_QUIET_S: Final = 600.0
+#: How many different lines are remembered. Beyond that, the count of the oldest is written early.
+_KEPT: Final = 64
+#: The shortest time between two wake-ups of an idle process for its log.
 _WAKE_S: Final = 5.0
-#: How long to leave an outlet alone that took nothing, if nothing is logged meanwhile.
+#: When to retry an outlet that lost lines, if nothing is logged meanwhile.
 _RETRY_S: Final = 60.0
+
+_Key = tuple[str, int, str, str]
 
 
 class Handler(logging.Handler):
-    """Writes records, and what is due later (counts, lost lines) when SIGALRM asks for it."""
+    """Writes records at once, and counts of repeated and lost lines later, after SIGALRM.
+
+    `key` identifies the settings that the handler was made for.
+    """
 
     def __init__(
         self,
         outlets: Sequence[Outlet],
-        repeats: Repeats,
+        repeats: RepeatFilter,
         rotation: Rotation,
-        purpose: object = None,
+        key: object = None,
     ) -> None:
         super().__init__()
         self.rotation = rotation
-        #: What it was made for.
-        self.purpose = purpose
+        self.key = key
         self._outlets = outlets
         self._repeats = repeats
         self._alarm_at: float | None = None
@@ -46,7 +60,7 @@ class Handler(logging.Handler):
         self._pid = os.getpid()
 
     def take_over(self, former: Handler) -> None:
-        """Go on where another one of this process cannot: what it could not write is still to be told."""
+        """Take over the unreported losses of the handler that this one replaces in this process."""
         if former._pid == self._pid:
             for ours, theirs in zip(self._outlets, former._outlets, strict=False):
                 ours.take_over(theirs)
@@ -57,32 +71,32 @@ class Handler(logging.Handler):
         self._put(self._repeats.take(Line.of(record)))
         self._set_alarm()
 
-    def tend(self) -> None:
-        """Write what is due by now."""
+    def write_due(self) -> None:
+        """Write the counts that are due by now."""
         with self._held():
             self._woken_at, self._alarm_at = time.monotonic(), None
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._put(self._repeats.due())
             for outlet in self._outlets:
-                outlet.tell_lost()
+                outlet.report_lost()
             self._set_alarm()
 
-    def tell_counts(self) -> None:
+    def write_counts(self) -> None:
         """Write all counts now."""
         with self._held():
             self._put(self._repeats.counts())
 
     def reopen(self) -> None:
-        """Open anew what may have been renamed."""
+        """Reopen files that may have been renamed."""
         with self._held():
             for outlet in self._outlets:
                 outlet.reopen()
 
     def close(self) -> None:
-        """Tell every count, and let go. In a fork nothing is told: it is the parent's to tell."""
+        """Write every count and close. A fork writes none, since its parent will."""
         with self._held():
             if self._pid == os.getpid():
-                self._put(self._repeats.rest())
+                self._put(self._repeats.clear())
             for outlet in self._outlets:
                 outlet.close()
         super().close()
@@ -101,7 +115,7 @@ class Handler(logging.Handler):
                 outlet.put(line)
 
     def _set_alarm(self) -> None:
-        """Ask for SIGALRM when something is due although nothing is logged until then."""
+        """Set a timer for SIGALRM if a count is due later: nothing may be logged until then."""
         moments = [] if self._repeats.next_at is None else [self._repeats.next_at]
         if any(outlet.lost for outlet in self._outlets):
             moments.append(time.monotonic() + _RETRY_S)
@@ -110,27 +124,13 @@ class Handler(logging.Handler):
         at = max(min(moments), self._woken_at + _WAKE_S)
         if self._alarm_at is None or at < self._alarm_at:
             self._alarm_at = at
-            # Again and again until it is heard: a process that starts may not listen yet.
+            # It repeats, since a starting process may not handle signals yet.
             signal.setitimer(signal.ITIMER_REAL, max(at - time.monotonic(), 0.001), _WAKE_S)
 
 
-# Collapses lines that come again and again: the first goes out at once, then how often it came.
-#
-# The count of the same is told after five seconds, then after a minute, ten minutes, and every hour
-# as long as it goes on. What did not come for ten minutes is news once more.
-
-WINDOWS_S: Final = (5.0, 60.0, 600.0, 3600.0)
-#: What did not come for so long is news.
-_QUIET_S: Final = 600.0
-#: So many different lines are remembered. With more at a time, the longest known is told early.
-_KEPT: Final = 64
-
-_Key = tuple[str, int, str, str]
-
-
 @dataclass(slots=True)
-class _Series:
-    """The same line, again and again: the last one, and how often it came since `began`."""
+class _Repetition:
+    """A repeated line: the last one, and the number of repetitions since `began`."""
 
     last: Line
     seen: float
@@ -140,10 +140,10 @@ class _Series:
     count: int = 0
 
 
-class Repeats:
-    """Says which lines go out. `windows_s` are the times, ever longer, after which counts do.
+class RepeatFilter:
+    """Decides which lines are written. Counts are written after `windows_s`, one after another.
 
-    Without such times each line goes out. Clocks are handed in: `time.monotonic`, `time.time`.
+    Without windows every line is written. `monotonic` and `wall` are the clocks.
     """
 
     def __init__(
@@ -155,10 +155,10 @@ class Repeats:
         self._windows_s = windows_s
         self._monotonic = monotonic
         self._wall = wall
-        self._known: dict[_Key, _Series] = {}
+        self._known: dict[_Key, _Repetition] = {}
 
     def take(self, line: Line) -> list[Line]:
-        """What goes out now that `line` has come."""
+        """Return the lines to write now that `line` was logged."""
         if not self._windows_s:
             return [line]
         now = self._monotonic()
@@ -166,15 +166,15 @@ class Repeats:
         known = self._known.get(key)
         if known is None or now > known.seen + _QUIET_S:
             return self._begin(key, line, now)
-        told = self._close(known, now) if now >= known.ends else []
+        counts = self._close(known, now) if now >= known.ends else []
         if not known.count:
             known.ends = max(known.ends, now + self._windows_s[known.window])
         known.last, known.seen = line, now
         known.count += 1
-        return told
+        return counts
 
     def due(self) -> list[Line]:
-        """The counts whose time has come."""
+        """Return the counts that are due."""
         now = self._monotonic()
         return [
             line
@@ -184,32 +184,32 @@ class Repeats:
         ]
 
     def counts(self) -> list[Line]:
-        """All counts, whether their time has come or not."""
+        """Return all counts, due or not."""
         now = self._monotonic()
         return [line for known in self._known.values() for line in self._close(known, now)]
 
-    def rest(self) -> list[Line]:
-        """All counts; nothing is remembered any more."""
-        told = self.counts()
+    def clear(self) -> list[Line]:
+        """Return all counts, and forget every line."""
+        counts = self.counts()
         self._known.clear()
-        return told
+        return counts
 
     @property
     def next_at(self) -> float | None:
-        """When (`time.monotonic`) the next count is due; None if there is none to tell."""
+        """When the next count is due (`time.monotonic`); None if there is none."""
         return min((known.ends for known in self._known.values() if known.count), default=None)
 
     def _begin(self, key: _Key, line: Line, now: float) -> list[Line]:
-        """Remember a line that is news; the one that has been known for longest makes room."""
+        """Remember a new line; forget the oldest if there are too many."""
         leaving = self._known.pop(key, None)
         if leaving is None and len(self._known) >= _KEPT:
             leaving = self._known.pop(next(iter(self._known)))
-        told = self._close(leaving, now) if leaving is not None else []
-        self._known[key] = _Series(line, now, now, now + self._windows_s[0])
-        return [*told, line]
+        counts = self._close(leaving, now) if leaving is not None else []
+        self._known[key] = _Repetition(line, now, now, now + self._windows_s[0])
+        return [*counts, line]
 
-    def _close(self, known: _Series, now: float) -> list[Line]:
-        """The count of a window, if there is one; then a longer window begins."""
+    def _close(self, known: _Repetition, now: float) -> list[Line]:
+        """Return the count of the current window, if any, and begin a longer window."""
         if not known.count:
             return []
         line = replace(

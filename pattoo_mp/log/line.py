@@ -1,4 +1,8 @@
-"""A line of the log: all that is kept of a logging record, as text of bounded size."""
+"""A line of the log, and its formats: text, JSON and journald.
+
+A line is what is kept of a logging record: text of bounded size. docs/logs.md describes the fields
+of a JSON object.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +17,37 @@ from typing import Final
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.util.text import counted, printable
 
-_LONG_AGO_S: Final = 2.0
+_RECENT_S: Final = 2.0
 _LONGEST_TEXT: Final = 8_000
 _LONGEST_TRACEBACK: Final = 32_000
 _TRACEBACKS: Final = logging.Formatter()
 
-
 _KIND: Final = "kind_of_line"
 
+#: From <syslog.h>; sd-daemon(3) describes the prefix of a line.
+_PRIORITIES: Final = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+)
+_DEBUG_PRIORITY: Final = 7
 
-def alike(kind: str) -> dict[str, str]:
-    """The `extra` of a logging call whose lines count as the same if their `kind` is.
 
-    For lines that differ in figures which do not matter each time: the last one stands for all.
+def grouped_as(kind: str) -> dict[str, str]:
+    """Return the `extra` of a logging call whose lines are repetitions if their `kind` is equal.
+
+    For lines that differ only in unimportant figures. The last of them is shown for all.
     """
     return {_KIND: kind}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`text` is one line, printable; `created` is in seconds since the epoch.
+    """A log line. `text` is one printable line. Times are in seconds since the epoch.
 
-    `repeated` is how often the same came again within the last `within_s` seconds, and `last` when
-    the last of them came; 0 for a line that stands for itself. `kind` is what makes two lines the same.
+    A line with a count stands for the `repeated` repetitions in the last `within_s` seconds; the
+    newest was logged at `last`. All three are 0 in other lines. Lines of the same `kind` are repetitions.
     """
 
     created: float
@@ -50,7 +62,7 @@ class Line:
 
     @classmethod
     def of(cls, record: logging.LogRecord) -> Line:
-        """What a record says."""
+        """Return the line for a logging record."""
         text = _shortened(printable(_message(record)))
         return cls(
             created=record.created,
@@ -63,23 +75,23 @@ class Line:
 
     @property
     def message(self) -> str:
-        """The text, and how often it came again."""
+        """The text, with the number of repetitions if there are any."""
         if not self.repeated:
             return self.text
-        what = "the same" if self.kind == self.text else "the like"
+        what = "repeated" if self.kind == self.text else "repeated with other figures"
         times = "once" if self.repeated == 1 else counted(self.repeated, "time")
-        told = f"{what} {times} in the last {_span(self.within_s)}"
-        if self.created - self.last >= _LONG_AGO_S:
-            # It may be over by now, and its figures are those of that moment.
-            told += f", at {time.strftime('%H:%M:%S', time.localtime(self.last))} last"
-        return f"{self.text} ({told})"
+        count = f"{what} {times} in the last {_span(self.within_s)}"
+        if self.created - self.last >= _RECENT_S:
+            # It may be over by now, and the figures are from that time.
+            count += f", last at {time.strftime('%H:%M:%S', time.localtime(self.last))}"
+        return f"{self.text} ({count})"
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - a slip in the call, or an argument that cannot be shown
-        return f"{record.msg} (and what belongs into it cannot be shown)"
+    except Exception:  # noqa: BLE001 - wrong arguments, or one whose __str__ fails
+        return f"{record.msg} (its arguments cannot be formatted)"
 
 
 def _shortened(text: str) -> str:
@@ -91,7 +103,7 @@ def _traceback(record: logging.LogRecord) -> str:
     if not record.exc_info or record.exc_info[0] is None:
         return ""
     text = _TRACEBACKS.formatException(record.exc_info)
-    # Its end says what happened.
+    # The end of a traceback says what happened.
     return text[-_LONGEST_TRACEBACK:].encode("utf-8", "backslashreplace").decode()
 
 
@@ -103,30 +115,19 @@ def _span(seconds: int) -> str:
     raise AssertionError
 
 
-# How a line of the log is written: as text, as JSON, and as journald wants it.
-#
-# docs/logs.md describes the fields of an object.
+# --- formats
 
-#: Gives a line, and its traceback, with a line end.
+#: Returns a line and its traceback as text that ends with a line end.
 Format = Callable[["Line"], str]
-
-#: From <syslog.h>; sd-daemon(3) says how they go before a line.
-_PRIORITIES: Final = (
-    (logging.CRITICAL, 2),
-    (logging.ERROR, 3),
-    (logging.WARNING, 4),
-    (logging.INFO, 6),
-)
-_DEBUG_PRIORITY: Final = 7
 
 
 def local_time(moment: float) -> str:
-    """Seconds since the epoch as a time of day, as everywhere in the log."""
+    """Return seconds since the epoch as local date and time, in the log's format."""
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))},{_ms(moment)}"
 
 
 def text(process: str) -> Format:
-    """As a person reads it: local time, level, who, what."""
+    """Return the format for people: local time, level, process, message."""
     who = f"[{process} {os.getpid()}]"
 
     def write(line: Line) -> str:
@@ -137,7 +138,7 @@ def text(process: str) -> Format:
 
 
 def json_lines(process: str) -> Format:
-    """As a program reads it: an object with the fields above."""
+    """Return the format for programs: a JSON object on each line."""
     pid = os.getpid()
 
     def write(line: Line) -> str:
@@ -164,7 +165,7 @@ def json_lines(process: str) -> Format:
 
 
 def journal(process: str) -> Format:
-    """As journald takes it from a program's stderr: it has a time of its own, and levels."""
+    """Return the format for journald on stderr: priorities, and no time, since journald adds it."""
     who = f"[{process} {os.getpid()}]"
 
     def write(line: Line) -> str:
@@ -176,7 +177,7 @@ def journal(process: str) -> Format:
 
 
 def is_journal(descriptor: int) -> bool:
-    """Whether a descriptor leads to journald: systemd.exec(5), `$JOURNAL_STREAM`."""
+    """Whether a descriptor leads to journald: see `$JOURNAL_STREAM` in systemd.exec(5)."""
     try:
         found = os.fstat(descriptor)
     except OSError:

@@ -1,6 +1,6 @@
-"""Where lines go: the log's file, and stderr. Neither ever holds a process up, nor ends it.
+"""Outlets of the log: its file and stderr. Neither blocks or ends a process.
 
-What cannot be written is counted, and told as soon as something can be written again.
+Lines that cannot be written are counted. The count is written as soon as that is possible again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from pattoo_mp.log.line import Format
 
-#: O_NONBLOCK: a FIFO that lies in the log's place is an error, and not waited for.
+#: O_NONBLOCK: opening a FIFO in place of the log fails instead of blocking.
 APPENDING: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
-#: What a pipe takes at once if it takes anything: PIPE_BUF of pipe(7).
+#: The largest atomic write to a pipe: PIPE_BUF of pipe(7).
 _PIPE_BYTES: Final = 4096
 
 
 class Outlet(ABC):
-    """Takes lines. `lost` counts those that could not be written and are not told of yet."""
+    """Writes lines. `lost` is the number of unwritten lines that were not reported yet."""
 
     def __init__(self, form: Format) -> None:
         self._form = form
@@ -39,17 +39,17 @@ class Outlet(ABC):
         self._torn = False
 
     def take_over(self, former: Outlet) -> None:
-        """Go on where an outlet to the same place, or to the one before, cannot."""
+        """Take over the unreported losses of the outlet that this one replaces."""
         self.lost, self._why, self._torn = former.lost, former._why, former._torn
 
     def put(self, line: Line) -> None:
-        """Write a line, or count it."""
-        self.tell_lost()
+        """Write a line, or count it as lost."""
+        self.report_lost()
         if self.lost or not self._try(line):
             self.lost += 1
 
-    def tell_lost(self) -> None:
-        """Say how many lines could not be written, if that can be written now."""
+    def report_lost(self) -> None:
+        """Write how many lines were lost, if that can be written now."""
         if self.lost:
             text = f"{counted(self.lost, 'line')} could not be written here: {self._why}."
             if self._try(Line(time.time(), logging.WARNING, __name__, text, text)):
@@ -57,20 +57,20 @@ class Outlet(ABC):
 
     @abstractmethod
     def reopen(self) -> None:
-        """Let go of what is open, and open it anew."""
+        """Close and open again."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close."""
 
     @abstractmethod
     def _write(self, content: bytes) -> None:
-        """Write it all. Raises `OSError`."""
+        """Write all of `content`. Raises `OSError`."""
 
     def _try(self, line: Line) -> bool:
         content = self._form(line).encode("utf-8", "backslashreplace")
         try:
-            # After half a line that found no room a whole one begins with a line of its own.
+            # After a partly written line, the next one starts on a new line.
             self._write(b"\n" + content if self._torn else content)
         except OSError as error:
             self._why = error.strerror or type(error).__name__
@@ -86,10 +86,10 @@ class Outlet(ABC):
 
 
 class LogFile(Outlet):
-    """Appends to a file that others append to as well, and that a rotation may rename.
+    """Appends to a file that other processes append to as well, and that a rotation may rename.
 
-    Each line is one write(2) with O_APPEND, so lines of several processes never mix. Whoever
-    renamed the file: the next line goes into the one that has the name. Links are not followed.
+    Each line is one write(2) with O_APPEND, so lines of several processes never mix. After any
+    rename, the next line goes into the file that has the name then. Links are not followed.
     """
 
     def __init__(self, path: Path, form: Format) -> None:
@@ -99,9 +99,9 @@ class LogFile(Outlet):
         self._identity = (0, 0)
 
     def open(self) -> None:
-        """Open the file that has the name now, in a directory that is made again if it was removed.
+        """Open the file that has the name now; make its directory if that was removed.
 
-        Raises `OSError`, and keeps what is open.
+        Raises `OSError`, and then leaves the old file open.
         """
         try:
             descriptor = files.open_file(self._path, APPENDING)
@@ -113,8 +113,8 @@ class LogFile(Outlet):
         self._descriptor, self._identity = descriptor, (found.st_dev, found.st_ino)
 
     def reopen(self) -> None:
-        """Open the file that has the name now, if it can be opened."""
-        with suppress(OSError):  # the next line meets it again, and is counted if need be
+        """Open the file that has the name now, if possible."""
+        with suppress(OSError):  # the next line tries again, and is counted if that fails
             self.open()
 
     def close(self) -> None:
@@ -140,26 +140,26 @@ class LogFile(Outlet):
         return self._descriptor >= 0 and (found.st_dev, found.st_ino) == self._identity
 
     def _has_a_name(self) -> bool:
-        """Whether what is open, though renamed, can still be found and read by a person."""
+        """Whether the open file, though renamed, still exists in a directory."""
         return self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink > 0
 
 
 class Stream(Outlet):
-    """A pipe, a socket or a terminal. If nobody reads there, nothing is written."""
+    """A pipe, a socket or a terminal. Nothing is written while its reader does not read."""
 
     def __init__(self, descriptor: int, form: Format) -> None:
         super().__init__(form)
         self._descriptor = descriptor
 
     def reopen(self) -> None:
-        """Keep it: nobody renames a stream."""
+        """Do nothing: a stream cannot be renamed."""
 
     def close(self) -> None:
-        """Keep it: it is the whole process's."""
+        """Do nothing: the descriptor belongs to the whole process."""
 
     def _write(self, content: bytes) -> None:
         for start in range(0, len(content), _PIPE_BYTES):
             if not select.select([], [self._descriptor], [], 0)[1]:
-                raise BlockingIOError(errno.EAGAIN, "nobody reads it")
+                raise BlockingIOError(errno.EAGAIN, "it is not being read")
             self._write_to(self._descriptor, content[start : start + _PIPE_BYTES])
             self._torn = start + _PIPE_BYTES < len(content)

@@ -1,6 +1,8 @@
 """Rotation by size and count: pattoo.log becomes pattoo.log.1, that one pattoo.log.2, and so on.
 
-One process rotates: control. The others notice by the file's identity that the name has moved.
+Only control rotates. The other processes notice the rename by the file's device and inode number.
+A file that a program outside the agent writes to is not rotated, as that program would keep writing to
+the renamed file: docs/decisions/011-one-log-three-writers.md.
 """
 
 from __future__ import annotations
@@ -22,88 +24,89 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: How often the size is looked at.
-_LOOK_S: Final = 1.0
-#: How long a file is left alone that could not be rotated.
+#: How often the size is checked.
+_CHECK_S: Final = 1.0
+#: The wait after a failed rotation.
 _RETRY_S: Final = 60.0
-#: So many descriptors are looked at in one go: some ten milliseconds.
+#: How many descriptors an attempt examines: about ten milliseconds.
 _AT_ONCE: Final = 2_000
 
 
 class Rotation:
-    """Rotates `path` once it has `max_bytes` (0: never), and keeps `backups` older ones."""
+    """Rotates `path` once it has `max_bytes` (0: never), and keeps `backups` older files."""
 
     def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._backups = backups
         self._not_before = 0.0
-        #: A look for others who write to the file that is full, as far as it has come.
-        self._looking: Iterator[str] | None = None
+        #: The unfinished search for other writers.
+        self._search: Iterator[str] | None = None
 
     def attempt(self) -> bool:
-        """Rotate if it is time to. Whether it was done: then there is a new file."""
+        """Rotate if the file is large enough; return whether it was rotated."""
         now = time.monotonic()
         if not self._max_bytes or now < self._not_before:
             return False
-        self._not_before = now + _LOOK_S
+        self._not_before = now + _CHECK_S
         try:
             size = self._path.lstat().st_size
             if size < self._max_bytes:
-                self._looking = None
+                self._search = None
                 return False
-            writer = self._look_for_writer()
+            writer = self._find_writer()
             if writer is None:
                 return False
             self._not_before = now + _RETRY_S
             if writer:
                 _LOG.warning(
-                    "%s has reached log_max_bytes and is not rotated: %s writes to it, too, and "
-                    "would go on in the renamed file. It grows until that program has ended; "
-                    "or rotate it with logrotate and copytruncate, and set log_max_bytes to 0.",
+                    "%s has reached log_max_bytes but is not rotated: %s also writes to it and would "
+                    "keep writing to the renamed file. Stop that program, or set log_max_bytes to 0 "
+                    "and use logrotate with copytruncate.",
                     self._path, writer,
                 )  # fmt: skip
                 return False
             rotate(self._path, self._backups)
         except OSError as error:
             _LOG.warning(
-                "%s is not rotated, and grows: %s. Its directory must be writable to the agent.",
+                "%s cannot be rotated and keeps growing: %s. "
+                "The agent must be able to write to its directory.",
                 error.filename or self._path, error.strerror,
             )  # fmt: skip
             return False
-        self._not_before = now + _LOOK_S
+        self._not_before = now + _CHECK_S
         return True
 
-    def _look_for_writer(self) -> str | None:
-        """Who else writes to the file, empty if nobody does; None if the look is to go on.
+    def _find_writer(self) -> str | None:
+        """Return another writer of the file, "" if there is none, None if the search is unfinished.
 
-        It goes on with the next attempt: control has others waiting, and some hosts have many
+        The next attempt continues it: control has other work waiting, and some hosts have many
         thousands of descriptors.
         """
-        looking = self._looking or writers(self._path)
-        self._looking = None
+        search = self._search or writers(self._path)
+        self._search = None
         for _ in range(_AT_ONCE):
-            writer = next(looking, None)
+            writer = next(search, None)
             if writer is None or writer:
                 return writer or ""
-        self._looking = looking
+        self._search = search
         return None
 
 
 def rotate(path: Path, backups: int) -> None:
-    """Move each file one number up, and begin a new one with the mode and owner of the old.
+    """Rename each file to the next number, and create a new one with the mode and owner of the old.
 
-    Raises `OSError`. A kill in the middle leaves a number without a file; only the files below it
-    are moved the next time, so none goes before its turn.
+    Raises `OSError`. A kill in between leaves a number without a file. The next rotation renames
+    only the files below it, so no backup is deleted early.
     """
     names = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, backups + 1))]
-    first_free = next((i for i, name in enumerate(names) if not _is_there(name)), backups)
+    first_free = next((i for i, name in enumerate(names) if not _exists(name)), backups)
     for i in range(first_free, 0, -1):
         names[i - 1].rename(names[i])
     old = names[1].stat()
     descriptor = files.open_file(path, APPENDING)
     try:
-        with suppress(PermissionError):  # the group may be one that we are not in
+        with suppress(PermissionError):  # we may not be in its group
             os.fchown(descriptor, old.st_uid, old.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
     finally:
@@ -111,12 +114,12 @@ def rotate(path: Path, backups: int) -> None:
 
 
 def writers(path: Path) -> Iterator[str]:
-    """Processes, not of our process group, that have the file open for writing.
+    """Yield the processes outside our process group that have the file open for writing.
 
-    One by one, with an empty text for each descriptor that was looked at in vain.
+    An empty text is yielded for each other descriptor, so that the caller can pause the search.
 
-    Other pattoo programs write to the same file and never open it anew. Of other users' processes
-    the kernel tells only root (proc(5)); but who shares a log is most often the same user.
+    Other pattoo programs write to the same file and never reopen it. Only root sees the descriptors
+    of other users' processes (proc(5)), but programs that share a log usually run as one user.
     """
     wanted = path.lstat()
     for entry in Path("/proc").iterdir():
@@ -127,7 +130,7 @@ def writers(path: Path) -> Iterator[str]:
             yield _named(entry) if is_writing else ""
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     with suppress(FileNotFoundError):
         path.lstat()
         return True
@@ -138,11 +141,11 @@ def _is_ours(pid: int) -> bool:
     try:
         return os.getpgid(pid) == os.getpgrp()
     except OSError:
-        return True  # gone by now
+        return True  # it has ended
 
 
 def _named(process: Path) -> str:
-    """What a person finds it by; empty if it has ended."""
+    """Return a process's id and name; empty if it has ended."""
     with suppress(OSError):
         return f"process {process.name} ({(process / 'comm').read_text().strip()})"
     return ""
@@ -155,26 +158,26 @@ def _descriptors(process: Path) -> list[str]:
 
 
 def _is_writing(process: Path, number: str, name: str, wanted: os.stat_result) -> bool:
-    """Whether this descriptor is of the file that is looked for, and open for writing.
+    """Whether a descriptor is open for writing to the file `wanted`.
 
-    Only of one that has its name and its inode number the file itself is asked: another one may lie
-    on a file server that does not answer. All before that the kernel knows by itself.
+    The file itself is examined last, and only if name and inode number match: another file may be on a
+    file server that does not answer. The kernel knows the rest without asking the file system.
     """
     link = f"{process}/fd/{number}"
     try:
         return (
             os.readlink(link).endswith(f"/{name}")  # noqa: PTH115 - as above
-            # In /proc/PID/fd a link's mode tells how the file was opened.
+            # In /proc/PID/fd a link's mode shows how the file was opened.
             and bool(os.lstat(link).st_mode & stat.S_IWUSR)
             and _inode(process, number) in {wanted.st_ino, None}
             and os.path.samestat(Path(link).stat(), wanted)
         )
     except OSError:
-        return False  # closed by now; the others of the process are looked at all the same
+        return False  # it was closed meanwhile
 
 
 def _inode(process: Path, number: str) -> int | None:
-    """By proc_pid_fdinfo(5); None before Linux 5.14."""
+    """Return the inode number by proc_pid_fdinfo(5); None before Linux 5.14."""
     text = (process / "fdinfo" / number).read_text()
     found = re.search(r"^ino:\s*(\d+)$", text, re.MULTILINE)
     return int(found[1]) if found else None

@@ -229,7 +229,7 @@ class Drain:
             failing_since_ms=0,
         )
         if before.failing_since_ms:
-            log.tell_counts()  # a count logged after the next line would look like another failure
+            log.write_counts()  # a count logged after the next line would look like another failure
             for_s = (self._state.last_post_ms - before.failing_since_ms) // 1000
             _LOG.info("%s accepts posts again, after %d s.", self._servers.current.url, for_s)
         _LOG.debug(
@@ -255,5 +255,5 @@ class Drain:
             counted(self._spool.waiting, "poll"),
             duration(self._until_due_s()),
             # The first line of each failure is written at once; its repeats are only counted.
-            extra=log.alike(f"{attempt.error} since {self._state.failing_since_ms}"),
+            extra=log.grouped_as(f"{attempt.error} since {self._state.failing_since_ms}"),
         )

@@ -85,7 +85,7 @@ class Uploader:
         self._spool.limits = spool_limits(config)
         self._channel = channel
         self._agent_id = agent_id
-        self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.CHORES)
+        self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.SIGNAL_ACTIONS)
         self._servers = servers
         self._drain = Drain(
             spool,

@@ -253,13 +253,13 @@ def test_the_count_of_repeated_lines_is_logged_by_an_idle_process(home: Path) ->
         log.set_up(log.LogSettings(path, repeats_s=(3.0, 60.0)), "idle")
         for _ in range(241):
             logging.getLogger("test").warning("No room.")
-        wakeup = Wakeup((signal.SIGTERM,), log.CHORES)
+        wakeup = Wakeup((signal.SIGTERM,), log.SIGNAL_ACTIONS)
         while not wakeup.take():
             select.select([wakeup], [], [])
         os._exit(0)
     try:
         wait_for(path.exists, what="the first line")
-        wait_for(lambda: "No room. (the same 240 times in the last" in path.read_text())
+        wait_for(lambda: "No room. (repeated 240 times in the last" in path.read_text())
     finally:
         os.kill(pid, signal.SIGTERM)
         assert os.waitpid(pid, 0)[1] == 0

@@ -8,13 +8,13 @@ from pattoo_mp.log.line import Line
 
 
 def line(text: str, level: int = logging.WARNING, **fields: str | float) -> Line:
-    """Give a line as a record of this text makes it."""
+    """Return the line that a record with this text becomes."""
     made = {"created": 0.0, "kind": text, **fields}
     return Line(level=level, logger="pattoo_mp.test", text=text, **made)  # type: ignore[arg-type]
 
 
 def record(message: str, *args: object, **attributes: object) -> logging.LogRecord:
-    """Give a record as a call of the logging library makes it."""
+    """Return the record that a logging call makes."""
     fields = {
         "name": "pattoo_mp.test", "levelno": logging.WARNING, "levelname": "WARNING",
         "msg": message, "args": args, **attributes,

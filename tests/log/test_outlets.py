@@ -1,4 +1,4 @@
-"""Writing lines where nothing, or not everything, can be written."""
+"""Outlets that take nothing, or only part of a line."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def plain(what: Line) -> str:
-    """Nothing but the message."""
+    """Only the message."""
     return f"{what.message}\n"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the log lies."""
+    """The path of the log."""
     return tmp_path / "pattoo.log"
 
 
 @pytest.fixture
 def file(path: Path) -> Iterator[LogFile]:
-    """An outlet to it."""
+    """An outlet to that file."""
     made = LogFile(path, plain)
     yield made
     made.close()
@@ -41,7 +41,7 @@ def file(path: Path) -> Iterator[LogFile]:
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond `size`: the kernel's stand-in for a full disk."""
+    """Limit the file size of this process to `size`, in place of a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -51,10 +51,8 @@ def room_for(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("by", ["rename", "unlink"])
-def test_a_file_that_was_moved_away_is_left_with_the_next_line(
-    file: LogFile, path: Path, by: str
-) -> None:
-    """Also without a signal: whoever rotates, the next line is where a person looks."""
+def test_the_line_after_a_rename_goes_to_the_new_file(file: LogFile, path: Path, by: str) -> None:
+    """Even without a signal, the next line goes to the file with the log's name."""
     file.put(line("one"))
     if by == "rename":
         path.rename(f"{path}.1")
@@ -64,8 +62,8 @@ def test_a_file_that_was_moved_away_is_left_with_the_next_line(
     assert path.read_text() == "two\n"
 
 
-def test_a_renamed_file_is_written_to_while_no_other_can_be_made(file: LogFile, path: Path) -> None:
-    """A line that can be found is better than none."""
+def test_a_renamed_file_is_used_while_no_new_one_can_be_made(file: LogFile, path: Path) -> None:
+    """The renamed file can still be found."""
     file.put(line("one"))
     moved = path.rename(f"{path}.1")
     path.mkdir()
@@ -74,8 +72,8 @@ def test_a_renamed_file_is_written_to_while_no_other_can_be_made(file: LogFile, 
     assert file.lost == 0
 
 
-def test_a_directory_that_was_removed_is_made_again(file: LogFile, path: Path) -> None:
-    """For the agent's user alone, as at the start."""
+def test_a_removed_directory_is_made_again(file: LogFile, path: Path) -> None:
+    """It is private, as at the start."""
     file.put(line("one"))
     path.unlink()
     path.parent.rmdir()
@@ -85,27 +83,27 @@ def test_a_directory_that_was_removed_is_made_again(file: LogFile, path: Path) -
 
 
 def obstruct_by_a_directory(path: Path) -> None:
-    """Lay a directory in its place."""
+    """Put a directory in its place."""
     path.mkdir()
 
 
 def obstruct_by_a_link(path: Path) -> None:
-    """Lay a link in its place."""
+    """Put a link in its place."""
     path.symlink_to("/dev/null")
 
 
 def obstruct_by_a_fifo(path: Path) -> None:
-    """Lay a FIFO in its place that nobody reads."""
+    """Put a FIFO without a reader in its place."""
     os.mkfifo(path)
 
 
 @pytest.mark.parametrize(
     "obstruct", [obstruct_by_a_directory, obstruct_by_a_link, obstruct_by_a_fifo]
 )
-def test_what_cannot_be_written_is_counted_and_told_once_it_can(
+def test_lost_lines_are_counted_and_reported(
     file: LogFile, path: Path, obstruct: Callable[[Path], None]
 ) -> None:
-    """With the reason; before the first line that can be written."""
+    """With the reason, before the first line that can be written."""
     obstruct(path)
     file.put(line("one"))
     file.put(line("two"))
@@ -118,8 +116,8 @@ def test_what_cannot_be_written_is_counted_and_told_once_it_can(
     assert file.lost == 0
 
 
-def test_after_a_full_disk_each_line_is_whole_again(file: LogFile, path: Path) -> None:
-    """Half a line that found no room does not spoil the next."""
+def test_lines_are_whole_again_after_a_full_disk(file: LogFile, path: Path) -> None:
+    """A partly written line does not spoil the next one."""
     with room_for(6):
         file.put(line("one"))
         file.put(line("two"))
@@ -129,8 +127,8 @@ def test_after_a_full_disk_each_line_is_whole_again(file: LogFile, path: Path) -
     ]  # fmt: skip
 
 
-def test_a_stream_that_nobody_reads_holds_nobody_up() -> None:
-    """A supervisor that is stopped: what finds no room is counted, and told when it reads again."""
+def test_an_unread_stream_does_not_block() -> None:
+    """As with a stopped supervisor: lost lines are counted, and reported when it reads again."""
     reading, writing = os.pipe()
     stream = Stream(writing, plain)
     for _ in range(100):
@@ -141,7 +139,7 @@ def test_a_stream_that_nobody_reads_holds_nobody_up() -> None:
         pass
     stream.put(line("again"))
     told, again = os.read(reading, 65536).decode().splitlines()[-2:]
-    assert told.startswith(f"{lost} lines could not be written here: nobody reads it")
+    assert told.startswith(f"{lost} lines could not be written here: it is not being read")
     assert again == "again"
     os.close(reading)
     stream.put(line("nobody"))

@@ -28,17 +28,17 @@ _MOST_LINES = 50_000
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the log lies."""
+    """The path of the log."""
     return tmp_path / "pattoo.log"
 
 
 def contents(path: Path) -> dict[str, str]:
-    """All files of a log."""
+    """The content of the log and of its backups."""
     return {file.name: file.read_text() for file in path.parent.iterdir()}
 
 
-def test_at_its_size_it_is_renamed_and_the_oldest_goes(path: Path) -> None:
-    """As many older ones are kept as were asked for."""
+def test_rotation_renames_each_file_and_deletes_the_oldest(path: Path) -> None:
+    """The requested number of backups is kept."""
     for number in range(5):
         path.write_text(f"{number}")
         rotate(path, 3)
@@ -47,8 +47,8 @@ def test_at_its_size_it_is_renamed_and_the_oldest_goes(path: Path) -> None:
     }  # fmt: skip
 
 
-def test_none_goes_before_its_turn_after_a_kill_in_the_middle(path: Path) -> None:
-    """A number without a file is filled first."""
+def test_no_backup_is_deleted_early_after_a_kill(path: Path) -> None:
+    """The gap in the numbers is filled first."""
     for name in ("pattoo.log", "pattoo.log.2", "pattoo.log.3"):
         (path.parent / name).write_text(name)
     rotate(path, 3)
@@ -58,8 +58,8 @@ def test_none_goes_before_its_turn_after_a_kill_in_the_middle(path: Path) -> Non
     }  # fmt: skip
 
 
-def test_the_new_file_may_be_used_by_whoever_used_the_old_one(path: Path) -> None:
-    """Other pattoo programs may run as other users of its group."""
+def test_the_new_file_has_the_mode_of_the_old_one(path: Path) -> None:
+    """Other pattoo programs may run as other users in its group."""
     path.write_text("x")
     path.chmod(0o664)
     rotate(path, 1)
@@ -67,10 +67,8 @@ def test_the_new_file_may_be_used_by_whoever_used_the_old_one(path: Path) -> Non
 
 
 @pytest.mark.parametrize(("size", "limit"), [(99, 100), (10_000, 0)])
-def test_it_stays_where_it_is_below_its_limit_or_without_one(
-    path: Path, size: int, limit: int
-) -> None:
-    """0 leaves it to logrotate."""
+def test_no_rotation_below_the_limit_or_without_one(path: Path, size: int, limit: int) -> None:
+    """A limit of 0 means never."""
     path.write_text("x" * size)
     assert not Rotation(path, limit, 1).attempt()
     assert list(contents(path)) == ["pattoo.log"]
@@ -78,7 +76,7 @@ def test_it_stays_where_it_is_below_its_limit_or_without_one(
 
 @contextmanager
 def other_program(path: Path, mode: str, script: str = "") -> Iterator[int]:
-    """A process that has the file open; its number. It is a session of its own."""
+    """Run a process in its own session that has the file open; its id."""
     opening = "import os, sys; f = open(sys.argv[1], sys.argv[2]);"
     with subprocess.Popen(
         [sys.executable, "-c", f"{opening} {script}\nprint(flush=True); input()", path, mode],
@@ -90,17 +88,19 @@ def other_program(path: Path, mode: str, script: str = "") -> Iterator[int]:
         other.communicate(b"\n")
 
 
-def looked_for_writers(path: Path) -> list[str]:
-    """All who write to the file, by a look that is not interrupted."""
+def found_writers(path: Path) -> list[str]:
+    """All writers of the file, in one search."""
     return [writer for writer in writers(path) if writer]
 
 
-def test_it_is_not_taken_from_another_program(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """One that writes to it is named; one that only reads it does no harm."""
+def test_a_file_with_another_writer_is_not_rotated(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A writer is named in the log. A reader does not matter."""
     path.write_text("x" * 100)
     rotation = Rotation(path, 100, 1)
     with other_program(path, "a") as pid:
-        wait_for(lambda: rotation.attempt() or caplog.text, what="a look")
+        wait_for(lambda: rotation.attempt() or caplog.text, what="the search")
         assert f"process {pid} (python" in caplog.text
     assert list(contents(path)) == ["pattoo.log"]
     rotation = Rotation(path, 100, 1)
@@ -108,8 +108,8 @@ def test_it_is_not_taken_from_another_program(path: Path, caplog: pytest.LogCapt
         wait_for(rotation.attempt, what="the rotation")
 
 
-def test_another_program_is_found_by_whatever_way_it_came(path: Path, tmp_path: Path) -> None:
-    """By a link to the directory; and not one that has another file of this name."""
+def test_another_writer_is_found_whatever_path_it_used(path: Path, tmp_path: Path) -> None:
+    """It may have used a link to the directory. A file of the same name elsewhere does not count."""
     path.write_text("x")
     (tmp_path / "link").symlink_to(tmp_path)
     (tmp_path / "elsewhere").mkdir()
@@ -117,19 +117,17 @@ def test_another_program_is_found_by_whatever_way_it_came(path: Path, tmp_path: 
         other_program(tmp_path / "link" / path.name, "a") as pid,
         other_program(tmp_path / "elsewhere" / path.name, "a"),
     ):
-        assert [writer.split()[1] for writer in looked_for_writers(path)] == [str(pid)]
+        assert [writer.split()[1] for writer in found_writers(path)] == [str(pid)]
 
 
-def test_files_of_others_are_not_asked_for_anything(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They may lie on a file server that does not answer, and control would wait for it."""
+def test_the_search_touches_no_other_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be on a file server that hangs, which would block control."""
     path.write_text("x")
     (path.parent / "theirs").write_text("")
     (path.parent / "elsewhere").mkdir()
     asked: list[str] = []
 
-    def ask(name: str | Path | int, **more: Any) -> os.stat_result:  # noqa: ANN401 - as it is called
+    def ask(name: str | Path | int, **more: Any) -> os.stat_result:  # noqa: ANN401 - the signature of os.stat
         if more.get("follow_symlinks", True):
             asked.append(str(name))
         return stat(name, **more)
@@ -141,17 +139,17 @@ def test_files_of_others_are_not_asked_for_anything(
         other_program(path.parent / "elsewhere" / path.name, "a"),
     ):
         monkeypatch.setattr(os, "stat", ask)
-        assert len(looked_for_writers(path)) == 1
+        assert len(found_writers(path)) == 1
         monkeypatch.undo()
     assert {name.split("/")[2] for name in asked if name.startswith("/proc/")} == {str(writing)}
 
 
-def test_a_host_with_many_descriptors_is_looked_at_bit_by_bit(
+def test_the_search_is_split_on_a_host_with_many_descriptors(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Control is not held for long; the file is rotated once all of them were seen."""
+    """Each attempt is short. The file is rotated once the search is complete."""
     monkeypatch.setattr(module, "_AT_ONCE", 10)
-    monkeypatch.setattr(module, "_LOOK_S", 0)
+    monkeypatch.setattr(module, "_CHECK_S", 0)
     path.write_text("x" * 100)
     rotation = Rotation(path, 100, 1)
     attempts = 1
@@ -163,42 +161,40 @@ def test_a_host_with_many_descriptors_is_looked_at_bit_by_bit(
     assert {"pattoo.log", "pattoo.log.1"} < contents(path).keys()
 
 
-def test_what_cannot_be_rotated_grows_and_it_is_said(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The agent goes on."""
+def test_a_failed_rotation_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The attempt does not raise."""
     path.write_text("x" * 100)
     path.with_name("pattoo.log.1").mkdir()
     (path.parent / "pattoo.log.1" / "full").touch()
     assert not Rotation(path, 100, 1).attempt()
-    assert "is not rotated, and grows: " in caplog.text
+    assert "cannot be rotated and keeps growing: " in caplog.text
 
 
-def write_until(told: Path, path: Path, number: int) -> None:
-    """Be a process that writes numbered lines as fast as it can, and how many at the end."""
+def write_until(enough: Path, path: Path, number: int) -> None:
+    """Write numbered lines as fast as possible, and at the end their number."""
     log.set_up(log.LogSettings(path), f"writer{number}")
     count = 0
-    while not told.exists() and count < _MOST_LINES:
+    while not enough.exists() and count < _MOST_LINES:
         _LOG.info("line %d of %d", count, number)
         count += 1
     _LOG.info("all %d of %d", count, number)
 
 
-def test_under_load_from_three_processes_no_line_is_lost_or_doubled(
+def test_no_line_is_lost_or_doubled_under_load(
     path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """While a fourth one rotates ten times; each line is whole."""
-    told = tmp_path_factory.mktemp("told") / "enough"
+    """While a fourth process rotates ten times. Each line is whole."""
+    enough = tmp_path_factory.mktemp("flag") / "enough"
     writers = []
     for number in range(_WRITERS):
         writers.append(os.fork())
         if writers[-1] == 0:
-            write_until(told, path, number)
+            write_until(enough, path, number)
             os._exit(0)
     for _ in range(10):
         wait_for(lambda: path.exists() and path.stat().st_size > 10_000, what="many lines")
         rotate(path, 100)
-    told.touch()
+    enough.touch()
     assert [os.waitpid(pid, 0)[1] for pid in writers] == [0] * _WRITERS
     texts = [
         row.partition("] ")[2] for file in contents(path).values() for row in file.splitlines()
