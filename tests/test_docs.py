@@ -153,8 +153,8 @@ def test_each_trouble_is_explained() -> None:
 def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
     """In the words of the status and the log."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    full = limits_with(max_bytes=1).room(0, ROOT).reason
-    nearly_full = limits_with(min_free_bytes=2**62).room(2**40, ROOT).reason
+    full = limits_with(max_bytes=1).size_limit(0, ROOT).reason
+    nearly_full = limits_with(min_free_bytes=2**62).size_limit(2**40, ROOT).reason
     missed = {*Reason, ledger.AGENT_WAS_DOWN, broker._COLLECTOR_WAS_DOWN}
     dropped = {
         ledger.CHANNEL_FULL,

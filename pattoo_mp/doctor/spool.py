@@ -13,7 +13,7 @@ from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.files import SPOOL_BYTES, free_bytes
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.spool.limits import ALWAYS_BYTES
+from pattoo_mp.spool.limits import GUARANTEED_BYTES
 from pattoo_mp.spool.tables import Tables
 from pattoo_mp.upload.pattoo.encrypted.known import FILE, KnownServers
 from pattoo_mp.util import text

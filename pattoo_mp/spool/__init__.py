@@ -1,1 +1,1 @@
-"""Keeps polls on disk until the server has taken them."""
+"""Store polls on disk until the server has taken them."""

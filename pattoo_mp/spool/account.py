@@ -1,7 +1,7 @@
-"""The spool's own account.
+"""The spool's account: counters of every poll it was ever given, and a copy of them in a small file.
 
-`kept = delivered + waiting + quarantined + dropped`, in the same transactions as the polls, so it
-closes after any crash.
+`kept = delivered + waiting + quarantined + dropped`. The account changes in the same transactions
+as the polls, so this holds after any crash.
 """
 
 from __future__ import annotations
@@ -30,13 +30,17 @@ _CHECKSUM: Final = "crc"
 
 @dataclass(slots=True)
 class SpoolState:
-    """The account: all of it since the spool was first made, but for `sequence`.
+    """The account. All counters run since the spool was first made, except those of the channel.
 
-    `sequence` is the last one kept of the channel `channel`, `kept_of_channel` how many of it;
-    `newest_ms` is the newest poll ever kept, `delivered_ms` the newest that the server has, and
-    `oldest_ms` the oldest that waits, 0 if none does; `dropped_ms` is when a poll was dropped last
-    (all in ms since the epoch). `book` is what the channel's side asked to be kept.
-    `commits` tells an older account from a newer one; `acknowledged_id` is the last one delivered.
+    - `sequence` is the last sequence number kept of the channel `channel`, and `kept_of_channel` the
+      number of polls kept of it.
+    - `newest_ms` is the time of the newest poll ever kept, `delivered_ms` that of the newest delivered
+      poll, `oldest_ms` that of the oldest waiting poll (0: none). `dropped_ms` is when a poll was
+      last dropped, `envelope_ms` the newest timestamp reserved for a post. All are in ms since the
+      epoch.
+    - `commits` grows with each commit, so it shows which of two accounts is newer.
+    - `acknowledged_id` is the id of the last poll delivered.
+    - `book` is a snapshot of control's ledger, as control sent it.
     """
 
     channel: str = ""
@@ -57,7 +61,10 @@ class SpoolState:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def facts(self) -> dict[str, str | int]:
-        """What the file keeps of it: rows are counted, not noted. See `is_sound`."""
+        """Return what is stored in the file, with a checksum for `is_sound`.
+
+        Waiting and quarantined polls are not stored: their rows are counted.
+        """
         facts: dict[str, str | int] = {
             "channel": self.channel,
             "sequence": self.sequence,
@@ -77,53 +84,53 @@ class SpoolState:
 
     @property
     def closes(self) -> bool:
-        """Whether it explains every poll that was ever kept."""
+        """Whether the account explains every poll that was ever kept."""
         explained = self.delivered + self.waiting + self.quarantined + self.dropped.total()
         return self.kept == explained
 
     def drop(self, reason: str, polls: int) -> None:
-        """Count polls as dropped, and note when that was."""
+        """Count polls as dropped now."""
         if polls:
             self.dropped[reason] += polls
             self.dropped_ms = now_ms()
 
     def copy(self) -> SpoolState:
-        """One to change; it becomes the state once its commit is done."""
+        """Return a copy to change; it becomes the state when its transaction commits."""
         return replace(self, dropped=self.dropped.copy())
 
     def of_channel(self, channel: str) -> SpoolState:
-        """The account for the control process with this channel.
+        """Return the account for the control process with this channel.
 
-        `sequence` and `kept_of_channel` are 0 where they are of an earlier channel.
+        `sequence` and `kept_of_channel` are 0 if they belong to an earlier channel.
         """
         if self.channel == channel:
             return self
         return replace(self, channel=channel, sequence=0, kept_of_channel=0)
 
     def fields(self) -> dict[str, Any]:
-        """The account as a message carries it; `of` reads it."""
+        """Return the account as the fields of a message; `of` reads them."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> SpoolState:
-        """The account that a message carries."""
+        """Return the account from the fields of a message."""
         state = cls(**fields)
         state.dropped = Counter(state.dropped)
         return state
 
-    def numbers(self) -> dict[str, str | int]:
-        """All of it, rows too: for whoever has no rows to count."""
+    def all_facts(self) -> dict[str, str | int]:
+        """Return the facts and the row counts: for the copy, which has no rows to count."""
         return self.facts() | {"waiting": self.waiting, "quarantined": self.quarantined}
 
-    def lost(self, saved: int) -> int:
-        """How many polls are lost where only so many of those that were here are saved."""
-        return max(0, self.kept - self.delivered - self.dropped.total() - saved)
+    def lost(self, recovered: int) -> int:
+        """Return how many polls are lost if only `recovered` of those in the file are recovered."""
+        return max(0, self.kept - self.delivered - self.dropped.total() - recovered)
 
 
 def is_sound(facts: Mapping[str, Any]) -> bool:
-    """Whether facts are those that were noted together: SQLite does not notice a changed byte."""
-    noted = {name: value for name, value in facts.items() if name != _CHECKSUM}
-    return not noted or facts.get(_CHECKSUM) == _checksum(noted)
+    """Whether the facts match their checksum: SQLite does not notice a changed byte."""
+    stored = {name: value for name, value in facts.items() if name != _CHECKSUM}
+    return not stored or facts.get(_CHECKSUM) == _checksum(stored)
 
 
 def _checksum(facts: Mapping[str, Any]) -> int:
@@ -131,7 +138,7 @@ def _checksum(facts: Mapping[str, Any]) -> int:
 
 
 def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], None]) -> SpoolState:
-    """The account that a file holds: facts as noted, rows as counted."""
+    """Return the account of a file from its facts and by counting its rows."""
     known = state_of_facts(facts)
     known.waiting = tables.count_polls(progress)
     known.oldest_ms = tables.oldest_ms()
@@ -140,9 +147,9 @@ def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], No
 
 
 def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
-    """The account as it was noted; what is missing, or is not what it should be, is 0 or empty."""
+    """Return the account from stored facts. Missing facts, or those of a wrong type, are 0 or empty."""
     known = SpoolState()
-    for name, default in SpoolState().numbers().items():
+    for name, default in SpoolState().all_facts().items():
         value = facts.get(name, default)
         if name not in {"dropped", _CHECKSUM} and isinstance(value, type(default)):
             setattr(known, name, value)
@@ -158,30 +165,32 @@ def _counter(text: object) -> Counter[str]:
         return Counter()
 
 
-# A second copy of the account, in a small file beside the spool's.
-#
-# A file that lost its journal is a sound file of an earlier time, and nothing in it tells. One whose
-# facts cannot be read has no account at all. The copy is written after each commit, so it is never
-# ahead of a spool that is whole: where it is, the spool has lost something, and the copy knows how
-# much. It is not synced: after a power failure it may be behind, or unreadable, and is not needed.
-#
-# Two slots are written in turn, so that a kill in the middle of one leaves the other.
+# --- the copy
 
-#: An account is about 3 kB, most of it the book; the rest of a slot is a hole in the file.
+#: An account takes about 3 kB, most of it `book`. The rest of a slot is a hole in the file.
 _SLOT_BYTES: Final = 1 << 16
-#: Length and CRC-32 of what follows.
+#: Length and CRC-32 of the content that follows.
 _HEAD: Final = struct.Struct(">II")
 
 
 class AccountCopy:
-    """The copy at `path`. What cannot be written is not written: it is a copy."""
+    """A second copy of the account, in a small file beside the spool's.
+
+    A spool file that has lost its journal looks like a sound file of an earlier time, and one whose
+    facts are unreadable has no account. The copy is written after each commit, so it is never ahead of
+    an intact spool. If it is ahead, the spool has lost something, and the copy shows how much. It is not
+    synced: after a power failure it may be behind or unreadable, and then it is not used.
+
+    Two slots are written in turn, so a kill while one is written leaves the other. Errors while
+    writing are ignored, since it is only a copy.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, state: SpoolState) -> None:
-        """Note the account of a commit that is done."""
-        content = json.dumps(state.numbers()).encode()
+        """Write the account of a finished commit."""
+        content = json.dumps(state.all_facts()).encode()
         if len(content) > _SLOT_BYTES - _HEAD.size:
             return
         slot = _HEAD.pack(len(content), crc32(content)) + content
@@ -193,7 +202,7 @@ class AccountCopy:
                 os.close(descriptor)
 
     def read(self) -> SpoolState | None:
-        """The newest account that is whole; None if there is none."""
+        """Return the newest intact account, or None."""
         try:
             descriptor = files.open_file(self._path, os.O_RDONLY)
         except OSError:
@@ -201,8 +210,8 @@ class AccountCopy:
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
             content = file.read(2 * _SLOT_BYTES)
         found = [_slot(content[at : at + _SLOT_BYTES]) for at in (0, _SLOT_BYTES)]
-        whole = [state for state in found if state is not None]
-        return max(whole, key=lambda state: state.commits, default=None)
+        intact = [state for state in found if state is not None]
+        return max(intact, key=lambda state: state.commits, default=None)
 
 
 def _slot(content: bytes) -> SpoolState | None:

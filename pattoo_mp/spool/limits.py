@@ -1,4 +1,7 @@
-"""How large the spool may grow. When a limit is reached the oldest polls go, and are counted."""
+"""Limits of the spool: size, age, and free space on its disk.
+
+When a limit is reached, the oldest polls are dropped and counted.
+"""
 
 from __future__ import annotations
 
@@ -10,78 +13,78 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Up to here the spool may grow however full the disk is: less would be no spool at all.
-ALWAYS_BYTES: Final = 4 << 20
-#: How large a journal is at the most, for about as long as a commit takes; see `schema`.
+#: The spool may grow to this size however full the disk is. A smaller spool would be useless.
+GUARANTEED_BYTES: Final = 4 << 20
+#: The largest journal, for about as long as a commit takes; see `schema.CONNECTION`.
 _JOURNAL_BYTES: Final = 5 << 20
-#: What a new file takes, and what others may take meanwhile.
+#: Extra room for a new file, and for what other programs may write meanwhile.
 _SPARE: Final = 1.25
 _SPOOL_FULL: Final = "the spool is full"
 _DISK_FULL: Final = "the disk is nearly full"
 QUARANTINE_FULL: Final = "the quarantine is full"
-#: The part of the spool that quarantine may take. What was set aside is for a person, who looks at some
-#: of it; what waits for the server can still be delivered, and keeps nine tenths.
+#: Quarantine may take one tenth of the spool. An operator looks at only some of those polls; the
+#: waiting ones can still be delivered, so nine tenths are theirs.
 _QUARANTINE_PART: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How large a file may become (bytes), and in which words to count what exceeds it."""
+class SizeLimit:
+    """The largest size of a file (bytes), and the reason under which to count polls beyond it."""
 
-    most_bytes: int
+    max_bytes: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest size (bytes), the greatest age (s), and what stays free on the disk (bytes).
+    """The largest size (bytes), the greatest age (s), and the free space to leave (bytes).
 
-    The age is that of polls that wait: what was set aside is never sent, and stays as long as it
-    has room, until somebody has looked.
+    The age limit is for waiting polls. Quarantined polls are never sent; they stay as long as there is
+    room, for an operator to look at.
     """
 
     max_bytes: int
     max_age_s: int
     min_free_bytes: int
 
-    def room(self, used_bytes: int, directory: Path) -> Room:
-        """How large the spool may be now.
+    def size_limit(self, used_bytes: int, directory: Path) -> SizeLimit:
+        """Return how large the spool may be now.
 
-        On a disk that is nearly full it may be as large as it is, but grow no more.
+        On a nearly full disk it may keep its size but not grow.
         """
-        if used_bytes > ALWAYS_BYTES and free_bytes(directory) < self.min_free_bytes:
-            return Room(min(used_bytes, self.max_bytes), _DISK_FULL)
-        return Room(self.max_bytes, _SPOOL_FULL)
+        if used_bytes > GUARANTEED_BYTES and free_bytes(directory) < self.min_free_bytes:
+            return SizeLimit(min(used_bytes, self.max_bytes), _DISK_FULL)
+        return SizeLimit(self.max_bytes, _SPOOL_FULL)
 
-    def room_beside(self, old_bytes: int, directory: Path) -> Room:
-        """The same of a second file, which is to take the place of one of `old_bytes`.
+    def replacement_limit(self, old_bytes: int, directory: Path) -> SizeLimit:
+        """Return how large a new file may be that is to replace one of `old_bytes`.
 
-        Raises `OSError` where there is no room for a spool worth the name: then the old one waits
-        for it, as polls do on any disk that is full.
+        Raises `OSError` if there is too little room for a useful spool. Then the old file waits for
+        room, as polls do on any full disk.
         """
         free = free_bytes(directory)
-        if free < min(old_bytes, ALWAYS_BYTES) * _SPARE:
-            raise OSError(errno.ENOSPC, "no room beside the spool to save it", str(directory))
-        # Without room for its journal it could not even forget what was delivered.
-        allowed = max(ALWAYS_BYTES, free - max(self.min_free_bytes, _JOURNAL_BYTES))
+        if free < min(old_bytes, GUARANTEED_BYTES) * _SPARE:
+            raise OSError(errno.ENOSPC, "no room for a recovered copy of the spool", str(directory))
+        # Without room for its journal, the new file could not even remove delivered polls.
+        allowed = max(GUARANTEED_BYTES, free - max(self.min_free_bytes, _JOURNAL_BYTES))
         if allowed < self.max_bytes:
-            return Room(allowed, _DISK_FULL)
-        return Room(self.max_bytes, _SPOOL_FULL)
+            return SizeLimit(allowed, _DISK_FULL)
+        return SizeLimit(self.max_bytes, _SPOOL_FULL)
 
     @property
-    def quarantine(self) -> Room:
-        """How much what was set aside may take of it."""
-        return Room(self.max_bytes // _QUARANTINE_PART, QUARANTINE_FULL)
+    def quarantine_limit(self) -> SizeLimit:
+        """How much of the spool quarantined polls may take."""
+        return SizeLimit(self.max_bytes // _QUARANTINE_PART, QUARANTINE_FULL)
 
     def oldest_allowed_ms(self, newest_ms: int) -> int:
-        """The time (ms) before which polls are too old to be kept.
+        """Return the time (ms) before which polls are too old.
 
-        The newest poll stands for now: a wall clock that leaps must not empty a spool.
+        Age is measured from the newest poll: a jump of the wall clock must not empty the spool.
         """
         return newest_ms - self.max_age_s * 1000
 
 
 def free_bytes(directory: Path) -> int:
-    """How much of its disk this user may still fill. Raises `OSError`."""
+    """Return how many bytes of its disk this user may still fill. Raises `OSError`."""
     disk = os.statvfs(directory)
     return disk.f_bavail * disk.f_frsize

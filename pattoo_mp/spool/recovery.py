@@ -1,4 +1,9 @@
-"""What to do with a spool's file that is damaged, of another release, or gone."""
+"""Recovery of a spool file that is damaged, removed, emptied, or of another release.
+
+A new file is made beside the old one, within the room on the disk. It gets every poll that can be
+read, and the account with the polls that cannot. `file.py` decides when this is done, and puts the new
+file in the old one's place.
+"""
 
 from __future__ import annotations
 
@@ -19,82 +24,149 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from pattoo_mp.spool.limits import Limits, Room
-    from pattoo_mp.spool.tables import Spooled, Uses
+    from pattoo_mp.spool.layouts import LayoutUse
+    from pattoo_mp.spool.limits import Limits, SizeLimit
+    from pattoo_mp.spool.tables import Spooled
 
 _LOG = logging.getLogger(__name__)
 
-#: What is read, and committed, at a time: so many rows, and about so many bytes.
+#: The wait after a failed attempt, which may have written much to a disk that is failing or full.
+_PAUSE_S: Final = 30.0
+#: Polls are read and committed in batches of at most so many rows and about so many bytes.
 _BATCH: Final = 2000
 _BATCH_BYTES: Final = 1 << 20
-#: So much of layouts is kept for the polls to come; a host of 10,000 series has one of 2 MB.
+#: Layouts kept in memory for later polls. A host with 10,000 series has one of 2 MB.
 _LAYOUTS_BYTES: Final = 1 << 24
-#: No spool ever gave so many ids; it ends the leaps.
+#: No spool ever had so many ids. Skipping over damage ends here.
 _ID_LIMIT: Final = 2**40
-#: Result codes (their low byte) that no second attempt mends; see sqlite.org/rescode.html.
+#: Result codes (low byte) of a damaged file; see sqlite.org/rescode.html.
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
 class MissingRowsError(Exception):
-    """The file does not hold what was put into it, be it polls or the account, and does not know."""
+    """Polls or the account are missing from a file that SQLite considers sound."""
 
 
-#: What reading a damaged file may raise; a UnicodeDecodeError is for a text, or SQLite's own
-#: message, with bytes of the damage in it.
+#: What reading a damaged file may raise. A UnicodeDecodeError comes from damaged bytes in a text or
+#: in SQLite's message.
 READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, MissingRowsError)
 
 
-def is_damage(error: Exception) -> bool:
-    """Whether the file's content is to blame, and not the disk or another process."""
-    if not isinstance(error, sqlite3.Error):
-        return True
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        # Not SQLite's word but Python's: a text that is not UTF-8.
-        return "decode" in str(error)
-    # A schema that lost a table is an SQLITE_ERROR for every statement of ours, which are right.
-    lost = code == sqlite3.SQLITE_ERROR and "no such" in str(error)
-    # A file or a journal that was cut off; of all I/O errors the one that no disk is to blame for.
-    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ or lost
+@dataclass(frozen=True, slots=True)
+class OldSpool:
+    """The spool to replace: its rows, if there are any, and its account as far as it is known.
+
+    Unreadable polls are counted as dropped for `reason`. `handed_out` holds the ids handed out last.
+    """
+
+    tables: Tables | None
+    known: SpoolState
+    reason: str
+    handed_out: frozenset[int]
 
 
-def is_want_of_room(error: Exception) -> bool:
-    """Whether another attempt may find more room on the disk."""
-    if isinstance(error, OSError):
-        return error.errno in {errno.ENOSPC, errno.EDQUOT}
-    # A quota, and a disk without room for the index of a journal, are I/O errors to SQLite.
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The new file: its account, the handed-out ids that are missing in it, and its layouts' use."""
+
+    state: SpoolState
+    lost: frozenset[int]
+    use: LayoutUse
 
 
-def put_aside(path: Path, why: str) -> Path:
-    """Rename the file and its journal; the new name says why and when. Raises `OSError`."""
-    aside = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%dT%H%M%S')}")
-    number = 0
-    while aside.exists():
-        number += 1
-        aside = aside.with_suffix(f".{number}")
-    put_in_place(path, aside)
-    return aside
+@dataclass(slots=True)
+class _Copied:
+    """How many polls were copied, and how many readable ones had no room."""
+
+    copied: int = 0
+    without_room: int = 0
 
 
-def put_in_place(source: Path, target: Path) -> None:
-    """Rename a file that nobody has open to a name that nothing has. Raises `OSError`."""
-    # The file itself goes last: where it is, all of it is.
-    for part in ("-wal", "-shm", ""):
-        found = source.with_name(source.name + part)
-        if found.exists():
-            found.rename(target.with_name(target.name + part))
+class Recovery:
+    """Makes the new file at `path`, repeatedly if necessary, and calls `progress` meanwhile."""
+
+    def __init__(self, path: Path, progress: Callable[[], None]) -> None:
+        self._path = path
+        self._progress = progress
+        self._failed = ""
+        self._pause_until = 0.0
+
+    def make(self, old: OldSpool, limits: Limits) -> Recovered:
+        """Make the file, completely or not at all.
+
+        A handed-out id names the same poll in the new file, or none: its post may be acknowledged
+        later. Raises `sqlite3.Error`, `OSError`.
+        """
+        discard(self._path)
+        limit = limits.replacement_limit(_size(old.tables), self._path.parent)
+        if time.monotonic() < self._pause_until:
+            raise sqlite3.OperationalError(self._failed)
+        try:
+            with closing(Tables(self._path, bulk_load=True)) as new:
+                return _fill(new, old, limit, self._progress)
+        except BaseException as error:
+            discard(self._path)  # it would take room from the next attempt
+            self._failed, self._pause_until = str(error), time.monotonic() + _PAUSE_S
+            raise
 
 
-def discard(path: Path) -> None:
-    """Remove the file and its journal, as far as they are there. Raises `OSError`."""
-    for part in ("", "-wal", "-shm"):
-        path.with_name(path.name + part).unlink(missing_ok=True)
+def _fill(new: Tables, old: OldSpool, limit: SizeLimit, progress: Callable[[], None]) -> Recovered:
+    known, result = old.known, _Copied()
+    if old.tables is not None and not known.commits:
+        known = state_of(new, _read_facts(old.tables), progress)
+    new.reserve_ids(max(old.handed_out | {known.acknowledged_id}))
+    if old.tables is not None:
+        _LOG.info("Recovering the polls of the old spool; this may take a while.")
+        result = _copy_polls(old.tables, new, known.acknowledged_id, limit.max_bytes, progress)
+    state = _final_account(known, result, old.reason, limit.reason)
+    state.oldest_ms = new.oldest_ms()
+    with new.transaction():
+        new.set_facts(state.facts())
+    return Recovered(state, _lost_ids(old.handed_out, new, result), new.layouts.use)
 
 
-def read_facts(tables: Tables) -> dict[str, Any]:
-    """The facts of a damaged file, as far as they can be read and are what they should be."""
+def _lost_ids(handed_out: frozenset[int], new: Tables, result: _Copied) -> frozenset[int]:
+    """Return which of the handed-out ids were lost to damage.
+
+    Polls without room were older. They stay dropped whatever becomes of their post, as in any full
+    spool.
+    """
+    first = new.oldest(1)[0].id if result.without_room else 0
+    present = {spooled.id for spooled in new.oldest(len(handed_out))}
+    return frozenset(missing for missing in handed_out - present if missing >= first)
+
+
+def _final_account(known: SpoolState, result: _Copied, reason: str, no_room: str) -> SpoolState:
+    """Return the account after recovery, with the missing polls counted as dropped."""
+    state = known.copy()
+    lost = state.lost(result.copied + result.without_room)
+    state.drop(reason, lost)
+    state.drop(no_room, result.without_room)
+    state.kept = max(state.kept, state.delivered + state.dropped.total() + result.copied)
+    state.waiting, state.quarantined = result.copied, 0
+    state.commits += 1
+    _LOG.log(
+        logging.ERROR if lost or result.without_room else logging.WARNING,
+        "Recovered from the old spool: %s; lost: %d; without room: %d.",
+        counted(result.copied, "poll"),
+        lost,
+        result.without_room,
+    )
+    return state
+
+
+def _size(tables: Tables | None) -> int:
+    """Return the size of a file in bytes, or 0 if it cannot be read."""
+    with suppress(*READ_ERRORS):
+        return 0 if tables is None else tables.used_bytes()
+    return 0
+
+
+# --- reading a damaged file
+
+
+def _read_facts(tables: Tables) -> dict[str, Any]:
+    """Return the facts of a damaged file that can be read and have a valid type."""
     found: dict[str, object] = {}
     for name in SpoolState().facts():
         with suppress(*READ_ERRORS):
@@ -102,50 +174,41 @@ def read_facts(tables: Tables) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, (int, str))}
 
 
-@dataclass(slots=True)
-class Salvaged:
-    """How many polls were saved, and for how many more that could be read there was no room."""
+def _copy_polls(
+    old: Tables, new: Tables, after: int, max_bytes: int, progress: Callable[[], None]
+) -> _Copied:
+    """Copy every sound poll that can be read; the new file may grow to `max_bytes`.
 
-    saved: int = 0
-    crowded_out: int = 0
+    If that is too little, the newest polls stay, as in any full spool.
 
-
-def copy(
-    old: Tables, new: Tables, after: int, most_bytes: int, progress: Callable[[], None]
-) -> Salvaged:
-    """Copy every sound poll that can be read from one file to another, which may grow so large.
-
-    Where that is too little the newest stay, as in any spool that is full. `progress` is called again
-    and again.
-
-    Those up to the id `after` are not wanted any more: a file that lost its journal is an older
-    one, and still has polls that were delivered since. Each keeps its id: a post of some of them
-    may be under way, and is acknowledged by it. Raises `sqlite3.Error` if the new file does not take them.
+    Polls up to the id `after` are skipped: a file that lost its journal is an older version, which still has
+    polls delivered since. Each poll keeps its id, by which a post that is under way is acknowledged
+    later. Raises `sqlite3.Error` if the new file cannot be written.
     """
     layouts: dict[str, bytes | None] = {}
-    found = Salvaged()
+    result = _Copied()
     for batch in _batches(old, after):
         progress()
-        for polls, size in _portions(old, batch, layouts):
+        for polls, size in _parts(old, batch, layouts):
             packed = {name: content for name, content in layouts.items() if content is not None}
             sound = [s for s in polls if s.sound and s.poll.layout_id in packed]
             with new.transaction():
-                went = new.shrink(most_bytes - size, found.saved)
-                came = new.restore(sound, packed) if sound else 0
-            found.saved += came - went
-            found.crowded_out += went
+                removed = new.shrink(max_bytes - size, result.copied)
+                added = new.restore(sound, packed) if sound else 0
+            result.copied += added - removed
+            result.without_room += removed
             if sum(map(len, packed.values())) > _LAYOUTS_BYTES:
                 layouts.clear()
             progress()
-    return found
+    return result
 
 
-def _portions(
+def _parts(
     old: Tables, batch: Sequence[Spooled], layouts: dict[str, bytes | None]
 ) -> Iterator[tuple[list[Spooled], int]]:
-    """Parts of a batch that are no larger with what they need: these polls, and the bytes to come.
+    """Split a batch by size; yield polls and their bytes, including layouts that are new.
 
-    Their layouts are in `layouts`: those that are missing there are read.
+    Missing layouts are read into `layouts`.
     """
     part: list[Spooled] = []
     size = 0
@@ -164,18 +227,18 @@ def _portions(
 
 
 def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
-    """Read all that can be read: up to a damaged page row by row, and leap over it.
+    """Read all polls that can be read. Before damage, go row by row; then skip over it.
 
-    What could not be read is an empty batch: a disk that is ill may take long to say so.
+    Each failed read yields an empty batch, as a failing disk may take long to report an error.
     """
-    size, leap = 1, 1
+    size, skip = 1, 1
     while last < _ID_LIMIT:
         try:
             batch = [row for row in old.oldest(size, last) if last < row.id < _ID_LIMIT]
         except READ_ERRORS:
             if size == 1:
-                last += leap
-                leap *= 2
+                last += skip
+                skip *= 2
             size = 1
             yield []
             continue
@@ -183,7 +246,7 @@ def _batches(old: Tables, last: int) -> Iterator[list[Spooled]]:
             return
         yield batch
         fitting = _BATCH_BYTES * len(batch) // max(1, _bytes(batch))
-        last, leap = max(row.id for row in batch), 1
+        last, skip = max(row.id for row in batch), 1
         size = max(1, min(size * 2, fitting, _BATCH))
 
 
@@ -193,117 +256,61 @@ def _bytes(polls: Sequence[Spooled]) -> int:
 
 def _layout(old: Tables, identifier: str) -> bytes | None:
     try:
-        return old.layout(identifier).packed
+        return old.layouts.read(identifier).packed
     except (WireError, *READ_ERRORS):
         return None
 
 
-# Makes the file that takes the place of one that is damaged, removed or emptied.
-#
-# It is made beside that one, within the room that there is: all that can be read, and the account with
-# what cannot.
-
-#: An attempt that failed may have written much: a disk that is ill, or full, is left alone so long.
-_REST_S: Final = 30.0
+# --- kinds of errors
 
 
-@dataclass(frozen=True, slots=True)
-class Old:
-    """What is to be replaced: the rows, if there are any, and the account as far as it is known.
-
-    `reason` is that for which polls are dropped that cannot be read. `given` holds the ids that were
-    given out last.
-    """
-
-    tables: Tables | None
-    known: SpoolState
-    reason: str
-    given: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """The account of the new file, which of the ids that were given out are not in it, and its layouts."""
-
-    state: SpoolState
-    lost: frozenset[int]
-    uses: Uses
+def is_damage(error: Exception) -> bool:
+    """Whether the file's content caused an error, and not the disk or another process."""
+    if not isinstance(error, sqlite3.Error):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        # From Python, not from SQLite: a text that is not valid UTF-8.
+        return "decode" in str(error)
+    # Our statements are correct, so an SQLITE_ERROR means that the schema has lost a table.
+    lost = code == sqlite3.SQLITE_ERROR and "no such" in str(error)
+    # A short read means a truncated file or journal; all other I/O errors are the disk's.
+    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ or lost
 
 
-class Recovery:
-    """Makes the file `path`, again if need be. `progress` is called again and again meanwhile."""
-
-    def __init__(self, path: Path, progress: Callable[[], None]) -> None:
-        self._path = path
-        self._progress = progress
-        self._failed = ""
-        self._rest_until = 0.0
-
-    def make(self, old: Old, limits: Limits) -> Recovered:
-        """Make it, whole or not at all.
-
-        An id that was given out names the same poll in the new file, or none: the post that it was
-        given out for may be acknowledged after this. Raises `sqlite3.Error`, `OSError`.
-        """
-        discard(self._path)
-        room = limits.room_beside(_size(old.tables), self._path.parent)
-        if time.monotonic() < self._rest_until:
-            raise sqlite3.OperationalError(self._failed)
-        try:
-            with closing(Tables(self._path, to_fill=True)) as new:
-                return _fill(new, old, room, self._progress)
-        except BaseException as error:
-            discard(self._path)  # on a disk that is full it would stand in its own way
-            self._failed, self._rest_until = str(error), time.monotonic() + _REST_S
-            raise
+def is_lack_of_room(error: Exception) -> bool:
+    """Whether an error may go away when there is more room on the disk."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    # SQLite reports a quota, and lack of room for a journal's index, as I/O errors.
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
-def _fill(new: Tables, old: Old, room: Room, progress: Callable[[], None]) -> Recovered:
-    known, found = old.known, Salvaged()
-    if old.tables is not None and not known.commits:
-        known = state_of(new, read_facts(old.tables), progress)
-    new.begin_after(max(old.given | {known.acknowledged_id}))
-    if old.tables is not None:
-        _LOG.info("What can be read of the spool is saved; that may take a while.")
-        found = copy(old.tables, new, known.acknowledged_id, room.most_bytes, progress)
-    state = _settled(known, found, old.reason, room.reason)
-    state.oldest_ms = new.oldest_ms()
-    with new.transaction():
-        new.set_facts(state.facts())
-    return Recovered(state, _lost(old.given, new, found), new.uses)
+# --- moving files
 
 
-def _lost(given: frozenset[int], new: Tables, found: Salvaged) -> frozenset[int]:
-    """Which of these ids a damage has taken.
-
-    What had no room was older. It is dropped whatever comes of its post, as in any spool that is full.
-    """
-    first = new.oldest(1)[0].id if found.crowded_out else 0
-    there = {spooled.id for spooled in new.oldest(len(given))}
-    return frozenset(missing for missing in given - there if missing >= first)
-
-
-def _settled(known: SpoolState, found: Salvaged, reason: str, no_room: str) -> SpoolState:
-    """The account once what was found is saved, and the rest is counted as dropped."""
-    state = known.copy()
-    lost = state.lost(found.saved + found.crowded_out)
-    state.drop(reason, lost)
-    state.drop(no_room, found.crowded_out)
-    state.kept = max(state.kept, state.delivered + state.dropped.total() + found.saved)
-    state.waiting, state.quarantined = found.saved, 0
-    state.commits += 1
-    _LOG.log(
-        logging.ERROR if lost or found.crowded_out else logging.WARNING,
-        "Saved from the old spool: %s; lost: %d; without room: %d.",
-        counted(found.saved, "poll"),
-        lost,
-        found.crowded_out,
-    )
-    return state
+def move_aside(path: Path, why: str) -> Path:
+    """Rename the file and its journal to a name with reason and time. Raises `OSError`."""
+    aside = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%dT%H%M%S')}")
+    number = 0
+    while aside.exists():
+        number += 1
+        aside = aside.with_suffix(f".{number}")
+    move(path, aside)
+    return aside
 
 
-def _size(tables: Tables | None) -> int:
-    """How large a file is (bytes), as far as it can tell."""
-    with suppress(*READ_ERRORS):
-        return 0 if tables is None else tables.used_bytes()
-    return 0
+def move(source: Path, target: Path) -> None:
+    """Rename a closed file and its journal to an unused name. Raises `OSError`."""
+    # The file itself goes last: where it is, its journal is, too.
+    for part in ("-wal", "-shm", ""):
+        found = source.with_name(source.name + part)
+        if found.exists():
+            found.rename(target.with_name(target.name + part))
+
+
+def discard(path: Path) -> None:
+    """Remove the file and its journal, if they exist. Raises `OSError`."""
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The spool: polls on disk, from the moment they leave the channel until the server has them."""
+"""The spool: polls on disk, from when they leave the channel until the server has them."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ __all__ = ["Spool", "SpoolState", "Spooled", "StorageError"]
 
 T = TypeVar("T")
 
-#: What another attempt may not meet: a full or read-only disk, an I/O error.
+#: Errors that may go away: a full or read-only disk, an I/O error.
 StorageError = (sqlite3.Error, OSError)
 
 _OLDER: Final = "older than a poll before it"
 _TOO_OLD: Final = "too old"
 _UNREADABLE: Final = "damaged in the spool"
+#: How many polls are examined for their age at a time.
 _AGE_BATCH: Final = 500
 _UNKNOWN: Final = 1 << 62
 
 
 class Spool:
-    """Polls in the order in which they came. Its methods may be called from any thread.
+    """Polls in the order of their arrival. Thread-safe.
 
-    Raises `SpoolError` if the file cannot be had or another process uses it. Every method may
-    raise one of `StorageError`; then nothing of what was asked has happened. A file that turns
-    out to be damaged is put aside, and what can be read goes into a new one, as far as there is
-    room. A disk that is full is no reason not to begin: the file is opened once it has room.
-    `progress` is called now and then, from any thread, while a large file is read or saved.
+    Raises `SpoolError` if the file cannot be opened or another process uses it. Every method may
+    raise one of `StorageError`, and then has changed nothing. A damaged file is moved aside, and its
+    readable polls go into a new one, as far as there is room. With a full disk the spool still
+    starts; the file is opened once there is room. `known` is the account as another process knows it.
+    `progress` is called now and then, from any thread, while a large file is read or recovered.
     """
 
     def __init__(
@@ -56,25 +57,25 @@ class Spool:
         self._path = path
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
-        # As they were given last: what the file has of them may be damaged meanwhile.
+        # The layouts given last, which are used first: those in the file may be damaged meanwhile.
         self._packed: dict[str, bytes] = {}
-        # No less than what the quarantine takes. To look at that, all of it is read.
+        # An upper bound of the quarantine's size. Finding out the size means reading all of it.
         self._quarantine_bytes = _UNKNOWN
-        # The timestamp that was kept for the next post; 0 if it was given out, or none was.
+        # The timestamp reserved for the next post; 0 if there is none or it was handed out.
         self._envelope_ms = 0
         try:
             self._file = SpoolFile(path, limits, known, progress)
         except OSError as error:
-            place = error.filename or path
+            failed = error.filename or path
             raise SpoolError(
-                f"{place}: {error.strerror}; expected a spool of this agent"
+                f"{failed}: {error.strerror}; expected a spool of this agent"
             ) from error
         except sqlite3.Error as error:
             raise SpoolError(f"{path}: {error}; expected a spool of this agent") from error
 
     @property
     def limits(self) -> Limits:
-        """How large it may grow. Other ones hold from the next `append` on."""
+        """The limits. New ones apply from the next `append` on."""
         return self._file.limits
 
     @limits.setter
@@ -82,18 +83,18 @@ class Spool:
         self._file.limits = limits
 
     @property
-    def is_known(self) -> bool:
-        """Whether the account is the file's own: not before there was room on the disk to open it."""
-        return self._file.is_known
+    def account_loaded(self) -> bool:
+        """Whether the account was read from the file: not before there was room to open it."""
+        return self._file.account_loaded
 
     @property
     def progressed_at(self) -> float:
-        """When a large file was read or saved last, be it in part (`time.monotonic`)."""
+        """When reading or recovering a large file last made progress (`time.monotonic`)."""
         return self._file.progressed_at
 
     @property
     def state(self) -> SpoolState:
-        """The account now."""
+        """A copy of the account."""
         with self._lock:
             return self._file.state.copy()
 
@@ -104,12 +105,12 @@ class Spool:
 
     @property
     def quarantined(self) -> int:
-        """How many polls were set aside."""
+        """How many polls are in quarantine."""
         return self._file.state.quarantined
 
     @property
     def has_layouts(self) -> bool:
-        """Whether layouts were given since it was opened: then the file's need not be sound."""
+        """Whether layouts were given since the start: then those in the file need not be sound."""
         return bool(self._packed)
 
     def append(
@@ -120,67 +121,66 @@ class Spool:
         book: str = "",
         now_ms: int = 0,
     ) -> int:
-        """Keep polls, each with its sequence number in the channel of the name `channel`.
+        """Store polls, each with its sequence number in the channel `channel`; return how many are new.
 
-        Given the time `now_ms`, the same commit keeps the timestamp of the next post: see
-        `next_envelope_ms`.
+        `book` is a snapshot of control's ledger to store with them. With a time `now_ms`, the same commit
+        reserves the timestamp of the next post: see `next_envelope_ms`.
 
-        Polls of that channel that are kept already are passed over: a worker that died between
-        its commit and its acknowledgement is given them again. One that is older than a poll
-        before it is dropped, and counted: the server would drop it without a word. Returns how
-        many were new.
+        Polls of that channel that are stored already are skipped: a worker that died between its
+        commit and its acknowledgement gets them again. A poll older than one before it is
+        dropped and counted, as the server would silently drop it.
         """
         return self._do(lambda: self._append(polls, layouts, channel, book, now_ms))
 
     def oldest(self, limit: int) -> list[Spooled]:
-        """The oldest polls, at most `limit`, oldest first. They stay until acknowledged.
+        """Return up to `limit` of the oldest polls, oldest first. They stay until acknowledged.
 
-        A poll whose bytes are not what was kept is set aside first.
+        Polls whose bytes have changed are moved into quarantine first.
         """
         return self._do(lambda: self._oldest(limit))
 
     def layout(self, identifier: str) -> Layout:
-        """A layout of a poll that is kept here. Raises `WireError` if it cannot be read."""
+        """Return the layout of a stored poll. Raises `WireError` if it cannot be read."""
         with self._lock:
             if identifier not in self._layouts:
                 packed = self._packed.get(identifier)
                 self._layouts[identifier] = (
                     Layout.unpack(packed)
                     if packed is not None
-                    else self._do(lambda: self._file.tables.layout(identifier))
+                    else self._do(lambda: self._file.tables.layouts.read(identifier))
                 )
             return self._layouts[identifier]
 
     def acknowledge(self, last_id: int) -> int:
-        """Remove what the server has: all polls up to `last_id`. Returns how many it has.
+        """Remove all polls up to `last_id`, which the server has; return how many it took.
 
-        Those that a damage has taken meanwhile are among them.
+        That number includes polls lost to damage in the meantime.
         """
         return self._do(lambda: self._acknowledge(last_id))
 
     def set_aside(self, poll_id: int, reason: str) -> None:
-        """Move one poll into quarantine; the others go on."""
+        """Move one poll into quarantine."""
         self._do(lambda: self._set_aside(poll_id, reason))
 
     def next_envelope_ms(self, now_ms: int) -> int:
-        """A timestamp for a post: now, or later if one of now was given out before.
+        """Return a timestamp for a post: `now_ms`, or later if that was used before.
 
-        It is kept before it is returned, by a commit of its own if the last of polls did not do
-        so: then it is the time of that. So it grows across restarts and clock steps: the
-        server names its files by it, and two of one name are one.
+        The server names its files by it and would overwrite one of the same name. So the timestamp grows
+        across restarts and clock steps: it is stored before it is returned. If the last `append` has
+        reserved one, that is returned; otherwise this takes a separate commit.
         """
         return self._do(lambda: self._next_envelope_ms(now_ms))
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
+        """Close the file and release the lock."""
         with self._lock:
             self._file.close()
 
-    # --- inside the lock
+    # --- with the lock held
 
     def _do(self, action: Callable[[], T]) -> T:
         with self._lock:
-            return self._file.do(action)
+            return self._file.run(action)
 
     def _append(
         self,
@@ -211,10 +211,10 @@ class Spool:
             self._drop_from_quarantine(tables, now)
             self._drop_too_old(tables, now)
             self._drop_too_many(tables, now, used_before)
-        if self._file.given:
-            # What was dropped now stays dropped, whatever comes of its post or of the file.
+        if self._file.handed_out:
+            # Polls dropped now stay dropped, whatever becomes of their post or of the file.
             oldest = self._file.tables.oldest_id()
-            self._file.given = frozenset(given for given in self._file.given if given >= oldest)
+            self._file.handed_out = frozenset(i for i in self._file.handed_out if i >= oldest)
         self._packed = dict(layouts)
         self._envelope_ms = now.envelope_ms if now_ms else 0
         return len(new)
@@ -226,34 +226,34 @@ class Spool:
                 raise MissingRowsError("polls are missing")
             damaged = [spooled for spooled in found if not spooled.sound]
             if not damaged:
-                self._file.given, self._file.lost = frozenset(s.id for s in found), {}
+                self._file.handed_out, self._file.lost = frozenset(s.id for s in found), {}
                 self._keep_layouts_of(found)
                 return found
             for spooled in damaged:
                 if not self._set_aside(spooled.id, _UNREADABLE):
-                    raise MissingRowsError(f"poll {spooled.id} is there and is not")
+                    raise MissingRowsError(f"poll {spooled.id} is listed but cannot be moved")
 
-    def _keep_layouts_of(self, given: list[Spooled]) -> None:
-        """Keep what may be asked for next; an outage has more layouts than fit into memory."""
-        needed = frozenset(spooled.poll.layout_id for spooled in given)
-        self._file.tables.given_layouts = needed
-        # Those that came last are most often those of the next polls.
+    def _keep_layouts_of(self, polls: list[Spooled]) -> None:
+        """Keep only layouts needed next in memory: an outage may have more than fit into it."""
+        needed = frozenset(spooled.poll.layout_id for spooled in polls)
+        self._file.tables.layouts.handed_out = needed
+        # The next polls most often have the layouts that were given last.
         needed |= self._packed.keys()
         self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
 
     def _acknowledge(self, last_id: int) -> int:
         now = self.state
-        # They were counted as dropped when they were lost, for whatever reason.
+        # These were counted as dropped when they were lost.
         arrived = Counter(reason for lost, reason in self._file.lost.items() if lost <= last_id)
         with self._file.transaction(now) as tables:
             now.delivered_ms = tables.newest_ms(last_id) or now.delivered_ms
-            tables.given_layouts = frozenset()
+            tables.layouts.handed_out = frozenset()
             removed = tables.remove(last_id)
             now.delivered += removed + arrived.total()
             now.dropped -= arrived
             now.waiting -= removed
             now.acknowledged_id = max(now.acknowledged_id, last_id)
-        self._file.given, self._file.lost = frozenset(), {}
+        self._file.handed_out, self._file.lost = frozenset(), {}
         self._file.tables.give_back_pages()
         return removed + arrived.total()
 
@@ -270,30 +270,30 @@ class Spool:
     def _next_envelope_ms(self, now_ms: int) -> int:
         kept, self._envelope_ms = self._envelope_ms, 0
         now = self.state
-        if kept and kept == now.envelope_ms:  # it is the newest still, and nobody was given it
+        if kept and kept == now.envelope_ms:  # still the newest, and not handed out
             return kept
         now.envelope_ms = max(now_ms, now.envelope_ms + 1)
         with self._file.transaction(now):
-            pass  # the account alone is what changes
+            pass  # only the account changes
         return now.envelope_ms
 
     def _drop_from_quarantine(self, tables: Tables, now: SpoolState) -> None:
-        room = self.limits.quarantine
-        if not now.quarantined or self._quarantine_bytes <= room.most_bytes:
+        limit = self.limits.quarantine_limit
+        if not now.quarantined or self._quarantine_bytes <= limit.max_bytes:
             return
         self._quarantine_bytes = tables.quarantine_bytes()
-        if self._quarantine_bytes <= room.most_bytes:
+        if self._quarantine_bytes <= limit.max_bytes:
             return
-        # A little more than it must be, or all of it would be read with each poll that comes.
-        removed = tables.shrink_quarantine(room.most_bytes * 9 // 10, now.quarantined)
+        # Remove a little more than necessary, or each new poll would cause a full read.
+        removed = tables.shrink_quarantine(limit.max_bytes * 9 // 10, now.quarantined)
         self._quarantine_bytes = tables.quarantine_bytes()
         now.quarantined -= removed
-        now.drop(room.reason, removed)
+        now.drop(limit.reason, removed)
 
     def _drop_too_old(self, tables: Tables, now: SpoolState) -> None:
         limit_ms = self.limits.oldest_allowed_ms(now.newest_ms)
         if tables.oldest_ms() >= limit_ms:
-            return  # as ever: there is no need to read hundreds of them
+            return  # the usual case: no need to read hundreds of polls
         while found := tables.oldest(_AGE_BATCH):
             too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
             if not too_old or found[0] is not too_old[0]:
@@ -305,10 +305,10 @@ class Spool:
                 return
 
     def _drop_too_many(self, tables: Tables, now: SpoolState, used_before: int) -> None:
-        room = self.limits.room(used_before, self._path.parent)
-        removed = tables.shrink(room.most_bytes, now.waiting)
+        limit = self.limits.size_limit(used_before, self._path.parent)
+        removed = tables.shrink(limit.max_bytes, now.waiting)
         now.waiting -= removed
-        now.drop(room.reason, removed)
+        now.drop(limit.reason, removed)
 
 
 def _is_timely(poll: Poll, now: SpoolState) -> bool:

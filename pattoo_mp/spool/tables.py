@@ -1,4 +1,4 @@
-"""The spool's tables. They keep layouts and polls, not posts: a later release can send them."""
+"""The polls, quarantine and facts in a spool file: its SQL. Raises `sqlite3.Error` unchanged."""
 
 from __future__ import annotations
 
@@ -9,124 +9,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
-from pattoo_mp.errors import WireError
-from pattoo_mp.model import Layout, Poll
+from pattoo_mp.model import Poll
+from pattoo_mp.spool.layouts import Layouts, LayoutUse
+from pattoo_mp.spool.schema import BULK_LOAD, CONNECTION, CREATE, VERSION
 from pattoo_mp.util import files
-from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-
-VERSION: Final = 1
-
-#: `auto_vacuum` must stand before the first table: the file shrinks again after an outage.
-CREATE: Final = f"""
-PRAGMA auto_vacuum = INCREMENTAL;
-BEGIN;
-CREATE TABLE layouts (
-    id INTEGER PRIMARY KEY,
-    identifier TEXT NOT NULL UNIQUE,
-    packed BLOB NOT NULL
-);
--- AUTOINCREMENT: an id is never given again, so the order of the ids is the order of the polls.
--- crc: CRC-32 of time and values, since SQLite does not notice a changed byte in a value.
-CREATE TABLE polls (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    layout INTEGER NOT NULL REFERENCES layouts (id),
-    timestamp_ms INTEGER NOT NULL,
-    packed BLOB NOT NULL,
-    crc INTEGER NOT NULL
-);
--- What no server took, kept for a person to look at.
--- Not as strict as the others: what is damaged comes here too.
-CREATE TABLE quarantine (
-    id INTEGER PRIMARY KEY,
-    layout,
-    timestamp_ms,
-    packed,
-    reason TEXT NOT NULL
-);
--- Counts and marks that change in one transaction with what they count.
-CREATE TABLE facts (
-    name TEXT PRIMARY KEY,
-    value NOT NULL
-) WITHOUT ROWID;
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
-
-#: A commit is on the disk when it returns, once for each batch. The file is this process's alone, so
-#: the journal is put into it whenever it is 4 MB, and is never larger than that and a commit.
-#: With foreign keys on, SQLite would read all polls for each layout that goes, for want of an index.
-CONNECTION: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA foreign_keys = OFF;
-PRAGMA journal_size_limit = 4194304;
-PRAGMA cache_size = -512;
-PRAGMA cell_size_check = ON;
-"""
-
-#: A file that nobody needs before it is whole: it is synced as it grows, but each page is written once.
-FILLING: Final = """
-PRAGMA journal_mode = MEMORY;
-PRAGMA synchronous = FULL;
-PRAGMA foreign_keys = OFF;
-PRAGMA cache_size = -512;
-"""
-
-
-# Which layouts of a spool's file are needed still.
-#
-# It is known in memory, for the file has no index of it: that would be paid for with each poll, and to
-# look for a poll of a layout without one reads all of them. All are read as the file is opened anyway.
-
-
-class Uses:
-    """The last poll of each layout, by the layout's row; and the layouts of polls in quarantine.
-
-    A layout that is not known here counts as needed.
-    """
-
-    def __init__(self, layouts: Iterable[int] = ()) -> None:
-        """Begin with layouts of no poll."""
-        self._last = dict.fromkeys(layouts, 0)
-        self.set_aside: set[int] = set()
-
-    def copy(self) -> Uses:
-        """One to go back to, if what is done meanwhile comes to nothing."""
-        copied = Uses()
-        copied._last, copied.set_aside = self._last.copy(), self.set_aside.copy()
-        return copied
-
-    def note(self, polls: Iterable[tuple[int, int]]) -> None:
-        """Polls were added: of each the row of its layout, and its id, which is the greatest yet."""
-        self._last.update(polls)
-
-    def past(self, oldest_id: int) -> list[int]:
-        """Layouts of polls that are all gone; 0 is the oldest where none is left."""
-        return [
-            layout
-            for layout, last in self._last.items()
-            if (last < oldest_id or not oldest_id) and layout not in self.set_aside
-        ]
-
-    def forget(self, layout: int) -> None:
-        """The layout is gone, too."""
-        del self._last[layout]
-
-
-# The spool's SQL: one open file, its rows and its facts. Raises `sqlite3.Error` as it comes.
-
-#: Pages given back to the file system after each delivery; all at once would take long.
+#: Pages given back to the file system after each delivery. All at once would take long.
 _VACUUM_PAGES: Final = 256
-#: So many free pages stay: more than a second of polls takes on an ordinary host.
+#: Free pages that stay: more than a second of polls needs on an ordinary host.
 _SPARE_PAGES: Final = 8
-#: Rows that are counted between two words of progress.
-_COUNTED: Final = 4000
-#: What a row takes beside its content.
+#: Rows counted between two calls of `progress`.
+_COUNT_BATCH: Final = 4000
+#: Bytes of a row besides its content.
 _ROW_BYTES: Final = 24
 _SELECT: Final = (
     "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed, crc FROM polls "
@@ -135,14 +33,14 @@ _SELECT: Final = (
 
 
 class OtherSchemaError(Exception):
-    """The file was made by another release."""
+    """The file has the schema of another release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A poll in the spool, by the id under which it is acknowledged.
+    """A poll in the spool. It is acknowledged by its `id`.
 
-    `sound` is false if its bytes are not those that were kept.
+    `sound` is false if its bytes have changed since it was stored.
     """
 
     id: int
@@ -151,40 +49,38 @@ class Spooled:
 
 
 class Tables:
-    """One file. Not for several threads at a time; its owner sees to that."""
+    """An open spool file. Not thread-safe: its owner serialises access."""
 
     def __init__(
         self,
         path: Path,
         *,
-        to_salvage: bool = False,
-        to_fill: bool = False,
-        uses: Uses | None = None,
+        read_damaged: bool = False,
+        bulk_load: bool = False,
+        use: LayoutUse | None = None,
     ) -> None:
-        """Open the file, or make it; to salvage, open it to be read as it is.
+        """Open the file, or make it.
 
-        One to fill is made, and of no use if that is cut short: it needs no room for a journal.
-        `uses` are those of whoever filled it; else they are known once the polls are counted.
-        Raises `OtherSchemaError`, `OSError`, `sqlite3.Error`.
+        `read_damaged` opens a damaged file read-only. `bulk_load` makes a new file that is useless until
+        it is complete; it needs no room for a journal. `use` is known if this process filled the file;
+        otherwise `count_polls` finds it out. Raises `OtherSchemaError`, `OSError`, `sqlite3.Error`.
         """
         self._path = path
-        self._rows: dict[str, int] = {}
         self._facts: dict[str, str | int] = {}
-        self.uses = uses or Uses()
-        #: The layouts of polls that were given out: who has these may ask for them yet.
-        self.given_layouts: frozenset[str] = frozenset()
-        if to_salvage:
+        if read_damaged:
             self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-            # Else SQLite reads nothing of a file that is shorter than it was.
+            # Without this SQLite reads nothing of a truncated file.
             self._connection.execute("PRAGMA writable_schema = ON")
+            self.layouts = Layouts(self._connection)
             return
         # SQLite gives its journal the mode of the file, so the mode must be right from the start.
         os.close(files.open_file(path, os.O_RDWR | os.O_CREAT))
         self._connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=1
         )
+        self.layouts = Layouts(self._connection, use)
         try:
-            self._set_up(FILLING if to_fill else CONNECTION)
+            self._set_up(BULK_LOAD if bulk_load else CONNECTION)
             self._file = self._identity()
         except BaseException:
             self._connection.close()
@@ -194,10 +90,10 @@ class Tables:
         """Close the file."""
         self._connection.close()
 
-    def is_there(self) -> bool:
-        """Whether the file still lies where it was opened: somebody may have removed or emptied it.
+    def is_in_place(self) -> bool:
+        """Whether the file still exists under its name: it may have been removed or emptied.
 
-        SQLite may not notice for long, for it keeps pages in memory.
+        SQLite may take long to notice, as it keeps pages in memory.
         """
         with suppress(OSError):
             return self._identity() == self._file and self._path.stat().st_size > 0
@@ -205,15 +101,14 @@ class Tables:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do what is inside as a whole or not at all."""
+        """Run the block as a transaction."""
         self._connection.execute("BEGIN IMMEDIATE")
-        uses = self.uses.copy()
+        use = self.layouts.use.copy()
         try:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            self.uses = uses
-            self._rows.clear()
+            self.layouts.roll_back(use)
             self._facts.clear()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -222,26 +117,26 @@ class Tables:
     # --- polls
 
     def add(self, polls: Sequence[Poll], layouts: Mapping[str, bytes]) -> None:
-        """Append polls; `layouts` has those that may be new here."""
-        rows = [self._layout_row(poll.layout_id, layouts) for poll in polls]
+        """Append polls. `layouts` holds the packed layouts that may be new here."""
+        rows = [self.layouts.row(poll.layout_id, layouts) for poll in polls]
         self._connection.executemany(
             "INSERT INTO polls (layout, timestamp_ms, packed, crc) VALUES (?, ?, ?, ?)",
             [(row, p.timestamp_ms, p.packed, _crc(p)) for row, p in zip(rows, polls, strict=True)],
         )
         newest = self._number("SELECT id FROM polls ORDER BY id DESC LIMIT 1")
-        self.uses.note(zip(rows, range(newest - len(rows) + 1, newest + 1), strict=True))
-        self._use({poll.layout_id for poll in polls})
+        self.layouts.use.note(zip(rows, range(newest - len(rows) + 1, newest + 1), strict=True))
+        self.layouts.remember({poll.layout_id for poll in polls})
 
     def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> int:
-        """Put in polls of another file under the ids that they had there; returns how many."""
-        # A damaged file may give an id twice.
+        """Insert polls of another file with their ids there; return how many were inserted."""
+        # A damaged file may hold an id twice.
         restored = self._connection.executemany(
             "INSERT OR IGNORE INTO polls (id, layout, timestamp_ms, packed, crc) "
             "VALUES (?, ?, ?, ?, ?)",
             [
                 (
                     row.id,
-                    self._layout_row(row.poll.layout_id, layouts),
+                    self.layouts.row(row.poll.layout_id, layouts),
                     row.poll.timestamp_ms,
                     row.poll.packed,
                     _crc(row.poll),
@@ -249,55 +144,57 @@ class Tables:
                 for row in rows
             ],
         ).rowcount
-        self.uses.note(sorted((self._rows[row.poll.layout_id], row.id) for row in rows))
-        self._use({row.poll.layout_id for row in rows})
+        self.layouts.use.note(
+            sorted((self.layouts.row(row.poll.layout_id, layouts), row.id) for row in rows)
+        )
+        self.layouts.remember({row.poll.layout_id for row in rows})
         return restored
 
-    def begin_after(self, last_id: int) -> None:
-        """Give, in a file without polls, no id up to this one."""
+    def reserve_ids(self, last_id: int) -> None:
+        """Never give an id up to `last_id` to a new poll. The file must not have polls yet."""
         self._connection.execute(
             "INSERT INTO sqlite_sequence (name, seq) VALUES ('polls', ?)", (last_id,)
         )
 
     def oldest(self, limit: int, after: int = 0) -> list[Spooled]:
-        """The oldest polls with an id above `after`, oldest first."""
+        """Return up to `limit` of the oldest polls with an id above `after`, oldest first."""
         return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)
 
     def oldest_id(self) -> int:
-        """The id of the oldest poll; 0 if there is none."""
+        """Return the id of the oldest poll; 0 if there is none."""
         return self._number("SELECT id FROM polls ORDER BY id LIMIT 1")
 
     def oldest_ms(self) -> int:
-        """The time of the oldest poll; 0 if there is none."""
+        """Return the time of the oldest poll; 0 if there is none."""
         return self._number("SELECT timestamp_ms FROM polls ORDER BY id LIMIT 1")
 
     def newest_ms(self, last_id: int) -> int:
-        """The time of the newest poll up to an id; 0 if there is none."""
+        """Return the time of the newest poll up to an id; 0 if there is none."""
         return self._number(
             "SELECT timestamp_ms FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", last_id
         )
 
     def remove(self, last_id: int) -> int:
-        """Remove all polls up to an id; returns how many they were."""
+        """Remove all polls up to an id; return how many were removed."""
         removed = self._connection.execute("DELETE FROM polls WHERE id <= ?", (last_id,)).rowcount
-        self._forget_layouts()
+        self.layouts.remove_unused(self.oldest_id())
         return removed
 
     def remove_oldest(self, number: int) -> int:
-        """Remove so many of the oldest polls; returns how many there were to remove."""
+        """Remove up to `number` of the oldest polls; return how many were removed."""
         removed = self._connection.execute(
             "DELETE FROM polls WHERE id IN (SELECT id FROM polls ORDER BY id LIMIT ?)", (number,)
         ).rowcount
-        self._forget_layouts()
+        self.layouts.remove_unused(self.oldest_id())
         return removed
 
-    def shrink(self, most_bytes: int, polls: int) -> int:
-        """Of the `polls` that are here remove the oldest, until the file uses no more; one stays.
+    def shrink(self, max_bytes: int, polls: int) -> int:
+        """Remove the oldest of the file's `polls` until it uses at most `max_bytes`; one stays.
 
-        Returns how many went.
+        Return how many were removed.
         """
         left = polls
-        while left > 1 and (excess := self.used_bytes() - most_bytes) > 0:
+        while left > 1 and (excess := self.used_bytes() - max_bytes) > 0:
             share = excess * left // max(1, self.used_bytes())
             removed = self.remove_oldest(min(left - 1, max(1, share)))
             if not removed:
@@ -306,8 +203,8 @@ class Tables:
         return polls - left
 
     def set_aside(self, poll_id: int, reason: str) -> int:
-        """Move a poll into quarantine; returns how many were moved."""
-        self.uses.set_aside.add(
+        """Move a poll into quarantine; return how many were moved (0 or 1)."""
+        self.layouts.use.quarantined.add(
             self._number("SELECT CAST(layout AS INTEGER) FROM polls WHERE id = ?", poll_id)
         )
         self._connection.execute(
@@ -317,13 +214,13 @@ class Tables:
         )
         return self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,)).rowcount
 
-    def shrink_quarantine(self, most_bytes: int, polls: int) -> int:
-        """Of the `polls` in quarantine remove the oldest, until they take no more; one stays.
+    def shrink_quarantine(self, max_bytes: int, polls: int) -> int:
+        """Remove the oldest of the `polls` in quarantine until it takes at most `max_bytes`; one stays.
 
-        Returns how many went.
+        Return how many were removed.
         """
         left = polls
-        while left > 1 and (excess := (used := self.quarantine_bytes()) - most_bytes) > 0:
+        while left > 1 and (excess := (used := self.quarantine_bytes()) - max_bytes) > 0:
             number = min(left - 1, max(1, excess * left // used))
             removed = self._connection.execute(
                 "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)",
@@ -333,12 +230,12 @@ class Tables:
                 break
             left -= removed
         if left < polls:
-            self.uses.set_aside = {layout for layout, _ in self._layouts_of("quarantine")}
-            self._forget_layouts()
+            self.layouts.use.quarantined = {layout for layout, _ in self._layouts_of("quarantine")}
+            self.layouts.remove_unused(self.oldest_id())
         return polls - left
 
     def bytes_of(self, poll_id: int) -> int:
-        """About what a poll takes, with its layout."""
+        """Return about how many bytes a poll takes, including its layout."""
         (found,) = self._connection.execute(
             "SELECT total(length(polls.packed) + ifnull(length(layouts.packed), 0)) FROM polls "
             "LEFT JOIN layouts ON layouts.id = polls.layout WHERE polls.id = ?",
@@ -347,7 +244,7 @@ class Tables:
         return _ROW_BYTES + int(found)
 
     def quarantine_bytes(self) -> int:
-        """About what the quarantine takes, with the layouts of its polls. All of it is read for that."""
+        """Return about how many bytes the quarantine takes, including layouts. This reads all of it."""
         (rows,), (layouts,) = (
             self._connection.execute(query).fetchone()
             for query in (
@@ -359,23 +256,23 @@ class Tables:
         return int(rows + layouts)
 
     def count_polls(self, progress: Callable[[], None]) -> int:
-        """How many polls there are, of which layouts. All of the file is read for it.
+        """Count the polls, and note which layouts they use. This reads all polls.
 
-        `progress` is called meanwhile.
+        `progress` is called in between.
         """
-        self.uses = Uses(row for (row,) in self._connection.execute("SELECT id FROM layouts"))
-        return self._count("polls", self.uses.note, progress)
+        self.layouts.use = LayoutUse(self.layouts.rows())
+        return self._count("polls", self.layouts.use.note, progress)
 
     def count_quarantined(self, progress: Callable[[], None]) -> int:
-        """The same of the quarantine."""
+        """Count the polls in quarantine, and note their layouts. This reads all of it."""
         return self._count(
             "quarantine",
-            lambda found: self.uses.set_aside.update(layout for layout, _ in found),
+            lambda found: self.layouts.use.quarantined.update(layout for layout, _ in found),
             progress,
         )
 
     def used_bytes(self) -> int:
-        """What the file holds, without the pages that are free."""
+        """Return the size of the file without its free pages."""
         size, pages, free = (
             self._connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_size", "page_count", "freelist_count")
@@ -383,43 +280,30 @@ class Tables:
         return int(size * (pages - free))
 
     def give_back_pages(self) -> None:
-        """Shrink the file a little, unless the next polls fill what is free anyway.
+        """Shrink the file a little, unless the next polls will soon need the free pages.
 
-        To shrink it costs a commit of its own. Only `executescript` runs this PRAGMA for more than a
+        Shrinking costs a separate commit. Only `executescript` runs this PRAGMA for more than one
         page.
         """
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free <= _SPARE_PAGES:
             return
-        with suppress(sqlite3.OperationalError):  # what is removed is removed; the pages wait
+        with suppress(sqlite3.OperationalError):  # the polls are removed; the pages can wait
             self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-
-    # --- layouts
-
-    def layout(self, identifier: str) -> Layout:
-        """A layout by its identifier. Raises `WireError` if it is not what was kept."""
-        row = self._connection.execute(
-            "SELECT packed FROM layouts WHERE identifier = ?", (identifier,)
-        ).fetchone()
-        if row is None or not isinstance(row[0], bytes):
-            raise WireError(f"the layout {identifier} is not in the spool")
-        if blake2b(row[0], digest_size=len(identifier) // 2).hexdigest() != identifier:
-            raise WireError(f"the layout {identifier} is damaged")
-        return Layout.unpack(row[0])
 
     # --- facts
 
     def facts(self) -> dict[str, Any]:
-        """All facts, by their names."""
+        """Return all facts by name."""
         return dict(self._connection.execute("SELECT name, value FROM facts").fetchall())
 
     def fact(self, name: str) -> object:
-        """One fact; None if it was never set."""
+        """Return a fact; None if it was never set."""
         row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row and row[0]
 
     def set_facts(self, facts: Mapping[str, str | int]) -> None:
-        """Set or replace facts; those that this connection has set to the same are left alone."""
+        """Set or replace facts, except those that this connection has already set to the same value."""
         new = [(name, value) for name, value in facts.items() if self._facts.get(name) != value]
         self._connection.executemany(
             "INSERT INTO facts (name, value) VALUES (?, ?) "
@@ -440,64 +324,31 @@ class Tables:
         status = self._path.stat()
         return status.st_dev, status.st_ino
 
-    def _layout_row(self, identifier: str, layouts: Mapping[str, bytes]) -> int:
-        if identifier not in self._rows:
-            if identifier in layouts:
-                # One that is there may be damaged.
-                self._connection.execute(
-                    "INSERT INTO layouts (identifier, packed) VALUES (?, ?) "
-                    "ON CONFLICT (identifier) DO UPDATE SET packed = excluded.packed",
-                    (identifier, layouts[identifier]),
-                )
-            query = "SELECT id FROM layouts WHERE identifier = ?"
-            row = self._connection.execute(query, (identifier,)).fetchone()
-            if row is None:
-                raise sqlite3.IntegrityError(f"the layout {identifier} was never given")
-            self._rows[identifier] = int(row[0])
-        return self._rows[identifier]
-
-    def _use(self, layouts: set[str]) -> None:
-        """Those that polls had last are most often those of the next: they are not given again."""
-        self._rows = {name: row for name, row in self._rows.items() if name in layouts}
-
-    def _forget_layouts(self) -> None:
-        """Drop the layouts that no poll has, here or in quarantine, and that nobody will ask for."""
-        in_use = set(self._rows.values())
-        for row in self.uses.past(self.oldest_id()):
-            if row not in in_use and not self._is_given(row):
-                self._connection.execute("DELETE FROM layouts WHERE id = ?", (row,))
-                self.uses.forget(row)
-
-    def _is_given(self, row: int) -> bool:
-        query = "SELECT identifier FROM layouts WHERE id = ?"
-        found = self._connection.execute(query, (row,)).fetchone()
-        return found is not None and found[0] in self.given_layouts
-
     def _count(
         self,
         table: str,
         note: Callable[[list[tuple[int, int]]], None],
         progress: Callable[[], None],
     ) -> int:
-        # Row by row, not by SQLite's own count: that swallows what is raised while it tells of progress.
+        # Row by row: SQLite's count() would swallow an exception raised by a progress handler.
         rows = self._layouts_of(table)
         count = 0
-        while found := rows.fetchmany(_COUNTED):
+        while found := rows.fetchmany(_COUNT_BATCH):
             note(found)
             count += len(found)
-            if len(found) == _COUNTED:  # else that was all, and at once
+            if len(found) == _COUNT_BATCH:  # otherwise these were the last
                 progress()
         return count
 
     def _layouts_of(self, table: str) -> sqlite3.Cursor:
-        """The row of the layout, and the id, of each poll in a table, oldest first."""
-        # A damaged file may give any type; a text need not even be one.
+        """Return layout row and id of each poll in a table, oldest first."""
+        # A damaged file may hold any type, and text that is not valid UTF-8.
         query = f"SELECT CAST(layout AS INTEGER), id FROM {table} ORDER BY id"  # noqa: S608 - a name of the schema
         return self._connection.execute(query)
 
     def _number(self, query: str, *parameters: int) -> int:
         row = self._connection.execute(query, parameters).fetchone()
-        # A damaged file may give any type.
+        # A damaged file may hold any type.
         return row[0] if row is not None and isinstance(row[0], int) else 0
 
     def _read(self, query: str, *parameters: int) -> list[Spooled]:
@@ -508,7 +359,7 @@ class Tables:
 def _spooled(
     row: int, identifier: object, timestamp_ms: object, packed: object, crc: object
 ) -> Spooled:
-    """A row as a poll. A damaged file may give any type in any column."""
+    """Return a row as a poll. A damaged file may hold any type in any column."""
     if isinstance(identifier, str) and isinstance(timestamp_ms, int) and isinstance(packed, bytes):
         poll = Poll(identifier, timestamp_ms, packed)
         return Spooled(row, poll, sound=_crc(poll) == crc)

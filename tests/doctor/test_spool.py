@@ -114,8 +114,8 @@ def test_the_spool_itself_may_grow_to_4_mb_on_any_disk(home: Path) -> None:
     """However little is free, up to 4 MB it may grow; above that it may not."""
     limits = limits_with(min_free_bytes=1 << 62)
     always = 4 << 20
-    assert limits.room(always, home).most_bytes == limits.max_bytes
-    assert limits.room(always + 1, home).most_bytes == always + 1
+    assert limits.size_limit(always, home).max_bytes == limits.max_bytes
+    assert limits.size_limit(always + 1, home).max_bytes == always + 1
 
 
 def test_a_full_spool_allows_no_outage(settings: Config) -> None:

@@ -142,12 +142,12 @@ def test_without_room_for_a_spool_all_of_it_waits_for_room(disk: Path) -> None:
     for _ in range(2):
         with pytest.raises(StorageError, match="no room"):
             fill(spool, POLLS + 1, POLLS + 1, "another")
-    assert not spool.is_known
+    assert not spool.account_loaded
     assert not list(disk.glob("*.new*"))
     assert free - free_bytes(disk) < MB  # the journal of a spool that is open has some
     filler.unlink()
     assert fill(spool, POLLS + 1, POLLS + 1, "another") == 1
-    assert spool.is_known
+    assert spool.account_loaded
     assert times(spool) == list(range(1, POLLS + 2))
     assert spool.state.dropped.total() == 0
     spool.close()
@@ -165,7 +165,7 @@ def test_a_full_disk_is_no_reason_not_to_begin(disk: Path, kind: str) -> None:
         damage(path)
     filler = fill_disk(disk)
     spool = Spool(path, AMPLE)
-    assert not spool.is_known
+    assert not spool.account_loaded
     with pytest.raises(StorageError):
         fill(spool, 11, 12, "another")
     with pytest.raises(StorageError):
@@ -185,7 +185,7 @@ def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
     def rescue() -> None:
         limit_files(2 * MB)
         spool = Spool(path, AMPLE)
-        assert not spool.is_known
+        assert not spool.account_loaded
         assert path.read_bytes() == before
         limit_files(100 * MB)
         with pytest.raises(StorageError, match="disk I/O error"):  # it does not try again at once

@@ -296,7 +296,7 @@ def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.strip() == (
         f"{path}.lock: another agent uses this spool (process {os.getpid()}); "
-        "expected one of our own"
+        "expected a cache_directory that no other agent uses"
     )
 
 
