@@ -1,4 +1,4 @@
-"""Polls with numbers for times, to tell them apart."""
+"""Polls for tests, told apart by their times."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ EVERYTHING = 1_000_000
 
 
 def poll(number: int, layout: Layout = LAYOUT) -> Poll:
-    """The poll of the time `number`."""
+    """Return a poll with the time `number`."""
     return Poll.of(layout, number, [number] * len(layout.series))
 
 
 def polls(first: int, last: int) -> list[tuple[int, Poll]]:
-    """Polls numbered from `first` to `last`, their numbers being their times too."""
+    """Return polls from `first` to `last`, with equal sequence numbers and times."""
     return [(number, poll(number)) for number in range(first, last + 1)]
 
 
@@ -31,5 +31,5 @@ def fill(spool: Spool, first: int, last: int, channel: str = "c") -> int:
 
 
 def times(spool: Spool) -> list[int]:
-    """The polls in the spool, by their times."""
+    """Return the times of the polls in the spool."""
     return [spooled.poll.timestamp_ms for spooled in spool.oldest(EVERYTHING)]

@@ -1,4 +1,4 @@
-"""What the second copy of the account is for: files that do not know what they have lost."""
+"""The account and its limits, and the copy that knows what a damaged file has lost."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ DAMAGED = "the spool was damaged"
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where a spool may be made."""
+    """The path of a spool."""
     return home / "spool.sqlite"
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """A file of the spool's, by what its name ends in."""
+    """Return the path of a file beside the spool by its suffix."""
     return path.with_name(path.name + suffix)
 
 
 def used(path: Path) -> SpoolState:
-    """A spool of thirty polls, ten of them delivered; its account."""
+    """Make a spool of thirty polls, ten of them delivered; return its account."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 30)
     spool.acknowledge(spool.oldest(10)[-1].id)
@@ -49,8 +49,8 @@ def used(path: Path) -> SpoolState:
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM facts", "DROP TABLE facts"])
-def test_a_file_that_lost_its_facts_goes_on_with_the_account(path: Path, statement: str) -> None:
-    """Whoever knew the account has ended, and the file tells nothing of it."""
+def test_a_file_without_facts_uses_the_copy(path: Path, statement: str) -> None:
+    """No process knows the account, and it is missing in the file."""
     before = used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute(statement)
@@ -63,8 +63,8 @@ def test_a_file_that_lost_its_facts_goes_on_with_the_account(path: Path, stateme
     spool.close()
 
 
-def test_a_lost_journal_is_counted_and_brings_nothing_back(path: Path, home: Path) -> None:
-    """The file of an earlier time is sound; what it lacks is counted, what was sent is not in it."""
+def test_polls_of_a_lost_journal_are_counted(path: Path, home: Path) -> None:
+    """The file is sound but old: missing polls are counted, and delivered ones do not come back."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 20)
     spool.close()
@@ -72,7 +72,7 @@ def test_a_lost_journal_is_counted_and_brings_nothing_back(path: Path, home: Pat
     spool.acknowledge(spool.oldest(15)[-1].id)
     fill(spool, 21, 30)
     envelope_ms = spool.next_envelope_ms(1_000)
-    # As a kill leaves it, but for the journal.
+    # As after a kill, but without the journal.
     for suffix in ("", ".account"):
         shutil.copy(beside(path, suffix), home / f"copy.sqlite{suffix}")
     spool.close()
@@ -85,8 +85,8 @@ def test_a_lost_journal_is_counted_and_brings_nothing_back(path: Path, home: Pat
     spool.close()
 
 
-def test_a_spool_that_was_removed_meanwhile_is_counted(path: Path) -> None:
-    """Somebody removed the file while no agent ran: what waited in it is told as dropped."""
+def test_polls_of_a_removed_spool_are_counted(path: Path) -> None:
+    """The file was removed while no agent ran: its waiting polls are counted as dropped."""
     used(path)
     path.unlink()
     spool = Spool(path, AMPLE)
@@ -98,8 +98,8 @@ def test_a_spool_that_was_removed_meanwhile_is_counted(path: Path) -> None:
     spool.close()
 
 
-def test_another_releases_polls_are_counted(path: Path) -> None:
-    """What waits in a file that this release cannot read is told as dropped."""
+def test_polls_of_another_schema_are_counted(path: Path) -> None:
+    """The waiting polls in a file with another schema are counted as dropped."""
     used(path)
     with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA user_version = 7")
@@ -109,8 +109,8 @@ def test_another_releases_polls_are_counted(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffixes", [[".account"], ["", "-wal", ".account"]])
-def test_without_a_copy_the_file_is_believed(path: Path, suffixes: list[str]) -> None:
-    """A copy that is not there takes nothing from a file that is; with neither, all begins anew."""
+def test_without_a_copy_the_file_counts(path: Path, suffixes: list[str]) -> None:
+    """A missing copy costs an existing file nothing. Without both, the account starts at zero."""
     before = used(path)
     for suffix in suffixes:
         beside(path, suffix).unlink(missing_ok=True)
@@ -119,8 +119,8 @@ def test_without_a_copy_the_file_is_believed(path: Path, suffixes: list[str]) ->
     spool.close()
 
 
-def test_a_copy_that_is_behind_is_not_believed(path: Path) -> None:
-    """A kill between a commit and its copy leaves the file ahead; the file is right."""
+def test_an_older_copy_is_ignored(path: Path) -> None:
+    """After a kill between a commit and its copy, the file is ahead and counts."""
     used(path)
     old = beside(path, ".account").read_bytes()
     spool = Spool(path, AMPLE)
@@ -134,8 +134,8 @@ def test_a_copy_that_is_behind_is_not_believed(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("fact", "value"), [("kept", 27), ("delivered", 13), ("book", "{}")])
-def test_a_changed_fact_is_not_believed(path: Path, fact: str, value: int | str) -> None:
-    """SQLite does not notice a changed byte in a value; the account does."""
+def test_a_changed_fact_is_rejected(path: Path, fact: str, value: int | str) -> None:
+    """SQLite does not notice a changed byte in a value; the checksum does."""
     before = used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE facts SET value = ? WHERE name = ?", (value, fact))
@@ -146,8 +146,8 @@ def test_a_changed_fact_is_not_believed(path: Path, fact: str, value: int | str)
     spool.close()
 
 
-def test_polls_that_are_missing_at_the_start_are_counted(path: Path) -> None:
-    """A damaged page may hide some without a word; the account tells how many there should be."""
+def test_polls_missing_at_the_start_are_counted(path: Path) -> None:
+    """A damaged page may hide polls without an error; the account shows how many are missing."""
     used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM polls WHERE timestamp_ms BETWEEN 15 AND 19")
@@ -157,8 +157,8 @@ def test_polls_that_are_missing_at_the_start_are_counted(path: Path) -> None:
     spool.close()
 
 
-def test_what_control_knows_counts_where_all_files_are_gone(path: Path) -> None:
-    """The directory was removed, and the uploader ended before it had noticed."""
+def test_controls_account_counts_if_all_files_are_gone(path: Path) -> None:
+    """The directory was removed, and the uploader ended before it noticed."""
     before = used(path)
     for file in path.parent.iterdir():
         file.unlink()
@@ -170,8 +170,8 @@ def test_what_control_knows_counts_where_all_files_are_gone(path: Path) -> None:
     spool.close()
 
 
-def test_what_control_knows_is_older_than_a_file_that_is_there(path: Path) -> None:
-    """The uploader's last words may not have reached it."""
+def test_controls_older_account_is_ignored(path: Path) -> None:
+    """Control may have missed the uploader's last message."""
     early = used(path)
     spool = Spool(path, AMPLE)
     fill(spool, 31, 40)
@@ -184,7 +184,7 @@ def test_what_control_knows_is_older_than_a_file_that_is_there(path: Path) -> No
 
 @pytest.mark.parametrize("at", [3, (1 << 16) + 3])
 def test_one_damaged_slot_leaves_the_other(home: Path, at: int) -> None:
-    """The slots are written in turn: where one is cut short, the other is one commit older."""
+    """The slots are written in turn: if one is truncated, the other is one commit older."""
     copy = AccountCopy(home / "account")
     for commits in (6, 7):
         copy.write(SpoolState(commits=commits, kept=commits))
@@ -197,14 +197,14 @@ def test_one_damaged_slot_leaves_the_other(home: Path, at: int) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\0" * 200_000, b"\xff" * 200_000])
-def test_what_is_no_account_is_none(home: Path, content: bytes) -> None:
-    """Whatever lies in the copy's place, nothing is taken from it that was not written there."""
+def test_other_content_is_no_account(home: Path, content: bytes) -> None:
+    """Any other content in the copy's file is ignored."""
     (home / "account").write_bytes(content)
     assert AccountCopy(home / "account").read() is None
 
 
-def kill_in_a_rescue(path: Path) -> bool:
-    """Damage a spool, and kill who opens it; whether that came before the end of the rescue."""
+def kill_during_recovery(path: Path) -> bool:
+    """Damage a spool and kill the process that opens it; whether that was before recovery ended."""
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM facts")
     child = os.fork()
@@ -216,19 +216,19 @@ def kill_in_a_rescue(path: Path) -> bool:
     pidfd = os.pidfd_open(child)
     wait_for(
         lambda: beside(path, ".new").exists() or select.select([pidfd], [], [], 0)[0],
-        what="the beginning of a rescue",
+        what="the start of a recovery",
     )
     os.close(pidfd)
     os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
-    """The damaged file stays where it is until the new one is whole; the next one begins anew."""
+def test_a_kill_during_recovery_loses_nothing(path: Path) -> None:
+    """The damaged file stays in place until the new one is complete. The next process starts again."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 40_000)
     spool.close()
-    wait_for(lambda: kill_in_a_rescue(path), 60, "a kill that was not too late")
+    wait_for(lambda: kill_during_recovery(path), 60, "a kill that was not too late")
     spool = Spool(path, AMPLE)
     state = spool.state
     assert (state.kept, state.waiting, state.dropped.total()) == (40_000, 40_000, 0)
@@ -237,8 +237,8 @@ def test_a_kill_in_the_middle_of_a_rescue_loses_nothing(path: Path) -> None:
     spool.close()
 
 
-def test_a_new_file_that_had_not_taken_its_place_takes_it(path: Path) -> None:
-    """A kill after the damaged file was put aside: the one beside it is whole, and is used."""
+def test_a_complete_new_file_is_put_in_place(path: Path) -> None:
+    """As after a kill once the damaged file was moved aside: the complete new file is used."""
     before = used(path)
     path.rename(beside(path, ".new"))
     spool = Spool(path, AMPLE)
@@ -247,11 +247,11 @@ def test_a_new_file_that_had_not_taken_its_place_takes_it(path: Path) -> None:
     spool.close()
 
 
-# The spool's account and its limits.
+# --- the account and its limits
 
 
 def assert_closed(spool: Spool) -> None:
-    """Assert that every poll ever kept is accounted for."""
+    """Assert that the account explains every poll ever kept."""
     state = spool.state
     accounted = state.delivered + state.waiting + state.quarantined + state.dropped.total()
     assert state.kept == accounted
@@ -264,8 +264,8 @@ def large(first: int, last: int, size: int) -> list[tuple[int, Poll]]:
     return [(n, Poll(LAYOUT.identifier, n, content)) for n in range(first, last + 1)]
 
 
-def test_the_account_closes_and_survives(path: Path) -> None:
-    """Kept is delivered, waiting, quarantined and dropped, also after reopening."""
+def test_the_account_closes_and_lasts(path: Path) -> None:
+    """Kept polls are delivered, waiting, quarantined or dropped, also after reopening."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 10)
     spool.acknowledge(spool.oldest(3)[-1].id)
@@ -282,8 +282,8 @@ def test_the_account_closes_and_survives(path: Path) -> None:
     spool.close()
 
 
-def test_when_the_spool_is_full_the_oldest_go_and_are_counted(path: Path) -> None:
-    """`max_bytes` bounds what is kept; the newest polls are those that stay."""
+def test_in_a_full_spool_the_oldest_polls_are_dropped(path: Path) -> None:
+    """`max_bytes` bounds the file; the newest polls stay."""
     spool = Spool(path, limits_with(max_bytes=400_000))
     for first in range(1, 101, 10):
         spool.append(large(first, first + 9, 10_000), LAYOUTS, "c")
@@ -296,8 +296,8 @@ def test_when_the_spool_is_full_the_oldest_go_and_are_counted(path: Path) -> Non
     assert path.stat().st_size < 800_000
 
 
-def test_what_is_too_old_goes_and_is_counted(path: Path) -> None:
-    """`max_age_s` is measured against the newest poll, so no wall clock can empty a spool. When is noted, too."""
+def test_polls_that_are_too_old_are_dropped(path: Path) -> None:
+    """`max_age_s` is measured from the newest poll, so no clock can empty a spool. The drop time is noted."""
     spool = Spool(path, limits_with(max_age_s=10))
     begun_ms = time.time_ns() // 1_000_000
     assert spool.state.dropped_ms == 0
@@ -310,10 +310,10 @@ def test_what_is_too_old_goes_and_is_counted(path: Path) -> None:
     spool.close()
 
 
-def test_on_a_disk_that_is_nearly_full_the_spool_does_not_grow(path: Path) -> None:
-    """With less than `min_free_bytes` left, each new poll takes the place of the oldest."""
+def test_on_a_nearly_full_disk_the_spool_does_not_grow(path: Path) -> None:
+    """With less than `min_free_bytes` left, each new poll replaces the oldest."""
     spool = Spool(path, limits_with(min_free_bytes=1 << 60))
-    spool.append(large(1, 60, 100_000), LAYOUTS, "c")  # up to 4 MiB it may always grow
+    spool.append(large(1, 60, 100_000), LAYOUTS, "c")  # it may always grow to 4 MiB
     size = spool.state.waiting
     for first in range(61, 121, 10):
         spool.append(large(first, first + 9, 100_000), LAYOUTS, "c")

@@ -1,4 +1,4 @@
-"""The spool after the death of the process that wrote it, at whatever moment."""
+"""The spool after its process was killed at any moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Appends polls in small batches, each with some that were given before, and reports each commit.
+#: Appends polls in small batches, each with some earlier ones, and reports each commit.
 _APPENDER = """
 import sys
 from pathlib import Path
@@ -41,7 +41,7 @@ spool.close()
 
 
 class Appender:
-    """A process that appends polls and says what was committed."""
+    """A process that appends polls and reports what was committed."""
 
     def __init__(self, path: Path, first: int = 1, last: int = 1_000_000) -> None:
         self._process = subprocess.Popen(
@@ -53,20 +53,20 @@ class Appender:
         self.wait_for_line()
 
     def wait_for_line(self) -> str:
-        """The next line that it wrote."""
+        """Return its next line."""
         assert self._process.stdout is not None
         line: str = self._process.stdout.readline()
         assert line, "the appender ended by itself"
         return line
 
     def kill(self) -> int:
-        """SIGKILL it; return the last number that it reported."""
+        """Kill it; return the last number that it reported."""
         self._process.send_signal(signal.SIGKILL)
         return self.end()
 
     def end(self) -> int:
         """Wait for its end; return the last number that it reported."""
-        # As `wait_for_line` reads: `communicate` would pass over what that has in its buffer.
+        # Not `communicate`: that would skip what `wait_for_line` has buffered.
         assert self._process.stdout is not None
         output: str = self._process.stdout.read()
         self._process.wait(timeout=30)
@@ -75,7 +75,7 @@ class Appender:
 
 
 def _after_lines(draw: random.Random) -> Callable[[Appender], None]:
-    """Wait for some of its reports, so that the kill falls anywhere in the life of a spool."""
+    """Wait for some reports, so that the kill may come at any time in a spool's life."""
     count = draw.randrange(1, 60)
 
     def wait(appender: Appender) -> None:
@@ -86,8 +86,8 @@ def _after_lines(draw: random.Random) -> Callable[[Appender], None]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_each_reported_poll_is_there_once_after_sigkill(home: Path, seed: int) -> None:
-    """Whatever commit the kill met: all that was reported is there, once, in order, no hole."""
+def test_each_reported_poll_is_there_once_after_a_kill(home: Path, seed: int) -> None:
+    """Every reported poll is there once, in order and without a gap, whenever the kill came."""
     path = home / "spool.sqlite"
     draw = random.Random(seed)
     first = 1
@@ -101,13 +101,15 @@ def test_each_reported_poll_is_there_once_after_sigkill(home: Path, seed: int) -
         assert len(kept) >= reported
         assert spool.waiting == len(kept)
         spool.close()
-        # The next one is given again what the last one may not have kept.
+        # The next process gets again what the last one may not have stored.
         first = max(1, reported - 3)
 
 
-def test_a_predecessor_that_ends_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The spool opens once the process that held it is done, and has all of its polls."""
-    monkeypatch.setattr(file, "_PREDECESSOR_S", 20.0)  # a hundred syncs, on a disk that may be slow
+def test_the_lock_of_an_ending_predecessor_is_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spool opens once the process with the lock has ended, and has all of its polls."""
+    monkeypatch.setattr(file, "_PREDECESSOR_S", 20.0)  # a hundred syncs, perhaps on a slow disk
     path = home / "spool.sqlite"
     appender = Appender(path, last=400)
     spool = Spool(path, AMPLE)
@@ -116,8 +118,8 @@ def test_a_predecessor_that_ends_is_waited_for(home: Path, monkeypatch: pytest.M
     spool.close()
 
 
-def test_a_killed_predecessor_holds_nothing(home: Path) -> None:
-    """The lock goes with its process; the journal that it left behind is read."""
+def test_a_killed_predecessor_holds_no_lock(home: Path) -> None:
+    """The lock ends with its process. The journal that it left is replayed."""
     path = home / "spool.sqlite"
     appender = Appender(path)
     number = int(appender.wait_for_line())

@@ -1,4 +1,4 @@
-"""A spool's file that is damaged, truncated, or removed under our feet."""
+"""Spool files that are damaged, truncated, or removed while in use."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ POLLS = 400
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where a spool may be made."""
+    """The path of a spool."""
     return home / "spool.sqlite"
 
 
 def filled(path: Path) -> Spool:
-    """A spool of many polls, all in its main file and none in the journal."""
+    """Return a spool with many polls, all in the main file and none in the journal."""
     spool = Spool(path, AMPLE)
     spool.append([(n, poll(n)) for n in range(1, POLLS + 1)], LAYOUTS, "c")
     spool.acknowledge(spool.oldest(10)[-1].id)
@@ -38,7 +38,7 @@ def filled(path: Path) -> Spool:
 
 
 def assert_goes_on(path: Path) -> Spool:
-    """Assert that whatever the file holds, a spool opens, is honest, and takes and gives polls."""
+    """Assert that a spool opens, has a closed account, and stores and returns polls."""
     spool = Spool(path, AMPLE)
     found = spool.oldest(EVERYTHING)
     assert [s.poll for s in found] == [poll(s.poll.timestamp_ms) for s in found]
@@ -62,8 +62,8 @@ def assert_goes_on(path: Path) -> Spool:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_whatever_bytes_change_it_goes_on(path: Path, seed: int) -> None:
-    """Random bytes changed anywhere: no wrong poll comes out, and new ones go in and out."""
+def test_a_spool_with_changed_bytes_still_works(path: Path, seed: int) -> None:
+    """After changes of random bytes no wrong poll comes out, and new ones can be stored and sent."""
     filled(path)
     draw = random.Random(seed)
     content = bytearray(path.read_bytes())
@@ -74,8 +74,8 @@ def test_whatever_bytes_change_it_goes_on(path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999])
-def test_wherever_it_is_cut_off_it_goes_on(path: Path, share: float) -> None:
-    """A file truncated at any length."""
+def test_a_truncated_spool_still_works(path: Path, share: float) -> None:
+    """The same for a file truncated at any length."""
     filled(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -83,8 +83,8 @@ def test_wherever_it_is_cut_off_it_goes_on(path: Path, share: float) -> None:
 
 
 @pytest.mark.parametrize("share", [0.75, 0.9])
-def test_what_stands_before_the_cut_is_saved(path: Path, share: float) -> None:
-    """The oldest polls lie first: most of those before the cut go on, the rest is counted."""
+def test_polls_before_the_cut_are_recovered(path: Path, share: float) -> None:
+    """The oldest polls come first: most of those before the cut are recovered, the others counted."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 2000)
     spool.close()
@@ -98,7 +98,7 @@ def test_what_stands_before_the_cut_is_saved(path: Path, share: float) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_damaged_journal_loses_no_more_than_itself(path: Path, seed: int) -> None:
-    """Random bytes changed in the write-ahead log that a kill left behind."""
+    """Random bytes are changed in the write-ahead log that a kill left."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 50)
     for suffix in ("", "-wal"):
@@ -113,11 +113,11 @@ def test_a_damaged_journal_loses_no_more_than_itself(path: Path, seed: int) -> N
     assert_goes_on(path.with_name(f"{path.name}.copy")).close()
 
 
-def test_what_can_be_read_is_saved_and_the_rest_is_counted(path: Path) -> None:
-    """One page overwritten: most polls are saved, the lost ones are dropped by a named reason."""
+def test_readable_polls_are_recovered_and_the_others_counted(path: Path) -> None:
+    """With one page overwritten most polls are recovered, and the lost ones are counted as dropped."""
     filled(path)
     content = bytearray(path.read_bytes())
-    # A leaf of a table (its first byte is 13) with many rows: nothing else here is as full.
+    # A leaf page of a table (its first byte is 13) with many rows: no other page is as full.
     leaves = [
         at for at in range(0, len(content), 4096) if content[at] == 13 and content[at + 4] > 20
     ]
@@ -136,7 +136,7 @@ def test_what_can_be_read_is_saved_and_the_rest_is_counted(path: Path) -> None:
 
 
 def test_a_changed_value_is_never_sent(path: Path) -> None:
-    """SQLite does not notice a changed byte in a value; the spool sets that poll aside."""
+    """SQLite does not notice a changed byte in a value; the spool quarantines that poll."""
     spool = Spool(path, AMPLE)
     spool.append([(1, Poll(LAYOUT.identifier, 1, b"\x91\x01")), (2, poll(2))], LAYOUTS, "c")
     with sqlite3.connect(path) as connection:
@@ -147,8 +147,10 @@ def test_a_changed_value_is_never_sent(path: Path) -> None:
     spool.close()
 
 
-def test_damage_while_it_runs_is_got_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file overwritten while it is open is put aside; the account knows what was lost."""
+def test_damage_while_the_file_is_open_is_survived(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file overwritten while open is moved aside; the account shows what was lost."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 300)
     spool.close()
@@ -164,8 +166,8 @@ def test_damage_while_it_runs_is_got_over(path: Path, caplog: pytest.LogCaptureF
     spool.close()
 
 
-def test_what_was_dropped_before_the_file_was_lost_does_not_arrive(path: Path) -> None:
-    """A post of too old polls is under way as the file is removed: each of them counts once."""
+def test_polls_dropped_before_the_file_was_lost_count_once(path: Path) -> None:
+    """The file is removed while a post of too old polls is under way: each poll counts once."""
     spool = Spool(path, limits_with(max_age_s=1))
     fill(spool, 1, 100)
     under_way = spool.oldest(100)
@@ -179,8 +181,8 @@ def test_what_was_dropped_before_the_file_was_lost_does_not_arrive(path: Path) -
 
 
 @pytest.mark.parametrize("what", ["file", "directory"])
-def test_a_spool_removed_under_our_feet_loses_nothing(path: Path, what: str) -> None:
-    """The polls, still to be read through the open file, go into a new one."""
+def test_a_spool_removed_while_open_loses_nothing(path: Path, what: str) -> None:
+    """The polls can still be read through the open file, and go into a new one."""
     path = path.parent / "cache" / path.name
     path.parent.mkdir()
     spool = Spool(path, AMPLE)

@@ -1,4 +1,4 @@
-"""Whose spool it is: the lock, where it cannot be taken or noted."""
+"""The lock of a spool, when it cannot be taken or its process id cannot be written."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.spools import AMPLE
 
 
 @pytest.fixture(autouse=True)
-def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock that another has is not waited for: it stays taken in these tests."""
+def _no_wait_for_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for a taken lock: it stays taken in these tests."""
     monkeypatch.setattr(holding, "_PREDECESSOR_S", 0.0)
 
 
 def descriptors() -> set[str]:
-    """What this process has open, by number."""
+    """Return the numbers of this process's open descriptors."""
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
 
-def test_a_lock_that_is_not_to_be_had_closes_nobody_elses_descriptor(home: Path) -> None:
-    """All of the spool was removed, and another agent began one there: each try fails, and harms nothing."""
+def test_a_failed_lock_closes_no_other_descriptor(home: Path) -> None:
+    """The spool was removed and another agent made one there: each attempt fails and does no harm."""
     path = home / "spool.sqlite"
     spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
@@ -39,20 +39,20 @@ def test_a_lock_that_is_not_to_be_had_closes_nobody_elses_descriptor(home: Path)
     lock = acquire_lock(home / "spool.sqlite.lock")
     with pytest.raises(SpoolError, match="another agent"):
         fill(spool, 4, 4)
-    # Whatever is opened now gets the lowest number that is free.
+    # A newly opened file gets the lowest free number.
     others = [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]
     with pytest.raises(SpoolError, match="another agent"):
         fill(spool, 4, 4)
     for other in others:
-        os.close(other)  # each of them is still open
+        os.close(other)  # it is still open
     os.close(lock)
     assert fill(spool, 4, 4) == 1
     assert times(spool) == [1, 2, 3, 4]
     spool.close()
 
 
-def test_a_directory_that_another_agent_made_anew_is_not_written_to(home: Path) -> None:
-    """Its lock is not the one that we hold, though it has the same name."""
+def test_another_agents_new_directory_is_not_written_to(home: Path) -> None:
+    """Its lock has the same name as ours but is another file."""
     path = home / "spool.sqlite"
     spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
@@ -68,8 +68,8 @@ def test_a_directory_that_another_agent_made_anew_is_not_written_to(home: Path) 
     spool.close()
 
 
-def test_a_disk_without_room_for_the_number_does_not_cost_the_lock(home: Path) -> None:
-    """It is held, and can be given back and taken again."""
+def test_a_full_disk_does_not_cost_the_lock(home: Path) -> None:
+    """The lock is held, and can be released and taken again."""
     with small(home / "disk") as disk:
         (disk / "lock").touch()
         fill_disk(disk)
@@ -81,7 +81,7 @@ def test_a_disk_without_room_for_the_number_does_not_cost_the_lock(home: Path) -
 
 
 def test_a_spool_that_cannot_be_opened_leaves_nothing_open(home: Path) -> None:
-    """Neither its lock nor anything else: the next try must not be locked out by this one."""
+    """Nor its lock, which would lock out the next attempt."""
     path = home / "spool.sqlite"
     path.mkdir()
     before = descriptors()
@@ -91,8 +91,8 @@ def test_a_spool_that_cannot_be_opened_leaves_nothing_open(home: Path) -> None:
     assert descriptors() == before
 
 
-def test_a_lock_that_is_not_to_be_had_leaves_nothing_open(home: Path) -> None:
-    """The same where another has it."""
+def test_a_failed_lock_leaves_nothing_open(home: Path) -> None:
+    """The same if another process has the lock."""
     held = acquire_lock(home / "lock")
     before = descriptors()
     with pytest.raises(SpoolError, match="another agent"):

@@ -1,4 +1,4 @@
-"""A layout stays in the spool as long as a poll may need it, and no longer."""
+"""A layout stays in the spool as long as a poll needs it, and no longer."""
 
 from __future__ import annotations
 
@@ -26,49 +26,49 @@ POLL_BYTES = KB
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where a spool may be made."""
+    """The path of a spool."""
     return home / "spool.sqlite"
 
 
 def layout(number: int) -> Layout:
-    """One of the layouts of a host that changes; about 10 kB."""
+    """Return one of the layouts of a changing host, of about 10 kB."""
     name = f"{number:010}" * (LAYOUT_BYTES // 10)
     return Layout(Origin("f" * 64, "host"), 1000, (Series("load", INTEGER, (("name", name),)),))
 
 
 def keep(spool: Spool, number: int, its: Layout, polls: int = 1) -> None:
-    """Keep so many polls of that layout, the first of the number and the time `number`."""
+    """Store polls of a layout, with numbers and times from `number` on."""
     numbers = range(number, number + polls)
     new = [(n, Poll(its.identifier, n, os.urandom(POLL_BYTES))) for n in numbers]
     spool.append(new, {its.identifier: its.packed}, "c")
 
 
 def outage(spool: Spool, layouts: range, polls: int = 10) -> None:
-    """Keep so many polls of each of these layouts, one layout after the other."""
+    """Store polls of each of these layouts, one layout after the other."""
     for number in layouts:
         keep(spool, number * polls, layout(number), polls)
 
 
 def kept(path: Path) -> set[str]:
-    """The layouts in the file."""
+    """Return the layouts in the file."""
     with closing(sqlite3.connect(path)) as file:
         return {identifier for (identifier,) in file.execute("SELECT identifier FROM layouts")}
 
 
 def of(layouts: range) -> set[str]:
-    """The identifiers of these layouts."""
+    """Return the identifiers of these layouts."""
     return {layout(number).identifier for number in layouts}
 
 
 def of_polls(spool: Spool) -> set[str]:
-    """The layouts of the polls that wait, each of which can be read."""
+    """Return the layouts of the waiting polls; each can be read."""
     found = {spooled.poll.layout_id for spooled in spool.oldest(1 << 20)}
     assert all(spool.layout(identifier).identifier == identifier for identifier in found)
     return found
 
 
 def of_quarantine(path: Path) -> set[str | None]:
-    """The layouts of the polls that were set aside; None is one that is missing."""
+    """Return the layouts of quarantined polls; None stands for a missing one."""
     with closing(sqlite3.connect(path)) as file:
         query = (
             "SELECT identifier FROM quarantine LEFT JOIN layouts ON layouts.id = quarantine.layout"
@@ -77,13 +77,13 @@ def of_quarantine(path: Path) -> set[str | None]:
 
 
 def in_memory() -> int:
-    """How many unpacked layouts this process has."""
+    """Return the number of unpacked layouts in this process."""
     return sum(isinstance(found, Layout) for found in gc.get_objects())
 
 
 @pytest.mark.parametrize("reopened", [False, True])
-def test_in_a_full_spool_a_layout_goes_with_its_last_poll(path: Path, *, reopened: bool) -> None:
-    """A long outage of a host that changes: its past does not crowd its polls out."""
+def test_a_full_spool_drops_a_layout_with_its_last_poll(path: Path, *, reopened: bool) -> None:
+    """In a long outage of a changing host, old layouts do not take the room of polls."""
     limits = limits_with(max_bytes=800 * KB, min_free_bytes=0)
     spool = Spool(path, limits)
     outage(spool, range(1, 40))
@@ -98,8 +98,8 @@ def test_in_a_full_spool_a_layout_goes_with_its_last_poll(path: Path, *, reopene
     spool.close()
 
 
-def test_with_polls_that_are_too_old_their_layouts_go(path: Path) -> None:
-    """They go long before the spool is full."""
+def test_layouts_go_with_polls_that_are_too_old(path: Path) -> None:
+    """They are removed long before the spool is full."""
     spool = Spool(path, limits_with(max_age_s=1))
     outage(spool, range(1, 200))
     assert spool.waiting == 1001
@@ -107,8 +107,8 @@ def test_with_polls_that_are_too_old_their_layouts_go(path: Path) -> None:
     spool.close()
 
 
-def test_as_a_backlog_is_delivered_its_layouts_go(path: Path) -> None:
-    """Not only once nothing waits: with a slow server something always does."""
+def test_layouts_go_as_a_backlog_is_delivered(path: Path) -> None:
+    """Not only once nothing waits, as with a slow server something always does."""
     spool = Spool(path, AMPLE)
     outage(spool, range(1, 40))
     for _ in range(30):
@@ -117,8 +117,8 @@ def test_as_a_backlog_is_delivered_its_layouts_go(path: Path) -> None:
     spool.close()
 
 
-def test_of_a_long_backlog_few_layouts_are_in_memory(path: Path) -> None:
-    """Those of what was given out last: unpacked they are many times as large."""
+def test_few_layouts_of_a_long_backlog_are_in_memory(path: Path) -> None:
+    """Only those of the polls handed out last: unpacked, they are many times as large."""
     spool = Spool(path, AMPLE)
     outage(spool, range(1, 40))
     before = in_memory()
@@ -130,8 +130,8 @@ def test_of_a_long_backlog_few_layouts_are_in_memory(path: Path) -> None:
     spool.close()
 
 
-def test_a_layout_that_came_back_stays(path: Path) -> None:
-    """A container was stopped and started again: the polls before and after share a layout."""
+def test_a_layout_that_is_used_again_stays(path: Path) -> None:
+    """As with a container that stops and starts: the polls before and after share a layout."""
     spool = Spool(path, AMPLE)
     keep(spool, 1, layout(1))
     keep(spool, 2, layout(2))
@@ -142,8 +142,8 @@ def test_a_layout_that_came_back_stays(path: Path) -> None:
     spool.close()
 
 
-def test_the_layout_of_a_poll_that_was_given_out_can_be_asked_for(path: Path) -> None:
-    """It is dropped between the two, for the other thread keeps polls meanwhile."""
+def test_the_layout_of_a_handed_out_poll_can_be_read(path: Path) -> None:
+    """The poll is dropped in between, as the other thread stores polls meanwhile."""
     spool = Spool(path, limits_with(max_age_s=1))
     keep(spool, 1, layout(1))
     (given,) = spool.oldest(1)
@@ -158,7 +158,7 @@ def test_the_layout_of_a_poll_that_was_given_out_can_be_asked_for(path: Path) ->
 
 @pytest.mark.parametrize("reopened", [False, True])
 def test_a_layout_goes_with_its_last_poll_in_quarantine(path: Path, *, reopened: bool) -> None:
-    """It has no other poll, and something always waits."""
+    """It has no other poll, and other polls always wait."""
     spool = Spool(path, AMPLE)
     outage(spool, range(1, 10))
     for spooled in spool.oldest(80):
@@ -177,8 +177,8 @@ def test_a_layout_goes_with_its_last_poll_in_quarantine(path: Path, *, reopened:
     spool.close()
 
 
-def test_after_a_rescue_layouts_go_as_before(path: Path) -> None:
-    """Whose they are is known of the new file, too."""
+def test_layouts_go_with_their_polls_after_recovery(path: Path) -> None:
+    """Their use is known for the new file, too."""
     spool = Spool(path, AMPLE)
     outage(spool, range(1, 40))
     path.unlink()
@@ -188,8 +188,8 @@ def test_after_a_rescue_layouts_go_as_before(path: Path) -> None:
     spool.close()
 
 
-def test_a_rescue_keeps_to_the_limit_with_its_layouts(path: Path) -> None:
-    """They may be most of what the new file holds."""
+def test_recovery_counts_layouts_against_the_limit(path: Path) -> None:
+    """Layouts may be most of the new file."""
     spool = Spool(path, AMPLE)
     outage(spool, range(1, 1001), polls=1)
     spool.close()
@@ -203,8 +203,8 @@ def test_a_rescue_keeps_to_the_limit_with_its_layouts(path: Path) -> None:
     spool.close()
 
 
-def test_a_commit_that_failed_leaves_what_is_known_of_them(path: Path) -> None:
-    """The disk was full as polls went: their layout goes with them at the next attempt."""
+def test_a_failed_commit_does_not_change_the_use_of_layouts(path: Path) -> None:
+    """The disk was full when polls were removed: their layout goes with them at the next attempt."""
     tables = Tables(path)
     first, second = layout(1), layout(2)
     with tables.transaction():
@@ -220,7 +220,7 @@ def test_a_commit_that_failed_leaves_what_is_known_of_them(path: Path) -> None:
 
 
 class Chance:
-    """A spool to which anything happens, as a seed has it."""
+    """A spool with random operations from a seed."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self._path = path
@@ -229,7 +229,7 @@ class Chance:
         self.spool = self._opened()
 
     def go_on(self) -> None:
-        """Do one thing or another."""
+        """Do a random operation."""
         draw, spool = self._draw, self.spool
         match draw.randrange(10):
             case 0:
@@ -247,7 +247,7 @@ class Chance:
                 self._number += draw.choice([polls, polls, polls + 300])
 
     def deliver_all(self) -> str:
-        """Keep one poll more, and deliver all; returns its layout."""
+        """Store one more poll and deliver all; return its layout."""
         its = layout(0)
         keep(self.spool, self._number + 1, its)
         self.spool.acknowledge(self.spool.oldest(1 << 20)[-1].id)
@@ -257,7 +257,7 @@ class Chance:
         return Spool(self._path, limits_with(max_bytes=300 * KB, max_age_s=1, min_free_bytes=0))
 
     def _fail(self) -> None:
-        """A commit that comes to nothing, after its layout was put in."""
+        """Fail a commit after its layout was inserted."""
         its = layout(self._draw.randrange(30))
         first = Poll(its.identifier, self._number + 1, b"")
         second = Poll("a layout nobody gave", self._number + 1, b"")
@@ -270,8 +270,8 @@ class Chance:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_whatever_happens_no_layout_is_missing_and_none_is_left_over(path: Path, seed: int) -> None:
-    """Polls come of any layout and go in any way; commits fail, and the spool is opened anew."""
+def test_no_layout_is_missing_or_left_over(path: Path, seed: int) -> None:
+    """Polls of any layout come and go in any way, commits fail, and the spool is reopened."""
     chance = Chance(path, seed)
     for _ in range(200):
         chance.go_on()

@@ -1,4 +1,4 @@
-"""What takes long with a large spool says that it goes on."""
+"""Long operations on a large spool report progress."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ POLLS = 2000
 
 
 class Calls:
-    """Counts how often it was called; the call of the number `broken_at` fails."""
+    """Counts its calls; the call with the number `broken_at` fails."""
 
     def __init__(self, broken_at: int = 0) -> None:
         self.number = 0
         self._broken_at = broken_at
 
     def __call__(self) -> None:
-        """Count one more."""
+        """Count a call."""
         self.number += 1
         if self.number == self._broken_at:
             raise LookupError
@@ -47,13 +47,13 @@ def path(home: Path) -> Path:
 
 
 def damage(path: Path) -> None:
-    """Take the account out of the file; it goes on from its copy."""
+    """Remove the account from the file, so that its copy is used."""
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM facts")
 
 
-def test_a_rescue_tells_of_each_megabyte(path: Path) -> None:
-    """However long it takes, it is not silent for long."""
+def test_recovery_reports_each_megabyte(path: Path) -> None:
+    """However long recovery takes, there is progress in short intervals."""
     damage(path)
     calls, before = Calls(), time.monotonic()
     spool = Spool(path, AMPLE, progress=calls)
@@ -63,8 +63,8 @@ def test_a_rescue_tells_of_each_megabyte(path: Path) -> None:
     spool.close()
 
 
-def test_so_does_one_under_a_running_agent(path: Path) -> None:
-    """The file is removed: what is still open is saved by whoever comes next, of two threads."""
+def test_recovery_in_a_running_agent_reports_progress(path: Path) -> None:
+    """The file is removed: the next call from any thread recovers what is still open."""
     calls = Calls()
     spool = Spool(path, AMPLE, progress=calls)
     opened = calls.number
@@ -75,8 +75,8 @@ def test_so_does_one_under_a_running_agent(path: Path) -> None:
     spool.close()
 
 
-def test_a_sound_spool_tells_as_its_polls_are_counted(home: Path) -> None:
-    """For that all of the file is read, which may take long on a slow disk."""
+def test_counting_the_polls_of_a_sound_spool_reports_progress(home: Path) -> None:
+    """Counting reads the whole file, which may take long on a slow disk."""
     path = home / "spool.sqlite"
     spool = Spool(path, AMPLE)
     fill(spool, 1, 50_000)
@@ -93,8 +93,8 @@ def test_a_sound_spool_tells_as_its_polls_are_counted(home: Path) -> None:
     spool.close()
 
 
-def test_who_is_told_may_end_it_while_polls_are_counted(home: Path) -> None:
-    """Control is gone, say: that is no fault of the spool, and comes out as what it is."""
+def test_progress_may_end_the_counting_of_polls(home: Path) -> None:
+    """As when control is gone: the exception passes through unchanged."""
     path = home / "spool.sqlite"
     spool = Spool(path, AMPLE)
     fill(spool, 1, 50_000)
@@ -106,8 +106,8 @@ def test_who_is_told_may_end_it_while_polls_are_counted(home: Path) -> None:
     spool.close()
 
 
-def test_a_rescue_that_is_given_up_in_between_leaves_the_spool_as_it_is(path: Path) -> None:
-    """Its next one begins anew."""
+def test_an_interrupted_recovery_leaves_the_spool_unchanged(path: Path) -> None:
+    """The next recovery starts again."""
     damage(path)
     with pytest.raises(LookupError):
         Spool(path, AMPLE, progress=Calls(broken_at=5))

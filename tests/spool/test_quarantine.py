@@ -1,4 +1,4 @@
-"""How much of the spool quarantine may take."""
+"""The share of the spool that quarantine may take."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ FULL = "the quarantine is full"
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where a spool may be made."""
+    """The path of a spool."""
     return home / "spool.sqlite"
 
 
 def keep(spool: Spool, number: int, layout: Layout = LAYOUT) -> None:
-    """Keep a poll of that time."""
+    """Store a poll with that time."""
     one = Poll(layout.identifier, number, os.urandom(POLL_BYTES))
     spool.append([(number, one)], {layout.identifier: layout.packed}, "c")
 
 
 def refuse(spool: Spool, first: int, last: int) -> None:
-    """Keep these polls, and set each of them aside."""
+    """Store these polls and quarantine each of them."""
     for number in range(first, last + 1):
         keep(spool, number)
         spool.set_aside(spool.oldest(1)[0].id, "refused")
 
 
 def set_aside(path: Path) -> list[int]:
-    """The polls in quarantine, by their times."""
+    """Return the times of the polls in quarantine."""
     with closing(sqlite3.connect(path)) as file:
         return [ms for (ms,) in file.execute("SELECT timestamp_ms FROM quarantine ORDER BY id")]
 
 
-def test_quarantine_takes_a_tenth_of_the_spool_and_the_oldest_go(path: Path) -> None:
-    """The newest are there for a person to look at; the others are counted, and the account closes."""
+def test_quarantine_is_limited_to_a_tenth_of_the_spool(path: Path) -> None:
+    """The newest stay for an operator to look at; the others are counted, and the account closes."""
     spool = Spool(path, LIMITS)
     refuse(spool, 1, 100)
     left = set_aside(path)
@@ -64,8 +64,8 @@ def test_quarantine_takes_a_tenth_of_the_spool_and_the_oldest_go(path: Path) -> 
     spool.close()
 
 
-def test_what_waits_for_the_server_keeps_its_room(path: Path) -> None:
-    """However many were set aside before."""
+def test_waiting_polls_keep_their_room(path: Path) -> None:
+    """However many polls were quarantined before."""
     spool = Spool(path, LIMITS)
     refuse(spool, 1, 150)
     for number in range(151, 281):
@@ -76,10 +76,8 @@ def test_what_waits_for_the_server_keeps_its_room(path: Path) -> None:
 
 
 @pytest.mark.parametrize("reopened", [False, True])
-def test_a_quarantine_that_is_too_large_shrinks_with_the_next_poll(
-    path: Path, *, reopened: bool
-) -> None:
-    """The limit was lowered, or an earlier release knew none."""
+def test_too_large_a_quarantine_shrinks_with_the_next_poll(path: Path, *, reopened: bool) -> None:
+    """The limit was lowered, or an earlier release had none."""
     spool = Spool(path, AMPLE)
     refuse(spool, 1, 100)
     assert spool.quarantined == 100
@@ -94,8 +92,8 @@ def test_a_quarantine_that_is_too_large_shrinks_with_the_next_poll(
     spool.close()
 
 
-def test_layouts_that_are_kept_for_it_count(path: Path) -> None:
-    """A host whose series change with each poll: what is kept for the sake of these polls is bounded, too."""
+def test_layouts_of_quarantined_polls_count(path: Path) -> None:
+    """With a host whose series change with each poll, their layouts are bounded, too."""
     spool = Spool(path, LIMITS)
     for number in range(1, 51):
         series = (Series("load", INTEGER, (("name", f"{number:05}" * 2000),)),)
@@ -106,8 +104,8 @@ def test_layouts_that_are_kept_for_it_count(path: Path) -> None:
     spool.close()
 
 
-def test_age_takes_nothing_from_quarantine(path: Path) -> None:
-    """It waits for a person, and not for the server."""
+def test_quarantined_polls_have_no_age_limit(path: Path) -> None:
+    """Quarantined polls wait for an operator, not for the server."""
     spool = Spool(path, limits_with(max_age_s=1))
     refuse(spool, 1, 3)
     spool.append([(4, Poll(LAYOUT.identifier, 100_000, b""))], LAYOUTS, "c")
@@ -116,8 +114,8 @@ def test_age_takes_nothing_from_quarantine(path: Path) -> None:
     spool.close()
 
 
-def test_the_newest_stays_however_large_it_is(path: Path) -> None:
-    """A poll that is larger than the share: there is something to look at."""
+def test_the_newest_quarantined_poll_stays(path: Path) -> None:
+    """Even if it is larger than the share, so that there is something to look at."""
     spool = Spool(path, limits_with(max_bytes=10_000))
     refuse(spool, 1, 3)
     assert set_aside(path) == [3]

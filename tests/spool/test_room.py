@@ -1,4 +1,4 @@
-"""A rescue on a disk that has little room for it, or none."""
+"""Recovery on a disk with little room or none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def disk(home: Path) -> Iterator[Path]:
 
 
 def filled(directory: Path) -> Path:
-    """A spool of more than 12 MB."""
+    """Make a spool of more than 12 MB."""
     path = directory / "spool.sqlite"
     spool = Spool(path, AMPLE)
     polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(POLL_BYTES))) for n in range(1, POLLS + 1)]
@@ -47,20 +47,20 @@ def filled(directory: Path) -> Path:
 
 
 def damaged(directory: Path) -> Path:
-    """The same, all of which can be read but for its account."""
+    """Make one that is readable except for its account."""
     path = filled(directory)
     damage(path)
     return path
 
 
 def damage(path: Path) -> None:
-    """Take the account out of the file; it goes on from its copy."""
+    """Remove the account from the file, so that its copy is used."""
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM facts")
 
 
-def assert_newest_saved(spool: Spool, at_least: int) -> None:
-    """Assert that the newest polls are there, and each of the others is counted for its reason."""
+def assert_newest_recovered(spool: Spool, at_least: int) -> None:
+    """Assert that the newest polls are there, and the others are counted under the right reason."""
     saved = times(spool)
     assert at_least <= len(saved) < POLLS
     assert saved == list(range(POLLS + 1 - len(saved), POLLS + 1))
@@ -70,7 +70,7 @@ def assert_newest_saved(spool: Spool, at_least: int) -> None:
 
 
 def in_child(action: Callable[[], None]) -> None:
-    """Do it in a process of its own, whose limits are its own."""
+    """Run the action in a child process, with separate limits."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -84,14 +84,14 @@ def in_child(action: Callable[[], None]) -> None:
 
 
 def limit_files(size: int) -> None:
-    """Let no file of this process become larger: the disk says nothing of that, as with a quota."""
+    """Limit the file size of this process; as with a quota, free space does not show it."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
-def test_a_rescue_needs_no_more_room_than_the_spool(disk: Path) -> None:
-    """No journal grows beside the new file: what fits once is saved as a whole."""
+def test_recovery_needs_no_more_room_than_the_spool(disk: Path) -> None:
+    """No journal grows beside the new file: polls that fit once are all recovered."""
     path = damaged(disk)
     size = path.stat().st_size
     fill_disk(disk, but_for=size + 6 * MB)
@@ -101,30 +101,30 @@ def test_a_rescue_needs_no_more_room_than_the_spool(disk: Path) -> None:
     spool.close()
 
 
-def test_where_all_has_no_room_the_newest_are_saved(disk: Path) -> None:
-    """The others are counted, and the agent goes on: it keeps what comes."""
+def test_with_too_little_room_the_newest_polls_are_recovered(disk: Path) -> None:
+    """The others are counted, and new polls are stored."""
     path = damaged(disk)
     fill_disk(disk, but_for=12 * MB)
     spool = Spool(path, NOTHING_FREE)
-    assert_newest_saved(spool, 5 * MB // POLL_BYTES)
+    assert_newest_recovered(spool, 5 * MB // POLL_BYTES)
     assert not list(disk.glob("*.new*"))
     fill(spool, POLLS + 1, POLLS + 1, "another")
     assert times(spool)[-1] == POLLS + 1
     spool.close()
 
 
-def test_what_is_to_stay_free_stays_free(disk: Path) -> None:
-    """`min_free_bytes` is left alone, down to the least that a spool may have."""
+def test_recovery_leaves_min_free_bytes_free(disk: Path) -> None:
+    """`min_free_bytes` stays free, except for the guaranteed size of a spool."""
     path = damaged(disk)
     free = free_bytes(disk)
     spool = Spool(path, limits_with(min_free_bytes=free - 8 * MB))
-    assert_newest_saved(spool, 6 * MB // POLL_BYTES)
+    assert_newest_recovered(spool, 6 * MB // POLL_BYTES)
     assert free_bytes(disk) >= free - 9 * MB
     spool.close()
 
 
-def test_a_rescue_is_bounded_by_the_size_that_is_allowed(disk: Path) -> None:
-    """The limit was lowered while no agent ran: the same reason as ever."""
+def test_recovery_is_bounded_by_max_bytes(disk: Path) -> None:
+    """The limit was lowered while no agent ran; the reason is the usual one."""
     path = damaged(disk)
     spool = Spool(path, limits_with(max_bytes=5 * MB, min_free_bytes=0))
     assert set(spool.state.dropped) == {"the spool is full"}
@@ -133,8 +133,8 @@ def test_a_rescue_is_bounded_by_the_size_that_is_allowed(disk: Path) -> None:
     spool.close()
 
 
-def test_without_room_for_a_spool_all_of_it_waits_for_room(disk: Path) -> None:
-    """Nothing is taken from it, nothing of the disk is used, and the agent begins all the same."""
+def test_without_room_for_a_useful_spool_the_old_file_waits(disk: Path) -> None:
+    """The file is unchanged, the disk is not used, and the spool starts all the same."""
     path = damaged(disk)
     filler = fill_disk(disk, but_for=3 * MB)
     free = free_bytes(disk)
@@ -144,7 +144,7 @@ def test_without_room_for_a_spool_all_of_it_waits_for_room(disk: Path) -> None:
             fill(spool, POLLS + 1, POLLS + 1, "another")
     assert not spool.account_loaded
     assert not list(disk.glob("*.new*"))
-    assert free - free_bytes(disk) < MB  # the journal of a spool that is open has some
+    assert free - free_bytes(disk) < MB  # the journal of an open spool takes some
     filler.unlink()
     assert fill(spool, POLLS + 1, POLLS + 1, "another") == 1
     assert spool.account_loaded
@@ -154,8 +154,8 @@ def test_without_room_for_a_spool_all_of_it_waits_for_room(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "sound", "damaged"])
-def test_a_full_disk_is_no_reason_not_to_begin(disk: Path, kind: str) -> None:
-    """Whatever is there, it is opened once there is room; until then nothing is known of it."""
+def test_a_spool_starts_on_a_full_disk(disk: Path, kind: str) -> None:
+    """Any file is opened once there is room. Until then its account is unknown."""
     path = disk / "spool.sqlite"
     if kind != "none":
         spool = Spool(path, AMPLE)
@@ -177,22 +177,22 @@ def test_a_full_disk_is_no_reason_not_to_begin(disk: Path, kind: str) -> None:
     spool.close()
 
 
-def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
-    """Where the disk takes hardly anything, the damaged file stays as it is, alone."""
+def test_a_failed_recovery_leaves_no_file(home: Path) -> None:
+    """If the disk takes hardly anything, only the unchanged damaged file is left."""
     path = damaged(home)
     before = path.read_bytes()
 
-    def rescue() -> None:
+    def recover() -> None:
         limit_files(2 * MB)
         spool = Spool(path, AMPLE)
         assert not spool.account_loaded
         assert path.read_bytes() == before
         limit_files(100 * MB)
-        with pytest.raises(StorageError, match="disk I/O error"):  # it does not try again at once
+        with pytest.raises(StorageError, match="disk I/O error"):  # it does not retry at once
             spool.oldest(1)
         spool.close()
 
-    in_child(rescue)
+    in_child(recover)
     assert not list(home.glob("*.new*"))
     assert path.read_bytes() == before
     spool = Spool(path, AMPLE)
@@ -200,8 +200,8 @@ def test_a_rescue_that_fails_leaves_nothing_behind(home: Path) -> None:
     spool.close()
 
 
-def test_a_rescue_that_was_cut_short_leaves_nothing_behind(home: Path) -> None:
-    """A kill left half of a new file, and the old one turned out to be sound: an I/O error passed."""
+def test_the_file_of_an_interrupted_recovery_is_removed(home: Path) -> None:
+    """A kill left a partial new file, and the old one is sound: the I/O error was temporary."""
     path = home / "spool.sqlite"
     spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
@@ -213,8 +213,8 @@ def test_a_rescue_that_was_cut_short_leaves_nothing_behind(home: Path) -> None:
     spool.close()
 
 
-def test_a_post_under_way_whose_polls_had_no_room_leaves_the_account_closed(disk: Path) -> None:
-    """They are counted as dropped, as in any spool that is full; its other polls as delivered."""
+def test_the_account_closes_if_polls_of_a_post_had_no_room(disk: Path) -> None:
+    """They are counted as dropped, as in any full spool; the other polls of the post as delivered."""
     path = damaged(disk)
     spool = Spool(path, NOTHING_FREE)
     under_way = spool.oldest(EVERYTHING)
@@ -232,8 +232,8 @@ def test_a_post_under_way_whose_polls_had_no_room_leaves_the_account_closed(disk
     spool.close()
 
 
-def test_a_post_under_way_of_a_spool_that_was_removed_leaves_the_account_closed(disk: Path) -> None:
-    """The file was damaged, had no room for a rescue, and made room itself: the server has its polls."""
+def test_the_account_closes_if_the_spool_of_a_post_was_removed(disk: Path) -> None:
+    """The damaged file had no room for recovery until its own removal; the server has its polls."""
     path = filled(disk)
     spool = Spool(path, NOTHING_FREE)
     under_way = spool.oldest(EVERYTHING)

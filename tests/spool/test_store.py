@@ -1,4 +1,4 @@
-"""The spool's promises, on real files."""
+"""The spool's interface, on real files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(home: Path) -> Path:
-    """Where a spool may be made."""
+    """The path of a spool."""
     return home / "spool.sqlite"
 
 
@@ -40,7 +40,7 @@ def spool(path: Path) -> Iterator[Spool]:
 
 
 def quarantine(path: Path) -> list[tuple[int, str]]:
-    """What was set aside: times and reasons, read past the spool."""
+    """Return times and reasons of quarantined polls, read directly from the file."""
     with sqlite3.connect(path) as connection:
         return connection.execute("SELECT timestamp_ms, reason FROM quarantine").fetchall()
 
@@ -56,15 +56,15 @@ def test_polls_come_out_as_they_went_in_oldest_first(spool: Spool) -> None:
     assert spool.waiting == 3
 
 
-def test_a_poll_that_is_older_than_one_before_it_is_dropped_and_counted(spool: Spool) -> None:
-    """The server would drop it without a word, so it never goes out."""
+def test_a_poll_older_than_one_before_it_is_dropped(spool: Spool) -> None:
+    """The server would silently drop it, so it is never sent."""
     assert spool.append([(1, poll(100)), (2, poll(50)), (3, poll(100))], LAYOUTS, "c") == 3
     assert times(spool) == [100, 100]
     assert spool.state.dropped == {"older than a poll before it": 1}
 
 
 def test_acknowledge_removes_up_to_the_id(spool: Spool) -> None:
-    """What the server has goes, and how many that were is told."""
+    """It returns how many polls were removed."""
     fill(spool, 1, 5)
     third = spool.oldest(3)[-1]
     assert spool.acknowledge(third.id) == 3
@@ -74,7 +74,7 @@ def test_acknowledge_removes_up_to_the_id(spool: Spool) -> None:
 
 
 def test_an_id_is_never_given_again(path: Path) -> None:
-    """Polls that come after the spool was emptied and reopened have greater ids."""
+    """Polls stored after the spool was emptied and reopened have greater ids."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     last = spool.oldest(3)[-1].id
@@ -87,13 +87,13 @@ def test_an_id_is_never_given_again(path: Path) -> None:
 
 
 def test_nothing_to_append_is_no_error(spool: Spool) -> None:
-    """An empty batch keeps nothing and spoils nothing."""
+    """An empty batch changes nothing."""
     assert spool.append([], {}, "c") == 0
     assert spool.oldest(10) == []
 
 
 def test_the_count_is_right_while_two_threads_use_the_spool(spool: Spool) -> None:
-    """One thread keeps and another delivers, as in the uploader; no update is lost."""
+    """One thread stores and another delivers, as in the uploader; no update is lost."""
     switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     keeping = threading.Thread(target=lambda: [fill(spool, n, n) for n in range(1, 301)])
@@ -108,27 +108,27 @@ def test_the_count_is_right_while_two_threads_use_the_spool(spool: Spool) -> Non
     assert spool.waiting == len(times(spool)) == 300 - delivered
 
 
-# --- polls given twice
+# --- polls stored twice
 
 
-def test_a_sequence_that_is_kept_already_is_passed_over(spool: Spool) -> None:
-    """A batch given again after a crash is kept once, and its new part is kept."""
+def test_a_stored_sequence_number_is_skipped(spool: Spool) -> None:
+    """A batch that is repeated after a crash is stored once, including its new part."""
     assert fill(spool, 1, 3) == 3
     assert fill(spool, 2, 5) == 2
     assert fill(spool, 1, 5) == 0
     assert (times(spool), spool.waiting) == ([1, 2, 3, 4, 5], 5)
 
 
-def test_a_sequence_is_passed_over_after_a_delivery_too(spool: Spool) -> None:
-    """What was kept, sent and removed is not kept again."""
+def test_a_delivered_sequence_number_is_skipped(spool: Spool) -> None:
+    """Delivered polls are not stored again."""
     fill(spool, 1, 3)
     spool.acknowledge(spool.oldest(3)[-1].id)
     assert fill(spool, 1, 4) == 1
     assert times(spool) == [4]
 
 
-def test_a_sequence_is_passed_over_after_reopening(path: Path) -> None:
-    """The successor of an uploader that died before its acknowledgement keeps nothing twice."""
+def test_a_sequence_number_is_skipped_after_reopening(path: Path) -> None:
+    """The successor of an uploader that died before its acknowledgement stores nothing twice."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     spool.close()
@@ -138,8 +138,8 @@ def test_a_sequence_is_passed_over_after_reopening(path: Path) -> None:
     spool.close()
 
 
-def test_another_channels_first_sequence_is_new(spool: Spool) -> None:
-    """A new control process counts from 1 again, and its polls are kept."""
+def test_another_channel_starts_a_new_sequence(spool: Spool) -> None:
+    """A new control process counts from 1 again, and its polls are stored."""
     fill(spool, 1, 3, "old")
     assert spool.append([(1, poll(4)), (2, poll(5))], LAYOUTS, "new") == 2
     assert times(spool) == [1, 2, 3, 4, 5]
@@ -148,8 +148,8 @@ def test_another_channels_first_sequence_is_new(spool: Spool) -> None:
 # --- layouts
 
 
-def test_layouts_come_back(path: Path) -> None:
-    """A poll of an earlier run can be read: its layout was kept with it."""
+def test_layouts_are_stored(path: Path) -> None:
+    """A poll of an earlier run can be read, as its layout is stored with it."""
     spool = Spool(path, AMPLE)
     spool.append([(1, poll(1)), (2, poll(2, OTHER))], LAYOUTS, "c")
     spool.close()
@@ -160,16 +160,16 @@ def test_layouts_come_back(path: Path) -> None:
     spool.close()
 
 
-def test_a_layout_need_be_given_once(spool: Spool) -> None:
-    """Later polls of the same layout come without it, also after the spool ran empty."""
+def test_a_layout_is_given_once(spool: Spool) -> None:
+    """Later polls need no layout, even if the spool was empty in between."""
     fill(spool, 1, 1)
     spool.acknowledge(spool.oldest(1)[-1].id)
     assert spool.append(polls(2, 2), {}, "c") == 1
     assert spool.layout(spool.oldest(1)[0].poll.layout_id) == LAYOUT
 
 
-def test_layouts_nobody_needs_are_forgotten(spool: Spool, path: Path) -> None:
-    """A host that changes for years does not fill the disk with its past."""
+def test_unused_layouts_are_removed(spool: Spool, path: Path) -> None:
+    """A host that changes for years does not fill the disk with old layouts."""
     for number in range(1, 30):
         layout = Layout(LAYOUT.origin, 1000 + number, LAYOUT.series)
         packed = {layout.identifier: layout.packed}
@@ -181,7 +181,7 @@ def test_layouts_nobody_needs_are_forgotten(spool: Spool, path: Path) -> None:
 
 
 def test_the_layout_of_a_poll_in_quarantine_is_kept(spool: Spool, path: Path) -> None:
-    """Without it nobody could ever read what was set aside."""
+    """Without it the quarantined poll could not be read."""
     spool.append([(1, poll(1, OTHER))], LAYOUTS, "c")
     spool.set_aside(spool.oldest(1)[0].id, "why")
     fill(spool, 2, 2)
@@ -194,7 +194,7 @@ def test_the_layout_of_a_poll_in_quarantine_is_kept(spool: Spool, path: Path) ->
 
 
 def test_a_damaged_layout_is_a_wire_error(spool: Spool) -> None:
-    """It is told apart from a disk that fails: no other attempt will read it."""
+    """It differs from a failing disk, as another attempt cannot read it either."""
     spool.append([(1, Poll("damaged", 1, b""))], {"damaged": b"\xc1"}, "c")
     with pytest.raises(WireError):
         spool.layout("damaged")
@@ -204,14 +204,14 @@ def test_a_damaged_layout_is_a_wire_error(spool: Spool) -> None:
 
 
 def test_envelope_times_are_unique_and_grow(spool: Spool) -> None:
-    """The clock's time where it can be, one more than the last where it cannot."""
+    """It is the clock's time if possible, otherwise the last one plus 1 ms."""
     assert [spool.next_envelope_ms(now) for now in (100, 100, 50, 102, 200)] == [
         100, 101, 102, 103, 200,
     ]  # fmt: skip
 
 
 def test_envelope_times_grow_across_reopening(path: Path) -> None:
-    """A clock that was set back while the agent was down gives no time twice."""
+    """A clock set back while the agent was down repeats no timestamp."""
     spool = Spool(path, AMPLE)
     assert spool.next_envelope_ms(1000) == 1000
     spool.close()
@@ -220,8 +220,8 @@ def test_envelope_times_grow_across_reopening(path: Path) -> None:
     spool.close()
 
 
-def test_polls_may_bring_the_time_of_their_post(path: Path) -> None:
-    """It is kept with them and given out once; after a restart it is passed over."""
+def test_append_may_reserve_the_time_of_the_next_post(path: Path) -> None:
+    """It is stored with them and handed out once; after a restart it is skipped."""
     spool = Spool(path, AMPLE)
     before = spool.next_envelope_ms(500)
     spool.append(polls(1, 2), LAYOUTS, "c", now_ms=1000)
@@ -233,8 +233,8 @@ def test_polls_may_bring_the_time_of_their_post(path: Path) -> None:
     spool.close()
 
 
-def test_a_time_that_was_kept_is_not_given_after_a_later_one(spool: Spool) -> None:
-    """Each post's is greater than all before it, whatever comes between."""
+def test_a_reserved_time_is_not_used_after_a_later_one(spool: Spool) -> None:
+    """Each timestamp is greater than all before it."""
     spool.append(polls(1, 2), LAYOUTS, "c", now_ms=1000)
     spool.append(polls(3, 4), LAYOUTS, "c", now_ms=900)
     assert [spool.next_envelope_ms(now) for now in (800, 900, 2000)] == [1001, 1002, 2000]
@@ -244,7 +244,7 @@ def test_a_time_that_was_kept_is_not_given_after_a_later_one(spool: Spool) -> No
 
 
 def test_set_aside_moves_one_poll_into_quarantine(spool: Spool, path: Path) -> None:
-    """It waits no more, is counted, and stays on the disk with its reason; the others go on."""
+    """It no longer waits, is counted, and stays on disk with its reason. The others still wait."""
     fill(spool, 1, 3)
     spool.set_aside(spool.oldest(2)[1].id, "cannot be read")
     assert (times(spool), spool.waiting, spool.quarantined) == ([1, 3], 2, 1)
@@ -265,7 +265,7 @@ def test_reopening_keeps_everything(path: Path) -> None:
     spool.close()
 
 
-def test_files_are_for_their_owner_only(home: Path, path: Path) -> None:
+def test_spool_files_are_private(home: Path, path: Path) -> None:
     """The spool, its journal and its lock have mode 0600, whatever the umask is."""
     umask = os.umask(0)
     try:
@@ -280,7 +280,7 @@ def test_files_are_for_their_owner_only(home: Path, path: Path) -> None:
 
 
 def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
-    """A second process gets one line that says so, after it gave a predecessor time to end."""
+    """A second process fails with one line, after it gave a predecessor time to end."""
     del spool
     code = (
         "import sys; from pathlib import Path; from pattoo_mp.spool.store import Spool\n"
@@ -300,8 +300,10 @@ def test_a_spool_in_use_is_refused(spool: Spool, path: Path) -> None:
     )
 
 
-def test_another_releases_spool_is_put_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file of another schema is kept under another name, said loudly, and a new one begun."""
+def test_a_spool_with_another_schema_is_moved_aside(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file with another schema is kept under another name, an error is logged, and a new one made."""
     Spool(path, AMPLE).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
@@ -316,15 +318,15 @@ def test_another_releases_spool_is_put_aside(path: Path, caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize("name", ["spool.sqlite", "spool.sqlite.lock"])
 def test_a_symbolic_link_is_not_followed(home: Path, path: Path, name: str) -> None:
-    """A link in the place of a file must not make the agent write somewhere else."""
+    """A link in place of a file must not redirect what the agent writes."""
     (home / name).symlink_to(home / "elsewhere")
     with pytest.raises(SpoolError):
         Spool(path, AMPLE)
     assert not (home / "elsewhere").exists()
 
 
-def test_a_directory_that_is_not_there_is_made(home: Path) -> None:
-    """Somebody removed it while an agent runs: its next uploader must not end by that."""
+def test_a_missing_directory_is_made(home: Path) -> None:
+    """It was removed while an agent runs: its next uploader must not fail."""
     path = home / "gone" / "spool.sqlite"
     spool = Spool(path, AMPLE)
     assert fill(spool, 1, 1) == 1
@@ -340,7 +342,7 @@ def test_a_directory_that_cannot_be_made_is_an_error(home: Path) -> None:
 
 
 def test_the_file_shrinks_after_an_outage(path: Path) -> None:
-    """What the deliveries freed goes back to the file system."""
+    """Pages freed by deliveries go back to the file system."""
     spool = Spool(path, AMPLE)
     large = [(number, Poll(LAYOUT.identifier, number, b"x" * 4096)) for number in range(1, 201)]
     spool.append(large, LAYOUTS, "c")
@@ -353,11 +355,11 @@ def test_the_file_shrinks_after_an_outage(path: Path) -> None:
     assert path.stat().st_size < full / 10
 
 
-# --- a disk that takes no more
+# --- a full disk
 
 
-def test_nothing_of_a_batch_is_kept_when_the_disk_is_full(path: Path) -> None:
-    """The batch fails as a whole with StorageError; once there is room, it is kept as a whole."""
+def test_a_batch_fails_completely_on_a_full_disk(path: Path) -> None:
+    """The whole batch fails with StorageError; once there is room, all of it is stored."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -374,7 +376,7 @@ def test_nothing_of_a_batch_is_kept_when_the_disk_is_full(path: Path) -> None:
 
 
 def _fill_the_disk(path: Path) -> None:
-    """Meet a full disk and get over it, in a process that may write 256 kB a file."""
+    """Fill the disk and recover, in a process that may write 256 kB to a file."""
     spool = Spool(path, AMPLE)
     fill(spool, 1, 3)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -390,8 +392,8 @@ def _fill_the_disk(path: Path) -> None:
     spool.close()
 
 
-def test_a_failed_batch_does_not_leave_its_layouts_behind(spool: Spool) -> None:
-    """After a batch that was rolled back, its layout is kept when it is given again."""
+def test_the_layouts_of_a_failed_batch_are_given_again(spool: Spool) -> None:
+    """After a batch was rolled back, its layout is stored with the next attempt."""
     bad = [(1, poll(1)), (2, Poll("a layout nobody gave", 2, b""))]
     with pytest.raises(StorageError):
         spool.append(bad, LAYOUTS, "c")

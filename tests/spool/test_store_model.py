@@ -1,4 +1,4 @@
-"""The spool against a plain model: whatever is done in whatever order, they agree."""
+"""The spool agrees with a simple model after any sequence of operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SpoolAgainstList(RuleBasedStateMachine):
-    """A list of the polls that wait, a list of those set aside, and the last envelope."""
+    """Model: a list of waiting polls, a list of quarantined polls, and the last envelope time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,13 +35,13 @@ class SpoolAgainstList(RuleBasedStateMachine):
         self.envelope_ms = 0
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
+        """Remove the files."""
         self.spool.close()
         shutil.rmtree(self.home)
 
     @rule(count=st.integers(0, 5), layout=st.sampled_from([LAYOUT, OTHER]))
     def append(self, count: int, layout: object) -> None:
-        """Append new polls of the channel of now."""
+        """Append new polls of the current channel."""
         for _ in range(count):
             self.made += 1
             chosen = OTHER if layout is OTHER else LAYOUT
@@ -53,19 +53,19 @@ class SpoolAgainstList(RuleBasedStateMachine):
 
     @rule(back=st.integers(1, 10))
     def append_again(self, back: int) -> None:
-        """Give again what was kept already."""
+        """Append polls that are stored already."""
         assert self.spool.append(self.given[-back:], LAYOUTS, str(self.channel)) == 0
 
     @rule()
     def another_channel(self) -> None:
-        """Begin a new control process, which counts from 1."""
+        """Start a new control process, which counts from 1."""
         self.channel += 1
         self.given = []
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
-        """Deliver some of the oldest."""
+        """Deliver some of the oldest polls."""
         count = data.draw(st.integers(1, len(self.waiting)))
         last = self.spool.oldest(count)[-1]
         assert self.spool.acknowledge(last.id) == count
@@ -76,7 +76,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def set_aside(self, data: st.DataObject) -> None:
-        """Set any one aside."""
+        """Quarantine any poll."""
         place = data.draw(st.integers(0, len(self.waiting) - 1))
         self.spool.set_aside(self.spool.oldest(EVERYTHING)[place].id, "why")
         del self.waiting[place]
@@ -84,19 +84,19 @@ class SpoolAgainstList(RuleBasedStateMachine):
 
     @rule(now_ms=st.integers(1, 1000))
     def envelope(self, now_ms: int) -> None:
-        """Take the time of a post."""
+        """Take a timestamp for a post."""
         self.envelope_ms = max(now_ms, self.envelope_ms + 1)
         assert self.spool.next_envelope_ms(now_ms) == self.envelope_ms
 
     @rule()
     def reopen(self) -> None:
-        """Begin a new uploader."""
+        """Start a new uploader."""
         self.spool.close()
         self.spool = Spool(self.home / "spool.sqlite", AMPLE)
 
     @invariant()
     def agrees(self) -> None:
-        """The same polls in the same order, each with its layout; and the account closes."""
+        """Check polls, order and layouts, and that the account closes."""
         spooled = self.spool.oldest(EVERYTHING)
         assert [s.poll for s in spooled] == self.waiting
         assert all(
