@@ -118,19 +118,19 @@ class Spool:
         polls: Sequence[tuple[int, Poll]],
         layouts: Mapping[str, bytes],
         channel: str,
-        book: str = "",
+        ledger_snapshot: str = "",
         now_ms: int = 0,
     ) -> int:
         """Store polls, each with its sequence number in the channel `channel`; return how many are new.
 
-        `book` is a snapshot of control's ledger to store with them. With a time `now_ms`, the same commit
+        `ledger_snapshot` is control's ledger, to store with them. With a time `now_ms`, the same commit
         reserves the timestamp of the next post: see `next_envelope_ms`.
 
         Polls of that channel that are stored already are skipped: a worker that died between its
         commit and its acknowledgement gets them again. A poll older than one before it is
         dropped and counted, as the server would silently drop it.
         """
-        return self._do(lambda: self._append(polls, layouts, channel, book, now_ms))
+        return self._do(lambda: self._append(polls, layouts, channel, ledger_snapshot, now_ms))
 
     def oldest(self, limit: int) -> list[Spooled]:
         """Return up to `limit` of the oldest polls, oldest first. They stay until acknowledged.
@@ -187,7 +187,7 @@ class Spool:
         polls: Sequence[tuple[int, Poll]],
         layouts: Mapping[str, bytes],
         channel: str,
-        book: str,
+        ledger_snapshot: str,
         now_ms: int,
     ) -> int:
         now = self.state
@@ -198,7 +198,7 @@ class Spool:
             return 0
         timely = [poll for _, poll in new if _is_timely(poll, now)]
         now.sequence = new[-1][0]
-        now.book = book or now.book
+        now.book = ledger_snapshot or now.book
         now.kept += len(new)
         now.kept_of_channel += len(new)
         now.waiting += len(timely)

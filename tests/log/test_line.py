@@ -25,7 +25,7 @@ def test_text_has_time_level_process_and_message() -> None:
 
 def test_json_is_an_object_on_one_line() -> None:
     """It has each documented field, with times in UTC. Line ends in a traceback are kept."""
-    told = line(
+    made = line(
         "a\\nb „ü“",
         created=1_000_000_000.042,
         traceback="x\ny",
@@ -33,7 +33,7 @@ def test_json_is_an_object_on_one_line() -> None:
         within_s=60,
         last=1_000_000_000.0,
     )
-    written = formats.json_lines("uploader")(told)
+    written = formats.json_lines("uploader")(made)
     assert written.count("\n") == 1
     assert json.loads(written) == {
         "time": "2001-09-09T01:46:40.042Z",

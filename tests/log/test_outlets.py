@@ -110,8 +110,8 @@ def test_lost_lines_are_counted_and_reported(
     assert file.lost == 2
     subprocess.run(["rm", "-r", path], check=True)
     file.put(line("three"))
-    told, three = path.read_text().splitlines()
-    assert told.startswith("2 lines could not be written here: ")
+    report, three = path.read_text().splitlines()
+    assert report.startswith("2 lines could not be written here: ")
     assert three == "three"
     assert file.lost == 0
 
@@ -138,8 +138,8 @@ def test_an_unread_stream_does_not_block() -> None:
     while len(os.read(reading, 65536)) == 65536:
         pass
     stream.put(line("again"))
-    told, again = os.read(reading, 65536).decode().splitlines()[-2:]
-    assert told.startswith(f"{lost} lines could not be written here: it is not being read")
+    report, again = os.read(reading, 65536).decode().splitlines()[-2:]
+    assert report.startswith(f"{lost} lines could not be written here: it is not being read")
     assert again == "again"
     os.close(reading)
     stream.put(line("nobody"))

@@ -260,7 +260,7 @@ class Chance:
         """Fail a commit after its layout was inserted."""
         its = layout(self._draw.randrange(30))
         first = Poll(its.identifier, self._number + 1, b"")
-        second = Poll("a layout nobody gave", self._number + 1, b"")
+        second = Poll("an unknown layout", self._number + 1, b"")
         with pytest.raises(StorageError):
             self.spool.append(
                 [(self._number + 1, first), (self._number + 2, second)],

@@ -394,7 +394,7 @@ def _fill_the_disk(path: Path) -> None:
 
 def test_the_layouts_of_a_failed_batch_are_given_again(spool: Spool) -> None:
     """After a batch was rolled back, its layout is stored with the next attempt."""
-    bad = [(1, poll(1)), (2, Poll("a layout nobody gave", 2, b""))]
+    bad = [(1, poll(1)), (2, Poll("an unknown layout", 2, b""))]
     with pytest.raises(StorageError):
         spool.append(bad, LAYOUTS, "c")
     assert spool.state == SpoolState()

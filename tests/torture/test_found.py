@@ -94,7 +94,7 @@ def test_an_unreadable_fact_does_not_affect_the_others(home: Path) -> None:
     """A fact has a byte that is not UTF-8; the counts stay."""
     path = home / "spool.sqlite"
     spool = Spool(path, AMPLE)
-    spool.append([(n, poll(n)) for n in range(1, 11)], LAYOUTS, "c", book="a note")
+    spool.append([(n, poll(n)) for n in range(1, 11)], LAYOUTS, "c", ledger_snapshot="a note")
     spool.acknowledge(spool.oldest(4)[-1].id)
     spool.close()
     damage(path, "UPDATE facts SET value = CAST(x'ff41' AS TEXT) WHERE name = 'book'")

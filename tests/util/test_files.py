@@ -152,29 +152,29 @@ def mode(path: Path) -> str:
 
 def test_path_permissions_name_our_user_and_the_owner(shut: Path) -> None:
     """The mode is shown as well: it explains a refusal to the owner."""
-    told = as_nobody(lambda: files.path_permissions(shut))
-    assert told == f", as {US}: {ME} owns it (mode {mode(shut)})"
+    text = as_nobody(lambda: files.path_permissions(shut))
+    assert text == f", as {US}: {ME} owns it (mode {mode(shut)})"
 
 
 @pytest.mark.parametrize("below", ["inside", "inside/further", "not there"])
 def test_path_permissions_name_the_closed_directory(shut: Path, below: str) -> None:
     """It is the nearest parent that can be seen."""
-    told = as_nobody(lambda: files.path_permissions(shut / below))
-    assert told == f", as {US}: {ME} owns {shut} (mode {mode(shut)})"
+    text = as_nobody(lambda: files.path_permissions(shut / below))
+    assert text == f", as {US}: {ME} owns {shut} (mode {mode(shut)})"
 
 
 def test_only_permission_errors_name_the_owner(shut: Path) -> None:
     """Other errors do not: that would distract from the cause."""
 
-    def told(path: Path) -> str:
+    def error_text(path: Path) -> str:
         try:
             (path / "x").stat()
         except OSError as error:
             return where_and_why(error)
         return "seen"
 
-    assert as_nobody(lambda: told(shut)).startswith(f"{shut}/x: Permission denied, as {US}: ")
-    assert told(shut.parent) == f"{shut.parent}/x: No such file or directory"
+    assert as_nobody(lambda: error_text(shut)).startswith(f"{shut}/x: Permission denied, as {US}: ")
+    assert error_text(shut.parent) == f"{shut.parent}/x: No such file or directory"
 
 
 def test_process_owner_names_our_user_and_the_process_user() -> None:

@@ -25,11 +25,11 @@ class Family:
     """A child process of ours with its own child, which runs `child(parent's pid)`."""
 
     def __init__(self, child: Child) -> None:
-        numbers, told = os.pipe()
+        numbers, ready = os.pipe()
         self.parent = os.fork()
         if self.parent == 0:
-            _be_parent(told, child)
-        os.close(told)
+            _be_parent(ready, child)
+        os.close(ready)
         self.child = int(os.read(numbers, 20))
         os.close(numbers)
         # A pidfd stays valid; a pid may be reused.
@@ -51,21 +51,21 @@ class Family:
         os.close(self.descriptor)
 
 
-def _be_parent(told: int, child: Child) -> None:
+def _be_parent(ready: int, child: Child) -> None:
     try:
         parent = os.getpid()
         if os.fork() == 0:
-            child_process(told, parent, child)
+            child_process(ready, parent, child)
         signal.pause()
     finally:
         os._exit(1)
 
 
-def child_process(told: int, parent: int, child: Child) -> None:
+def child_process(ready: int, parent: int, child: Child) -> None:
     """Run `child`, report that it is done, and wait forever."""
     try:
         child(parent)
-        os.write(told, str(os.getpid()).encode())
+        os.write(ready, str(os.getpid()).encode())
         while True:
             signal.pause()
     finally:

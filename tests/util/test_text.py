@@ -19,11 +19,11 @@ _BY_HAND = re.compile(
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(0, "0 polls"), (1, "1 poll"), (2, "2 polls"), ("1", "1 poll")]
+    ("count", "shown"), [(0, "0 polls"), (1, "1 poll"), (2, "2 polls"), ("1", "1 poll")]
 )
-def test_one_is_singular(count: int | str, told: str) -> None:
+def test_one_is_singular(count: int | str, shown: str) -> None:
     """All other counts use the plural."""
-    assert counted(count, "poll") == told
+    assert counted(count, "poll") == shown
 
 
 def test_no_message_formats_a_count_by_hand() -> None:
