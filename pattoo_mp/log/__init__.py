@@ -39,8 +39,8 @@ class LogSettings:
     """The log settings of a process.
 
     `form` is text or json. Control rotates the file at `max_bytes` (0: never) and keeps `backups`
-    older files. `repeats_s` are the windows after which repetitions are counted, in seconds; at level
-    debug every line is written.
+    older files. `repeats_s` are the windows after which repetitions are counted, in seconds; at
+    level debug every line is written.
     """
 
     file: Path

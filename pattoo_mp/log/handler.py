@@ -1,8 +1,8 @@
 """The logging handler of a process, and the filter that collapses repeated lines.
 
 The first of equal lines is written at once. The number of repetitions is written after five
-seconds, a minute, ten minutes, and then every hour while it goes on. A line that was not repeated for
-ten minutes counts as new.
+seconds, a minute, ten minutes, and then every hour while it goes on. A line that was not repeated
+for ten minutes counts as new.
 """
 
 from __future__ import annotations

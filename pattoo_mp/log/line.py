@@ -47,7 +47,8 @@ class Line:
     """A log line. `text` is one printable line. Times are in seconds since the epoch.
 
     A line with a count stands for the `repeated` repetitions in the last `within_s` seconds; the
-    newest was logged at `last`. All three are 0 in other lines. Lines of the same `kind` are repetitions.
+    newest was logged at `last`. All three are 0 in other lines. Lines of the same `kind` are
+    repetitions.
     """
 
     created: float

@@ -1,8 +1,8 @@
 """Rotation by size and count: pattoo.log becomes pattoo.log.1, that one pattoo.log.2, and so on.
 
-Only control rotates. The other processes notice the rename by the file's device and inode number.
-A file that a program outside the agent writes to is not rotated, as that program would keep writing to
-the renamed file: docs/decisions/011-one-log-three-writers.md.
+Only control rotates. The other processes notice the rename by the file's device and inode number. A
+file that a program outside the agent writes to is not rotated, as that program would keep writing
+to the renamed file: docs/decisions/011-one-log-three-writers.md.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def _descriptors(process: Path) -> list[str]:
 def _is_writing(process: Path, number: str, name: str, wanted: os.stat_result) -> bool:
     """Whether a descriptor is open for writing to the file `wanted`.
 
-    The file itself is examined last, and only if name and inode number match: another file may be on a
-    file server that does not answer. The kernel knows the rest without asking the file system.
+    The file itself is examined last, and only if name and inode number match: another file may be
+    on a file server that does not answer. The kernel knows the rest without asking the file system.
     """
     link = f"{process}/fd/{number}"
     try:

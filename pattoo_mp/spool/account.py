@@ -1,4 +1,4 @@
-"""The spool's account: counters of every poll it was ever given, and a copy of them in a small file.
+"""The spool's account of every poll it was ever given, and a copy of it in a small file.
 
 `kept = delivered + waiting + quarantined + dropped`. The account changes in the same transactions
 as the polls, so this holds after any crash.
@@ -32,12 +32,12 @@ _CHECKSUM: Final = "crc"
 class SpoolState:
     """The account. All counters run since the spool was first made, except those of the channel.
 
-    - `sequence` is the last sequence number kept of the channel `channel`, and `kept_of_channel` the
-      number of polls kept of it.
-    - `newest_ms` is the time of the newest poll ever kept, `delivered_ms` that of the newest delivered
-      poll, `oldest_ms` that of the oldest waiting poll (0: none). `dropped_ms` is when a poll was
-      last dropped, `envelope_ms` the newest timestamp reserved for a post. All are in ms since the
-      epoch.
+    - `sequence` is the last sequence number kept of the channel `channel`, and `kept_of_channel`
+      the number of polls kept of it.
+    - `newest_ms` is the time of the newest poll ever kept, `delivered_ms` that of the newest
+      delivered poll, `oldest_ms` that of the oldest waiting poll (0: none). `dropped_ms` is when a
+      poll was last dropped, `envelope_ms` the newest timestamp reserved for a post. All are in ms
+      since the epoch.
     - `commits` grows with each commit, so it shows which of two accounts is newer.
     - `acknowledged_id` is the id of the last poll delivered.
     - `book` is a snapshot of control's ledger, as control sent it.
@@ -147,7 +147,7 @@ def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], No
 
 
 def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
-    """Return the account from stored facts. Missing facts, or those of a wrong type, are 0 or empty."""
+    """Return the account from stored facts; missing or invalid ones are 0 or empty."""
     known = SpoolState()
     for name, default in SpoolState().all_facts().items():
         value = facts.get(name, default)
@@ -177,9 +177,9 @@ class AccountCopy:
     """A second copy of the account, in a small file beside the spool's.
 
     A spool file that has lost its journal looks like a sound file of an earlier time, and one whose
-    facts are unreadable has no account. The copy is written after each commit, so it is never ahead of
-    an intact spool. If it is ahead, the spool has lost something, and the copy shows how much. It is not
-    synced: after a power failure it may be behind or unreadable, and then it is not used.
+    facts are unreadable has no account. The copy is written after each commit, so it is never ahead
+    of an intact spool. If it is ahead, the spool has lost something, and the copy shows how much.
+    It is not synced: after a power failure it may be behind or unreadable, and then it is not used.
 
     Two slots are written in turn, so a kill while one is written leaves the other. Errors while
     writing are ignored, since it is only a copy.

@@ -1,8 +1,8 @@
 """An open spool file with its account, the lock on it, and its replacement after damage.
 
 A file that is damaged, removed or emptied is replaced. Its readable polls go into a new file beside
-it, which takes its place only when it is complete. A kill before that loses nothing: the next process
-starts the recovery again.
+it, which takes its place only when it is complete. A kill before that loses nothing: the next
+process starts the recovery again.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class SpoolFile:
         return self._tables
 
     def run(self, action: Callable[[], T]) -> T:
-        """Run an action. If the file is gone or damaged, replace it and run the action on the new one."""
+        """Run an action; if the file is gone or damaged, replace it and run the action again."""
         if not self.tables.is_in_place():
             self._replace_removed()
         try:
@@ -200,7 +200,7 @@ class SpoolFile:
         self._tables = self._recover(why, self.state)
 
     def _replace_removed(self) -> None:
-        """Replace the open file, which was removed or emptied, by a new one with what is still open."""
+        """Replace a removed or emptied file by a new one with the polls that are still open."""
         _LOG.error("%s was removed; its polls go into a new file.", self._path)
         files.make_directory(self._path.parent)
         self._ensure_lock()
@@ -295,8 +295,8 @@ def acquire_lock(path: Path) -> int:
 def lock_holder(path: Path) -> int | None:
     """Return the id of the process that holds the lock, 0 if unknown, None if it is free.
 
-    Not for the holder itself. A flock(2) can only be tested by trying to take it: this takes a shared one for a
-    moment, and a process that starts just then retries.
+    Not for the holder itself. A flock(2) can only be tested by trying to take it: this takes a
+    shared one for a moment, and a process that starts just then retries.
     """
     try:
         descriptor = files.open_file(path, os.O_RDONLY | os.O_NONBLOCK)

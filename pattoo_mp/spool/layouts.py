@@ -1,8 +1,8 @@
 """The layouts in a spool file, and which of them are still needed.
 
-The use of layouts is tracked in memory only. The file has no index for it: every poll would pay
-for the index, and without one, finding a poll with a given layout means reading all polls. All polls are
-read anyway when the file is opened.
+The use of layouts is tracked in memory only. The file has no index for it: every poll would pay for
+the index, and without one, finding a poll with a given layout means reading all polls. All polls
+are read anyway when the file is opened.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ class SizeLimit:
 class Limits:
     """The largest size (bytes), the greatest age (s), and the free space to leave (bytes).
 
-    The age limit is for waiting polls. Quarantined polls are never sent; they stay as long as there is
-    room, for an operator to look at.
+    The age limit is for waiting polls. Quarantined polls are never sent; they stay as long as there
+    is room, for an operator to look at.
     """
 
     max_bytes: int

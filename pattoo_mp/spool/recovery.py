@@ -1,8 +1,8 @@
 """Recovery of a spool file that is damaged, removed, emptied, or of another release.
 
 A new file is made beside the old one, within the room on the disk. It gets every poll that can be
-read, and the account with the polls that cannot. `file.py` decides when this is done, and puts the new
-file in the old one's place.
+read, and the account with the polls that cannot. `file.py` decides when this is done, and puts the
+new file in the old one's place.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, MissingRowsError)
 class OldSpool:
     """The spool to replace: its rows, if there are any, and its account as far as it is known.
 
-    Unreadable polls are counted as dropped for `reason`. `handed_out` holds the ids handed out last.
+    Unreadable polls are counted as dropped for `reason`. `handed_out` holds the ids handed out
+    last.
     """
 
     tables: Tables | None
@@ -67,7 +68,7 @@ class OldSpool:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The new file: its account, the handed-out ids that are missing in it, and its layouts' use."""
+    """The new file: its account, the handed-out ids missing in it, and its layouts' use."""
 
     state: SpoolState
     lost: frozenset[int]
@@ -181,9 +182,9 @@ def _copy_polls(
 
     If that is too little, the newest polls stay, as in any full spool.
 
-    Polls up to the id `after` are skipped: a file that lost its journal is an older version, which still has
-    polls delivered since. Each poll keeps its id, by which a post that is under way is acknowledged
-    later. Raises `sqlite3.Error` if the new file cannot be written.
+    Polls up to the id `after` are skipped: a file that lost its journal is an older version, which
+    still has polls delivered since. Each poll keeps its id, by which a post that is under way is
+    acknowledged later. Raises `sqlite3.Error` if the new file cannot be written.
     """
     layouts: dict[str, bytes | None] = {}
     result = _Copied()

@@ -41,10 +41,10 @@ class Spool:
     """Polls in the order of their arrival. Thread-safe.
 
     Raises `SpoolError` if the file cannot be opened or another process uses it. Every method may
-    raise one of `StorageError`, and then has changed nothing. A damaged file is moved aside, and its
-    readable polls go into a new one, as far as there is room. With a full disk the spool still
-    starts; the file is opened once there is room. `known` is the account as another process knows it.
-    `progress` is called now and then, from any thread, while a large file is read or recovered.
+    raise one of `StorageError`, and then has changed nothing. A damaged file is moved aside, and
+    its readable polls go into a new one, as far as there is room. With a full disk the spool still
+    starts; the file is opened once there is room. `known` is the account as another process knows
+    it. `progress` is called now and then, from any thread, while a large file is read or recovered.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class Spool:
         ledger_snapshot: str = "",
         now_ms: int = 0,
     ) -> int:
-        """Store polls, each with its sequence number in the channel `channel`; return how many are new.
+        """Store polls with their sequence numbers in the channel; return how many are new.
 
-        `ledger_snapshot` is control's ledger, to store with them. With a time `now_ms`, the same commit
-        reserves the timestamp of the next post: see `next_envelope_ms`.
+        `ledger_snapshot` is control's ledger, to store with them. With a time `now_ms`, the same
+        commit reserves the timestamp of the next post: see `next_envelope_ms`.
 
         Polls of that channel that are stored already are skipped: a worker that died between its
         commit and its acknowledgement gets them again. A poll older than one before it is
@@ -165,9 +165,9 @@ class Spool:
     def next_envelope_ms(self, now_ms: int) -> int:
         """Return a timestamp for a post: `now_ms`, or later if that was used before.
 
-        The server names its files by it and would overwrite one of the same name. So the timestamp grows
-        across restarts and clock steps: it is stored before it is returned. If the last `append` has
-        reserved one, that is returned; otherwise this takes a separate commit.
+        The server names its files by it and would overwrite one of the same name. So the timestamp
+        grows across restarts and clock steps: it is stored before it is returned. If the last
+        `append` has reserved one, that is returned; otherwise this takes a separate commit.
         """
         return self._do(lambda: self._next_envelope_ms(now_ms))
 

@@ -61,9 +61,10 @@ class Tables:
     ) -> None:
         """Open the file, or make it.
 
-        `read_damaged` opens a damaged file read-only. `bulk_load` makes a new file that is useless until
-        it is complete; it needs no room for a journal. `use` is known if this process filled the file;
-        otherwise `count_polls` finds it out. Raises `OtherSchemaError`, `OSError`, `sqlite3.Error`.
+        `read_damaged` opens a damaged file read-only. `bulk_load` makes a new file that is useless
+        until it is complete; it needs no room for a journal. `use` is known if this process filled
+        the file; otherwise `count_polls` finds it out. Raises `OtherSchemaError`, `OSError`,
+        `sqlite3.Error`.
         """
         self._path = path
         self._facts: dict[str, str | int] = {}
@@ -215,7 +216,7 @@ class Tables:
         return self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,)).rowcount
 
     def shrink_quarantine(self, max_bytes: int, polls: int) -> int:
-        """Remove the oldest of the `polls` in quarantine until it takes at most `max_bytes`; one stays.
+        """Remove the oldest of the `polls` in quarantine beyond `max_bytes`; one stays.
 
         Return how many were removed.
         """
@@ -244,7 +245,7 @@ class Tables:
         return _ROW_BYTES + int(found)
 
     def quarantine_bytes(self) -> int:
-        """Return about how many bytes the quarantine takes, including layouts. This reads all of it."""
+        """Return about how many bytes quarantine takes, with layouts. This reads all of it."""
         (rows,), (layouts,) = (
             self._connection.execute(query).fetchone()
             for query in (
@@ -303,7 +304,7 @@ class Tables:
         return row and row[0]
 
     def set_facts(self, facts: Mapping[str, str | int]) -> None:
-        """Set or replace facts, except those that this connection has already set to the same value."""
+        """Set facts, except those that this connection has already set to the same value."""
         new = [(name, value) for name, value in facts.items() if self._facts.get(name) != value]
         self._connection.executemany(
             "INSERT INTO facts (name, value) VALUES (?, ?) "

@@ -24,8 +24,8 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 def kill_and_wait(pid: int, wait_s: float) -> None:
     """Send SIGKILL and wait up to `wait_s` for the end: a dead disk may hold a process.
 
-    `pid` must be an unreaped child, so it cannot have been reused. It is not reaped here. The state is
-    polled, because kernels before 5.3 and some containers have no pidfd.
+    `pid` must be an unreaped child, so it cannot have been reused. It is not reaped here. The state
+    is polled, because kernels before 5.3 and some containers have no pidfd.
     """
     os.kill(pid, signal.SIGKILL)
     until = time.monotonic() + wait_s
@@ -37,8 +37,8 @@ def kill_and_wait(pid: int, wait_s: float) -> None:
 def die_with(parent: int, by: signal.Signals) -> None:
     """Ask the kernel for signal `by` when the process `parent` ends; exit if it already has.
 
-    The signal comes whatever state this process is in. The parent is checked after the call, since a
-    parent that ended before it causes no signal.
+    The signal comes whatever state this process is in. The parent is checked after the call, since
+    a parent that ended before it causes no signal.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, int(by), 0, 0, 0) != 0:

@@ -17,8 +17,8 @@ class Wakeup:
     """Becomes readable when one of `signals` arrives or any thread calls `wake`.
 
     `actions` are run by `take` when their signals arrive; the loop does not see these signals.
-    Python's own signal handler writes a byte to a socket pair, which ends a waiting `select`. Signals
-    that were blocked until now are unblocked.
+    Python's own signal handler writes a byte to a socket pair, which ends a waiting `select`.
+    Signals that were blocked until now are unblocked.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Wakeup:
         return bool(self._seen)
 
     def take(self) -> set[signal.Signals]:
-        """Return the signals that arrived since the last call, and run the actions of the others."""
+        """Run the actions of the signals since the last call; return those without an action."""
         with contextlib.suppress(BlockingIOError):
             while self._read.recv(4096):
                 pass

@@ -297,7 +297,7 @@ def test_in_a_full_spool_the_oldest_polls_are_dropped(path: Path) -> None:
 
 
 def test_polls_that_are_too_old_are_dropped(path: Path) -> None:
-    """`max_age_s` is measured from the newest poll, so no clock can empty a spool. The drop time is noted."""
+    """Age is measured from the newest poll, so no clock can empty a spool. The drop time is noted."""
     spool = Spool(path, limits_with(max_age_s=10))
     begun_ms = time.time_ns() // 1_000_000
     assert spool.state.dropped_ms == 0

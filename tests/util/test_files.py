@@ -38,7 +38,7 @@ def test_a_link_is_not_followed(home: Path) -> None:
 
 
 def test_a_link_to_a_directory_in_a_public_parent_is_refused(home: Path) -> None:
-    """A link to a directory is refused in a world-writable parent; elsewhere it is the operator's choice."""
+    """In a world-writable parent; elsewhere such a link is the operator's choice."""
     (home / "theirs").mkdir()
     (home / "run").symlink_to(home / "theirs")
     files.make_directory(home / "run")
