@@ -75,7 +75,7 @@ def fetch_status(agent: Agent) -> dict[str, Any]:
             return _checked_schema(agent.status(), pid)
         except PermissionError as error:
             raise PattooError(
-                f"process {pid}: no permission to ask for its status{not_ours(pid)}; "
+                f"process {pid}: no permission to ask for its status{process_owner(pid)}; "
                 "expected its user or root"
             ) from error
         except OSError:

@@ -74,7 +74,7 @@ def check_process(config: Config) -> Running:
     try:
         status = agent.status()
     except PermissionError:
-        error_line = f"no permission to ask process {pid}{not_ours(pid)}"
+        error_line = f"no permission to ask process {pid}{process_owner(pid)}"
         return Running(pid, supervisor, supervisor_error, error=error_line)
     except OSError as error:
         return Running(pid, supervisor, supervisor_error, no_answer=error.strerror or str(error))

@@ -76,9 +76,9 @@ class FileCheck:
             case FileState.GOOD | FileState.ABSENT:
                 return ""
             case FileState.NO_ACCESS:
-                return f"{words}{denied(self.path)}"
+                return f"{words}{path_permissions(self.path)}"
             case FileState.NO_DIRECTORY:
-                return f"{words}{denied(self.path.parent)}"
+                return f"{words}{path_permissions(self.path.parent)}"
             case FileState.TAKEN:
                 return f"{words} (process {self.holder or 'unknown'})"
         return words

@@ -112,7 +112,7 @@ def outage_limit(
     bytes_per_s = poll_bytes * 1000 / config.interval_ms
     to_limit = max(0, config.spool_max_bytes - usage.used_bytes)
     above = usage.free_bytes - config.spool_min_free_bytes
-    always = max(0, min(usage.free_bytes, ALWAYS_BYTES - usage.used_bytes))
+    always = max(0, min(usage.free_bytes, GUARANTEED_BYTES - usage.used_bytes))
     shortage = _shortage(config, usage)
     disk_limit = f"{shortage}, so that is the limit" if shortage else "the disk is the limit"
     limits = {

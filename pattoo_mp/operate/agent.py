@@ -109,7 +109,7 @@ def send_signal(pid: int, *numbers: signal.Signals, to_group: bool = False) -> N
         return
     except PermissionError as error:
         raise PattooError(
-            f"process {pid}: no permission to signal it{not_ours(pid)}; expected its user or root"
+            f"process {pid}: no permission to signal it{process_owner(pid)}; expected its user or root"
         ) from error
 
 

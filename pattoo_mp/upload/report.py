@@ -52,7 +52,7 @@ class Progress:
 
 def send_account(link: Link, spool: Spool, channel: str) -> None:
     """Send control the spool's account, with nothing posted yet, if the spool is open."""
-    if not spool.is_known:
+    if not spool.account_loaded:
         return
     account = spool.state.of_channel(channel)
     with contextlib.suppress(LinkClosedError):  # the next `receive` finds out

@@ -263,7 +263,7 @@ class Uploader:
         return True
 
     def _report(self, state: UploadState) -> None:
-        if not self._spool.is_known:
+        if not self._spool.account_loaded:
             return  # control would take an empty account for that of a new spool
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:

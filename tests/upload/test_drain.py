@@ -260,7 +260,7 @@ def test_a_failure_is_reported_with_the_time_of_the_next_attempt(
     assert 595_000 < state.next_post_ms - state.last_error_ms <= 601_500
     (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert record.getMessage() == "http://server/: busy. Waiting: 3 polls; next attempt in 10 min."
-    alike = log.alike(f"busy since {state.failing_since_ms}")
+    alike = log.grouped_as(f"busy since {state.failing_since_ms}")
     assert alike.items() <= record.__dict__.items()
 
 
