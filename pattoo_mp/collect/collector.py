@@ -109,7 +109,7 @@ class Collector:
         try:
             self._succession.run(self._work)
         except LinkClosedError:
-            _LOG.error("Control is gone; the collector ends.")
+            _LOG.error("Control has exited; the collector exits.")
 
     def _work(self) -> None:
         """Poll what is due, then wait. A successor begins with what is not finished."""

@@ -122,7 +122,7 @@ class Uploader:
                 self._commit_if_due()
                 self._check_posting()
         except LinkClosedError:
-            _LOG.error("Control is gone; the uploader keeps what it has and ends.")
+            _LOG.error("Control has exited; the uploader stores what it has and exits.")
         self._drain.stop()
         self._commit_held()
         posting.join(timeout=_LEAVE_S)
