@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import struct
+from binascii import crc32
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
-from zlib import crc32
 
 from pattoo_mp.model import now_ms
 from pattoo_mp.util import files

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from binascii import crc32
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from zlib import crc32
 
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.layouts import Layouts, LayoutUse
