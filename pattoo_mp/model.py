@@ -135,7 +135,9 @@ class Poll:
         except (ValueError, msgpack.UnpackException) as error:
             raise WireError(f"unreadable poll: {error}") from error
         if not isinstance(values, list):
-            raise WireError(f"a poll of a {type(values).__name__}, expected a list of values")
+            raise WireError(
+                f"unreadable poll: a {type(values).__name__}; expected a list of values"
+            )
         return values
 
 

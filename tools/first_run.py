@@ -201,7 +201,7 @@ def count_datapoints() -> int:
     """Return how many datapoints the receiver has stored."""
     try:
         with sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True) as connection:
-            (number,) = connection.execute("SELECT count_datapoints(*) FROM datapoints").fetchone()
+            (number,) = connection.execute("SELECT count(*) FROM datapoints").fetchone()
     except sqlite3.Error:
         return 0
     return int(number)

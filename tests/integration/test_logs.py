@@ -139,7 +139,7 @@ def test_a_lasting_trouble_is_logged_at_once_and_then_counted(make_agent: MakeAg
     agent = make_agent()
     agent.start()
     wait_for(lambda: "next attempt in" in agent.log, what="the trouble")
-    wait_for(lambda: "(the like " in agent.log, what="the count")
+    wait_for(lambda: "(repeated with other figures " in agent.log, what="the count")
     assert agent.log.count("next attempt in") == 2
 
 

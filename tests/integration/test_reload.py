@@ -123,7 +123,7 @@ def test_each_changed_setting_takes_effect_at_once(
     assert done.returncode == 0, done.stderr
     assert "(log_level, ip_bind_port, polling_interval)" in done.stdout
     wait_for(lambda: {interval for _, interval in sent(elsewhere)} >= {200}, what="polls there")
-    wait_for(lambda: " delivered in " in agent.log, what="a line of the level debug")
+    wait_for(lambda: "Delivered " in agent.log, what="a line of the level debug")
     titles = {Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0") for pid in agent.processes()}
     assert titles == {
         f"{NAME}: control",

@@ -45,7 +45,7 @@ def test_identity_and_unsent_posts_are_taken_over(
     envelopes = [post.content["pattoo_agent_timestamp"] for post in server.posts]
     assert envelopes == sorted(set(envelopes))
     assert [path.name for path in cache.iterdir()] == [f"1500_{AGENT_ID}.json.bad"]
-    assert "2 of the original agent delivered" in agent.run("--status").stdout
+    assert "of the original agent: 2 delivered" in agent.run("--status").stdout
 
 
 def test_the_ledger_continues_after_a_restart(make_agent: MakeAgent, server: PattooServer) -> None:

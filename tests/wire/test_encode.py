@@ -281,5 +281,5 @@ def test_a_damaged_poll_is_refused_or_read(packed: bytes) -> None:
 @pytest.mark.parametrize("packed", [b"", b"\xc1", b"\x92\x01", b"\x05", b"\x92\x01\x02\x03"])
 def test_bytes_that_are_not_a_list_of_values_are_refused(packed: bytes) -> None:
     """Nothing, an unused code, half a list, a bare number, and a list with trailing bytes."""
-    with pytest.raises(WireError, match="a poll"):
+    with pytest.raises(WireError, match="unreadable poll"):
         encode({LOAD.identifier: LOAD}, [Poll(LOAD.identifier, 1, packed)], 1)
