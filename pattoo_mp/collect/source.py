@@ -12,7 +12,7 @@ of each mounted file system).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from pattoo_mp.timelimit.deadline import single_answer
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.table import Table
     from pattoo_mp.model import Pair, Series, Value
 
+
+#: The figures of one device by name, or what was raised instead of all or one of them. None if the
+#: device is not wanted.
+Row: TypeAlias = "Mapping[str, Value | Exception] | Exception | None"
 
 #: Compared, and passed back to the source that made it. Only that source interprets it.
 Shape = tuple[Any, ...]
@@ -136,7 +140,7 @@ class Rows:
     """
 
     table: Table
-    ask: Callable[[], Mapping[str, Mapping[str, Value]]]
+    ask: Callable[[], Mapping[str, Row]]
     none: str
     accepts: Callable[[str], bool] = bool
 
@@ -154,8 +158,7 @@ class Rows:
         if not answer:
             raise NotImplementedError(self.none)
         rows = {name: figures for name, figures in answer.items() if self.accepts(name)}
-        values = [value for figures in rows.values() for value in figures.values()]
-        return Sample(tuple((name, *figures) for name, figures in rows.items()), values)
+        return sample_of(self.name, rows)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Return one series for each figure of each device."""
@@ -165,6 +168,31 @@ class Rows:
             for device, *figures in shape
             for figure in figures
         ]
+
+
+def sample_of(source: str, rows: Mapping[str, Row]) -> Sample:
+    """The sample of what `source` found. A device or a figure that is an error is left out."""
+    shape: list[tuple[str, ...]] = []
+    values: list[Value] = []
+    left_out: dict[str, str] = {}
+    for device, row in rows.items():
+        if isinstance(row, Exception):
+            left_out[f"{source} {device}"] = reason(row)
+        elif row is not None:
+            good = {name: v for name, v in row.items() if not isinstance(v, Exception)}
+            for name in row.keys() - good.keys():
+                left_out[f"{source} {device} {name}"] = reason(row[name])
+            shape.append((device, *good))
+            values += good.values()
+    return Sample(tuple(shape), values, left_out)
+
+
+def reason(error: object) -> str:
+    """The words of an error, or its type if it has none."""
+    return str(error) or type(error).__name__
+
+
+# A source that may hang.
 
 
 class Limited:

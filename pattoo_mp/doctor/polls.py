@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from pattoo_mp.collect import host, registry
-from pattoo_mp.collect.families import network
-from pattoo_mp.collect.families._sensors import by_sensor
+from pattoo_mp.collect.families import network, temperatures
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import mount_access
@@ -198,7 +197,7 @@ def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
         "filesystems": lambda: (mount.fstype for mount in mounts()),
         "disks": lambda: psutil.disk_io_counters(perdisk=True),
         "interfaces": network.counters(paths),
-        "temperatures": lambda: by_sensor(psutil.sensors_temperatures(), lambda _: {}),
+        "temperatures": temperatures.names,
     }
 
 

@@ -1,9 +1,10 @@
 """Hosts whose /proc and /sys are stored in `tests/data/hosts`, and polls of them.
 
-- `virtual`: Linux 6.18 with two processors, unchanged.
-- `laptop`: Linux 5.10 with systemd.
-- `old`: Linux 2.6.32, which has no pressure information and lacks much else.
-- `container`: a container that sees next to nothing of its host.
+- `virtual`: Linux 6.18 with two processors, as it was found.
+- `laptop`: Linux 5.10 with systemd, and sensors.
+- `board`: a small ARM board; some of its processors are offline.
+- `old`: Linux 2.6.32, from before pressure and much else.
+- `container`: one that shows next to nothing of the host.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Series, Value
 
 HOSTS: Final = Path(__file__).parents[1] / "data" / "hosts"
-NAMES: Final = ("virtual", "laptop", "old", "container")
+NAMES: Final = ("virtual", "laptop", "board", "old", "container")
 
 
 def be(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
-import psutil
-
-from pattoo_mp.collect.families._sensors import by_sensor
-from pattoo_mp.collect.source import Limited, Rows
+from pattoo_mp.collect.devices import EachDevice
+from pattoo_mp.collect.families._sensors import chips, read_chip
+from pattoo_mp.collect.families._sysfs import within
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pattoo_mp.collect.context import Plan
+    from pattoo_mp.collect.families._sensors import Sensor
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
+
+#: Degrees that a sensor may measure. Drivers give others for "not known" and "no limit".
+ABSOLUTE_ZERO: Final = -273.15
+HOTTEST: Final = 1000.0
 
 # fmt: off
 _TEMPERATURES: Final = Table(
@@ -28,24 +35,58 @@ _TEMPERATURES: Final = Table(
                "Where the machine slows or shuts down; not sent if the sensor does not report it."),
     ),
     (Label("temperature_sensor", "Temperature Sensor",
-           "The chip and its sensor, such as `coretemp Core 0`; numbered if two have the same name."),),
+           "The chip and its sensor, and where they are: `coretemp Core 0 (coretemp.0 temp2)`."),),
 )
 # fmt: on
 
 TABLES: Final = (_TEMPERATURES,)
 
+#: The figures, and the ends of the names of the files that have them.
+_LIMITS: Final = {"high": "max", "critical": "crit"}
 
-def row(sensor: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tuple type
-    """Return the figures of one sensor; None for what it does not report."""
-    return {"current": sensor.current, "high": sensor.high, "critical": sensor.critical}
+
+def celsius(thousandths: int) -> float:
+    """Return degrees from the kernel's unit. Raises `ValueError` for what no sensor measures."""
+    return within(thousandths / 1000, ABSOLUTE_ZERO, HOTTEST, "degrees Celsius")
+
+
+def row(sensor: Sensor) -> dict[str, Value | Exception]:
+    """Return the figures of one sensor. Raises `OSError` and `ValueError`."""
+    figures: dict[str, Value | Exception] = {"current": celsius(sensor.number("input"))}
+    for name, ending in _LIMITS.items():
+        if sensor.has(ending):
+            figures |= limit(name, lambda ending=ending: sensor.number(ending))  # type: ignore[misc]
+    return figures
+
+
+def limit(name: str, ask: Callable[[], int]) -> dict[str, Value | Exception]:
+    """Return a limit, or the error that reading it gave.
+
+    Nothing if the device has none: drivers then give a number out of the range of the device.
+    """
+    try:
+        degrees = ask() / 1000
+    except (OSError, ValueError) as error:
+        return {name: error}
+    return {name: degrees} if ABSOLUTE_ZERO < degrees < HOTTEST else {}
+
+
+def names() -> Iterator[str]:
+    """Yield the names of all sensors; reads none of them."""
+    for chip in chips():
+        with suppress(OSError, ValueError):  # a poll says so
+            yield from read_chip(chip, "temp", row, lambda _: False)
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The sensors, with a time limit: one may be on a slow bus, or in a sleeping disk."""
-    temperatures = Rows(
-        _TEMPERATURES,
-        lambda: by_sensor(psutil.sensors_temperatures(), row),
-        "the host reports no temperature",
-        plan.filters.temperatures.accepts,
+    accepts = plan.filters.temperatures.accepts
+    return (
+        EachDevice(
+            _TEMPERATURES,
+            chips,
+            lambda chip: read_chip(chip, "temp", row, accepts),
+            "the host has no sensor of temperatures; see the family thermal_zones",
+            plan,
+        ),
     )
-    return (Limited(temperatures, plan.deadline()),)

@@ -36,7 +36,10 @@ def test_this_hosts_processes_are_those_of_psutil() -> None:
     me = psutil.Process()
     found = {process.pid: process for process in running()}
     assert found[me.pid].name == me.name()[:15]
-    assert found[me.pid].threads == me.num_threads()
+    wait_for(
+        lambda: {p.pid: p.threads for p in running()}[me.pid] == me.num_threads(),
+        what="a moment in which no thread of other tests ends",
+    )
     assert me.pid in found
 
 
