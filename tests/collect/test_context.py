@@ -9,6 +9,7 @@ import pytest
 
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.context import SharedDeadline
+from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.polls import DEFAULT
 from tests.support.sources import BY_DEFAULT
@@ -110,7 +111,7 @@ def test_shared_sources_that_hang_share_the_time_limit(monkeypatch: pytest.Monke
     """The mounts and the frequency are queried in one round. The rest of the host is polled."""
     answer = Event()
     mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
-    monkeypatch.setattr(psutil, "cpu_freq", lambda: answer.wait(60))
+    monkeypatch.setattr(processor, "by_processor", lambda: answer.wait(60))
     monkeypatch.setattr(psutil, "disk_usage", lambda _: answer.wait(60))
     poller = Poller(registry.sources(LIMIT_S, DEFAULT, shared=True), ORIGIN, 1000)
     layout, _ = poller.poll(1000)

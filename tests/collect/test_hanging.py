@@ -17,6 +17,7 @@ import pytest
 
 from pattoo_mp.collect import collector, registry
 from pattoo_mp.collect.collector import Collector
+from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.poller import Groups, Poller
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Table
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 LIMIT_S = 0.4
 
 Mount = namedtuple("Mount", "device mountpoint fstype opts")
-Frequency = namedtuple("Frequency", "current min max")
 
 
 class Disks:
@@ -180,12 +180,12 @@ def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
     answer = Event()
     asked: list[str] = []
 
-    def frequency() -> Frequency:
+    def frequencies() -> dict[int, float]:
         asked.append("frequency")
         answer.wait(60)
-        return Frequency(2600.0, 0.0, 0.0)
+        return {0: 2600.0}
 
-    monkeypatch.setattr(psutil, "cpu_freq", frequency)
+    monkeypatch.setattr(processor, "by_processor", frequencies)
     poller = Poller(sources_of("processor", limit_s=LIMIT_S), ORIGIN, 1000)
     for _ in range(50):
         keys = {series.key for series in poller.poll(1000)[0].series}
@@ -199,8 +199,8 @@ def test_a_hanging_frequency_is_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_all_that_hang_share_the_limit(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both the mounts and the frequency. The rest of the host is polled."""
-    monkeypatch.setattr(psutil, "cpu_freq", lambda: disks.answer.wait(60))
+    """Both the mounts and the frequency, and the rest of the host is polled."""
+    monkeypatch.setattr(processor, "by_processor", lambda: disks.answer.wait(60))
     disks.dead = {"/", "/home"}
     poller = Poller(registry.sources(LIMIT_S, DEFAULT), ORIGIN, 1000)
     layout, _ = poller.poll(1000)
@@ -230,7 +230,7 @@ def test_the_limit_can_change_between_two_polls(
         asked.append("frequency")
         disks.answer.wait(60)
 
-    monkeypatch.setattr(psutil, "cpu_freq", frequency)
+    monkeypatch.setattr(processor, "by_processor", frequency)
     sources = registry.sources(LIMIT_S, DEFAULT)
     poller = Poller(sources, ORIGIN, 1000)
     disks.dead = {"/"}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import os
+import re
+from typing import TYPE_CHECKING, Final
 
-import psutil
-
+from pattoo_mp.collect import host
+from pattoo_mp.collect.families._frequencies import NONE, by_processor
+from pattoo_mp.collect.families._sysfs import whole_number
 from pattoo_mp.collect.families.processor import TIMES
-from pattoo_mp.collect.source import Devices, Limited, Rows
+from pattoo_mp.collect.source import Limited, Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.context import Plan
-    from pattoo_mp.collect.source import Source
+    from pattoo_mp.collect.source import Row, Source
 
 # fmt: off
 _TIMES_SPENT: Final = Table(
@@ -24,7 +27,7 @@ _TIMES_SPENT: Final = Table(
         for name, title, use in TIMES
     ),
     (Label("per_processor_number", "CPU Number",
-           "The logical processor, counted from 0 among those that are online."),),
+           "The kernel's number of the logical processor, from 0."),),
 )
 
 _FREQUENCY: Final = Table(
@@ -33,21 +36,45 @@ _FREQUENCY: Final = Table(
         Metric("frequency", FLOAT, "MHz", "CPU Frequency (of one CPU)",
                "The processor's current frequency."),
     ),
-    (Label("per_processor_clock", "CPU or CPU Group",
-           "The logical processor, or the clock if several share one; counted from 0."),),
+    (Label("per_processor_clock", "CPU Number",
+           "The kernel's number of the logical processor, from 0."),),
 )
 # fmt: on
 
 TABLES: Final = (_TIMES_SPENT, _FREQUENCY)
 
 
-def _times() -> dict[str, Any]:
-    return {str(number): times for number, times in enumerate(psutil.cpu_times(percpu=True))}
+_LINE: Final = re.compile(r"cpu([0-9]{1,9}) (.*)")
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
-def _frequencies() -> dict[str, dict[str, float]]:
-    every = psutil.cpu_freq(percpu=True)
-    return {str(number): {"frequency": one.current} for number, one in enumerate(every)}
+def parse(lines: str) -> dict[str, Row]:
+    r"""Return the times of each processor in `/proc/stat`, by its number there.
+
+    A processor that is offline has no line, and the others keep their numbers.
+
+    >>> parse("cpu  300 0\ncpu0 100 0\ncpu2 200 0\nintr 5\n")
+    {'0': {'user': 1.0, 'nice': 0.0}, '2': {'user': 2.0, 'nice': 0.0}}
+    """
+    return {
+        match[1]: _times_of(match[2]) for match in map(_LINE.fullmatch, lines.split("\n")) if match
+    }
+
+
+def _times_of(text: str) -> Row:
+    names = [name for name, _, _ in TIMES]
+    try:
+        ticks = [whole_number(word) for word in text.split()]
+    except ValueError as error:
+        return error
+    return {name: number / _TICKS_PER_S for name, number in zip(names, ticks, strict=False)}
+
+
+def _frequencies() -> dict[str, Row]:
+    return {
+        str(number): mhz if isinstance(mhz, Exception) else {"frequency": mhz}
+        for number, mhz in by_processor().items()
+    }
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
@@ -55,5 +82,5 @@ def sources(plan: Plan) -> tuple[Source, ...]:
 
     A driver may take seconds to report the frequencies of many processors.
     """
-    frequencies = Rows(_FREQUENCY, _frequencies, "the kernel reports no processor frequency")
-    return (Devices(_TIMES_SPENT, _times), Limited(frequencies, plan.deadline()))
+    times = Rows(_TIMES_SPENT, lambda: parse(host.proc("stat")), "the kernel reports no processor")
+    return (times, Limited(Rows(_FREQUENCY, _frequencies, NONE), plan.deadline()))

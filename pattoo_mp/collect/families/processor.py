@@ -6,17 +6,20 @@ The shares are measured since the last reading, so the first ones mean nothing (
 from __future__ import annotations
 
 from contextlib import suppress
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from pattoo_mp.collect.source import Fields, Limited
+from pattoo_mp.collect.families._frequencies import by_processor
+from pattoo_mp.collect.source import Fields, Limited, Sample, reason
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.context import Plan
-    from pattoo_mp.collect.source import Source
+    from pattoo_mp.collect.source import Shape, Source
+    from pattoo_mp.model import Pair, Series
 
 
 # fmt: off
@@ -24,7 +27,7 @@ _FREQUENCY: Final = Table(
     "processor.frequency", "Processor frequency", "", FLOAT,
     (
         Metric("cpu_frequency", FLOAT, "MHz", "CPU Frequency",
-               "The processors' current frequency, averaged."),
+               "The mean of the current frequencies of all processors that are online."),
     ),
 )
 
@@ -78,11 +81,27 @@ _COUNTERS: Final = Table(
 TABLES: Final = (_FREQUENCY, _SHARES_OF_TIME, _TIMES_SPENT, _COUNTERS)
 
 
-def _frequency() -> dict[str, float]:
-    frequency = psutil.cpu_freq()
-    if frequency is None:
-        raise NotImplementedError("the kernel reports no processor frequency")
-    return {"cpu_frequency": frequency.current}
+class MeanFrequency:
+    """The mean over all processors that are online; several that share a clock count as several.
+
+    A processor whose frequency is not known is left out of it.
+    """
+
+    name = _FREQUENCY.name
+
+    def read(self) -> Sample:
+        """Query all. Raises what the first one raised if no frequency is known."""
+        every = by_processor()
+        known = [mhz for mhz in every.values() if not isinstance(mhz, Exception)]
+        errors = {number: mhz for number, mhz in every.items() if isinstance(mhz, Exception)}
+        if not known:
+            raise next(iter(errors.values()))
+        left_out = {f"{self.name} {number}": reason(error) for number, error in errors.items()}
+        return Sample(("cpu_frequency",), (fmean(known),), left_out)
+
+    def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
+        """Return the only one."""
+        return [_FREQUENCY.series(name, host) for name in shape]
 
 
 class Shares:
@@ -140,7 +159,7 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     The kernel returns the others at once, so they are read in the polling thread.
     """
     return (
-        Limited(Fields(_FREQUENCY, _frequency), plan.deadline()),
+        Limited(MeanFrequency(), plan.deadline()),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
         Fields(_TIMES_SPENT, _SHARES.times),
         Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),

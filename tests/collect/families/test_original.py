@@ -10,6 +10,7 @@ import pytest
 
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.families import processor
+from pattoo_mp.collect.families._frequencies import by_processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Poll, Value
 from tests.support.sources import BY_DEFAULT, sources_of
@@ -17,7 +18,7 @@ from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pattoo_mp.collect.source import Source
 
@@ -52,7 +53,7 @@ def rows(layout: Layout) -> dict[str, tuple[int, tuple[str, ...]]]:
 def has_frequency() -> bool:
     """Whether this host reports its processor's frequency."""
     try:
-        return psutil.cpu_freq() is not None
+        return bool(by_processor())
     except (OSError, NotImplementedError, RuntimeError):
         return False
 
@@ -273,39 +274,40 @@ def test_a_mount_point_that_is_not_utf8_survives(monkeypatch: pytest.MonkeyPatch
 
 
 def frequencies(
-    monkeypatch: pytest.MonkeyPatch, answer: object
-) -> tuple[Poller, list[str], list[Value]]:
-    """Poll the processor on a host where psutil returns or raises this for its frequency."""
+    monkeypatch: pytest.MonkeyPatch, answer: Mapping[int, float | Exception] | Exception
+) -> tuple[Poller, dict[str, Value]]:
+    """Poll the processor on a host that gives or raises this for its frequencies."""
 
-    def cpu_freq() -> object:
+    def ask() -> Mapping[int, float | Exception]:
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    monkeypatch.setattr(psutil, "cpu_freq", cpu_freq)
+    monkeypatch.setattr(processor, "by_processor", ask)
     poller, layout, poll = polled(sources_of("processor"))
-    return poller, [series.key for series in layout.series], poll.values()
+    return poller, dict(zip((s.key for s in layout.series), poll.values(), strict=True))
 
 
-def test_the_frequency_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In MHz, as psutil gives it."""
-    kind = namedtuple("kind", "current min max")
-    poller, keys, values = frequencies(monkeypatch, kind(2596.142, 800.0, 3600.0))
-    assert dict(zip(keys, values, strict=True))["cpu_frequency"] == 2596.142
-    assert poller.left_out == {}
+def test_the_frequency_is_the_mean_of_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In MHz. A processor without one is named, and is no part of it."""
+    answer: dict[int, float | Exception] = {0: 2596.0, 1: 1404.0, 2: OSError("busy")}
+    poller, figures = frequencies(monkeypatch, answer)
+    assert figures["cpu_frequency"] == 2000.0
+    assert poller.left_out == {"processor.frequency 2": "busy"}
 
 
 @pytest.mark.parametrize(
-    "answer", [None, NotImplementedError("none"), FileNotFoundError("cpufreq"), RuntimeError("arm")]
-)
+    "answer",
+    [NotImplementedError("none"), FileNotFoundError("cpufreq"), RuntimeError("arm"),
+     {0: ValueError("no frequency")}],
+)  # fmt: skip
 def test_a_host_without_a_frequency_gives_the_other_figures(
-    monkeypatch: pytest.MonkeyPatch, answer: object
+    monkeypatch: pytest.MonkeyPatch, answer: Mapping[int, float | Exception] | Exception
 ) -> None:
     """Many virtual hosts have none: only that source is left out, with a note."""
-    poller, keys, values = frequencies(monkeypatch, answer)
-    assert "cpu_frequency" not in keys
-    assert {"cpu_times_user", "cpu_times_percent_user", "cpu_stats_interrupts"} <= set(keys)
-    assert len(keys) == len(values)
+    poller, figures = frequencies(monkeypatch, answer)
+    assert "cpu_frequency" not in figures
+    assert {"cpu_times_user", "cpu_times_percent_user", "cpu_stats_interrupts"} <= set(figures)
     assert list(poller.left_out) == ["processor.frequency"]
 
 
