@@ -1,20 +1,20 @@
-"""Every battery that powers the host; psutil reports one at most.
-
-Reads `/sys/class/power_supply`, see Documentation/ABI/testing/sysfs-class-power in the kernel.
-"""
+"""Every battery and UPS that powers the host; psutil reports one battery at most."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect import host
-from pattoo_mp.collect.source import Limited, Rows
+from pattoo_mp.collect.devices import EachDevice
+from pattoo_mp.collect.families._supplies import read_supply, supplies
+from pattoo_mp.collect.families._sysfs import whole_number, within
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pattoo_mp.collect.context import Plan
-    from pattoo_mp.collect.source import Source
+    from pattoo_mp.collect.source import Row, Source
     from pattoo_mp.model import Value
 
 # fmt: off
@@ -24,7 +24,8 @@ _BATTERIES: Final = Table(
         Metric("charge", INTEGER, "percent", "Battery Charge",
                "How full the battery is."),
         Metric("discharging", INTEGER, "yes or no", "Battery Discharging",
-               "1 if the battery is discharging, 0 if it is charging, full or idle."),
+               "1 if the battery is discharging, 0 if it is charging, full or idle; not sent if it "
+               "does not know."),
         Metric("health", FLOAT, "percent", "Battery Health",
                "Capacity when full, as a percentage of the capacity when new."),
         Metric("power", FLOAT, "watts", "Battery Power",
@@ -36,53 +37,100 @@ _BATTERIES: Final = Table(
 
 TABLES: Final = (_BATTERIES,)
 
-_PREFIX: Final = "POWER_SUPPLY_"
+#: STATUS, of which `Unknown` is no answer.
+_STATUS: Final = {"Discharging": 1, "Charging": 0, "Not charging": 0, "Full": 0}
+#: A battery that keeps more than this of its capacity when new has wrong figures.
+_MOST_HEALTH: Final = 300
 
 
-def parse(lines: str) -> dict[str, Value]:
-    r"""Return the figures of one power supply. Raises `ValueError`.
+def figures_of(texts: Mapping[str, str]) -> dict[str, Value | Exception]:
+    """Return the figures of one battery; an error for each that is wrong. It omits what it lacks.
 
-    Empty for anything but a battery of the host: the mains, or a mouse's battery. The kernel's units
-    are µW, µA and µV. A battery reports either its energy or its charge.
+    The kernel's units are µW, µA and µV. A battery reports either its energy or its charge. Raises
+    `ValueError` if it reports nothing.
 
-    >>> parse("POWER_SUPPLY_TYPE=Battery\nPOWER_SUPPLY_STATUS=Full\nPOWER_SUPPLY_CAPACITY=98\n")
+    >>> figures_of({"STATUS": "Full", "CAPACITY": "98"})
     {'charge': 98, 'discharging': 0}
     """
-    texts = dict(line.removeprefix(_PREFIX).split("=", 1) for line in lines.splitlines())
-    if texts.get("TYPE") != "Battery" or texts.get("SCOPE") == "Device":
-        return {}
-    numbers = {name: int(text) for name, text in texts.items() if text.lstrip("-").isdecimal()}
-    found: dict[str, Value] = {
-        "charge": numbers.get("CAPACITY"),
-        "discharging": int(texts["STATUS"] == "Discharging") if "STATUS" in texts else None,
-        "health": _health(numbers),
-        "power": _power_w(numbers),
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    if texts.get("PRESENT") == "0":
+        raise ValueError("the battery is not in its place")
+    found: dict[str, Value | Exception] = {}
+    for name, figure in _FIGURES.items():
+        try:
+            value = figure(texts)
+        except ValueError as error:
+            found[name] = error
+        else:
+            if value is not None:
+                found[name] = value
+    if not found:
+        raise ValueError("the battery reports no figure")
+    return found
 
 
-def _health(numbers: dict[str, int]) -> float | None:
+def _number(texts: Mapping[str, str], name: str) -> int | None:
+    """Return a number; None if there is none. Raises `ValueError`."""
+    text = texts.get(name, "")
+    if not text:
+        return None
+    try:
+        return whole_number(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _charge(texts: Mapping[str, str]) -> int | None:
+    capacity = _number(texts, "CAPACITY")
+    if capacity is not None:
+        return int(within(capacity, 0, 100, "percent"))
     for kind in ("ENERGY", "CHARGE"):
-        full, new = numbers.get(f"{kind}_FULL"), numbers.get(f"{kind}_FULL_DESIGN")
-        if full is not None and new:
-            return round(100 * full / new, 1)
+        now, full = _number(texts, f"{kind}_NOW"), _number(texts, f"{kind}_FULL")
+        if now is not None and full is not None and full > 0:
+            # The kernel's own share, where it has one, ends at 100, too.
+            return min(100, round(within(100 * now / full, 0, _MOST_HEALTH, "percent")))
     return None
 
 
-def _power_w(numbers: dict[str, int]) -> float | None:
-    if "POWER_NOW" in numbers:
-        return abs(numbers["POWER_NOW"]) / 1e6
-    if "CURRENT_NOW" in numbers and "VOLTAGE_NOW" in numbers:
-        return abs(numbers["CURRENT_NOW"]) / 1e6 * numbers["VOLTAGE_NOW"] / 1e6
+def _discharging(texts: Mapping[str, str]) -> int | None:
+    status = texts.get("STATUS", "")
+    if not status:
+        return None
+    if status not in _STATUS:
+        raise ValueError(f"its status is {status[:40]!r}")
+    return _STATUS[status]
+
+
+def _health(texts: Mapping[str, str]) -> float | None:
+    for kind in ("ENERGY", "CHARGE"):
+        full, new = _number(texts, f"{kind}_FULL"), _number(texts, f"{kind}_FULL_DESIGN")
+        if full is not None and new is not None and new > 0:
+            return round(within(100 * full / new, 0, _MOST_HEALTH, "percent"), 1)
     return None
 
 
-def _read() -> dict[str, dict[str, Value]]:
-    supplies = sorted((host.SYS / "class" / "power_supply").glob("*/uevent"))
-    rows = {path.parent.name: parse(host.text(path)) for path in supplies}
-    return {name: figures for name, figures in rows.items() if figures}
+def _power_w(texts: Mapping[str, str]) -> float | None:
+    power = _number(texts, "POWER_NOW")
+    if power is not None:
+        return abs(power) / 1e6
+    current, voltage = _number(texts, "CURRENT_NOW"), _number(texts, "VOLTAGE_NOW")
+    if current is None or voltage is None:
+        return None
+    return abs(current) / 1e6 * voltage / 1e6
+
+
+_FIGURES: Final[Mapping[str, Callable[[Mapping[str, str]], Value]]] = {
+    "charge": _charge,
+    "discharging": _discharging,
+    "health": _health,
+    "power": _power_w,
+}
+
+
+def _read(name: str) -> dict[str, Row]:
+    texts = read_supply(name, battery=True)
+    return {} if texts is None else {name: figures_of(texts)}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The batteries, with a time limit: a battery's controller may be slow to answer."""
-    return (Limited(Rows(_BATTERIES, _read, "the host has no battery"), plan.deadline()),)
+    return (EachDevice(_BATTERIES, supplies, _read, "the host has no battery", plan),)

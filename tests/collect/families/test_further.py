@@ -74,7 +74,12 @@ def test_each_name_has_a_module(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*(f"families.{name}" for name in EVERY), "families._processes", "host", "mounts"]
+    "name",
+    [
+        *(f"families.{name}" for name in (*EVERY, "_processes", "_frequencies", "_supplies")),
+        "host",
+        "mounts",
+    ],
 )
 def test_docstring_examples_are_true(name: str) -> None:
     """The examples of the parsers in this module."""
@@ -87,7 +92,7 @@ WORDS = st.sampled_from(
      "TcpExt:", "IpExt:", "Udp:", "sockets:", "inuse", "used", "mem", "CurrEstab", "pgfault",
      "oom_kill", "allocstall_normal", "-1", "0", "1", "1.5", "18446744073709551616", "1e400",
      "9" * 5000, "0::/", "4:memory:/x", "(a b)", ")", "R", "max", "usage_usec", "=", ":", "\n",
-     "\n", "\n", "POWER_SUPPLY_TYPE=Battery", "POWER_SUPPLY_CAPACITY=50", "POWER_SUPPLY_CAPACITY="]
+     "\n", "\n", "POWER_SUPPLY_TYPE=Battery", "POWER_SUPPLY_CAPACITY=50", "POWER_SUPPLY_CAPACITY=", "processor : 1", "cpu MHz : 800"]
 )  # fmt: skip
 CONTENT = st.one_of(st.lists(WORDS, max_size=40).map(lambda w: " ".join(w).encode()), st.binary())
 
