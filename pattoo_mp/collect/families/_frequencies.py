@@ -16,7 +16,7 @@ from pattoo_mp.collect import host
 from pattoo_mp.collect.families._sysfs import attribute, entries, whole_number, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     Frequencies = dict[int, float | Exception]
 
@@ -28,6 +28,9 @@ _CPU: Final = re.compile(r"cpu([0-9]{1,9})")
 #: Names in `/proc/cpuinfo`; the second ones are those of IBM Z.
 _NUMBERS: Final = ("processor", "cpu number")
 _FREQUENCIES: Final = ("cpu MHz", "cpu MHz dynamic")
+_NUMBER: Final = re.compile(r"[0-9]{1,5}")
+#: Before the lines of each processor.
+_NEXT: Final = re.compile(r"\n(?=processor\s|cpu number)")
 #: No kernel numbers processors beyond this.
 _MOST: Final = 65535
 
@@ -57,15 +60,25 @@ def parse(lines: str) -> Frequencies:
     {0: 2600.5, 2: 800.0}
     """
     found: Frequencies = {}
-    number: int | None = None
-    for line in lines.split("\n"):
-        name, _, text = line.partition(":")
-        name = name.strip()
-        if name in _NUMBERS:
-            number = int(text) if text.strip().isdecimal() else None
-        elif name in _FREQUENCIES and number is not None:
-            found[number] = _mhz(text.strip())
+    for processor in _NEXT.split(lines):
+        number = _field(processor, _NUMBERS)
+        mhz = _field(processor, _FREQUENCIES)
+        if mhz is not None and number is not None and _NUMBER.fullmatch(number):
+            found[int(number)] = _mhz(mhz)
     return found
+
+
+def _field(lines: str, names: Iterable[str]) -> str | None:
+    """Return the text of the first line that has one of the names; None if there is no such line.
+
+    It does not look at each line: there are thirty for each of what may be hundreds of processors.
+    """
+    for name in names:
+        at = 0 if lines.startswith(name) else lines.find(f"\n{name}") + 1
+        field, _, text = lines[at:].partition("\n")[0].partition(":")
+        if field.rstrip() == name:
+            return text.strip()
+    return None
 
 
 def _mhz(text: str) -> float | Exception:

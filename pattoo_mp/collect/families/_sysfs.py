@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,7 @@ def entries(name: str) -> list[str]:
 
 def names_in(directory: str) -> list[str]:
     """Return the names in a directory. Raises `OSError`."""
-    return [path.name for path in Path(directory).iterdir()]
+    return os.listdir(directory)  # noqa: PTH208 - a poll lists many, and a Path takes three times as long
 
 
 def attribute(path: str) -> str:
@@ -65,7 +66,7 @@ def within(value: float, least: float, most: float, unit: str) -> float:
 def link(path: str) -> str:
     """Return the name of the device that a link points to; empty if it is no link."""
     try:
-        name = Path(path).readlink().name
+        name = os.readlink(path).rpartition("/")[2]  # noqa: PTH115 - as above
     except OSError:
         return ""
     return name if name.strip(".") else Path(path).resolve().name

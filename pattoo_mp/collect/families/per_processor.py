@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families._frequencies import NONE, by_processor
-from pattoo_mp.collect.families._sysfs import whole_number
 from pattoo_mp.collect.families.processor import TIMES
 from pattoo_mp.collect.source import Limited, Rows
 from pattoo_mp.collect.table import Label, Metric, Table
@@ -45,6 +44,9 @@ TABLES: Final = (_TIMES_SPENT, _FREQUENCY)
 
 
 _LINE: Final = re.compile(r"cpu([0-9]{1,9}) (.*)")
+#: Twenty digits are those of the largest number that the kernel counts to.
+_COUNTS: Final = re.compile(r"[0-9]{1,20}(?: [0-9]{1,20})* ?")
+_NAMES: Final = tuple(name for name, _, _ in TIMES)
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,18 +58,16 @@ def parse(lines: str) -> dict[str, Row]:
     >>> parse("cpu  300 0\ncpu0 100 0\ncpu2 200 0\nintr 5\n")
     {'0': {'user': 1.0, 'nice': 0.0}, '2': {'user': 2.0, 'nice': 0.0}}
     """
-    return {
-        match[1]: _times_of(match[2]) for match in map(_LINE.fullmatch, lines.split("\n")) if match
-    }
+    # Processors come first; the next line has a number for each interrupt, and may be very long.
+    found = map(_LINE.fullmatch, lines.partition("\nintr")[0].split("\n"))
+    return {match[1]: _times_of(match[2]) for match in found if match}
 
 
-def _times_of(text: str) -> Row:
-    names = [name for name, _, _ in TIMES]
-    try:
-        ticks = [whole_number(word) for word in text.split()]
-    except ValueError as error:
-        return error
-    return {name: number / _TICKS_PER_S for name, number in zip(names, ticks, strict=False)}
+def _times_of(counts: str) -> Row:
+    if not _COUNTS.fullmatch(counts):
+        return ValueError(f"{counts[:40]!r} are not times")
+    times = [int(ticks) / _TICKS_PER_S for ticks in counts.split()]
+    return dict(zip(_NAMES, times, strict=False))
 
 
 def _frequencies() -> dict[str, Row]:

@@ -99,9 +99,7 @@ def test_a_processor_with_damaged_times_is_left_out_alone(procfs: ProcFS) -> Non
     """The others keep their values."""
     procfs.write("stat", f"cpu  {TIMES}\ncpu0 {TIMES}\ncpu1 17 x\ncpu2 {TIMES}\nintr 5\n")
     assert list(times()) == ["0", "2"]
-    assert polled("per_processor").left_out["per_processor.times 1"] == (
-        "'x' is not a whole number"
-    )
+    assert polled("per_processor").left_out["per_processor.times 1"] == ("'17 x' are not times")
 
 
 def test_cpuinfo_has_the_frequency_of_each_processor_that_is_online(
@@ -115,6 +113,14 @@ def test_cpuinfo_has_the_frequency_of_each_processor_that_is_online(
         sysfs.write(f"{CPUS}/cpufreq/policy{number}", {"scaling_cur_freq": "400000"})
     assert frequencies() == {"0": 3000.0, "2": 1000.0}
     assert mean() == 2000.0
+
+
+def test_cpuinfo_of_other_machines_is_read() -> None:
+    """IBM Z has other names; and a name in another field is none."""
+    z = "vendor_id : IBM/S390\nprocessor 0: version = FF\n\ncpu number : 3\ncpu MHz dynamic : 5000\n"
+    assert _frequencies.parse(z + "cpu MHz static : 5200\n") == {3: 5000.0}
+    assert _frequencies.parse("processor : 1\nmodel name : a cpu MHz : 5\n") == {}
+    assert _frequencies.parse("processor : one\ncpu MHz : 5\n\ncpu MHz : 6\n") == {}
 
 
 @pytest.mark.parametrize("text", ["0.000", "", "nan", "-5", "1e999", "unknown"])
