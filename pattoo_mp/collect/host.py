@@ -7,6 +7,7 @@ family does its own.
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -82,14 +83,20 @@ def text(path: Path | str) -> str:
         return file.readall().decode("utf-8", "surrogateescape")
 
 
+#: The kernel's have 64 bits. `int` refuses very long ones, which would cost the lines beside them.
+_NUMBER: Final = re.compile(r"[0-9]{1,20}")
+
+
 def numbers(lines: str) -> dict[str, int]:
     r"""Return the whole numbers in lines of a name and a number. Other lines are ignored.
 
     >>> numbers("pgfault 12\noom_kill 0\nrev a b c\n")
     {'pgfault': 12, 'oom_kill': 0}
     """
-    pairs = (line.split() for line in lines.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
+    pairs = (line.split() for line in lines.split("\n"))
+    return {
+        pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and _NUMBER.fullmatch(pair[1])
+    }
 
 
 def described(table: Table, found: Mapping[str, Value]) -> dict[str, Value]:

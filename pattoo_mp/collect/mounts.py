@@ -63,7 +63,7 @@ def on_devices(lines: str) -> set[str]:
     >>> sorted(on_devices("nodev\tproc\n\text4\nnodev\tzfs\n"))
     ['ext4', 'zfs']
     """
-    rows = (line.split("\t") for line in lines.splitlines() if "\t" in line)
+    rows = (line.split("\t") for line in lines.split("\n") if "\t" in line)
     return {fstype for nodev, fstype in rows if not nodev or fstype == "zfs"}
 
 

@@ -12,7 +12,7 @@ of each mounted file system).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pattoo_mp.timelimit.deadline import single_answer
 
@@ -68,10 +68,13 @@ class MayHang(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A source of single figures: `ask` returns a value for each field of `table`."""
+    """A source of single figures: `ask` gives a value for each field of `table`.
+
+    For a field that has no value it may give an exception, whose message is the reason.
+    """
 
     table: Table
-    ask: Callable[[], Mapping[str, Value]]
+    ask: Callable[[], Mapping[str, Value | Exception]]
 
     @property
     def name(self) -> str:
@@ -79,9 +82,11 @@ class Fields:
         return self.table.name
 
     def read(self) -> Sample:
-        """Query all fields."""
-        answer = self.ask()
-        return Sample(tuple(answer), tuple(answer.values()))
+        """Ask for all fields. Raises `NotImplementedError` if the answer is empty."""
+        given, left_out = divided(self.name, self.ask())
+        if not given and not left_out:
+            raise NotImplementedError("the kernel's file has none of these figures")
+        return Sample(tuple(given), tuple(given.values()), left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Return one series for each field."""
@@ -97,16 +102,37 @@ class Record(Protocol):
     def __iter__(self) -> Any: ...  # noqa: ANN401 - psutil's tuples are typed one by one
 
 
+G = TypeVar("G")
+
+
+def divided(
+    source: str, answer: Mapping[str, G | Exception]
+) -> tuple[dict[str, G], dict[str, str]]:
+    """Return what an answer gives, and the notes about what it gives an exception for.
+
+    >>> divided("memory", {"free": 7, "cached": ValueError("not a number")})
+    ({'free': 7}, {'memory cached': 'not a number'})
+    """
+    given = {name: part for name, part in answer.items() if not isinstance(part, Exception)}
+    if len(given) == len(answer):
+        return given, {}
+    failed = {name: part for name, part in answer.items() if isinstance(part, Exception)}
+    return given, {f"{source} {name}": str(error) for name, error in failed.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Devices:
     """A source with the same fields of `table` for each of several devices.
 
-    A series carries the name of its device under the table's only label.
+    A series carries the name of its device under the table's one label. For a device that cannot be
+    read, `ask` may give an exception. `none` is the note for a host that has no such device at all;
+    without it, such a host is not noted.
     """
 
     table: Table
-    ask: Callable[[], Mapping[str, Record]]
+    ask: Callable[[], Mapping[str, Record | Exception]]
     accepts: Callable[[str], bool] = bool
+    none: str = ""
 
     @property
     def name(self) -> str:
@@ -114,11 +140,15 @@ class Devices:
         return self.table.name
 
     def read(self) -> Sample:
-        """Query all wanted devices."""
-        devices = {name: record for name, record in self.ask().items() if self.accepts(name)}
+        """Ask for all wanted devices. Raises `NotImplementedError` with the note `none`."""
+        answer = self.ask()
+        if not answer and self.none:
+            raise NotImplementedError(self.none)
+        wanted = {name: record for name, record in answer.items() if self.accepts(name)}
+        devices, left_out = divided(self.name, wanted)
         fields = next(iter(devices.values()))._fields if devices else ()
         values = [value for record in devices.values() for value in record]
-        return Sample((fields, *devices), values)
+        return Sample((fields, *devices), values, left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Return one series for each field of each device."""

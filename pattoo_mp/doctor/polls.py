@@ -17,10 +17,8 @@ from fnmatch import filter as matching
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-import psutil
-
 from pattoo_mp.collect import host, registry
-from pattoo_mp.collect.families import network, temperatures
+from pattoo_mp.collect.families import disk_io, network, temperatures
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import mount_access
@@ -195,8 +193,8 @@ def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
     return {
         "mounts": lambda: (mount.mountpoint for mount in mounts()),
         "filesystems": lambda: (mount.fstype for mount in mounts()),
-        "disks": lambda: psutil.disk_io_counters(perdisk=True),
-        "interfaces": network.counters(paths),
+        "disks": disk_io.read,
+        "interfaces": network.read,
         "temperatures": temperatures.names,
     }
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families import network, network_links
+from pattoo_mp.collect.families.network import Traffic
 from pattoo_mp.collect.families.network_links import row
 from pattoo_mp.collect.host import OWN, HostPaths
 from pattoo_mp.collect.poller import Poller
@@ -58,10 +59,8 @@ def test_traffic_is_read_as_psutil_reads_it(
     procfs.interfaces("lo", "eth0", "eth0:1")
     theirs = psutil.net_io_counters(pernic=True, nowrap=False)
     ours = network.parse(host.net("dev"))
-    assert {name: tuple(counters) for name, counters in ours.items()} == {
-        name: tuple(counters) for name, counters in theirs.items()
-    }
-    assert ours["lo"]._fields == theirs["lo"]._fields
+    assert ours == {name: tuple(counters) for name, counters in theirs.items()}
+    assert Traffic._fields == theirs["lo"]._fields
 
 
 def test_links_are_read_as_psutil_reads_them(tmp_path: Path) -> None:
@@ -96,11 +95,6 @@ def test_a_network_that_cannot_be_read_is_left_out(name: str, tmp_path: Path) ->
     answer = polled(name, paths=paths)
     assert answer.series == {}
     assert f"{tmp_path}/1/net/" in "".join(answer.left_out.values())
-
-
-def test_traffic_comes_from_psutil_without_other_paths() -> None:
-    """Because psutil hides the overflow of counters."""
-    assert network.counters(OWN)().keys() == psutil.net_io_counters(pernic=True).keys()
 
 
 @settings(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import namedtuple
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import pytest
 
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.collect.source import Fields
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor import polls
 from pattoo_mp.doctor.finding import Finding, State
@@ -108,11 +108,12 @@ def test_a_host_without_swap_has_zeros(procfs: ProcFS) -> None:
     assert swap.left_out == {}
 
 
-def test_a_host_without_disks_gives_none_and_leaves_none_out(procfs: ProcFS) -> None:
-    """A host without disks is no failure."""
+def test_a_host_without_disks_is_noted_with_the_reason(procfs: ProcFS) -> None:
+    """As in a container whose /proc/diskstats is empty."""
     del procfs
     (disks,) = answers(sources_of("disk_io"))
-    assert (disks.figures, disks.left_out) == ((), {})
+    assert disks.figures == ()
+    assert disks.left_out == {"disk_io": "NotImplementedError: the kernel reports no disk"}
 
 
 def test_hidden_disks_are_left_out_with_the_reason(
@@ -176,14 +177,12 @@ def test_a_mount_that_is_gone_is_left_out_with_the_reason(procfs: ProcFS, tmp_pa
     assert "No such file" in mounts.left_out["disk_partitions /no/such/place"]
 
 
-def test_a_value_that_the_server_could_not_take_is_none(
-    procfs: ProcFS, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The encoder leaves it out."""
-    del procfs
-    kind = namedtuple("kind", "total used slab")
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: kind(8, float("nan"), None))
-    used, _ = answers(sources_of("memory"))
+def test_a_value_that_the_server_could_not_take_is_not_sent() -> None:
+    """It is shown as none, as the encoder leaves it out."""
+    memory, _ = sources_of("memory")
+    assert isinstance(memory, Fields)
+    figures = {"total": 8, "used": float("nan"), "slab": None}
+    (used,) = answers([replace(memory, ask=lambda: figures)])
     assert values(used) == {"memory_total": 8, "memory_used": None, "memory_slab": None}
 
 

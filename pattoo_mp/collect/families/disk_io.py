@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from pattoo_mp.collect.source import Devices
+from pattoo_mp.collect.families import _diskstats
+from pattoo_mp.collect.families._diskstats import SECTOR_BYTES
+from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
+    from pattoo_mp.model import Value
 
 # fmt: off
 _DISK_IO: Final = Table(
@@ -43,11 +46,33 @@ _DISK_IO: Final = Table(
 
 TABLES: Final = (_DISK_IO,)
 
+#: psutil's name of each figure, its name in `_diskstats`, and a factor.
+_FIGURES: Final = (
+    ("read_count", "reads", 1),
+    ("write_count", "writes", 1),
+    ("read_bytes", "sectors_read", SECTOR_BYTES),
+    ("write_bytes", "sectors_written", SECTOR_BYTES),
+    ("read_time", "read_ms", 1),
+    ("write_time", "write_ms", 1),
+    ("read_merged_count", "reads_merged", 1),
+    ("write_merged_count", "writes_merged", 1),
+    ("busy_time", "busy_ms", 1),
+)
+
+
+def read() -> dict[str, dict[str, Value] | Exception]:
+    """Return the figures of each disk, with an exception for one whose line is damaged.
+
+    Raises `OSError`, and `NotImplementedError` if the kernel hides its disks.
+    """
+    try:
+        return _diskstats.select(_diskstats.read(), _FIGURES)
+    except FileNotFoundError:
+        # Some containers hide the file. psutil then walks /sys/block.
+        found = psutil.disk_io_counters(perdisk=True, nowrap=False)
+        return {name: counters._asdict() for name, counters in found.items()}
+
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The counters of the disks and partitions that the filters accept."""
-    return (
-        Devices(
-            _DISK_IO, lambda: psutil.disk_io_counters(perdisk=True), plan.filters.disks.accepts
-        ),
-    )
+    return (Rows(_DISK_IO, read, "the kernel reports no disk", plan.filters.disks.accepts),)

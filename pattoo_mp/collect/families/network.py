@@ -1,14 +1,13 @@
-"""Network I/O, for each interface that the filters accept.
+"""Network I/O, for each interface that the filters accept, from `/proc/net/dev`, see proc(5).
 
-psutil only reads the agent's own network. For the network of another process, such as the host's when
-the agent runs in a container, the same counters are parsed from `/proc/<pid>/net/dev`, see proc(5).
+psutil gives the same counters, but only of the agent's own network, not of the host's when the agent
+runs in a container. By default it also adds what a counter had before it stepped back, such as that of
+an interface which was removed and made again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-import psutil
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Devices
@@ -16,11 +15,8 @@ from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from pattoo_mp.collect.context import Plan
-    from pattoo_mp.collect.host import HostPaths
-    from pattoo_mp.collect.source import Record, Source
+    from pattoo_mp.collect.source import Source
 
 # fmt: off
 _NETWORK_IO: Final = Table(
@@ -63,40 +59,43 @@ class Traffic(NamedTuple):
     dropout: int
 
 
-def parse(lines: str) -> dict[str, Traffic]:
-    r"""Return the counters in a `net/dev` file by interface. Raises `ValueError`.
+#: The two lines of headings in `net/dev`.
+_HEADINGS: Final = 2
+
+
+def parse(lines: str) -> dict[str, Traffic | Exception]:
+    r"""Return the counters in a `net/dev` file by interface.
+
+    An interface whose line is damaged has an exception instead.
 
     >>> parse("a\nb\n  lo: 9 8 7 6 0 0 0 0 5 4 3 2 0 0 0 0\n")["lo"]
     Traffic(bytes_sent=5, bytes_recv=9, packets_sent=4, packets_recv=8, errin=7, errout=3, dropin=6, dropout=2)
     """
-    found: dict[str, Traffic] = {}
-    for line in lines.splitlines()[2:]:
-        # Names of virtual interfaces may contain a colon.
+    found: dict[str, Traffic | Exception] = {}
+    for line in lines.split("\n")[_HEADINGS:]:
+        # Names of virtual interfaces may contain a colon, and such spaces as U+0085.
         name, _, figures = line.rpartition(":")
-        received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = (
-            int(figure) for figure in figures.split()
-        )
-        found[name.strip()] = Traffic(
-            sent, received, packets_out, packets_in, errin, errout, dropin, dropout
-        )
+        if line:
+            found[name.strip(" ") or line.strip()] = _traffic(figures)
     return found
 
 
-def counters(paths: HostPaths) -> Callable[[], Mapping[str, Record]]:
-    """Return a function that reads the counters of each of the host's interfaces."""
-    return _counters_of_the_host if paths.are_elsewhere else _own_counters
+def _traffic(figures: str) -> Traffic | Exception:
+    try:
+        received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = (
+            int(figure) for figure in figures.split()
+        )
+    except ValueError:
+        return ValueError("its line in /proc/net/dev is damaged; expected 12 numbers or more")
+    return Traffic(sent, received, packets_out, packets_in, errin, errout, dropin, dropout)
 
 
-def _own_counters() -> Mapping[str, Record]:
-    own: Mapping[str, Record] = psutil.net_io_counters(pernic=True)
-    return own
-
-
-def _counters_of_the_host() -> Mapping[str, Record]:
+def read() -> dict[str, Traffic | Exception]:
+    """Read and parse the file of the host's network. Raises `OSError`."""
     return parse(host.net("dev"))
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The counters of the interfaces that the filters accept."""
-    filters = plan.filters
-    return (Devices(_NETWORK_IO, counters(filters.paths), filters.interfaces.accepts),)
+    none = "the kernel reports no network interface"
+    return (Devices(_NETWORK_IO, read, plan.filters.interfaces.accepts, none),)

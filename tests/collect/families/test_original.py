@@ -13,12 +13,14 @@ from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.families._frequencies import by_processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Poll, Value
+from tests.support.procfs import ProcFS
 from tests.support.sources import BY_DEFAULT, sources_of
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pattoo_mp.collect.source import Source
 
@@ -195,15 +197,10 @@ def test_shares_cover_the_time_between_two_readings(monkeypatch: pytest.MonkeyPa
     assert shares.ask() == {"user": 0.0, "nice": 0.0, "idle": 0.0, "guest": 0.0}
 
 
-def test_ram_and_loop_disks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ram_and_loop_disks_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Like in the original agent. Disks with similar names are kept."""
-    record = psutil.cpu_stats()
     names = ("ram0", "ram15", "loop0", "loop12", "sda", "sda1", "nvme0n1", "zram0", "ramdisk")
-    monkeypatch.setattr(
-        psutil,
-        "disk_io_counters",
-        lambda *, perdisk: dict.fromkeys(names, record) if perdisk else None,
-    )
+    ProcFS(tmp_path, monkeypatch).disks(*names)
     _, layout, _ = polled(sources_of("disk_io"))
     disks = dict.fromkeys(dict(s.metadata)["disk_partition"] for s in layout.series)
     assert list(disks) == ["sda", "sda1", "nvme0n1", "zram0", "ramdisk"]
