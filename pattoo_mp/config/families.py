@@ -20,6 +20,7 @@ FURTHER: Final = (
     "load_per_processor",
     "pressure",
     "paging",
+    "disk_queue",
     "file_handles",
     "inodes",
     "sockets",
