@@ -1,7 +1,7 @@
 """A scan of all processes that opens one file for each, where psutil would open several.
 
-Reads `/proc/<pid>/stat`, see proc(5). Where `/proc` is mounted with `hidepid`, only the processes of
-the agent's own user are visible.
+Reads `/proc/<pid>/stat`, see proc(5). Where `/proc` hides some processes (`_hidepid.py`), there is no
+scan at all: figures of a part would look like those of the whole host.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from pattoo_mp.collect import host
+from pattoo_mp.collect.families import _hidepid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
 _KTHREADD: Final = 2
 #: Fields that are needed, counted from the one after the parent's PID.
 _FIELDS: Final = 20
+#: The state of a process whose file cannot be read or is damaged.
+UNREADABLE: Final = ""
+#: What is left out because of such processes, and why.
+UNREADABLE_ONES: Final = "unreadable processes"
+WHY_UNREADABLE: Final = "the kernel refuses their files, or the files are damaged"
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
     """One process. `started` and `busy` are in clock ticks, `resident` is in pages.
 
-    `busy` is user and system time.
+    `busy` is user and system time. If the `state` is `UNREADABLE`, nothing but the PID is known.
     """
 
     pid: int
@@ -64,14 +70,22 @@ def parse(line: str) -> Process:
 
 
 def running() -> Iterator[Process]:
-    """Yield every visible process. Processes that exit during the scan are skipped."""
+    """Yield every process. Processes that exit during the scan are skipped.
+
+    Raises `PermissionError` if the kernel hides some.
+    """
+    _hidepid.check_readable()
     for entry in os.listdir(psutil.PROCFS_PATH):  # noqa: PTH208 - names alone, of thousands
         if entry.isdecimal():
             try:
-                line = host.proc(f"{entry}/stat")
+                yield parse(host.proc(f"{entry}/stat"))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            yield parse(line)
+            except (OSError, ValueError) as error:
+                if entry == host.FIRST_PROCESS and isinstance(error, PermissionError):
+                    why = _hidepid.refusal("does not let the agent read about process 1")
+                    raise PermissionError(why) from None
+                yield Process(int(entry), 0, "", UNREADABLE, 0, 0, 0)
 
 
 class OneLook:

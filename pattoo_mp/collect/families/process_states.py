@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.collect.families._processes import UNREADABLE, UNREADABLE_ONES, WHY_UNREADABLE
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
@@ -51,13 +52,20 @@ TABLES: Final = (_PROCESSES,)
 _NAMES: Final = {letter: name for letters, name, _, _ in _STATES for letter in letters}
 
 
-def count_states(found: Iterable[Process]) -> dict[str, int]:
-    """Return the number of processes in each state, 0 included, and of threads."""
+def count_states(found: Iterable[Process]) -> dict[str, int | Exception]:
+    """Return the number of processes in each state, 0 included, and of threads.
+
+    If some processes are unreadable, there is an exception about them beside the figures.
+    """
     counts = dict.fromkeys((metric.name for metric in _PROCESSES.metrics), 0)
+    unreadable: dict[str, Exception] = {}
     for process in found:
+        if process.state == UNREADABLE:
+            unreadable[UNREADABLE_ONES] = ValueError(WHY_UNREADABLE)
+            continue
         counts[_NAMES.get(process.state, "other")] += 1
         counts["threads"] += process.threads
-    return counts
+    return {**counts, **unreadable}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:

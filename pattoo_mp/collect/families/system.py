@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from pattoo_mp.collect.families import _hidepid
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
@@ -41,6 +42,7 @@ TABLES: Final = (_PROCESSES, _LOAD)
 
 
 def _process_count() -> dict[str, int]:
+    _hidepid.check_listed()
     return {"process_count": len(psutil.pids())}
 
 

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect.families._processes import running
+from pattoo_mp.collect.families._processes import (
+    UNREADABLE,
+    UNREADABLE_ONES,
+    WHY_UNREADABLE,
+    running,
+)
 from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
@@ -138,11 +143,15 @@ class TopProcesses:
         self._scanned_at = monotonic()
 
     def read(self) -> Sample:
-        """Scan all processes."""
+        """Scan all processes. Raises `PermissionError` if the kernel hides some."""
         before, self._scanned_at = self._scanned_at, self._monotonic()
         seconds = self._scanned_at - before
-        usage = self._tracker.usage(self._scan())
+        found = tuple(self._scan())
+        readable = [process for process in found if process.state != UNREADABLE]
+        usage = self._tracker.usage(readable)
         left_out = {}
+        if len(readable) < len(found):
+            left_out[f"{self.name} {UNREADABLE_ONES}"] = WHY_UNREADABLE
         if not self._slots.update(top_names(usage, self._top, seconds), self._scanned_at):
             why = f"at most {self._slots.capacity} new names are polled in an hour"
             left_out[f"{self.name} more of them"] = why

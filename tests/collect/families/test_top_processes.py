@@ -91,6 +91,7 @@ def test_processor_time_is_a_share_of_the_time_between_scans(
 ) -> None:
     """Two seconds of processor time in one second are two processors."""
     monkeypatch.setattr("psutil.PROCFS_PATH", str(tmp_path), raising=False)
+    (tmp_path / "1").mkdir()
     (tmp_path / "5").mkdir()
     clock = iter([0.0, 1.0, 2.0])
     poller = Poller([TopProcesses(1, monotonic=lambda: next(clock))], ORIGIN, 1000)
@@ -108,6 +109,7 @@ def test_the_figures_of_a_program_that_has_exited_are_zero(
     be("laptop", monkeypatch)
     poller = Poller([TopProcesses(1)], ORIGIN, 1000)
     before = again(poller)
+    (tmp_path / "1").mkdir()
     monkeypatch.setattr("psutil.PROCFS_PATH", str(tmp_path), raising=False)
     after = again(poller)
     assert list(after.series) == list(before.series)
