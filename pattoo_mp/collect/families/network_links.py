@@ -6,12 +6,14 @@ container, are read from `/sys/class/net`, see Documentation/ABI/testing/sysfs-c
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
 from pattoo_mp.collect import host
+from pattoo_mp.collect.families import network
 from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Limited, Rows
 from pattoo_mp.collect.table import Label, Metric, Table
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.host import HostPaths
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
+
+    Row = dict[str, Value] | Exception
 
 # fmt: off
 _LINKS: Final = Table(
@@ -47,6 +51,8 @@ TABLES: Final = (_LINKS,)
 
 #: From <linux/if.h>.
 _IFF_UP: Final = 1
+#: In megabits per second.
+_SPEED: Final = re.compile("[0-9]{1,10}")
 _DUPLEX: Final = {"full": 1, "half": 0}
 #: States of a link that has a carrier. Some drivers, such as the loopback's, always say `unknown`.
 _HAS_CARRIER: Final = ("up", "unknown")
@@ -63,28 +69,51 @@ def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tupl
     }
 
 
-def _read_own() -> dict[str, dict[str, Value]]:
-    return {name: row(stats) for name, stats in psutil.net_if_stats().items()}
+def _read_own() -> dict[str, Row]:
+    """Return the figures of each interface of the agent's own network.
+
+    psutil loses all interfaces if the driver of one fails; then `/sys` has the others.
+    """
+    try:
+        return {name: row(stats) for name, stats in psutil.net_if_stats().items()}
+    except OSError:
+        ours = network.read()
+        return {name: row for name, row in _in_sysfs(host.SYS).items() if name in ours}
 
 
-def links(paths: HostPaths) -> dict[str, dict[str, Value]]:
+def links(paths: HostPaths) -> dict[str, Row]:
     """Return the figures of each interface of the host, from its `/sys`, as `row` would.
 
-    Raises `NotImplementedError` or `OSError` if the host's `/sys` cannot be read.
+    An interface that cannot be read has an exception instead. Raises `NotImplementedError` or `OSError`
+    if the host's `/sys` cannot be read.
     """
     if paths.sysfs == OWN.sysfs:
         raise NotImplementedError("sysfs_path is not set, and /sys shows the agent's own network")
-    every = sorted((paths.sysfs / "class" / "net").iterdir())
+    return _in_sysfs(paths.sysfs)
+
+
+def _in_sysfs(sysfs: Path) -> dict[str, Row]:
+    every = sorted((sysfs / "class" / "net").iterdir())
     return {path.name: _sysfs_row(path) for path in every if (path / "mtu").exists()}
 
 
-def _sysfs_row(link: Path) -> dict[str, Value]:
+def _sysfs_row(link: Path) -> Row:
+    """Return the figures of one interface. While it is being removed, its files are empty or gone."""
+    try:
+        return _figures(link)
+    except ValueError:
+        return ValueError(
+            f"{link} has a file that is not a number; the interface may be going away"
+        )
+
+
+def _figures(link: Path) -> dict[str, Value]:
     flags, speed = _text(link / "flags"), _text(link / "speed")
     is_up = bool(int(flags or "0", 16) & _IFF_UP) and _text(link / "operstate") in _HAS_CARRIER
     return {
-        "up": int(is_up),
+        "up": int(is_up) if flags else None,
         # 0 and -1 stand for an unknown speed.
-        "speed": int(speed) if speed.isdecimal() and int(speed) else None,
+        "speed": int(speed) or None if _SPEED.fullmatch(speed) else None,
         "full_duplex": _DUPLEX.get(_text(link / "duplex")),
         "mtu": int(_text(link / "mtu")),
     }

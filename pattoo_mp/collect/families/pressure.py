@@ -60,7 +60,7 @@ def parse(lines: str) -> dict[str, Value]:
     {'some_avg10': 0.5, 'some_avg60': 0.0, 'some_avg300': 0.0, 'some_total': 87}
     """
     found: dict[str, Value] = {}
-    for line in lines.splitlines():
+    for line in lines.removesuffix("\n").split("\n"):
         who, *pairs = line.split()
         for name, _, value in (pair.partition("=") for pair in pairs):
             found[f"{who}_{name}"] = int(value) if name == "total" else float(value)

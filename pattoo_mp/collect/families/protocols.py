@@ -99,7 +99,7 @@ def parse(lines: str) -> dict[str, int]:
     {'Udp InDatagrams': 988, 'Udp NoPorts': 4}
     """
     found: dict[str, int] = {}
-    for names, numbers in list(pairwise(lines.splitlines()))[::2]:
+    for names, numbers in list(pairwise(lines.split("\n")))[::2]:
         protocol, *columns = names.split()
         same, *figures = numbers.split()
         if same != protocol:

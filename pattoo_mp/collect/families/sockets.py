@@ -71,7 +71,7 @@ def parse(lines: str) -> dict[str, int]:
     {'used': 82, 'tcp_inuse': 12, 'tcp_orphan': 0}
     """
     found: dict[str, int] = {}
-    for line in lines.splitlines():
+    for line in lines.split("\n"):
         kind, _, figures = line.partition(":")
         prefix = "" if kind == "sockets" else f"{kind.lower()}_"
         words = figures.split()

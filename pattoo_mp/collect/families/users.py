@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -31,11 +32,24 @@ _USERS: Final = Table(
 TABLES: Final = (_USERS,)
 
 
+#: Where programs record who logs in: utmp(5). Some distributions no longer have it.
+_UTMP: Final = Path("/var/run/utmp")
+
+
 def _read(paths: HostPaths) -> dict[str, int]:
     if paths.are_elsewhere:
         raise NotImplementedError("psutil only sees logins below the agent's own root")
     names = [session.name for session in psutil.users()]
+    if not names:
+        _check_records()
     return {"sessions": len(names), "logged_in": len(set(names))}
+
+
+def _check_records() -> None:
+    """Raise an error if logins are not recorded: that nobody is logged in is then not known."""
+    with _UTMP.open("rb") as file:
+        if not file.read(1):
+            raise NotImplementedError(f"{_UTMP} is empty: no program records logins there")
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:

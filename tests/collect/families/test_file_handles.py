@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pattoo_mp.collect.families.file_handles import parse
 from tests.support.hosts import be, polled
 
 
@@ -20,3 +21,10 @@ def test_the_hosts_open_files_are_counted(
         "file_handles_allocated": allocated,
         "file_handles_limit": limit,
     }
+
+
+@pytest.mark.parametrize("line", ["5 6 100", "5 -1 100", "5 0", "x 0 100", ""])
+def test_impossible_figures_are_refused(line: str) -> None:
+    """The poller will leave the family out, with the reason."""
+    with pytest.raises(ValueError, match=r"impossible|expected 3|invalid"):
+        parse(line)

@@ -6,7 +6,7 @@ import doctest
 import subprocess
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,11 +18,9 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.families import EVERY, FURTHER
 from pattoo_mp.model import Layout
 from tests.support.hosts import HOSTS, NAMES, be, polled
+from tests.support.procfs import ProcFS
 from tests.support.sources import sources_of
 from tests.wire.posts import ORIGIN
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("name", FURTHER)
@@ -127,3 +125,29 @@ def test_any_content_of_proc_at_worst_leaves_a_family_out(
         assert len(values) == len(layout.series)
         assert Layout.unpack(layout.packed) == layout
         assert {type(value) for value in values} <= {int, float, type(None)}
+
+
+@pytest.mark.parametrize("content", ["", "\n", "unknown 1\n"])
+@pytest.mark.parametrize("name", ["paging", "sockets", "protocols", "pressure"])
+def test_a_file_without_figures_is_noted(
+    name: str, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No source gives neither a series nor a reason."""
+    procfs = ProcFS(tmp_path, monkeypatch)
+    (tmp_path / "pressure").mkdir()
+    for file in ("vmstat", "net/sockstat", "net/sockstat6", "net/snmp", "net/netstat",
+                 "pressure/cpu", "pressure/memory", "pressure/io"):  # fmt: skip
+        procfs.write(file, content)
+    poll = polled(name)
+    assert poll.series == {}
+    assert set(poll.left_out) == {table.name for table in registry.tables((name,))}
+
+
+def test_no_line_of_the_kernel_is_cut_where_it_has_no_end() -> None:
+    """str.splitlines cuts at eight characters that may be a part of a name."""
+    cutting = [
+        path.name
+        for path in Path(registry.__file__).parent.rglob("*.py")
+        if ".splitlines(" in path.read_text() and path.name not in {"batteries.py", "cgroup.py"}
+    ]
+    assert cutting == []

@@ -6,12 +6,14 @@ from collections import namedtuple
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from pattoo_mp.collect.filters import Filter
+from pattoo_mp.collect.host import HostPaths
 from tests.support.hosts import polled
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
 
 Stats = namedtuple("Stats", "isup duplex speed mtu flags")
 FULL, HALF, UNKNOWN = psutil.NIC_DUPLEX_FULL, psutil.NIC_DUPLEX_HALF, psutil.NIC_DUPLEX_UNKNOWN
@@ -45,3 +47,47 @@ def test_this_host_reports_its_loopback_device() -> None:
     figures = polled("network_links").by("network_link_interface")["lo"]
     assert figures["network_link_up"] in {0, 1}
     assert (figures["network_link_mtu"] or 0) > 1000
+
+
+def interface(sys: Path, name: str, **files: str) -> None:
+    """Write the files of an interface below a simulated /sys."""
+    link = sys / "class" / "net" / name
+    link.mkdir(parents=True)
+    files = {"mtu": "1500\n", "flags": "0x1003\n", "operstate": "up\n", "speed": "1000\n",
+             "duplex": "full\n", **files}  # fmt: skip
+    for file, content in files.items():
+        (link / file).write_text(content)
+
+
+@pytest.mark.parametrize("damaged", [{"mtu": ""}, {"mtu": "x"}, {"flags": "x"}])
+def test_an_interface_that_goes_away_costs_no_other(
+    damaged: dict[str, str], tmp_path: Path
+) -> None:
+    """Its files read empty for a moment, as those of a veth whose container ends."""
+    paths = HostPaths(sysfs=tmp_path)
+    interface(tmp_path, "eth0")
+    good = polled("network_links", paths=paths).by("network_link_interface")
+    interface(tmp_path, "veth1", **damaged)
+    poll = polled("network_links", paths=paths)
+    assert poll.by("network_link_interface") == good
+    assert list(poll.left_out) == ["network_links veth1"]
+
+
+@pytest.mark.parametrize("speed", ["", "-1\n", "0\n", "9" * 5000, "x"])
+def test_a_speed_that_is_not_known_costs_nothing_else(speed: str, tmp_path: Path) -> None:
+    """It has a series without a value."""
+    interface(tmp_path, "eth0", speed=speed)
+    figures = polled("network_links", paths=HostPaths(sysfs=tmp_path)).figures
+    assert figures["network_link_speed"] is None
+    assert figures["network_link_mtu"] == 1500
+
+
+def test_a_driver_that_fails_costs_no_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Psutil gives none at all then; /sys has the figures of this host, too."""
+    good = polled("network_links").by("network_link_interface")
+
+    def fail() -> None:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(psutil, "net_if_stats", fail)
+    assert polled("network_links").by("network_link_interface") == good
