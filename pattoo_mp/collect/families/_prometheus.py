@@ -8,6 +8,7 @@ documentation.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
@@ -31,6 +32,13 @@ _MAX_LINE_LENGTH: Final = 16 << 10
 _MAX_LABELS: Final = 32
 #: The parts of a histogram or a summary that are counters; quantiles are not.
 _COUNTER_SUFFIXES: Final = ("_bucket", "_count", "_sum")
+#: A `TYPE` line, whose type may be missing, and the name of a figure at the start of its line. A line
+#: may end with a carriage return.
+_TYPE: Final = re.compile(r"[ \t]*#[ \t]+TYPE[ \t]+(\S+)(?:[ \t]+(\S+))?[ \t]*\r?")
+_NAME: Final = re.compile(r"[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)")
+#: Its parts may fall, unlike those of a histogram: they are floats, as figures without a type.
+_GAUGE_HISTOGRAM: Final = "gauge_histogram"
+_COMMENT: Final = "#"
 
 
 class FormatError(ValueError):
@@ -92,10 +100,15 @@ def _text(content: bytes) -> str:
 
 
 class _Lines:
-    """Iterates over the lines of a text; `number` is that of the last line returned."""
+    """Iterates over the lines of a text; `number` is that of the last line returned.
+
+    `TYPE` lines are returned as the parser knows them: node_exporter takes more forms than the parser.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._typed: set[str] = set()
+        self._with_figures: set[str] = set()
         self.number = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -103,7 +116,25 @@ class _Lines:
             self.number += 1
             if len(line) > _MAX_LINE_LENGTH:
                 raise FormatError(f"line {self.number}: more than {_MAX_LINE_LENGTH} characters")
-            yield line
+            if declared := _TYPE.fullmatch(line):
+                yield self._declaration(*declared.groups())
+            else:
+                if name := _NAME.match(line):
+                    self._with_figures.add(name[1])
+                yield line
+
+    def _declaration(self, name: str, data_type: str | None) -> str:
+        """Return a `TYPE` line, or a comment in its place if the figures are to have no type."""
+        if data_type is None:
+            return _COMMENT
+        # The type identifies the series, so there may be only one.
+        if name in self._typed:
+            raise FormatError(f"line {self.number}: a second TYPE of the same name")
+        if name in self._with_figures:
+            raise FormatError(f"line {self.number}: a TYPE after the first figure of its name")
+        self._typed.add(name)
+        data_type = data_type.lower()
+        return _COMMENT if data_type == _GAUGE_HISTOGRAM else f"# TYPE {name} {data_type}"
 
 
 def _figure(family_type: str, sample: Sample) -> Figure:

@@ -318,6 +318,51 @@ def test_a_format_error_does_not_quote_the_file(content: bytes, message: str) ->
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ("# TYPE a GAUGE", ("textfile_metric_a", FLOAT)),
+        ("# TYPE a Counter", ("textfile_metric_a_total", COUNTER64)),
+        ("# TYPE a Untyped", ("textfile_metric_a", FLOAT)),
+        ("# TYPE a", ("textfile_metric_a", FLOAT)),
+        ("# TYPE a ", ("textfile_metric_a", FLOAT)),
+        ("#\tTYPE\ta\tcounter", ("textfile_metric_a_total", COUNTER64)),
+        ("# TYPE a counter\r", ("textfile_metric_a_total", COUNTER64)),
+        ("# HELP a one\n# HELP a two", ("textfile_metric_a", FLOAT)),
+        ("# HELP a", ("textfile_metric_a", FLOAT)),
+    ],
+)
+def test_a_declaration_is_taken_as_node_exporter_takes_it(
+    declared: str, expected: tuple[str, int]
+) -> None:
+    """In any case, without a type, and with line ends of Windows, which node_exporter refuses."""
+    assert types(f"{declared}\na 1\n") == dict([expected])
+
+
+def test_the_parts_of_a_gauge_histogram_are_floats() -> None:
+    """They may fall."""
+    text = '# TYPE a gauge_histogram\na_bucket{le="1"} 1\na_sum 2\na_count 3\n'
+    assert types(text) == {
+        f"textfile_metric_a_{part}": FLOAT for part in ("bucket", "sum", "count")
+    }
+
+
+def test_line_ends_of_windows_are_no_part_of_a_figure() -> None:
+    """Neither of its labels nor of its value."""
+    assert found('a{b="c"} 1\r\n\r\n') == found('a{b="c"} 1\n')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a 1\n# TYPE a counter\na{x="1"} 2\n', "# TYPE a gauge\na 1\n# TYPE a gauge\n",
+     "# TYPE a gauge\n# HELP a x\n# TYPE a COUNTER\na 1\n"],
+)  # fmt: skip
+def test_a_type_that_comes_too_late_or_twice_is_refused(text: str) -> None:
+    """It identifies the series: some figures would have another type than the rest."""
+    with pytest.raises(FormatError, match=r"^line [23]: a (second TYPE|TYPE after)"):
+        figures(text.encode())
+
+
 def test_an_empty_file_is_valid() -> None:
     """It has no figures."""
     assert figures(b"") == ()
