@@ -3,6 +3,7 @@
 - `virtual`: Linux 6.18 with two processors, as it was found.
 - `laptop`: Linux 5.10 with systemd, and sensors.
 - `board`: a small ARM board; some of its processors are offline.
+- `server`: Linux 6.12 with software RAID, a bonded interface, and processor 1 offline.
 - `old`: Linux 2.6.32, from before pressure and much else.
 - `container`: one that shows next to nothing of the host.
 """
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Series, Value
 
 HOSTS: Final = Path(__file__).parents[1] / "data" / "hosts"
-NAMES: Final = ("virtual", "laptop", "board", "old", "container")
+NAMES: Final = ("virtual", "laptop", "board", "server", "old", "container")
 
 
 def be(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -68,3 +68,14 @@ def test_invalid_content_is_refused(text: str) -> None:
     """The poller will leave the family out, with the reason."""
     with pytest.raises(ValueError, match=r"convert|invalid|unpack|not enough"):
         parse(text)
+
+
+def test_the_pressure_of_interrupts_is_a_family_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file has one line. Kernels without it note nothing in the family `pressure`."""
+    be("server", monkeypatch)
+    assert polled("pressure_irq").figures == {
+        "pressure_irq_full_avg10": 0.12, "pressure_irq_full_avg60": 0.05,
+        "pressure_irq_full_avg300": 0.01, "pressure_irq_full_total": 4711,
+    }  # fmt: skip
+    be("laptop", monkeypatch)
+    assert list(polled("pressure_irq").left_out) == ["pressure_irq"]
