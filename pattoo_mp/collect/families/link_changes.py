@@ -61,4 +61,4 @@ def sources(plan: Plan) -> tuple[Source, ...]:
     accepts = plan.filters.interfaces.accepts
     read = partial(_read, plan.filters.paths)
     rows = Rows(_CHANGES, read, "the kernel reports no changes of carriers", accepts)
-    return (Limited(rows, plan.together()),)
+    return (Limited(rows, plan.deadline()),)

@@ -85,4 +85,4 @@ def _lines() -> Iterator[bytes]:
 
 def sources(plan: Plan) -> tuple[Source, ...]:
     """The states, with a time limit: a busy server has a hundred thousand connections."""
-    return (Limited(Fields(_TCP, lambda: count_states(_lines())), plan.together()),)
+    return (Limited(Fields(_TCP, lambda: count_states(_lines())), plan.deadline()),)
