@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "pattoo_agent_os_autonomousd"
 
-#: Data types as the pattoo server numbers them.
+#: Data types as the pattoo server numbers them. It keeps no data of the type string.
+STRING: Final = 2
 INTEGER: Final = 99
 FLOAT: Final = 101
 COUNTER64: Final = 64

@@ -12,7 +12,7 @@
     not sent               the same: this host lacked something, which says nothing about the server
 
 A server whose disk is full refuses all posts, although its status page says that it is well. So a
-poll goes into quarantine only if the server accepts an empty post.
+poll goes into quarantine only if the server accepts a test post (docs/decisions/007).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Transport(Protocol):
         """Whether the server's status page says that it is well."""
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
-        """Whether the server accepts an empty post, whose envelope has the time `envelope_ms`."""
+        """Whether the server accepts a test post, whose envelope has the time `envelope_ms`."""
 
     def close(self) -> None:
         """Cut off the current exchange and refuse all later ones. Callable from any thread."""
@@ -143,7 +143,7 @@ class Delivery:
         """Move a poll into quarantine, unless the server accepts no posts at all."""
         if not self._transport.accepts_posts(post.agent_id, self._envelope_ms()):
             source.batch_limit.reset_refusals()
-            return self._failed(outcome, "it refuses an empty post, too")
+            return self._failed(outcome, "it refuses a test post, too")
         _LOG.error(
             "The server keeps refusing %s; moved to quarantine: %s", post.head, outcome.error
         )

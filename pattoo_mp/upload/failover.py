@@ -84,7 +84,7 @@ class Server:
 
 
 class Servers:
-    """The configured servers. Posts go to `current`; `agent_id` is for the empty posts."""
+    """The configured servers. Posts go to `current`; `agent_id` is for test posts."""
 
     def __init__(
         self,

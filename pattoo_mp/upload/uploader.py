@@ -46,7 +46,7 @@ _OVERHEAD_BYTES: Final = 1_000
 
 #: How long to wait before the next commit after one has failed.
 _RETRY_S: Final = 1.0
-#: More than all time limits of one attempt together: connection, exchange, status page, empty post.
+#: More than all time limits of one attempt together: connection, exchange, status page, test post.
 _POSTING_S: Final = 180.0
 #: How long the link is read without pauses after a signal: longer than a stop takes.
 _ATTENTIVE_S: Final = 15.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pattoo_shared import converter
+from pattoo_shared.constants import DATA_STRING
 from pattoo_shared.variables import (
     AgentPolledData,
     DataPoint,
@@ -20,6 +21,7 @@ from pattoo_shared.variables import (
 
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, PROGRAM, Layout, Origin, Poll, Series, Value
+from pattoo_mp.upload.pattoo.transport import make_test_post
 from pattoo_mp.wire.checksum import NOT_HASHED, series_checksum
 from pattoo_mp.wire.encode import encode
 from pattoo_mp.wire.safe import normalise, sendable
@@ -117,6 +119,15 @@ def test_the_original_library_reads_what_was_polled(make: Made) -> None:
         assert record.pattoo_agent_program == PROGRAM
         assert record.pattoo_agent_hostname == ORIGIN.hostname
         assert record.pattoo_agent_polled_target == ORIGIN.hostname
+
+
+def test_the_original_library_accepts_a_test_post() -> None:
+    """Its datapoint is complete, so the ingester does not take the post for an empty one."""
+    post = json.loads(make_test_post(ORIGIN.agent_id, TICK_MS))
+    (record,) = converter.cache_to_keypairs(post)
+    assert (record.pattoo_data_type, record.pattoo_timestamp) == (DATA_STRING, TICK_MS)
+    assert isinstance(record.pattoo_value, str)
+    assert record.pattoo_agent_id == ORIGIN.agent_id
 
 
 def test_the_original_library_keys_its_database_by_our_checksum() -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.spool.store import Spool
+from tests.support.server import TEXT
 from tests.support.spools import AMPLE
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def sent(server: PattooServer, key: str = "") -> list[Sent]:
         for found in dict.fromkeys(
             (point["pattoo_timestamp"], int(point["pattoo_agent_polling_interval"]))
             for point in post.datapoints()
-            if key in ("", point["pattoo_key"])
+            if point["pattoo_data_type"] != TEXT and key in ("", point["pattoo_key"])
         )
     ]
 

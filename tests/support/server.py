@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Behaviour = Callable[["Handler"], bool]
 
 PREFIX = "/pattoo/api/v1/agent/"
+#: The data type of which a server stores nothing. Test posts have it.
+TEXT = 2
 
 
 @dataclass
@@ -44,8 +46,9 @@ class Post:
         return [dict(pairs[str(i)] for i in ids) for ids in points["datapoint_pairs"]]
 
     def timestamps(self) -> list[int]:
-        """Return the timestamps of the polls in this post, in order, each once."""
-        return list(dict.fromkeys(point["pattoo_timestamp"] for point in self.datapoints()))
+        """Return the timestamps of the polls in this post, in order, each once. A test post has none."""
+        polled = (point for point in self.datapoints() if point["pattoo_data_type"] != TEXT)
+        return list(dict.fromkeys(point["pattoo_timestamp"] for point in polled))
 
 
 class Handler(Answering):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from tests.support.server import PREFIX, Handler, PattooServer, Post, Server
+from tests.support.server import PREFIX, TEXT, Handler, PattooServer, Post, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,9 @@ class FaultyServer(PattooServer):
 def _polls(post: Post) -> dict[int, str]:
     points: dict[int, list[str]] = {}
     for point in post.datapoints():
-        points.setdefault(point["pattoo_timestamp"], []).append(json.dumps(point, sort_keys=True))
+        if point["pattoo_data_type"] != TEXT:
+            text = json.dumps(point, sort_keys=True)
+            points.setdefault(point["pattoo_timestamp"], []).append(text)
     return {
         t: hashlib.sha256("".join(sorted(all_)).encode()).hexdigest() for t, all_ in points.items()
     }

@@ -18,6 +18,7 @@ from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
 from tests.support.ports import at, dropping_port
+from tests.support.server import Post
 from tests.support.waiting import wait_for
 from tests.upload import originals
 from tests.upload.moody import (
@@ -191,17 +192,18 @@ def test_a_server_that_goes_away_meanwhile_puts_nothing_into_quarantine(
 def test_a_full_disk_of_the_servers_puts_nothing_into_quarantine(
     posting: Posting, moody: MoodyServer
 ) -> None:
-    """Its status page says it is well, but it refuses even an empty post: the data is not to blame."""
+    """Its status page says it is well, but it refuses even a test post: the data is not to blame."""
     moody.mood = disk_full
     fill(posting.spool, 1, 4)
     posting.start()
-    wait_for(lambda: moody.sizes().count(0) >= 3, what="some empty posts")
-    posting.wait_for_error("it refuses an empty post, too")
+    wait_for(lambda: moody.sizes().count(0) >= 3, what="some test posts")
+    posting.wait_for_error("it refuses a test post, too")
     assert times(posting.spool) == [1, 2, 3, 4]
     moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == [1, 2, 3, 4]
     assert posting.quarantine() == []
+    assert all(Post("", body).datapoints() for body in moody.bodies), "an empty post"
 
 
 # --- too large

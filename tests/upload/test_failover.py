@@ -18,7 +18,7 @@ from pattoo_mp.upload.pattoo.transport import PattooTransport
 from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, fill
 from tests.support.ports import at
-from tests.support.server import PattooServer, answering
+from tests.support.server import TEXT, PattooServer, answering
 from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 from tests.upload.posting import Reports
@@ -144,7 +144,7 @@ def test_posts_fail_over_to_another_server_and_return(
     assert (account.delivered, account.quarantined, dict(account.dropped)) == (11, 0, {})
 
 
-def test_no_fail_over_to_a_server_that_refuses_an_empty_post(
+def test_no_fail_over_to_a_server_that_refuses_a_test_post(
     rig: Rig, server: PattooServer, elsewhere: PattooServer
 ) -> None:
     """Its status page may say that it is well although its disk is full."""
@@ -153,9 +153,9 @@ def test_no_fail_over_to_a_server_that_refuses_an_empty_post(
     rig.poll()
     rig.wait_for_failures()
     rig.clock.now += AFTER_S
-    wait_for(lambda: elsewhere.attempts >= 2, what="empty posts")
+    wait_for(lambda: elsewhere.attempts >= 2, what="test posts")
     assert rig.states[-1].server.startswith(at(server.port))
-    assert elsewhere.latest.timestamps() == []
+    assert [point["pattoo_data_type"] for point in elsewhere.latest.datapoints()] == [TEXT]
     server.up()
     rig.wait_until_empty()
     assert server.timestamps() == [1]

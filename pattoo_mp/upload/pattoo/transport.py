@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.values import API, NO_FILES
+from pattoo_mp.model import STRING, Origin
 from pattoo_mp.upload.answer import ANSWER_BYTES, FailedError
 from pattoo_mp.upload.http_client import EXCHANGE_S, HttpClient
 from pattoo_mp.upload.pattoo.answer import StatusPage, post_outcome, status_page
+from pattoo_mp.wire.checksum import origin_pairs, series_checksum
 
 if TYPE_CHECKING:
     from pattoo_mp.config.values import Trust
     from pattoo_mp.upload.answer import Answer, Outcome
+
+#: The host, the key and the interval of test posts. No database keeps them.
+_HOST: Final = "localhost"
+_KEY: Final = "test_post"
+_INTERVAL_MS: Final = 1000
 
 
 class PattooTransport:
@@ -47,8 +54,8 @@ class PattooTransport:
             return failed.outcome
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
-        """Whether the server accepts an empty post, whose envelope has the time `envelope_ms`."""
-        return self.post(agent_id, empty_post(agent_id, envelope_ms)).delivered
+        """Whether the server accepts a test post, whose envelope has the time `envelope_ms`."""
+        return self.post(agent_id, make_test_post(agent_id, envelope_ms)).delivered
 
     def is_healthy(self) -> bool:
         """Ask for the server's status page. Anything but a clear yes counts as no."""
@@ -76,12 +83,30 @@ class PattooTransport:
         self._client.close()
 
 
-def empty_post(agent_id: str, envelope_ms: int) -> bytes:
-    """Return a post without datapoints: a working server accepts it, and stores nothing."""
+def make_test_post(agent_id: str, envelope_ms: int) -> bytes:
+    """Return a post that a working server accepts, and of which its database keeps nothing.
+
+    It holds one datapoint, a text. The server's ingester drops texts, and removes the post's file.
+    An empty post would not do: the ingester never removes a batch of files that are all empty, and
+    stores nothing more of any agent (docs/decisions/007).
+    """
+    origin = Origin(agent_id, _HOST)
+    pairs: list[tuple[str, str | int]] = [
+        *origin_pairs(origin),
+        ("pattoo_agent_polling_interval", str(_INTERVAL_MS)),
+        ("pattoo_data_type", STRING),
+        ("pattoo_key", _KEY),
+        ("pattoo_checksum", series_checksum(_KEY, STRING, (), origin)),
+        ("pattoo_timestamp", envelope_ms),
+        ("pattoo_value", "test"),
+    ]
     content = {
         "pattoo_agent_timestamp": envelope_ms,
         "pattoo_agent_id": agent_id,
-        "pattoo_agent_polling_interval": 1000,
-        "pattoo_datapoints": {"key_value_pairs": {}, "datapoint_pairs": []},
+        "pattoo_agent_polling_interval": _INTERVAL_MS,
+        "pattoo_datapoints": {
+            "key_value_pairs": {str(number): pair for number, pair in enumerate(pairs)},
+            "datapoint_pairs": [list(range(len(pairs)))],
+        },
     }
     return json.dumps(content).encode()

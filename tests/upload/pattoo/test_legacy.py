@@ -214,7 +214,7 @@ def test_a_file_that_the_server_keeps_refusing_is_renamed(
     assert moody.timestamps() == [timestamp(1), timestamp(3)]
     assert originals.names(home) == [f"{timestamp(2)}_ID.json.refused"]
     assert (legacy.taken, legacy.refused, legacy.waiting) == (2, 1, 0)
-    assert len(moody.bodies) == 2 + 3 + 1  # the two, three attempts, and an empty post
+    assert len(moody.bodies) == 2 + 3 + 1  # the two, three attempts, and a test post
 
 
 def test_a_file_that_is_too_large_for_a_proxy_is_renamed(
@@ -235,7 +235,7 @@ def test_a_server_that_accepts_nothing_causes_no_renaming(
     moody.mood = disk_full
     posting = begin(LegacyPosts(home, AGENT_ID))
     posting.start()
-    posting.wait_for_error("it refuses an empty post, too")
+    posting.wait_for_error("it refuses a test post, too")
     moody.mood = accepting
     wait_for(lambda: moody.timestamps() == [timestamp(1), timestamp(2)], what="both")
 

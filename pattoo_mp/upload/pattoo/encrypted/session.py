@@ -31,7 +31,7 @@ from pattoo_mp.errors import KeyringError
 from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pattoo.encrypted.known import FILE, KnownServers
-from pattoo_mp.upload.pattoo.transport import empty_post
+from pattoo_mp.upload.pattoo.transport import make_test_post
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.pattoo.encrypted.keyring import Keyring, OwnKey
@@ -222,8 +222,8 @@ class EncryptedTransport:
             return Outcome(str(error), Fault.DENIED)
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
-        """Whether the server accepts an empty post, whose envelope has the time `envelope_ms`."""
-        return self.post(agent_id, empty_post(agent_id, envelope_ms)).delivered
+        """Whether the server accepts a test post, whose envelope has the time `envelope_ms`."""
+        return self.post(agent_id, make_test_post(agent_id, envelope_ms)).delivered
 
     def is_healthy(self) -> bool:
         """Ask for the server's status page. Anything but a clear yes counts as no."""
