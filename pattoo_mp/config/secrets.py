@@ -167,6 +167,8 @@ def _context() -> ssl.SSLContext:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Only subjectAltName counts as a certificate's names (RFC 9525), not the common name.
+    context.hostname_checks_common_name = False
     return context
 
 
