@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import StartError
-from pattoo_mp.util import files
+from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def ask(path: Path, answer_s: float = _ANSWER_S) -> dict[str, Any]:
         while len(answer) < _ANSWER_BYTES and (content := caller.recv(1 << 16)):
             answer += content
     try:
-        status = json.loads(answer)
+        status = json_text.parse(answer)
     except ValueError as error:
         raise OSError(f"{path}: incomplete answer") from error
     if not isinstance(status, dict):

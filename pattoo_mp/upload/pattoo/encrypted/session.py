@@ -24,7 +24,7 @@ import json
 import logging
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import KeyringError
@@ -32,6 +32,7 @@ from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pattoo.encrypted.known import FILE, KnownServers
 from pattoo_mp.upload.pattoo.transport import make_test_post
+from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.pattoo.encrypted.keyring import Keyring, OwnKey
@@ -99,10 +100,12 @@ class Handshake:
             )
         if answer.status != 202:
             raise FailedError(answer.failure("202 for our key"))
+        self._transport.keep_session(answer)
         answer = self._ask("GET", "key")
         offer = _offer(answer) if answer.status == 200 else None
         if offer is None:
             raise FailedError(answer.failure("the key of a pattoo server"))
+        self._transport.keep_session(answer)
         return offer
 
     def _server_key(self, offer: Offer, own: OwnKey) -> tuple[str, bool]:
@@ -137,9 +140,15 @@ class Handshake:
             raise FailedError(Outcome("the server did not find its nonce in our answer (401)"))
         if answer.status != 200:
             raise FailedError(answer.failure("200 for the nonce of a pattoo server"))
+        self._transport.keep_session(answer)
         return pass_phrase
 
     def _nonce(self, offer: Offer, own: OwnKey) -> bytes:
+        if not offer.nonce.strip():
+            # Its key ring fails like this if several agents come at once.
+            raise FailedError(
+                Outcome("the server's nonce is empty: its key ring failed or was busy")
+            )
         try:
             return self._gpg.decrypt(offer.nonce, own.pass_phrase)
         except KeyringError as error:
@@ -166,7 +175,7 @@ def _offer(answer: Answer) -> Offer | None:
     if len(answer.body) > _OFFER_BYTES:
         return None
     try:
-        content = json.loads(answer.body)
+        content = json_text.parse(answer.body)
     except ValueError:
         return None
     if not isinstance(content, dict):
@@ -175,6 +184,13 @@ def _offer(answer: Answer) -> Offer | None:
     if not isinstance(key, str) or not isinstance(nonce, str):
         return None
     return Offer(key, nonce)
+
+
+def _before_post(outcome: Outcome) -> Outcome:
+    """Return the outcome of a post whose handshake failed: neither data nor size can be to blame."""
+    is_passing = outcome.fault in {Fault.REFUSED, Fault.TOO_LARGE}
+    fault = Fault.UNREACHABLE if is_passing else outcome.fault
+    return replace(outcome, fault=fault, reached=False)
 
 
 def _denied(error: str) -> FailedError:
@@ -243,6 +259,7 @@ class EncryptedTransport:
             self._pass_phrase = ""
             return Outcome("the server forgot our session at once (208): the post is not stored")
         if answer.status == _ACCEPTED and len(answer.body) <= ANSWER_BYTES:
+            self._plain.keep_session(answer)
             return Outcome()
         return answer.failure("202 from pattoo")
 
@@ -250,7 +267,10 @@ class EncryptedTransport:
         self._pass_phrase = ""
         handshake = Handshake(self._plain, self._keyring, self._known, agent_id)
         left_s = self._due - time.monotonic()
-        self._pass_phrase = handshake.begin(left_s)
+        try:
+            self._pass_phrase = handshake.begin(left_s)
+        except FailedError as failed:
+            raise FailedError(_before_post(failed.outcome)) from failed
 
     def _send(self, agent_id: str, body: bytes) -> Answer:
         if time.monotonic() >= self._due:
