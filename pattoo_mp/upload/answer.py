@@ -71,6 +71,8 @@ class FailedError(Exception):
 class Answer:
     """What a server answered, or as much of it as was read. `date` and `location` are raw headers.
 
+    `cookie` is the server's cookie for its session, as a name and a value, if the answer sets one.
+
     With `is_quotable` false, the request held a secret, which the answer may repeat: do not quote
     it.
     """
@@ -82,6 +84,7 @@ class Answer:
     date: str | None = None
     is_quotable: bool = True
     location: str | None = None
+    cookie: str = ""
 
     def failure(self, expected: str) -> Outcome:
         """Return the outcome of an answer that is not the `expected` one."""

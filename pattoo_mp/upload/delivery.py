@@ -9,7 +9,8 @@
     late                   retry with half the polls, with back-off: the network or the server may
                            be slow
     unreachable            retry with back-off
-    not sent               the same: this host lacked something, which says nothing about the server
+    not sent               the same: this host lacked something, which says nothing about the server.
+                           Another server may be reachable if this host has no route to this one
 
 A server whose disk is full refuses all posts, although its status page says that it is well. So a
 poll goes into quarantine only if the server accepts a test post (docs/decisions/007).
@@ -87,9 +88,9 @@ class Delivery:
                 return self._try(source, post)
         return None
 
-    def host_failed(self, trouble: str) -> Attempt:
+    def host_failed(self, trouble: str, fault: Fault = Fault.OURS) -> Attempt:
         """Return a failed attempt for which this host is to blame, not the server."""
-        return Attempt(trouble=trouble, wait_s=self._backoff.failed(Fault.OURS))
+        return Attempt(trouble=trouble, wait_s=self._backoff.failed(fault), fault=fault)
 
     def _try(self, source: Source, post: Post) -> Attempt:
         more = sum(each.waiting for each in self._sources) > post.polls
@@ -107,8 +108,8 @@ class Delivery:
                 return self._refused(source, post, outcome)
             case Fault.NOT_PATTOO:
                 return self._failed(outcome, _NOT_PATTOO)
-            case Fault.OURS:
-                return self.host_failed(outcome.error)
+            case Fault.OURS | Fault.NO_ROUTE:
+                return self.host_failed(outcome.error, outcome.fault)
             case Fault.LATE if outcome.reached and post.polls > 1:
                 source.batch_limit.late(post.polls)
                 _LOG.info(

@@ -13,6 +13,7 @@ from pattoo_mp.ipc.messages import UploadState
 from pattoo_mp.model import now_ms
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.delivery import Delivery
+from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pacing import Backoff, Pace
 from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.util.text import counted, duration
@@ -189,6 +190,8 @@ class Drain:
             return
         self._pace.note_attempt(attempt, started, time.monotonic())
         if attempt.trouble:
+            if attempt.fault is Fault.NO_ROUTE:  # there may be one to another server
+                self._servers.note_attempt(accepted=False)
             return
         self._servers.note_attempt(accepted=not attempt.error)
         if not attempt.error:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPResponse
+from http.client import HTTPMessage, HTTPResponse
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,14 +31,36 @@ from urllib3.util.connection import allowed_gai_family
 
 from pattoo_mp.upload.answer import FailedError, Outcome
 from pattoo_mp.upload.fault import Fault
+from pattoo_mp.upload.host_lack import host_lack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from ssl import SSLContext
+    from typing import TypeAlias
 
+    #: As `socket.getaddrinfo` returns it.
+    _Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
+
+#: A connection that was idle for longer (s) is not used again: a NAT may have forgotten it, so that
+#: nothing reaches the server any more. NATs forget after 30 s to 350 s, but some firewalls much
+#: sooner, and many servers close after 5 s.
+MAX_IDLE_S: Final = 3.0
+#: While nothing is sent, the kernel checks a connection so often. So no NAT forgets it while a server
+#: takes its time to answer.
+_KEEP_ALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(MAX_IDLE_S)),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, round(MAX_IDLE_S)),
+    # That takes longer than an exchange may take, which has its own limit.
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 15),
+)
 
 #: The most time for one address, however much is left.
 ADDRESS_S: Final = 10.0
+
+#: The cookie by which a pattoo server knows a session: that of Flask. Browsers, too, keep none that
+#: is larger than 4096 bytes.
+_SESSION_COOKIE: Final = re.compile(r"\s*(session=[!-:<-~]{0,4000})\s*(?:;|$)")
 
 #: Whether `requests` was imported with TLS (lean_requests.py).
 HAS_TLS: Final = issubclass(HTTPSConnection, HTTPConnection)
@@ -47,9 +70,11 @@ def connect(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.so
     """Return a socket that is connected for `connection` and known to `watchdog`.
 
     Raises `NewConnectionError` with the error of the last address tried: after any other error the
-    library might assume that an answer has already arrived.
+    library might assume that an answer has already arrived. An error that says something about the
+    server counts more than a lack of this host, such as that of a route for IPv6.
     """
     watchdog.failed()
+    watchdog.is_new = True
     try:
         sock = _connect_first(connection, watchdog)
     except OSError as error:
@@ -60,31 +85,52 @@ def connect(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.so
 
 
 def _connect_first(connection: HTTPConnection, watchdog: ExchangeWatchdog) -> socket.socket:
-    host, port = connection._dns_host, connection.port  # noqa: SLF001 - keeps a final dot
-    found = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
-    last_error: OSError = TimeoutError("timed out")
-    for number, (family, kind, protocol, _, address) in enumerate(found):
+    found = _addresses(connection)
+    errors: list[OSError] = []
+    for number, address in enumerate(found):
         left_s = watchdog.left_s
         if not left_s:
+            errors.append(TimeoutError("timed out"))
             break
+        # An equal share, so that an address that drops packets leaves time for the next ones.
+        share_s = min(ADDRESS_S, left_s / (len(found) - number))
         try:
-            sock = socket.socket(family, kind, protocol)
+            return _connect_one(address, share_s, connection, watchdog)
         except OSError as error:
-            last_error = error
-            continue
-        try:
-            watchdog.connecting(sock)
-            for option in connection.socket_options or ():
-                sock.setsockopt(*option)
-            # An equal share, so that an address that drops packets leaves time for the next ones.
-            sock.settimeout(min(ADDRESS_S, left_s / (len(found) - number)))
-            sock.connect(address)
-        except OSError as error:
-            last_error = error
-            sock.close()
-        else:
-            return sock
-    raise last_error
+            errors.append(error)
+    of_server = [error for error in errors if not host_lack(error)]
+    raise (of_server or errors)[-1]
+
+
+def _connect_one(
+    address: _Address, seconds: float, connection: HTTPConnection, watchdog: ExchangeWatchdog
+) -> socket.socket:
+    family, kind, protocol, _, where = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        watchdog.connecting(sock)
+        for option in (*(connection.socket_options or ()), *_KEEP_ALIVE):
+            sock.setsockopt(*option)
+        sock.settimeout(seconds)
+        sock.connect(where)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _addresses(connection: HTTPConnection) -> Sequence[_Address]:
+    """Return the addresses of the server's name."""
+    # This attribute keeps a final dot. In a URL, the % before the zone of an address is %25.
+    host = connection._dns_host.replace("%25", "%")  # noqa: SLF001
+    try:
+        return socket.getaddrinfo(host, connection.port, allowed_gai_family(), socket.SOCK_STREAM)
+    except socket.gaierror:
+        # A resolver that lacks a descriptor says that there is no such name. This says it.
+        socket.socket().close()
+        if "%" in host:  # an address, so the zone is wrong
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from None
+        raise
 
 
 class ExchangeWatchdog:
@@ -103,6 +149,8 @@ class ExchangeWatchdog:
         self._is_duplicate = False
         self._expired = False
         self._closed = False
+        #: Whether the current or last exchange tried to make a connection: it did not use one again.
+        self.is_new = False
 
     @contextmanager
     def limit(self) -> Iterator[None]:
@@ -111,7 +159,7 @@ class ExchangeWatchdog:
         Raises `FailedError` if the host has no thread to watch it.
         """
         with self._lock:
-            self._expired = False
+            self._expired = self.is_new = False
             if not self._is_watched:
                 self._start_watching()
             self._due = time.monotonic() + self._seconds
@@ -129,7 +177,12 @@ class ExchangeWatchdog:
     @property
     def was_late(self) -> bool:
         """Whether the last exchange ran out of time after its connection was ready."""
-        return self._expired and self._socket is not None and not self._is_duplicate
+        return self._expired and self.is_connected
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the last exchange had a connection that was ready."""
+        return self._socket is not None and not self._is_duplicate
 
     @property
     def left_s(self) -> float:
@@ -257,6 +310,19 @@ class _Response(HTTPResponse):
             # Read the next answer. The watchdog limits a server that sends only interim ones.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin(**options)
+        _drop_cookies(self.headers)
+
+
+def _drop_cookies(headers: HTTPMessage) -> None:
+    """Leave only the session's cookie in the headers of an answer, without its attributes.
+
+    So no library parses or keeps the others, whatever their number and size.
+    """
+    cookies: list[str] = headers.get_all("Set-Cookie", [])
+    del headers["Set-Cookie"]
+    session = next(filter(None, map(_SESSION_COOKIE.match, cookies)), None)
+    if session:
+        headers["Set-Cookie"] = session[1]
 
 
 def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:

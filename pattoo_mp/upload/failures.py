@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.errors import TrustError
 from pattoo_mp.upload.answer import Answer, Outcome, one_line
 from pattoo_mp.upload.fault import Fault
+from pattoo_mp.upload.host_lack import host_lack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,10 @@ def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
     """
     chain = list(_chain(error))
     cause = chain[-1]
+    # A file for TLS that cannot be read, too, may be for want of a descriptor.
+    lack = host_lack(cause.__cause__ or cause if isinstance(cause, TrustError) else cause)
+    if lack:
+        return Outcome(lack.error, lack.fault)
     denied = str(cause) if isinstance(cause, TrustError) else _denied(cause)
     if denied:
         return Outcome(denied, Fault.DENIED)

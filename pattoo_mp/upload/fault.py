@@ -22,6 +22,7 @@ class Fault(Enum):
     PROXY = "the proxy does not answer, or does not connect to the server"
     UNREACHABLE = "no meaningful answer"
     OURS = "this host lacks something for the post; nothing was sent"
+    NO_ROUTE = "this host has no way to this server; nothing was sent"
 
 
 #: Operator advice for each kind of failed post, as in docs/troubleshooting.md. `named` are the

@@ -6,7 +6,10 @@ they change. Only this module and `exchange` use `requests`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -21,7 +24,7 @@ from pattoo_mp.config.secrets import PROXY, SERVER, authorization, basic, tls_co
 from pattoo_mp.config.values import DIRECT, NO_FILES, Trust, is_https
 from pattoo_mp.errors import TrustError
 from pattoo_mp.upload.answer import ANSWER_BYTES, Answer, FailedError, Outcome
-from pattoo_mp.upload.exchange import ExchangeWatchdog, WatchedAdapter
+from pattoo_mp.upload.exchange import MAX_IDLE_S, ExchangeWatchdog, WatchedAdapter
 from pattoo_mp.upload.failures import classify_error
 from pattoo_mp.upload.fault import Fault
 
@@ -43,8 +46,11 @@ _FAILURES: Final = (
     urllib3.exceptions.HTTPError,
     OSError,
     ValueError,
+    MemoryError,
     TrustError,
 )
+#: What a server or a proxy answers that finds a request's headers too large.
+_HEADERS_TOO_LARGE: Final = (400, 431)
 
 
 class HttpClient:
@@ -63,6 +69,8 @@ class HttpClient:
         self._exchange_s = exchange_s
         self._watchdog = ExchangeWatchdog(exchange_s)
         self._session = Session(url, trust, proxy, self._watchdog)
+        #: When the last exchange ended. The one after the first is taken to come soon.
+        self._ended = float("inf")
 
     def exchange(
         self, method: str, url: str, body: bytes | None = None, max_bytes: int = ANSWER_BYTES
@@ -72,19 +80,37 @@ class HttpClient:
         Raises `FailedError` if the network or the server fails in any way, and if this host has no
         thread for the time limit.
         """
+        is_soon = time.monotonic() - self._ended <= MAX_IDLE_S
+        if not is_soon:
+            self._session.close()
         try:
             answer = self._exchange(method, url, body, max_bytes)
         except _FAILURES as error:
             outcome = self._late if self._watchdog.cut else self._classify(error)
             raise FailedError(outcome) from error
+        finally:
+            self._ended = time.monotonic()
+            if not is_soon:
+                # The next exchange is probably not soon, either: do not keep an idle connection.
+                self._session.close()
         if self._watchdog.cut:
             # An answer that looks complete may be only the first half of another.
             raise FailedError(self._late)
+        if answer.status in _HEADERS_TOO_LARGE:
+            self.forget_session()
         return answer
 
+    def keep_session(self, answer: Answer) -> None:
+        """Send the cookie of this answer, if it has one, with all later exchanges.
+
+        Only for answers that the protocol expects: others may come from anything on the way.
+        """
+        if answer.cookie:
+            self._session.headers["Cookie"] = answer.cookie
+
     def forget_session(self) -> None:
-        """Drop the session's cookies; the server starts a new session with the next exchange."""
-        self._session.cookies.clear()
+        """Drop the session's cookie; the server starts a new session with the next exchange."""
+        self._session.headers.pop("Cookie", None)
 
     def close(self) -> None:
         """Cut off the current exchange and every later one. Callable from any thread."""
@@ -96,19 +122,13 @@ class HttpClient:
         return Outcome(error, Fault.LATE, reached=self._watchdog.was_late)
 
     def _classify(self, error: Exception) -> Outcome:
-        return classify_error(error, is_quotable=self._session.is_quotable)
+        outcome = classify_error(error, is_quotable=self._session.is_quotable)
+        return replace(outcome, reached=self._watchdog.is_connected)
 
     def _exchange(self, method: str, url: str, body: bytes | None, max_bytes: int) -> Answer:
         with self._watchdog.limit():
             self._session.refresh()
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                timeout=self._exchange_s + _LATER_S,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with self._response(method, url, body) as response:
                 return Answer(
                     response.status_code,
                     response.reason or "",
@@ -117,7 +137,31 @@ class HttpClient:
                     response.headers.get("Date"),
                     self._session.is_quotable,
                     response.headers.get("Location"),
+                    response.headers.get("Set-Cookie", ""),
                 )
+
+    def _response(self, method: str, url: str, body: bytes | None) -> Response:
+        """Send a request, and return the response, whose body is not read yet.
+
+        If a connection that was used before fails without an answer, the server, or something on the way, has
+        closed it since. That is no failure of the server, so the request is sent again, once.
+        """
+        send = partial(
+            self._session.request,
+            method,
+            url,
+            data=body,
+            timeout=self._exchange_s + _LATER_S,
+            allow_redirects=False,
+            stream=True,
+        )
+        try:
+            return send()
+        except _FAILURES:
+            if self._watchdog.is_new or self._watchdog.cut:
+                raise
+            self._session.close()
+            return send()
 
 
 def _read(response: Response, max_bytes: int) -> bytes:
@@ -135,8 +179,9 @@ def _read(response: Response, max_bytes: int) -> bytes:
 class Session(requests.Session):
     """A session with one server, over connections that `watchdog` knows.
 
-    Call `refresh` before each request. The session keeps the server's cookie, with which a pattoo
-    server answers three times faster. The environment is read once, not for each request.
+    Call `refresh` before each request. The header `Cookie` may hold the server's cookie, with which
+    a pattoo server answers three times faster. The session itself keeps no cookie. The environment is
+    read once, not for each request.
     """
 
     def __init__(
@@ -151,6 +196,7 @@ class Session(requests.Session):
                 "User-Agent": f"pattoo_mp/{__version__}",
             }
         )
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._url = url
         self._trust = trust
         self._proxy = proxy
@@ -184,6 +230,11 @@ class Session(requests.Session):
         self.auth = _Authorization(header) if header else self._netrc
         self.is_quotable = not self.auth and not (proxy and proxy.authorization)
         self._files = files
+
+    def close(self) -> None:
+        """Close all connections. The next request makes a new one."""
+        super().close()
+        self._watchdog.failed()
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: to follow a redirect, `requests` would first read its whole body."""

@@ -49,9 +49,13 @@ class PattooTransport:
     def post(self, agent_id: str, body: bytes) -> Outcome:
         """Post `body`. Never raises for a failure of the network or the server; see the outcome."""
         try:
-            return post_outcome(self.exchange("POST", self.url + agent_id, body))
+            answer = self.exchange("POST", self.url + agent_id, body)
         except FailedError as failed:
             return failed.outcome
+        outcome = post_outcome(answer)
+        if outcome.delivered:
+            self.keep_session(answer)
+        return outcome
 
     def accepts_posts(self, agent_id: str, envelope_ms: int) -> bool:
         """Whether the server accepts a test post, whose envelope has the time `envelope_ms`."""
@@ -73,6 +77,10 @@ class PattooTransport:
     ) -> Answer:
         """Make one exchange; see `HttpClient.exchange`."""
         return self._client.exchange(method, url, body, max_bytes)
+
+    def keep_session(self, answer: Answer) -> None:
+        """Use the session of an answer that the protocol expects; see `HttpClient.keep_session`."""
+        self._client.keep_session(answer)
 
     def forget_session(self) -> None:
         """Begin a new session with the server, which recognizes its clients by a cookie."""
