@@ -12,6 +12,10 @@
     not sent               the same: this host lacked something, which says nothing about the server.
                            Another server may be reachable if this host has no route to this one
 
+Something on the way may refuse a large post without saying why: by a reset, or by any status. So
+after some failures in a row, for which there was a connection to post on, a single poll is tried. If
+only that is accepted, retry with half the polls, soon.
+
 A server whose disk is full refuses all posts, although its status page says that it is well. So a
 poll goes into quarantine only if the server accepts a test post (docs/decisions/007).
 """
@@ -106,8 +110,6 @@ class Delivery:
         match outcome.fault:
             case Fault.REFUSED | Fault.TOO_LARGE:
                 return self._refused(source, post, outcome)
-            case Fault.NOT_PATTOO:
-                return self._failed(outcome, _NOT_PATTOO)
             case Fault.OURS | Fault.NO_ROUTE:
                 return self.host_failed(outcome.error, outcome.fault)
             case Fault.LATE if outcome.reached and post.polls > 1:
@@ -117,7 +119,20 @@ class Delivery:
                     counted(post.polls, "poll"),
                     source.batch_limit.polls,
                 )
-        return self._failed(outcome)
+            case _ if outcome.reached and self._blames_size(source, post, outcome):
+                return Attempt(outcome.error, wait_s=outcome.retry_after_s, fault=outcome.fault)
+        return self._failed(outcome, _NOT_PATTOO if outcome.fault is Fault.NOT_PATTOO else "")
+
+    def _blames_size(self, source: Source, post: Post, outcome: Outcome) -> bool:
+        """Note a failure that says nothing about the size. Return whether the size is to blame."""
+        if source.batch_limit.failed(post.polls):
+            _LOG.info(
+                "Posts of %s fail, which may be due to their size; trying %d: %s",
+                counted(post.polls, "poll"),
+                source.batch_limit.polls,
+                outcome.error,
+            )
+        return source.batch_limit.blames_size
 
     def _failed(self, outcome: Outcome, remark: str = "") -> Attempt:
         error = f"{outcome.error}; {remark}" if remark else outcome.error

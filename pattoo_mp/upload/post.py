@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -87,6 +88,19 @@ def first_post(
 
 # How many polls a post may hold.
 
+
+class _Doubt(Enum):
+    """What failures that say nothing about the size have led to."""
+
+    NONE = "it is not in doubt"
+    TRYING_ONE = "the next post holds a single poll"
+    CONFIRMING = "a single poll was accepted; the former number is tried again"
+    SIZE = "the size is to blame"
+
+
+#: After so many failures in a row of posts of several polls, a single poll is tried.
+MAX_FAILURES: Final = 3
+
 #: A poll that was refused so often, alone and in a row, was not refused by chance.
 MAX_REFUSALS: Final = 3
 
@@ -108,6 +122,12 @@ class BatchLimit:
     is remembered for at most as many posts as it has polls. Small numbers from a server that hung
     are forgotten soon; a large number, which costs half a minute for each failed try, is retried
     rarely.
+
+    Other failures say nothing about the size: a server that is down, or a way that has a limit but
+    does not say so. After `MAX_FAILURES` of them, the next post holds one poll, which also costs less
+    during an outage. If it is accepted, the former number is tried once more. If that fails again, the size is
+    to blame, and each further failure halves the limit. A single poll that fails means an outage:
+    the limit is as before.
     """
 
     def __init__(self, largest: int = MAX_POLLS) -> None:
@@ -118,14 +138,28 @@ class BatchLimit:
         self._accepted = 0
         self._head = ""
         self._refusals = 0
+        self._doubt = _Doubt.NONE
+        self._failures = 0
+        self._suspect = largest
 
     @property
     def polls(self) -> int:
         """How many polls the next post may hold."""
         return self._polls
 
+    @property
+    def blames_size(self) -> bool:
+        """Whether a single poll was accepted, and larger posts failed before and after that."""
+        return self._doubt is _Doubt.SIZE
+
     def accepted(self) -> None:
         """Note that a post was accepted."""
+        self._failures = 0
+        if self._doubt is _Doubt.TRYING_ONE:
+            self._doubt, self._polls = _Doubt.CONFIRMING, self._suspect
+            return
+        if self._doubt is _Doubt.CONFIRMING:
+            self._doubt = _Doubt.NONE
         self._accepted += 1
         if self._accepted >= self._remembered:
             self._too_large = self._largest + 1
@@ -141,6 +175,31 @@ class BatchLimit:
     def late(self, polls: int) -> None:
         """Note that a post of `polls`, more than one, was not answered in time."""
         self._stay_below(polls, min(REMEMBERED_POSTS, polls))
+
+    def failed(self, polls: int) -> bool:
+        """Note that a post of `polls` failed, and nothing said why.
+
+        Return whether the limit changed for that.
+        """
+        if polls == 1:  # so their number is not to blame
+            self._end_doubt()
+            return False
+        if self._doubt in {_Doubt.CONFIRMING, _Doubt.SIZE}:
+            self._doubt = _Doubt.SIZE
+            self._stay_below(polls, min(REMEMBERED_POSTS, polls))
+            return True
+        self._failures += 1
+        if self._failures < MAX_FAILURES:
+            return False
+        self._doubt, self._suspect, self._polls = _Doubt.TRYING_ONE, self._polls, 1
+        return True
+
+    def _end_doubt(self) -> None:
+        if self._doubt is not _Doubt.NONE:
+            self._polls = self._suspect
+        if self._doubt is _Doubt.SIZE:
+            self._too_large = self._largest + 1
+        self._doubt, self._failures = _Doubt.NONE, 0
 
     def _stay_below(self, polls: int, remembered: int) -> None:
         """Halve the limit, and keep it below `polls` until `remembered` posts were accepted."""

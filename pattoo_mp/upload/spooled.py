@@ -140,9 +140,11 @@ class SpooledPosts:
         """
         try:
             most = min(self.batch_limit.polls, self._read)
-            polls = first_post(self._outbox.oldest(most), self._outbox.layout)
-            # If polls are large, few fit; do not keep many more of them in memory.
-            self._read = max(_LEAST_READ, 2 * len(polls))
+            found = self._outbox.oldest(most)
+            polls = first_post(found, self._outbox.layout)
+            if len(polls) < len(found) or most == self._read:
+                # If polls are large, few fit; do not keep many more of them in memory.
+                self._read = max(_LEAST_READ, 2 * len(polls))
             return self._post(polls) if polls else None
         except WireError as error:
             if not self._outbox.has_layouts:

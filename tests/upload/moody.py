@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from tests.support.server import PREFIX, Handler, PattooServer, Post
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     #: Looks at a body and says how to answer: the status, the text, and further headers.
     Mood = Callable[[bytes], tuple[int, bytes, dict[str, str]]]
 
+#: Instead of an answer, reset the connection.
+RESET: tuple[int, bytes, dict[str, str]] = (0, b"", {})
 WELL = b"The Pattoo Agent API is Operational."
 
 
@@ -41,6 +45,12 @@ class _Handler(Handler):
         status, text, headers = owner.mood(body)
         if (status, text) == (200, b"OK"):
             owner.posts.append(Post(self.path.removeprefix(PREFIX + "receive/"), body))
+        if not status:
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.shutdown(socket.SHUT_RD)
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -81,6 +91,17 @@ def refusing(*timestamps: int) -> Mood:
 def too_large_above(size: int) -> Mood:
     """Answer 413 to each larger post."""
     return lambda body: (413, b"too large", {}) if len(body) > size else accepting(body)
+
+
+def failing_above(size: int, status: int) -> Mood:
+    """Answer each larger post with a status that says nothing about the size; 0 for a reset."""
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        if len(body) <= size:
+            return accepting(body)
+        return (status, b"no", {}) if status else RESET
+
+    return mood
 
 
 def hanging_above(size: int, until: threading.Event) -> Mood:

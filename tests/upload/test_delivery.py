@@ -26,6 +26,7 @@ from tests.upload.moody import (
     MoodyServer,
     accepting,
     disk_full,
+    failing_above,
     hanging_above,
     late_above,
     refusing,
@@ -252,6 +253,41 @@ def test_a_single_poll_that_is_too_large_goes_into_quarantine(
     posting.wait_until_empty()
     assert moody.timestamps() == [1, 3]
     assert [timestamp for timestamp, _ in posting.quarantine()] == [2]
+
+
+# --- a limit that is not told
+
+
+@pytest.mark.parametrize("status", [0, 400, 401, 403, 404, 405, 431, 501, 502, 503, 507])
+def test_posts_that_a_way_does_not_take_become_smaller(
+    posting: Posting, moody: MoodyServer, status: int
+) -> None:
+    """Whatever it says of large ones (0: a reset). All polls arrive, in order; none is quarantined."""
+    moody.mood, moody.page = failing_above(3000, status), (403, b"hidden")
+    fill(posting.spool, 1, 100)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 101))
+    assert posting.quarantine() == []
+    failed = [len(body) for body in moody.bodies if len(body) > 3000]
+    assert len(failed) <= 3 + 8, "the search is bounded"
+
+
+@pytest.mark.parametrize("status", [0, 502])
+def test_an_outage_is_not_taken_for_a_limit(
+    posting: Posting, moody: MoodyServer, status: int
+) -> None:
+    """Small posts fail, too. Afterwards all polls go in one post, at once."""
+    moody.mood = failing_above(0, status)
+    fill(posting.spool, 1, 100)
+    posting.start()
+    wait_for(lambda: len(moody.bodies) >= 10, what="ten attempts")
+    assert moody.sizes()[:8] == [100, 100, 100, 1, 100, 100, 100, 1]
+    assert posting.drawn[:7] == [1, 2, 4, 8, 16, 30, 30], "with back-off"
+    moody.mood = accepting
+    posting.wait_until_empty()
+    assert [len(post.timestamps()) for post in moody.posts] in ([100], [1, 99])
+    assert posting.quarantine() == []
 
 
 # --- late

@@ -106,6 +106,34 @@ def test_half_of_what_was_late_is_tried_next() -> None:
     assert limit.polls == 100
 
 
+def test_failures_that_say_nothing_lead_to_a_smaller_number() -> None:
+    """If a single poll is accepted and the former number fails again; it is then halved to the limit."""
+    limit = BatchLimit()
+    tried = []
+    for _ in range(20):
+        tried.append(limit.polls)
+        if limit.polls <= 130:
+            limit.accepted()
+        else:
+            limit.failed(limit.polls)
+    assert tried[:9] == [1000, 1000, 1000, 1, 1000, 500, 250, 125, 125]
+    assert set(tried[8:]) == {125}
+
+
+def test_an_outage_during_the_search_for_a_limit_ends_it() -> None:
+    """A single poll that fails proves that the size is not to blame. The search takes ten posts at most."""
+    limit = BatchLimit()
+    for _ in range(3):
+        limit.failed(limit.polls)
+    limit.accepted()
+    tried = []
+    for _ in range(12):
+        tried.append(limit.polls)
+        limit.failed(limit.polls)
+    assert tried == [1000, 500, 250, 125, 62, 31, 15, 7, 3, 1, 1000, 1000]
+    assert not limit.blames_size
+
+
 def test_the_limit_recovers_soon_after_a_server_hung() -> None:
     """No post was small enough for it, so a few posts later the limit is as large as before."""
     limit = BatchLimit(1000)
