@@ -184,7 +184,11 @@ def test_a_caller_that_has_gone_blocks_nothing(path: Path) -> None:
     status_socket.close()
 
 
-@pytest.mark.parametrize("answer", [b"", b'{"half": ', b"[1]", b"\xff", b"17"])
+#: Complete, and deeper than any status.
+DEEP = b'{"a":' * 900 + b"1" + b"}" * 900
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"half": ', b"[1]", b"\xff", b"17", b"[" * 65_000, DEEP])
 def test_an_incomplete_answer_is_an_error(path: Path, answer: bytes) -> None:
     """A control process may be killed while it answers."""
     path.parent.mkdir()

@@ -26,10 +26,12 @@ class Authority:
         self.file = home / f"{name}.pem"
         self._ca.cert_pem.write_to_path(self.file)
 
-    def server(self, name: str = "127.0.0.1", **more: Any) -> ssl.SSLContext:  # noqa: ANN401 - what trustme takes
-        """Return the TLS context of a server with this name."""
+    def server(self, *names: str, **more: Any) -> ssl.SSLContext:  # noqa: ANN401 - what trustme takes
+        """Return the TLS context of a server with these names; by default with our address."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(name, **more).configure_cert(context)
+        if not names and "common_name" not in more:
+            names = ("127.0.0.1",)
+        self._ca.issue_cert(*names, **more).configure_cert(context)
         return context
 
     def expired(self) -> ssl.SSLContext:

@@ -415,6 +415,24 @@ def test_a_lack_on_this_host_is_not_reported_as_the_servers_fault(rig: Rig) -> N
     assert {state.last_error for state in rig.states} == {""}
 
 
+def test_a_missing_route_is_this_hosts_trouble_and_another_server_may_help(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it counts for a fail-over, unlike a lack that another server does not mend."""
+    noted: list[bool] = []
+    monkeypatch.setattr(
+        "pattoo_mp.upload.failover.Servers.note_attempt",
+        lambda _, *, accepted: noted.append(accepted),
+    )
+    rig.transport.outcomes = [Outcome("no route", Fault.NO_ROUTE), Outcome("full", Fault.OURS)]
+    fill(rig.spool, 1, 2)
+    rig.start()
+    rig.wait_until_empty()
+    assert rig.troubles == ["no route", "full", ""]
+    assert {state.last_error for state in rig.states} == {""}
+    assert noted == [False, True]
+
+
 def test_an_unexpected_error_does_not_end_the_posting(rig: Rig) -> None:
     """If the thread died, the uploader would keep everything and post nothing, unnoticed."""
     fill(rig.spool, 1, 2)

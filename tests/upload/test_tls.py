@@ -110,6 +110,12 @@ def test_a_certificate_for_another_host_is_refused(serve: Serve, authority: Auth
     assert_denied(server, post(server, trust, "localhost"), "for another name", "localhost")
 
 
+def test_a_common_name_is_no_name(serve: Serve, authority: Authority) -> None:
+    """Only those in subjectAltName count (RFC 9525)."""
+    server = serve(authority.server(common_name="localhost"))
+    assert_denied(server, post(server, Trust(authority.file), "localhost"), "for another name")
+
+
 def test_a_certificate_of_an_unknown_ca_is_refused(
     serve: Serve, authority: Authority, stranger: Authority
 ) -> None:

@@ -129,6 +129,48 @@ def test_401_to_the_nonce_is_a_failure(
     assert transport.post(AGENT_ID, BODY).delivered
 
 
+@pytest.mark.parametrize(
+    ("step", "passing"),
+    [
+        ("GET key", (200, b'{"api_email": "", "api_key": KEY, "encrypted_nonce": ""}')),
+        ("POST key", (500, b"no")),
+        ("GET key", (500, b"no")),
+        ("GET key", (413, b"no")),
+        ("POST validation", (500, b"no")),
+    ],
+)
+def test_a_handshake_that_fails_for_a_moment_says_nothing_about_the_post(
+    transport: EncryptedTransport,
+    decrypting: DecryptingServer,
+    step: str,
+    passing: tuple[int, bytes],
+) -> None:
+    """A real server's key ring fails so if several agents come at once. No key counts as lost."""
+    status, body = passing
+    key = json.dumps(str(decrypting.gpg.export_keys(decrypting.fingerprint))).encode()
+    decrypting.answers[step] = (status, body.replace(b"KEY", key))
+    outcome = transport.post(AGENT_ID, BODY)
+    assert (outcome.fault, outcome.reached) == (Fault.UNREACHABLE, False), outcome.error
+    assert "remove that" not in outcome.error
+    decrypting.answers.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
+@pytest.mark.parametrize(
+    "offer", [b"[" * 65_000, b'{"a":' * 10_000, b'{"a":' * 60 + b"1" + b"}" * 60]
+)
+def test_a_deep_offer_is_the_servers_fault(
+    transport: EncryptedTransport, decrypting: DecryptingServer, offer: bytes
+) -> None:
+    """It is no offer, as any other page; another server is tried in time."""
+    decrypting.answers["GET key"] = (200, offer)
+    outcome = transport.post(AGENT_ID, BODY)
+    assert outcome.fault is Fault.NOT_PATTOO
+    assert "the key of a pattoo server" in outcome.error
+    decrypting.answers.clear()
+    assert transport.post(AGENT_ID, BODY).delivered
+
+
 def test_two_servers_have_separate_sessions_and_lines(
     decrypting: DecryptingServer, keyring: Keyring, keyrings: Keyrings, home: Path
 ) -> None:
