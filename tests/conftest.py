@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ def home() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="pmp-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+    if path.exists():  # a test has shut a directory, which stops all users but root
+        subprocess.run(["chmod", "--recursive", "u+rwx", path], check=True)
+        shutil.rmtree(path)
 
 
 @pytest.fixture

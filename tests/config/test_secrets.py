@@ -31,9 +31,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def written(path: Path, content: bytes, mode: int = 0o600) -> Path:
     """A file with this content."""
-    path.touch()
-    path.chmod(mode)
     path.write_bytes(content)
+    path.chmod(mode)  # at last: it may not allow writing, not even for us
     return path
 
 

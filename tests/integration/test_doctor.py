@@ -204,13 +204,13 @@ def test_a_pid_file_that_the_agents_user_cannot_read_is_trouble(
 ) -> None:
     """That user is not taken for another one, and not advised to run --doctor as itself."""
     agent = make_agent(port=server.port, interval=300)  # so that a busy host keeps up
+    run_by_nobody(agent)
     agent.home.chmod(0o755)
     for name in ("daemon", "cache", "log", "daemon/pid"):
         (agent.home / name).mkdir()
         os.chown(agent.home / name, NOBODY, NOBODY)
     path = agent.home / "daemon" / "pid" / f"{NAME}.pid"
     path.touch(mode=0o600)
-    run_by_nobody(agent)
     found = findings_of(agent.run("--doctor", "--json"))
     assert found["User", "user"]["state"] == "ok"
     assert found["Agent", "process"]["advice"] == "run --doctor as root"

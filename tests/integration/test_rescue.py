@@ -69,8 +69,9 @@ def agent(home: Path, path: Path) -> Iterator[Control]:
 
 def test_the_uploader_is_not_replaced_during_a_long_recovery(home: Path, path: Path) -> None:
     """Polls wait, and the first uploader finishes the recovery."""
-    for file in (path.parent, *path.parent.iterdir()):
-        os.chown(file, NOBODY, NOBODY)
+    if os.geteuid() == 0:  # then the uploader is the user nobody
+        for file in (path.parent, *path.parent.iterdir()):
+            os.chown(file, NOBODY, NOBODY)
     with agent(home, path) as control:
         wait_for(lambda: list(path.parent.glob("*.damaged-*")), 60, "the end of the rescue")
         assert polled(control) * INTERVAL_MS > 1000 * SILENCE_S
