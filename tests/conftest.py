@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,9 @@ from tests.support.standstill import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+#: The usual one: tests expect the modes that files and directories have with it.
+os.umask(0o022)
 
 
 @pytest.fixture
