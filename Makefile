@@ -4,8 +4,8 @@ PYTHON ?= python3
 PORT ?= 20201
 SEED ?= 1
 SECONDS ?= 60
-# Tests mostly wait for processes; two at a time leave one processor of two for each.
-JOBS ?= 2
+# Tests mostly wait for processes: six at a time keep two processors half busy.
+JOBS ?= 6
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -21,7 +21,7 @@ stop:  ## Stop what `make run` started.
 	@if [ -d .run ]; then $(BIN)/python -m tools.first_run stop; else echo "It is not running."; fi
 
 test: $(STAMP)  ## The whole suite.
-	$(BIN)/python -m pytest --numprocesses $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)
