@@ -33,7 +33,9 @@ def installed() -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix="pmp-wheel-"))
     work.chmod(0o755)
     # Of a copy: a build writes beside its sources, where another test process may build, too.
-    shutil.copytree(ROOT, work / "source", ignore=shutil.ignore_patterns(*NOT_SOURCES))
+    # Links stay links: those of a host in tests/data may lead nowhere.
+    ignore = shutil.ignore_patterns(*NOT_SOURCES)
+    shutil.copytree(ROOT, work / "source", symlinks=True, ignore=ignore)
     # `build` makes the sdist, unpacks it, and makes the wheel of that: both hold all they need.
     run(sys.executable, "-m", "build", "--outdir", work, work / "source")
     (wheel,) = work.glob("*.whl")
