@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
+OLDEST = (3, 11)
 
 
 def main() -> int:
@@ -17,14 +18,21 @@ def main() -> int:
         if os.access(python, os.X_OK) and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
             os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606 - this file again
         sys.path.insert(0, str(ROOT))
+    if sys.version_info < OLDEST:
+        return fail(f"{sys.executable} is Python {sys.version.split()[0]}; expected 3.11 or later")
     try:
         from pattoo_mp.cli import main as cli  # noqa: PLC0415 - the path is known only now
     except ModuleNotFoundError as error:
-        name = Path(__file__).stem
-        print(f"{name}: error: {error.name} is not installed; expected after 'make run' or "
-              f"'pip install .' in {ROOT}", file=sys.stderr)  # fmt: skip
-        return 1
+        return fail(
+            f"{error.name} is not installed for {sys.executable}; expected after 'pip install'"
+        )
     return cli()
+
+
+def fail(problem: str) -> int:
+    """Print the problem; return the exit status of a failure."""
+    print(f"{Path(__file__).stem}: error: {problem}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STDERR: Final = 2
+#: As in `output`, which is imported only once it can be.
+_FAILED: Final = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     imports neither the parser nor the code of the other verbs.
     """
     _open_missing_streams()
+    from pattoo_mp.util.dependencies import missing_packages  # noqa: PLC0415 - streams come first
+
+    if problem := missing_packages():
+        # What reports errors otherwise may need what is missing.
+        print(f"pattoo_agent_os_autonomousd: error: {problem}", file=sys.stderr)
+        return _FAILED
     words = sys.argv[1:] if argv is None else list(argv)
     match words:
         case ["--foreground"]:

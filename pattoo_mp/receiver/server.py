@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from setproctitle import setproctitle
-
 from pattoo_mp import __version__
 from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.receiver.decode import MAX_BODY_BYTES, PREFIX
@@ -69,7 +67,6 @@ def _show(database: Path, limit: int) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     create_app, create_server = _http()
-    setproctitle("pattoo_mp receiver")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
@@ -90,8 +87,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Import what needs the optional packages; `--show` works without them."""
+    """Import what needs other packages, and set the title; `--show` works without them."""
     try:
+        from setproctitle import setproctitle  # noqa: PLC0415 - as those below
         from waitress import create_server  # noqa: PLC0415 - optional
 
         from pattoo_mp.receiver.app import create_app  # noqa: PLC0415 - optional
@@ -99,6 +97,7 @@ def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
         raise StartError(
             f'{error.name} is not installed; expected after: pip install "pattoo_mp[receiver]"'
         ) from error
+    setproctitle("pattoo_mp receiver")
     return create_app, create_server
 
 

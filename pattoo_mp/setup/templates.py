@@ -100,7 +100,7 @@ def _sections_text(text: str, commands: Path) -> str:
     """The shipped sections for supervisord, for such an agent, run as its user."""
     text = replace(
         text,
-        'env PATH="%(here)s/../bin:%(here)s/../../../bin:%(ENV_PATH)s" pattoo_agent_os_autonomousd.py',
+        '/bin/sh "%(here)s/agent.sh"',
         str(commands / PROGRAM),
     )
     text = replace(
