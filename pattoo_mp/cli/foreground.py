@@ -7,13 +7,17 @@ import os
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp import app
 from pattoo_mp.cli.output import DONE
 from pattoo_mp.config import isolated
+from pattoo_mp.errors import PattooError
 from pattoo_mp.ipc.messages import READY
 from pattoo_mp.paths import config_directory
+from pattoo_mp.util import users
+from pattoo_mp.util.files import user_name
 
 if TYPE_CHECKING:
     import argparse
@@ -29,10 +33,40 @@ def run_control(ready_fd: int | None) -> int:
     # A reload asked for during the start waits until the agent can reload.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     directory = config_directory()
+    if os.geteuid() == 0:
+        _become_owner(directory)
     settings = isolated.load(directory)
     ready = (lambda: None) if ready_fd is None else _Ready(ready_fd).report
     app.run(settings, partial(isolated.begin_reload, directory), ready, to_stderr=ready_fd is None)
     return DONE
+
+
+def _become_owner(directory: Path) -> None:
+    """As root, run this program again as the owner of the agent's directories; return if root is that.
+
+    Files of root's there would keep the agent's user from starting it later. The program is executed
+    again because a process that changes its user may not look at itself in /proc, and because
+    that user may not be able to run the program. Raises `PattooError`.
+    """
+    owner = isolated.find_owner(directory)
+    if owner is None:
+        return
+    name = user_name(owner[0])
+    try:
+        users.become(owner[0], users.groups_of(*owner))
+    except OSError as error:
+        raise PattooError(
+            f"cannot become {name}, the owner of the agent's directories ({error.strerror}); "
+            f"expected to be started as {name}"
+        ) from error
+    readable = all(os.access(path, os.R_OK) for path in (sys.executable, __file__))
+    with contextlib.suppress(OSError):
+        if readable:
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+    raise PattooError(
+        f"{sys.executable}: {name}, the owner of the agent's directories, cannot run it or read "
+        f"{Path(__file__).parent}; expected an environment such as /opt/pattoo_mp"
+    )
 
 
 class _Ready:

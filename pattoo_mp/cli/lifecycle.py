@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli.output import DONE, STOPPED
@@ -12,6 +15,7 @@ from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
+from pattoo_mp.util.files import user_name
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
@@ -67,7 +71,12 @@ def _start(agent: Agent) -> int:
     """Start `agent` with the configuration that it was found by; return once polls flow."""
     # The control process runs in another directory; it must find the configuration checked here.
     start(agent, [*own_command(), "--foreground"], {VARIABLE: str(agent.configuration)})
-    print(f"Daemon is running - {PROGRAM} (process {agent.pid})")
+    pid = agent.pid
+    print(f"Daemon is running - {PROGRAM} (process {pid})")
+    with contextlib.suppress(OSError):
+        owner = Path(f"/proc/{pid}").stat().st_uid
+        if owner != os.geteuid():
+            print(f"It runs as {user_name(owner)}, who owns its directories.")
     return DONE
 
 

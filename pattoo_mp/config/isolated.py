@@ -4,7 +4,7 @@ The agent reads its files when it starts, and then hardly ever. What reading tak
 checks, stays in the memory of that process. If the files are on a file system that hangs, that
 process hangs, and not control or the command that wants the configuration.
 
-`load`, `check` and `read_system_daemon_directory` wait for the result; `begin_reload` returns the
+`load`, `check`, `find_owner` and `read_system_daemon_directory` wait for the result; `begin_reload` returns the
 `Reader` at once.
 """
 
@@ -26,6 +26,7 @@ import msgpack
 
 from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError, where_and_why
+from pattoo_mp.util import users
 from pattoo_mp.util.process import die_with, kill_and_wait
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ Result = TypeVar("Result")
 def load(directory: Path, within_s: float = _LOAD_S) -> Config:
     """Return the configuration in `directory`; make the directories that it names.
 
-    Raises `ConfigError`, also if there is no result `within_s`.
+    Run by root, this is done as the owner of the directories, as whom the agent will run. Raises `ConfigError`, also if there is no result `within_s`.
     """
     return wait_for_result(Reader(directory, partial(_load, directory), Config.of, within_s))
 
@@ -68,6 +69,16 @@ def read_system_daemon_directory(directory: Path, within_s: float = _FIND_S) -> 
     """
     task = partial(_read_system_daemon_directory, directory)
     return wait_for_result(Reader(directory, task, Path, within_s))
+
+
+def find_owner(directory: Path, within_s: float = _FIND_S) -> tuple[int, int] | None:
+    """Return user and group of the directories that the configuration names; None if root's.
+
+    Raises as `load` does, and `ConfigError` if they have several owners.
+    """
+    # `take` returns None for no result yet.
+    task = partial(_find_owner, directory)
+    return wait_for_result(Reader(directory, task, tuple, within_s)) or None
 
 
 def begin_reload(
@@ -266,9 +277,17 @@ def _close_all_but(descriptor: int) -> None:
 
 
 def _load(directory: Path) -> dict[str, Any]:
-    from pattoo_mp.config import load  # noqa: PLC0415 - only in the child, never in the agent
+    from pattoo_mp.config import load, owner  # noqa: PLC0415 - only in the child, never in the agent
 
+    if os.geteuid() == 0 and (found := owner.find_owner(directory)):
+        users.become(found[0], users.groups_of(*found))
     return load.load(directory).fields()
+
+
+def _find_owner(directory: Path) -> tuple[int, ...]:
+    from pattoo_mp.config import owner  # noqa: PLC0415 - as above
+
+    return owner.find_owner(directory) or ()
 
 
 def _check(directory: Path) -> dict[str, Any]:

@@ -92,6 +92,22 @@ def read_system_daemon_directory(directory: Path) -> Path:
 
     The other settings may have become invalid since it started. Raises `ConfigError`.
     """
+    found = _read_shared(directory, {"daemon_directory", "system_daemon_directory"})
+    return Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
+
+
+def read_directories(directory: Path) -> list[Path]:
+    """Read only the directories that the agent writes to; none if a file or a setting is invalid."""
+    names = {setting.name for setting in SETTINGS if setting.is_written_to}
+    try:
+        found = _read_shared(directory, names)
+    except ConfigError:
+        return []
+    return [Path(str(value)) for value in found.values() if value]
+
+
+def _read_shared(directory: Path, names: set[str]) -> dict[str, object]:
+    """Read the settings `names` of the shared file. Raises `ConfigError`."""
     _check_directory_exists(directory)
     problems: list[str] = []
     path = directory / SHARED_FILE
@@ -99,11 +115,11 @@ def read_system_daemon_directory(directory: Path) -> Path:
     found = {
         setting.name: read_setting(setting, path, sections, problems).value
         for setting in SETTINGS
-        if setting.name in {"daemon_directory", "system_daemon_directory"} and not problems
+        if setting.name in names and not problems
     }
     if problems:
         raise ConfigError(problems)
-    return Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
+    return found
 
 
 # --- for a reload

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import pwd
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
-from pattoo_mp.util import text
+from pattoo_mp.util import text, users
+from pattoo_mp.util.files import user_name
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:
@@ -215,12 +215,7 @@ def agent_user(config: Config, pid: int | None) -> User:
 
 def user(uid: int, gid: int, why: str) -> User:
     """Return a user with name and groups, or with `gid` alone if the host does not know the user."""
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return User(uid, (gid,), str(uid), why)
-    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
-    return User(uid, (entry.pw_gid, *groups), entry.pw_name, why)
+    return User(uid, users.groups_of(uid, gid), user_name(uid), why)
 
 
 def is_current_user(user: User) -> bool:
@@ -234,9 +229,7 @@ def switch_to(user: User) -> None:
     There is no other way to find out what `user` has no permission for.
     """
     if os.geteuid() == 0 and user.uid != 0:
-        os.setgroups(user.groups)
-        os.setgid(user.groups[0])
-        os.setuid(user.uid)
+        users.become(user.uid, user.groups)
 
 
 def user_findings(user: User, *, has_access: bool) -> list[Finding]:

@@ -188,7 +188,7 @@ RECORD_PATH: Final = "/var/lib/pattoo_mp-setup/installed.json"
 class Record:
     """The files (SHA-256 digests by path), directories and the user that install made.
 
-    `offered` has, by the path of a file that an administrator changed, the digest of the file that
+    `boot` is what starts the agent at boot; empty for a record of an earlier release. `offered` has, by the path of a file that an administrator changed, the digest of the file that
     install put beside it.
     """
 
@@ -196,6 +196,7 @@ class Record:
     offered: dict[str, str] = field(default_factory=dict)
     directories: list[str] = field(default_factory=list)
     user: str = ""
+    boot: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -220,6 +221,7 @@ def read_record(path: Path) -> Record:
             offered={str(name): str(digest) for name, digest in content["offered"].items()},
             directories=[str(name) for name in content["directories"]],
             user=str(content["user"]),
+            boot=str(content.get("boot", "")),
         )
     except FileNotFoundError:
         return Record()

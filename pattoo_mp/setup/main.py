@@ -65,6 +65,7 @@ def _install(arguments: argparse.Namespace) -> int:
     chosen = _boot(arguments, record)
     _require_single_boot(chosen, arguments.root, record)
     steps = _install_steps(arguments, chosen, record)
+    record.boot = chosen
     _carry_out(steps, arguments, record)
     if arguments.root == HOST and not arguments.dry_run:
         _print_next_steps(chosen, steps)
@@ -107,7 +108,10 @@ def _install_steps(arguments: argparse.Namespace, chosen: Boot, record: Record) 
 def _inventory(arguments: argparse.Namespace, chosen: Boot, record: Record) -> Inventory:
     root, conf = arguments.root, conf_directory()
     directories = agent_directories(root)
-    others = templates.boot_files(chosen, root, conf, command_directory())
+    others = [
+        templates.supervisord_file(directories),
+        *templates.boot_files(chosen, root, conf, command_directory()),
+    ]
     # Once installed, it is updated with new releases like the other files.
     if arguments.logrotate or templates.LOGROTATE_PATH in record.files:
         others.append(templates.logrotate_file(conf, directories))
@@ -118,6 +122,8 @@ def _boot(arguments: argparse.Namespace, record: Record) -> Boot:
     """The chosen one, or the same as at the last install: with both, two agents would start."""
     if arguments.boot:
         return Boot(arguments.boot)
+    if record.boot in {each.value for each in Boot}:
+        return Boot(record.boot)
     return templates.boot_of(record.files) or templates.detect(arguments.root)
 
 

@@ -152,6 +152,41 @@ def logrotate_file(conf: Path, directories: Mapping[str, str]) -> File:
     return File(LOGROTATE_PATH, text.encode())
 
 
+# --- the places of a supervisord for the agent alone, whose user cannot write to the configuration
+
+_LOCAL_PATH: Final = f"{CONFIGURATION}/supervisord.local.conf"
+
+
+def supervisord_file(directories: Mapping[str, str]) -> File:
+    """What the shipped supervisord.conf reads on an installed host: places in the agent's directories.
+
+    Run by root, that supervisord becomes the agent's user before it opens a file.
+    """
+    logs = plain_path(directories["log_directory"])
+    files = plain_path(directories["daemon_directory"])
+    return File(
+        _LOCAL_PATH,
+        f"""\
+; Read by the supervisord.conf that pattoo_mp ships, for a supervisord for this agent only. The agent's
+; user cannot write to this directory. supervisorctl reads no included file; it needs this one:
+;
+;     supervisorctl -c {_LOCAL_PATH} status
+
+[unix_http_server]
+file={files}/supervisor.sock
+
+[supervisord]
+user={USER}
+logfile={logs}/supervisord.log
+childlogdir={logs}
+pidfile={files}/supervisord.pid
+
+[supervisorctl]
+serverurl=unix://{files}/supervisor.sock
+""".encode(),
+    )
+
+
 # --- where this installation has its command and its shipped files
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]

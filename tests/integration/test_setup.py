@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,14 @@ as_pattoo pattoo_agent_os_autonomousd --start
 as_pattoo pattoo_agent_os_autonomousd --status
 pattoo_mp_setup uninstall 2>&1 && exit 9 || true
 as_pattoo pattoo_agent_os_autonomousd --stop
+export PATTOO_CONFIGDIR=/etc/pattoo
+for as in as_pattoo env; do  # env: root
+    $as supervisord -c "$SHARED/supervisord.conf"
+    until as_pattoo supervisorctl -c /etc/pattoo/supervisord.local.conf status | grep -c RUNNING | grep 2; do sleep 0.2; done
+    as_pattoo supervisorctl -c /etc/pattoo/supervisord.local.conf shutdown
+    while [ -e /var/lib/pattoo/supervisord.pid ]; do sleep 0.2; done
+done
+stat --format='%U %a %n' /var/log/pattoo/supervisord.log
 stat --format='%U %a %n' /var/lib/pattoo /var/lib/pattoo/agent_id/*
 pattoo_mp_setup uninstall --purge
 getent passwd pattoo || echo no user
@@ -101,6 +110,7 @@ def test_setup_and_uninstall_on_a_whole_host(
             **environment(installed),
             "HOME_OF_TEST": str(home),
             "PORT": str(server.port),
+            "SHARED": str(installed / "share" / "pattoo_mp" / "conf"),
             "PYTHON": sys.base_prefix,
             "BARRIER": str(closed_parent(Path(sys.base_prefix)) or ""),
         },
@@ -112,6 +122,7 @@ def test_setup_and_uninstall_on_a_whole_host(
     assert f"Daemon is running - {NAME}" in said
     assert any("/mnt/roots/disk" in line and "Permission denied" in line for line in said)
     assert any("the agent is running (process" in line for line in said)
+    assert any(re.fullmatch(r"pattoo \d+ /var/log/pattoo/supervisord.log", line) for line in said)
     assert "pattoo 750 /var/lib/pattoo" in said
     assert f"pattoo 600 /var/lib/pattoo/agent_id/{NAME}.agent_id" in said
     assert "remove  pattoo (the user)" in said

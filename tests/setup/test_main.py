@@ -178,6 +178,18 @@ def test_a_later_install_keeps_the_choice_of_boot(
     assert not (root / f"etc/systemd/system/{NAME}.service").exists()
 
 
+def test_a_later_install_and_status_keep_the_choice_to_start_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The host runs systemd, but the administrator chose `none`: no unit is missing."""
+    setup(root, "install", "--boot", "none")
+    assert setup(root, "install") == 0
+    assert not (root / f"etc/systemd/system/{NAME}.service").exists()
+    capsys.readouterr()
+    assert setup(root, "status") == 0
+    assert ".service" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("other", ["supervisord", "none"])
 def test_a_second_choice_of_boot_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str], other: str

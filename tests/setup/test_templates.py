@@ -73,3 +73,23 @@ def test_a_path_that_needs_quotes_is_refused(home: Path) -> None:
     """The unit would not mean what it says."""
     with pytest.raises(SetupError, match="has characters that need quotes"):
         templates.boot_files(Boot.SYSTEMD, home, SHIPPED, Path("/srv/my agent/bin"))
+
+
+def test_a_supervisord_of_the_agents_user_has_its_files_in_the_agents_directories() -> None:
+    """The user cannot write to /etc/pattoo. Both supervisord and supervisorctl find the socket."""
+    file = templates.supervisord_file({"log_directory": "/srv/log", "daemon_directory": "/srv/lib"})
+    assert file.path == "/etc/pattoo/supervisord.local.conf"
+    sections = configparser.RawConfigParser()
+    sections.read_string(file.content.decode())
+    assert sections["supervisord"]["user"] == "pattoo"
+    assert sections["supervisord"]["logfile"] == "/srv/log/supervisord.log"
+    assert sections["supervisord"]["pidfile"] == "/srv/lib/supervisord.pid"
+    assert sections["unix_http_server"]["file"] == "/srv/lib/supervisor.sock"
+    assert sections["supervisorctl"]["serverurl"] == "unix:///srv/lib/supervisor.sock"
+    shipped = configparser.RawConfigParser()
+    shipped.read(SHIPPED / "supervisord.conf")
+    # Whatever the shipped file keeps in the configuration's directory has another place.
+    for name, section in shipped.items():
+        for key, value in section.items():
+            if "PATTOO_CONFIGDIR" in value and name != "include":
+                assert key in sections[name]

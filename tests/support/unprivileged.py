@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: nobody, on every Linux.
 NOBODY: Final = 65534
+BY_NOBODY: Final = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 
 
 def as_nobody(question: Callable[[], str]) -> str:
@@ -35,23 +36,27 @@ def run_by_nobody(agent: Agent) -> None:
     That user cannot run a Python in root's home. The system's Python, if it has the same version,
     works with our libraries.
     """
+    python, environment = python_of_all()
+    agent.command = [*BY_NOBODY, python, *agent.command[1:]]
+    agent.environment |= environment
+
+
+def python_of_all() -> tuple[str, dict[str, str]]:
+    """A Python that nobody can run, and what it needs in its environment; else skip the test."""
     if os.geteuid() != 0:
         pytest.skip("only root can run a command as another")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     libraries = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
     for python in (sys.executable, f"/usr/bin/{version}"):
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", python]
         # Test in a second process, because the first one may have access that root gave it.
         inner = f"import subprocess as s, psutil; s.run(['{python}', '-c', ''], check=True)"
         environment = {"PYTHONPATH": libraries} if python != sys.executable else {}
         done = subprocess.run(
-            [*command, "-c", inner], env={**os.environ, **environment}, capture_output=True,
-            check=False,
+            [*BY_NOBODY, python, "-c", inner], env={**os.environ, **environment},
+            capture_output=True, check=False,
         )  # fmt: skip
         if done.returncode == 0:
-            agent.command = [*command, *agent.command[1:]]
-            agent.environment |= environment
-            return
+            return python, environment
     pytest.skip("no Python that other users may run")
 
 
