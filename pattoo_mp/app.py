@@ -18,7 +18,7 @@ from setproctitle import setproctitle
 
 from pattoo_mp import __version__, identity, log, paths
 from pattoo_mp.config import values
-from pattoo_mp.control import run_directory
+from pattoo_mp.control import run_directory, terminal
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
@@ -78,8 +78,8 @@ def run(
 
     for number in log.SIGNAL_ACTIONS:  # logrotate may signal us as soon as the PID file exists
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(PermissionError):  # a session leader already leads a group
-        os.setpgid(0, 0)
+    terminal.leave_terminals_group()
+    is_tied = terminal.is_tied_to_terminal(os.environ)
     directory = config.system_daemon_directory
     cut_short_pid = run_directory.cut_short_pid(directory)
     supervisor_file = paths.supervisor_file(directory)
@@ -94,7 +94,7 @@ def run(
             origin = identity.origin(paths.identity_file(config), config.hostname)
             _LOG.info("pattoo_mp %s polls every %s.", __version__, text.intervals(config.groups))
             live = LiveConfig(config, reread, adopt_in_control)
-            arbiter = _arbiter(live, origin, adopt, on_ready, lock.ensure_in_place)
+            arbiter = _arbiter(live, origin, adopt, on_ready, lock.ensure_in_place, is_tied=is_tied)
         # The objects made so far live on. A garbage collection would write to all of them, and so
         # copy in each worker the pages that it shares with control.
         gc.freeze()
@@ -144,6 +144,8 @@ def _arbiter(
     adopt: Adopt,
     on_ready: Callable[[], None],
     ensure_lock: Callable[[], None],
+    *,
+    is_tied: bool,
 ) -> Arbiter:
     ledger = Ledger(*live.config.groups)
     channel_name = os.urandom(8).hex()
@@ -221,4 +223,5 @@ def _arbiter(
         live=live,
         ensure_lock=ensure_lock,
         notifier=Notifier.of(os.environ, os.getpid()),
+        has_lost_terminal=(lambda: not terminal.has_terminal()) if is_tied else (lambda: False),
     )

@@ -40,6 +40,7 @@ _ENSURE_S: Final = 5.0
 _NEVER: Final = float("inf")
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _RELOADING: Final = signal.SIGHUP
+_TERMINAL_GONE: Final = "the terminal that it was started in is gone"
 
 
 class Arbiter:
@@ -47,7 +48,8 @@ class Arbiter:
 
     `on_ready` is called once, when the first poll is safe in the spool. `ensure_lock` recreates the
     lock file if it was removed; it is called every few seconds, while the loop runs anyway.
-    `unresponsive_s` is as for `Workers`. `notifier` notifies systemd.
+    `unresponsive_s` is as for `Workers`. `notifier` notifies systemd. `has_lost_terminal` says whether the
+    terminal that the agent has to end with is gone.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Arbiter:
         ensure_lock: Callable[[], None] = lambda: None,
         notifier: Notifier | None = None,
         unresponsive_s: float = UNRESPONSIVE_S,
+        has_lost_terminal: Callable[[], bool] = lambda: False,
     ) -> None:
         self._workers = Workers(collector, uploader, broker, live, unresponsive_s)
         self._broker = broker
@@ -70,6 +73,7 @@ class Arbiter:
         self._on_ready = on_ready
         self._ensure_lock = ensure_lock
         self._notifier = notifier or Notifier()
+        self._has_lost_terminal = has_lost_terminal
         self._ensured_at = 0.0
         self._ready = False
         self._stop_by = _NEVER
@@ -166,6 +170,8 @@ class Arbiter:
         if time.monotonic() < self._ensured_at + _ENSURE_S:
             return
         self._ensured_at = time.monotonic()
+        if not self._workers.are_stopping and self._has_lost_terminal():
+            self._begin_stop(_TERMINAL_GONE)
         for ensure in (self._ensure_lock, self._status_socket.ensure_in_place):
             try:
                 ensure()
@@ -187,13 +193,15 @@ class Arbiter:
         if self._workers.are_stopping:
             return
         if signals & _STOPPING:
-            self._begin_stop(signals & _STOPPING)
+            self._begin_stop(", ".join(sorted(number.name for number in signals & _STOPPING)))
+        elif _RELOADING in signals and self._has_lost_terminal():
+            self._begin_stop(_TERMINAL_GONE)
         elif _RELOADING in signals:
             self._notifier.reloading()
             self._live.reload()
 
-    def _begin_stop(self, received: set[signal.Signals]) -> None:
-        _LOG.info("Stopping: %s.", ", ".join(sorted(number.name for number in received)))
+    def _begin_stop(self, why: str) -> None:
+        _LOG.info("Stopping: %s.", why)
         self._stop_by = time.monotonic() + STOP_S
         self._workers.are_stopping = True
         self._notifier.stopping()

@@ -23,7 +23,7 @@ from pattoo_mp.ipc.messages import READY
 from pattoo_mp.operate.agent import STOPPED_S, send_signal, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pattoo_mp.operate.agent import Agent
 
@@ -171,7 +171,11 @@ def stop(agent: Agent, *, force: bool) -> bool:
         _stop_retries(agent)
     # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
     asked = signal.SIGKILL if force else signal.SIGTERM
-    send_signal(pid, asked, signal.SIGCONT, to_group=True)
+    # One that was started in a terminal may have no group of its own, and a killed control ends no worker.
+    with _workers(pid) as workers:
+        send_signal(pid, asked, signal.SIGCONT, to_group=True)
+        for worker in workers if force else ():
+            _kill(worker)
     limit_s = _KILL_S if force else STOPPED_S
     if not wait_for(lambda: agent.pid != pid and not _group_lives(pid), limit_s):
         raise PattooError(
@@ -190,6 +194,28 @@ def _stop_retries(agent: Agent) -> None:
         supervisor.stop()
 
 
+@contextlib.contextmanager
+def _workers(control: int) -> Iterator[list[int]]:
+    """Descriptors of the child processes of control (pidfd_open(2)), open during the block."""
+    found: list[int] = []
+    try:
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and _stat(process)[1:2] == [str(control)]:
+                with contextlib.suppress(OSError):
+                    found.append(os.pidfd_open(int(process.name)))
+                    if _stat(process)[1:2] != [str(control)]:
+                        os.close(found.pop())  # it ended, and another process may have its number
+        yield found
+    finally:
+        for descriptor in found:
+            os.close(descriptor)
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+
+
 def _group_lives(group: int) -> bool:
     """Whether a process of `group` runs; zombies do not count."""
     try:
@@ -202,15 +228,20 @@ def _group_lives(group: int) -> bool:
 
 
 def _runs_in(group: int, process: Path) -> bool:
-    """Whether `process` (/proc/PID) is in `group` and is no zombie.
+    """Whether `process` (/proc/PID) is in `group` and is no zombie."""
+    state, _, its_group = _stat(process) or ("X", "", "0")
+    return int(its_group) == group and state not in "ZX"
 
-    In its `stat` (proc(5)) the state, the parent and the group follow the name in parentheses.
+
+def _stat(process: Path) -> list[str]:
+    """State, parent and group of `process` (/proc/PID), empty if it has ended.
+
+    In its `stat` (proc(5)) they follow the name in parentheses.
     """
     try:
-        state, _, its_group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except (OSError, ValueError):
-        return False
-    return int(its_group) == group and state not in "ZX"
+        return (process / "stat").read_text().rpartition(")")[2].split()[:3]
+    except OSError:
+        return []
 
 
 # Reload.
