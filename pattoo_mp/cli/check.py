@@ -83,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(document(checked), indent=2))
     else:
-        print("\n".join(lines(checked)))
+        # A server's answer and the names on a host may hold any character.
+        print("\n".join(map(printable, lines(checked))))
     sys.stdout.flush()
     if checked.problems:
         raise ConfigError(checked.problems)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.cli.output import DONE, STOPPED
 from pattoo_mp.cli.status import as_text, stopped_status
@@ -16,12 +17,16 @@ from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
 from pattoo_mp.util.files import user_name
-from pattoo_mp.util.text import counted
+from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
     import argparse
 
     from pattoo_mp.operate.agent import Agent
+
+
+#: How long to wait for the status before a stop (s). An agent that hangs is stopped without it.
+_ASK_S: Final = 1.0
 
 
 def run_start(_: argparse.Namespace) -> int:
@@ -30,9 +35,12 @@ def run_start(_: argparse.Namespace) -> int:
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
-    """`--stop`: stop the agent, in order or by `--force`. A stopped agent is no error."""
+    """`--stop`: stop the agent, in order or by `--force`. A stopped agent is no error.
+
+    Without `--force`, it is not stopped if polls in memory would be lost.
+    """
     agent = configured_agent()
-    if stop(agent, force=arguments.force):
+    if _stop(agent, force=arguments.force):
         print(f"Daemon is stopped - {PROGRAM}")
     else:
         print(as_text(stopped_status(agent)))
@@ -42,13 +50,10 @@ def run_stop(arguments: argparse.Namespace) -> int:
 def run_restart(arguments: argparse.Namespace) -> int:
     """`--restart`: stop the agent and start it again; return once polls flow.
 
-    It is not stopped if its configuration would prevent the start, or (without `--force`) if polls
-    in memory would be lost.
+    It is not stopped if its configuration would prevent the start, or as `--stop` refuses to.
     """
     agent = startable_agent()
-    if not arguments.force:
-        _refuse_to_lose_polls(agent)
-    stop(agent, force=arguments.force)
+    _stop(agent, force=arguments.force)
     return _start(agent)
 
 
@@ -63,7 +68,8 @@ def run_reload(_: argparse.Namespace) -> int:
         print(as_text(stopped_status(agent)))
         return STOPPED
     changed = reload(agent, pid)
-    print(f"Daemon is reloaded - {PROGRAM} ({', '.join(changed) or 'nothing has changed'})")
+    what = printable(", ".join(changed)) or "nothing has changed"
+    print(f"Daemon is reloaded - {PROGRAM} ({what})")
     return DONE
 
 
@@ -80,16 +86,30 @@ def _start(agent: Agent) -> int:
     return DONE
 
 
-def _refuse_to_lose_polls(agent: Agent) -> None:
-    """Raise `PattooError` if polls in memory could not be stored; a start would fail then, too."""
-    try:
-        status = agent.status()
-    except OSError:
-        return  # it is stopped, or hangs, which a restart cures
-    waiting = status["polls"]["in_channel"]
-    if waiting and Code.SPOOL_TAKES_NOTHING in {found["code"] for found in status["troubles"]}:
-        why = status["workers"]["uploader"]["troubles"]["spool"]
+def _stop(agent: Agent, *, force: bool) -> bool:
+    """Stop `agent`, and say which polls in memory that loses; return whether it was running.
+
+    Raises `PattooError`, before anything is stopped, if it would lose polls without `force`.
+    """
+    at_risk, why = _polls_at_risk(agent)
+    if at_risk and not force:
         raise PattooError(
-            f"the spool cannot store polls ({why}): {counted(waiting, 'poll')} in memory would be "
+            f"the spool cannot store polls ({why}): {counted(at_risk, 'poll')} in memory would be "
             "lost; expected room on the disk of cache_directory, or --force"
         )
+    was_running = stop(agent, force=force)
+    if at_risk and was_running:
+        print(f"Lost from memory: {counted(at_risk, 'poll')} ({printable(why)})", file=sys.stderr)
+    return was_running
+
+
+def _polls_at_risk(agent: Agent) -> tuple[int, str]:
+    """How many polls are in memory that the spool cannot store, and why it cannot."""
+    try:
+        status = agent.status(_ASK_S)
+    except OSError:
+        return 0, ""  # it is stopped, or hangs, and only a stop cures that
+    if Code.SPOOL_TAKES_NOTHING not in {found["code"] for found in status["troubles"]}:
+        return 0, ""
+    why = str(status["workers"]["uploader"]["troubles"]["spool"])
+    return int(status["polls"]["in_channel"]), why

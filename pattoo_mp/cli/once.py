@@ -73,7 +73,8 @@ def _configured() -> Config | None:
         problem = error.problems[0]
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
-    print(f"{PROGRAM}: the configuration is ignored, defaults are used: {problem}", file=sys.stderr)
+    ignored = f"the configuration is ignored, defaults are used: {printable(problem)}"
+    print(f"{PROGRAM}: {ignored}", file=sys.stderr)
     return None
 
 

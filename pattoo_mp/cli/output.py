@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,14 @@ FAILED: Final = 1
 BAD_USAGE: Final = 2
 #: The agent is stopped (`--status`, `--reload`; the number is that of the Linux Standard Base).
 STOPPED: Final = 3
+
+#: Why stdout takes no more: a full disk, a quota, a limit on the size of files, a closed terminal.
+_OUTPUT_ERRORS: Final = {
+    errno.ENOSPC: "no space left on its device; expected room for the output",
+    errno.EDQUOT: "the quota of its file system is used up; expected room for the output",
+    errno.EFBIG: "its file may not grow (ulimit -f); expected room for the output",
+    errno.EIO: "its device fails; expected one that takes the output",
+}
 
 
 def report_errors(run: Callable[[], int]) -> int:
@@ -48,7 +57,7 @@ def report_errors(run: Callable[[], int]) -> int:
 def handle_output_errors(run: Callable[[], int]) -> int:
     """Call `run`, which prints to stdout, and return its exit status.
 
-    A reader that closed the pipe early is no error; a full disk is, reported in one line.
+    A reader that closed the pipe early is no error; a full disk and the like are, reported in one line.
     """
     try:
         try:
@@ -60,9 +69,9 @@ def handle_output_errors(run: Callable[[], int]) -> int:
         _discard_output()
         return DONE
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _OUTPUT_ERRORS:
             raise
-        _print_error("stdout: no space left on its device; expected room for the output")
+        _print_error(f"stdout: {_OUTPUT_ERRORS[error.errno]}")
         _discard_output()
         return FAILED
 
@@ -73,7 +82,8 @@ def _discard_output() -> None:
 
 
 def _print_error(problem: str) -> None:
-    print(f"{PROGRAM}: error: {problem}", file=sys.stderr)
+    """Print one line. It may quote the agent, whose user must not control root's terminal."""
+    print(f"{PROGRAM}: error: {printable(problem)}", file=sys.stderr)
 
 
 def escape_unencodable() -> None:

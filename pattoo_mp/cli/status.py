@@ -22,6 +22,7 @@ from pattoo_mp.control.status import SCHEMA, silent, stopped, unknown
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import configured_agent
 from pattoo_mp.util.files import process_owner
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -138,7 +139,7 @@ def as_line(status: Status) -> str:
         " ".join(filter(None, (str(trouble["code"]), str(trouble["subject"]))))
         for trouble in status["troubles"]
     )
-    return (
+    return printable(
         f"{moment(status['now_ms'])}  {codes or 'well'}; {polls['polled']} polled, "
         f"{polls['delivered']} delivered, waiting: {waiting(status)}"
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.output import handle_output_errors, report_errors
+from pattoo_mp.cli.output import BAD_USAGE, handle_output_errors, report_errors
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +137,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; on bad usage print the usage and exit with status 2."""
+    """Parse the command line; on bad usage print one line and exit with status 2."""
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -150,8 +151,17 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
+class _Parser(argparse.ArgumentParser):
+    """Prints one line on bad usage: the whole usage would hide what was wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line, and exit with status 2."""
+        line = f"usage: {self.prog} VERB [OPTION]: error: {printable(message)}; see --help\n"
+        self.exit(BAD_USAGE, line)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         description="Reports this host's performance to a pattoo server.",
         epilog="The configuration is read from PATTOO_CONFIGDIR, or from /etc/pattoo.",

@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 _NEVER: Final = float("inf")
 #: Pause after a failed accept (s): the connection stays pending, and the loop would spin.
 _PAUSE_S: Final = 1.0
-_ANSWER_S: Final = 5.0
+ANSWER_S: Final = 5.0
 _ANSWER_BYTES: Final = 1 << 20
 
 
@@ -114,7 +114,7 @@ def _listen(path: Path) -> socket.socket:
     return listening
 
 
-def ask(path: Path, answer_s: float = _ANSWER_S) -> dict[str, Any]:
+def ask(path: Path, answer_s: float = ANSWER_S) -> dict[str, Any]:
     """Return the status of the control process at `path`.
 
     Raises `OSError` if there is no answer. It is a `TimeoutError`, or a `BlockingIOError` (too many

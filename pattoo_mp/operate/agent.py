@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import paths
 from pattoo_mp.config import isolated
 from pattoo_mp.control.run_directory import cut_short_pid, running_pid
-from pattoo_mp.control.status_socket import ask
+from pattoo_mp.control.status_socket import ANSWER_S, ask
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.paths import config_directory
@@ -57,9 +57,9 @@ class Agent:
         """The control process of the last run, if that did not end in order; else 0."""
         return cut_short_pid(self.directory)
 
-    def status(self) -> dict[str, Any]:
-        """Ask the control process for its status. Raises `OSError` if it does not answer."""
-        return ask(paths.status_socket(self.directory))
+    def status(self, answer_s: float = ANSWER_S) -> dict[str, Any]:
+        """Ask the control process for its status. Raises `OSError` without an answer in `answer_s`."""
+        return ask(paths.status_socket(self.directory), answer_s)
 
     def supervisor(self, pid: int | None) -> Supervisor | None:
         """Return the supervisord that manages the agent, from the note that control left.

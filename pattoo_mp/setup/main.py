@@ -29,6 +29,7 @@ from pattoo_mp.setup.host import (
 )
 from pattoo_mp.setup.plan import Act, Step
 from pattoo_mp.setup.templates import Boot, command_directory, conf_directory
+from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments)
     except ConfigError as error:
         for problem in error.problems:
-            print(f"{NAME}: error: {problem}", file=sys.stderr)
+            print(f"{NAME}: error: {printable(problem)}", file=sys.stderr)
         return BAD_USAGE
     except PattooError as error:
-        print(f"{NAME}: error: {error}", file=sys.stderr)
+        print(f"{NAME}: error: {printable(str(error))}", file=sys.stderr)
         return FAILED
 
 
@@ -137,7 +138,7 @@ def _carry_out(steps: list[Step], arguments: argparse.Namespace, record: Record)
 def _print(line: str) -> None:
     """Print a line. A closed pipe (`| head`) must not interrupt an installation."""
     try:
-        print(line, flush=True)
+        print("\n".join(map(printable, line.split("\n"))), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

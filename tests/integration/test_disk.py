@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -72,12 +73,49 @@ def test_a_full_disk_does_not_stop_polling(
     assert done.returncode == 1
     assert "the spool cannot store polls (database or disk is full)" in done.stdout
     control = agent.pid
-    refused = agent.run("--restart")
-    assert refused.returncode == 1
-    assert "in memory would be lost; expected room on the disk" in refused.stderr
-    assert agent.pid == control
+    for verb in ("--restart", "--stop"):
+        refused = agent.run(verb)
+        assert refused.returncode == 1
+        assert "in memory would be lost; expected room on the disk" in refused.stderr
+        assert agent.pid == control
     filler.unlink()
     assert_recovered(agent, server, host)
+
+
+@pytest.mark.parametrize("verb", ["--stop", "--restart"])
+def test_a_forced_stop_on_a_full_disk_says_what_it_lost(
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path, verb: str
+) -> None:
+    """The number of polls in memory; the agent is stopped."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    fill(small_disk)
+    wait_for(lambda: in_trouble(agent), 60, "the trouble")
+    wait_for(lambda: agent.status()["polls"]["in_channel"] > 3, what="polls in memory")
+    control = agent.pid
+    done = agent.run(verb, "--force")
+    assert re.search(
+        r"^Lost from memory: \d+ polls \(database or disk is full\)$", done.stderr, re.MULTILINE
+    )
+    assert agent.pid != control
+    if verb == "--stop":
+        assert done.returncode == 0
+
+
+def test_a_supervisors_stop_on_a_full_disk_logs_what_it_lost(
+    make_agent: MakeAgent, server: PattooServer, small_disk: Path
+) -> None:
+    """SIGTERM cannot be refused."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    fill(small_disk)
+    wait_for(lambda: in_trouble(agent), 60, "the trouble")
+    wait_for(lambda: agent.status()["polls"]["in_channel"] > 3, what="polls in memory")
+    os.kill(agent.pid or 0, signal.SIGTERM)
+    wait_for(lambda: agent.pid is None, what="the end")
+    assert re.search(
+        r"ERROR .*\d+ polls lost from memory: the spool accepted no writes\.", agent.log
+    )
 
 
 def test_a_disk_that_is_full_at_the_start_does_not_stop_polling(

@@ -137,6 +137,16 @@ def test_every_verb_works_without_standard_streams(
     assert "Traceback" not in agent.log
 
 
+def test_output_to_a_file_that_may_not_grow_causes_no_traceback(make_agent: MakeAgent) -> None:
+    """One line, as for a full disk."""
+    agent = make_agent()
+    done = in_shell(agent, f"ulimit -f 0; {' '.join(agent.command)} --status > {agent.home}/status")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{NAME}: error: stdout: its file may not grow (ulimit -f); expected room for the output\n"
+    )
+
+
 @pytest.mark.parametrize("kind", ["directory", "pipe"])
 def test_an_unusable_pid_file_is_reported(make_agent: MakeAgent, kind: str) -> None:
     """An agent cannot lock it, so it does not run, and cannot start."""
@@ -323,13 +333,15 @@ def test_status_of_a_control_process_that_hangs_is_bounded(make_agent: MakeAgent
      ("--start", "--watch"), ("--stop", "--json"),
      ("--sta",), ("--start", "more"), ("--foreground", "--force")],
 )  # fmt: skip
-def test_bad_usage_exits_2_with_usage_on_stderr(
+def test_bad_usage_exits_2_with_one_line_on_stderr(
     make_agent: MakeAgent, words: tuple[str, ...]
 ) -> None:
     """Exactly one verb is required, and --force only goes with --stop or --restart."""
     done = make_agent().run(*words)
     assert done.returncode == 2
-    assert done.stderr.startswith("usage:")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"usage: {NAME} VERB [OPTION]: error: ")
+    assert line.endswith("; see --help")
     assert done.stdout == ""
 
 
