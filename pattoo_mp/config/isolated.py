@@ -268,8 +268,12 @@ def _close_all_but(descriptor: int) -> None:
     """
     logging.disable()  # its descriptors are closed
     gc.disable()  # a finalizer might close a descriptor that is in use again
-    os.closerange(_STDERR + 1, descriptor)
-    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+    # Those that are open, and not all that might be: in containers the limit may be a billion. The
+    # descriptor by which the directory was listed is already closed.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are numbers
+        if int(name) > _STDERR and int(name) != descriptor:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(_STDERR + 1):
         os.dup2(null, standard)

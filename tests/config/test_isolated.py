@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import resource
+import select
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +76,40 @@ def test_a_reload_names_the_changed_settings(files: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         isolated.wait_for_result(isolated.begin_reload(files, elsewhere))
     assert caught.value.problems == ours.value.problems
+
+
+def test_the_reader_has_no_descriptor_of_the_agent(files: Path) -> None:
+    """Whatever their limit was or is: one that is above it now is closed as well."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    read_end, write_end = os.pipe()
+    high = fcntl.fcntl(write_end, fcntl.F_DUPFD_CLOEXEC, 300)
+    os.close(write_end)
+    with file_hangs(files / "pattoo.yaml"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        reader = isolated.begin_reload(files, config_in(files.parent / "elsewhere"))
+        try:
+            os.close(high)
+            assert select.select([read_end], [], [], 20.0)[0] == [read_end]
+            assert os.read(read_end, 1) == b""
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            os.close(read_end)
+            reader.end(20.0)
+
+
+def test_a_limit_of_a_billion_descriptors_takes_no_time(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only open descriptors are closed: without `close_range`, as on old kernels and under some
+    container runtimes, each of a range costs a system call.
+    """
+    monkeypatch.setattr(os, "sysconf", lambda _: 1 << 30)
+
+    def one_by_one(low: int, high: int) -> None:
+        assert high - low < 100_000, "a billion system calls"
+
+    monkeypatch.setattr(os, "closerange", one_by_one)
+    assert isolated.check(files) == load.check(files)
 
 
 def test_hanging_files_are_not_waited_for(files: Path) -> None:
