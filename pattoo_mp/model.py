@@ -29,6 +29,9 @@ INTEGER: Final = 99
 FLOAT: Final = 101
 COUNTER64: Final = 64
 
+#: Why ticks have no poll if the wall clock went ahead of the monotonic clock.
+CLOCK_LEAPED: Final = "clock set forward or host suspended"
+
 #: Poll times further ahead of the clock than this (ms) are reported: the clock was set back, or had
 #: been wrong.
 AHEAD_MS: Final = 10_000

@@ -165,7 +165,10 @@ def waiting(status: Status) -> str:
 
 def _gap(gap: dict[str, Any]) -> str:
     between = f"between {moment(gap['after_ms'])} and {moment(gap['before_ms'])}"
-    return f"{counted(gap['ticks'], 'tick')} {between}: {gap['reason']}"
+    what = counted(gap["ticks"], "tick")
+    if not gap["ticks"]:
+        what = f"the clock went {age(gap['before_ms'], gap['after_ms'])} ahead"
+    return f"{what} {between}: {gap['reason']}"
 
 
 def _error(posts: dict[str, Any], now_ms: int) -> str:

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.model import CLOCK_LEAPED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -33,7 +35,7 @@ class Reason(StrEnum):
     """Why ticks were missed."""
 
     LATE = "late"
-    CLOCK = "clock set forward or host suspended"
+    CLOCK = CLOCK_LEAPED
 
 
 @dataclass(frozen=True, slots=True)

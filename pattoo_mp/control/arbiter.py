@@ -229,6 +229,7 @@ class Arbiter:
 
     def _end(self) -> None:
         self._workers.kill(_KILL_S)
+        self._broker.finish()
         left = len(self._broker.channel)
         if left:
             _LOG.error("%s lost from memory: the spool accepted no writes.", counted(left, "poll"))

@@ -6,14 +6,15 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
-from pattoo_mp.control.ledger import CHANNEL_FULL
+from pattoo_mp.control.drops import DropLog
+from pattoo_mp.control.ledger import CHANNEL_FULL, COLLECTOR_WAS_DOWN
 from pattoo_mp.control.rates import DrainRate, RecentCounts, window_s
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
-from pattoo_mp.util.text import counted
+from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,8 +29,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Polls that the uploader may hold before they are in the spool.
 _LEASED_BYTES: Final = 1 << 20
-_NOTHING_SENT: Final = (0, 0)
-_COLLECTOR_WAS_DOWN: Final = "the collector was down"
+_COLLECTOR_WAS_DOWN: Final = COLLECTOR_WAS_DOWN
+_NOTHING_SENT: Final = (0, 0, 0)
 
 
 class Broker:
@@ -49,6 +50,7 @@ class Broker:
         self.leaving = False
         self.closed = False
         self.any_kept = False
+        self._drops = DropLog()
         self._upload_before = UploadState()
         self._snapshot_totals = _NOTHING_SENT
         self._last_layout_id = ""
@@ -119,6 +121,10 @@ class Broker:
         except LinkClosedError:
             _LOG.debug("The uploader has already exited.")
 
+    def finish(self) -> None:
+        """Log the drops that have no line yet: control ends."""
+        self._drops.finish(self.ledger.total_dropped())
+
     def counts(self) -> Counts:
         """Return the current totals; the difference of two results is what happened in between."""
         account = self.ledger.account or SpoolState()
@@ -154,6 +160,7 @@ class Broker:
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:
             self.ledger.dropped[CHANNEL_FULL] += self.channel.dropped - dropped
+            self._drops.note(self.ledger.total_dropped())
 
     def _change_intervals(self, intervals_ms: Collection[int], after_ms: int) -> None:
         self.ledger.change_intervals(intervals_ms, after_ms)
@@ -180,9 +187,12 @@ class Broker:
             self._acknowledge(uploader, fields[0])
 
     def _update_account(self, account: SpoolState) -> None:
-        before = self.ledger.account
+        before, dropped = self.ledger.account, self.ledger.total_dropped()
         for gap in self.ledger.update_account(account):
             _log_gap(gap)
+        if before is None:
+            self._drops.skip(self.ledger.total_dropped() - dropped)
+        self._drops.note(self.ledger.total_dropped())
         if before is not None and account.delivered > before.delivered:
             self.drain_rate.record(account.delivered - before.delivered)
         if self.upload.failing_since_ms or not account.waiting:
@@ -195,17 +205,22 @@ class Broker:
 
     def _send_ledger_snapshot(self, link: Link) -> None:
         """Send the ledger's snapshot if it changed; the spool stores it with the polls that follow."""
-        # Every gap has missed ticks, so these two totals show whether anything changed.
-        totals = (self.ledger.missed.total(), self.ledger.dropped.total())
+        # Every gap has missed ticks or is the last one, so these show whether anything changed.
+        last_ms = self.ledger.gaps[-1].before_ms if self.ledger.gaps else 0
+        totals = (self.ledger.missed.total(), self.ledger.dropped.total(), last_ms)
         if totals != self._snapshot_totals:
             link.send(Kind.LEDGER_SNAPSHOT, self.ledger.snapshot())
             self._snapshot_totals = totals
 
 
 def _log_gap(gap: Gap) -> None:
+    ticks = counted(gap.ticks, "tick")
+    if not gap.ticks:
+        leap = duration(gap.length_ms / 1000)
+        ticks = f"The clock went ahead by {leap}, which counts as 0 ticks"
     _LOG.warning(
         "%s missed after %d ms, before %d ms (%s to %s): %s.",
-        counted(gap.ticks, "tick"),
+        ticks,
         gap.after_ms,
         gap.before_ms,
         log.local_time(gap.after_ms / 1000),

@@ -6,6 +6,13 @@ It also keeps the ticks that were not polled, with time and reason. What the spo
 records in the transactions that change it. What only control knows (polls dropped by the channel,
 missed ticks) is stored in the spool as a snapshot, together with the next polls. So the ledger
 continues after a restart.
+
+A gap that is a leap of the clock is not a gap of so many missed ticks: a host without a real-time
+clock begins in 1970, and "1796002261 ticks missed" would hide every later figure. `is_leap` draws
+the line. Such a gap is reported with its length, and counts no ticks.
+
+Time also passes for polls that wait, but not in a leap, nor while no agent ran: no clock shows how
+long that was. So these times are kept as `pauses`, and the spool leaves them out of a poll's age.
 """
 
 from __future__ import annotations
@@ -15,7 +22,9 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.model import CLOCK_LEAPED
 from pattoo_mp.spool.account import SpoolState
+from pattoo_mp.spool.pauses import Pause, Pauses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -76,17 +85,37 @@ def ticks_between(earlier_ms: int, later_ms: int, interval_ms: int) -> int:
 #: How many gaps are kept with time and reason; older ones are only counted.
 _GAPS: Final = 20
 AGENT_WAS_DOWN: Final = "the agent was down"
+COLLECTOR_WAS_DOWN: Final = "the collector was down"
 CHANNEL_FULL: Final = "the channel was full"
+#: In these gaps, waiting polls do not grow older.
+_PAUSES: Final = frozenset({AGENT_WAS_DOWN, COLLECTOR_WAS_DOWN, CLOCK_LEAPED})
+
+
+#: The clock is corrected by hours after a suspend or a wrong time zone; by more if it was wrong.
+_LEAP_MS: Final = 86_400_000
+#: 2020. No agent ran before, so an earlier time is from a clock that was not set yet.
+_NOT_SET_MS: Final = 1_577_836_800_000
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Missed ticks: how many, between which two polls, and why."""
+    """Missed ticks: how many, between which two polls, and why. A leap of the clock counts none."""
 
     ticks: int
     after_ms: int
     before_ms: int
     reason: str
+
+    @property
+    def length_ms(self) -> int:
+        """The time between the two polls."""
+        return self.before_ms - self.after_ms
+
+
+def is_leap(after_ms: int, before_ms: int, reason: str) -> bool:
+    """Whether a gap is from a clock that was wrong, so that its ticks never came."""
+    was_set = reason == CLOCK_LEAPED or after_ms < _NOT_SET_MS
+    return was_set and before_ms - after_ms >= _LEAP_MS
 
 
 class Ledger:
@@ -105,6 +134,7 @@ class Ledger:
         self.missed: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.gaps: deque[Gap] = deque(maxlen=_GAPS)
+        self.pauses = Pauses()
         self.account: SpoolState | None = None
         self._dropped_before = 0
 
@@ -133,6 +163,9 @@ class Ledger:
         ticks = track.poll(timestamp_ms)
         if ticks:
             gap = self._gap(ticks, after_ms, timestamp_ms, why)
+            if why in _PAUSES:
+                # Another interval may have been polled since, or the gap was recorded for it.
+                self.pauses.add(Pause(max(after_ms, self.last_poll_ms), timestamp_ms, why))
         self.polled += 1
         self.last_poll_ms = timestamp_ms
         return gap
@@ -192,7 +225,10 @@ class Ledger:
     def figures(self, in_channel: int) -> dict[str, int]:
         """Return totals that continue over restarts: polls, ticks, and the lag in ms."""
         account = self.account or SpoolState()
-        lag_ms = self.last_poll_ms - account.delivered_ms if account.delivered_ms else 0
+        lag_ms = 0
+        if account.delivered_ms:
+            leaps_ms = self.pauses.total_ms(account.delivered_ms, CLOCK_LEAPED)
+            lag_ms = self.last_poll_ms - account.delivered_ms - leaps_ms
         return {
             "polled": self.total_polled,
             "delivered": account.delivered,
@@ -206,7 +242,12 @@ class Ledger:
     def snapshot(self) -> str:
         """Return what the next control process needs, as JSON. The spool stores it as `book`."""
         return json.dumps(
-            {"missed": self.missed, "dropped": self.dropped, "gaps": [asdict(g) for g in self.gaps]}
+            {
+                "missed": self.missed,
+                "dropped": self.dropped,
+                "gaps": [asdict(g) for g in self.gaps],
+                "pauses": self.pauses.rows(),
+            }
         )
 
     def _begin(self, newest_ms: int) -> None:
@@ -215,7 +256,10 @@ class Ledger:
             track.begin(newest_ms)
 
     def _gap(self, ticks: int, after_ms: int, before_ms: int, reason: str) -> Gap:
-        self.missed[reason] += ticks
+        if is_leap(after_ms, before_ms, reason):
+            ticks = 0
+        else:
+            self.missed[reason] += ticks
         gap = Gap(ticks, after_ms, before_ms, reason)
         self.gaps.append(gap)
         return gap
@@ -227,6 +271,7 @@ class Ledger:
         self.dropped += dropped
         self.missed += Counter(_counts(snapshot.get("missed")))
         self.gaps.extendleft(reversed(_gaps(snapshot.get("gaps"))))
+        self.pauses.add(*Pauses.read(account.book))
         if not account.newest_ms:
             return []
         if not self.polled:
@@ -235,6 +280,9 @@ class Ledger:
 
     def _gaps_since(self, newest_ms: int) -> Iterator[Gap]:
         """Continue each track from the newest poll of an earlier agent; yield gaps already known."""
+        began_ms = [track.first_ms for track in self._tracks.values() if track.first_ms]
+        if began_ms:
+            self.pauses.add(Pause(newest_ms, min(began_ms), AGENT_WAS_DOWN))
         for track in self._tracks.values():
             if not track.first_ms:
                 track.begin(newest_ms)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pattoo_mp.spool.pauses import Pauses
+
 #: The spool may grow to this size however full the disk is. A smaller spool would be useless.
 GUARANTEED_BYTES: Final = 4 << 20
 #: The largest journal, for about as long as a commit takes; see `schema.CONNECTION`.
@@ -76,12 +78,13 @@ class Limits:
         """How much of the spool quarantined polls may take."""
         return SizeLimit(self.max_bytes // _QUARANTINE_PART, QUARANTINE_FULL)
 
-    def oldest_allowed_ms(self, newest_ms: int) -> int:
+    def oldest_allowed_ms(self, newest_ms: int, pauses: Pauses) -> int:
         """Return the time (ms) before which polls are too old.
 
-        Age is measured from the newest poll: a jump of the wall clock must not empty the spool.
+        Age is measured from the newest poll, and without the pauses: a wall clock that leaps, before
+        a poll or between two of them, must not empty the spool.
         """
-        return newest_ms - self.max_age_s * 1000
+        return pauses.before(newest_ms, self.max_age_s * 1000)
 
 
 def free_bytes(directory: Path) -> int:

@@ -11,6 +11,7 @@ from pattoo_mp.errors import SpoolError
 from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.file import SpoolFile
+from pattoo_mp.spool.pauses import Pauses
 from pattoo_mp.spool.recovery import MissingRowsError
 from pattoo_mp.spool.tables import Spooled
 
@@ -191,6 +192,8 @@ class Spool:
         now_ms: int,
     ) -> int:
         now = self.state
+        # A new control process may not have reported yet how long no agent ran.
+        age_is_known = now.channel in {"", channel}
         if now.channel != channel:
             now.channel, now.sequence, now.kept_of_channel = channel, 0, 0
         new = [(sequence, poll) for sequence, poll in polls if sequence > now.sequence]
@@ -209,7 +212,8 @@ class Spool:
         with self._file.transaction(now) as tables:
             tables.add(timely, layouts)
             self._drop_from_quarantine(tables, now)
-            self._drop_too_old(tables, now)
+            if age_is_known:
+                self._drop_too_old(tables, now)
             self._drop_too_many(tables, now, used_before)
         if self._file.handed_out:
             # Polls dropped now stay dropped, whatever becomes of their post or of the file.
@@ -291,9 +295,9 @@ class Spool:
         now.drop(limit.reason, removed)
 
     def _drop_too_old(self, tables: Tables, now: SpoolState) -> None:
-        limit_ms = self.limits.oldest_allowed_ms(now.newest_ms)
-        if tables.oldest_ms() >= limit_ms:
-            return  # the usual case: no need to read hundreds of polls
+        if tables.oldest_ms() >= self.limits.oldest_allowed_ms(now.newest_ms, Pauses()):
+            return  # the usual case: no need to read the pauses, and hundreds of polls
+        limit_ms = self.limits.oldest_allowed_ms(now.newest_ms, Pauses(Pauses.read(now.book)))
         while found := tables.oldest(_AGE_BATCH):
             too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
             if not too_old or found[0] is not too_old[0]:

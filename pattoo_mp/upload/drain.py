@@ -68,6 +68,7 @@ class Drain:
         self.idle_until = _FOREVER
         #: Replaced by the posting thread only. `report` adds what the servers and `legacy` know.
         self._state = UploadState()
+        self._failing_since = 0.0
         self._trouble = ""
 
     def run(self) -> None:
@@ -231,9 +232,10 @@ class Drain:
             last_post_ms=now_ms(),
             failing_since_ms=0,
         )
+        failing_since, self._failing_since = self._failing_since, 0.0
         if before.failing_since_ms:
             log.write_counts()  # a count logged after the next line would look like another failure
-            for_s = (self._state.last_post_ms - before.failing_since_ms) // 1000
+            for_s = time.monotonic() - failing_since  # the wall clock may have been set meanwhile
             _LOG.info("%s accepts posts again, after %d s.", self._servers.current.url, for_s)
         _LOG.debug(
             "Delivered %s in %d bytes; %d waiting.",
@@ -244,6 +246,8 @@ class Drain:
 
     def _failed(self, attempt: Attempt) -> None:
         failed_ms = now_ms()
+        if not self._state.failing_since_ms:
+            self._failing_since = time.monotonic()
         self._state = replace(
             self._state,
             last_error=attempt.error,

@@ -100,8 +100,10 @@ def test_the_reader_has_no_descriptor_of_the_agent(files: Path) -> None:
 def test_a_limit_of_a_billion_descriptors_takes_no_time(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only open descriptors are closed: without `close_range`, as on old kernels and under some
-    container runtimes, each of a range costs a system call.
+    """Only open descriptors are closed.
+
+    Without close_range(2), as on old kernels and under some container runtimes, each of a range costs
+    a system call.
     """
     monkeypatch.setattr(os, "sysconf", lambda _: 1 << 30)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind, UploadState
+from pattoo_mp.model import CLOCK_LEAPED
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
+from pattoo_mp.spool.pauses import Pause, Pauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -357,3 +360,108 @@ def test_the_collector_gets_the_ledger_on_request(rig: Rig) -> None:
     ]  # fmt: skip
     far.close()
     rig.broker.handle(rig.collector, [Kind.LEDGER])  # it has exited, which is harmless
+
+
+# Waiting polls do not grow older in a leap of the clock, nor while no agent runs.
+
+
+def pauses(rig: Rig) -> list[Pause]:
+    """The pauses in the last snapshot of the ledger that went to the uploader."""
+    messages = rig.far.receive()
+    return Pauses.read([m[1] for m in messages if m[0] == Kind.LEDGER_SNAPSHOT][-1])
+
+
+DAY = 86_400
+
+
+def test_a_leap_goes_to_the_spool_before_the_poll_after_it(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its ticks are not counted, but the ledger's snapshot has it."""
+    rig.layout("a")
+    rig.poll(1_795_000_000)
+    rig.poll(1_795_000_000 + 40 * DAY, reason=CLOCK_LEAPED)
+    leap = Pause(1_795_000_000_000, 1_795_000_000_000 + 40 * DAY * 1000, CLOCK_LEAPED)
+    assert pauses(rig) == [leap]
+    assert (
+        "The clock went ahead by 40 days, which counts as 0 ticks missed after 1795000000000 ms"
+        in caplog.text
+    )
+
+
+def test_a_leap_counts_once_for_several_intervals(rig: Rig) -> None:
+    """Each interval has a gap, but time has leaped once."""
+    rig.broker.handle(rig.collector, [Kind.INTERVALS, [1000, 5000], 0])
+    rig.layout("a")
+    rig.layout("b", 5000)
+    rig.poll(1_795_000_000)
+    rig.poll(1_795_000_000, "b", interval_ms=5000)
+    rig.poll(1_795_000_003)
+    rig.far.receive()
+    for layout, interval_ms in (("a", 1000), ("b", 5000)):
+        rig.poll(1_795_000_000 + DAY, layout, CLOCK_LEAPED, interval_ms)
+    (pause,) = pauses(rig)
+    assert pause.length_ms == (DAY - 3) * 1000
+
+
+@pytest.mark.parametrize("account_first", [True, False])
+def test_the_time_without_an_agent_is_a_pause(rig: Rig, *, account_first: bool) -> None:
+    """Whether the first poll comes before the spool's account or after it."""
+    rig.layout("a")
+    if account_first:
+        rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000)
+    rig.poll(1_795_000_900)
+    if not account_first:
+        rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000)
+        rig.poll(1_795_000_901)
+    assert pauses(rig) == [Pause(1_795_000_000_000, 1_795_000_900_000, "the agent was down")]
+
+
+def test_pauses_continue_after_a_restart_of_control(rig: Rig) -> None:
+    """They are part of the snapshot in the spool's account."""
+    earlier = Pause(1_794_000_000_000, 1_794_100_000_000, CLOCK_LEAPED)
+    book = json.dumps({"pauses": Pauses([earlier]).rows()})
+    rig.layout("a")
+    rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000, book=book)
+    rig.poll(1_795_000_900)
+    assert pauses(rig)[0] == earlier
+
+
+# Each drop has a line in the log.
+
+
+def dropped_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines at level ERROR about drops."""
+    found = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    return [line for line in found if "dropped" in line]
+
+
+def test_drops_of_the_spool_are_logged(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """By reason, but not those of an earlier run. What follows within the hour is in a last line."""
+    full, old = "the spool is full", "too old"
+    rig.account(kept=100, waiting=93, dropped={old: 7})
+    rig.account(kept=100, waiting=90, dropped={old: 7, full: 3})
+    rig.account(kept=1000, waiting=272, dropped={old: 8, full: 720})
+    assert dropped_lines(caplog) == [
+        "3 polls dropped: the spool is full.",
+        "1 poll dropped: too old.",
+    ]
+    rig.broker.finish()
+    assert dropped_lines(caplog)[2:] == [
+        "717 polls dropped since the last such line: the spool is full."
+    ]
+    rig.broker.finish()
+    assert len(dropped_lines(caplog)) == 3
+
+
+def test_drops_of_the_channel_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The disk takes nothing for long: the first drop has a line, even before any account."""
+    broker = Broker(Channel(max_polls=2), Ledger(1000))
+    collector = Worker(Role("collector", lambda _: None, signal.SIGKILL))
+    for second in range(1, 6):
+        broker.handle(collector, [Kind.POLL, "a", second * 1000, b"", "", 1000])
+    assert dropped_lines(caplog) == ["1 poll dropped: the channel was full."]
+    broker.finish()
+    assert dropped_lines(caplog)[1:] == [
+        "2 polls dropped since the last such line: the channel was full."
+    ]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pattoo_mp.control.ledger import Gap, Ledger, Track, ticks_between
+from pattoo_mp.model import CLOCK_LEAPED
 from pattoo_mp.spool.account import SpoolState
 
 
@@ -63,6 +64,46 @@ def test_a_tick_missed_after_a_poll_between_two_ticks_is_counted() -> None:
 def test_a_clock_that_went_back_misses_nothing() -> None:
     """There are no ticks between a time and an earlier one."""
     assert not ledger_of(5000, 2000, 3000).missed
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "days", "reason"),
+    [
+        (1_795_000_000_000, 40, CLOCK_LEAPED),
+        (15_000, 20_000, CLOCK_LEAPED),  # 1970: no real-time clock, and then a time server
+        (15_000, 20_000, "the agent was down"),  # restarted by that
+    ],
+)
+def test_a_leap_of_the_clock_counts_no_ticks(from_ms: int, days: int, reason: str) -> None:
+    """It is a gap with its times and reason. What is missed after it counts as ever."""
+    ledger = ledger_of(from_ms, reason=reason)
+    leap = Gap(0, from_ms, from_ms + days * DAY_MS, reason)
+    assert ledger.poll(leap.before_ms, reason, 1000) == leap
+    assert not ledger.missed
+    assert ledger.poll(leap.before_ms + 3000, "late", 1000) is not None
+    assert ledger.missed == {"late": 2}
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "reason"),
+    [(DAY_MS - 1000, CLOCK_LEAPED), (40 * DAY_MS, "the agent was down"), (40 * DAY_MS, "late")],
+)
+def test_ticks_that_came_without_a_poll_are_missed(length_ms: int, reason: str) -> None:
+    """A host that was suspended for hours, or an agent that was down for weeks."""
+    ledger = ledger_of(1_795_000_000_000, 1_795_000_000_000 + length_ms, reason=reason)
+    assert ledger.missed == {reason: length_ms // 1000 - 1}
+
+
+def test_a_leap_is_no_lag() -> None:
+    """The figure goes to the server as a datapoint."""
+    ledger = ledger_of(1_795_000_000_000, 1_795_000_000_000 + 40 * DAY_MS, reason=CLOCK_LEAPED)
+    ledger.update_account(SpoolState(kept=2, delivered=1, delivered_ms=1_795_000_000_000))
+    assert ledger.figures(0)["lag"] == 0
+    ledger.poll(1_795_000_002_000 + 40 * DAY_MS, "", 1000)
+    assert ledger.figures(0)["lag"] == 2000
 
 
 def test_only_the_newest_gaps_are_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,3 +131,48 @@ def test_a_killed_collector_continues_after_a_clock_set_back(
     more(server)
     assert_in_order(server)
     assert agent.status()["polls"]["dropped"] == {}
+
+
+def test_a_clock_that_leaps_ahead_makes_no_poll_too_old(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """By 40 days for a moment, while the server is away: all that waited arrive."""
+    server.down()
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.set_own("spool_max_age", "60")
+    agent.start()
+    wait_for(lambda: agent.status()["polls"]["in_spool"] > 20, what="polls in the spool")
+    clock.step(40 * 24 * HOUR_S)
+    leaped = wait_for(lambda: agent.status()["gaps"], what="the leap")
+    waiting = agent.status()["polls"]["in_spool"]
+    clock.step(0)
+    wait_for(lambda: agent.status()["polls"]["in_spool"] > waiting + 10, what="polls after it")
+    server.up()
+    wait_for(lambda: agent.status()["polls"]["delivered"] > waiting, what="the backlog")
+    status = agent.status()
+    assert status["polls"]["dropped"] == {}
+    assert status["polls"]["unaccounted"] == 0
+    assert leaped[-1]["ticks"] == 0
+    assert sum(status["missed"].values()) < 1000
+    assert "The clock went ahead by 40 days, which counts as 0 ticks missed" in agent.log
+    assert_in_order(server)
+    for line in agent.log.splitlines():
+        if "accepts posts again, after" in line:
+            assert int(line.rpartition("after ")[2].split()[0]) < HOUR_S
+
+
+def test_a_host_that_begins_in_1970_misses_nothing(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """It has no real-time clock; a time server sets its clock later."""
+    clock.step(15 - int(time.time()))
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.start()
+    more(server)
+    clock.step(0)
+    more(server)
+    status = agent.status()
+    assert sum(status["missed"].values()) < 1000
+    assert [gap["ticks"] for gap in status["gaps"] if gap["after_ms"] < 10**9] == [0]
+    assert "the clock went" in agent.run("--status").stdout
+    assert status["polls"]["dropped"] == {}
