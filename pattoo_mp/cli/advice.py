@@ -64,6 +64,15 @@ def _spool_takes_nothing(status: Status, _: Trouble) -> str:
     )
 
 
+def _journal_held(status: Status, _: Trouble) -> str:
+    # The status may be of a moment at which the uploader had just been replaced.
+    why = status["workers"]["uploader"]["troubles"].get("journal", "another process reads it")
+    return (
+        f"the spool's journal cannot shrink ({why}). "
+        "End that process: when the journal and the spool reach spool_max_bytes, polls wait in memory"
+    )
+
+
 def _nothing_kept(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["uploader"]["pid"]
     return (
@@ -166,6 +175,7 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.NOTHING_KEPT: _nothing_kept,
     Code.CANNOT_POST: _cannot_post,
     Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
+    Code.JOURNAL_HELD: _journal_held,
     Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,
     Code.QUARANTINE: _quarantine,

@@ -34,6 +34,8 @@ class Code(StrEnum):
     CANNOT_POST = "cannot_post"
     #: The server took nothing for the time of three posts, although polls were waiting.
     SERVER_TAKES_NOTHING = "server_takes_nothing"
+    #: Another process reads the spool, and its journal grows.
+    JOURNAL_HELD = "journal_held"
     #: The times of polls are ahead of the clock.
     TIMES_AHEAD = "times_ahead"
     #: Polls were dropped recently.
@@ -45,6 +47,7 @@ class Code(StrEnum):
 
 
 _ORDER: Final = tuple(Code)
+_SPOOL_FAILS: Final = frozenset({Code.SPOOL_TAKES_NOTHING, Code.NOTHING_KEPT})
 _INTERVALS: Final = 3
 #: On a busy host, some late ticks of a short interval are no trouble yet.
 _LEAST_QUIET_MS: Final = 10_000
@@ -117,11 +120,12 @@ def _spool_troubles(status: Status) -> list[Trouble]:
     uploader = status["workers"]["uploader"]
     if "spool" in uploader["troubles"]:
         return [trouble(Code.SPOOL_TAKES_NOTHING)]
+    found = [trouble(Code.JOURNAL_HELD)] if "journal" in uploader["troubles"] else []
     waiting_ms = status["polls"]["oldest_in_channel_ms"]
     offered_ms = max(waiting_ms, uploader["started_ms"])
     if waiting_ms and uploader["pid"] and status["now_ms"] > offered_ms + _quiet_ms(status):
-        return [trouble(Code.NOTHING_KEPT, since_ms=waiting_ms)]
-    return []
+        found.append(trouble(Code.NOTHING_KEPT, since_ms=waiting_ms))
+    return found
 
 
 def _quiet_ms(status: Status) -> int:
@@ -149,7 +153,7 @@ def _server_troubles(status: Status) -> list[Trouble]:
     if waiting_ms and is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"]):
         if not is_local_trouble(status):
             return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
-        if not _spool_troubles(status):
+        if not any(found["code"] in _SPOOL_FAILS for found in _spool_troubles(status)):
             return [trouble(Code.CANNOT_POST, since_ms=since_ms)]
     return []
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: The spool may grow to this size however full the disk is. A smaller spool would be useless.
 GUARANTEED_BYTES: Final = 4 << 20
 #: The largest journal, for about as long as a commit takes; see `schema.CONNECTION`.
-_JOURNAL_BYTES: Final = 5 << 20
+JOURNAL_BYTES: Final = 5 << 20
 #: Extra room for a new file, and for what other programs may write meanwhile.
 _SPARE: Final = 1.25
 _SPOOL_FULL: Final = "the spool is full"
@@ -68,7 +68,7 @@ class Limits:
         if free < min(old_bytes, GUARANTEED_BYTES) * _SPARE:
             raise OSError(errno.ENOSPC, "no room for a recovered copy of the spool", str(directory))
         # Without room for its journal, the new file could not even remove delivered polls.
-        allowed = max(GUARANTEED_BYTES, free - max(self.min_free_bytes, _JOURNAL_BYTES))
+        allowed = max(GUARANTEED_BYTES, free - max(self.min_free_bytes, JOURNAL_BYTES))
         if allowed < self.max_bytes:
             return SizeLimit(allowed, _DISK_FULL)
         return SizeLimit(self.max_bytes, _SPOOL_FULL)

@@ -11,9 +11,11 @@ from pattoo_mp.errors import SpoolError
 from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.file import SpoolFile
+from pattoo_mp.spool.limits import JOURNAL_BYTES
 from pattoo_mp.spool.pauses import Pauses
 from pattoo_mp.spool.recovery import MissingRowsError
 from pattoo_mp.spool.tables import Spooled
+from pattoo_mp.util.text import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +66,8 @@ class Spool:
         self._quarantine_bytes = _UNKNOWN
         # The timestamp reserved for the next post; 0 if there is none or it was handed out.
         self._envelope_ms = 0
+        #: Why the journal is too large; empty if it is not.
+        self.journal_trouble = ""
         try:
             self._file = SpoolFile(path, limits, known, progress)
         except OSError as error:
@@ -199,6 +203,7 @@ class Spool:
         new = [(sequence, poll) for sequence, poll in polls if sequence > now.sequence]
         if not new:
             return 0
+        self._check_journal()
         timely = [poll for _, poll in new if _is_timely(poll, now)]
         now.sequence = new[-1][0]
         now.book = ledger_snapshot or now.book
@@ -276,10 +281,31 @@ class Spool:
         now = self.state
         if kept and kept == now.envelope_ms:  # still the newest, and not handed out
             return kept
+        self._check_journal()
         now.envelope_ms = max(now_ms, now.envelope_ms + 1)
         with self._file.transaction(now):
             pass  # only the account changes
         return now.envelope_ms
+
+    def _check_journal(self) -> None:
+        """Note whether a reader holds the journal; raise `sqlite3.Error` if it reaches the limit.
+
+        What was written after the beginning of another process's transaction stays in the journal
+        until that ends. What is more than a journal usually takes counts as a part of the spool.
+        Dropping polls would not help: it makes the journal larger.
+        """
+        tables = self._file.tables
+        journal_bytes = tables.journal_bytes()
+        excess = journal_bytes - JOURNAL_BYTES
+        if excess <= 0:
+            self.journal_trouble = ""
+            return
+        self.journal_trouble = (
+            f"{self._path}-wal has {size(journal_bytes)}, since another process reads the spool: "
+            f"fuser {self._path} shows which"
+        )
+        if tables.used_bytes() + excess > self.limits.max_bytes and not tables.empty_journal():
+            raise sqlite3.OperationalError(f"{self.journal_trouble}; end it")
 
     def _drop_from_quarantine(self, tables: Tables, now: SpoolState) -> None:
         limit = self.limits.quarantine_limit

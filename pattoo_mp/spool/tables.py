@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from binascii import crc32
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.layouts import Layouts, LayoutUse
+from pattoo_mp.spool.limits import free_bytes
 from pattoo_mp.spool.schema import BULK_LOAD, CONNECTION, CREATE, VERSION
 from pattoo_mp.util import files
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 _VACUUM_PAGES: Final = 256
 #: Free pages that stay: more than a second of polls needs on an ordinary host.
 _SPARE_PAGES: Final = 8
+#: The journal's index grows by so much for each so many bytes of the journal (sqlite.org/walformat.html).
+_INDEX_PART: Final = 32 << 10
+_JOURNAL_PER_PART: Final = 4062 * 4120
+#: More than one commit adds to the journal.
+_COMMIT_BYTES: Final = 2 << 20
 #: Rows counted between two calls of `progress`.
 _COUNT_BATCH: Final = 4000
 #: Bytes of a row besides its content.
@@ -67,6 +74,8 @@ class Tables:
         `sqlite3.Error`.
         """
         self._path = path
+        self._journal = path.with_name(f"{path.name}-wal")
+        self._index_bytes = 0
         self._facts: dict[str, str | int] = {}
         if read_damaged:
             self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
@@ -81,7 +90,7 @@ class Tables:
         )
         self.layouts = Layouts(self._connection, use)
         try:
-            self._set_up(BULK_LOAD if bulk_load else CONNECTION)
+            self._set_up(BULK_LOAD if bulk_load else CONNECTION, has_journal=not bulk_load)
             self._file = self._identity()
         except BaseException:
             self._connection.close()
@@ -97,12 +106,33 @@ class Tables:
         SQLite may take long to notice, as it keeps pages in memory.
         """
         with suppress(OSError):
-            return self._identity() == self._file and self._path.stat().st_size > 0
+            found = self._path.stat()
+            return (found.st_dev, found.st_ino) == self._file and found.st_size > 0
         return False
+
+    def journal_bytes(self) -> int:
+        """Return the size of the journal."""
+        with suppress(FileNotFoundError):
+            return self._journal.stat().st_size
+        return 0
+
+    def empty_journal(self) -> bool:
+        """Move the journal into the file; return whether that is possible.
+
+        It is not while another process reads an earlier state of the file.
+        """
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            query = "PRAGMA wal_checkpoint(TRUNCATE)"
+            return not self._connection.execute(query).fetchone()[0]
+        finally:
+            self._connection.execute("PRAGMA busy_timeout = 1000")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block as a transaction."""
+        if self._index_bytes:
+            self._reserve_index(self.journal_bytes())
         self._connection.execute("BEGIN IMMEDIATE")
         use = self.layouts.use.copy()
         try:
@@ -313,13 +343,46 @@ class Tables:
         )
         self._facts.update(new)
 
-    def _set_up(self, settings: str) -> None:
+    def _set_up(self, settings: str, *, has_journal: bool) -> None:
+        if has_journal:
+            self._require_room()  # an existing journal is read now
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version not in {0, VERSION}:
             raise OtherSchemaError(f"has schema {version}; expected {VERSION}")
         if version == 0:
             self._connection.executescript(CREATE)
+        if has_journal:
+            self._require_room()
         self._connection.executescript(settings)
+        if has_journal:
+            # The first read makes the index.
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            self._reserve_index(self.journal_bytes())
+
+    def _require_room(self) -> None:
+        """Raise `OSError` if the disk has no room for the journal's index: see `_reserve_index`."""
+        if free_bytes(self._path.parent) < 2 * _INDEX_PART:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+
+    def _reserve_index(self, journal_bytes: int) -> None:
+        """Have the disk allocate the journal's index (-shm) as far as the next commit needs it.
+
+        SQLite maps that file into memory, and writes one byte of each 4 KB of it before. With
+        smaller blocks the rest is holes. If the disk is full when SQLite writes to one, the kernel
+        ends the process (SIGBUS). Raises `OSError` if there is no room.
+        """
+        parts = 1 + (journal_bytes + _COMMIT_BYTES) // _JOURNAL_PER_PART
+        if parts * _INDEX_PART <= self._index_bytes:
+            return
+        path = self._path.with_name(f"{self._path.name}-shm")
+        descriptor = files.open_file(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(descriptor, 0, parts * _INDEX_PART)
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from None
+        finally:
+            os.close(descriptor)
+        self._index_bytes = parts * _INDEX_PART
 
     def _identity(self) -> tuple[int, int]:
         status = self._path.stat()

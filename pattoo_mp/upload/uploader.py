@@ -232,9 +232,11 @@ class Uploader:
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._report_storage(str(error))
+            self._report_journal()
             self._send(Kind.KEPT, 0)  # nothing was committed, but this loop is alive
             return
         self._report_storage("")
+        self._report_journal()
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
         self._pause_until = time.monotonic() + read_pause_s(kept, self._config.commit_s)
@@ -252,6 +254,16 @@ class Uploader:
             _LOG.error("Cannot write to the spool: %s. Retrying until it works.", error)
         else:
             _LOG.info("The spool accepts polls again.")
+
+    def _report_journal(self) -> None:
+        trouble = self._spool.journal_trouble
+        # The size in it changes; a note for each commit would tell control nothing more.
+        if bool(trouble) != bool(self._notes.get("journal")):
+            self._note("journal", trouble)
+            if trouble:
+                _LOG.warning("The spool's journal cannot shrink: %s.", trouble)
+            else:
+                _LOG.info("The spool's journal has shrunk.")
 
     def _note(self, what: str, why: str) -> bool:
         """Tell control why `what` has trouble; an empty `why` ends it. Return whether it changed."""

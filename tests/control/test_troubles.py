@@ -85,6 +85,13 @@ def test_the_trouble_of_the_server_began_with_its_last_post() -> None:
     assert found["since_ms"] == NOON_MS - 60_000
 
 
+def test_a_journal_that_another_process_holds_is_a_trouble_of_its_own() -> None:
+    """It hides no other trouble, and the spool takes polls."""
+    held = {"uploader": worker(troubles={"journal": "8 MB"})}
+    assert codes(workers=held) == ["journal_held"]
+    assert codes(workers=held, **behind(31)) == ["server_takes_nothing", "journal_held"]
+
+
 def test_a_clock_that_was_set_back_hides_no_server_that_fails() -> None:
     """The times of polls and posts are then in the future; that of the failure is not."""
     changes = behind(-3600)

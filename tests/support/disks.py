@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,25 @@ def small(directory: Path, size: str = "1m") -> Iterator[Path]:
     directory.mkdir()
     if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory):
         pytest.skip("only root may mount, and not everywhere")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextlib.contextmanager
+def small_blocks(directory: Path) -> Iterator[Path]:
+    """Make a directory, and mount a file system of 8 MB with blocks of 1 KB on it for the block."""
+    directory.mkdir()
+    image = directory.with_name(f"{directory.name}.image")
+    image.write_bytes(b"")
+    os.truncate(image, 8 << 20)
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+        pytest.skip("only root may mount, and mkfs.ext4 is needed")
+    words = ["mkfs.ext4", "-q", "-b", "1024", "-O", "^has_journal", str(image)]
+    subprocess.run(words, check=True, capture_output=True)
+    if not mount("-o", "loop", image, directory):
+        pytest.skip("no loop device can be mounted here")
     try:
         yield directory
     finally:

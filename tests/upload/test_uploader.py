@@ -7,8 +7,10 @@ import resource
 import select
 import signal
 import socket
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ import pytest
 
 from pattoo_mp.ipc.link import Link, LinkClosedError
 from pattoo_mp.ipc.messages import Kind
+from pattoo_mp.spool import store
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
 from pattoo_mp.upload.pattoo.servers import servers
@@ -88,6 +91,10 @@ class Process:
             return any(account["delivered"] == count for account in accounts)
 
         wait_for(counted, what=f"{count} deliveries")
+
+    def has_noted(self, what: str) -> bool:
+        """Whether it has reported this trouble."""
+        return any(what in message[1] for message in self._listen() if message[0] == Kind.NOTE)
 
     def _listen(self) -> list[Message]:
         if select.select([self.link], [], [], 0)[0]:
@@ -194,6 +201,24 @@ def test_a_full_disk_is_reported_for_commits_and_for_posts(
     uploader.wait_for_deliveries(2)
     uploader.wait_to_hear(Kind.NOTE, {})
     assert server.timestamps() == [1, 2]
+
+
+def test_a_reader_that_holds_the_journal_is_a_trouble(
+    start: Start, server: PattooServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it reads: the journal is larger than usual."""
+    monkeypatch.setattr(store, "JOURNAL_BYTES", 50_000)
+    uploader = start(server.port)
+    uploader.give(1)
+    uploader.wait_for_deliveries(1)
+    with closing(sqlite3.connect(uploader.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM polls").fetchone()
+        number = 1
+        while not uploader.has_noted("journal"):
+            number += 1
+            uploader.give(number)
+            uploader.wait_to_hear(Kind.KEPT, number)
 
 
 def test_a_recovery_of_the_spool_is_not_a_hanging_post(
