@@ -2,13 +2,12 @@
 
 `mount_access` chooses how: psutil lists the mounts if they are the agent's own. `HostMounts` lists
 them for an agent in a container, which has other mounts. `CachedMounts` keeps a list until it
-changes.
+changes. A mount that is hidden under another one is not queried (`mount_tree.py`).
 """
 
 from __future__ import annotations
 
 import os
-import re
 import select
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ import psutil
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.host import FIRST_PROCESS
+from pattoo_mp.collect.mount_tree import MountTree, read_tree, unescaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +34,7 @@ _VALID_S: Final = 10.0
 _TABLE: Final = "/proc/self/mounts"
 #: What psutil reads instead, if a program writes it as a file and it is no link to the kernel's.
 _WRITTEN_TABLE: Final = "/etc/mtab"
-#: How the kernel writes blanks, line ends, `\` and `#` in `mounts`: see proc(5).
-_ESCAPE: Final = re.compile(r"\\([0-7]{3})")
+_OWN: Final = "self"
 
 
 class Mount(NamedTuple):
@@ -54,7 +53,7 @@ def parse(lines: str) -> list[Mount]:
     [Mount(device='/dev/sda1', mountpoint='/my disk', fstype='ext4', opts='rw,relatime')]
     """
     rows = (line.split(" ") for line in lines.split("\n"))
-    return [Mount(*map(_unescaped, row[:4])) for row in rows if len(row) >= 4]
+    return [Mount(*map(unescaped, row[:4])) for row in rows if len(row) >= 4]
 
 
 def on_devices(lines: str) -> set[str]:
@@ -67,8 +66,30 @@ def on_devices(lines: str) -> set[str]:
     return {fstype for nodev, fstype in rows if not nodev or fstype == "zfs"}
 
 
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
+class OwnMounts:
+    """Lists the agent's own mounts, with psutil, and tells which of them are hidden."""
+
+    def __init__(self) -> None:
+        self._tree = MountTree()
+
+    def list_mounts(self) -> Mounts:
+        """Return psutil's list, read now. Raises `OSError`."""
+        # The tree first: a mount that goes in between is not listed then.
+        self._tree = read_tree(_OWN)
+        return own_mounts()
+
+    def path_of(self, device: str, mountpoint: str) -> str:
+        """Return the path of a mount of the last list.
+
+        Raises `FileNotFoundError` if that path leads to another file system.
+        """
+        numbers, found = self._tree.numbers(device, mountpoint), self._tree.visible(mountpoint)
+        if numbers and found and found.number not in numbers:
+            raise FileNotFoundError(
+                f"{device} is hidden at {mountpoint}: {found.device} is mounted over it "
+                f"at {found.mountpoint}"
+            )
+        return mountpoint
 
 
 class HostMounts:
@@ -84,14 +105,12 @@ class HostMounts:
 
     def __init__(self, rootfs: Path) -> None:
         self._rootfs = rootfs
-        self._own: dict[str, str] = {}
+        self._tree = self._own_tree = MountTree()
 
     def list_mounts(self) -> list[Mount]:
         """Return the host's mounts that are on a device. Raises `OSError`."""
+        self._own_tree, self._tree = read_tree(_OWN), read_tree(FIRST_PROCESS)
         fstypes = on_devices(host.proc("filesystems"))
-        # Of several mounts at one path the last is on top.
-        own = parse(host.proc("self/mounts"))
-        self._own = {mount.mountpoint: mount.device for mount in own}
         mounts = parse(host.proc(f"{FIRST_PROCESS}/mounts"))
         return [m for m in mounts if m.fstype in fstypes and m.device not in {"", "none"}]
 
@@ -101,7 +120,13 @@ class HostMounts:
         Raises `FileNotFoundError` if the agent does not have it there.
         """
         path = str(self._rootfs / mountpoint.lstrip("/"))
-        if self._own.get(path) != device:
+        found = self._own_tree.visible(path)
+        # The container's root may be on the same file system as the host's: that is no mount of it.
+        if (
+            found is None
+            or found.mountpoint != path
+            or found.number not in self._tree.numbers(device, mountpoint)
+        ):
             raise FileNotFoundError(f"{device} is not mounted at {path}, where the host's would be")
         return path
 
@@ -136,7 +161,8 @@ def mount_access(paths: HostPaths) -> MountAccess:
         host = HostMounts(paths.rootfs)
         table = f"{paths.procfs}/{FIRST_PROCESS}/mounts"
         return MountAccess(host.list_mounts, host.path_of, table)
-    return MountAccess(own_mounts, lambda _, mountpoint: mountpoint, own_table())
+    own = OwnMounts()
+    return MountAccess(own.list_mounts, own.path_of, own_table())
 
 
 class CachedMounts:
