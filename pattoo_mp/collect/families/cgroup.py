@@ -7,7 +7,7 @@ kernel.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.host import OWN
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
 
-    Read = Callable[[str], str]
+    #: Of bytes or processes, or of processors.
+    Limit = TypeVar("Limit", int, float)
 
 # fmt: off
 _CGROUP: Final = Table(
@@ -33,7 +34,8 @@ _CGROUP: Final = Table(
         Metric("memory_used", INTEGER, "bytes", "Cgroup Memory",
                "Memory of all its processes, including cached files."),
         Metric("memory_limit", INTEGER, "bytes", "Cgroup Memory (Limit)",
-               "Exceeding this triggers the OOM killer; not sent if there is no limit."),
+               "Exceeding this triggers the OOM killer; the least of its own limit and those of "
+               "the cgroups above; not sent if there is no limit."),
         Metric("swap_used", INTEGER, "bytes", "Cgroup Swap",
                "Swap space in use; cgroup version 2 only."),
         Metric("memory_kills", COUNTER64, "kills", "Cgroup Out of Memory Kills",
@@ -41,7 +43,8 @@ _CGROUP: Final = Table(
         Metric("cpu_time", COUNTER64, "microseconds", "Cgroup CPU Time",
                "Processor time used."),
         Metric("cpu_limit", FLOAT, "processors", "Cgroup CPU Limit",
-               "How many processors' time it may use; not sent if there is no limit."),
+               "How many processors' time it may use, the cgroups above included; not sent if there "
+               "is no limit."),
         Metric("cpu_periods", COUNTER64, "periods", "Cgroup CPU Periods",
                "Periods, usually of 0.1 s, in which it ran under a limit."),
         Metric("cpu_throttled_periods", COUNTER64, "periods", "Cgroup CPU Periods (Throttled)",
@@ -51,7 +54,7 @@ _CGROUP: Final = Table(
         Metric("processes", INTEGER, "processes", "Cgroup Processes",
                "Number of its processes and threads."),
         Metric("processes_limit", INTEGER, "processes", "Cgroup Processes (Limit)",
-               "How many it may have; not sent if there is no limit."),
+               "How many it may have, the cgroups above included; not sent if there is no limit."),
     ),
 )
 # fmt: on
@@ -72,54 +75,81 @@ def paths_by_controller(lines: str) -> dict[str, str]:
     {'cpu': '/a', 'cpuacct': '/a', 'name=systemd': '/b', '': '/c'}
     """
     found: dict[str, str] = {}
-    for line in lines.splitlines():
-        _, _, rest = line.partition(":")
+    for line in lines.split("\n"):
+        _, separator, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        found |= dict.fromkeys(controllers.split(","), path)
+        if separator:
+            found |= dict.fromkeys(controllers.split(","), path)
     return found
 
 
-def version2(read: Read) -> dict[str, Value]:
-    """Return the figures of a version 2 cgroup.
+class Directory:
+    """The files of the cgroup at `path` in the hierarchy that is mounted at `root`.
 
-    `read` returns the content of one of its files, or an empty text if there is no such file.
+    In a container the cgroup is often the root of the mounted hierarchy, so that is the default.
     """
-    cpu, events = host.numbers(read("cpu.stat")), host.numbers(read("memory.events"))
-    quota, _, period = read("cpu.max").partition(" ")
+
+    def __init__(self, root: Path, path: str) -> None:
+        parts = [part for part in path.split("/") if part]
+        # A path that leads out of the cgroup namespace is not below this root.
+        if ".." in parts or not root.joinpath(*parts).is_dir():
+            parts = []
+        self._way_up = [root.joinpath(*parts[:length]) for length in range(len(parts), -1, -1)]
+
+    def read(self, name: str) -> str:
+        """Return the content of a file. An empty text if there is no such file."""
+        return _text(self._way_up[0] / name)
+
+    def least(self, limit: Callable[..., Limit | None], *names: str) -> Limit | None:
+        """Return the least limit of the cgroup and those above it, which limit it as well.
+
+        `limit` is given the contents of the files `names`, and returns None if there is no limit.
+        """
+        found = (limit(*(_text(above / name) for name in names)) for above in self._way_up)
+        return min((value for value in found if value is not None), default=None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return host.text(path)
+    except FileNotFoundError:
+        return ""
+
+
+def version2(cgroup: Directory) -> dict[str, Value]:
+    """Return the figures of a version 2 cgroup."""
+    cpu, events = host.numbers(cgroup.read("cpu.stat")), host.numbers(cgroup.read("memory.events"))
     return {
-        "memory_used": _number(read("memory.current")),
-        "memory_limit": _number(read("memory.max")),
-        "swap_used": _number(read("memory.swap.current")),
+        "memory_used": _number(cgroup.read("memory.current")),
+        "memory_limit": cgroup.least(_number, "memory.max"),
+        "swap_used": _number(cgroup.read("memory.swap.current")),
         "memory_kills": events.get("oom_kill"),
         "cpu_time": cpu.get("usage_usec"),
-        "cpu_limit": _processors(quota, period),
+        "cpu_limit": cgroup.least(_quota, "cpu.max"),
         "cpu_periods": cpu.get("nr_periods"),
         "cpu_throttled_periods": cpu.get("nr_throttled"),
         "cpu_throttled_time": cpu.get("throttled_usec"),
-        "processes": _number(read("pids.current")),
-        "processes_limit": _number(read("pids.max")),
+        "processes": _number(cgroup.read("pids.current")),
+        "processes_limit": cgroup.least(_number, "pids.max"),
     }
 
 
-def version1(read: Mapping[str, Read]) -> dict[str, Value]:
-    """Return the figures of a version 1 cgroup, where each controller has its own directory.
-
-    `read` holds a reader, as for `version2`, for each controller.
-    """
-    cpu = host.numbers(read["cpu"]("cpu.stat"))
-    events = host.numbers(read["memory"]("memory.oom_control"))
-    quota, period = read["cpu"]("cpu.cfs_quota_us"), read["cpu"]("cpu.cfs_period_us")
+def version1(cgroups: Mapping[str, Directory]) -> dict[str, Value]:
+    """Return the figures of a version 1 cgroup, where each controller has its own directory."""
+    memory, processor, pids = cgroups["memory"], cgroups["cpu"], cgroups["pids"]
+    cpu = host.numbers(processor.read("cpu.stat"))
+    events = host.numbers(memory.read("memory.oom_control"))
     return {
-        "memory_used": _number(read["memory"]("memory.usage_in_bytes")),
-        "memory_limit": _number(read["memory"]("memory.limit_in_bytes")),
+        "memory_used": _number(memory.read("memory.usage_in_bytes")),
+        "memory_limit": _version1_memory_limit(memory),
         "memory_kills": events.get("oom_kill"),
-        "cpu_time": _microseconds(_number(read["cpuacct"]("cpuacct.usage"))),
-        "cpu_limit": _processors(quota, period),
+        "cpu_time": _microseconds(_number(cgroups["cpuacct"].read("cpuacct.usage"))),
+        "cpu_limit": processor.least(_processors, "cpu.cfs_quota_us", "cpu.cfs_period_us"),
         "cpu_periods": cpu.get("nr_periods"),
         "cpu_throttled_periods": cpu.get("nr_throttled"),
         "cpu_throttled_time": _microseconds(cpu.get("throttled_time")),
-        "processes": _number(read["pids"]("pids.current")),
-        "processes_limit": _number(read["pids"]("pids.max")),
+        "processes": _number(pids.read("pids.current")),
+        "processes_limit": pids.least(_number, "pids.max"),
     }
 
 
@@ -139,21 +169,19 @@ def _processors(quota: str, period: str) -> float | None:
     return limit / length if limit and length else None
 
 
-def _reader(root: Path, path: str) -> Read:
-    """Return a reader for the files of the cgroup at `path`.
+def _quota(text: str) -> float | None:
+    quota, _, period = text.partition(" ")
+    return _processors(quota, period)
 
-    In a container the cgroup is often the root of the mounted hierarchy, so fall back to `root`.
+
+def _version1_memory_limit(memory: Directory) -> int | None:
+    """Return what the kernel says that the cgroups above allow, too.
+
+    Those above limit only where `memory.use_hierarchy` is set, and may be out of a container's sight.
     """
-    below = root / path.lstrip("/")
-    directory = below if below.is_dir() else root
-
-    def read(name: str) -> str:
-        try:
-            return host.text(directory / name)
-        except FileNotFoundError:
-            return ""
-
-    return read
+    allowed = host.numbers(memory.read("memory.stat")).get("hierarchical_memory_limit", _NO_LIMIT)
+    own = _number(memory.read("memory.limit_in_bytes"))
+    return min(allowed, _NO_LIMIT if own is None else own) if allowed < _NO_LIMIT else own
 
 
 def _read(paths: HostPaths) -> dict[str, Value]:
@@ -164,9 +192,9 @@ def _read(paths: HostPaths) -> dict[str, Value]:
     found, root = paths_by_controller(lines), sys / "fs" / "cgroup"
     if "memory" in found:
         controllers = ("memory", "cpu", "cpuacct", "pids")
-        figures = version1({c: _reader(root / c, found.get(c, "/")) for c in controllers})
+        figures = version1({c: Directory(root / c, found.get(c, "/")) for c in controllers})
     else:
-        figures = version2(_reader(root, found.get("", "/")))
+        figures = version2(Directory(root, found.get("", "/")))
     given: dict[str, Value] = {name: value for name, value in figures.items() if value is not None}
     if not given:
         raise NotImplementedError("the agent's cgroup does not report what it uses")
