@@ -21,6 +21,8 @@ TEXT_BYTES = 512
 VALUE_LIMIT = 1e30
 _DIGEST_DIGITS = 16
 _SMALL = 2**63
+#: How keys end whose values name a file or a device.
+_EXACT = ("_mountpoint", "_device")
 
 
 def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
@@ -44,10 +46,15 @@ def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
 
 
 def normalise(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Return metadata as the server's library makes it: keys in lower case, stripped, each once."""
+    """Return metadata as the server's library makes it: keys in lower case, stripped, each once.
+
+    That library strips every value. What is mounted, and where, keeps its name here: `/srv` and
+    `/srv ` are two directories, and would be one series.
+    """
     kept: dict[str, str] = {}
     for key, value in pairs:
-        kept.setdefault(safe_text(key.lower().strip()), safe_text(value.strip()))
+        name = safe_text(key.lower().strip())
+        kept.setdefault(name, safe_text(value if name.endswith(_EXACT) else value.strip()))
     return tuple(kept.items())
 
 
