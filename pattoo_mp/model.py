@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgpack
@@ -19,7 +20,7 @@ from pattoo_mp.errors import WireError
 from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PROGRAM: Final = "pattoo_agent_os_autonomousd"
 
@@ -41,6 +42,9 @@ Value = int | float | None
 Pair = tuple[str, str]
 
 _LAYOUT_ID_BYTES = 8
+UNDIVIDED_DIGITS: Final = 2 * _LAYOUT_ID_BYTES
+#: The identifier of a divided layout is longer: it is recognised without its bytes.
+_DIVIDED_ID_BYTES = 10
 _UINT64_MAX = 2**64 - 1
 _INT64_MIN = -(2**63)
 
@@ -73,21 +77,44 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The series of a poll, in order. Layouts with equal identifiers are equal."""
+    """The series of a poll, in order. Layouts with equal identifiers are equal.
+
+    A large one is divided: its `parts` are layouts, and its series are theirs. If a device changes,
+    only one part does, and the others need not be made, sent and stored again.
+    """
 
     origin: Origin
     interval_ms: int
     series: tuple[Series, ...]
+    parts: tuple[Layout, ...] = ()
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Layout]) -> Layout:
+        """Return the divided layout of `parts`, which have one origin and interval."""
+        series = tuple(chain.from_iterable(part.series for part in parts))
+        return cls(parts[0].origin, parts[0].interval_ms, series, tuple(parts))
+
+    @property
+    def undivided(self) -> tuple[Layout, ...]:
+        """Its parts, or itself if it has none."""
+        return self.parts or (self,)
 
     @cached_property
     def identifier(self) -> str:
-        """The hash of everything in the layout, as 16 hexadecimal digits."""
-        return blake2b(self.packed, digest_size=_LAYOUT_ID_BYTES).hexdigest()
+        """The hash of everything in the layout, as 16 hexadecimal digits; 20 if it is divided."""
+        size = _DIVIDED_ID_BYTES if self.parts else _LAYOUT_ID_BYTES
+        return blake2b(self.packed, digest_size=size).hexdigest()
 
     @cached_property
     def packed(self) -> bytes:
-        """The layout as bytes for the channel and the spool; `unpack` reads them."""
+        """The layout as bytes for the channel and the spool; `unpack` reads them.
+
+        Those of a divided layout hold only the identifiers of its parts.
+        """
         origin = (self.origin.agent_id, self.origin.hostname, self.origin.program)
+        if self.parts:
+            identifiers = [part.identifier for part in self.parts]
+            return _pack((origin, self.interval_ms, identifiers), unicode_errors="surrogateescape")
         series = [(s.key, s.data_type, s.metadata) for s in self.series]
         # A mount point may hold bytes that are not UTF-8; they must survive until the encoder.
         return _pack((origin, self.interval_ms, series), unicode_errors="surrogateescape")
@@ -99,8 +126,22 @@ class Layout:
         return hash(self.identifier)
 
     @classmethod
+    def join(cls, packed: bytes, part: Callable[[str], Layout]) -> Layout:
+        """Return the divided layout that `packed` holds. `part` returns a part by its identifier.
+
+        Raises `WireError` if the bytes are no such layout, and what `part` raises.
+        """
+        identifiers = part_identifiers(packed)
+        if not identifiers:
+            raise WireError("unreadable layout: it has no parts")
+        return cls.of_parts([part(identifier) for identifier in identifiers])
+
+    @classmethod
     def unpack(cls, packed: bytes) -> Layout:
-        """Return the layout that `packed` holds. Raises `WireError` if the bytes are no layout."""
+        """Return the undivided layout that `packed` holds.
+
+        Raises `WireError` if the bytes are no layout.
+        """
         try:
             origin, interval_ms, rows = msgpack.unpackb(packed, unicode_errors="surrogateescape")
             series = tuple(
@@ -110,6 +151,26 @@ class Layout:
             return cls(Origin(*map(str, origin)), int(interval_ms), series)
         except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
             raise WireError(f"unreadable layout: {error}") from error
+
+
+def is_divided(identifier: str) -> bool:
+    """Return whether the layout of this identifier is divided."""
+    return len(identifier) > UNDIVIDED_DIGITS
+
+
+def part_identifiers(packed: bytes) -> tuple[str, ...]:
+    """Return the identifiers of the parts of a divided layout, given as bytes.
+
+    Raises `WireError` if the bytes are no divided layout.
+    """
+    try:
+        _, _, identifiers = msgpack.unpackb(packed, unicode_errors="surrogateescape")
+        found = tuple(identifiers)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise WireError(f"unreadable layout: {error}") from error
+    if not all(isinstance(i, str) and not is_divided(i) for i in found):
+        raise WireError("unreadable layout: its parts are not those of a divided layout")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

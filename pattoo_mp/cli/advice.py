@@ -147,6 +147,15 @@ def _quarantine(status: Status, _: Trouble) -> str:
     )
 
 
+def _devices_change(status: Status, _: Trouble) -> str:
+    recent = status["recent"]
+    return (
+        f"mounts, interfaces or other devices came or went {counted(recent.get('layouts', 0), 'time')} in the "
+        f"last {text.duration(recent['seconds'])}, and each change costs processor time. pattoo.log "
+        "names them once a minute: leave them out with mounts_exclude, interfaces_exclude or disks_exclude"
+    )
+
+
 def _unaccounted(status: Status, _: Trouble) -> str:
     return (
         f"{counted(status['polls']['unaccounted'], 'poll')} cannot be accounted for. This is a "
@@ -179,5 +188,6 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,
     Code.QUARANTINE: _quarantine,
+    Code.DEVICES_CHANGE: _devices_change,
     Code.UNACCOUNTED: _unaccounted,
 }

@@ -95,7 +95,7 @@ class Collector:
         self._due: deque[Tick] = deque()
         self._renewal: tuple[int, Config] | None = None
         self._clock_check = ClockCheck()
-        self._layout_ids: dict[int, str] = {}
+        self._layouts: dict[int, Layout] = {}
         self._sent_left_out: dict[str, str] = {}
         self._is_blocked = False
         #: Intervals of which polls were lost while control did not read.
@@ -154,7 +154,7 @@ class Collector:
         intervals_ms = self._groups.intervals_ms
         after_ms = self._schedule.change(intervals_ms, self._newest_ms)
         self._link.send(Kind.INTERVALS, sorted(intervals_ms), after_ms)
-        self._layout_ids.clear()  # control forgets the layouts of intervals that are gone
+        self._layouts.clear()  # control forgets the layouts of intervals that are gone
 
     def _send(self, layout: Layout, poll: Poll, reason: str) -> None:
         self._newest_ms, interval_ms = poll.timestamp_ms, layout.interval_ms
@@ -171,9 +171,7 @@ class Collector:
         if interval_ms in self._lost_ms:
             self._lost_ms.remove(interval_ms)
             reason = "control did not read"
-        if layout.identifier != self._layout_ids.get(interval_ms):
-            self._link.send(Kind.LAYOUT, layout.identifier, layout.packed, interval_ms)
-            self._layout_ids[interval_ms] = layout.identifier
+        self._send_layout(layout)
         self._link.send(
             Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, reason, interval_ms
         )
@@ -183,6 +181,18 @@ class Collector:
             self._link.send(Kind.NOTE, left_out)
         if self._groups.has(_AGENT, interval_ms):
             self._link.send(Kind.LEDGER)
+
+    def _send_layout(self, layout: Layout) -> None:
+        """Send the layout if it is not the group's last one; of its parts, those that are new."""
+        last = self._layouts.get(layout.interval_ms)
+        if last is not None and layout.identifier == last.identifier:
+            return
+        known = {part.identifier for part in last.parts} if last else set()
+        for part in layout.parts:
+            if part.identifier not in known:
+                self._link.send(Kind.PART, part.identifier, part.packed)
+        self._link.send(Kind.LAYOUT, layout.identifier, layout.packed, layout.interval_ms)
+        self._layouts[layout.interval_ms] = layout
 
     def _wait(self) -> bool:
         """Serve the link until there is something to do. False after a signal to end."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pattoo_mp.collect import host, registry
+from pattoo_mp.collect.changes import LayoutLog, LeftOutLog
 from pattoo_mp.collect.filters import Filters
+from pattoo_mp.collect.layouts import LayoutMaker, own_pairs
 from pattoo_mp.collect.source import MayHang
 from pattoo_mp.model import Layout, Poll
-from pattoo_mp.util.text import counted
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:
@@ -21,13 +22,10 @@ if TYPE_CHECKING:
 
     from pattoo_mp.collect.source import Sample, Shape, Source
     from pattoo_mp.config.values import Config
-    from pattoo_mp.model import Origin, Pair, Series, Value
+    from pattoo_mp.model import Origin, Value
     from pattoo_mp.timelimit.succession import Succession
 
 _LOG = logging.getLogger(__name__)
-
-#: The largest number of new or lost devices that one line of the log names.
-_NAMED: Final = 20
 
 
 class Poller:
@@ -42,6 +40,8 @@ class Poller:
         self._shapes: list[Shape | None] = []
         self._cpus: int | None = None
         self._layout = Layout(origin, interval_ms, ())
+        self._layout_log = LayoutLog(_LOG)
+        self._left_out_log = LeftOutLog(_LOG)
         self.left_out: dict[str, str] = {}
         self.change_sources(sources)
 
@@ -54,6 +54,7 @@ class Poller:
             range(len(sources)), key=lambda index: not isinstance(sources[index], MayHang)
         )
         self._shapes = []  # shapes of other sources may be equal
+        self._maker = LayoutMaker()
 
     def poll(self, timestamp_ms: int) -> tuple[Layout, Poll]:
         """Query the host now. The poll carries `timestamp_ms`."""
@@ -76,25 +77,23 @@ class Poller:
         if (shapes, cpus, self.interval_ms) != known:
             self._shapes, self._cpus = shapes, cpus
             self._layout = self._new_layout()
+        self._layout_log.log_if_due()
+        self._left_out_log.log_if_due()
         return self._layout, Poll.of(self._layout, timestamp_ms, values)
 
     def _new_layout(self) -> Layout:
         metadata = host.metadata(self._origin.hostname, self._cpus)
-        series: list[Series] = []
-        for source, shape in zip(self.sources, self._shapes, strict=True):
-            if shape is not None:
-                series += source.series(shape, metadata)
-        difference = _difference(self._layout.series, series)
-        _LOG.info("A poll has %s%s.", counted(len(series), "datapoint"), difference)
-        return Layout(self._origin, self.interval_ms, tuple(series))
+        maker = self._maker
+        layout = maker.make(self.sources, self._shapes, self._origin, self.interval_ms, metadata)
+        self._layout_log.changed(
+            layout, lambda: own_pairs(self.sources, [*maker.added, *maker.removed])
+        )
+        return layout
 
     def _note_left_out(self, left_out: dict[str, str]) -> None:
-        """Log each part once when it is left out, and once when it is back."""
-        for name in left_out.keys() - self.left_out.keys():
-            _LOG.warning("%s is left out of the polls: %s", name, left_out[name])
-        for name in self.left_out.keys() - left_out.keys():
-            _LOG.info("%s is no longer left out.", name)
-        self.left_out = left_out
+        if left_out != self.left_out:
+            self._left_out_log.changed(self.left_out, left_out)
+            self.left_out = left_out
 
 
 def _read(source: Source) -> Sample | Exception:
@@ -102,24 +101,6 @@ def _read(source: Source) -> Sample | Exception:
         return source.read()
     except Exception as error:  # noqa: BLE001 - an error of one source must not affect the others
         return error
-
-
-def _difference(before: Sequence[Series], now: Sequence[Series]) -> str:
-    """Return the new and the lost metadata, which name disks, mounts or interfaces, for the log."""
-    if not before:
-        return ""
-    old, new = ({pair for series in them for pair in series.metadata} for them in (before, now))
-    return "".join(
-        f"; {what}: {_names(sorted(pairs))}"
-        for what, pairs in (("new", new - old), ("gone", old - new))
-        if pairs
-    )
-
-
-def _names(pairs: Sequence[Pair]) -> str:
-    """Return the first of them and the number of the others: it must fit in one line."""
-    first = ", ".join(f"{key} {value}" for key, value in pairs[:_NAMED])
-    return f"{first} and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else first
 
 
 class Groups:

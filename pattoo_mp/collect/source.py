@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 #: device is not wanted.
 Row: TypeAlias = "Mapping[str, Value | Exception] | Exception | None"
 
-#: Compared, and passed back to the source that made it. Only that source interprets it.
+#: Compared, and passed back to the source that made it. Only that source interprets it. It has an
+#: element for each device (or figure), and the series of a part of it are those of these elements:
+#: on a host with thousands of devices, only the parts that change are made anew.
 Shape = tuple[Any, ...]
 
 
@@ -148,15 +150,14 @@ class Devices:
         devices, left_out = divided(self.name, wanted)
         fields = next(iter(devices.values()))._fields if devices else ()
         values = [value for record in devices.values() for value in record]
-        return Sample((fields, *devices), values, left_out)
+        return Sample(tuple((name, fields) for name in devices), values, left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Return one series for each field of each device."""
-        fields, *devices = shape
         (label,) = self.table.labels
         return [
             self.table.series(name, (*host, (label.key, device)))
-            for device in devices
+            for device, fields in shape
             for name in fields
         ]
 

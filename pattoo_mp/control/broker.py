@@ -11,13 +11,13 @@ from pattoo_mp.control.ledger import CHANNEL_FULL, COLLECTOR_WAS_DOWN
 from pattoo_mp.control.rates import DrainRate, RecentCounts, window_s
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
-from pattoo_mp.model import Poll
+from pattoo_mp.model import Poll, is_divided, part_identifiers
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from pattoo_mp.control.ledger import Gap, Ledger
     from pattoo_mp.control.rates import Counts
@@ -46,6 +46,7 @@ class Broker:
         self.ledger = ledger
         self.upload = UploadState()
         self.recent = RecentCounts()
+        self.recent_layouts = RecentCounts()
         self.drain_rate = DrainRate()
         self.leaving = False
         self.closed = False
@@ -54,13 +55,21 @@ class Broker:
         self._upload_before = UploadState()
         self._snapshot_totals = _NOTHING_SENT
         self._last_layout_id = ""
+        self._last_parts: frozenset[str] = frozenset()
+        #: How many layouts the collector has sent.
+        self.layouts = 0
 
     def handle(self, worker: Worker, message: Message) -> None:
         """Handle one message of a worker."""
         if self.ledger.account is not None:
-            self.recent.record(window_s(self.ledger.interval_ms), self.counts)
+            window = window_s(self.ledger.interval_ms)
+            self.recent.record(window, self.counts)
+            self.recent_layouts.record(window, self.layout_counts)
         match message:
-            case [Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind, *fields]:
+            case [
+                Kind.PART | Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind,
+                *fields,
+            ]:
                 self._handle_collector(worker, kind, fields)
             case [Kind.KEPT | Kind.UPLOAD | Kind.LEAVING as kind, *fields]:
                 self._handle_uploader(worker, kind, fields)
@@ -87,6 +96,7 @@ class Broker:
         self.channel.release()
         self.leaving = self.closed = False
         self._last_layout_id = ""
+        self._last_parts = frozenset()
         self._upload_before = self.upload
         self.drain_rate.reset()
         self._snapshot_totals = _NOTHING_SENT
@@ -100,11 +110,7 @@ class Broker:
             if lease.polls:
                 self._send_ledger_snapshot(uploader.link)
             for sequence, poll in lease.polls:
-                # The uploader and the spool remember only the layout of the previous poll.
-                if poll.layout_id != self._last_layout_id and poll.layout_id in lease.layouts:
-                    packed = lease.layouts[poll.layout_id]
-                    uploader.link.send(Kind.LAYOUT, poll.layout_id, packed)
-                self._last_layout_id = poll.layout_id
+                self._send_layout(uploader.link, poll.layout_id, lease.layouts)
                 uploader.link.send(
                     Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed
                 )
@@ -139,6 +145,10 @@ class Broker:
             "sent_bytes": self.upload.sent_bytes,
         }
 
+    def layout_counts(self) -> Counts:
+        """Return the number of layouts so far: a new one for each change of the host's devices."""
+        return {"layouts": self.layouts}
+
     def _handle_collector(self, collector: Worker, kind: Kind, fields: list[Any]) -> None:
         if kind == Kind.INTERVALS:
             self._change_intervals(*fields)
@@ -148,9 +158,32 @@ class Broker:
             collector.made_progress = True
             self._take_from_collector(kind, fields)
 
+    def _send_layout(self, link: Link, identifier: str, layouts: Mapping[str, bytes]) -> None:
+        """Send the layout of a poll, with its parts, as far as the uploader may not have them.
+
+        The uploader and the spool remember only the layout of the previous poll, and the last
+        divided one with its parts.
+        """
+        if identifier == self._last_layout_id:
+            return
+        self._last_layout_id, known = identifier, self._last_parts
+        if identifier not in layouts:
+            return
+        packed = layouts[identifier]
+        if is_divided(identifier):
+            self._last_parts = frozenset(part_identifiers(packed))
+            for part in self._last_parts - known:
+                if part in layouts:
+                    link.send(Kind.PART, part, layouts[part])
+        link.send(Kind.LAYOUT, identifier, packed)
+
     def _take_from_collector(self, kind: Kind, fields: list[Any]) -> None:
+        if kind == Kind.PART:
+            self.channel.add_part(*fields)
+            return
         if kind == Kind.LAYOUT:
             self.channel.add_layout(*fields)
+            self.layouts += 1
             return
         *poll, reason, interval_ms = fields
         gap = self.ledger.poll(poll[1], reason, interval_ms)

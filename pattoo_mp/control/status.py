@@ -154,8 +154,10 @@ def _polls(broker: Broker) -> dict[str, Any]:
 
 
 def _recent(broker: Broker) -> dict[str, float]:
-    seconds, counts = broker.recent.since(window_s(broker.ledger.interval_ms), broker.counts())
-    return {"seconds": round(seconds, 3), **counts}
+    window = window_s(broker.ledger.interval_ms)
+    seconds, counts = broker.recent.since(window, broker.counts())
+    _, layouts = broker.recent_layouts.since(window, broker.layout_counts())
+    return {"seconds": round(seconds, 3), **counts, **layouts}
 
 
 def _backlog(broker: Broker, status: dict[str, Any]) -> dict[str, float | None]:

@@ -42,6 +42,8 @@ class Code(StrEnum):
     DROPPING = "dropping"
     #: Polls were quarantined recently.
     QUARANTINE = "quarantine"
+    #: Most polls recently had other devices than the poll before them.
+    DEVICES_CHANGE = "devices_change"
     #: The ledger does not add up.
     UNACCOUNTED = "unaccounted"
 
@@ -56,6 +58,8 @@ _IN_MEMORY_MS: Final = 3_000
 #: How long after the start of control a worker may still be missing.
 _START_MS: Final = 10_000
 _DEATHS: Final = 3
+#: So many changes of devices are no trouble: a host has them when containers are started.
+_CHANGES: Final = 20
 
 
 def troubles(status: Status) -> list[Trouble]:
@@ -67,6 +71,7 @@ def troubles(status: Status) -> list[Trouble]:
     found = [
         *_worker_troubles(status),
         *_polling_troubles(status),
+        *_layout_troubles(status),
         *_spool_troubles(status),
         *_server_troubles(status),
         *_clock_troubles(status),
@@ -106,6 +111,15 @@ def _polling_troubles(status: Status) -> list[Trouble]:
     begun_ms = max(status["polls"]["last_ms"], status["workers"]["collector"]["started_ms"])
     if status["workers"]["collector"]["pid"] and status["now_ms"] > begun_ms + quiet_ms:
         return [trouble(Code.NO_POLLS, since_ms=status["polls"]["last_ms"])]
+    return []
+
+
+def _layout_troubles(status: Status) -> list[Trouble]:
+    """Check for a host whose devices change in every other poll: each change costs processor time."""
+    recent = status["recent"]
+    changes = recent.get("layouts", 0)
+    if changes >= _CHANGES and 2 * changes >= recent["polled"]:
+        return [trouble(Code.DEVICES_CHANGE)]
     return []
 
 

@@ -9,12 +9,14 @@ The queue is bounded by count and by bytes. When it is full, the oldest poll is 
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.model import is_divided, part_identifiers
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from pattoo_mp.model import Poll
 
@@ -25,9 +27,78 @@ MAX_BYTES: Final = 16 << 20
 _OVERHEAD_BYTES: Final = 300
 
 
+class KeptLayouts:
+    """The layouts of the polls in the queue, and of the next polls of each group.
+
+    The parts of a divided layout are kept beside it, each once.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+        self._parts: dict[str, tuple[str, ...]] = {}
+        self._polls: Counter[str] = Counter()
+        self._newest: dict[int, str] = {}
+        #: What only polls of earlier layouts need.
+        self.old_bytes = 0
+
+    def __len__(self) -> int:
+        """The number of layouts and parts."""
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over their identifiers."""
+        return iter(self._packed)
+
+    def add_part(self, identifier: str, packed: bytes) -> None:
+        """Keep a part of the layout that is added next."""
+        self._packed[identifier] = packed
+
+    def add(self, identifier: str, packed: bytes, interval_ms: int) -> None:
+        """Keep the layout of a group's next polls."""
+        self._packed[identifier] = packed
+        if is_divided(identifier):
+            self._parts[identifier] = part_identifiers(packed)
+        self._newest[interval_ms] = identifier
+        self._remove_unused()
+
+    def keep_groups(self, intervals_ms: Collection[int]) -> None:
+        """Forget groups of other intervals."""
+        self._newest = {ms: newest for ms, newest in self._newest.items() if ms in intervals_ms}
+        self._remove_unused()
+
+    def use(self, identifier: str) -> None:
+        """Note that a poll of this layout has come."""
+        self._polls[identifier] += 1
+
+    def release(self, identifier: str) -> None:
+        """Note that a poll of this layout has gone."""
+        self._polls[identifier] -= 1
+        if not self._polls[identifier]:
+            del self._polls[identifier]
+            if identifier not in self._newest.values():
+                self._remove_unused()
+
+    def of(self, identifiers: Collection[str]) -> dict[str, bytes]:
+        """Return these layouts and their parts, as far as they are known."""
+        return {i: self._packed[i] for i in self._with_parts(identifiers) if i in self._packed}
+
+    def _with_parts(self, identifiers: Collection[str]) -> set[str]:
+        return set(identifiers).union(*(self._parts.get(i, ()) for i in identifiers))
+
+    def _remove_unused(self) -> None:
+        newest = self._with_parts(set(self._newest.values()))
+        needed = newest | self._with_parts(self._polls)
+        self._packed = {i: packed for i, packed in self._packed.items() if i in needed}
+        self._parts = {i: parts for i, parts in self._parts.items() if i in needed}
+        self.old_bytes = sum(len(p) for i, p in self._packed.items() if i not in newest)
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Leased polls, each with its sequence number, and the layouts that they need."""
+    """Leased polls, each with its sequence number, and the layouts that they need.
+
+    `layouts` holds the parts of divided ones as well.
+    """
 
     polls: tuple[tuple[int, Poll], ...]
     layouts: dict[str, bytes]
@@ -41,8 +112,7 @@ class Channel:
         self._max_bytes = max_bytes
         self._waiting: deque[tuple[int, Poll]] = deque()
         self._leased: deque[tuple[int, Poll]] = deque()
-        self._layouts: dict[str, bytes] = {}
-        self._newest: dict[int, str] = {}
+        self._layouts = KeptLayouts()
         self._bytes = 0
         self._leased_bytes = 0
         self._sequence = 0
@@ -66,23 +136,26 @@ class Channel:
 
     def add_layout(self, identifier: str, packed: bytes, interval_ms: int) -> None:
         """Store a layout for later polls of its group, until the group gets another layout."""
-        self._newest[interval_ms] = identifier
-        self._layouts[identifier] = packed
-        self._forget_layouts()
+        self._layouts.add(identifier, packed, interval_ms)
+
+    def add_part(self, identifier: str, packed: bytes) -> None:
+        """Store a part of the layout that comes next; that layout's other parts are here."""
+        self._layouts.add_part(identifier, packed)
 
     def keep_groups(self, intervals_ms: Collection[int]) -> None:
         """Forget groups of other intervals: if one returns, a layout precedes its first poll."""
-        self._newest = {ms: newest for ms, newest in self._newest.items() if ms in intervals_ms}
-        self._forget_layouts()
+        self._layouts.keep_groups(intervals_ms)
 
     def put(self, poll: Poll) -> None:
         """Append a poll; while the queue is too full, drop the oldest poll that is not leased."""
         self._sequence += 1
         self._waiting.append((self._sequence, poll))
         self._bytes += _size(poll)
+        self._layouts.use(poll.layout_id)
         while self._is_full() and len(self._waiting) > 1:
             _, oldest = self._waiting.popleft()
             self._bytes -= _size(oldest)
+            self._layouts.release(oldest.layout_id)
             self.dropped += 1
 
     def lease(self, max_bytes: int) -> Lease:
@@ -93,8 +166,7 @@ class Channel:
             self._leased.append(item)
             self._leased_bytes += _size(item[1])
             polls.append(item)
-        needed = {poll.layout_id for _, poll in polls}
-        return Lease(tuple(polls), {i: self._layouts[i] for i in needed if i in self._layouts})
+        return Lease(tuple(polls), self._layouts.of({poll.layout_id for _, poll in polls}))
 
     def acknowledge(self, sequence: int) -> None:
         """Remove the leased polls up to and including `sequence`: they are safe in the spool."""
@@ -102,6 +174,7 @@ class Channel:
             _, poll = self._leased.popleft()
             self._leased_bytes -= _size(poll)
             self._bytes -= _size(poll)
+            self._layouts.release(poll.layout_id)
 
     def release(self) -> None:
         """Cancel all leases: the uploader that held them has exited."""
@@ -109,13 +182,9 @@ class Channel:
         self._leased.clear()
         self._leased_bytes = 0
 
-    def _forget_layouts(self) -> None:
-        needed = {poll.layout_id for _, poll in (*self._leased, *self._waiting)}
-        needed |= set(self._newest.values())
-        self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
-
     def _is_full(self) -> bool:
-        return len(self) > self._max_polls or self._bytes > self._max_bytes
+        used = self._bytes + self._layouts.old_bytes
+        return len(self) > self._max_polls or used > self._max_bytes
 
 
 def _size(poll: Poll) -> int:

@@ -1,12 +1,14 @@
 """The messages between control and its workers: a kind, then its fields.
 
-collector → control    LAYOUT identifier packed interval_ms
+collector → control    PART identifier packed                       (of the layout that follows)
+                       LAYOUT identifier packed interval_ms
                        POLL layout_id timestamp_ms packed reason interval_ms
                                                                 (reason: why ticks before it were missed)
                        INTERVALS intervals_ms after_ms              (in force after that time)
                        LEDGER                                       (request the figures)
 control → collector    LEDGER figures                               ({name: number}; the answer)
 control → uploader     LEDGER_SNAPSHOT text                         (to store with the next polls)
+                       PART identifier packed
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
                        CLOSE                                        (no more polls follow)
@@ -31,6 +33,7 @@ from typing import Final
 class Kind(StrEnum):
     """The first field of each message."""
 
+    PART = "part"
     LAYOUT = "layout"
     POLL = "poll"
     NOTE = "note"

@@ -8,14 +8,23 @@ are read anyway when the file is opened.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import WireError
-from pattoo_mp.model import Layout
+from pattoo_mp.model import UNDIVIDED_DIGITS, Layout, is_divided, part_identifiers
 from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+
+def unpack(identifier: str, packed: bytes, part: Callable[[str], Layout]) -> Layout:
+    """Return the layout that `packed` holds. `part` returns the parts of a divided one.
+
+    Raises `WireError` if the bytes are no layout, and what `part` raises.
+    """
+    return Layout.join(packed, part) if is_divided(identifier) else Layout.unpack(packed)
 
 
 class LayoutUse:
@@ -38,6 +47,14 @@ class LayoutUse:
     def note(self, polls: Iterable[tuple[int, int]]) -> None:
         """Note added polls as pairs of layout row and poll id, in the order of the ids."""
         self._last.update(polls)
+
+    def note_parts(self, layout: int, parts: Iterable[int]) -> None:
+        """Note that a divided layout needs `parts` as long as it is needed itself."""
+        last = self._last.get(layout, 0)
+        for part in parts:
+            self._last[part] = max(last, self._last.get(part, 0))
+            if layout in self.quarantined:
+                self.quarantined.add(part)
 
     def unused(self, oldest_id: int) -> list[int]:
         """Return the layouts whose polls are all gone; `oldest_id` is 0 if no poll is left."""
@@ -62,11 +79,18 @@ class Layouts:
     def __init__(self, connection: sqlite3.Connection, use: LayoutUse | None = None) -> None:
         self._connection = connection
         self._rows: dict[str, int] = {}
+        #: The parts of divided layouts in `_rows`, with their rows.
+        self._parts: dict[str, dict[str, int]] = {}
+        self._last_divided = ""
         self.use = use or LayoutUse()
         self.handed_out: frozenset[str] = frozenset()
 
     def read(self, identifier: str) -> Layout:
         """Return a layout. Raises `WireError` if it is missing or its bytes have changed."""
+        return unpack(identifier, self.read_packed(identifier), self.read)
+
+    def read_packed(self, identifier: str) -> bytes:
+        """Return the bytes of a layout, or of a part. Raises what `read` raises."""
         row = self._connection.execute(
             "SELECT packed FROM layouts WHERE identifier = ?", (identifier,)
         ).fetchone()
@@ -74,11 +98,22 @@ class Layouts:
             raise WireError(f"the layout {identifier} is not in the spool")
         if blake2b(row[0], digest_size=len(identifier) // 2).hexdigest() != identifier:
             raise WireError(f"the layout {identifier} is damaged")
-        return Layout.unpack(row[0])
+        return row[0]
+
+    def with_parts(self, identifiers: Iterable[str]) -> frozenset[str]:
+        """Return identifiers, with those of the parts of divided layouts that can be read."""
+        found = set(identifiers)
+        for identifier in filter(is_divided, tuple(found)):
+            with suppress(WireError):
+                found.update(part_identifiers(self.read_packed(identifier)))
+        return frozenset(found)
 
     def row(self, identifier: str, packed: Mapping[str, bytes]) -> int:
         """Return the row of a layout, and add it from `packed` if it may be new."""
         if identifier not in self._rows:
+            if is_divided(identifier):
+                self._last_divided = identifier
+                self._parts[identifier] = self._part_rows(identifier, packed)
             if identifier in packed:
                 # Replace an existing one, since it may be damaged.
                 self._connection.execute(
@@ -93,13 +128,56 @@ class Layouts:
             self._rows[identifier] = int(row[0])
         return self._rows[identifier]
 
+    def note(self, polls: Iterable[tuple[str, int]]) -> None:
+        """Note added polls as pairs of layout and poll id, in the order of the ids.
+
+        The parts of a divided layout are needed as long as the layout is.
+        """
+        for identifier, poll_id in polls:
+            rows = (self._rows[identifier], *self._parts.get(identifier, {}).values())
+            self.use.note((row, poll_id) for row in rows)
+
+    def note_parts(self) -> None:
+        """Note the parts of all divided layouts, once the use of the layouts is known."""
+        rows: dict[str, int] = {}
+        for row, packed in self._connection.execute(
+            f"SELECT id, packed FROM layouts WHERE length(identifier) > {UNDIVIDED_DIGITS}"  # noqa: S608
+        ):
+            rows = rows or self._rows_by_identifier()
+            with suppress(WireError):
+                self.use.note_parts(row, [rows[i] for i in part_identifiers(packed) if i in rows])
+
+    def quarantine(self, row: int) -> None:
+        """Note that a poll of a layout goes into quarantine."""
+        self.use.quarantined |= self.rows_of(row)
+
+    def rows_of(self, row: int) -> set[int]:
+        """Return the row of a layout, and those of its parts if it is divided."""
+        query = "SELECT identifier FROM layouts WHERE id = ?"
+        found = self._connection.execute(query, (row,)).fetchone()
+        if found is None or not isinstance(found[0], str) or not is_divided(found[0]):
+            return {row}
+        parts = self.with_parts(found)
+        rows = self._rows_by_identifier()
+        return {row, *(rows[part] for part in parts if part in rows)}
+
+    def bytes_of(self, rows: set[int]) -> int:
+        """Return about how many bytes these layouts take."""
+        if not rows:
+            return 0
+        lengths = self._connection.execute("SELECT id, length(packed) FROM layouts")
+        return sum(length or 0 for row, length in lengths if row in rows)
+
     def rows(self) -> list[int]:
         """Return the rows of all layouts."""
         return [row for (row,) in self._connection.execute("SELECT id FROM layouts")]
 
     def remember(self, identifiers: set[str]) -> None:
         """Keep the rows of these layouts in memory: the next polls most often have the same."""
-        self._rows = {name: row for name, row in self._rows.items() if name in identifiers}
+        kept = {*identifiers, self._last_divided}
+        self._parts = {name: parts for name, parts in self._parts.items() if name in kept}
+        kept.update(*self._parts.values())
+        self._rows = {name: row for name, row in self._rows.items() if name in kept}
 
     def remove_unused(self, oldest_id: int) -> None:
         """Remove the layouts that no poll has, here or in quarantine, and that nothing asks for."""
@@ -113,6 +191,18 @@ class Layouts:
         """Restore the state before a failed transaction."""
         self.use = use
         self._rows.clear()
+        self._parts.clear()
+
+    def _part_rows(self, identifier: str, packed: Mapping[str, bytes]) -> dict[str, int]:
+        try:
+            content = packed.get(identifier) or self.read_packed(identifier)
+            identifiers = part_identifiers(content)
+        except WireError as error:
+            raise sqlite3.IntegrityError(str(error)) from error
+        return {part: self.row(part, packed) for part in identifiers}
+
+    def _rows_by_identifier(self) -> dict[str, int]:
+        return dict(self._connection.execute("SELECT identifier, id FROM layouts").fetchall())
 
     def _is_handed_out(self, row: int) -> bool:
         query = "SELECT identifier FROM layouts WHERE id = ?"

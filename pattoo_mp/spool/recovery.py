@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import WireError
+from pattoo_mp.model import Layout, is_divided, part_identifiers
 from pattoo_mp.spool.account import SpoolState, state_of
 from pattoo_mp.spool.tables import Tables
 from pattoo_mp.util.text import counted
@@ -216,8 +217,7 @@ def _parts(
     for spooled in batch:
         name = spooled.poll.layout_id
         if name not in layouts:
-            layouts[name] = _layout(old, name)
-            size += len(layouts[name] or b"")
+            size += _read_layout(old, name, layouts)
         part.append(spooled)
         size += len(spooled.poll.packed)
         if size >= _BATCH_BYTES:
@@ -255,11 +255,29 @@ def _bytes(polls: Sequence[Spooled]) -> int:
     return sum(len(spooled.poll.packed) for spooled in polls)
 
 
-def _layout(old: Tables, identifier: str) -> bytes | None:
+def _read_layout(old: Tables, identifier: str, layouts: dict[str, bytes | None]) -> int:
+    """Read a layout into `layouts`, with its parts; None if any of it cannot be read.
+
+    Return the bytes that were read.
+    """
+    size = 0
+    packed = b""
+    parts: list[bytes | None] = []
     try:
-        return old.layouts.read(identifier).packed
+        packed = old.layouts.read_packed(identifier)
+        if not is_divided(identifier):
+            packed = Layout.unpack(packed).packed
+        for part in part_identifiers(packed) if is_divided(identifier) else ():
+            if part not in layouts:
+                size += _read_layout(old, part, layouts)
+            parts.append(layouts[part])
     except (WireError, *READ_ERRORS):
-        return None
+        parts.append(None)
+    if None in parts:
+        layouts[identifier] = None
+        return size
+    layouts[identifier] = packed
+    return size + len(packed)
 
 
 # --- kinds of errors

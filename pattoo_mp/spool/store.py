@@ -8,9 +8,9 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp.errors import SpoolError
-from pattoo_mp.model import Layout
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.file import SpoolFile
+from pattoo_mp.spool.layouts import unpack
 from pattoo_mp.spool.limits import JOURNAL_BYTES
 from pattoo_mp.spool.pauses import Pauses
 from pattoo_mp.spool.recovery import MissingRowsError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pattoo_mp.model import Poll
+    from pattoo_mp.model import Layout, Poll
     from pattoo_mp.spool.limits import Limits
     from pattoo_mp.spool.tables import Tables
 
@@ -149,11 +149,9 @@ class Spool:
         with self._lock:
             if identifier not in self._layouts:
                 packed = self._packed.get(identifier)
-                self._layouts[identifier] = (
-                    Layout.unpack(packed)
-                    if packed is not None
-                    else self._do(lambda: self._file.tables.layouts.read(identifier))
-                )
+                if packed is None:
+                    packed = self._do(lambda: self._file.tables.layouts.read_packed(identifier))
+                self._layouts[identifier] = unpack(identifier, packed, self.layout)
             return self._layouts[identifier]
 
     def acknowledge(self, last_id: int) -> int:
@@ -244,7 +242,7 @@ class Spool:
 
     def _keep_layouts_of(self, polls: list[Spooled]) -> None:
         """Keep only layouts needed next in memory: an outage may have more than fit into it."""
-        needed = frozenset(spooled.poll.layout_id for spooled in polls)
+        needed = self._file.tables.layouts.with_parts({s.poll.layout_id for s in polls})
         self._file.tables.layouts.handed_out = needed
         # The next polls most often have the layouts that were given last.
         needed |= self._packed.keys()

@@ -155,7 +155,8 @@ class Tables:
             [(row, p.timestamp_ms, p.packed, _crc(p)) for row, p in zip(rows, polls, strict=True)],
         )
         newest = self._number("SELECT id FROM polls ORDER BY id DESC LIMIT 1")
-        self.layouts.use.note(zip(rows, range(newest - len(rows) + 1, newest + 1), strict=True))
+        ids = range(newest - len(rows) + 1, newest + 1)
+        self.layouts.note(zip((poll.layout_id for poll in polls), ids, strict=True))
         self.layouts.remember({poll.layout_id for poll in polls})
 
     def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> int:
@@ -175,9 +176,7 @@ class Tables:
                 for row in rows
             ],
         ).rowcount
-        self.layouts.use.note(
-            sorted((self.layouts.row(row.poll.layout_id, layouts), row.id) for row in rows)
-        )
+        self.layouts.note((row.poll.layout_id, row.id) for row in sorted(rows, key=_id))
         self.layouts.remember({row.poll.layout_id for row in rows})
         return restored
 
@@ -235,9 +234,8 @@ class Tables:
 
     def set_aside(self, poll_id: int, reason: str) -> int:
         """Move a poll into quarantine; return how many were moved (0 or 1)."""
-        self.layouts.use.quarantined.add(
-            self._number("SELECT CAST(layout AS INTEGER) FROM polls WHERE id = ?", poll_id)
-        )
+        layout = self._number("SELECT CAST(layout AS INTEGER) FROM polls WHERE id = ?", poll_id)
+        self.layouts.quarantine(layout)
         self._connection.execute(
             "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
             "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
@@ -261,30 +259,25 @@ class Tables:
                 break
             left -= removed
         if left < polls:
-            self.layouts.use.quarantined = {layout for layout, _ in self._layouts_of("quarantine")}
+            self._note_quarantined()
             self.layouts.remove_unused(self.oldest_id())
         return polls - left
 
     def bytes_of(self, poll_id: int) -> int:
         """Return about how many bytes a poll takes, including its layout."""
-        (found,) = self._connection.execute(
-            "SELECT total(length(polls.packed) + ifnull(length(layouts.packed), 0)) FROM polls "
-            "LEFT JOIN layouts ON layouts.id = polls.layout WHERE polls.id = ?",
+        (found, layout) = self._connection.execute(
+            "SELECT total(length(packed)), CAST(layout AS INTEGER) FROM polls WHERE id = ?",
             (poll_id,),
         ).fetchone()
-        return _ROW_BYTES + int(found)
+        return _ROW_BYTES + int(found) + self.layouts.bytes_of(self.layouts.rows_of(layout))
 
     def quarantine_bytes(self) -> int:
         """Return about how many bytes quarantine takes, with layouts. This reads all of it."""
-        (rows,), (layouts,) = (
-            self._connection.execute(query).fetchone()
-            for query in (
-                f"SELECT total({_ROW_BYTES} + length(packed) + length(reason)) FROM quarantine",  # noqa: S608
-                "SELECT total(length(packed)) FROM layouts "
-                "WHERE id IN (SELECT layout FROM quarantine)",
-            )
-        )
-        return int(rows + layouts)
+        (rows,) = self._connection.execute(
+            f"SELECT total({_ROW_BYTES} + length(packed) + length(reason)) FROM quarantine"  # noqa: S608
+        ).fetchone()
+        self._note_quarantined()
+        return int(rows) + self.layouts.bytes_of(self.layouts.use.quarantined)
 
     def count_polls(self, progress: Callable[[], None]) -> int:
         """Count the polls, and note which layouts they use. This reads all polls.
@@ -292,15 +285,18 @@ class Tables:
         `progress` is called in between.
         """
         self.layouts.use = LayoutUse(self.layouts.rows())
-        return self._count("polls", self.layouts.use.note, progress)
+        count = self._count("polls", self.layouts.use.note, progress)
+        self.layouts.note_parts()
+        return count
 
     def count_quarantined(self, progress: Callable[[], None]) -> int:
         """Count the polls in quarantine, and note their layouts. This reads all of it."""
-        return self._count(
-            "quarantine",
-            lambda found: self.layouts.use.quarantined.update(layout for layout, _ in found),
-            progress,
+        quarantined = self.layouts.use.quarantined
+        count = self._count(
+            "quarantine", lambda found: quarantined.update(row for row, _ in found), progress
         )
+        self.layouts.note_parts()
+        return count
 
     def used_bytes(self) -> int:
         """Return the size of the file without its free pages."""
@@ -404,6 +400,10 @@ class Tables:
                 progress()
         return count
 
+    def _note_quarantined(self) -> None:
+        self.layouts.use.quarantined = {layout for layout, _ in self._layouts_of("quarantine")}
+        self.layouts.note_parts()
+
     def _layouts_of(self, table: str) -> sqlite3.Cursor:
         """Return layout row and id of each poll in a table, oldest first."""
         # A damaged file may hold any type, and text that is not valid UTF-8.
@@ -418,6 +418,10 @@ class Tables:
     def _read(self, query: str, *parameters: int) -> list[Spooled]:
         rows = self._connection.execute(query, parameters).fetchall()
         return [_spooled(*row) for row in rows]
+
+
+def _id(spooled: Spooled) -> int:
+    return spooled.id
 
 
 def _spooled(

@@ -19,7 +19,7 @@ from pattoo_mp import log
 from pattoo_mp.config.values import Config
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
-from pattoo_mp.model import Poll, now_ms
+from pattoo_mp.model import Poll, is_divided, now_ms, part_identifiers
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import HAS_TLS
@@ -101,6 +101,8 @@ class Uploader:
         self._layouts: dict[str, bytes] = {}
         #: Layouts whose first poll has not arrived yet: each comes in a message before its poll.
         self._announced: set[str] = set()
+        self._last_divided = ""
+        self._last_parts: frozenset[str] = frozenset()
         self._book = ""
         self._reporting = Lock()
         self._commit_at = 0.0
@@ -170,9 +172,13 @@ class Uploader:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case [Kind.LAYOUT, identifier, packed]:
+            case [Kind.PART | Kind.LAYOUT, identifier, packed]:
                 self._layouts[identifier] = packed
                 self._announced.add(identifier)
+                if is_divided(identifier):
+                    self._last_divided = identifier
+                    self._last_parts = frozenset(part_identifiers(packed))
+                    self._announced -= self._last_parts
             case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
                 self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
                 self._announced.discard(layout_id)
@@ -240,7 +246,9 @@ class Uploader:
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
         self._pause_until = time.monotonic() + read_pause_s(kept, self._config.commit_s)
-        used = self._announced | {poll.layout_id for poll in kept}
+        # Control sends no part again that the last divided layout had.
+        used = self._announced | {poll.layout_id for poll in kept} | self._last_parts
+        used.add(self._last_divided)
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
         self._drain.wake()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import astuple
-from functools import lru_cache
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +32,11 @@ if TYPE_CHECKING:
 #: time, old ones must not fill the memory.
 _TEMPLATES: Final = 4
 
+#: Fewer parts than this are numbered anew, by use; so a post depends on nothing but its polls.
+_MANY_PARTS: Final = 4
+#: The share of the parts that a template must have in common with the one before it to follow it.
+_KEPT_SHARE: Final = 0.5
+
 #: Two-digit numbers reserved for times, since each time appears in all datapoints of its poll. They
 #: are enough for a post at 10 Hz; a post of a backlog holds more polls, and its later times get
 #: longer ones.
@@ -47,12 +51,13 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
     greater than in any earlier post of the agent: the server names its files by it. Values that
     would break the server are left out. Raises `WireError` for a poll that does not fit its layout.
     """
-    used = tuple(dict.fromkeys(poll.layout_id for poll in polls))
-    template = _template(tuple(layouts[identifier] for identifier in used))
-    pairs = _Pairs(template.numbered)
+    used = dict.fromkeys(poll.layout_id for poll in polls)
+    parts = chain.from_iterable(layouts[identifier].undivided for identifier in used)
+    template = _template(tuple(dict.fromkeys(parts)))
+    pairs = _Pairs(template.first_free)
     rows: list[str] = []
     for poll in polls:
-        rows += template.rows[poll.layout_id].fill(poll, pairs)
+        rows += _filled(poll, layouts[poll.layout_id], template, pairs)
     first = layouts[polls[0].layout_id]
     return (
         f'{{"pattoo_agent_timestamp": {envelope_ms}, '
@@ -63,11 +68,28 @@ def encode(layouts: Mapping[str, Layout], polls: Sequence[Poll], envelope_ms: in
     ).encode()
 
 
-class _Pairs:
-    """The pairs of one post that change from poll to poll. `numbered` counts its other pairs."""
+def _filled(poll: Poll, layout: Layout, template: _Template, pairs: _Pairs) -> list[str]:
+    """Return the poll's datapoints. Raises `WireError` for a poll that does not fit its layout."""
+    values = poll.values()
+    if len(values) != len(layout.series):
+        raise WireError(
+            f"a poll of {len(values)} values for a layout of {len(layout.series)} series"
+        )
+    time = str(pairs.time_number(poll.timestamp_ms))
+    rows: list[str] = []
+    begin = 0
+    for part in layout.undivided:
+        end = begin + len(part.series)
+        rows += template.rows[part.identifier].fill(time, pairs.value_numbers(values[begin:end]))
+        begin = end
+    return rows
 
-    def __init__(self, numbered: int) -> None:
-        self._first = max(numbered + len(_TIMES), _TIMES.stop)
+
+class _Pairs:
+    """The pairs of one post that change from poll to poll, numbered from `first` on."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
         self._times: dict[str, int] = {}
         #: Values, and times after the short numbers ran out.
         self._later: dict[str, int] = {}
@@ -97,21 +119,18 @@ class _Pairs:
 
 
 class _Rows:
-    """The datapoints of one layout as text, with placeholders for the time and the values."""
+    """The datapoints of a layout or a part as text, with placeholders for the time and the values.
 
-    def __init__(self, rows: Sequence[Sequence[int]], numbers: Mapping[int, int]) -> None:
-        self._rows = [f"[{','.join(str(numbers[pair]) for pair in row)},T,%d]" for row in rows]
+    `numbers` are those of its static pairs.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self._rows = [f"[{','.join(map(str, row))},T,%d]" for row in rows]
         self._whole = ",".join(self._rows)
+        self.numbers = frozenset(chain.from_iterable(rows))
 
-    def fill(self, poll: Poll, pairs: _Pairs) -> list[str]:
-        """Return the poll's datapoints, as one joined text if none is left out, which is quicker."""
-        values = poll.values()
-        if len(values) != len(self._rows):
-            raise WireError(
-                f"a poll of {len(values)} values for a layout of {len(self._rows)} series"
-            )
-        time = str(pairs.time_number(poll.timestamp_ms))
-        numbers = pairs.value_numbers(values)
+    def fill(self, time: str, numbers: Sequence[int | None]) -> list[str]:
+        """Return the datapoints, as one joined text if none is left out, which is quicker."""
         if None not in numbers and numbers:
             return [self._whole.replace("T", time) % tuple(numbers)]
         kept = zip(self._rows, numbers, strict=True)
@@ -119,23 +138,66 @@ class _Rows:
 
 
 class _Template:
-    """The static part of a post: its rows, and its pairs as text."""
+    """The static part of a post: the rows of each part, and its pairs as text.
 
-    def __init__(self, layouts: tuple[Layout, ...]) -> None:
+    If most parts were in the template `before`, they keep their numbers and their text, so that
+    a change costs what has changed. Other pairs get the numbers that are free.
+    """
+
+    def __init__(self, parts: Sequence[Layout], before: _Template | None = None) -> None:
+        self.rows: dict[str, _Rows] = {}
+        #: The text of each pair, by its number.
+        self.pairs: dict[int, str] = {}
+        if before is not None:
+            self._keep(before, parts)
+        self._add([part for part in parts if part.identifier not in self.rows])
+        self.text = ",".join(f'"{number}":{pair}' for number, pair in self.pairs.items())
+        self.first_free = max(max(self.pairs, default=0) + 1, _TIMES.stop)
+
+    def _keep(self, before: _Template, parts: Sequence[Layout]) -> None:
+        old = before.rows
+        kept = {p.identifier: old[p.identifier] for p in parts if p.identifier in old}
+        if len(kept) < len(parts) * _KEPT_SHARE:
+            return
+        self.rows = kept
+        used: set[int] = set().union(*(rows.numbers for rows in kept.values()))
+        self.pairs = {number: text for number, text in before.pairs.items() if number in used}
+
+    def _add(self, parts: Sequence[Layout]) -> None:
+        numbers = {text: number for number, text in self.pairs.items()}
         pairs: dict[str, int] = {}
-        rows = {layout.identifier: _rows(layout, pairs) for layout in layouts}
+        rows = {part.identifier: _rows(part, pairs) for part in parts}
         uses = Counter(chain.from_iterable(chain.from_iterable(rows.values())))
-        most_used = [pair for pair, _ in uses.most_common()]
-        numbers = dict(zip(most_used, _numbers(), strict=False))
-        self.rows = {identifier: _Rows(some, numbers) for identifier, some in rows.items()}
         texts = list(pairs)
-        self.text = _text({texts[pair]: number for pair, number in numbers.items()})
-        self.numbered = len(numbers)
+        free = (number for number in _numbers() if number not in self.pairs)
+        number_of = {}
+        for pair, _ in uses.most_common():
+            known = numbers.get(texts[pair])
+            number_of[pair] = next(free) if known is None else known
+        self.pairs |= {number: texts[pair] for pair, number in number_of.items()}
+        for identifier, some in rows.items():
+            self.rows[identifier] = _Rows([[number_of[pair] for pair in row] for row in some])
 
 
-@lru_cache(maxsize=_TEMPLATES)
-def _template(layouts: tuple[Layout, ...]) -> _Template:
-    return _Template(layouts)
+class _Templates:
+    """The last templates, by their parts."""
+
+    def __init__(self) -> None:
+        self._templates: dict[tuple[Layout, ...], _Template] = {}
+
+    def __call__(self, parts: tuple[Layout, ...]) -> _Template:
+        """Return the template of these parts."""
+        template = self._templates.pop(parts, None)
+        if template is None:
+            before = next(reversed(self._templates.values()), None)
+            template = _Template(parts, before if len(parts) >= _MANY_PARTS else None)
+        self._templates[parts] = template
+        while len(self._templates) > _TEMPLATES:
+            del self._templates[next(iter(self._templates))]
+        return template
+
+
+_template = _Templates()
 
 
 def _rows(layout: Layout, pairs: dict[str, int]) -> list[list[int]]:

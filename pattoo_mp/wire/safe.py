@@ -31,6 +31,8 @@ def safe_text(text: str, limit: int = TEXT_BYTES) -> str:
     A byte that was not UTF-8 becomes `\xNN`. A text that is cut ends in a hash of the whole, so it
     is the same in each poll and differs from others with the same beginning.
     """
+    if len(text) <= limit and text.isascii():
+        return text  # as nearly all of them
     encoded = (
         text.encode("utf-8", "surrogateescape")
         if _has_escapes(text)

@@ -49,7 +49,7 @@ def status(**changes: object) -> dict[str, Any]:
         },
         "recent": {
             "seconds": 301.5, "polled": 30, "missed": 0, "delivered": 30, "dropped": 0,
-            "quarantined": 0, "posts": 30, "sent_bytes": 603_000,
+            "quarantined": 0, "posts": 30, "sent_bytes": 603_000, "layouts": 0,
         },
         "backlog": {"polls": 0, "taken_per_s": None, "gone_in_s": None},
         "old_posts": {"waiting": 0, "delivered": 0, "put_aside": 0},
