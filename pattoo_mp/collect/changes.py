@@ -99,9 +99,9 @@ class LeftOutLog:
         """Log how many lines were too many, once their minute is over."""
         if self._more and self._clock() >= self._until_s:
             self._logger.warning(
-                "%s more that something is left out of the polls, or no longer is; "
-                "--status lists what is left out.",
-                counted(self._more, "message"),
+                "%d more sources or devices were left out of the polls, or were back, in the last "
+                "minute; --status lists what is left out.",
+                self._more,
             )
             self._more = 0
 

@@ -14,7 +14,7 @@ from pattoo_mp.control.worker import Role, Worker
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind, UploadState
-from pattoo_mp.model import CLOCK_LEAPED
+from pattoo_mp.model import CLOCK_LEAPED, INTEGER, Layout, Origin, Series
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 from pattoo_mp.spool.pauses import Pause, Pauses
@@ -465,3 +465,56 @@ def test_drops_of_the_channel_are_logged(caplog: pytest.LogCaptureFixture) -> No
     assert dropped_lines(caplog)[1:] == [
         "2 polls dropped since the last such line: the channel was full."
     ]
+
+
+def test_the_uploader_gets_each_part_of_a_divided_layout_once(rig: Rig) -> None:
+    """As the collector does: what the last divided layout had is not sent again, whatever came between."""
+    parts = [
+        Layout(Origin("a", "h"), 1000, (Series(f"x{number}", INTEGER),)) for number in range(6)
+    ]
+    for second, own in enumerate(([0, 1, 2], [0, 1, 3], None, [0, 3, 4]), 1):
+        if own is None:
+            rig.layout("b", interval_ms=2000)
+            rig.poll(second, "b", interval_ms=2000)
+            continue
+        layout = Layout.of_parts([parts[number] for number in own])
+        for part in layout.parts:
+            rig.broker.handle(rig.collector, [Kind.PART, part.identifier, part.packed])
+        rig.broker.handle(
+            rig.collector, [Kind.LAYOUT, layout.identifier, layout.packed, layout.interval_ms]
+        )
+        rig.poll(second, layout.identifier)
+        rig.kept(second)
+    names = {part.identifier: number for number, part in enumerate(parts)}
+    said = [
+        {Kind.PART: names.get(message[1], -1), Kind.LAYOUT: "layout", Kind.POLL: "poll"}[message[0]]
+        for message in rig.far.receive()
+        if message[0] in {Kind.PART, Kind.LAYOUT, Kind.POLL}
+    ]
+    polls: list[list[object]] = [[]]
+    for what in said:
+        polls[-1].append(what)
+        if what == "poll":
+            polls.append([])
+    assert [sorted(map(str, poll)) for poll in polls if poll] == [
+        ["0", "1", "2", "layout", "poll"],
+        ["3", "layout", "poll"],
+        ["layout", "poll"],
+        ["4", "layout", "poll"],
+    ]
+    assert rig.broker.layouts == 4
+
+
+def test_a_new_uploader_gets_every_part(rig: Rig) -> None:
+    """Those of the one before are lost with it."""
+    layout = Layout.of_parts(
+        [Layout(Origin("a", "h"), 1000, (Series(f"x{number}", INTEGER),)) for number in range(3)]
+    )
+    for part in layout.parts:
+        rig.broker.handle(rig.collector, [Kind.PART, part.identifier, part.packed])
+    rig.broker.handle(rig.collector, [Kind.LAYOUT, layout.identifier, layout.packed, 1000])
+    for second in (1, 2):
+        rig.poll(second, layout.identifier)
+        kinds = [message[0] for message in rig.far.receive()]
+        assert kinds.count(Kind.PART) == 3
+        rig.broker.uploader_gone()

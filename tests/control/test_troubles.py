@@ -255,3 +255,14 @@ def test_the_most_serious_comes_first() -> None:
     assert codes(recent={"dropped": 1}, workers={"uploader": worker(pid=0)}, **changes) == [
         "worker_gone", "server_takes_nothing", "dropping",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layouts", "polled", "expected"),
+    [(19, 30, []), (20, 30, ["devices_change"]), (40, 300, []), (150, 300, ["devices_change"])],
+)
+def test_devices_that_change_all_the_time_are_a_trouble(
+    layouts: int, polled: int, expected: list[str]
+) -> None:
+    """At least twenty times, and in every other poll."""
+    assert codes(recent={"layouts": layouts, "polled": polled}) == expected

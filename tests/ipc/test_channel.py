@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pattoo_mp.ipc.channel import Channel, Lease
-from pattoo_mp.model import Poll
+from pattoo_mp.model import INTEGER, Layout, Poll, Series
+from tests.wire.posts import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 EVERYTHING = 1 << 30
 #: The size that a poll without values counts for.
@@ -198,6 +204,57 @@ def test_layouts_of_ended_groups_stay_for_waiting_polls() -> None:
     channel.acknowledge(1)
     channel.add_layout("b", b"B", 200)
     assert list(channel._layouts) == ["b"]
+
+
+# Divided layouts.
+
+
+def divided(*numbers: int) -> Layout:
+    """The layout of these parts."""
+    return Layout.of_parts(
+        [Layout(ORIGIN, 1000, (Series(f"x{n}" * 100, INTEGER),)) for n in numbers]
+    )
+
+
+def add(channel: Channel, layout: Layout, known: Collection[str] = ()) -> None:
+    """Add a layout as a collector does, without the parts that are known."""
+    for part in layout.parts:
+        if part.identifier not in known:
+            channel.add_part(part.identifier, part.packed)
+    channel.add_layout(layout.identifier, layout.packed, layout.interval_ms)
+
+
+def everything(*layouts: Layout) -> dict[str, bytes]:
+    """The bytes of layouts and their parts."""
+    return {i.identifier: i.packed for layout in layouts for i in (layout, *layout.parts)}
+
+
+def test_a_lease_has_the_parts_of_its_layouts() -> None:
+    """Also those that came with an earlier layout, whose polls are gone."""
+    channel = Channel()
+    first, second = divided(1, 2), divided(2, 3)
+    add(channel, first)
+    channel.put(poll(1, first.identifier))
+    assert channel.lease(EVERYTHING).layouts == everything(first)
+    channel.acknowledge(1)
+    add(channel, second, everything(first))
+    channel.put(poll(2, second.identifier))
+    assert channel.lease(EVERYTHING).layouts == everything(second)
+    channel.release()
+    add(channel, divided(4))
+    assert channel.lease(EVERYTHING).layouts == everything(second)
+
+
+def test_the_layouts_of_a_host_that_changes_all_the_time_count_as_memory() -> None:
+    """While the uploader is away the oldest polls go, not the memory of the host."""
+    channel = Channel(max_bytes=50_000)
+    add(channel, divided(0, 1, 2, 3))
+    for number in range(4, 1000):
+        layout = divided(0, 1, 2, number)
+        add(channel, layout, everything(divided(0, 1, 2, number - 1)))
+        channel.put(poll(number, layout.identifier))
+    assert channel.dropped > 900
+    assert sum(map(len, channel.lease(EVERYTHING).layouts.values())) < 50_000
 
 
 class ChannelAgainstList(RuleBasedStateMachine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -283,3 +284,67 @@ def test_bytes_that_are_not_a_list_of_values_are_refused(packed: bytes) -> None:
     """Nothing, an unused code, half a list, a bare number, and a list with trailing bytes."""
     with pytest.raises(WireError, match="unreadable poll"):
         encode({LOAD.identifier: LOAD}, [Poll(LOAD.identifier, 1, packed)], 1)
+
+
+# Divided layouts.
+
+
+def part(number: int, series: int = 3) -> Layout:
+    """One of the parts of a large layout."""
+    names = range(number * 100, number * 100 + series)
+    return Layout(
+        ORIGIN, 1000, tuple(Series("usage", INTEGER, (("disk", f"sd{n}"),)) for n in names)
+    )
+
+
+def undivided(layout: Layout) -> Layout:
+    """The same series in one piece."""
+    return replace(layout, parts=())
+
+
+def test_a_divided_layout_is_sent_like_any_other() -> None:
+    """With the same datapoints, whatever was sent before; one value is left out."""
+    kept = list(range(8))
+    for number in range(8, 40):
+        kept[number % 8] = number
+        layout = Layout.of_parts([part(n) for n in kept])
+        values: list[Value] = [*range(len(layout.series))]
+        values[number % 24] = None
+        divided = pair_lists(post([(layout, 5, values)]))
+        whole = pair_lists(post([(undivided(layout), 5, values)]))
+        assert divided == whole
+        assert len(divided) == 23
+
+
+def test_polls_of_divided_layouts_share_a_post_with_others() -> None:
+    """Each part is described once."""
+    first = Layout.of_parts([part(n) for n in range(6)])
+    second = Layout.of_parts([part(n) for n in (0, 1, 2, 3, 4, 9)])
+    polled: list[Snapshot] = [
+        (layout, time, [*range(len(layout.series))])
+        for time, layout in enumerate((first, LOAD, second, first), 1)
+    ]
+    whole = [(undivided(layout), time, values) for layout, time, values in polled]
+    assert pair_lists(post(polled)) == pair_lists(post(whole))
+
+
+def test_the_numbers_of_a_post_that_changes_all_the_time_stay_small() -> None:
+    """Those of parts that are gone are given again."""
+    kept = list(range(8))
+    for number in range(8, 200):
+        kept[number % 8] = number
+        layout = Layout.of_parts([part(n) for n in kept])
+        body = document(post([(layout, 5, [7] * len(layout.series))]))
+        numbers = [int(n) for n in body["pattoo_datapoints"]["key_value_pairs"]]
+        used = {n for row in body["pattoo_datapoints"]["datapoint_pairs"] for n in row}
+        assert set(numbers) == used
+        assert max(numbers) < 2 * len(numbers) + 30
+
+
+def test_a_poll_that_does_not_fit_its_divided_layout_is_refused() -> None:
+    """Not cut at the end of a part."""
+    layout = Layout.of_parts([part(n) for n in range(6)])
+    poll = Poll(layout.identifier, 1, Poll.of(undivided(layout), 1, [1] * 18).packed)
+    smaller = Layout.of_parts(layout.parts[:5])
+    with pytest.raises(WireError, match="18 values for a layout of 15 series"):
+        encode({layout.identifier: smaller}, [poll], 1)
