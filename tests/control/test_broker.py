@@ -474,8 +474,8 @@ def test_the_uploader_gets_each_part_of_a_divided_layout_once(rig: Rig) -> None:
     ]
     for second, own in enumerate(([0, 1, 2], [0, 1, 3], None, [0, 3, 4]), 1):
         if own is None:
-            rig.layout("b", interval_ms=2000)
-            rig.poll(second, "b", interval_ms=2000)
+            rig.layout("b")
+            rig.poll(second, "b")
             continue
         layout = Layout.of_parts([parts[number] for number in own])
         for part in layout.parts:
