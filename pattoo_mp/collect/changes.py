@@ -7,6 +7,7 @@ a change is logged at once, and those of the minute after it in one line.
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.util.text import counted
@@ -24,6 +25,8 @@ _QUIET_S: Final = 60.0
 _NAMED: Final = 20
 #: The largest number of names that are remembered until they are logged.
 _REMEMBERED: Final = 1000
+#: The largest number of sources and devices that the status lists as left out.
+_LISTED: Final = 100
 #: The largest number of lines in a minute about what is left out.
 _LINES: Final = 20
 
@@ -34,18 +37,18 @@ class LayoutLog:
     def __init__(self, logger: logging.Logger, clock: Clock = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
-        self._logged: Layout | None = None
-        self._newest: Layout | None = None
+        self._logged: Sequence[Series] = ()
+        self._newest: Sequence[Series] = ()
         self._changes = 0
         self._names: set[Pair] = set()
         self._next_s = float("-inf")
 
     def changed(self, layout: Layout, names: Callable[[], set[Pair]]) -> None:
         """Note a new layout. `names` returns the metadata of what came and what went."""
-        self._newest = layout
-        if self._logged is None or not self._logged.series:
+        self._newest = layout.series
+        if not self._logged:
             self._logger.info("A poll has %s.", counted(len(layout.series), "datapoint"))
-            self._logged = layout
+            self._logged = layout.series
             return
         self._changes += 1
         if self._clock() < self._next_s and len(self._names) < _REMEMBERED:
@@ -54,12 +57,12 @@ class LayoutLog:
 
     def log_if_due(self) -> None:
         """Log the changes that were noted, if the last line is old enough."""
-        if not self._changes or self._newest is None or self._logged is None:
+        if not self._changes:
             return
         now = self._clock()
         if now < self._next_s:
             return
-        old, new = _pairs(self._logged.series), _pairs(self._newest.series)
+        old, new = _pairs(self._logged), _pairs(self._newest)
         parts = {
             "new": new - old,
             "gone": old - new,
@@ -67,7 +70,7 @@ class LayoutLog:
         }
         self._logger.info(
             "A poll has %s%s%s.",
-            counted(len(self._newest.series), "datapoint"),
+            counted(len(self._newest), "datapoint"),
             "".join(f"; {what}: {_text(sorted(some))}" for what, some in parts.items() if some),
             f"; {self._changes} changes in the last minute" if self._changes > 1 else "",
         )
@@ -114,6 +117,15 @@ class LeftOutLog:
         if self._lines > _LINES:
             self._more += 1
         return self._lines <= _LINES
+
+
+def shortened(left_out: dict[str, str]) -> dict[str, str]:
+    """Return the first of what is left out, and a number for the rest, for the status."""
+    more = len(left_out) - _LISTED
+    if more <= 0:
+        return left_out
+    first = dict(islice(left_out.items(), _LISTED))
+    return {**first, "others": f"{more} more sources or devices; --once lists all of them"}
 
 
 def _pairs(series: Sequence[Series]) -> set[Pair]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import log
 from pattoo_mp.collect import registry
+from pattoo_mp.collect.changes import shortened
 from pattoo_mp.collect.poller import Groups
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.config.values import Config
@@ -175,7 +176,7 @@ class Collector:
         self._link.send(
             Kind.POLL, poll.layout_id, poll.timestamp_ms, poll.packed, reason, interval_ms
         )
-        left_out = self._groups.left_out
+        left_out = shortened(self._groups.left_out)
         if left_out != self._sent_left_out:
             self._sent_left_out = left_out
             self._link.send(Kind.NOTE, left_out)

@@ -44,7 +44,9 @@ class Plan:
     ) -> None:
         self.filters = filters
         self.ledger = ledger
-        list_mounts, self.path_of, table = mounts.mount_access(filters.paths)
+        list_mounts, self.path_of, table = mounts.mount_access(
+            filters.paths, filters.without_device
+        )
         self.list_mounts: mounts.Lister = (
             mounts.CachedMounts(list_mounts, table) if shared else list_mounts
         )

@@ -43,6 +43,10 @@ class Filter:
         return accepts
 
 
+#: One that wants nothing.
+NONE: Final = Filter(())
+
+
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
     never = r"(?!)"
     return re.compile("|".join(map(translate, patterns)) or never)
@@ -54,6 +58,7 @@ class Filters:
 
     `top` is the number of programs that the family `top_processes` reports. `textfile_directory`
     holds the operator's own metrics, if any. `paths` are those of the host's /proc, /sys and root.
+    `without_device` selects types of file systems that are on no device; `filesystems` does not.
     """
 
     families: tuple[str, ...]
@@ -65,6 +70,7 @@ class Filters:
     top: int
     textfile_directory: Path | None = None
     paths: HostPaths = OWN
+    without_device: Filter = NONE
 
     @classmethod
     def of(cls, config: Config) -> Filters:
@@ -79,4 +85,11 @@ class Filters:
             top=config.top_processes,
             textfile_directory=config.textfile_directory,
             paths=HostPaths.of(config),
+            without_device=Filter(config.filesystems_without_device, config.filesystems_exclude),
+        )
+
+    def accepts_mount(self, mountpoint: str, fstype: str) -> bool:
+        """Return whether a listed mount is polled."""
+        return self.mounts.accepts(mountpoint) and (
+            self.filesystems.accepts(fstype) or self.without_device.accepts(fstype)
         )

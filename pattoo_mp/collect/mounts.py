@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psutil
 
 from pattoo_mp.collect import host
+from pattoo_mp.collect.filters import NONE, Filter
 from pattoo_mp.collect.host import FIRST_PROCESS
 from pattoo_mp.collect.mount_tree import MountTree, read_tree, unescaped
 
@@ -67,16 +68,28 @@ def on_devices(lines: str) -> set[str]:
 
 
 class OwnMounts:
-    """Lists the agent's own mounts, with psutil, and tells which of them are hidden."""
+    """Lists the agent's own mounts, with psutil, and tells which of them are hidden.
 
-    def __init__(self) -> None:
+    `without_device` selects types of file systems on no device that are listed, too.
+    """
+
+    def __init__(self, without_device: Filter = NONE) -> None:
+        self._without_device = without_device
         self._tree = MountTree()
 
     def list_mounts(self) -> Mounts:
         """Return psutil's list, read now. Raises `OSError`."""
         # The tree first: a mount that goes in between is not listed then.
         self._tree = read_tree(_OWN)
-        return own_mounts()
+        if not self._without_device.include:
+            return own_mounts()
+        fstypes = on_devices(host.proc("filesystems"))
+        accepts = self._without_device.accepts
+        return [
+            mount
+            for mount in psutil.disk_partitions(all=True)
+            if (mount.device and mount.fstype in fstypes) or accepts(mount.fstype)
+        ]
 
     def path_of(self, device: str, mountpoint: str) -> str:
         """Return the path of a mount of the last list.
@@ -103,16 +116,23 @@ class HostMounts:
     A root on `/dev/root` keeps that name: psutil finds the device by the root of its own process.
     """
 
-    def __init__(self, rootfs: Path) -> None:
+    def __init__(self, rootfs: Path, without_device: Filter = NONE) -> None:
         self._rootfs = rootfs
+        self._without_device = without_device
         self._tree = self._own_tree = MountTree()
 
     def list_mounts(self) -> list[Mount]:
-        """Return the host's mounts that are on a device. Raises `OSError`."""
+        """Return the host's mounts that are on a device, or selected. Raises `OSError`."""
         self._own_tree, self._tree = read_tree(_OWN), read_tree(FIRST_PROCESS)
         fstypes = on_devices(host.proc("filesystems"))
         mounts = parse(host.proc(f"{FIRST_PROCESS}/mounts"))
-        return [m for m in mounts if m.fstype in fstypes and m.device not in {"", "none"}]
+        accepts = self._without_device.accepts
+        return [
+            mount
+            for mount in mounts
+            if (mount.device not in {"", "none"} and mount.fstype in fstypes)
+            or accepts(mount.fstype)
+        ]
 
     def path_of(self, device: str, mountpoint: str) -> str:
         """Return the path of a mount of the last list.
@@ -155,13 +175,16 @@ class MountAccess(NamedTuple):
     table: str | None
 
 
-def mount_access(paths: HostPaths) -> MountAccess:
-    """Return how to access the host's mounts: with psutil, if they are the agent's own."""
+def mount_access(paths: HostPaths, without_device: Filter = NONE) -> MountAccess:
+    """Return how to access the host's mounts: with psutil, if they are the agent's own.
+
+    `without_device` selects types of file systems on no device that are listed, too.
+    """
     if paths.are_elsewhere:
-        host = HostMounts(paths.rootfs)
+        host = HostMounts(paths.rootfs, without_device)
         table = f"{paths.procfs}/{FIRST_PROCESS}/mounts"
         return MountAccess(host.list_mounts, host.path_of, table)
-    own = OwnMounts()
+    own = OwnMounts(without_device)
     return MountAccess(own.list_mounts, own.path_of, own_table())
 
 

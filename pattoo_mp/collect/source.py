@@ -311,9 +311,7 @@ class Mounted:
         return self._mounts
 
     def _accepts(self, mount: Any) -> bool:  # noqa: ANN401 - psutil's private tuple type
-        return self._filters.mounts.accepts(mount.mountpoint) and self._filters.filesystems.accepts(
-            mount.fstype
-        )
+        return self._filters.accepts_mount(mount.mountpoint, mount.fstype)
 
     def _description(self, mount: Any) -> tuple[Pair, ...]:  # noqa: ANN401 - as above
         return tuple(

@@ -25,6 +25,7 @@ FURTHER: Final = (
     "raid",
     "file_handles",
     "inodes",
+    "mount_state",
     "sockets",
     "tcp_states",
     "protocols",

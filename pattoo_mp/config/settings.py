@@ -323,6 +323,13 @@ SETTINGS: Final = (
     ),
     *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
     *_filter("filesystems", "types of file systems", "squashfs"),
+    Setting(
+        "filesystems_without_device", PROGRAM, AGENT_FILE, patterns,
+        "a list of patterns such as ['tmpfs', 'nfs*', 'cifs', 'fuse.*']",
+        "Which types of file systems are polled although they are on no device of this host. The "
+        "original agent polls none of them.",
+        default=[],
+    ),
     *_filter("disks", "disks and partitions", "sd*", _RAM_AND_LOOP_DISKS),
     *_filter("interfaces", "network interfaces", "veth*"),
     *_filter("temperatures", "temperature sensors", "coretemp *"),

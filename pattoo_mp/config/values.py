@@ -61,6 +61,7 @@ class Config:
     mounts_exclude: tuple[str, ...]
     filesystems_include: tuple[str, ...]
     filesystems_exclude: tuple[str, ...]
+    filesystems_without_device: tuple[str, ...]
     disks_include: tuple[str, ...]
     disks_exclude: tuple[str, ...]
     interfaces_include: tuple[str, ...]

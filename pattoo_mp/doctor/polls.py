@@ -14,12 +14,13 @@ import math
 import time
 from dataclasses import dataclass, field
 from fnmatch import filter as matching
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.families import disk_io, network, temperatures
-from pattoo_mp.collect.filters import Filters
+from pattoo_mp.collect.filters import Filter, Filters
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import mount_access
 from pattoo_mp.collect.poller import Poller
@@ -187,10 +188,13 @@ def _left_out(name: str, why: str) -> Finding:
 # Filter patterns that match nothing on this host: a typing error, or a missing device.
 
 
-def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
+def _names(filters: Filters) -> Mapping[str, Callable[[], Iterable[str]]]:
     """Return a function for each kind of filter that lists the names on this host."""
-    mounts = mount_access(paths).list_mounts
+    paths = filters.paths
+    mounts = mount_access(paths, filters.without_device).list_mounts
+    every_mount = mount_access(paths, Filter()).list_mounts
     return {
+        "filesystems_without_device": lambda: (mount.fstype for mount in every_mount()),
         "mounts": lambda: (mount.mountpoint for mount in mounts()),
         "filesystems": lambda: (mount.fstype for mount in mounts()),
         "disks": disk_io.read,
@@ -201,8 +205,9 @@ def _names(paths: HostPaths) -> Mapping[str, Callable[[], Iterable[str]]]:
 
 def filter_findings(config: Config) -> Iterator[Finding]:
     """Yield a note for each pattern that matches nothing on this host, except for the defaults."""
-    for kind, names_of in _names(HostPaths.of(config)).items():
-        for setting in (f"{kind}_include", f"{kind}_exclude"):
+    for kind, names_of in _names(Filters.of(config)).items():
+        settings = (kind, f"{kind}_include", f"{kind}_exclude")
+        for setting in filter(partial(hasattr, config), settings):
             usual = getattr(DEFAULT_CONFIG, setting)
             given = [pattern for pattern in getattr(config, setting) if pattern not in usual]
             names = list(names_of()) if given else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.changes import LayoutLog, LeftOutLog
+from pattoo_mp.collect.changes import LayoutLog, LeftOutLog, shortened
 from pattoo_mp.model import INTEGER, Layout, Series
 from tests.wire.posts import ORIGIN
 
@@ -118,3 +118,14 @@ def test_what_is_left_out_has_few_lines_a_minute(
     ]
     log.changed({"/mnt/1": "gone"}, {})
     assert caplog.messages[21:] == ["/mnt/1 is no longer left out."]
+
+
+def test_the_status_lists_some_of_very_many_and_counts_the_rest() -> None:
+    """A message of the collector is as large as that at each change."""
+    few = {f"/mnt/{n}": "gone" for n in range(100)}
+    assert shortened(few) == few
+    many = {f"/mnt/{n}": "gone" for n in range(3000)}
+    assert shortened(many) == {
+        **few,
+        "others": "2900 more sources or devices; --once lists all of them",
+    }

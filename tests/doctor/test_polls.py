@@ -318,10 +318,18 @@ def test_default_patterns_are_not_reported() -> None:
 def test_a_pattern_that_matches_is_not_reported() -> None:
     """Every host has a loopback interface."""
     assert found_by_filters(interfaces_exclude=("l?", "*")) == []
+    assert found_by_filters(filesystems_without_device=("proc",)) == []
 
 
 @pytest.mark.parametrize(
-    "setting", ["mounts_include", "disks_exclude", "interfaces_include", "temperatures_exclude"]
+    "setting",
+    [
+        "mounts_include",
+        "disks_exclude",
+        "interfaces_include",
+        "temperatures_exclude",
+        "filesystems_without_device",
+    ],
 )
 def test_a_pattern_that_matches_nothing_is_reported(setting: str) -> None:
     """The note names the pattern and its setting."""
