@@ -76,11 +76,13 @@ class OwnMounts:
     def __init__(self, without_device: Filter = NONE) -> None:
         self._without_device = without_device
         self._tree = MountTree()
+        #: Mounts of the last list that are not hidden: each poll asks again.
+        self._visible: set[tuple[str, str]] = set()
 
     def list_mounts(self) -> Mounts:
         """Return psutil's list, read now. Raises `OSError`."""
         # The tree first: a mount that goes in between is not listed then.
-        self._tree = read_tree(_OWN)
+        self._tree, self._visible = read_tree(_OWN), set()
         if not self._without_device.include:
             return own_mounts()
         fstypes = on_devices(host.proc("filesystems"))
@@ -96,12 +98,15 @@ class OwnMounts:
 
         Raises `FileNotFoundError` if that path leads to another file system.
         """
+        if (device, mountpoint) in self._visible:
+            return mountpoint
         numbers, found = self._tree.numbers(device, mountpoint), self._tree.visible(mountpoint)
         if numbers and found and found.number not in numbers:
             raise FileNotFoundError(
                 f"{device} is hidden at {mountpoint}: {found.device} is mounted over it "
                 f"at {found.mountpoint}"
             )
+        self._visible.add((device, mountpoint))
         return mountpoint
 
 
