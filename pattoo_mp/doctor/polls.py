@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.families import disk_io, network, temperatures
 from pattoo_mp.collect.filters import Filter, Filters
-from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.mounts import mount_access
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.settings import SETTINGS, defaults
