@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T | None], seconds: float = 20.0, what: str = "") -> T:
+def wait_for(condition: Callable[[], T | None], seconds: float = 60.0, what: str = "") -> T:
     """Return the first true answer of `condition`. Fail the test if there is none in time."""
     until = time.monotonic() + seconds
     while True:
