@@ -5,7 +5,7 @@ PORT ?= 20201
 SEED ?= 1
 SECONDS ?= 60
 # Tests mostly wait for processes: six at a time keep two processors half busy.
-JOBS ?= 6
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

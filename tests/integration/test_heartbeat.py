@@ -28,6 +28,7 @@ def agent(home: Path, server: PattooServer) -> Iterator[Supervised]:
     """An agent whose listener checks every five seconds instead of every minute."""
     program = CONFIGURATION.with_name(f"{NAME}.conf").read_text()
     assert "events=TICK_60\n" in program
+    program = program.replace("%(here)s", str(CONFIGURATION.parent))  # the script stays where it is
     (home / f"{NAME}.conf").write_text(program.replace("events=TICK_60\n", "events=TICK_5\n"))
     (home / CONFIGURATION.name).write_text(CONFIGURATION.read_text())
     made = Supervised(
