@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 20201
 SEED ?= 1
 SECONDS ?= 60
-# Tests mostly wait for processes: six at a time keep two processors half busy.
+# Tests mostly wait for processes; two at a time leave each a processor of two.
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
