@@ -57,9 +57,8 @@ def keyrings() -> Iterator[Keyrings]:
     """Keys for encrypted mode. Without GnuPG on this host the tests are skipped."""
     if host_checks.missing_for_encryption():
         pytest.skip(host_checks.missing_for_encryption())
-    path = Path(tempfile.mkdtemp(prefix="pmp-keys-"))
-    yield Keyrings(path)
-    shutil.rmtree(path)
+    with tempfile.TemporaryDirectory(prefix="pmp-keys-", ignore_cleanup_errors=True) as path:
+        yield Keyrings(Path(path))
 
 
 @pytest.fixture

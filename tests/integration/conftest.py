@@ -30,8 +30,13 @@ def installed() -> Iterator[Path]:
 
     It is where every user can reach it, as an installation by root is.
     """
-    work = Path(tempfile.mkdtemp(prefix="pmp-wheel-"))
-    work.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix="pmp-wheel-", ignore_cleanup_errors=True) as name:
+        work = Path(name)
+        work.chmod(0o755)
+        yield _installed(work)
+
+
+def _installed(work: Path) -> Path:
     # Of a copy: a build writes beside its sources, where another test process may build, too.
     # Links stay links: those of a host in tests/data may lead nowhere.
     ignore = shutil.ignore_patterns(*NOT_SOURCES)
@@ -42,5 +47,4 @@ def installed() -> Iterator[Path]:
     environment = work / "venv"
     venv.create(environment, with_pip=True)
     run(environment / "bin" / "pip", "install", "--quiet", wheel)
-    yield environment
-    shutil.rmtree(work, ignore_errors=True)
+    return environment

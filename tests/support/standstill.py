@@ -1,10 +1,11 @@
-"""Detects when this host stood still. The agent is not to blame for ticks that it missed then."""
+"""Detects when this host stood still or was overloaded. The agent is not to blame for ticks missed then."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pattoo_mp.collect.collector import request_short_slice
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.01
 #: A thread that sleeps for a moment oversleeps by this much only if no processor is available.
 _STILL_S: Final = 0.08
+#: So many processes for each processor that want to run at once are too many for a poll in time: it is
+#: woken soon, but each of its time slices waits for theirs.
+_OVERLOAD: Final = 2
+
+
+def runnable() -> int:
+    """Return how many threads of this host, but for this one, run or want to."""
+    return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1
 
 
 class Host:
@@ -29,6 +38,7 @@ class Host:
 
     def __init__(self) -> None:
         self._stood: list[tuple[float, float]] = []
+        self._runnable: list[tuple[float, int]] = []
         self._looked = dict.fromkeys(os.sched_getaffinity(0), 0.0)
         self._over = threading.Event()
         self._watching = [
@@ -37,7 +47,7 @@ class Host:
         ]
 
     def excuses(self, gap: Gap, ahead_ms: int = 0) -> bool:
-        """Return whether the host stood still at each tick that is missing in `gap`.
+        """Return whether the host stood still or was overloaded at each tick that is missing in `gap`.
 
         The agent's clock was ahead of ours by `ahead_ms`.
         """
@@ -46,7 +56,7 @@ class Host:
         interval_ms = (gap["before_ms"] - gap["after_ms"]) / (gap["ticks"] + 1)
         begin_ms = gap["after_ms"] - ahead_ms
         return all(
-            self._stood_still(begin_ms + number * interval_ms, interval_ms)
+            self._was_out_of_order(begin_ms + number * interval_ms, interval_ms)
             for number in range(1, gap["ticks"] + 1)
         )
 
@@ -57,11 +67,15 @@ class Host:
         assert [gap for gap in gaps if not self.excuses(gap)] == []
         return gaps
 
-    def _stood_still(self, from_ms: float, for_ms: float) -> bool:
+    def _was_out_of_order(self, from_ms: float, for_ms: float) -> bool:
         now = time.time()
         wait_for(lambda: min(self._looked.values()) > now, what="a look at the clock")
         begin, end = from_ms / 1000, (from_ms + for_ms) / 1000
-        return any(before < end and begin < after for before, after in self._stood)
+        if any(before < end and begin < after for before, after in self._stood):
+            return True
+        counts = [count for at, count in self._runnable if begin <= at < end]
+        too_many = _OVERLOAD * len(self._looked)
+        return 2 * sum(count > too_many for count in counts) > len(counts)
 
     def _watch(self, processor: int) -> None:
         os.sched_setaffinity(0, {processor})  # for this thread only (sched_setaffinity(2))
@@ -71,6 +85,7 @@ class Host:
             now = time.time()
             if now - before > _STILL_S:
                 self._stood.append((before, now))
+            self._runnable.append((now, runnable()))
             before = self._looked[processor] = now
 
     def __enter__(self) -> Self:
