@@ -4,8 +4,8 @@ PYTHON ?= python3
 PORT ?= 20201
 SEED ?= 1
 SECONDS ?= 60
-# Tests mostly wait for processes; two at a time leave each a processor of two.
-JOBS ?= 2
+# Tests mostly wait for processes: four at a time keep two processors half busy.
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
