@@ -108,7 +108,8 @@ def test_sighup_reloads_while_the_terminal_is_there(make_agent: MakeAgent) -> No
 def test_nohup_keeps_it_running(make_agent: MakeAgent) -> None:
     """A person asked for it. --stop ends it."""
     agent = make_agent()
-    with in_terminal(agent, "nohup AGENT & wait") as terminal:
+    # In the home of the test, because nohup writes nohup.out.
+    with in_terminal(agent, f"cd {agent.home}; nohup AGENT & wait") as terminal:
         pid = agent.pid
         terminal.close()
         terminal.shell.wait(30)
