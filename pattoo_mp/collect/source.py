@@ -119,7 +119,12 @@ def divided(
     if len(given) == len(answer):
         return given, {}
     failed = {name: part for name, part in answer.items() if isinstance(part, Exception)}
-    return given, {f"{source} {name}": str(error) for name, error in failed.items()}
+    return given, {f"{source} {name}": reason(error) for name, error in failed.items()}
+
+
+def reason(error: object) -> str:
+    """The words of an error, or its type if it has none."""
+    return str(error) or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,24 +208,16 @@ class Rows:
 
 def sample_of(source: str, rows: Mapping[str, Row]) -> Sample:
     """The sample of what `source` found. A device or a figure that is an error is left out."""
+    wanted = {device: row for device, row in rows.items() if row is not None}
+    devices, left_out = divided(source, wanted)
     shape: list[tuple[str, ...]] = []
     values: list[Value] = []
-    left_out: dict[str, str] = {}
-    for device, row in rows.items():
-        if isinstance(row, Exception):
-            left_out[f"{source} {device}"] = reason(row)
-        elif row is not None:
-            good = {name: v for name, v in row.items() if not isinstance(v, Exception)}
-            for name in row.keys() - good.keys():
-                left_out[f"{source} {device} {name}"] = reason(row[name])
-            shape.append((device, *good))
-            values += good.values()
+    for device, row in devices.items():
+        figures, missing = divided(f"{source} {device}", row)
+        left_out |= missing
+        shape.append((device, *figures))
+        values += figures.values()
     return Sample(tuple(shape), values, left_out)
-
-
-def reason(error: object) -> str:
-    """The words of an error, or its type if it has none."""
-    return str(error) or type(error).__name__
 
 
 # A source that may hang.
