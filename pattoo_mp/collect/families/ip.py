@@ -15,11 +15,8 @@ from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Value
 
     Figures = tuple[tuple[str, str, str, str, str], ...]
 
@@ -116,19 +113,10 @@ TABLES: Final = (
 )
 
 
-def _read(
-    figures: Iterable[tuple[str, str, str, str, str]],
-    file: str,
-    parse: Callable[[str], dict[str, int]],
-) -> dict[str, Value]:
-    found = parse(host.net(file))
-    return {name: found[theirs] for theirs, name, *_ in figures if theirs in found}
-
-
 def sources(_: Plan) -> tuple[Source, ...]:
     """A source for each version of IP: a host may have no IPv6."""
     ipv4, ipv6 = TABLES
     return (
-        Fields(ipv4, partial(_read, _IPV4, "snmp", protocols.parse)),
-        Fields(ipv6, partial(_read, _IPV6, "snmp6", host.numbers)),
+        Fields(ipv4, partial(protocols.read, _IPV4, "snmp")),
+        Fields(ipv6, partial(protocols.read, _IPV6, "snmp6", host.numbers)),
     )

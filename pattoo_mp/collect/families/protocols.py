@@ -12,6 +12,8 @@ from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
@@ -109,7 +111,12 @@ def parse(lines: str) -> dict[str, int]:
     return found
 
 
-def _read(figures: tuple[tuple[str, str, str, str, str], ...], file: str) -> dict[str, Value]:
+def read(
+    figures: Iterable[tuple[str, str, str, str, str]],
+    file: str,
+    parse: Callable[[str], dict[str, int]] = parse,
+) -> dict[str, Value]:
+    """Return those of `figures`, by our names, that a file of the host's network has."""
     found = parse(host.net(file))
     return {name: found[theirs] for theirs, name, *_ in figures if theirs in found}
 
@@ -118,6 +125,6 @@ def sources(_: Plan) -> tuple[Source, ...]:
     """A source for each of the kernel's two files."""
     files = ((_SNMP, "snmp"), (_NETSTAT, "netstat"))
     return tuple(
-        Fields(table, partial(_read, figures, file))
+        Fields(table, partial(read, figures, file))
         for table, (figures, file) in zip(TABLES, files, strict=True)
     )
