@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.mount_tree import MountTree, parse_mountinfo
-from tests.support.agent import ROOT
+from tests.support.disks import run_with_mounts
 from tests.support.hosts import polled
 
 
@@ -150,28 +148,8 @@ print(json.dumps([sizes, left_out]))
 
 def in_a_namespace(work: Path, paths: str) -> Any:  # noqa: ANN401 - what JSON gives
     """What the program prints, in a mount namespace of its own; a reason where that is not possible."""
-    apart = [
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "--propagation",
-        "private",
-    ]
-    image = work / "tried.image"
-    tried = subprocess.run(
-        [*apart, "sh", "-ec", f"truncate -s 8M {image}; mkfs.ext4 -q {image}; mount -o loop {image} /mnt"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if tried.returncode:
-        pytest.skip(f"no file system can be mounted here: {tried.stderr.strip()}")
-    done = subprocess.run(
-        [*apart, sys.executable, "-c", PROGRAM, str(work), paths],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    own_processes = ("--pid", "--fork", "--kill-child", "--mount-proc")
+    done = run_with_mounts(work, PROGRAM, str(work), paths, options=own_processes)
     assert not done.stderr, done.stderr
     return json.loads(done.stdout)
 

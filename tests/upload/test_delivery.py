@@ -50,14 +50,6 @@ DEADLINE_S = 20.0
 
 
 @pytest.fixture
-def moody() -> Iterator[MoodyServer]:
-    """A server that accepts everything until a test changes its mood."""
-    running = MoodyServer()
-    yield running
-    running.close()
-
-
-@pytest.fixture
 def posting(home: Path, moody: MoodyServer) -> Iterator[Posting]:
     """A drain to that server, not started yet."""
     for begin in begin_in(home, moody):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -13,7 +11,7 @@ import pytest
 from pattoo_mp.collect.filters import Filter
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.config.families import names_on
-from tests.support.agent import ROOT
+from tests.support.disks import run_with_mounts
 from tests.support.hosts import polled
 
 if TYPE_CHECKING:
@@ -124,19 +122,7 @@ print(json.dumps(told))
 
 def test_a_remount_and_a_tmpfs_are_seen_at_once(tmp_path: Path) -> None:
     """On real file systems, in a mount namespace of its own."""
-    apart = ["unshare", "--mount", "--propagation", "private"]
-    image = tmp_path / "tried"
-    tried = subprocess.run(
-        [*apart, "sh", "-ec", f"truncate -s 8M {image}; mkfs.ext4 -q {image}; mount -o loop {image} /mnt"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if tried.returncode:
-        pytest.skip(f"no file system can be mounted here: {tried.stderr.strip()}")
-    done = subprocess.run(
-        [*apart, sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = run_with_mounts(tmp_path, PROGRAM, str(tmp_path))
     assert not done.returncode, done.stderr
     before, after, last = json.loads(done.stdout)
     assert before["memory"]["disk_partition_disk_usage_total"] == 3 << 20

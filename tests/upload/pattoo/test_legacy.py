@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def moody() -> Iterator[MoodyServer]:
-    """A server that accepts everything until a test changes its mood."""
-    running = MoodyServer()
-    yield running
-    running.close()
-
-
-@pytest.fixture
 def begin(home: Path, moody: MoodyServer) -> Iterator[Begin]:
     """Makes drains to that server."""
     yield from begin_in(home, moody)
