@@ -62,5 +62,5 @@ def read_agent_id(path: Path) -> str:
 
 def _unusable(path: Path, error: OSError) -> IdentityError:
     return IdentityError(
-        f"{path}: cannot be used ({error.strerror}); expected a file with {_EXPECTED}"
+        f"{path}: cannot be used ({files.reason(error, path)}); expected a file with {_EXPECTED}"
     )

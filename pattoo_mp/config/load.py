@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.config import host_checks
+from pattoo_mp.config import host_checks, probe
 from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
 from pattoo_mp.config.secrets import credential_problems
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
@@ -57,6 +57,7 @@ def load(directory: Path) -> Config:
     """
     config = check(directory)
     problems = directory_problems(directory, config, host_checks.make_directory)
+    problems = problems or lack_problems(config)
     problems += [
         *encryption_problems(directory, config),
         *transport_file_problems(directory, config),
@@ -175,6 +176,14 @@ def directory_problems(
         f"{format_value(str(path))} {problem}; expected {setting.expected}"
         for setting, path in named_directories(config)
         if (problem := problem_of(path))
+    ]
+
+
+def lack_problems(config: Config) -> list[str]:
+    """One line for each directory on a file system that lacks what a start needs there."""
+    return [
+        f"{path} {lack}; expected one that has them: configure another directory"
+        for path, lack in probe.lacking(config).items()
     ]
 
 

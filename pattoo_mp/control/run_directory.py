@@ -17,6 +17,7 @@ never needs it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -46,6 +47,8 @@ _READ_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
 #: The content of a PID file. No more than that is read, since the file may be anything.
 _CONTENT: Final = re.compile(rb"(\d{1,10})\n?")
 _CONTENT_BYTES: Final = 16
+#: The errors of fcntl(2) that mean that another process has the lock.
+_LOCKED: Final = frozenset({errno.EACCES, errno.EAGAIN})
 
 
 class PidLock:
@@ -120,10 +123,18 @@ def _open_locked(path: Path) -> int:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
+        if error.errno not in _LOCKED:
+            raise _no_lock(path, error) from error
         raise AlreadyRunningError(
             f"the agent is already running as process {running_pid(path) or 'unknown'}"
         ) from error
     return descriptor
+
+
+def _no_lock(path: Path, error: OSError) -> StartError:
+    return StartError(
+        f"{path}: cannot be locked ({error.strerror}); expected a file system with locks"
+    )
 
 
 def _stale_pid(path: Path) -> int:
@@ -161,6 +172,8 @@ def running_pid(path: Path) -> int | None:
     try:
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, question)
+    except OSError as error:
+        raise _no_lock(path, error) from error
     finally:
         os.close(descriptor)
     kind, _, _, _, pid = struct.unpack(_FLOCK, answer)

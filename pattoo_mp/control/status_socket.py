@@ -109,7 +109,7 @@ def _listen(path: Path) -> socket.socket:
         if listening is not None:
             listening.close()
         raise StartError(
-            f"{path}: {error.strerror}; expected a path that can hold the status socket"
+            f"{path}: {files.reason(error, path)}; expected a path that can hold the status socket"
         ) from error
     return listening
 

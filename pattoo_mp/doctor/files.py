@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.config import host_checks
+from pattoo_mp.config import host_checks, probe
 from pattoo_mp.config.load import named_directories, transport_problems
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor import host
@@ -198,8 +198,27 @@ def file_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iter
             f"{problem.path} {problem.wrong}{as_user(user)}",
             f"expected {problem.expected}",
         )
-    for file in inspect_all(config, pid, reported):
+    files_found = inspect_all(config, pid, reported)
+    for file in files_found:
         yield file_finding(file, user)
+    for path, lack, expected in _probed(config, reported, files_found):
+        yield trouble("file system", f"{path} {lack}", f"expected {expected}")
+
+
+def _probed(
+    config: Config, reported: Collection[Path], found: Collection[FileCheck]
+) -> Iterator[tuple[Path, str, str]]:
+    """Try what a start does. Yield each directory with a problem, the problem, and what is expected.
+
+    Directories in `reported`, and those whose full disk is known from a file, are left out.
+    """
+    known = {*reported, *(file.path.parent for file in found if file.state is FileState.FULL)}
+    for path, lack in probe.lacking(config).items():
+        if path not in known:
+            yield path, lack, "one that has them: configure another directory"
+    for path in {path: None for _, path in named_directories(config) if path not in known}:
+        if full := probe.no_room(path):
+            yield path, full, "room: remove files, or raise the quota of the agent's user"
 
 
 def _directory(name: str, path: Path, state: host_checks.State, user: str) -> Finding:
@@ -247,6 +266,10 @@ def start_problems(config: Config, reported: Collection[Path]) -> list[str]:
         f"{file.path}: {file.problem}; expected a file that the agent can use"
         for file in found
         if file.problem
+    ]
+    lines += [
+        f"{path} {problem}; expected {expected}"
+        for path, problem, expected in _probed(config, reported, found)
     ]
     identity = paths.identity_file(config)
     if any(file.path == identity and not file.problem for file in found):

@@ -306,6 +306,8 @@ def lock_holder(path: Path) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _pid_in(descriptor)
+    except OSError:  # a file system without locks: a start says so
+        return None
     finally:
         os.close(descriptor)
     return None

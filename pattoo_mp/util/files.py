@@ -162,9 +162,23 @@ def process_owner(pid: int) -> str:
 
 
 def reason(error: OSError, path: Path) -> str:
-    """Return the text of an error about `path`, with `path_permissions` if access was denied."""
+    """Return the text of an error about `path`.
+
+    With `path_permissions` if access was denied, and with what the disk lacks if that is not space.
+    """
     words = error.strerror or str(error)
+    if error.errno == errno.ENOSPC and _has_no_inodes(path):
+        return f"{words}: no inodes are left"
     return f"{words}{path_permissions(path)}" if error.errno == errno.EACCES else words
+
+
+def _has_no_inodes(path: Path) -> bool:
+    """Whether the disk of a path has no inodes left. 0 in all: it makes them as they are needed."""
+    for near in (path, *path.parents):
+        with suppress(OSError):
+            disk = os.statvfs(near)
+            return bool(disk.f_files) and not disk.f_favail
+    return False
 
 
 def _as_ourselves() -> str:

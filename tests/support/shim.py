@@ -64,6 +64,73 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 }
 """
 
+#: The file system lacks what the file that LACKS names: link, lockf, flock, bind, fchmod or mmap.
+LACKS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static int lacks(const char *what, int why) {
+    char text[32] = {0};
+    int fd = open(getenv("LACKS"), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (got <= 0 || strcmp(text, what)) return 0;
+    errno = why;
+    return 1;
+}
+#define REAL(name) dlsym(RTLD_NEXT, name)
+int linkat(int a, const char *b, int c, const char *d, int e) {
+    if (lacks("link", EPERM)) return -1;
+    return ((int (*)(int, const char *, int, const char *, int))REAL("linkat"))(a, b, c, d, e);
+}
+int link(const char *a, const char *b) {
+    if (lacks("link", EPERM)) return -1;
+    return ((int (*)(const char *, const char *))REAL("link"))(a, b);
+}
+int flock(int fd, int how) {
+    if (lacks("flock", ENOLCK)) return -1;
+    return ((int (*)(int, int))REAL("flock"))(fd, how);
+}
+int fchmod(int fd, mode_t mode) {
+    if (lacks("fchmod", EPERM)) return -1;
+    return ((int (*)(int, mode_t))REAL("fchmod"))(fd, mode);
+}
+int bind(int fd, const struct sockaddr *address, socklen_t length) {
+    if (address->sa_family == AF_UNIX && lacks("bind", EOPNOTSUPP)) return -1;
+    return ((int (*)(int, const struct sockaddr *, socklen_t))REAL("bind"))(fd, address, length);
+}
+static int control(const char *name, int fd, int command, void *argument) {
+    int locks = command == F_SETLK || command == F_SETLKW || command == F_GETLK;
+    if (locks && lacks("lockf", ENOLCK)) return -1;
+    return ((int (*)(int, int, ...))REAL(name))(fd, command, argument);
+}
+int fcntl(int fd, int command, ...) {
+    va_list rest; va_start(rest, command);
+    void *argument = va_arg(rest, void *); va_end(rest);
+    return control("fcntl", fd, command, argument);
+}
+int fcntl64(int fd, int command, ...) {
+    va_list rest; va_start(rest, command);
+    void *argument = va_arg(rest, void *); va_end(rest);
+    return control("fcntl64", fd, command, argument);
+}
+static void *map(const char *name, void *at, size_t size, int rights, int flags, int fd, long from) {
+    if (flags & MAP_SHARED && fd >= 0 && lacks("mmap", ENODEV)) return MAP_FAILED;
+    return ((void *(*)(void *, size_t, int, int, int, long))REAL(name))(at, size, rights, flags, fd, from);
+}
+void *mmap(void *a, size_t b, int c, int d, int e, long f) { return map("mmap", a, b, c, d, e, f); }
+void *mmap64(void *a, size_t b, int c, int d, int e, long f) { return map("mmap64", a, b, c, d, e, f); }
+"""
+
 
 def environment(home: Path, source: str, variable: str, value: Path) -> dict[str, str]:
     """Compile a library, and return the environment that loads it. Skip the test without a C compiler."""
