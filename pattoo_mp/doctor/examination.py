@@ -150,7 +150,7 @@ class Examination:
         yield from spool.disk_findings(self._config, usage)
         if len(self._measured) == len(self._config.groups):
             poll_bytes = sum(
-                spool.bytes_per_poll(measured.layout, measured.poll)
+                spool.bytes_per_poll(measured.layout, measured.poll, self._config.cache_directory)
                 * (self._config.interval_ms / measured.layout.interval_ms)
                 for measured in self._measured
             )

@@ -54,9 +54,12 @@ def disk_usage(spool: Path) -> DiskUsage:
     )
 
 
-def bytes_per_poll(layout: Layout, poll: Poll) -> float:
-    """Return the bytes that a poll takes in a spool, measured by writing it to a temporary one."""
-    with tempfile.TemporaryDirectory() as directory:
+def bytes_per_poll(layout: Layout, poll: Poll, cache: Path | None = None) -> float:
+    """Return the bytes that a poll takes in a spool, measured by writing it to a temporary one.
+
+    It is in `cache`, the agent's directory, if the host has no directory for temporary files.
+    """
+    with tempfile.TemporaryDirectory(dir=_temporary(cache)) as directory:
         tables = Tables(Path(directory) / "spool.sqlite")
         with tables.transaction():
             tables.add([poll], {layout.identifier: layout.packed})
@@ -66,6 +69,15 @@ def bytes_per_poll(layout: Layout, poll: Poll) -> float:
         taken = tables.used_bytes() - before
         tables.close()
     return taken / _POLLS
+
+
+def _temporary(cache: Path | None) -> Path | None:
+    """Return where to make a temporary directory; None for the host's directory."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:  # a read-only root without /tmp
+        return cache
+    return None
 
 
 def disk_findings(config: Config, usage: DiskUsage) -> Iterator[Finding]:

@@ -240,3 +240,20 @@ def test_a_supervisord_that_runs_the_agent_is_named(home: Path, server: PattooSe
         agent.stop()
         found = findings_of(agent.run("--doctor", "--json"))["Agent", "process"]
         assert found["found"] == f"not running (known to supervisord at {socket} (STOPPED))"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_read_only_root_without_tmp_is_no_trouble(
+    make_agent: MakeAgent, server: PattooServer, home: Path
+) -> None:
+    """As in a container: only the agent's directories can be written to."""
+    agent = make_agent(port=server.port, interval=300)
+    agent.start()
+    mounts = 'mount --bind "$0" "$0" && mount -o remount,ro,bind / && cd / && exec "$@"'
+    agent.command = ["unshare", "-m", "sh", "-c", mounts, str(home), *agent.command]
+    done = agent.run("--doctor", "--json")
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no namespace can be made here: {done.stderr}")
+    found = findings_of(done)
+    assert [f for f in found.values() if f["part"] == "Spool" and f["state"] == "bad"] == []
+    assert found["Spool", "outage"]["state"] == "ok"

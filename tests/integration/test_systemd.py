@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.setup.host import Directory
 from tests.support.agent import NAME, ROOT
 from tests.support.systemd import Systemd
@@ -100,3 +101,18 @@ def test_the_systemd_unit_is_clean() -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_unit_makes_each_directory_of_the_sample() -> None:
+    """With its examples: /run is empty after boot, and the agent's user may make nothing there."""
+    unit = (ROOT / "conf" / f"{NAME}.service").read_text().splitlines()
+    parents = {
+        "StateDirectory": "/var/lib",
+        "CacheDirectory": "/var/cache",
+        "LogsDirectory": "/var/log",
+        "RuntimeDirectory": "/run",
+    }
+    made = {f"{parent}/pattoo" for name, parent in parents.items() if f"{name}=pattoo" in unit}
+    assert made == {setting.example for setting in SETTINGS if setting.is_written_to}
+    assert {f"{name}Mode=0750" for name in parents} <= set(unit)
+    assert "RuntimeDirectoryPreserve=yes" in unit  # the PID file shows how a run ended
