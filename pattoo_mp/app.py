@@ -92,6 +92,8 @@ def run(
             run_directory.log_cut_short(cut_short_pid)
             record_supervisor(supervisor_file, os.environ)
             origin = identity.origin(paths.identity_file(config), config.hostname)
+            if config.hostname is None:
+                identity.keep_name(paths.identity_file(config), origin.hostname)
             _LOG.info("pattoo_mp %s polls every %s.", __version__, text.intervals(config.groups))
             live = LiveConfig(config, reread, adopt_in_control)
             arbiter = _arbiter(live, origin, adopt, on_ready, lock.ensure_in_place, is_tied=is_tied)
@@ -190,6 +192,8 @@ def _arbiter(
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
         from pattoo_mp.wire.encode import encode  # noqa: PLC0415
 
+        if config.hostname is None:
+            identity.watch_name(paths.identity_file(config), origin.hostname)
         legacy = LegacyPosts(config.cache_directory, origin.agent_id)
         Uploader(
             link,

@@ -1,19 +1,35 @@
-"""The agent's identity on the server. Once created it is kept: it is part of every series."""
+"""The agent's identity and host name on the server. Once known, both are kept.
+
+They are part of every series: another name begins new charts. The host's name may come from a name
+server, which may be mute at a start, or give another name. So a name that was found is kept in a
+file beside the identity, and no later start asks for it. If the host is called by another name now,
+that is logged; the operator decides.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.errors import IdentityError
+from pattoo_mp.config import isolated
+from pattoo_mp.errors import IdentityError, where_and_why
 from pattoo_mp.model import Origin
 from pattoo_mp.util import files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_LOG = logging.getLogger(__name__)
+
+#: How long the first start waits for the host's name (s).
+LOOK_UP_S: Final = 3.0
+#: The longest name of a host; see hostname(7).
+_NAME_CHARACTERS: Final = 253
 _AGENT_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LINE_CHARACTERS: Final = 1000
 _EXPECTED: Final = "64 hexadecimal digits"
@@ -22,14 +38,92 @@ _EXPECTED: Final = "64 hexadecimal digits"
 def origin(identity_file: Path, hostname: str | None = None) -> Origin:
     """Return the agent's origin; create its identity on the first start. Raises `IdentityError`.
 
-    `hostname` is the setting.
+    `hostname` is the setting. Without it the name is the kept one, or else the one that the host's
+    name service gives within `LOOK_UP_S`.
     """
-    return Origin(_agent_id(identity_file), host_name(hostname))
+    agent_id = _agent_id(identity_file)
+    return Origin(agent_id, hostname or kept_name(identity_file) or _first_name())
 
 
 def host_name(configured: str | None) -> str:
     """Return the host name for the series; without a configured name this may query a name server."""
     return configured or socket.getfqdn()
+
+
+def name_file(identity_file: Path) -> Path:
+    """Return the path of the file with the kept name."""
+    return identity_file.with_suffix(".hostname")
+
+
+def kept_name(identity_file: Path) -> str | None:
+    """Return the kept name of the host; None if there is none, or if it cannot be read."""
+    path = name_file(identity_file)
+    try:
+        descriptor = files.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            name = file.readline(_LINE_CHARACTERS).strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = where_and_why(error) if isinstance(error, OSError) else f"{path}: not a text file"
+        _LOG.warning("%s; the host's name is looked up instead.", why)
+        return None
+    if not _is_name(name):
+        _LOG.warning("%s: holds no host name; the host's name is looked up instead.", path)
+        return None
+    return name
+
+
+def keep_name(identity_file: Path, name: str) -> None:
+    """Keep the host's name for later starts, unless one is kept. Without room, log that."""
+    try:
+        files.create_file(name_file(identity_file), f"{name}\n")
+    except OSError as error:
+        _LOG.warning("%s; the next start looks up the host's name again.", where_and_why(error))
+
+
+def watch_name(identity_file: Path, name: str) -> None:
+    """Log if the host is called by another name than `name` now. Returns at once."""
+    Thread(target=_compare, args=(identity_file, name), name="host name", daemon=True).start()
+
+
+def differs(now: str, name: str) -> bool:
+    """Whether the host's name `now` shows that it was renamed.
+
+    A name without a domain only shows that no name server has answered.
+    """
+    return now != name and name.partition(".")[0] != now
+
+
+def _compare(identity_file: Path, name: str) -> None:
+    with suppress(OSError):
+        now = socket.getfqdn()
+        if differs(now, name):
+            _LOG.warning(
+                "This host is called %.253s now. Its polls keep the name %s, since another name begins "
+                "new charts. To change it, set hostname, or remove %s and restart.",
+                now,
+                name,
+                name_file(identity_file),
+            )
+
+
+def _first_name() -> str:
+    name = isolated.answer_of(socket.getfqdn, LOOK_UP_S)
+    if name is not None and _is_name(name):
+        return name
+    name = socket.gethostname()
+    _LOG.warning(
+        "No name server has answered within %g s: polls carry the host's short name, %s. If it should "
+        "be another one, set hostname.",
+        LOOK_UP_S,
+        name,
+    )
+    return name
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= _NAME_CHARACTERS and name.isprintable() and " " not in name
 
 
 def _agent_id(path: Path) -> str:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import stat
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from pattoo_mp import identity
 from pattoo_mp.errors import IdentityError
 from pattoo_mp.identity import origin
+from pattoo_mp.model import Origin
 from tests.support.small import files_of_at_most
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 KNOWN = "0123456789abcdef" * 4
@@ -136,3 +147,130 @@ def test_many_simultaneous_starts_agree(path: Path) -> None:
     answers = {process.communicate(timeout=20)[0] for process in processes}
     assert answers == {path.read_text()}
     assert list(path.parent.iterdir()) == [path]
+
+
+# The host's name.
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that gives the host another name."""
+
+    def call(name: str) -> None:
+        monkeypatch.setattr(socket, "getfqdn", lambda: name)
+
+    return call
+
+
+@pytest.fixture
+def mute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer; nobody waits long for it here."""
+    monkeypatch.setattr(socket, "getfqdn", threading.Event().wait)
+    monkeypatch.setattr(identity, "LOOK_UP_S", 0.2)
+
+
+def test_a_kept_name_is_used(path: Path, called: Callable[[str], None]) -> None:
+    """Whatever the host is called later. Its file is private, and beside the identity."""
+    called("web1")
+    first = origin(path)
+    identity.keep_name(path, first.hostname)
+    called("web1.example.org")
+    assert origin(path) == first
+    identity.keep_name(path, "another")
+    assert origin(path) == first
+    kept = path.parent / "agent.hostname"
+    assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("web1\n", 0o600)
+    kept.unlink()
+    assert origin(path) == replace(first, hostname="web1.example.org")
+
+
+def test_the_setting_wins_over_a_kept_name(path: Path) -> None:
+    """And does not change it."""
+    identity.origin(path)
+    identity.keep_name(path, "web1")
+    assert origin(path, "web2").hostname == "web2"
+    assert origin(path).hostname == "web1"
+
+
+@pytest.mark.usefixtures("mute")
+def test_a_start_with_a_kept_name_asks_no_name_server(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So a mute one delays nothing."""
+    put(path, f"{KNOWN}\n".encode())
+    identity.keep_name(path, "web1")
+    assert origin(path) == Origin(KNOWN, "web1")
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("mute")
+def test_the_first_start_does_not_wait_long_for_a_name_server(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The host's own name is taken, which is logged. The process that asked is gone."""
+    assert origin(path).hostname == socket.gethostname()
+    assert (
+        "No name server has answered within 0.2 s: polls carry the host's short name" in caplog.text
+    )
+    assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"two words\n", b"\xff\xfe", b"web\x1b[2J\n", b"x" * 300]
+)
+def test_a_file_without_a_name_is_no_reason_not_to_start(
+    path: Path, content: bytes, called: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The name is looked up; the file stays as it is."""
+    called("web1")
+    put(path, f"{KNOWN}\n".encode())
+    identity.name_file(path).write_bytes(content)
+    assert origin(path).hostname == "web1"
+    assert "the host's name is looked up instead" in caplog.text
+    assert identity.name_file(path).read_bytes() == content
+
+
+def test_a_named_pipe_in_its_place_is_not_waited_for(
+    path: Path, called: Callable[[str], None]
+) -> None:
+    """Nor is a link followed."""
+    called("web1")
+    put(path, f"{KNOWN}\n".encode())
+    os.mkfifo(identity.name_file(path))
+    assert origin(path).hostname == "web1"
+    identity.name_file(path).unlink()
+    identity.name_file(path).symlink_to(path)
+    assert origin(path).hostname == "web1"
+
+
+@pytest.mark.parametrize(
+    ("now", "kept", "renamed"),
+    [
+        ("web1", "web1", False),
+        ("web1.example.org", "web1", True),
+        ("web2.example.org", "web1.example.org", True),
+        ("web1", "web1.example.org", False),  # what is left without a name server
+        ("web2", "web1.example.org", True),
+    ],
+)
+def test_a_renamed_host_is_logged(
+    path: Path,
+    called: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+    *,
+    now: str,
+    kept: str,
+    renamed: bool,
+) -> None:
+    """With what to do. The line does not come for a name server that does not answer."""
+    called(now)
+    identity.watch_name(path, kept)
+    wait_for(
+        lambda: all(thread.name != "host name" for thread in threading.enumerate()),
+        what="the look-up",
+    )
+    expected = (
+        f"This host is called {now} now. Its polls keep the name {kept}, since another name begins new "
+        f"charts. To change it, set hostname, or remove {identity.name_file(path)} and restart."
+    )
+    assert caplog.messages == ([expected] if renamed else [])

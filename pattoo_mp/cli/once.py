@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp import __version__
+from pattoo_mp import __version__, identity, paths
 from pattoo_mp.cli.output import DONE, FAILED, escape_unencodable
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config import isolated
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     filters.paths.adopt()
     taken = snapshot(
         replace(filters, families=EVERY) if arguments.all else filters,
-        None if configured is None else configured.hostname,
+        None if configured is None else _name(configured),
     )
     if arguments.json:
         print(json.dumps(document(taken), indent=2))
@@ -60,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
         escape_unencodable()
         print("\n".join(lines(taken)))
     return DONE if any(answer.figures for answer in taken.answers) else FAILED
+
+
+def _name(configured: Config) -> str | None:
+    """The name that an agent of this configuration sends; None if it is still to be found."""
+    return configured.hostname or identity.kept_name(paths.identity_file(configured))
 
 
 def _configured() -> Config | None:

@@ -81,6 +81,17 @@ def find_owner(directory: Path, within_s: float = _FIND_S) -> tuple[int, int] | 
     return wait_for_result(Reader(directory, task, tuple, within_s)) or None
 
 
+def answer_of(ask: Callable[[], str], within_s: float) -> str | None:
+    """Return the answer of a function that may hang, such as a resolver's; None without one in time.
+
+    It runs in another process, since control has one thread, and could not end a second one.
+    """
+    try:
+        return wait_for_result(Reader(Path(), ask, str, within_s))
+    except ConfigError:
+        return None
+
+
 def begin_reload(
     directory: Path, running: Config, within_s: float = _RELOAD_S
 ) -> Reader[tuple[Config, tuple[str, ...]]]:

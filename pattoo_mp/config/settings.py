@@ -303,7 +303,7 @@ SETTINGS: Final = (
     Setting(
         "hostname", PROGRAM, AGENT_FILE, validators.optional(validators.host), "a host name",
         "The host name that the server gets. A different name begins new charts. The default is the "
-        "fully qualified name of this host.",
+        "fully qualified name of this host at the first start, which is kept beside the identity.",
         default=None, example="web1.example.org", needs_restart=True,
     ),
     Setting(

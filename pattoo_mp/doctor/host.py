@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def mount_findings(answers: Mapping[str, bool]) -> Iterator[Finding]:
 
 #: Stands for an identity that is not made yet.
 _NONE_YET: Final = "0" * 64
-#: A start waits for the name server, so a slower answer is worth a note.
+#: The first start waits for the name server, so a slower answer is worth a note.
 _SLOW_S: Final = 2.0
 
 
@@ -119,11 +120,14 @@ class HostIdentity:
     """The agent's identity and the host's name.
 
     `error` says what is wrong with the identity. `took_s` is how long the name took to find.
+    `renamed` is the name of the host now if the agent keeps another one; `name_file` is where.
     """
 
     origin: Origin
     error: str
     took_s: float
+    renamed: str = ""
+    name_file: Path = Path()
 
     @property
     def is_new(self) -> bool:
@@ -152,8 +156,25 @@ def find_identity(path: Path, configured: str | None = None) -> HostIdentity:
     """
     agent_id, error = _identity(path)
     begun = time.monotonic()
-    hostname = identity.host_name(configured)
-    return HostIdentity(Origin(agent_id, hostname), error, time.monotonic() - begun)
+    kept = configured or identity.kept_name(path)
+    now = configured or current_name()
+    took_s = time.monotonic() - begun
+    renamed = now if kept and now and identity.differs(now, kept) else ""
+    hostname = kept or now or socket.gethostname()
+    return HostIdentity(
+        Origin(agent_id, hostname), error, took_s, renamed, identity.name_file(path)
+    )
+
+
+def current_name(limit_s: float = identity.LOOK_UP_S) -> str:
+    """Return the name that the host has now; empty if no name server answers in time."""
+    limited: TimeLimited[None, str] = TimeLimited(
+        "host name", lambda _: identity.host_name(None), limit_s
+    )
+    try:
+        return limited.ask_one(None)
+    except NoAnswerError:
+        return ""
 
 
 def identity_findings(found: HostIdentity) -> Iterator[Finding]:
@@ -169,7 +190,13 @@ def identity_findings(found: HostIdentity) -> Iterator[Finding]:
         yield note(
             "host name",
             f"{hostname}, after {took}",
-            "check the name server: each start waits for it",
+            "check the name server: the first start waits for it",
+        )
+    elif found.renamed:
+        yield note(
+            "host name",
+            f"{hostname} is kept; the host is called {safe_text(found.renamed)} now",
+            f"to begin new charts with that name, set hostname, or remove {found.name_file} and restart",
         )
     elif hostname.partition(".")[0] == "localhost":
         yield note(

@@ -11,6 +11,7 @@ Nothing is sent, and no file of a running agent is touched.
 from __future__ import annotations
 
 import math
+import socket
 import time
 from dataclasses import dataclass, field
 from fnmatch import filter as matching
@@ -26,7 +27,7 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.config.settings import SETTINGS, defaults
 from pattoo_mp.config.values import FIELDS, Config
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
-from pattoo_mp.identity import host_name
+from pattoo_mp.doctor.host import current_name
 from pattoo_mp.model import Origin, now_ms
 from pattoo_mp.timelimit.deadline import NoAnswerError
 from pattoo_mp.util import text
@@ -274,7 +275,7 @@ def snapshot_of(
     sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None
 ) -> Snapshot:
     """Take a snapshot of these sources, asking each as a poll does."""
-    hostname = host_name(hostname)
+    hostname = hostname or current_name() or socket.gethostname()
     tables = {table.name: table for table in registry.tables()}
     return Snapshot(
         timestamp_ms,

@@ -147,6 +147,19 @@ def test_an_identity_that_cannot_be_used_is_trouble(home: Path) -> None:
     assert "links are not followed" in by_subject(find_identity(home / "x"))["identity"].found
 
 
+def test_a_name_that_was_changed_is_noted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kept name is in force; the advice says how to follow the new one."""
+    path = home / "agent.agent_id"
+    path.write_text("a" * 64)
+    identity.keep_name(path, "web1")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "web1.example.org")
+    found = by_subject(find_identity(path))["host name"]
+    assert find_identity(path).origin.hostname == "web1"
+    assert found.found == "web1 is kept; the host is called web1.example.org now"
+    assert found.advice.endswith(f"set hostname, or remove {home / 'agent.hostname'} and restart")
+    assert by_subject(find_identity(path, "web2"))["host name"].found == "web2"
+
+
 @pytest.mark.parametrize(
     ("hostname", "took_s", "state"),
     [

@@ -64,6 +64,49 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 }
 """
 
+#: The name service gives the name in the file that NAME_SERVICE names; it is mute if that is "mute".
+NAME_SERVICE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static char name[256];
+static void look(void) {
+    int fd = open(getenv("NAME_SERVICE"), O_RDONLY | O_CLOEXEC);
+    memset(name, 0, sizeof name);
+    if (fd < 0) return;
+    if (read(fd, name, sizeof name - 1) < 0) name[0] = 0;
+    close(fd);
+}
+int getaddrinfo(const char *node, const char *port, const struct addrinfo *hints,
+                struct addrinfo **found) {
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+        (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))
+            dlsym(RTLD_NEXT, "getaddrinfo");
+    int is_number = !node || strspn(node, "0123456789.") == strlen(node);
+    look();
+    while (!is_number && !strcmp(name, "mute")) { pause(); look(); }
+    return real(is_number ? node : "127.0.0.1", port, hints, found);
+}
+int gethostbyaddr_r(const void *address, socklen_t length, int family, struct hostent *result,
+                    char *buffer, size_t size, struct hostent **found, int *error) {
+    static char *none[] = {NULL};
+    static char *addresses[2];
+    look();
+    addresses[0] = (char *)address;
+    result->h_name = name;
+    result->h_aliases = none;
+    result->h_addrtype = family;
+    result->h_length = (int)length;
+    result->h_addr_list = addresses;
+    *found = result;
+    return 0;
+}
+"""
+
 #: The file system lacks what the file that LACKS names: link, lockf, flock, bind, fchmod or mmap.
 LACKS = """
 #define _GNU_SOURCE
