@@ -9,10 +9,16 @@ JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEVELOPED := $(VENV)/.developed
 # As on a host: installed, and not run from the checkout.
 INSTALLED := .venv-installed
 
-.PHONY: run stop test check docs samples soak torture bench fleet format clean
+.DEFAULT_GOAL := help
+.PHONY: help run stop test check docs samples soak torture bench fleet format clean
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	    printf '%-9s %s\n' "$$name" "$$what"; done
 
 run: $(STAMP)  ## Start the agent with a local receiver, and show this host's metrics.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -20,16 +26,16 @@ run: $(STAMP)  ## Start the agent with a local receiver, and show this host's me
 stop:  ## Stop what `make run` started.
 	@if [ -d .run ]; then $(BIN)/python -m tools.first_run stop; else echo "It is not running."; fi
 
-test: $(STAMP)  ## The whole suite.
+test: $(DEVELOPED)  ## The whole suite.
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
-soak: $(STAMP)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
+soak: $(DEVELOPED)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)
 
-torture: $(STAMP)  ## Random faults from a seed: every poll must be accounted for.
+torture: $(DEVELOPED)  ## Random faults from a seed: every poll must be accounted for.
 	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS)
 
-bench: $(STAMP)  ## What the agent costs, compared with others: writes docs/benchmarks.md.
+bench: $(DEVELOPED)  ## What the agent costs, compared with others: writes docs/benchmarks.md.
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name
 	rm -rf build  # it may hold removed or moved modules, which would be installed
 	$(PYTHON) -m venv $(INSTALLED)
@@ -37,32 +43,39 @@ bench: $(STAMP)  ## What the agent costs, compared with others: writes docs/benc
 	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	$(INSTALLED)/bin/python -m tests.benchmarks --write docs/benchmarks.md $(ARGS)
 
-check: $(STAMP)  ## Lint, types, and the imports between packages.
+check: $(DEVELOPED)  ## Lint, types, and the imports between packages.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fleet: $(STAMP)  ## Simulate thousands of agents on one server: writes the figures of docs/fleet.md.
+fleet: $(DEVELOPED)  ## Simulate thousands of agents on one server: writes the figures of docs/fleet.md.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fleet]'
 	$(BIN)/python -m tools.fleet --write
 
-docs: $(STAMP)  ## Build the documentation in docs/_build/html; a warning or a wrong example is an error.
+docs: $(DEVELOPED)  ## Build the documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs
 
-samples: $(STAMP)  ## Write conf/*.yaml, conf/*.csv and the man page from the code's declarations.
+samples: $(DEVELOPED)  ## Write conf/*.yaml, conf/*.csv and the man page from the code's declarations.
 	$(BIN)/python -m tools.write_samples
 
-format: $(STAMP)
+format: $(DEVELOPED)  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:
+clean:  ## Remove the environments, and all that `make` made.
 	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info
 
+# What running needs; as it takes a while, pip shows what it does.
 $(STAMP): setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "pattoo_mp needs Python 3.11 or later; name one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making an environment in $(VENV), the first time only."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --disable-pip-version-check --editable '.[receiver]'
+	@touch $@
+
+# What the tests, the checks and the documentation need in addition.
+$(DEVELOPED): $(STAMP)
+	$(BIN)/pip install --disable-pip-version-check --editable '.[dev]'
 	@touch $@

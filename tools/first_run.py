@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ SHIPPED = ROOT / "conf" / "supervisord.conf"
 TITLE = b"pattoo_mp receiver"
 PROGRAM_SECTION = "pattoo_agent_os_autonomousd.conf"
 SUPERVISOR = CONFIGURATION / "supervisord.conf"
+#: Lower ones are root's, and 8080 and the like are often in use.
+LEAST_PORT = 20201
 LAST_PORT = 65535
 BIN = Path(sys.executable).parent
 POLLING_INTERVAL_S = 1
@@ -64,7 +67,7 @@ def start(port: int) -> int:
         return fail(f"{leftovers} still, without supervisord; use 'make stop' to stop")
     problem = port_problem(port)
     if problem:
-        another = port + 100 if port + 100 <= LAST_PORT else port - 100
+        another = free_port_after(port)
         return fail(f"port {port} of 127.0.0.1 {problem}; choose another: make run PORT={another}")
     configure(port)
     before = count_datapoints()
@@ -220,6 +223,15 @@ def port_problem(port: int) -> str:
                 else f"cannot be used ({error.strerror})"
             )
     return ""
+
+
+def free_port_after(port: int) -> int:
+    """Return a port that every user may listen on, and that is free now."""
+    wanted = max(port + 1, LEAST_PORT)
+    for candidate in chain(range(wanted, LAST_PORT + 1), range(LEAST_PORT, wanted)):
+        if not port_problem(candidate):
+            return candidate
+    return wanted
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -110,3 +111,38 @@ def test_a_busy_port_is_named(checkout: Path) -> None:
     assert done.returncode != 0
     assert f"port {port} of 127.0.0.1 is in use; choose another: make run PORT=" in done.stderr
     assert processes_of(checkout / ".run") == []
+
+
+def test_a_port_that_is_roots_gets_an_advice_that_works(checkout: Path) -> None:
+    """Not port 180, which is root's, too."""
+    with socket.socket() as busy:
+        # An ordinary user cannot use the port in any case.
+        with contextlib.suppress(PermissionError):
+            busy.bind(("127.0.0.1", 80))
+        done = make(checkout, "run", "PORT=80")
+    advised = int(done.stderr.partition("make run PORT=")[2].split()[0])
+    assert advised > 1023
+    with socket.socket() as another:
+        another.bind(("127.0.0.1", advised))
+
+
+def test_make_alone_lists_every_target_and_starts_nothing(checkout: Path) -> None:
+    """Also without an environment."""
+    (checkout / ".venv").unlink()
+    done = make(checkout)
+    assert done.returncode == 0, done.stderr
+    listed = {line.split()[0] for line in done.stdout.splitlines()}
+    text = (checkout / "Makefile").read_text()
+    assert listed == set(text.partition(".PHONY: ")[2].partition("\n")[0].split())
+    assert not (checkout / ".run").exists()
+    assert not (checkout / ".venv").exists()
+
+
+def test_make_run_installs_only_what_running_needs(checkout: Path) -> None:
+    """Its packages are those of the agent and the receiver, not those of the tests."""
+    (checkout / ".venv").unlink()
+    command = ["make", "--dry-run", "run"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    (install,) = [line for line in done.stdout.splitlines() if "pip install" in line]
+    assert install.endswith("--editable '.[receiver]'")
+    assert "--quiet" not in install
