@@ -116,12 +116,14 @@ def _what_to_check(posts: dict[str, Any]) -> str:
     if kind in {Fault.NOT_PATTOO.name, Fault.DENIED.name}:
         return ""
     # The status may come from a later release, with a fault that is not known here.
-    known = fault_advice(Fault[kind], "servers") if kind in Fault.__members__ else ""
-    return (
-        f": {known}"
-        if known
-        else f": check that {posts['server'] or 'it'} can be reached from this host"
-    )
+    # A control process of an earlier release does not say which settings name the server.
+    named = posts.get("named_by", "servers")
+    known = fault_advice(Fault[kind], named) if kind in Fault.__members__ else ""
+    if known:
+        return f": {known}"
+    if kind and posts["last_error"].startswith("status "):
+        return f": something answers, but not as pattoo does: check the server's log, and {named}"
+    return f": check that {posts['server'] or 'it'} can be reached from this host"
 
 
 def _dropping(status: Status, _: Trouble) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -110,8 +111,18 @@ def _check(directory: Path) -> Checked:
     problems += _transport_problems(directory, settings)
     problems += load.encryption_problems(directory, settings)
     problems += _file_problems(settings, [path for path, state in states.items() if state.problem])
+    reading = replace(reading, notes=(*reading.notes, *_lacking(settings)))
     first, *others = server.check_servers(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
+
+
+def _lacking(settings: Config) -> Iterator[str]:
+    """What a family that is on lacks on this host: the agent runs without it, and says so once."""
+    if "textfile" in settings.families and find_spec("prometheus_client") is None:
+        yield (
+            "families: textfile sends nothing: prometheus_client is not installed; "
+            "expected the extra `textfile` of pattoo_mp"
+        )
 
 
 def _transport_problems(directory: Path, settings: Config) -> list[str]:

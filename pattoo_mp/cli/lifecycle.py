@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.cli.output import DONE, STOPPED
 from pattoo_mp.cli.status import as_text, stopped_status
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.errors import PattooError
+from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
@@ -39,7 +39,10 @@ def run_stop(arguments: argparse.Namespace) -> int:
 
     Without `--force`, it is not stopped if polls in memory would be lost.
     """
-    agent = configured_agent()
+    try:
+        agent = configured_agent()
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *_how_to_stop()]) from error
     if _stop(agent, force=arguments.force):
         print(f"Daemon is stopped - {PROGRAM}")
     else:
@@ -84,6 +87,24 @@ def _start(agent: Agent) -> int:
         if owner != os.geteuid():
             print(f"It runs as {user_name(owner)}, who owns its directories.")
     return DONE
+
+
+def _how_to_stop() -> list[str]:
+    """How to stop an agent whose configuration does not lead to it any more."""
+    found = [entry.name for entry in Path("/proc").iterdir() if _is_control(entry)]
+    return [
+        f"process {pid} is a control process of this program; 'kill {pid}' stops it in order"
+        for pid in sorted(found, key=int)
+    ]
+
+
+def _is_control(process: Path) -> bool:
+    """Whether `process` (/proc/PID) has the title of a control process."""
+    with contextlib.suppress(OSError):
+        return process.name.isdigit() and (process / "cmdline").read_bytes().startswith(
+            f"{PROGRAM}: control".encode()
+        )
+    return False
 
 
 def _stop(agent: Agent, *, force: bool) -> bool:

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -138,7 +139,8 @@ def _answer(answer: Answer) -> Iterator[str]:
         yield from map(_figure, figures)
     for what, why in answer.left_out.items():
         part = what.removeprefix(answer.table.name).removeprefix(" ")
-        yield f"  {printable(part or 'All')} left out: {printable(why)}"
+        reason = printable(why.removeprefix("NotImplementedError: "))
+        yield f"  {printable(part or 'All')} left out: {reason}"
     if not answer.figures and not answer.left_out:
         yield "  None on this host."
 
@@ -149,8 +151,21 @@ def _device(labels: tuple[Pair, ...]) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    value, unit = _readable(figure.value, figure.unit)
+    value, unit = _shown(figure)
     return f"    {printable(figure.key):<{_KEY_WIDTH}}{value:>{_VALUE_WIDTH}}  {unit}".rstrip()
+
+
+def _shown(figure: Figure) -> tuple[str, str]:
+    if isinstance(figure.value, int) and figure.key.endswith("boot_time"):
+        return _date(figure.value)
+    if isinstance(figure.value, int) and figure.key.endswith("_mtu"):
+        return f"{figure.value:,}", "bytes"  # an MTU is compared with those of other hosts
+    return _readable(figure.value, figure.unit)
+
+
+def _date(seconds: float) -> tuple[str, str]:
+    """A time in seconds since the epoch, in the host's time zone."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S %Z}", ""
 
 
 def _readable(value: Value, unit: str) -> tuple[str, str]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
+import termios
 import time
+import tty
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
@@ -103,7 +107,7 @@ def _checked_schema(status: dict[str, Any], pid: int) -> dict[str, Any]:
 
 
 def _watch(agent: Agent, show: Display) -> int:
-    """Show the status every second until Ctrl-C; return the exit status of the last answer.
+    """Show the status every second until Ctrl-C or q; return the exit status of the last answer.
 
     It goes on while the agent is stopped, which may be a restart. Raises as `fetch_status` does.
     """
@@ -111,12 +115,54 @@ def _watch(agent: Agent, show: Display) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     status = fetch_status(agent)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), _keys() as is_ended:
         while True:
             show(status)
-            time.sleep(_PERIOD_S)
+            if is_ended(_PERIOD_S):
+                break
             status = fetch_status(agent)
     return exit_status(status)
+
+
+@contextmanager
+def _keys() -> Iterator[Callable[[float], bool]]:
+    """Give a function that waits for some seconds, and returns whether q was typed meanwhile.
+
+    In the block the terminal passes on each key at once, and shows none. Without a terminal, or as a
+    job in its background, which must not read from it, the function only waits.
+    """
+    keyboard = sys.stdin.fileno()
+    if not _is_ours(keyboard):
+        yield _wait
+        return
+    before = termios.tcgetattr(keyboard)
+    tty.setcbreak(keyboard, termios.TCSADRAIN)
+    try:
+        yield partial(_is_q_typed, keyboard)
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+def _is_ours(keyboard: int) -> bool:
+    """Whether the descriptor is a terminal from which this process may read."""
+    try:
+        return os.tcgetpgrp(keyboard) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _wait(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _is_q_typed(keyboard: int, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while select.select([keyboard], [], [], max(0.0, until - time.monotonic()))[0]:
+        keys = os.read(keyboard, 64)
+        if not keys or b"q" in keys.lower():  # the end: the terminal is gone
+            return True
+    return False
 
 
 # Plain text, for a pipe, a file or a simple terminal.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.cli.advice import advice
@@ -48,8 +49,16 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
         found += _traffic(status)
         found += _ledger(status)
         found += _errors(status)
+        found += _log(status)
     # Error messages and mount names may contain any character.
     return [replace(row, text=printable(row.text)) for row in found]
+
+
+def _log(status: Status) -> Iterator[Row]:
+    """The log that troubles refer to. A control process of an earlier release does not name it."""
+    if status.get("log_file"):
+        zone = datetime.now().astimezone().strftime("UTC%z")
+        yield Row("Log", f"{status['log_file']}; times are {zone}")
 
 
 def _stopped(status: Status) -> Iterator[Row]:
@@ -108,7 +117,8 @@ def _traffic(status: Status) -> Iterator[Row]:
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
     yield Row("Server", f"{posts['server'] or 'not known yet'}{instead}")
-    yield Row("Last post", moment(posts["last_ms"]))
+    is_new = not posts["last_ms"] and polls["delivered"]
+    yield Row("Last post", "none since the start" if is_new else moment(posts["last_ms"]))
     if polls["last_delivered_ms"]:
         delivered = polls["last_delivered_ms"]
         lag = "none" if delivered > now_ms + AHEAD_MS else age(now_ms, delivered)

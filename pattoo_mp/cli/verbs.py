@@ -119,7 +119,7 @@ OPTIONS: Final = (
     ),
     Option(
         "--watch",
-        "Refreshes the status every second, until Ctrl-C, when used with --status.",
+        "Refreshes the status every second, until q or Ctrl-C, when used with --status.",
         ("--status",),
     ),
 )

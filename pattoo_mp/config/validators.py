@@ -209,13 +209,20 @@ def text_list(value: object) -> tuple[str, ...]:
 def _families(value: object, known: Sequence[str], other_list: str) -> tuple[str, ...]:
     """Accept a list of `known` families; `other_list` is expected for one of the other setting."""
     words = text_list(value)
-    for word in words:
-        if word not in known:
-            similar = _most_similar(word)
-            if similar and similar not in known:
-                raise InvalidPartError(word, other_list.format(similar))
-            raise InvalidPartError(word, similar or f"one of {', '.join(known)}")
+    wrong = {word: _expected_family(word, known, other_list) for word in words if word not in known}
+    if len(wrong) == 1:
+        raise InvalidPartError(*wrong.popitem())
+    if wrong:
+        each = "; ".join(f"for {word!r} {expected}" for word, expected in wrong.items())
+        raise InvalidPartError(list(wrong), each)
     return words
+
+
+def _expected_family(word: str, known: Sequence[str], other_list: str) -> str:
+    similar = _most_similar(word)
+    if similar and similar not in known:
+        return other_list.format(similar)
+    return similar or f"one of {', '.join(known)}"
 
 
 def _most_similar(word: str) -> str:

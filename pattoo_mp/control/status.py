@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp import __version__
+from pattoo_mp import __version__, paths
 from pattoo_mp.control.rates import backlog, is_behind, usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.model import now_ms
@@ -42,6 +42,7 @@ def snapshot(
         "state": "running",
         "now_ms": now_ms(),
         "version": __version__,
+        "log_file": str(paths.log_file(live.config)),
         "control": {"pid": os.getpid(), "started_ms": started_ms, **usage(os.getpid())},
         "workers": {worker.role.name: _worker(worker) for worker in workers},
         "interval_ms": ledger.interval_ms,
@@ -52,6 +53,7 @@ def snapshot(
         "posts": {
             "server": upload.server,
             "instead_of": upload.instead_of,
+            "named_by": "servers" if live.config.servers else "ip_address and ip_bind_port",
             "spacing_ms": round(usual_spacing_s(ledger.interval_ms / 1000) * 1000),
             "count": upload.posts,
             "sent_bytes": upload.sent_bytes,

@@ -55,6 +55,8 @@ _INTERVALS: Final = 3
 _LEAST_QUIET_MS: Final = 10_000
 #: A poll that stays longer in memory waits for the uploader or its disk, not for the server.
 _IN_MEMORY_MS: Final = 3_000
+#: How long the posts of a new agent may fail before a server that it never reached is a trouble.
+_NEVER_REACHED_MS: Final = 60_000
 #: How long after the start of control a worker may still be missing.
 _START_MS: Final = 10_000
 _DEATHS: Final = 3
@@ -164,12 +166,26 @@ def _server_troubles(status: Status) -> list[Trouble]:
     if since_ms > status["now_ms"]:
         # The clock was set back; only the time of a later failure is meaningful.
         since_ms = status["posts"]["failing_since_ms"]
-    if waiting_ms and is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"]):
+    unreached_ms = _never_reached_since_ms(status)
+    since_ms = unreached_ms or since_ms
+    is_late = unreached_ms or is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"])
+    if waiting_ms and is_late:
         if not is_local_trouble(status):
             return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
         if not any(found["code"] in _SPOOL_FAILS for found in _spool_troubles(status)):
             return [trouble(Code.CANNOT_POST, since_ms=since_ms)]
     return []
+
+
+def _never_reached_since_ms(status: Status) -> int:
+    """Since when all posts have failed since the start, if that is long enough; else 0.
+
+    With an interval of minutes, three posts take too long to report a wrong address.
+    """
+    posts = status["posts"]
+    failing_ms = int(posts["failing_since_ms"])
+    is_long = 0 < failing_ms < status["now_ms"] - _NEVER_REACHED_MS
+    return failing_ms if is_long and not posts["count"] else 0
 
 
 def _clock_troubles(status: Status) -> list[Trouble]:

@@ -150,7 +150,9 @@ def findings(running: Running, *, is_user: bool = False) -> Iterator[Finding]:
             "use --restart: it stops the process, and lets supervisord start the agent",
         )
     if running.cut_short_pid:
-        yield note(
+        # One that nothing has started again polls nothing, and nobody asked for that.
+        report = trouble if running.pid is None and not running.error else note
+        yield report(
             "last run",
             f"process {running.cut_short_pid} did not end in order: it was killed, it crashed, or the "
             "host went down",

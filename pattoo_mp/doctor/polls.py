@@ -55,6 +55,7 @@ _REPEATS: Final = 5
 #: A poll may take a quarter of its interval: the agent is to watch the host, not to load it.
 _SHARE: Final = 4
 _LEAST_INTERVAL_S: Final = 0.01
+_ON_EVERY_HOST: Final = frozenset({"system", "processor", "memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def family_findings(measured: Measured, interval_s: float, group: str = "") -> I
         yield ok(family, f"{text.duration(median(again))}, {text.duration(first)} the first time")
     for name, why in measured.left_out.items():
         yield _left_out(name, why)
+    yield from _silent_families(measured)
     first, *again = measured.polls
     yield ok(
         f"a poll every {interval_s:g} s" if group else "a whole poll",
@@ -174,8 +176,24 @@ def _interval(subject: str, safe_s: float, interval_s: float) -> Finding:
     )
 
 
+def _silent_families(measured: Measured) -> Iterator[Finding]:
+    """Yield trouble for each family of the original agent of which polls hold nothing at all.
+
+    Every Linux host has a processor and memory to report; a host may have no disk of its own.
+    """
+    sent = {series.key for series in measured.layout.series}
+    for family in measured.families.keys() & _ON_EVERY_HOST:
+        tables = [table for table in registry.tables() if table.name.partition(".")[0] == family]
+        if not any(table.key(metric) in sent for table in tables for metric in table.metrics):
+            yield trouble(
+                "families",
+                f"polls hold nothing of {family}",
+                "find out what hides it, such as a container without the host's /proc",
+            )
+
+
 def _left_out(name: str, why: str) -> Finding:
-    found = f"left out of the polls: {why}"
+    found = f"left out of the polls: {why.removeprefix('NotImplementedError: ')}"
     if NoAnswerError.WORDS in why:
         return trouble(
             name, found,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import shutil
 import signal
 import socket
 import sqlite3
@@ -61,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show(database: Path, limit: int) -> int:
     with Store(database, create=False) as store:
-        sys.stdout.write(f"{table(store.latest(limit))}\n")
+        width = shutil.get_terminal_size().columns  # COLUMNS, the terminal's, or 80
+        sys.stdout.write(f"{table(store.latest(limit), width)}\n")
     return DONE
 
 

@@ -89,6 +89,9 @@ INSERT INTO posts VALUES (
 )
 """
 
+_GAP: Final = "  "
+#: No column becomes narrower than this, whatever the terminal.
+_LEAST_WIDTH: Final = 8
 HEADINGS: Final = ("TIME (UTC)", "TARGET", "KEY", "OF", "VALUE")
 
 #: Metadata that describes the host; the target column names it already.
@@ -368,15 +371,31 @@ class PostWriter:
 # Datapoints as a plain-text table.
 
 
-def table(points: Iterable[StoredPoint]) -> str:
-    """`points` as text in aligned columns below headings, a line each."""
+def table(points: Iterable[StoredPoint], width: int | None = None) -> str:
+    """`points` as text in aligned columns below headings, a line each of at most `width` characters.
+
+    What does not fit is cut from the longest columns first, and its end marked.
+    """
     rows = [HEADINGS, *(_cells(point) for point in points)]
     *widths, value_width = (max(map(len, column)) for column in zip(*rows, strict=True))
+    if width is not None:
+        _narrow(widths, width - value_width - len(_GAP) * len(widths))
     lines = []
     for *cells, value in rows:
-        texts = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-        lines.append("  ".join([*texts, value.rjust(value_width)]))
+        texts = [_cut(cell, size).ljust(size) for cell, size in zip(cells, widths, strict=True)]
+        lines.append(_GAP.join([*texts, value.rjust(value_width)]))
     return "\n".join(lines)
+
+
+def _narrow(widths: list[int], room: int) -> None:
+    """Make the widest columns but the first, the time, narrower until all fit into `room`."""
+    texts = range(1, len(widths))
+    while sum(widths) > room and max(widths[1:]) > _LEAST_WIDTH:
+        widths[max(texts, key=widths.__getitem__)] -= 1
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def label(point: StoredPoint) -> str:

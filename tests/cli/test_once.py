@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from pattoo_mp.model import COUNTER64, FLOAT, INTEGER
 from tests.support.agent import NAME, Agent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pattoo_mp.model import Value
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -216,3 +219,22 @@ def test_a_host_without_any_value_is_a_failure(
     )
     assert main(["--once"]) == 1
     assert "None on this host." in capsys.readouterr().out
+
+
+@pytest.fixture
+def utc() -> Iterator[None]:
+    """The time zone UTC."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+def test_an_mtu_is_shown_exactly_and_the_boot_time_as_a_date() -> None:
+    """People compare the one with other hosts, and read the other."""
+    shown = lines(single("network_link_mtu", 1500, "bytes"))[-1]
+    assert shown.split() == ["network_link_mtu", "1,500", "bytes"]
+    shown = lines(single("uptime_boot_time", 1_795_999_163, "seconds"))[-1]
+    assert shown.split(maxsplit=1)[1] == "2026-11-30 00:39:23 UTC"

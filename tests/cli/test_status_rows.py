@@ -70,8 +70,43 @@ def test_a_control_process_of_an_earlier_release_has_one_interval() -> None:
 
 def test_a_time_of_0_is_never() -> None:
     """It is not shown as 1970."""
-    shown = report(polls={"last_ms": 0}, posts={"last_ms": 0})
+    shown = report(polls={"last_ms": 0, "delivered": 0}, posts={"last_ms": 0})
     assert (shown["Last poll"], shown["Last post"]) == ("never, every 10 s", "never")
+
+
+def test_an_agent_that_delivered_before_its_restart_has_no_post_since_the_start() -> None:
+    """`never` would contradict the row Delivered."""
+    shown = report(posts={"last_ms": 0})
+    assert (shown["Last post"], shown["Delivered"]) == ("none since the start", "999 polls")
+
+
+def test_the_log_is_named_with_the_zone_of_all_times() -> None:
+    """Troubles refer to the log; an earlier release's status does not name it."""
+    shown = report(log_file="/var/log/pattoo/pattoo.log")
+    assert shown["Log"] == "/var/log/pattoo/pattoo.log; times are UTC+0000"
+    assert "Log" not in report()
+
+
+@pytest.mark.parametrize("named", ["servers", "ip_address and ip_bind_port"])
+def test_the_advice_names_the_settings_in_force(named: str) -> None:
+    """Those that name the server, not those that could."""
+    gone = server_gone()
+    posts = {**gone["posts"], "last_fault": "no_name", "named_by": named}
+    assert f"correct the name in {named}," in report(polls=gone["polls"], posts=posts)["Trouble"]
+
+
+def test_a_server_that_answers_can_be_reached() -> None:
+    """501, for example: something else is wrong than the way to it."""
+    gone = server_gone()
+    posts = {
+        **gone["posts"], "last_fault": "unreachable",
+        "last_error": "status 501 Not Implemented: '<html>'", "named_by": "servers",
+    }  # fmt: skip
+    trouble = report(polls=gone["polls"], posts=posts)["Trouble"]
+    assert "can be reached" not in trouble
+    assert trouble.endswith(
+        "something answers, but not as pattoo does: check the server's log, and servers"
+    )
 
 
 def test_a_missing_worker_is_shown_as_not_running() -> None:

@@ -23,6 +23,13 @@ def refused(check: object, value: object) -> tuple[object, str]:
     return caught.value.given, caught.value.expected
 
 
+def test_all_wrong_families_of_a_list_are_named() -> None:
+    """Not the first one only, or a person starts the agent once for each."""
+    given, expected = refused(further_families, ["presure", "uptime", "xyz"])
+    assert given == ["presure", "xyz"]
+    assert expected == f"for 'presure' pressure; for 'xyz' one of {', '.join(FURTHER)}"
+
+
 def test_families_are_polled_in_a_fixed_order() -> None:
     """The order of a poll's series does not depend on the order in the file."""
     assert names_on(("uptime", "pressure"), ()) == (*ORIGINAL, "pressure", "uptime")

@@ -266,3 +266,16 @@ def test_devices_that_change_all_the_time_are_a_trouble(
 ) -> None:
     """At least twenty times, and in every other poll."""
     assert codes(recent={"layouts": layouts, "polled": polled}) == expected
+
+
+def test_a_server_that_was_never_reached_is_a_trouble_after_a_minute() -> None:
+    """Also at an interval of five minutes; a server that took a post has the time of three posts."""
+    started = {"control": {"started_ms": NOON_MS - 3 * MINUTE_MS}, "interval_ms": 300_000}
+    posts = {"spacing_ms": 300_000, "count": 0, "last_ms": 0, "failing_since_ms": NOON_MS - 61_000}
+    polls = {"oldest_waiting_ms": NOON_MS - 2 * MINUTE_MS, "last_ms": NOON_MS - 2 * MINUTE_MS}
+    (found,) = status(**started, posts=posts, polls=polls)["troubles"]
+    assert (found["code"], found["since_ms"]) == ("server_takes_nothing", NOON_MS - 61_000)
+    soon = {**posts, "failing_since_ms": NOON_MS - 59_000}
+    assert status(**started, posts=soon, polls=polls)["troubles"] == []
+    reached = {**posts, "count": 1, "last_ms": NOON_MS - 2 * MINUTE_MS}
+    assert status(**started, posts=reached, polls=polls)["troubles"] == []

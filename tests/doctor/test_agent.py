@@ -55,10 +55,10 @@ def test_an_agent_with_troubles_is_trouble() -> None:
     assert "--status" in found.advice
 
 
-def test_a_last_run_that_was_cut_short_is_a_note() -> None:
-    """It is over, so it is no trouble; the advice says where to look for the cause."""
+def test_an_agent_that_was_killed_and_does_not_run_is_trouble() -> None:
+    """Nothing polls this host, and nobody stopped it. The advice says where to look for the cause."""
     _, found = findings(Running(cut_short_pid=7))
-    assert (found.state, found.subject) == (State.NOTE, "last run")
+    assert (found.state, found.subject) == (State.TROUBLE, "last run")
     assert found.found.startswith("process 7 did not end in order")
     assert "dmesg" in found.advice
 

@@ -20,8 +20,15 @@ from pattoo_mp.collect.source import Fields
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.doctor import polls
 from pattoo_mp.doctor.finding import Finding, State
-from pattoo_mp.doctor.polls import DEFAULT_CONFIG, filter_findings, snapshot, snapshot_of
-from pattoo_mp.model import COUNTER64, Layout, Poll
+from pattoo_mp.doctor.polls import (
+    DEFAULT_CONFIG,
+    Measured,
+    family_findings,
+    filter_findings,
+    snapshot,
+    snapshot_of,
+)
+from pattoo_mp.model import COUNTER64, INTEGER, Layout, Poll, Series
 from tests.support.procfs import ProcFS
 from tests.support.sources import BY_DEFAULT, sources_of
 from tests.wire.posts import ORIGIN
@@ -262,7 +269,9 @@ def test_a_source_that_the_host_does_not_support_is_a_note() -> None:
     """Polls go on without it."""
     why = "NotImplementedError: the kernel gives no processor frequency"
     left = found(1, left_out={"processor.frequency": why})["processor.frequency"]
-    assert (left.state, left.found) == (State.NOTE, f"left out of the polls: {why}")
+    assert (left.state, left.found) == (
+        State.NOTE, "left out of the polls: the kernel gives no processor frequency",
+    )  # fmt: skip
 
 
 def test_measuring_polls_this_host_as_the_collector_does() -> None:
@@ -337,3 +346,19 @@ def test_a_pattern_that_matches_nothing_is_reported(setting: str) -> None:
     assert found_by_filters(**{setting: (pattern,)}) == [
         (setting, f"{pattern!r} matches nothing on this host")
     ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "silent"),
+    [(("memory_total", "load_average_01min", "cpu_times_percent_idle"), set()),
+     (("load_average_01min",), {"memory", "processor"})],
+)  # fmt: skip
+def test_a_family_of_which_nothing_is_polled_is_trouble(
+    sent: tuple[str, ...], silent: set[str]
+) -> None:
+    """Every host has memory and a processor. A host without a disk is well."""
+    layout = Layout(ORIGIN, 1000, tuple(Series(key, INTEGER, ()) for key in sent))
+    families = {name: [0.1, 0.1] for name in ("system", "processor", "memory", "disk_io")}
+    measured = Measured(families, [0.1, 0.1], {}, layout, Poll.of(layout, 1000, [1] * len(sent)))
+    bad = [each for each in family_findings(measured, 1.0) if each.state is State.TROUBLE]
+    assert {each.found for each in bad} == {f"polls hold nothing of {name}" for name in silent}

@@ -254,3 +254,26 @@ def test_options_are_only_accepted_with_their_verbs(
     done = make_agent().run(*words)
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_text_files_without_their_library_are_noted(
+    make_agent: MakeAgent, server: PattooServer
+) -> None:
+    """An agent runs without it, and sends none of them: not a problem, but not silent either."""
+    agent = make_agent(port=server.port)
+    agent.set_own("families", "[textfile]")
+    agent.set_own("textfile_directory", str(agent.home))
+    lacking = "families: textfile sends nothing: prometheus_client is not installed"
+    assert lacking not in agent.run("--check").stdout
+    # As on a host where it is not installed.
+    hide = (
+        "import sys\n"
+        "from importlib import util\n"
+        "find = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'prometheus_client' else find(name, *more)\n"
+    )
+    (agent.home / "sitecustomize.py").write_text(hide)
+    agent.environment["PYTHONPATH"] = str(agent.home)
+    done = agent.run("--check")
+    assert done.returncode == 0, done.stderr
+    assert f"Note: {lacking}; expected the extra `textfile`" in done.stdout

@@ -97,7 +97,7 @@ def test_a_last_run_that_was_cut_short_is_reported(
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not agent.processes(), what="the end of all processes")
     finding = findings_of(agent.run("--doctor", "--json"))["Agent", "last run"]
-    assert finding["state"] == State.NOTE.value
+    assert finding["state"] == State.TROUBLE.value
     assert f"process {pid} did not end in order" in finding["found"]
     assert finding["found"] in agent.run("--doctor").stdout
     agent.start()

@@ -205,15 +205,16 @@ def test_polls_that_were_lost_with_a_damaged_spool_exit_1(
     assert re.search(r"\n  Dropped +\d+ polls \(the spool was damaged: \d+\)", done.stdout)
 
 
-def test_a_watch_ends_on_ctrl_c_with_the_terminal_as_it_was(
-    make_agent: MakeAgent, server: PattooServer
+@pytest.mark.parametrize("key", [CTRL_C, "q"])
+def test_a_watch_ends_on_a_key_with_the_terminal_as_it_was(
+    make_agent: MakeAgent, server: PattooServer, key: str
 ) -> None:
-    """It has hidden the cursor, and shows it again."""
+    """It has hidden the cursor, and shows it again. `q` is what people try first."""
     agent = make_agent(port=server.port)
     agent.start()
     with on_a_terminal(agent, "--watch") as terminal:
         terminal.wait_for(RUNNING, times=2)
-        terminal.type(CTRL_C)
+        terminal.type(key)
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
         assert terminal.output.rfind(f"{ESCAPE}[?25h") > terminal.output.rfind(f"{ESCAPE}[?25l")

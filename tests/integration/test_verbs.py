@@ -453,3 +453,14 @@ def test_commands_do_not_wait_for_files_that_hang(make_agent: MakeAgent, verb: s
         "that can be read\n"
     )
     wait_for(lambda: not agent.processes(), what="the end of who was killed")
+
+
+def test_a_broken_configuration_leaves_a_way_to_stop_the_agent(make_agent: MakeAgent) -> None:
+    """--stop cannot find the agent by it; it names the control processes that run."""
+    agent = make_agent()
+    agent.start()
+    agent.write("pattoo.yaml", "pattoo: [")
+    done = agent.run("--stop")
+    assert done.returncode == 2
+    hint = f"process {agent.pid} is a control process of this program; 'kill {agent.pid}' stops it"
+    assert hint in done.stderr
