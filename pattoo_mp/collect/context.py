@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.collect import mounts
+from pattoo_mp.collect import host, mounts
 from pattoo_mp.collect.families._processes import OneLook, running
-from pattoo_mp.timelimit.deadline import TimeLimited
+from pattoo_mp.timelimit.deadline import TimeLimited, single_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 class Plan:
     """Given to each family, which makes its sources with it.
 
-    Each source that may hang is waited for `limit_s`. With `shared`, the sources belong to one
-    poller, which reads all of them in order: they share one deadline, the list of mounts, and one
-    scan of the processes.
+    Each source is waited for `limit_s`. With `shared`, the sources belong to one poller, which reads
+    all of them in order: they share one deadline, the list of mounts, and one scan of the processes.
 
     `list_mounts` lists the mounted file systems, and `path_of` returns the path at which to query
     one of them. `ledger` holds control's figures for the family `agent`, updated as they come.
-    `succession` are the threads of the poller of a `shared` plan.
+    `succession` are the threads of the poller of a `shared` plan. `watch` is as for
+    `SharedDeadline`.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Plan:
         shared: bool = False,
         ledger: Mapping[str, int] | None = None,
         succession: Succession | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.filters = filters
         self.ledger = ledger
@@ -56,19 +57,47 @@ class Plan:
             look = OneLook()
             self.processes = (look.first, look.second)
         self._limit_s = limit_s
-        self._shared_deadline = SharedDeadline(limit_s, succession=succession) if shared else None
+        self._shared_deadline = (
+            SharedDeadline(limit_s, succession=succession, watch=watch) if shared else None
+        )
+        self._count = self.deadline().add("processors", ("now",), lambda _: host.cpus())
+
+    def cpus(self) -> int | None:
+        """Return the number of processors. Raises `NoAnswerError`, or what `host.cpus` raises."""
+        number: int | None = single_answer(self._count())
+        return number
 
     def deadline(self) -> SharedDeadline:
         """Return the deadline that all sources share, or else a new one for one source."""
         return self._shared_deadline or SharedDeadline(self._limit_s)
 
 
+class Watch:
+    """What control and the collector tell each other about sources that stop a whole process.
+
+    `begin` is called with the name of each source before it is read, and with "" after the last.
+    `avoided` maps the sources that must not be read to the reason; it changes in place.
+    """
+
+    def __init__(self, begin: Callable[[str], None] = lambda _: None) -> None:
+        self.begin = begin
+        self.avoided: dict[str, str] = {}
+
+
+class AvoidedError(Exception):
+    """A source is not read, because an earlier collector hung in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The keys to query (listing them may raise), and the query."""
+    """The keys to query, or the function that lists them, and the query."""
 
-    keys: Callable[[], Iterable[Any]]
+    keys: Callable[[], Iterable[Any]] | tuple[Any, ...]
     query: Callable[[Any], Any]
+
+
+#: Stands for the keys of a part that lists them in each round.
+_LIST: Final = object()
 
 
 class SharedDeadline:
@@ -86,10 +115,13 @@ class SharedDeadline:
         limit_s: float,
         monotonic: Callable[[], float] = time.monotonic,
         succession: Succession | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._monotonic = monotonic
+        self._watch = watch or Watch()
         self._parts: dict[str, _Part] = {}
-        self._limited = TimeLimited("what may hang", self._query, limit_s, succession)
+        self._first: list[tuple[str, Any]] = []
+        self._limited = TimeLimited("sources", self._query, limit_s, succession, self._further)
         self._ready: dict[str, Answers | Exception] = {}
         self._asked_at = 0.0
 
@@ -103,10 +135,17 @@ class SharedDeadline:
         self._limited.limit_s = limit_s
 
     def add(
-        self, name: str, keys: Callable[[], Iterable[Any]], query: Callable[[Any], Any]
+        self,
+        name: str,
+        keys: Callable[[], Iterable[Any]] | tuple[Any, ...],
+        query: Callable[[Any], Any],
     ) -> Callable[[], Answers]:
-        """Add a part. The returned function gives its answers by key, as `TimeLimited.ask` does."""
+        """Add a part. The returned function gives its answers by key, as `TimeLimited.ask` does.
+
+        A function that lists the keys is called in each round, under the same time limit.
+        """
         self._parts[name] = _Part(keys, query)
+        self._first += [(name, key) for key in (keys if isinstance(keys, tuple) else (_LIST,))]
         return lambda: self._take(name)
 
     def _take(self, name: str) -> Answers:
@@ -120,26 +159,28 @@ class SharedDeadline:
 
     def _ask(self) -> None:
         self._ready = {}  # empty for a successor, should this thread be left behind
-        ready = {name: _keys(part) for name, part in self._parts.items()}
-        wanted = [
-            (name, key)
-            for name, keys in ready.items()
-            if not isinstance(keys, Exception)
-            for key in keys
-        ]
-        for (name, key), answer in self._limited.ask(wanted).items():
-            ready[name][key] = answer  # type: ignore[index]  # a part with keys has no error
+        ready: dict[str, Any] = {name: {} for name in self._parts}
+        avoided = self._watch.avoided
+        first = [of for of in self._first if of[0] not in avoided] if avoided else self._first
+        for (name, key), answer in self._limited.ask(first).items():
+            if key is not _LIST:
+                ready[name][key] = answer
+            elif isinstance(answer, Exception):
+                ready[name] = answer
+        self._watch.begin("")
+        for name in avoided.keys() & ready.keys():
+            ready[name] = AvoidedError(avoided[name])
         self._ready = ready
         self._asked_at = self._monotonic()
 
     def _query(self, of: tuple[str, Any]) -> Any:  # noqa: ANN401 - each part has its own type
         name, key = of
-        return self._parts[name].query(key)
+        self._watch.begin(name)
+        part = self._parts[name]
+        if key is _LIST and not isinstance(part.keys, tuple):
+            return tuple(part.keys())
+        return part.query(key)
 
-
-def _keys(part: _Part) -> Answers | Exception:
-    """Return a dictionary for the answers of a part, or the error of listing its keys."""
-    try:
-        return dict.fromkeys(part.keys())
-    except Exception as error:  # noqa: BLE001 - an error of one part must not affect the others
-        return error
+    def _further(self, of: tuple[str, Any], answer: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - as above
+        name, key = of
+        return [(name, further) for further in answer] if key is _LIST else ()

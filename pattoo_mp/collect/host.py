@@ -6,8 +6,10 @@ family does its own.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -52,9 +54,42 @@ def metadata(hostname: str, cpus: int | None) -> tuple[Pair, ...]:
     return tuple((label.key, value) for label, value in zip(LABELS, values, strict=True))
 
 
+#: The processors in use, such as `0-3,6`; glibc counts them there, too.
+_ONLINE: Final = "/sys/devices/system/cpu/online"
+_IS_GLIBC: Final = "CS_GNU_LIBC_VERSION" in os.confstr_names and (
+    os.confstr("CS_GNU_LIBC_VERSION") or ""
+).startswith("glibc")
+
+
 def cpus() -> int | None:
-    """Return the number of logical processors, which can change on a virtual host."""
+    """Return the number of logical processors, which can change on a virtual host.
+
+    It is the one that `psutil.cpu_count` gives. But glibc would read the file without releasing
+    Python's lock, so that one that hangs (under lxcfs) would stop all threads.
+    """
+    if _IS_GLIBC:
+        with suppress(OSError, ValueError):
+            return count(text(_ONLINE))
     return psutil.cpu_count()
+
+
+def count(ranges: str) -> int:
+    r"""Return how many numbers a list of the kernel has. Raises `ValueError`.
+
+    >>> count("0-3,6\n")
+    5
+    """
+    bounds = [part.partition("-") for part in ranges.strip().split(",")]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in bounds)
+
+
+def load_average() -> tuple[float, float, float]:
+    """Return the load averages of the last 1, 5 and 15 minutes. Raises `OSError`.
+
+    `psutil.getloadavg` reads the same file, but without releasing Python's lock, as `cpus` says.
+    """
+    one, five, fifteen, *_ = proc("loadavg").split()
+    return float(one), float(five), float(fifteen)
 
 
 #: The path of `/sys`, and that of the network's files below `/proc`. Like psutil's `PROCFS_PATH`,

@@ -198,7 +198,7 @@ class CachedMounts:
 
     psutil reads three files for its list, which takes a fifth of a poll's time. The kernel signals
     each change of /proc/self/mounts for poll(2): see proc(5), under `mountinfo`. Without a `table`,
-    `lister` is called each time. For one thread.
+    `lister` is called each time. For one thread, and for those that it left behind.
     """
 
     def __init__(
@@ -209,22 +209,29 @@ class CachedMounts:
         self._mounts: Mounts | None = None
         self._valid_until = 0.0
         self._poll = select.poll()
+        self._path = table
         self._table: int | None = None
-        with suppress(OSError):
-            if table is not None:
-                self._table = os.open(table, os.O_RDONLY | os.O_CLOEXEC)
-                self._poll.register(self._table, select.POLLPRI | select.POLLERR)
 
     def __call__(self) -> Mounts:
         """Return the mounts. Raises what `lister` raises."""
+        if self._table is None:
+            self._open()
         # poll(2) clears the signal, so later changes are seen in the next call.
         changed = self._table is None or bool(self._poll.poll(0))
         now = self._monotonic()
-        if changed or self._mounts is None or now >= self._valid_until:
+        mounts = self._mounts
+        if changed or mounts is None or now >= self._valid_until:
             self._mounts = None
-            self._mounts = self._lister()
+            self._mounts = mounts = self._lister()
             self._valid_until = now + _VALID_S
-        return self._mounts
+        return mounts
+
+    def _open(self) -> None:
+        """Open the kernel's file: only here, where a hang is bounded by the poll's time limit."""
+        with suppress(OSError):
+            if self._path is not None:
+                self._table = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._poll.register(self._table, select.POLLPRI | select.POLLERR)
 
     def __del__(self) -> None:
         """Close the kernel's file."""

@@ -6,20 +6,22 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.changes import LayoutLog, LeftOutLog
+from pattoo_mp.collect.context import Plan
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.collect.layouts import LayoutMaker, own_pairs
-from pattoo_mp.collect.source import MayHang
 from pattoo_mp.model import Layout, Poll
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pattoo_mp.collect.context import Watch
     from pattoo_mp.collect.source import Sample, Shape, Source
     from pattoo_mp.config.values import Config
     from pattoo_mp.model import Origin, Value
@@ -31,10 +33,17 @@ _LOG = logging.getLogger(__name__)
 class Poller:
     """Polls `sources` for `origin`. `left_out` is what the host did not give last time, and why.
 
-    `interval_ms` may change between two polls. The next poll then has a new layout.
+    `interval_ms` may change between two polls. The next poll then has a new layout. `cpus` returns
+    the number of processors.
     """
 
-    def __init__(self, sources: Sequence[Source], origin: Origin, interval_ms: int) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        origin: Origin,
+        interval_ms: int,
+        cpus: Callable[[], int | None] | None = None,
+    ) -> None:
         self._origin = origin
         self.interval_ms = interval_ms
         self._shapes: list[Shape | None] = []
@@ -43,16 +52,14 @@ class Poller:
         self._layout_log = LayoutLog(_LOG)
         self._left_out_log = LeftOutLog(_LOG)
         self.left_out: dict[str, str] = {}
-        self.change_sources(sources)
+        self.change_sources(sources, cpus)
 
-    def change_sources(self, sources: Sequence[Source]) -> None:
+    def change_sources(
+        self, sources: Sequence[Source], cpus: Callable[[], int | None] | None = None
+    ) -> None:
         """Use other sources from the next poll on."""
         self.sources = sources
-        # Sources that may hang come first. So a successor, which repeats the poll, queries no other
-        # source twice.
-        self._order = sorted(
-            range(len(sources)), key=lambda index: not isinstance(sources[index], MayHang)
-        )
+        self._count_cpus = cpus or host.cpus
         self._shapes = []  # shapes of other sources may be equal
         self._maker = LayoutMaker()
 
@@ -61,9 +68,8 @@ class Poller:
         shapes: list[Shape | None] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        answers = {index: _read(self.sources[index]) for index in self._order}
-        for index, source in enumerate(self.sources):
-            answer = answers[index]
+        for source in self.sources:
+            answer = _read(source)
             if isinstance(answer, Exception):
                 left_out[source.name] = f"{type(answer).__name__}: {answer}"
                 shapes.append(None)
@@ -71,8 +77,8 @@ class Poller:
             shapes.append(answer.shape)
             values += answer.values
             left_out |= answer.left_out
+        cpus = self._number_of_cpus(left_out)
         self._note_left_out({safe_text(name): safe_text(why) for name, why in left_out.items()})
-        cpus = host.cpus()
         known = (self._shapes, self._cpus, self._layout.interval_ms)
         if (shapes, cpus, self.interval_ms) != known:
             self._shapes, self._cpus = shapes, cpus
@@ -80,6 +86,14 @@ class Poller:
         self._layout_log.log_if_due()
         self._left_out_log.log_if_due()
         return self._layout, Poll.of(self._layout, timestamp_ms, values)
+
+    def _number_of_cpus(self, left_out: dict[str, str]) -> int | None:
+        """Return the number of processors, or the last known one if the host does not answer."""
+        try:
+            return self._count_cpus()
+        except Exception as error:  # noqa: BLE001 - as for a source
+            left_out["processors"] = f"{type(error).__name__}: {error}"
+            return self._cpus or len(os.sched_getaffinity(0))
 
     def _new_layout(self) -> Layout:
         metadata = host.metadata(self._origin.hostname, self._cpus)
@@ -108,7 +122,7 @@ class Groups:
 
     A group is the families of one interval. `ledger` is for the family `agent`. One thread, or one
     `succession`, polls all groups. So no group may be delayed for longer than the shortest interval
-    allows, and this determines the time limits of all sources.
+    allows, and this determines the time limits of all sources. `watch` is as for `SharedDeadline`.
     """
 
     def __init__(
@@ -117,8 +131,10 @@ class Groups:
         config: Config,
         ledger: Mapping[str, int],
         succession: Succession | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._origin = origin
+        self._watch = watch
         self._succession = succession
         self._ledger = ledger
         self._pollers: dict[int, Poller] = {}
@@ -167,10 +183,12 @@ class Groups:
         self, filters: Filters, interval_ms: int, limit_s: float, gone: dict[int, Poller]
     ) -> Poller:
         """Return a poller with new sources: an unused one of the same interval, if there is one."""
-        sources = registry.sources(
-            limit_s, filters, shared=True, ledger=self._ledger, succession=self._succession
-        )
+        plan = Plan(
+            filters, limit_s, shared=True,
+            ledger=self._ledger, succession=self._succession, watch=self._watch,
+        )  # fmt: skip
+        sources = registry.sources_of(plan)
         if interval_ms not in gone:
-            return Poller(sources, self._origin, interval_ms)
-        gone[interval_ms].change_sources(sources)
+            return Poller(sources, self._origin, interval_ms, plan.cpus)
+        gone[interval_ms].change_sources(sources, plan.cpus)
         return gone[interval_ms]

@@ -6,28 +6,27 @@ is not imported, so it takes no memory.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pattoo_mp.collect.context import Plan
 from pattoo_mp.collect.families import processor
-from pattoo_mp.collect.source import MayHang
+from pattoo_mp.collect.source import Guarded, Limited
 from pattoo_mp.config.families import EVERY
+from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pattoo_mp.collect.filters import Filters
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
-    from pattoo_mp.timelimit.succession import Succession
 
 #: The longest and the shortest time that a poll waits for sources that hang. If it were shorter, a
 #: busy host that keeps a thread from running would look like one that hangs.
 LIMIT_S: Final = 1.0
 _LEAST_LIMIT_S: Final = 0.02
-#: How many of the original's sources may hang and share the time limit: mounts and frequency.
-_MAY_HANG: Final = 2
 
 
 class Family(Protocol):
@@ -49,28 +48,27 @@ def time_limit_s(interval_s: float) -> float:
     return max(_LEAST_LIMIT_S, min(interval_s / 2, LIMIT_S))
 
 
-def sources(
-    limit_s: float,
-    filters: Filters,
-    *,
-    shared: bool = False,
-    ledger: Mapping[str, int] | None = None,
-    succession: Succession | None = None,
-) -> tuple[Source, ...]:
-    """Return the sources of the families that are wanted. See `Plan` for the arguments.
+def sources(limit_s: float, filters: Filters) -> tuple[Source, ...]:
+    """Return the sources of the families that are wanted, each with a time limit of its own."""
+    return sources_of(Plan(filters, limit_s))
 
-    Those of the original's families delay a poll by no more than `limit_s` altogether if they hang.
-    With `shared`, this holds for all families.
-    """
-    plan = Plan(filters, limit_s / _MAY_HANG, shared=shared, ledger=ledger, succession=succession)
-    return tuple(source for name in filters.families for source in family(name).sources(plan))
+
+def sources_of(plan: Plan) -> tuple[Source, ...]:
+    """Return the sources of the families of a plan, in their order."""
+    names = plan.filters.families
+    return tuple(_guarded(source, plan) for name in names for source in family(name).sources(plan))
+
+
+def _guarded(source: Source, plan: Plan) -> Source:
+    """Return the source with a time limit: any file of the kernel may hang, not only a mount."""
+    return source if isinstance(source, Guarded) else Limited(source, plan.deadline())
 
 
 def change_time_limit(limit_s: float, these: Iterable[Source]) -> None:
-    """Change the time limit that all sources that may hang share to `limit_s`."""
+    """Change the time limit of these sources to `limit_s`."""
     for source in these:
-        if isinstance(source, MayHang):
-            source.change_time_limit(limit_s / _MAY_HANG)
+        if isinstance(source, Guarded):
+            source.change_time_limit(limit_s)
 
 
 def tables(names: Iterable[str] = EVERY) -> tuple[Table, ...]:
@@ -80,4 +78,6 @@ def tables(names: Iterable[str] = EVERY) -> tuple[Table, ...]:
 
 def prime() -> None:
     """Make a first query of those figures that are differences, so that the first poll has them."""
-    processor.prime()
+    limited: TimeLimited[str, None] = TimeLimited("priming", lambda _: processor.prime(), LIMIT_S)
+    with suppress(NoAnswerError):  # the first poll will report it
+        limited.ask_one("processor")

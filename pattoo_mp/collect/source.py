@@ -61,7 +61,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class MayHang(Protocol):
+class Guarded(Protocol):
     """A source with a time limit."""
 
     def change_time_limit(self, limit_s: float) -> None:
@@ -224,12 +224,12 @@ def sample_of(source: str, rows: Mapping[str, Row]) -> Sample:
 
 
 class Limited:
-    """A source that may hang, with a time limit. It gives all of its answer in time, or nothing."""
+    """Any source, with a time limit. It gives all of its answer in time, or nothing."""
 
     def __init__(self, source: Source, deadline: SharedDeadline) -> None:
         self._source = source
         self._deadline = deadline
-        self._ask = deadline.add(source.name, lambda: ("now",), lambda _: source.read())
+        self._ask = deadline.add(source.name, ("now",), lambda _: source.read())
 
     @property
     def name(self) -> str:
@@ -269,9 +269,9 @@ class Mounted:
         self._list_mounts = plan.list_mounts
         self._deadline = plan.deadline()
         self._mounts: dict[tuple[str, str], Any] = {}
-        self._ask = self._deadline.add(
-            table.name, self._keys, lambda mount: query(plan.path_of(*mount))
-        )
+        self._query = query
+        self._path_of = plan.path_of
+        self._ask = self._deadline.add(table.name, self._keys, self._usage)
 
     @property
     def name(self) -> str:
@@ -287,12 +287,14 @@ class Mounted:
         shape: list[Any] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        for key, answer in self._ask().items():
+        for (_, mountpoint), answer in self._ask().items():
             if isinstance(answer, Exception):
-                left_out[f"{self.name} {self._mounts[key].mountpoint}"] = str(answer)
-            elif answer is not None:
-                shape.append((self._mounts[key], answer._fields))
-                values += answer
+                left_out[f"{self.name} {mountpoint}"] = str(answer)
+                continue
+            mount, usage = answer
+            if usage is not None:
+                shape.append((mount, usage._fields))
+                values += usage
         return Sample(tuple(shape), values, left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
@@ -302,6 +304,13 @@ class Mounted:
             for mount, fields in shape
             for name in fields
         ]
+
+    def _usage(self, key: tuple[str, str]) -> tuple[Any, Record | None]:
+        """Query one mount. Return it as it is in the list, and its figures."""
+        mount = self._mounts.get(key)
+        if mount is None:  # a list that came late replaced the one that this key is from
+            raise FileNotFoundError(f"{key[1]} was unmounted meanwhile")
+        return mount, self._query(self._path_of(*key))
 
     def _keys(self) -> dict[tuple[str, str], Any]:
         self._mounts = {_key(mount): mount for mount in self._list_mounts() if self._accepts(mount)}

@@ -5,6 +5,9 @@ a limit for all of them together. A key that does not answer in time is left to 
 queries it, and is not waited for again until it has answered promptly. So a hang delays one poll,
 by the limit at most, and occupies one thread.
 
+A round in which one key after the other answers is slow, but does not hang. It gets up to twice the
+limit (`Patience`).
+
 A late answer is discarded, and the same thread queries the key again. If the answer is prompt this
 time, the next poll queries the key like all others. If not, the thread queries it again, once in
 each poll, and no poll waits for it.
@@ -16,12 +19,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pattoo_mp.timelimit.succession import SupersededError, WorkerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from pattoo_mp.timelimit.succession import Succession
 
@@ -60,7 +63,8 @@ class TimeLimited(Generic[K, V]):
     `limit_s` may change between two calls. `name` is for the threads. For use by one thread, or by
     the threads of one `succession`. Without a succession, a worker thread makes the queries. With
     one, the calling thread makes them itself; if it is slow or hangs, its successor continues the
-    same round.
+    same round. `further` returns the keys that an answer adds to the round, as a list of mounts
+    does.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class TimeLimited(Generic[K, V]):
         query: Callable[[K], V],
         limit_s: float,
         succession: Succession | None = None,
+        further: Callable[[K, V], Iterable[K]] | None = None,
     ) -> None:
         self._name = name
         self._query = query
@@ -76,48 +81,63 @@ class TimeLimited(Generic[K, V]):
         self._worker: WorkerThread | None = None
         self._hanging: dict[K, Share[K, V]] = {}
         self._succession = succession
+        self._further = further
         #: The unfinished round of a thread that was left behind, for its successor.
         self._unfinished: tuple[Round[K, V], Share[K, V]] | None = None
 
     def ask(self, keys: Iterable[K]) -> dict[K, V | Exception]:
-        """Return each key's answer, or its error, or `NoAnswerError`, in the order of the keys."""
-        wanted = dict.fromkeys(keys)
-        self._forget_all_but(wanted)
-        answers = self._ask([key for key in wanted if not self._hangs(key)])
+        """Return each key's answer, or its error, or `NoAnswerError`, in the order of the keys.
+
+        A successor gets the answers of the round that it continues.
+        """
+        round_ = self._finished_by_successor() or self._ask(keys)
+        answers = round_.answers
+        self._forget_all_but(round_.wanted)
         return {
-            key: answers[key] if key in answers else NoAnswerError(self.limit_s) for key in wanted
+            key: answers[key] if key in answers else NoAnswerError(self.limit_s)
+            for key in round_.wanted
         }
 
     def ask_one(self, key: K) -> V:
         """Return the answer of one key. Raises its error, or `NoAnswerError`."""
         return single_answer(self.ask((key,)))
 
-    def _ask(self, keys: list[K]) -> Mapping[K, V | Exception]:
-        if self._unfinished is not None:
-            (round_, share), self._unfinished = self._unfinished, None
-            self._finish_in_parallel(round_, share)
-            return round_.answers
-        if not keys:
-            return {}
-        round_ = Round(self._query, keys)
+    def _finished_by_successor(self) -> Round[K, V] | None:
+        """Finish the round of a thread that was left behind, if there is one."""
+        if self._unfinished is None:
+            return None
+        (round_, share), self._unfinished = self._unfinished, None
+        self._finish_in_parallel(round_, share)
+        return round_
+
+    def _ask(self, keys: Iterable[K]) -> Round[K, V]:
+        hanging = {key for key in tuple(self._hanging) if self._hangs(key)}
+        round_ = Round(self._query, keys, hanging, self._further)
+        if not round_.waiting:
+            return round_
         if self._succession is None:
             self._ask_in_worker(round_)
         else:
             self._ask_in_this_thread(round_, self._succession)
-        return round_.answers
+        return round_
 
     def _ask_in_worker(self, round_: Round[K, V]) -> None:
         self._worker = self._worker or WorkerThread(self._name)
         share = self._start_share(round_, self._worker)
-        if not share.is_done(self.limit_s / 2):
+        patience = Patience(round_, self.limit_s)
+        while not share.is_done(self.limit_s / 2):
+            if not patience.is_over():
+                continue
             self._worker = None
             self._finish_in_parallel(round_, share)
+            return
 
     def _ask_in_this_thread(self, round_: Round[K, V], succession: Succession) -> None:
         share = Share(round_, succession.current, self.limit_s / 2)
+        patience = Patience(round_, self.limit_s)
 
         def leave_behind() -> bool:
-            if round_.leave_behind(share):
+            if patience.is_over() and round_.leave_behind(share):
                 self._unfinished = round_, share
             return share.is_left_behind
 
@@ -170,14 +190,25 @@ class TimeLimited(Generic[K, V]):
 class Round(Generic[K, V]):
     """Calls `query` once for each key, in one thread or in several at the same time.
 
-    `answers` holds each key's answer or error.
+    Keys that are `hanging` are not queried. `further` is as for `TimeLimited`. `answers` holds each
+    key's answer or error. `wanted` are all keys, in order.
     """
 
-    def __init__(self, query: Callable[[K], V], keys: Iterable[K]) -> None:
+    def __init__(
+        self,
+        query: Callable[[K], V],
+        keys: Iterable[K],
+        hanging: Collection[K] = (),
+        further: Callable[[K, V], Iterable[K]] | None = None,
+    ) -> None:
         self._query = query
-        self._waiting = deque(keys)
+        self._hanging = hanging
+        self._further = further
+        self.wanted = dict.fromkeys(keys)
+        self._waiting = deque(key for key in self.wanted if key not in hanging)
         self._running: dict[Share[K, V], K] = {}
         self._lock = Lock()
+        self._is_stopped = False
         self.answers: dict[K, V | Exception] = {}
 
     @property
@@ -202,6 +233,20 @@ class Round(Generic[K, V]):
         except Exception as error:  # noqa: BLE001 - an error of one key must not affect the others
             return error
 
+    def record(self, key: K, answer: V | Exception) -> None:
+        """Record the answer of a key, unless it is late, and add the keys that follow from it."""
+        more: Iterable[K] = ()
+        if self._further is not None and not isinstance(answer, Exception):
+            more = self._further(key, answer)
+        with self._lock:
+            if self._is_stopped:
+                return
+            self.answers[key] = answer
+            for further in more:
+                self.wanted[further] = None
+                if further not in self._hanging:
+                    self._waiting.append(further)
+
     def leave_behind(self, share: Share[K, V]) -> bool:
         """Mark the thread of `share` as superseded. False if it has finished meanwhile."""
         with self._lock:
@@ -211,10 +256,25 @@ class Round(Generic[K, V]):
     def stop(self) -> dict[K, Share[K, V]]:
         """Start no more queries. Return the keys that have not answered yet, and their shares."""
         with self._lock:
+            self._is_stopped = True
             self._waiting.clear()
             for share in self._running:
                 share.is_late = True
             return {key: share for share, key in self._running.items()}
+
+
+class Patience:
+    """How long to wait for a round that makes progress: until `limit_s` is over twice."""
+
+    def __init__(self, round_: Round[Any, Any], limit_s: float) -> None:
+        self._round = round_
+        self._until = time.monotonic() + 1.5 * limit_s  # the other half is for its end in parallel
+        self._seen = 0
+
+    def is_over(self) -> bool:
+        """Whether no key has answered since the last call, or the time is up."""
+        before, self._seen = self._seen, len(self._round.answers)
+        return self._seen == before or time.monotonic() >= self._until
 
 
 class Share(Generic[K, V]):
@@ -247,7 +307,7 @@ class Share(Generic[K, V]):
     def run(self) -> None:
         """Query, in the calling thread."""
         for key in self._round.keys_for(self):
-            self._round.answers[key] = self._round.ask(key)
+            self._round.record(key, self._round.ask(key))
             if self.is_late:
                 self._measure(key)
 

@@ -15,6 +15,7 @@ import socket
 import time
 import weakref
 from contextlib import suppress
+from functools import cache
 from math import inf
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 _NO_THREADS_S: Final = 1.0
 #: More than a thread takes from the end of its work until it is idle (s).
 _IDLE_S: Final = 5.0
+#: From <malloc.h>: see mallopt(3). Only one thread at a time runs Python, so few arenas are enough.
+_M_ARENA_MAX: Final = -8
+_ARENAS: Final = 2
 #: TFD_NONBLOCK and TFD_CLOEXEC, which equal these on each architecture.
 _FLAGS: Final = os.O_NONBLOCK | os.O_CLOEXEC
 #: What a timerfd gives to read: the number of expirations, in 64 bits.
@@ -74,6 +78,7 @@ class Succession:
         self._next: WorkerThread | None = WorkerThread(name)
         self._leave_behind: Callable[[], bool] | None = None
         self._due = inf
+        self._limit_s = 0.0
         self._is_done = False
         self._error: BaseException | None = None
 
@@ -101,9 +106,10 @@ class Succession:
     def watch(self, limit_s: float, leave_behind: Callable[[], bool]) -> None:
         """Start a successor in `limit_s` if the thread that does the work hangs then.
 
-        `leave_behind` decides whether it does, for good. The main thread calls it, once.
+        `leave_behind` decides whether it does. The main thread calls it every `limit_s`, until it is
+        true, which is for good.
         """
-        self._leave_behind = leave_behind
+        self._leave_behind, self._limit_s = leave_behind, limit_s
         self._due = time.monotonic() + limit_s
         self._timer.start(limit_s)
 
@@ -121,15 +127,22 @@ class Succession:
 
     def _on_timer(self) -> None:
         self._timer.take()
-        if time.monotonic() < self._due:
-            return  # the query was answered just now
+        left_s = self._due - time.monotonic()
+        if left_s > 0:
+            # The query was answered just now. If there is a new one, that needs its own time.
+            if left_s < inf:
+                self._timer.start(left_s)
+            return
         if self._next is None:
             with suppress(RuntimeError):  # the host has no more threads
                 self._next = WorkerThread(self._name)
         if self._next is None:
             self._timer.start(_NO_THREADS_S)
             return
-        if self._leave_behind is None or not self._leave_behind():
+        if self._leave_behind is None:
+            return
+        if not self._leave_behind():
+            self._timer.start(self._limit_s)
             return
         self._leave_behind, self._due = None, inf
         self.current, self._next = self._next, None
@@ -159,6 +172,7 @@ class WorkerThread:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._done: SimpleQueue[None] = SimpleQueue()
         self._busy = False
+        _limit_arenas()
         Thread(target=_serve, args=(self._jobs, self._done), name=name, daemon=True).start()
         weakref.finalize(self, self._jobs.put, None).atexit = False
 
@@ -176,6 +190,17 @@ class WorkerThread:
                 return False
             self._busy = False
         return True
+
+
+@cache
+def _limit_arenas() -> None:
+    """Keep the C library from counting the processors when a thread first allocates memory.
+
+    glibc has an arena for each thread, up to a multiple of the number of processors. It reads that
+    from a file of the kernel, which may hang as well (under lxcfs): each new thread would hang.
+    """
+    with suppress(AttributeError):  # a C library without arenas
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _serve(jobs: SimpleQueue[Job | None], done: SimpleQueue[None]) -> None:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from pattoo_mp.collect import registry
-from pattoo_mp.collect.context import SharedDeadline
+from pattoo_mp.collect.context import Plan, SharedDeadline
 from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.polls import DEFAULT
@@ -103,7 +103,7 @@ def test_a_successor_does_not_take_old_answers_for_ready() -> None:
 def test_shared_sources_give_the_same_series() -> None:
     """Although they query less often, or together."""
     plain, _ = Poller(BY_DEFAULT, ORIGIN, 1000).poll(1000)
-    poller = Poller(registry.sources(1.0, DEFAULT, shared=True), ORIGIN, 1000)
+    poller = Poller(registry.sources_of(Plan(DEFAULT, 1.0, shared=True)), ORIGIN, 1000)
     assert [poller.poll(1000 * n)[0].identifier for n in (1, 2)] == [plain.identifier] * 2
 
 
@@ -113,12 +113,12 @@ def test_shared_sources_that_hang_share_the_time_limit(monkeypatch: pytest.Monke
     mounts = [m.mountpoint for m in psutil.disk_partitions() if "docker" not in m.mountpoint]
     monkeypatch.setattr(processor, "by_processor", lambda: answer.wait(60))
     monkeypatch.setattr(psutil, "disk_usage", lambda _: answer.wait(60))
-    poller = Poller(registry.sources(LIMIT_S, DEFAULT, shared=True), ORIGIN, 1000)
+    poller = Poller(registry.sources_of(Plan(DEFAULT, LIMIT_S, shared=True)), ORIGIN, 1000)
     layout, _ = poller.poll(1000)
     assert {"process_count", "memory_total", "cpu_times_user"} <= {s.key for s in layout.series}
     expected = {"processor.frequency", *(f"disk_partitions {place}" for place in mounts)}
     assert expected <= set(poller.left_out)
     assert {poller.left_out[name].removeprefix("NoAnswerError: ") for name in expected} == {
-        "no answer within 0.2 s"
+        "no answer within 0.4 s"
     }
     answer.set()

@@ -286,11 +286,12 @@ def test_every_series_has_the_metadata_of_its_host() -> None:
     assert dict(layout.series[0].metadata)["cpus"] == str(psutil.cpu_count())
 
 
-def test_a_processor_that_comes_makes_a_new_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_that_comes_makes_a_new_layout() -> None:
     """If a virtual host gets more processors, the metadata change with the next poll."""
-    poller = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000)
+    number = [2]
+    poller = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000, lambda: number[0])
     before, _ = poller.poll(1000)
-    monkeypatch.setattr(psutil, "cpu_count", lambda: 4711)
+    number[0] = 4711
     after, _ = poller.poll(2000)
     same, _ = poller.poll(3000)
     assert after.identifier != before.identifier
@@ -298,12 +299,20 @@ def test_a_processor_that_comes_makes_a_new_layout(monkeypatch: pytest.MonkeyPat
     assert same is after
 
 
-def test_a_host_with_an_unknown_number_of_processors_is_polled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_number_of_processors_that_is_not_given_stays_the_last_known_one() -> None:
+    """A new number would make all series new ones. What is left out has a note."""
+    numbers = iter([3])
+    poller = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000, lambda: next(numbers))
+    before, _ = poller.poll(1000)
+    after, _ = poller.poll(2000)
+    assert after is before
+    assert poller.left_out == {"processors": "StopIteration: "}
+
+
+def test_a_host_with_an_unknown_number_of_processors_is_polled() -> None:
     """If psutil does not know it, the metadata says None, like the original agent's."""
-    monkeypatch.setattr(psutil, "cpu_count", lambda: None)
-    layout, poll = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000).poll(1000)
+    unknown = Poller([source("one", Answer({"a": 1}))], ORIGIN, 1000, lambda: None)
+    layout, poll = unknown.poll(1000)
     assert dict(layout.series[0].metadata)["cpus"] == "None"
     assert poll.values() == [1]
 

@@ -51,6 +51,7 @@ class ProcFS:
         self.mounts()
         self.interfaces("lo", "eth0")
         self.write("diskstats", "")
+        self.write("loadavg", "0.50 0.25 0.10 1/99 1234\n")
 
     def write(self, name: str, text: str | bytes) -> None:
         """Write one file."""

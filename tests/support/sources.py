@@ -19,8 +19,7 @@ _NO_HURRY_S: Final = 20.0
 
 def sources_of(*names: str, limit_s: float = _NO_HURRY_S, **filters: Any) -> Sequence[Source]:  # noqa: ANN401 - whatever a field holds
     """Return the sources of these families, with a generous time limit; `filters` changes the defaults."""
-    plan = Plan(replace(DEFAULT, families=names, **filters), limit_s)
-    return tuple(source for name in names for source in registry.family(name).sources(plan))
+    return registry.sources_of(Plan(replace(DEFAULT, families=names, **filters), limit_s))
 
 
 #: The sources that are polled without a configuration.

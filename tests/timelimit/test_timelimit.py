@@ -277,3 +277,28 @@ def test_the_thread_ends_with_its_time_limited(alone: Host) -> None:
     del alone.limited
     gc.collect()
     wait_for(lambda: alone.threads() == 0, what="the end of the thread")
+
+
+def test_an_answer_may_add_keys_to_the_round(host: Host) -> None:
+    """As a list of mounts does. One of them that hangs is not queried again."""
+    host.limited._further = lambda key, _: NAMES[1:] if key == "a" else ()
+    host.block("c")
+    answers = host.ask("a")
+    assert isinstance(answers.pop("c"), NoAnswerError)
+    assert answers == {"a": "a1", "b": "b1", "d": "d1"}
+    assert isinstance(host.ask("a")["c"], NoAnswerError)
+    assert host.asked == {"a": 2, "b": 2, "c": 1, "d": 2}
+
+
+def test_a_round_that_is_slow_but_goes_on_is_not_left_behind(host: Host) -> None:
+    """Each key takes less than half of the limit, all of them together take more."""
+    threads = set()
+
+    def slowly(key: str) -> str:
+        threads.add(threading.get_ident())
+        time.sleep(LIMIT_S / 4)
+        return key
+
+    host.limited._query = slowly
+    assert host.ask("abcdef") == {key: key for key in "abcdef"}
+    assert len(threads) == 1

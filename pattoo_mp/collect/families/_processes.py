@@ -7,6 +7,7 @@ scan at all: figures of a part would look like those of the whole host.
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -93,20 +94,22 @@ class OneLook:
 
     A scan reads a file for each process, so a second one would double the cost. The result of the
     first source's scan is kept for the second source alone. If the first scan failed, the second
-    source does its own.
+    source does its own. So it does if another thread makes the first scan: that one hung, and its
+    result may come in a later poll.
     """
 
     def __init__(self, look: Callable[[], Iterable[Process]] = running) -> None:
         self._scan = look
-        self._found: Sequence[Process] | None = None
+        self._of_thread = threading.local()
 
     def first(self) -> Sequence[Process]:
         """Scan all processes."""
-        self._found = None
-        self._found = tuple(self._scan())
-        return self._found
+        self._of_thread.found = None
+        self._of_thread.found = found = tuple(self._scan())
+        return found
 
     def second(self) -> Iterable[Process]:
         """Return what the first source found in this poll."""
-        found, self._found = self._found, None
+        found: Sequence[Process] | None = getattr(self._of_thread, "found", None)
+        self._of_thread.found = None
         return self._scan() if found is None else found

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import psutil
-
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
@@ -48,4 +46,4 @@ def divide_load(load: Sequence[float], processors: int | None) -> dict[str, floa
 
 def sources(_: Plan) -> tuple[Source, ...]:
     """The load average per processor."""
-    return (Fields(_LOAD, lambda: divide_load(psutil.getloadavg(), host.cpus())),)
+    return (Fields(_LOAD, lambda: divide_load(host.load_average(), host.cpus())),)

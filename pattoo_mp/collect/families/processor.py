@@ -5,6 +5,7 @@ The shares are measured since the last reading, so the first ones mean nothing (
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from pattoo_mp.collect.families._frequencies import by_processor
-from pattoo_mp.collect.source import Fields, Limited, Sample, reason
+from pattoo_mp.collect.source import Fields, Sample, reason
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
@@ -113,15 +114,16 @@ class Shares:
 
     def __init__(self) -> None:
         self._before: tuple[float, ...] = ()
-        self._unread: Any = None  # psutil's tuple
+        # psutil's tuple. A thread that hung may read it in a later poll: that one is not for `times`.
+        self._unread = threading.local()
 
     def ask(self) -> dict[str, float]:
         """Return the shares since the last call.
 
         All are 0 the first time, and if the kernel has counted no time since.
         """
-        self._unread = None
-        now = self._unread = psutil.cpu_times()
+        self._unread.times = None
+        now = self._unread.times = psutil.cpu_times()
         before, self._before = self._before or now, now
         # The kernel's idle time sometimes goes back a little.
         spent = {
@@ -139,7 +141,8 @@ class Shares:
 
         A second call without `ask` in between reads the times again.
         """
-        now, self._unread = self._unread or psutil.cpu_times(), None
+        unread: Any = getattr(self._unread, "times", None)
+        now, self._unread.times = unread or psutil.cpu_times(), None
         times: dict[str, float] = now._asdict()
         return times
 
@@ -153,13 +156,10 @@ def prime() -> None:
         _SHARES.ask()
 
 
-def sources(plan: Plan) -> tuple[Source, ...]:
-    """All sources. Only the frequency, which may take seconds to read, has a time limit.
-
-    The kernel returns the others at once, so they are read in the polling thread.
-    """
+def sources(_: Plan) -> tuple[Source, ...]:
+    """All sources. A driver may take seconds to report the frequency."""
     return (
-        Limited(MeanFrequency(), plan.deadline()),
+        MeanFrequency(),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
         Fields(_TIMES_SPENT, _SHARES.times),
         Fields(_COUNTERS, lambda: psutil.cpu_stats()._asdict()),

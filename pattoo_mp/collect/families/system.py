@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from pattoo_mp.collect import host
 from pattoo_mp.collect.families import _hidepid
 from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
@@ -48,7 +49,7 @@ def _process_count() -> dict[str, int]:
 
 def _load_average() -> dict[str, float]:
     names = [metric.name for metric in _LOAD.metrics]
-    return dict(zip(names, psutil.getloadavg(), strict=True))
+    return dict(zip(names, host.load_average(), strict=True))
 
 
 def sources(_: Plan) -> tuple[Source, ...]:

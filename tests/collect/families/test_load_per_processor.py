@@ -20,8 +20,8 @@ def test_the_load_is_divided_by_the_number_of_processors(
 ) -> None:
     """The same load is high for one processor and low for many."""
     ProcFS(tmp_path / "proc", monkeypatch).processors(processors)
-    monkeypatch.setattr("psutil.getloadavg", lambda: (64.0, 32.0, 0.0))
-    monkeypatch.setattr("psutil.cpu_count", lambda: processors)
+    monkeypatch.setattr("pattoo_mp.collect.host.load_average", lambda: (64.0, 32.0, 0.0))
+    monkeypatch.setattr("pattoo_mp.collect.host.cpus", lambda: processors)
     assert polled("load_per_processor").figures == {
         "load_per_processor_01min": load,
         "load_per_processor_05min": load / 2,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.collect import host, registry
+from pattoo_mp.collect.context import Plan
 from pattoo_mp.collect.families._processes import OneLook, Process, running
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.polls import DEFAULT
@@ -38,7 +39,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def make_poller(*names: str, frugal: bool = True) -> Poller:
     """Return a poller for these families, as the agent makes it."""
     filters = replace(DEFAULT, families=names)
-    return Poller(registry.sources(20.0, filters, shared=frugal), ORIGIN, 1000)
+    return Poller(registry.sources_of(Plan(filters, 20.0, shared=frugal)), ORIGIN, 1000)
 
 
 @pytest.mark.parametrize(("names", "scans"), [(BOTH, 1), (BOTH[:1], 1), (BOTH[1:], 1)])
