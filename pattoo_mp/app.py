@@ -30,6 +30,7 @@ from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import LinkClosedError
+from pattoo_mp.ipc.place import Place
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.util import text
 
@@ -151,8 +152,10 @@ def _arbiter(
 ) -> Arbiter:
     ledger = Ledger(*live.config.groups)
     channel_name = os.urandom(8).hex()
+    place = Place()
 
     def collect(link: Link) -> None:
+        place.write("")
         adopt("collector", live.config)
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
         from pattoo_mp.collect.host import HostPaths  # noqa: PLC0415
@@ -165,6 +168,7 @@ def _arbiter(
             ledger.last_poll_ms,
             at_once=ledger.polled == 0,
             adopt=partial(adopt, "collector"),
+            begin=place.write,
         ).run()
 
     def upload(link: Link) -> None:
@@ -213,6 +217,9 @@ def _arbiter(
             collect,
             # It holds nothing that could be lost. SIGKILL also ends a stopped process.
             on_orphaned=signal.SIGKILL,
+            place=place.read,
+            # The uploader's lock on the spool allows none beside it.
+            beside=1,
         ),
         Role(
             "uploader",

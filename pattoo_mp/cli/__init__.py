@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _STDERR: Final = 2
 #: As in `output`, which is imported only once it can be.
 _FAILED: Final = 1
+#: The commands that read what may hang.
+_EXAMINING: Final = frozenset({"--check", "--once", "--doctor"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _foreground(int(descriptor))
     from pattoo_mp.cli.verbs import run_verb  # noqa: PLC0415 - see above
 
+    if argv is None and _EXAMINING.intersection(words):
+        from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
+        from pattoo_mp.util.process import run_apart  # noqa: PLC0415
+
+        return report_errors(lambda: run_apart(lambda: run_verb(words)))
     return run_verb(words)
 
 

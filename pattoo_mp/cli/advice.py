@@ -39,6 +39,19 @@ def _worker_gone(status: Status, trouble: Trouble) -> str:
     )
 
 
+def _worker_hangs(status: Status, trouble: Trouble) -> str:
+    worker = _worker(status, trouble)
+    left = worker["left_behind"]
+    which = ", ".join(f"process {one['pid']}" for one in left)
+    places = ", ".join(dict.fromkeys(one["place"] for one in left if one["place"]))
+    beside = "Another one does its work" if worker["pid"] else "No other one runs until it ends"
+    return (
+        f"the {trouble['subject']} ({which}) hangs in the kernel{f', in {places}' if places else ''}, "
+        f"and cannot be killed. {beside}. Restore what it waits for: "
+        f"ps -o stat,wchan -p {left[0]['pid']} shows where it hangs"
+    )
+
+
 def _worker_dies(status: Status, trouble: Trouble) -> str:
     return (
         f"the {trouble['subject']} keeps dying, last by {_worker(status, trouble)['last_death']}. "
@@ -180,6 +193,7 @@ def _worker(status: Status, trouble: Trouble) -> dict[str, Any]:
 _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.CONTROL_SILENT: _control_silent,
     Code.WORKER_GONE: _worker_gone,
+    Code.WORKER_HANGS: _worker_hangs,
     Code.WORKER_DIES: _worker_dies,
     Code.NO_POLLS: _no_polls,
     Code.SPOOL_TAKES_NOTHING: _spool_takes_nothing,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import argparse
 
     from pattoo_mp.operate.agent import Agent
+    from pattoo_mp.operate.lifecycle import Stopped
 
 
 #: How long to wait for the status before a stop (s). An agent that hangs is stopped without it.
@@ -43,7 +44,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
         agent = configured_agent()
     except ConfigError as error:
         raise ConfigError([*error.problems, *_how_to_stop()]) from error
-    if _stop(agent, force=arguments.force):
+    if _stop(agent, force=arguments.force).was_running:
         print(f"Daemon is stopped - {PROGRAM}")
     else:
         print(as_text(stopped_status(agent)))
@@ -74,6 +75,15 @@ def run_reload(_: argparse.Namespace) -> int:
     what = printable(", ".join(changed)) or "nothing has changed"
     print(f"Daemon is reloaded - {PROGRAM} ({what})")
     return DONE
+
+
+def _report_left(stopped: Stopped) -> None:
+    for pid in stopped.left:
+        print(
+            f"{PROGRAM}: process {pid} is left: it hangs in the kernel and cannot be killed. It ends "
+            f"when what it waits for answers: ps -L -o stat,wchan -p {pid}",
+            file=sys.stderr,
+        )
 
 
 def _start(agent: Agent) -> int:
@@ -107,8 +117,8 @@ def _is_control(process: Path) -> bool:
     return False
 
 
-def _stop(agent: Agent, *, force: bool) -> bool:
-    """Stop `agent`, and say which polls in memory that loses; return whether it was running.
+def _stop(agent: Agent, *, force: bool) -> Stopped:
+    """Stop `agent`, and say which polls in memory that loses, and which processes are left.
 
     Raises `PattooError`, before anything is stopped, if it would lose polls without `force`.
     """
@@ -118,10 +128,11 @@ def _stop(agent: Agent, *, force: bool) -> bool:
             f"the spool cannot store polls ({why}): {counted(at_risk, 'poll')} in memory would be "
             "lost; expected room on the disk of cache_directory, or --force"
         )
-    was_running = stop(agent, force=force)
-    if at_risk and was_running:
+    stopped = stop(agent, force=force)
+    if at_risk and stopped.was_running:
         print(f"Lost from memory: {counted(at_risk, 'poll')} ({printable(why)})", file=sys.stderr)
-    return was_running
+    _report_left(stopped)
+    return stopped
 
 
 def _polls_at_risk(agent: Agent) -> tuple[int, str]:

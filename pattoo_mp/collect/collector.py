@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import log
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.changes import shortened
+from pattoo_mp.collect.context import Watch
 from pattoo_mp.collect.poller import Groups
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.config.values import Config
@@ -69,7 +70,7 @@ class Collector:
 
     `after_ms` is the time of the newest poll of an earlier collector or agent; polls begin after
     it. With `at_once`, each group whose first tick is far away is polled now. `adopt` applies new
-    settings to the process itself.
+    settings to the process itself. `begin` is as for `Watch`.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Collector:
         *,
         at_once: bool,
         adopt: Callable[[Config], None] = lambda _: None,
+        begin: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._link = link
         self._config = config
@@ -89,7 +91,8 @@ class Collector:
         self._adopt = adopt
         self._succession = Succession("polls", (signal.SIGTERM, signal.SIGINT), log.SIGNAL_ACTIONS)
         self._ledger: dict[str, int] = {}
-        self._groups = Groups(origin, config, self._ledger, self._succession)
+        self._watch = Watch(begin)
+        self._groups = Groups(origin, config, self._ledger, self._succession, self._watch)
         intervals_ms = self._groups.intervals_ms
         self._schedule = Schedule(intervals_ms, time.time_ns, time.monotonic_ns, after_ms)
         # Kept here, and not on a stack, for a successor of the polling thread.
@@ -138,6 +141,8 @@ class Collector:
                 self._renewal = number, Config.of(settings)
             case [Kind.LEDGER, figures]:
                 self._ledger.update(figures)
+            case [Kind.AVOID, reasons]:
+                self._watch.avoid(reasons)
             case _:
                 _LOG.error("Unknown message from control: %.80r", message)
 

@@ -76,12 +76,16 @@ class Watch:
     """What control and the collector tell each other about sources that stop a whole process.
 
     `begin` is called with the name of each source before it is read, and with "" after the last.
-    `avoided` maps the sources that must not be read to the reason; it changes in place.
+    `avoided` maps the sources that must not be read to the reason.
     """
 
     def __init__(self, begin: Callable[[str], None] = lambda _: None) -> None:
         self.begin = begin
-        self.avoided: dict[str, str] = {}
+        self.avoided: Mapping[str, str] = {}
+
+    def avoid(self, reasons: Mapping[str, str]) -> None:
+        """Do not read these sources from the next poll on, and all others."""
+        self.avoided = dict(reasons)
 
 
 class AvoidedError(Exception):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _KILL_S: Final = 1.0
+#: How long the collector may take to end in a stop: it polls what is due, and sends it.
+_COLLECTOR_S: Final = 4.0
 #: How often the lock and the status socket are checked.
 _ENSURE_S: Final = 5.0
 _NEVER: Final = float("inf")
@@ -76,7 +78,7 @@ class Arbiter:
         self._has_lost_terminal = has_lost_terminal
         self._ensured_at = 0.0
         self._ready = False
-        self._stop_by = _NEVER
+        self._stop_by = self._collector_by = _NEVER
         self._started_ms = now_ms()
         self._wakeup = Wakeup(
             (*_STOPPING, _RELOADING, signal.SIGCHLD),
@@ -146,6 +148,7 @@ class Arbiter:
             self._live.wake_at,
             self._status_socket.wake_at,
             self._stop_by,
+            self._collector_by,
         )
         return None if first == _NEVER else max(0.0, first - time.monotonic())
 
@@ -203,6 +206,7 @@ class Arbiter:
     def _begin_stop(self, why: str) -> None:
         _LOG.info("Stopping: %s.", why)
         self._stop_by = time.monotonic() + STOP_S
+        self._collector_by = time.monotonic() + _COLLECTOR_S
         self._workers.are_stopping = True
         self._notifier.stopping()
         self._live.cancel()
@@ -212,6 +216,9 @@ class Arbiter:
     def _advance_stop(self) -> None:
         """Stop the collector first; then the uploader, once it has been given all polls."""
         if self._workers.are_stopping:
+            if time.monotonic() >= self._collector_by:
+                self._collector_by = _NEVER
+                self._workers.kill_late_collector()
             may_close = not self._workers.collector.alive
         else:
             may_close = self._broker.leaving

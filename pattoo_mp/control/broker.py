@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
 from pattoo_mp.control.drops import DropLog
-from pattoo_mp.control.ledger import CHANNEL_FULL, COLLECTOR_WAS_DOWN
+from pattoo_mp.control.ledger import CHANNEL_FULL, COLLECTOR_HUNG, COLLECTOR_WAS_DOWN
 from pattoo_mp.control.rates import DrainRate, RecentCounts, window_s
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
@@ -91,6 +91,11 @@ class Broker:
             self._change_intervals(intervals_ms, max(now_ms, self.ledger.last_poll_ms))
         self.ledger.excuse(_COLLECTOR_WAS_DOWN)
 
+    def count_missed(self, now_ms: int) -> None:
+        """Count the ticks missed until now because the collector hung."""
+        for gap in self.ledger.count_missed(now_ms, COLLECTOR_HUNG):
+            _log_gap(gap)
+
     def uploader_gone(self) -> None:
         """Take back the polls of an uploader that has exited; the next one gets them."""
         self.channel.release()
@@ -123,6 +128,7 @@ class Broker:
             return
         self.closed = True
         try:
+            self._send_ledger_snapshot(uploader.link)
             uploader.link.send(Kind.CLOSE)
         except LinkClosedError:
             _LOG.debug("The uploader has already exited.")

@@ -86,9 +86,10 @@ def ticks_between(earlier_ms: int, later_ms: int, interval_ms: int) -> int:
 _GAPS: Final = 20
 AGENT_WAS_DOWN: Final = "the agent was down"
 COLLECTOR_WAS_DOWN: Final = "the collector was down"
+COLLECTOR_HUNG: Final = "the collector hung"
 CHANNEL_FULL: Final = "the channel was full"
 #: In these gaps, waiting polls do not grow older.
-_PAUSES: Final = frozenset({AGENT_WAS_DOWN, COLLECTOR_WAS_DOWN, CLOCK_LEAPED})
+_PAUSES: Final = frozenset({AGENT_WAS_DOWN, COLLECTOR_WAS_DOWN, COLLECTOR_HUNG, CLOCK_LEAPED})
 
 
 #: The clock is corrected by hours after a suspend or a wrong time zone; by more if it was wrong.
@@ -163,12 +164,25 @@ class Ledger:
         ticks = track.poll(timestamp_ms)
         if ticks:
             gap = self._gap(ticks, after_ms, timestamp_ms, why)
-            if why in _PAUSES:
-                # Another interval may have been polled since, or the gap was recorded for it.
-                self.pauses.add(Pause(max(after_ms, self.last_poll_ms), timestamp_ms, why))
+        if why in _PAUSES and (
+            ticks or why == COLLECTOR_HUNG
+        ):  # `count_missed` may have been first
+            # Another interval may have been polled since, or the gap was recorded for it.
+            self.pauses.add(Pause(max(after_ms, self.last_poll_ms), timestamp_ms, why))
         self.polled += 1
         self.last_poll_ms = timestamp_ms
         return gap
+
+    def count_missed(self, now_ms: int, reason: str) -> list[Gap]:
+        """Count the ticks missed until now, when no poll comes. Return the gaps, one per interval."""
+        gaps = []
+        for track in self._tracks.values():
+            after_ms = max(track.newest_ms, track.counted_ms)
+            track.count_until(now_ms)
+            ticks, track.pending = track.pending, 0
+            if ticks:
+                gaps.append(self._gap(ticks, after_ms, now_ms, track.excuse or reason))
+        return gaps
 
     def excuse(self, reason: str) -> None:
         """Set the reason for ticks that each interval misses before its next poll."""
@@ -245,8 +259,9 @@ class Ledger:
             {
                 "missed": self.missed,
                 "dropped": self.dropped,
-                "gaps": [asdict(g) for g in self.gaps],
+                "gaps": [asdict(gap) for gap in self.gaps],
                 "pauses": self.pauses.rows(),
+                "counted_ms": {str(ms): track.counted_ms for ms, track in self._tracks.items()},
             }
         )
 
@@ -276,19 +291,23 @@ class Ledger:
             return []
         if not self.polled:
             self.last_poll_ms = account.newest_ms
-        return list(self._gaps_since(account.newest_ms))
+        return list(self._gaps_since(account.newest_ms, _counts(snapshot.get("counted_ms"))))
 
-    def _gaps_since(self, newest_ms: int) -> Iterator[Gap]:
-        """Continue each track from the newest poll of an earlier agent; yield gaps already known."""
+    def _gaps_since(self, newest_ms: int, counted_ms: dict[str, int]) -> Iterator[Gap]:
+        """Continue each track from the newest poll of an earlier agent; yield gaps already known.
+
+        The earlier agent has counted the ticks up to `counted_ms`, for each interval.
+        """
         began_ms = [track.first_ms for track in self._tracks.values() if track.first_ms]
         if began_ms:
             self.pauses.add(Pause(newest_ms, min(began_ms), AGENT_WAS_DOWN))
         for track in self._tracks.values():
+            after_ms = max(newest_ms, counted_ms.get(str(track.interval_ms), 0))
             if not track.first_ms:
-                track.begin(newest_ms)
+                track.begin(newest_ms, after_ms)
                 track.excuse = AGENT_WAS_DOWN
-            elif ticks := track.missed_since(newest_ms):
-                yield self._gap(ticks, newest_ms, track.first_ms, AGENT_WAS_DOWN)
+            elif ticks := track.missed_since(after_ms):
+                yield self._gap(ticks, after_ms, track.first_ms, AGENT_WAS_DOWN)
 
 
 def _read_snapshot(text: str) -> dict[str, Any]:

@@ -131,6 +131,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
         "last_death": worker.last_death,
         "deaths_ms": list(worker.deaths_ms),
         "troubles": worker.troubles,
+        "left_behind": [asdict(left) for left in worker.left],
         **usage(worker.pid),
     }
 

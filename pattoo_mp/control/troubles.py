@@ -22,6 +22,8 @@ class Code(StrEnum):
     CONTROL_SILENT = "control_silent"
     #: A worker does not run.
     WORKER_GONE = "worker_gone"
+    #: A process of a worker hangs in the kernel and cannot be killed.
+    WORKER_HANGS = "worker_hangs"
     #: A worker exited three times recently.
     WORKER_DIES = "worker_dies"
     #: Nothing was polled for three intervals.
@@ -99,6 +101,8 @@ def _worker_troubles(status: Status) -> list[Trouble]:
     # A time in the future is from before the clock was set back.
     is_new = 0 <= now_ms - status["control"]["started_ms"] < _START_MS
     for name, worker in status["workers"].items():
+        if worker.get("left_behind"):
+            found.append(trouble(Code.WORKER_HANGS, name, worker["left_behind"][0]["since_ms"]))
         deaths = [death_ms for death_ms in worker["deaths_ms"] if recent_ms <= death_ms <= now_ms]
         if len(deaths) >= _DEATHS:
             found.append(trouble(Code.WORKER_DIES, name, deaths[0]))

@@ -32,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 FATAL_STATUS: Final = 3
 #: How many deaths are kept with their times.
 _DEATHS: Final = 5
+_NEVER: Final = float("inf")
 #: The signals for which control has handlers.
 _HANDLED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 #: The signals that a worker handles once its loop runs (`Wakeup`); until then they are blocked.
@@ -42,19 +43,34 @@ _BLOCKED: Final = frozenset(log.SIGNAL_ACTIONS)
 class Role:
     """What a worker does: its name, its main function, and the signal it gets when control dies.
 
-    `main` gets the worker's end of the link and runs until the work is done.
+    `main` gets the worker's end of the link and runs until the work is done. `place` returns what it
+    is doing. `beside` is how many processes that cannot be killed may be left when another one is
+    started.
     """
 
     name: str
     main: Callable[[Link], None]
     on_orphaned: signal.Signals
+    place: Callable[[], str] = str
+    beside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """A process that hangs in the kernel, in `place` if that is known, and cannot be killed."""
+
+    pid: int
+    since_ms: int
+    place: str
 
 
 class Worker:
     """The process of a role, or the plan to start one.
 
     `last_death` describes the last exit. `fatal` is the worker's reason why a restart cannot help.
-    `made_progress`: the current process has done some work.
+    `made_progress`: the current process has done some work. `left` are earlier processes that cannot
+    be killed. `reap_by` is when the process should have ended, on the monotonic clock; infinity as
+    long as it should run.
     """
 
     def __init__(self, role: Role) -> None:
@@ -69,6 +85,9 @@ class Worker:
         self.troubles: dict[str, str] = {}
         self.fatal = ""
         self.made_progress = False
+        self.left: list[LeftBehind] = []
+        self.reap_by = _NEVER
+        self.hung_in = ""
         #: The number of the settings that it has applied.
         self.settings_number = 0
         self._restart_delay = RestartDelay()
@@ -83,7 +102,8 @@ class Worker:
 
         Raises `OSError` if the host has no process or descriptor to spare; nothing is left open.
         """
-        self.fatal, self.made_progress = "", False
+        self.fatal, self.made_progress, self.hung_in = "", False, ""
+        self.reap_by = _NEVER
         ours, theirs = Link.pair()
         parent = os.getpid()
         # A signal must find either control's handlers or the child's own, never a mix of both.
@@ -108,6 +128,23 @@ class Worker:
         if self.alive:
             os.kill(self.pid, number)
 
+    def expect_end(self, within_s: float) -> None:
+        """Record that the process has ended or was killed, so it should be reaped in that time."""
+        self.reap_by = min(self.reap_by, time.monotonic() + within_s)
+
+    def leave_behind(self) -> LeftBehind:
+        """Give up a process that does not end; `reap_left` reaps it when it does."""
+        left = LeftBehind(self.pid, now_ms(), self.hung_in)
+        self.left.append(left)
+        self.pid, self.reap_by = 0, _NEVER
+        return left
+
+    def reap_left(self) -> list[LeftBehind]:
+        """Reap those left behind that have ended at last, and return them."""
+        ended = [left for left in self.left if os.waitpid(left.pid, os.WNOHANG)[0]]
+        self.left = [left for left in self.left if left not in ended]
+        return ended
+
     def reap(self) -> int | None:
         """Reap the process if it has exited: return its exit status or minus its signal, else None."""
         if not self.alive:
@@ -115,7 +152,7 @@ class Worker:
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid == 0:
             return None
-        self.pid = 0
+        self.pid, self.reap_by = 0, _NEVER
         return os.waitstatus_to_exitcode(status)
 
     def note_death(self, how: str) -> None:
@@ -131,7 +168,12 @@ class Worker:
         """Kill the process; wait at most `wait_s` for its exit."""
         if self.alive:
             kill_and_wait(self.pid, wait_s)
-            self.reap()
+            if self.reap() is None:
+                _LOG.error(
+                    "The %s (process %d) cannot be killed: it hangs in the kernel.",
+                    self.role.name,
+                    self.pid,
+                )
 
     def close_link(self) -> None:
         """Close the link of a process that has exited."""
@@ -202,6 +244,8 @@ def _run(role: Role, link: Link, parent: int, close_in_child: Callable[[], None]
     except BaseException:  # noqa: BLE001 - outermost handler: logged, and shown by the exit status
         _LOG.exception("The %s failed with an unexpected error.", role.name)
     finally:
+        # A thread that hangs in the kernel keeps the process, and so its descriptors.
+        link.close()
         logging.shutdown()
         os._exit(status)
 

@@ -11,6 +11,7 @@ Nothing is sent, and no file of a running agent is touched.
 from __future__ import annotations
 
 import math
+import os
 import socket
 import time
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.collect import host, registry
+from pattoo_mp.collect.context import Plan
 from pattoo_mp.collect.families import disk_io, network, temperatures
 from pattoo_mp.collect.filters import Filter, Filters
 from pattoo_mp.collect.mounts import mount_access
@@ -102,8 +104,9 @@ def measure(
     `shortest_s` is the shortest interval in the configuration, if it is not `interval_ms`.
     """
     limit_s = registry.time_limit_s(shortest_s or interval_ms / 1000)
-    timed = [_Timed(source) for source in registry.sources(limit_s, filters)]
-    poller = Poller(timed, origin, interval_ms)
+    plan = Plan(filters, limit_s)
+    timed = [_Timed(source) for source in registry.sources_of(plan)]
+    poller = Poller(timed, origin, interval_ms, plan.cpus)
     registry.prime()
     polls = []
     for _ in range(1 + _REPEATS):
@@ -295,14 +298,24 @@ def snapshot_of(
     """Take a snapshot of these sources, asking each as a poll does."""
     hostname = hostname or current_name() or socket.gethostname()
     tables = {table.name: table for table in registry.tables()}
+    cpus = _number_of_cpus()
+    origin = Origin("", hostname)
     return Snapshot(
         timestamp_ms,
-        normalise(host.metadata(hostname, host.cpus())),
+        normalise(host.metadata(hostname, cpus)),
         tuple(
-            _answer(tables[source.name], Poller((source,), Origin("", hostname), 1), timestamp_ms)
+            _answer(tables[source.name], Poller((source,), origin, 1, lambda: cpus), timestamp_ms)
             for source in sources
         ),
     )
+
+
+def _number_of_cpus() -> int | None:
+    """Return the number of processors; if the host does not answer, of those that we may use."""
+    try:
+        return Plan(DEFAULT, registry.LIMIT_S).cpus()
+    except NoAnswerError:
+        return len(os.sched_getaffinity(0))
 
 
 def _answer(table: Table, poller: Poller, timestamp_ms: int) -> Answer:

@@ -7,6 +7,7 @@ collector → control    PART identifier packed                       (of the la
                        INTERVALS intervals_ms after_ms              (in force after that time)
                        LEDGER                                       (request the figures)
 control → collector    LEDGER figures                               ({name: number}; the answer)
+                       AVOID reasons           ({source: why}, the complete set of those not to read)
 control → uploader     LEDGER_SNAPSHOT text                         (to store with the next polls)
                        PART identifier packed
                        LAYOUT identifier packed
@@ -47,6 +48,7 @@ class Kind(StrEnum):
     APPLIED = "applied"
     INTERVALS = "intervals"
     LEDGER = "ledger"
+    AVOID = "avoid"
 
 
 @dataclass(frozen=True, slots=True)

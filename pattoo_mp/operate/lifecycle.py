@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ from pattoo_mp.ipc.messages import READY
 from pattoo_mp.operate.agent import STOPPED_S, send_signal, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pattoo_mp.operate.agent import Agent
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 #: name server.
 _START_S: Final = 30.0
 _KILL_S: Final = 5.0
+#: How long the workers may take to disappear once control has ended, which waited for them (s).
+_LEFT_S: Final = 2.0
 #: Time limit until both workers use the new settings (s): one may be in the middle of a slow sync.
 RELOAD_S: Final = 15.0
 _POLL_S: Final = 0.05
@@ -151,40 +154,56 @@ def unsupervised_environment(environment: Mapping[str, str]) -> dict[str, str]:
 # Stop.
 
 
-def stop(agent: Agent, *, force: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Whether the agent was running, and its processes that are left: they cannot be killed."""
+
+    was_running: bool
+    left: tuple[int, ...] = ()
+
+
+def stop(agent: Agent, *, force: bool) -> Stopped:
     """Stop `agent` in order, or with `force` by SIGKILL of its process group.
 
     A supervisord that manages the agent stops it, or with `force` is told not to restart it. One that
     keeps trying to start a second agent, beside one that was started by hand, is told to give up.
-    Returns whether the agent was running. Raises `PattooError` if it does not end in time.
+    A process that hangs in the kernel cannot be killed. It is not waited for once control has ended.
+    Raises `PattooError` if control does not end in time.
     """
     pid = agent.pid
+    with _processes(pid) as processes:
+        _stop(agent, pid, processes, force=force)
+        # Control has killed its workers, or SIGKILL has.
+        wait_for(lambda: not _left(processes), _KILL_S if force else _LEFT_S)
+        return Stopped(pid is not None, _left(processes))
+
+
+def _stop(agent: Agent, pid: int | None, processes: Iterable[int], *, force: bool) -> None:
+    """Stop control, and with `force` each of the `processes` (descriptors)."""
     supervisor = agent.supervisor(pid)
     if supervisor is not None and supervisor.may_run:
         if not force:
             supervisor.stop()
-            return pid is not None
+            return
         supervisor.begin_stop()
     if pid is None:
-        return False
+        return
     if supervisor is None:
         _stop_retries(agent)
     # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
     asked = signal.SIGKILL if force else signal.SIGTERM
+    send_signal(pid, asked, signal.SIGCONT, to_group=True)
     # One that was started in a terminal may have no group of its own, and a killed control ends no worker.
-    with _workers(pid) as workers:
-        send_signal(pid, asked, signal.SIGCONT, to_group=True)
-        for worker in workers if force else ():
-            _kill(worker)
+    for process in processes if force else ():
+        _kill(process)
     limit_s = _KILL_S if force else STOPPED_S
-    if not wait_for(lambda: agent.pid != pid and not _group_lives(pid), limit_s):
+    if not wait_for(lambda: agent.pid != pid, limit_s):
         raise PattooError(
             f"the agent (process {pid}) did not end within {limit_s:g} s"
             + ("" if force else "; --force kills it")
         )
     if force:
         remove_status_socket(agent.directory)
-    return True
 
 
 def _stop_retries(agent: Agent) -> None:
@@ -195,20 +214,34 @@ def _stop_retries(agent: Agent) -> None:
 
 
 @contextlib.contextmanager
-def _workers(control: int) -> Iterator[list[int]]:
-    """Descriptors of the child processes of control (pidfd_open(2)), open during the block."""
-    found: list[int] = []
+def _processes(control: int | None) -> Iterator[dict[int, int]]:
+    """Control and its child processes, by their descriptors (pidfd_open(2)), open during the block."""
+    found: dict[int, int] = {}
     try:
         for process in Path("/proc").iterdir():
-            if process.name.isdigit() and _stat(process)[1:2] == [str(control)]:
+            if process.name.isdigit() and _is_of(process, control):
                 with contextlib.suppress(OSError):
-                    found.append(os.pidfd_open(int(process.name)))
-                    if _stat(process)[1:2] != [str(control)]:
-                        os.close(found.pop())  # it ended, and another process may have its number
+                    descriptor = os.pidfd_open(int(process.name))
+                    found[descriptor] = int(process.name)
+                    if not _is_of(process, control):
+                        # It ended, and another process may have its number.
+                        del found[descriptor]
+                        os.close(descriptor)
         yield found
     finally:
         for descriptor in found:
             os.close(descriptor)
+
+
+def _is_of(process: Path, control: int | None) -> bool:
+    """Whether `process` (/proc/PID) is control or a child of it.
+
+    In its `stat` (proc(5)) the state and the parent follow the name in parentheses.
+    """
+    with contextlib.suppress(OSError):
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        return str(control) in {process.name, parent}
+    return False
 
 
 def _kill(process: int) -> None:
@@ -216,32 +249,10 @@ def _kill(process: int) -> None:
         signal.pidfd_send_signal(process, signal.SIGKILL)
 
 
-def _group_lives(group: int) -> bool:
-    """Whether a process of `group` runs; zombies do not count."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return any(_runs_in(group, entry) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def _runs_in(group: int, process: Path) -> bool:
-    """Whether `process` (/proc/PID) is in `group` and is no zombie."""
-    state, _, its_group = _stat(process) or ("X", "", "0")
-    return int(its_group) == group and state not in "ZX"
-
-
-def _stat(process: Path) -> list[str]:
-    """State, parent and group of `process` (/proc/PID), empty if it has ended.
-
-    In its `stat` (proc(5)) they follow the name in parentheses.
-    """
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except OSError:
-        return []
+def _left(processes: Mapping[int, int]) -> tuple[int, ...]:
+    """Return those of the processes that have not ended: a thread of them still runs."""
+    ended, _, _ = select.select(processes, [], [], 0)
+    return tuple(pid for descriptor, pid in processes.items() if descriptor not in ended)
 
 
 # Reload.

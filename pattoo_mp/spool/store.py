@@ -199,11 +199,11 @@ class Spool:
         if now.channel != channel:
             now.channel, now.sequence, now.kept_of_channel = channel, 0, 0
         new = [(sequence, poll) for sequence, poll in polls if sequence > now.sequence]
-        if not new:
+        if not new and ledger_snapshot in {"", now.book}:
             return 0
         self._check_journal()
         timely = [poll for _, poll in new if _is_timely(poll, now)]
-        now.sequence = new[-1][0]
+        now.sequence = new[-1][0] if new else now.sequence
         now.book = ledger_snapshot or now.book
         now.kept += len(new)
         now.kept_of_channel += len(new)

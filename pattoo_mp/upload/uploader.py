@@ -127,6 +127,7 @@ class Uploader:
             _LOG.error("Control has exited; the uploader stores what it has and exits.")
         self._drain.stop()
         self._commit_held()
+        self._commit_book()
         posting.join(timeout=_LEAVE_S)
         if not posting.is_alive():
             self._spool.close()
@@ -230,6 +231,12 @@ class Uploader:
     def _commit_held(self) -> None:
         if self._held:
             self._commit()
+
+    def _commit_book(self) -> None:
+        """Store control's ledger, if no poll brings it along."""
+        if self._book and not self._held:
+            with contextlib.suppress(*StorageError):
+                self._spool.append([], {}, self._channel, self._book)
 
     def _commit(self) -> None:
         """Commit the held polls to the spool. If that fails, keep holding them and retry later."""

@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 _POLL_S: Final = 0.001
@@ -32,6 +33,68 @@ def kill_and_wait(pid: int, wait_s: float) -> None:
     ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while os.waitid(os.P_PID, pid, ended) is None and time.monotonic() < until:
         time.sleep(_POLL_S)
+
+
+#: How long a process may take to disappear once it has said that it ends (s).
+_DISAPPEAR_S: Final = 1.0
+
+
+def run_apart(run: Callable[[], int]) -> int:
+    """Call `run` in a child process, and return what it returns, the exit status.
+
+    A process with a thread that hangs in the kernel never disappears, so its parent would wait for
+    good, as a shell does. This one waits only until `run` has returned.
+    """
+    reading, writing = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        die_with(parent, signal.SIGKILL)
+        _run_in_child(run, writing)
+    os.close(writing)
+    said = os.read(reading, 1)
+    os.close(reading)
+    until = time.monotonic() + _DISAPPEAR_S
+    ended, status = os.waitpid(pid, os.WNOHANG if said else 0)
+    while not ended and time.monotonic() < until:
+        time.sleep(_POLL_S)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    # By a signal, or without a word: as a shell would put it.
+    return said[0] if said else abs(os.waitstatus_to_exitcode(status))
+
+
+def _run_in_child(run: Callable[[], int], writing: int) -> None:
+    """Call `run`, write its exit status, and exit. Never returns: the stack below is the parent's."""
+    status = 1
+    try:
+        status = run()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+    except BaseException:  # noqa: BLE001 - the outermost handler
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os.closerange(0, 3)  # who reads the output would wait for a thread that hangs
+        os.write(writing, bytes([status]))
+        os._exit(status)
+
+
+def state(pid: int) -> str:
+    """Return the kernel's letter for the state of a process (proc(5)); "" if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[0]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger has stopped the process."""
+    return state(pid) in {"T", "t"}
 
 
 def die_with(parent: int, by: signal.Signals) -> None:

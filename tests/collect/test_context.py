@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from pattoo_mp.collect import registry
-from pattoo_mp.collect.context import Plan, SharedDeadline
+from pattoo_mp.collect.context import AvoidedError, Plan, SharedDeadline, Watch
 from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.doctor.polls import DEFAULT
@@ -122,3 +122,42 @@ def test_shared_sources_that_hang_share_the_time_limit(monkeypatch: pytest.Monke
         "no answer within 0.4 s"
     }
     answer.set()
+
+
+def test_a_source_to_avoid_is_not_read_and_the_others_are() -> None:
+    """Until the reasons change. `begin` is called before each source, and after the last."""
+    begun: list[str] = []
+    watch = Watch(begun.append)
+    deadline = SharedDeadline(60.0, watch=watch)
+    one = deadline.add("one", ("now",), str.upper)
+    listed = deadline.add("listed", lambda: "ab", str.upper)
+    watch.avoid({"one": "an earlier collector hung in it"})
+    with pytest.raises(AvoidedError, match="hung in it"):
+        one()
+    assert listed() == {"a": "A", "b": "B"}
+    assert begun == ["listed", "listed", "listed", ""]
+    watch.avoid({"listed": "another reason"})
+    assert one() == {"now": "NOW"}
+    with pytest.raises(AvoidedError, match="another"):
+        listed()
+
+
+def test_a_list_of_keys_that_hangs_holds_up_nothing() -> None:
+    """The part is left out, and is back when its list is."""
+    answer = Event()
+    deadline = SharedDeadline(LIMIT_S)
+    listed = deadline.add("listed", lambda: "ab" if answer.wait(60) else "", str.upper)
+    sound = deadline.add("sound", ("c",), str.upper)
+    with pytest.raises(TimeoutError):
+        listed()
+    assert sound() == {"c": "C"}
+    answer.set()
+
+    def is_back() -> bool:
+        sound()
+        try:
+            return listed() == {"a": "A", "b": "B"}
+        except TimeoutError:
+            return False
+
+    wait_for(is_back, what="its return")

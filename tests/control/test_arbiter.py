@@ -101,7 +101,10 @@ class Control:
         upload: Callable[[Link], None],
         unresponsive_s: float,
         kind: type[Arbiter],
+        *,
+        place: str = "",
     ) -> None:
+        self._place = place
         self._unresponsive_s = unresponsive_s
         self.path = home / "run" / "x.sock"
         self._full = home / "full"
@@ -125,7 +128,7 @@ class Control:
         self._reread(config)
         try:
             kind(
-                Role("collector", collect, signal.SIGKILL),
+                Role("collector", collect, signal.SIGKILL, lambda: self._place, beside=1),
                 Role("uploader", upload, signal.SIGKILL),
                 Broker(Channel(), Ledger(INTERVAL_MS)),
                 StatusSocket(self.path),
@@ -190,8 +193,9 @@ def control(home: Path) -> Iterator[Callable[..., Control]]:
         upload: Callable[[Link], None],
         unresponsive_s: float = 60.0,
         kind: type[Arbiter] = Arbiter,
+        place: str = "",
     ) -> Control:
-        made.append(Control(home, collect, upload, unresponsive_s, kind))
+        made.append(Control(home, collect, upload, unresponsive_s, kind, place=place))
         return made[-1]
 
     yield make

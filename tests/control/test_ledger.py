@@ -340,3 +340,23 @@ def test_pending_ticks_go_to_the_successor_with_their_reason() -> None:
     successor = Track(500, 1200, 1300)
     successor.take_over(ended)
     assert (successor.newest_ms, successor.excuse, successor.poll(2000)) == (1000, "down", 4)
+
+
+def test_ticks_that_are_missed_while_no_poll_comes_are_counted_once() -> None:
+    """Also by the next agent, to which the snapshot goes."""
+    ledger = Ledger(1000)
+    ledger.update_account(SpoolState())
+    ledger.poll(10_000, "", 1000)
+    (gap,) = ledger.count_missed(15_500, "the collector hung")
+    assert (gap.ticks, gap.after_ms, gap.before_ms) == (5, 10_000, 15_500)
+    (gap,) = ledger.count_missed(17_500, "the collector hung")
+    assert (gap.ticks, gap.after_ms) == (2, 15_499)
+    after = ledger.poll(20_000, "late", 1000)
+    assert after is not None
+    assert (after.ticks, after.reason) == (2, "late")
+
+    ledger.count_missed(25_500, "the collector hung")
+    later = Ledger(1000)
+    later.update_account(SpoolState(book=ledger.snapshot(), newest_ms=20_000))
+    later.poll(30_000, "", 1000)
+    assert later.missed == {"the collector hung": 12, "late": 2, "the agent was down": 4}

@@ -108,6 +108,15 @@ def test_a_missing_worker_is_a_trouble() -> None:
     assert codes(workers=collector(pid=0)) == ["worker_gone"]
 
 
+def test_a_process_that_cannot_be_killed_is_a_trouble() -> None:
+    """Even if another one works beside it."""
+    left = [{"pid": 5, "since_ms": NOON_MS - 1000, "place": "memory"}]
+    (found,) = troubles(status(workers=collector(left_behind=left)))
+    assert found == {
+        "code": "worker_hangs", "subject": "collector", "since_ms": NOON_MS - 1000,
+    }  # fmt: skip
+
+
 def test_a_worker_that_is_about_to_start_is_no_trouble() -> None:
     """In the first seconds of control, unless it has died in them."""
     new = {"started_ms": NOON_MS - 1000}

@@ -15,7 +15,7 @@ def worker(**more: object) -> dict[str, Any]:
     """Return a worker that has run for an hour at noon; `more` changes it."""
     usual = {
         "pid": 7, "started_ms": NOON_MS - 60 * MINUTE_MS, "restarts": 0, "last_death": "",
-        "deaths_ms": [], "troubles": {}, "memory_bytes": 22_400_000, "cpu_s": 36.0,
+        "deaths_ms": [], "troubles": {}, "left_behind": [], "memory_bytes": 22_400_000, "cpu_s": 36.0,
     }  # fmt: skip
     return {**usual, **more}
 
