@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.collect import host, mounts
 from pattoo_mp.collect.families._processes import OneLook, running
-from pattoo_mp.timelimit.deadline import TimeLimited, single_answer
+from pattoo_mp.timelimit.deadline import Further, TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,11 +60,11 @@ class Plan:
         self._shared_deadline = (
             SharedDeadline(limit_s, succession=succession, watch=watch) if shared else None
         )
-        self._count = self.deadline().add("processors", ("now",), lambda _: host.cpus())
+        self._count = self.deadline().add_one("processors", host.cpus)
 
     def cpus(self) -> int | None:
         """Return the number of processors. Raises `NoAnswerError`, or what `host.cpus` raises."""
-        number: int | None = single_answer(self._count())
+        number: int | None = self._count()
         return number
 
     def deadline(self) -> SharedDeadline:
@@ -94,14 +94,10 @@ class AvoidedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The keys to query, or the function that lists them, and the query."""
+    """A function that lists keys, which may raise, and the query of one of them."""
 
-    keys: Callable[[], Iterable[Any]] | tuple[Any, ...]
+    keys: Callable[[], Iterable[Any]]
     query: Callable[[Any], Any]
-
-
-#: Stands for the keys of a part that lists them in each round.
-_LIST: Final = object()
 
 
 class SharedDeadline:
@@ -123,11 +119,12 @@ class SharedDeadline:
     ) -> None:
         self._monotonic = monotonic
         self._watch = watch or Watch()
+        self._single: dict[str, Callable[[], Any]] = {}
         self._parts: dict[str, _Part] = {}
-        self._first: list[tuple[str, Any]] = []
-        self._limited = TimeLimited("sources", self._query, limit_s, succession, self._further)
-        self._ready: dict[str, Answers | Exception] = {}
-        self._asked_at = 0.0
+        #: By name: an answer, the answers of a part by key, or an error.
+        self._ready: dict[Any, Any] = {}
+        self._fresh_until = 0.0
+        self._limited = TimeLimited("sources", self._query, limit_s, succession)
 
     @property
     def limit_s(self) -> float:
@@ -138,53 +135,54 @@ class SharedDeadline:
     def limit_s(self, limit_s: float) -> None:
         self._limited.limit_s = limit_s
 
+    def add_one(self, name: str, query: Callable[[], Any]) -> Callable[[], Any]:
+        """Add a single query. The returned function gives its answer, or raises its error."""
+        self._single[name] = query
+        return lambda: self._take(name)
+
     def add(
-        self,
-        name: str,
-        keys: Callable[[], Iterable[Any]] | tuple[Any, ...],
-        query: Callable[[Any], Any],
+        self, name: str, keys: Callable[[], Iterable[Any]], query: Callable[[Any], Any]
     ) -> Callable[[], Answers]:
         """Add a part. The returned function gives its answers by key, as `TimeLimited.ask` does.
 
-        A function that lists the keys is called in each round, under the same time limit.
+        The keys are listed in each round, under the same time limit.
         """
         self._parts[name] = _Part(keys, query)
-        self._first += [(name, key) for key in (keys if isinstance(keys, tuple) else (_LIST,))]
         return lambda: self._take(name)
 
-    def _take(self, name: str) -> Answers:
+    def _take(self, name: str) -> Any:  # noqa: ANN401 - each part has its own type
         # Answers that were not taken in time belong to another poll.
-        if name not in self._ready or self._monotonic() > self._asked_at + self.limit_s:
+        if name not in self._ready or self._monotonic() > self._fresh_until:
             self._ask()
-        answers = self._ready.pop(name)
-        if isinstance(answers, Exception):
-            raise answers
-        return answers
+        answer = self._ready.pop(name)
+        if isinstance(answer, Exception):
+            try:
+                raise answer
+            finally:
+                del answer  # otherwise the error and this frame would refer to each other
+        return answer
 
     def _ask(self) -> None:
         self._ready = {}  # empty for a successor, should this thread be left behind
-        ready: dict[str, Any] = {name: {} for name in self._parts}
         avoided = self._watch.avoided
-        first = [of for of in self._first if of[0] not in avoided] if avoided else self._first
-        for (name, key), answer in self._limited.ask(first).items():
-            if key is not _LIST:
-                ready[name][key] = answer
-            elif isinstance(answer, Exception):
-                ready[name] = answer
-        self._watch.begin("")
-        for name in avoided.keys() & ready.keys():
+        first = [name for name in (*self._single, *self._parts) if name not in avoided]
+        ready: dict[Any, Any] = self._limited.ask(first)
+        for name in self._parts:
+            listed = ready.get(name)
+            if isinstance(listed, Further):
+                ready[name] = {of[1]: ready.pop(of) for of in listed}
+        for name in avoided:
             ready[name] = AvoidedError(avoided[name])
+        self._watch.begin("")
         self._ready = ready
-        self._asked_at = self._monotonic()
+        self._fresh_until = self._monotonic() + self.limit_s
 
-    def _query(self, of: tuple[str, Any]) -> Any:  # noqa: ANN401 - each part has its own type
-        name, key = of
-        self._watch.begin(name)
-        part = self._parts[name]
-        if key is _LIST and not isinstance(part.keys, tuple):
-            return tuple(part.keys())
-        return part.query(key)
-
-    def _further(self, of: tuple[str, Any], answer: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - as above
-        name, key = of
-        return [(name, further) for further in answer] if key is _LIST else ()
+    def _query(self, of: str | tuple[str, Any]) -> Any:  # noqa: ANN401 - as above
+        if isinstance(of, tuple):
+            name, key = of
+            self._watch.begin(name)
+            return self._parts[name].query(key)
+        self._watch.begin(of)
+        if of in self._single:
+            return self._single[of]()
+        return Further((of, key) for key in self._parts[of].keys())  # noqa: SIM118 - no dict

@@ -98,6 +98,10 @@ SYS = Path("/sys")
 NET = "net"
 
 
+#: At a time. Most files of the kernel are smaller.
+_READ_BYTES: Final = 1 << 14
+
+
 def proc(name: str) -> str:
     """Return the content of a file below `/proc`, which is where psutil looks for it."""
     return text(f"{psutil.PROCFS_PATH}/{name}")
@@ -113,9 +117,15 @@ def text(path: Path | str) -> str:
 
     Raises `OSError`: `FileNotFoundError` if this kernel has no such file.
     """
-    # Unbuffered bytes take half the time of `Path.read_text`, which matters for all processes.
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes longer
-        return file.readall().decode("utf-8", "surrogateescape")
+    # Four system calls, where `open` makes eight: this matters for the files of all processes.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = b""
+        while part := os.read(descriptor, _READ_BYTES):
+            content += part
+    finally:
+        os.close(descriptor)
+    return content.decode("utf-8", "surrogateescape")
 
 
 #: The kernel's have 64 bits. `int` refuses very long ones, which would cost the lines beside them.

@@ -14,8 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from pattoo_mp.timelimit.deadline import single_answer
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -229,7 +227,7 @@ class Limited:
     def __init__(self, source: Source, deadline: SharedDeadline) -> None:
         self._source = source
         self._deadline = deadline
-        self._ask = deadline.add(source.name, ("now",), lambda _: source.read())
+        self._ask = deadline.add_one(source.name, source.read)
 
     @property
     def name(self) -> str:
@@ -242,7 +240,7 @@ class Limited:
 
     def read(self) -> Sample:
         """Query. Raises what the source raises, or `NoAnswerError`."""
-        sample: Sample = single_answer(self._ask())
+        sample: Sample = self._ask()
         return sample
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:

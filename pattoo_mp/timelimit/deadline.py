@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from pattoo_mp.timelimit.succession import SupersededError, WorkerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pattoo_mp.timelimit.succession import Succession
 
@@ -57,14 +57,19 @@ def single_answer(answers: Mapping[K, V | Exception]) -> V:
     return answer
 
 
+class Further(tuple[K, ...]):
+    """An answer that adds these keys to the round, as a list of mounts does."""
+
+    __slots__ = ()
+
+
 class TimeLimited(Generic[K, V]):
     """Calls `query` for each key, and waits no longer than `limit_s` for all of them together.
 
     `limit_s` may change between two calls. `name` is for the threads. For use by one thread, or by
     the threads of one `succession`. Without a succession, a worker thread makes the queries. With
     one, the calling thread makes them itself; if it is slow or hangs, its successor continues the
-    same round. `further` returns the keys that an answer adds to the round, as a list of mounts
-    does.
+    same round. An answer may be `Further` keys.
     """
 
     def __init__(
@@ -73,7 +78,6 @@ class TimeLimited(Generic[K, V]):
         query: Callable[[K], V],
         limit_s: float,
         succession: Succession | None = None,
-        further: Callable[[K, V], Iterable[K]] | None = None,
     ) -> None:
         self._name = name
         self._query = query
@@ -81,7 +85,6 @@ class TimeLimited(Generic[K, V]):
         self._worker: WorkerThread | None = None
         self._hanging: dict[K, Share[K, V]] = {}
         self._succession = succession
-        self._further = further
         #: The unfinished round of a thread that was left behind, for its successor.
         self._unfinished: tuple[Round[K, V], Share[K, V]] | None = None
 
@@ -92,7 +95,10 @@ class TimeLimited(Generic[K, V]):
         """
         round_ = self._finished_by_successor() or self._ask(keys)
         answers = round_.answers
-        self._forget_all_but(round_.wanted)
+        if self._hanging:
+            self._forget_all_but(round_.wanted)
+        if not round_.is_stopped and len(answers) == len(round_.wanted):
+            return answers
         return {
             key: answers[key] if key in answers else NoAnswerError(self.limit_s)
             for key in round_.wanted
@@ -112,7 +118,7 @@ class TimeLimited(Generic[K, V]):
 
     def _ask(self, keys: Iterable[K]) -> Round[K, V]:
         hanging = {key for key in tuple(self._hanging) if self._hangs(key)}
-        round_ = Round(self._query, keys, hanging, self._further)
+        round_ = Round(self._query, keys, hanging)
         if not round_.waiting:
             return round_
         if self._succession is None:
@@ -190,25 +196,22 @@ class TimeLimited(Generic[K, V]):
 class Round(Generic[K, V]):
     """Calls `query` once for each key, in one thread or in several at the same time.
 
-    Keys that are `hanging` are not queried. `further` is as for `TimeLimited`. `answers` holds each
-    key's answer or error. `wanted` are all keys, in order.
+    Keys that are `hanging` are not queried. Once it `is_stopped`, no more keys are. `answers` holds each key's answer or error. `wanted` are
+    all keys, in order.
     """
 
     def __init__(
-        self,
-        query: Callable[[K], V],
-        keys: Iterable[K],
-        hanging: Collection[K] = (),
-        further: Callable[[K, V], Iterable[K]] | None = None,
+        self, query: Callable[[K], V], keys: Iterable[K], hanging: Collection[K] = ()
     ) -> None:
         self._query = query
         self._hanging = hanging
-        self._further = further
         self.wanted = dict.fromkeys(keys)
-        self._waiting = deque(key for key in self.wanted if key not in hanging)
+        self._waiting = deque(
+            [key for key in self.wanted if key not in hanging] if hanging else self.wanted
+        )
         self._running: dict[Share[K, V], K] = {}
         self._lock = Lock()
-        self._is_stopped = False
+        self.is_stopped = False
         self.answers: dict[K, V | Exception] = {}
 
     @property
@@ -216,15 +219,28 @@ class Round(Generic[K, V]):
         """The number of keys that no thread has queried yet."""
         return len(self._waiting)
 
-    def keys_for(self, share: Share[K, V]) -> Iterator[K]:
-        """Yield keys for `share` to query, each the next that waits, until none is left."""
+    def answer(self, share: Share[K, V]) -> None:
+        """Query in the thread of `share`, each time the next key that waits, until none is left."""
+        waiting, running, ask = self._waiting, self._running, self.ask
         while True:
             with self._lock:
-                self._running.pop(share, None)
-                if not self._waiting:
+                if not waiting:
+                    running.pop(share, None)
                     return
-                key = self._running[share] = self._waiting.popleft()
-            yield key
+                key = running[share] = waiting.popleft()
+            answer = ask(key)
+            # Without the lock: storing is atomic, and after the end nobody looks.
+            self.answers[key] = answer
+            if isinstance(answer, Further):
+                self._add(answer)
+            if share.is_late:
+                share.measure(key)
+
+    def _add(self, keys: Iterable[K]) -> None:
+        with self._lock:
+            if not self.is_stopped:
+                self.wanted |= dict.fromkeys(keys)
+                self._waiting.extend(key for key in keys if key not in self._hanging)
 
     def ask(self, key: K) -> V | Exception:
         """Return the answer of a key, or the error that its query raised."""
@@ -232,20 +248,6 @@ class Round(Generic[K, V]):
             return self._query(key)
         except Exception as error:  # noqa: BLE001 - an error of one key must not affect the others
             return error
-
-    def record(self, key: K, answer: V | Exception) -> None:
-        """Record the answer of a key, unless it is late, and add the keys that follow from it."""
-        more: Iterable[K] = ()
-        if self._further is not None and not isinstance(answer, Exception):
-            more = self._further(key, answer)
-        with self._lock:
-            if self._is_stopped:
-                return
-            self.answers[key] = answer
-            for further in more:
-                self.wanted[further] = None
-                if further not in self._hanging:
-                    self._waiting.append(further)
 
     def leave_behind(self, share: Share[K, V]) -> bool:
         """Mark the thread of `share` as superseded. False if it has finished meanwhile."""
@@ -256,7 +258,7 @@ class Round(Generic[K, V]):
     def stop(self) -> dict[K, Share[K, V]]:
         """Start no more queries. Return the keys that have not answered yet, and their shares."""
         with self._lock:
-            self._is_stopped = True
+            self.is_stopped = True
             self._waiting.clear()
             for share in self._running:
                 share.is_late = True
@@ -298,7 +300,7 @@ class Share(Generic[K, V]):
 
     def retry(self, key: K) -> None:
         """Start to query a key again that answered, but not promptly."""
-        self._worker.start(lambda: self._measure(key))
+        self._worker.start(lambda: self.measure(key))
 
     def is_done(self, within_s: float = 0.0) -> bool:
         """Whether it has finished, or does within `within_s`."""
@@ -306,12 +308,10 @@ class Share(Generic[K, V]):
 
     def run(self) -> None:
         """Query, in the calling thread."""
-        for key in self._round.keys_for(self):
-            self._round.record(key, self._round.ask(key))
-            if self.is_late:
-                self._measure(key)
+        self._round.answer(self)
 
-    def _measure(self, key: K) -> None:
+    def measure(self, key: K) -> None:
+        """Query a key once more, and note whether it is prompt."""
         start = time.monotonic()
         self._round.ask(key)
         self.is_prompt = time.monotonic() - start <= self._prompt_s
