@@ -67,7 +67,6 @@ def test_an_agent_polls_on_and_stops_while_a_file_hangs(agent: Agent, stage: Sta
     wait_for(lambda: {"memory", "swap"} <= left_out(agent).keys(), what="the note")
     stage.answer(MEMINFO)
     wait_for(lambda: not left_out(agent), what="its return")
-    assert "missed" not in agent.log.replace("the agent was down", "") or agent.status()["missed"]
 
 
 @pytest.mark.parametrize("path", [MEMINFO, STAT, ONLINE])
