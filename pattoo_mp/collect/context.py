@@ -62,6 +62,11 @@ class Plan:
         )
         self._count = self.deadline().add_one("processors", host.cpus)
 
+    def change_time_limit(self, limit_s: float) -> None:
+        """Change the limit of a `shared` plan, from the next poll on."""
+        if self._shared_deadline is not None:
+            self._shared_deadline.limit_s = limit_s
+
     def cpus(self) -> int | None:
         """Return the number of processors. Raises `NoAnswerError`, or what `host.cpus` raises."""
         number: int | None = self._count()

@@ -32,17 +32,12 @@ class EachDevice:
         plan: Plan,
     ) -> None:
         self._rows = Rows(table, dict, none)
-        self._deadline = plan.deadline()
-        self._ask = self._deadline.add(table.name, devices, ask)
+        self._ask = plan.deadline().add(table.name, devices, ask)
 
     @property
     def name(self) -> str:
         """The name of the table."""
         return self._rows.name
-
-    def change_time_limit(self, limit_s: float) -> None:
-        """Change the limit, from the next query on."""
-        self._deadline.limit_s = limit_s
 
     def read(self) -> Sample:
         """Query all devices. Raises `NotImplementedError` if there is no row, wanted or not."""

@@ -138,6 +138,7 @@ class Groups:
         self._succession = succession
         self._ledger = ledger
         self._pollers: dict[int, Poller] = {}
+        self._plans: dict[Filters, Plan] = {}
         self._by_filters: dict[Filters, Poller] = {}
         self.change(config)
 
@@ -170,23 +171,24 @@ class Groups:
         filters = {replace(every, families=names): ms for ms, names in self._names.items()}
         gone = {p.interval_ms: p for own, p in self._by_filters.items() if own not in filters}
         limit_s = registry.time_limit_s(config.shortest_s)
+        self._plans = {own: self._plans.get(own) or self._plan(own, limit_s) for own in filters}
         self._by_filters = {
-            own: self._by_filters.get(own) or self._poller(own, interval_ms, limit_s, gone)
+            own: self._by_filters.get(own) or self._poller(self._plans[own], interval_ms, gone)
             for own, interval_ms in filters.items()
         }
         for own, poller in self._by_filters.items():
             poller.interval_ms = filters[own]
-            registry.change_time_limit(limit_s, poller.sources)
+            self._plans[own].change_time_limit(limit_s)
         self._pollers = {poller.interval_ms: poller for poller in self._by_filters.values()}
 
-    def _poller(
-        self, filters: Filters, interval_ms: int, limit_s: float, gone: dict[int, Poller]
-    ) -> Poller:
-        """Return a poller with new sources: an unused one of the same interval, if there is one."""
-        plan = Plan(
+    def _plan(self, filters: Filters, limit_s: float) -> Plan:
+        return Plan(
             filters, limit_s, shared=True,
             ledger=self._ledger, succession=self._succession, watch=self._watch,
         )  # fmt: skip
+
+    def _poller(self, plan: Plan, interval_ms: int, gone: dict[int, Poller]) -> Poller:
+        """Return a poller with new sources: an unused one of the same interval, if there is one."""
         sources = registry.sources_of(plan)
         if interval_ms not in gone:
             return Poller(sources, self._origin, interval_ms, plan.cpus)

@@ -11,8 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pattoo_mp.collect.context import Plan
+from pattoo_mp.collect.devices import EachDevice
 from pattoo_mp.collect.families import processor
-from pattoo_mp.collect.source import Guarded, Limited
+from pattoo_mp.collect.source import Limited, Mounted
 from pattoo_mp.config.families import EVERY
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 #: busy host that keeps a thread from running would look like one that hangs.
 LIMIT_S: Final = 1.0
 _LEAST_LIMIT_S: Final = 0.02
+#: Sources of which each device has the time limit by itself.
+_IN_PARTS: Final = (EachDevice, Mounted)
 
 
 class Family(Protocol):
@@ -60,15 +63,8 @@ def sources_of(plan: Plan) -> tuple[Source, ...]:
 
 
 def _guarded(source: Source, plan: Plan) -> Source:
-    """Return the source with a time limit: any file of the kernel may hang, not only a mount."""
-    return source if isinstance(source, Guarded) else Limited(source, plan.deadline())
-
-
-def change_time_limit(limit_s: float, these: Iterable[Source]) -> None:
-    """Change the time limit of these sources to `limit_s`."""
-    for source in these:
-        if isinstance(source, Guarded):
-            source.change_time_limit(limit_s)
+    """Return the source with the time limit: any file of the kernel may hang, not only a mount."""
+    return source if isinstance(source, _IN_PARTS) else Limited(source, plan.deadline())
 
 
 def tables(names: Iterable[str] = EVERY) -> tuple[Table, ...]:

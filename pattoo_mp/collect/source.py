@@ -12,7 +12,7 @@ of each mounted file system).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,14 +56,6 @@ class Source(Protocol):
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Return the series of a shape. `host` is the metadata that all of them carry."""
-
-
-@runtime_checkable
-class Guarded(Protocol):
-    """A source with a time limit."""
-
-    def change_time_limit(self, limit_s: float) -> None:
-        """Change the limit, from the next query on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,25 +210,20 @@ def sample_of(source: str, rows: Mapping[str, Row]) -> Sample:
     return Sample(tuple(shape), values, left_out)
 
 
-# A source that may hang.
+# Sources under the time limit of a poll.
 
 
 class Limited:
-    """Any source, with a time limit. It gives all of its answer in time, or nothing."""
+    """Any other source, with the time limit. It gives all of its answer in time, or nothing."""
 
     def __init__(self, source: Source, deadline: SharedDeadline) -> None:
         self._source = source
-        self._deadline = deadline
         self._ask = deadline.add_one(source.name, source.read)
 
     @property
     def name(self) -> str:
         """The name of the source."""
         return self._source.name
-
-    def change_time_limit(self, limit_s: float) -> None:
-        """Change the limit, from the next query on."""
-        self._deadline.limit_s = limit_s
 
     def read(self) -> Sample:
         """Query. Raises what the source raises, or `NoAnswerError`."""
@@ -265,20 +252,15 @@ class Mounted:
         self._table = table
         self._filters = plan.filters
         self._list_mounts = plan.list_mounts
-        self._deadline = plan.deadline()
         self._mounts: dict[tuple[str, str], Any] = {}
         self._query = query
         self._path_of = plan.path_of
-        self._ask = self._deadline.add(table.name, self._keys, self._usage)
+        self._ask = plan.deadline().add(table.name, self._keys, self._usage)
 
     @property
     def name(self) -> str:
         """The name of the table."""
         return self._table.name
-
-    def change_time_limit(self, limit_s: float) -> None:
-        """Change the limit, from the next query on."""
-        self._deadline.limit_s = limit_s
 
     def read(self) -> Sample:
         """Query each wanted mount. One that does not answer is left out."""

@@ -17,6 +17,7 @@ import pytest
 
 from pattoo_mp.collect import collector, registry
 from pattoo_mp.collect.collector import Collector
+from pattoo_mp.collect.context import Plan
 from pattoo_mp.collect.families import processor
 from pattoo_mp.collect.poller import Groups, Poller
 from pattoo_mp.collect.source import Fields
@@ -231,11 +232,11 @@ def test_the_limit_can_change_between_two_polls(
         disks.answer.wait(60)
 
     monkeypatch.setattr(processor, "by_processor", frequency)
-    sources = registry.sources(LIMIT_S, DEFAULT)
-    poller = Poller(sources, ORIGIN, 1000)
+    plan = Plan(DEFAULT, LIMIT_S, shared=True)
+    poller = Poller(registry.sources_of(plan), ORIGIN, 1000)
     disks.dead = {"/"}
     poller.poll(1000)
-    registry.change_time_limit(0.1, sources)
+    plan.change_time_limit(0.1)
     disks.dead = {"/", "/home"}
     poller.poll(2000)
     assert poller.left_out["disk_partitions /home"] == "no answer within 0.1 s"

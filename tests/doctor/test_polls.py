@@ -186,10 +186,9 @@ def test_a_mount_that_is_gone_is_left_out_with_the_reason(procfs: ProcFS, tmp_pa
 
 def test_a_value_that_the_server_could_not_take_is_not_sent() -> None:
     """It is shown as none, as the encoder leaves it out."""
-    memory, _ = sources_of("memory")
-    assert isinstance(memory, Fields)
+    (table, _) = registry.family("memory").TABLES
     figures = {"total": 8, "used": float("nan"), "slab": None}
-    (used,) = answers([replace(memory, ask=lambda: figures)])
+    (used,) = answers([Fields(table, lambda: figures)])
     assert values(used) == {"memory_total": 8, "memory_used": None, "memory_slab": None}
 
 

@@ -132,5 +132,5 @@ def _read(name: str) -> dict[str, Row]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The batteries, with a time limit: a battery's controller may be slow to answer."""
+    """The batteries, one by one: a battery's controller may be slow to answer."""
     return (EachDevice(_BATTERIES, supplies, _read, "the host has no battery", plan),)

@@ -40,7 +40,7 @@ def row(sensor: Sensor) -> dict[str, Value | Exception]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The fans, with a time limit: a sensor may be on a slow bus."""
+    """The fans, one by one: a sensor may be on a slow bus."""
     return (
         EachDevice(
             _FANS, chips, lambda chip: read_chip(chip, "fan", row), "the host reports no fan", plan

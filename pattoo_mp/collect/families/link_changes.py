@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.host import OWN
-from pattoo_mp.collect.source import Limited, Rows
+from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
@@ -57,8 +57,7 @@ def _row(link: Path) -> dict[str, Value] | Exception | None:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The interfaces that the filters accept, with a time limit as in `network_links`."""
+    """The interfaces that the filters accept."""
     accepts = plan.filters.interfaces.accepts
     read = partial(_read, plan.filters.paths)
-    rows = Rows(_CHANGES, read, "the kernel reports no changes of carriers", accepts)
-    return (Limited(rows, plan.deadline()),)
+    return (Rows(_CHANGES, read, "the kernel reports no changes of carriers", accepts),)

@@ -41,5 +41,5 @@ def _read(name: str) -> dict[str, Row]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The supplies, with a time limit: their controller may be slow to answer."""
+    """The supplies, one by one: their controller may be slow to answer."""
     return (EachDevice(_MAINS, supplies, _read, "the host has no mains supply", plan),)

@@ -15,7 +15,7 @@ import psutil
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families import network
 from pattoo_mp.collect.host import OWN
-from pattoo_mp.collect.source import Limited, Rows
+from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import INTEGER
 
@@ -128,8 +128,8 @@ def _text(path: Path) -> str:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The links, with a time limit: a driver may be slow to report a speed, and locks meanwhile."""
+    """The links of the interfaces that the filters accept."""
     paths = plan.filters.paths
     read = partial(links, paths) if paths.are_elsewhere else _read_own
-    rows = Rows(_LINKS, read, "the host has no network interface", plan.filters.interfaces.accepts)
-    return (Limited(rows, plan.deadline()),)
+    accepts = plan.filters.interfaces.accepts
+    return (Rows(_LINKS, read, "the host has no network interface", accepts),)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families._frequencies import NONE, by_processor
 from pattoo_mp.collect.families.processor import TIMES
-from pattoo_mp.collect.source import Limited, Rows
+from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
@@ -77,10 +77,7 @@ def _frequencies() -> dict[str, Row]:
     }
 
 
-def sources(plan: Plan) -> tuple[Source, ...]:
-    """The times, and the frequencies with a time limit.
-
-    A driver may take seconds to report the frequencies of many processors.
-    """
+def sources(_: Plan) -> tuple[Source, ...]:
+    """The times, and the frequencies: a driver may take seconds to report those of many processors."""
     times = Rows(_TIMES_SPENT, lambda: parse(host.proc("stat")), "the kernel reports no processor")
-    return (times, Limited(Rows(_FREQUENCY, _frequencies, NONE), plan.deadline()))
+    return (times, Rows(_FREQUENCY, _frequencies, NONE))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from pattoo_mp.collect import host
-from pattoo_mp.collect.source import Fields, Limited
+from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
 
@@ -83,6 +83,6 @@ def _lines() -> Iterator[bytes]:
                 raise
 
 
-def sources(plan: Plan) -> tuple[Source, ...]:
-    """The states, with a time limit: a busy server has a hundred thousand connections."""
-    return (Limited(Fields(_TCP, lambda: count_states(_lines())), plan.deadline()),)
+def sources(_: Plan) -> tuple[Source, ...]:
+    """The states: a busy server has a hundred thousand connections."""
+    return (Fields(_TCP, lambda: count_states(_lines())),)

@@ -79,7 +79,7 @@ def names() -> Iterator[str]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The sensors, with a time limit: one may be on a slow bus, or in a sleeping disk."""
+    """The sensors, one by one: one may be on a slow bus, or in a sleeping disk."""
     accepts = plan.filters.temperatures.accepts
     return (
         EachDevice(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from pattoo_mp.collect.families import _prometheus
 from pattoo_mp.collect.families._prometheus import Directory, Figure, Identity, TextFile, figures
-from pattoo_mp.collect.source import Limited, Sample, Shape
+from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT, Series
 
@@ -186,5 +186,5 @@ class CardinalityLimit(Generic[S]):
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The files, with a time limit: the directory may be on a dead file server."""
-    return (Limited(TextFiles(plan.filters.textfile_directory), plan.deadline()),)
+    """The files of the directory."""
+    return (TextFiles(plan.filters.textfile_directory),)

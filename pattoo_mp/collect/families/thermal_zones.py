@@ -75,5 +75,5 @@ def _trips(directory: str) -> Iterator[tuple[str, str]]:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The zones, with a time limit: firmware may be slow to answer."""
+    """The zones, one by one: firmware may be slow to answer."""
     return (EachDevice(_ZONES, _zones, _read, "the host has no thermal zone", plan),)

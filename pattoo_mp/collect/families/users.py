@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from pattoo_mp.collect.source import Fields, Limited
+from pattoo_mp.collect.source import Fields
 from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import INTEGER
 
@@ -53,5 +53,5 @@ def _check_records() -> None:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The users, with a time limit: how psutil finds them depends on how the host is set up."""
-    return (Limited(Fields(_USERS, partial(_read, plan.filters.paths)), plan.deadline()),)
+    """The users and their sessions."""
+    return (Fields(_USERS, partial(_read, plan.filters.paths)),)

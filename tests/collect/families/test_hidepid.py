@@ -211,6 +211,7 @@ def test_the_count_goes_on_when_processes_are_shown_again(
 ) -> None:
     """What is left out is asked for again in each poll."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
+    (tmp_path / "loadavg").write_text("0.50 0.25 0.10 1/100 12345\n")
     poller = Poller(sources_of("system"), ORIGIN, 1000)
     assert "system.processes" in again(poller).left_out
     (tmp_path / "1").mkdir()
