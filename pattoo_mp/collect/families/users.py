@@ -39,14 +39,16 @@ _UTMP: Final = Path("/var/run/utmp")
 def _read(paths: HostPaths) -> dict[str, int]:
     if paths.are_elsewhere:
         raise NotImplementedError("psutil only sees logins below the agent's own root")
+    _check_records()
     names = [session.name for session in psutil.users()]
-    if not names:
-        _check_records()
     return {"sessions": len(names), "logged_in": len(set(names))}
 
 
 def _check_records() -> None:
-    """Raise an error if logins are not recorded: that nobody is logged in is then not known."""
+    """Raise an error if logins are not recorded: that nobody is logged in is then not known.
+
+    psutil reads the file without releasing Python's lock. If it hangs, it does so here.
+    """
     with _UTMP.open("rb") as file:
         if not file.read(1):
             raise NotImplementedError(f"{_UTMP} is empty: no program records logins there")

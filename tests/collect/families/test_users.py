@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 Session = namedtuple("Session", "name terminal host started pid")
 
 
-def test_sessions_and_users_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_and_users_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user may be logged in twice. No name is sent."""
     names = ("ada", "bob", "ada")
+    monkeypatch.setattr(users, "_UTMP", tmp_path / "utmp")
+    (tmp_path / "utmp").write_bytes(b"records")
     monkeypatch.setattr(psutil, "users", lambda: [Session(n, "tty1", "", 0, 1) for n in names])
     assert polled("users").figures == {"users_sessions": 3, "users_logged_in": 2}
 
