@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,17 +117,14 @@ class SharedDeadline:
     def __init__(
         self,
         limit_s: float,
-        monotonic: Callable[[], float] = time.monotonic,
         succession: Succession | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self._monotonic = monotonic
         self._watch = watch or Watch()
         self._single: dict[str, Callable[[], Any]] = {}
         self._parts: dict[str, _Part] = {}
         #: By name: an answer, the answers of a part by key, or an error.
         self._ready: dict[Any, Any] = {}
-        self._fresh_until = 0.0
         self._limited = TimeLimited("sources", self._query, limit_s, succession)
 
     @property
@@ -156,8 +152,8 @@ class SharedDeadline:
         return lambda: self._take(name)
 
     def _take(self, name: str) -> Any:  # noqa: ANN401 - each part has its own type
-        # Answers that were not taken in time belong to another poll.
-        if name not in self._ready or self._monotonic() > self._fresh_until:
+        # Each poll takes each answer once, so one that was taken belongs to the poll before.
+        if name not in self._ready:
             self._ask()
         answer = self._ready.pop(name)
         if isinstance(answer, Exception):
@@ -180,7 +176,6 @@ class SharedDeadline:
             ready[name] = AvoidedError(avoided[name])
         self._watch.begin("")
         self._ready = ready
-        self._fresh_until = self._monotonic() + self.limit_s
 
     def _query(self, of: str | tuple[str, Any]) -> Any:  # noqa: ANN401 - as above
         if isinstance(of, tuple):

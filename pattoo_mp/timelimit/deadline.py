@@ -229,16 +229,19 @@ class Round(Generic[K, V]):
                     return
                 key = running[share] = waiting.popleft()
             answer = ask(key)
-            # Without the lock: storing is atomic, and after the end nobody looks.
-            self.answers[key] = answer
             if isinstance(answer, Further):
-                self._add(answer)
+                self._add(key, answer)
+            else:
+                # Without the lock: storing is atomic, and after the end nobody looks.
+                self.answers[key] = answer
             if share.is_late:
                 share.measure(key)
 
-    def _add(self, keys: Iterable[K]) -> None:
+    def _add(self, key: K, keys: Further[K]) -> None:
+        """Store an answer that adds keys. After the end, none of both is wanted."""
         with self._lock:
             if not self.is_stopped:
+                self.answers[key] = keys  # type: ignore[assignment]  # V may be such an answer
                 self.wanted |= dict.fromkeys(keys)
                 self._waiting.extend(key for key in keys if key not in self._hanging)
 

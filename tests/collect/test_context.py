@@ -52,12 +52,11 @@ def test_an_error_of_one_part_does_not_affect_the_others() -> None:
 def test_answers_that_were_not_taken_are_not_returned_in_a_later_poll() -> None:
     """They are out of date."""
     number = iter(range(100))
-    now = [100.0]
-    deadline = SharedDeadline(60.0, lambda: now[0])
+    deadline = SharedDeadline(60.0)
     one = deadline.add("one", lambda: "a", lambda _: next(number))
     other = deadline.add("other", lambda: "b", lambda _: next(number))
     one()
-    now[0] += 61
+    one()
     assert other() == {"b": 3}
 
 
@@ -86,7 +85,7 @@ def test_a_successor_does_not_take_old_answers_for_ready() -> None:
         polls.append((letters(), digits()))
 
     with succession() as threads:
-        deadline = SharedDeadline(LIMIT_S, lambda: 0.0, threads)
+        deadline = SharedDeadline(LIMIT_S, threads)
         letters = deadline.add("letters", lambda: "ab", query)
         digits = deadline.add("digits", lambda: "12", query)
         polls: list[tuple[dict[str, object], dict[str, object]]] = []
