@@ -32,12 +32,17 @@ class Stage:
         os.close(namespace)
 
     def hang(self, path: str) -> None:
-        """Make each open and read of a file hang from now on."""
+        """Make each stat, open and read of a file hang from now on."""
         self._tell("hang", path)
 
     def answer(self, path: str) -> None:
         """Make a file answer again, also those that wait for it."""
         self._tell("answer", path)
+
+    def close(self) -> None:
+        """Make each request fail from now on, so that no reader remains in state D."""
+        self._process.kill()
+        self._process.wait()
 
     def _tell(self, verb: str, path: str) -> None:
         assert self._process.stdin is not None
@@ -64,4 +69,4 @@ def on_fuse(*paths: str) -> Iterator[Stage]:
                 pytest.skip(f"no FUSE here: {process.stderr.read().strip()[-200:]}")
             yield Stage(process)
         finally:
-            process.kill()  # the kernel fails what waits, so no reader remains in state D
+            process.kill()

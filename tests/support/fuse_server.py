@@ -59,7 +59,7 @@ class File:
         Thread(target=self._serve, daemon=True).start()
 
     def hang(self) -> None:
-        """Answer no open and no read from now on."""
+        """Answer nothing that asks for the file or its attributes from now on."""
         with self._lock:
             self._hangs = True
 
@@ -97,7 +97,7 @@ class File:
         with self._lock:
             if answer is None:
                 self._reply(unique, b"", -ENOSYS)
-            elif self._hangs and opcode in {_OPEN, _READ}:
+            elif self._hangs and opcode in {_GETATTR, _OPEN, _READ}:
                 self._waiting.append((unique, answer))
             else:
                 self._reply(unique, answer)
