@@ -170,7 +170,8 @@ class Groups:
         every = Filters.of(config)
         filters = {replace(every, families=names): ms for ms, names in self._names.items()}
         gone = {p.interval_ms: p for own, p in self._by_filters.items() if own not in filters}
-        limit_s = registry.time_limit_s(config.shortest_s)
+        # All groups may be due, and begin to hang, at once.
+        limit_s = registry.time_limit_s(config.shortest_s / len(self._names))
         self._plans = {own: self._plans.get(own) or self._plan(own, limit_s) for own in filters}
         self._by_filters = {
             own: self._by_filters.get(own) or self._poller(self._plans[own], interval_ms, gone)
