@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import psutil
 import pytest
 
@@ -9,6 +11,15 @@ from pattoo_mp.collect import host
 from pattoo_mp.collect.families.processor import counters
 from tests.support.hosts import polled
 from tests.support.procfs import ProcFS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def procfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProcFS:
+    """A simulated /proc."""
+    return ProcFS(tmp_path, monkeypatch)
 
 
 def test_they_are_those_that_psutil_gives(procfs: ProcFS) -> None:
