@@ -165,7 +165,7 @@ def test_a_processor_with_a_damaged_line_costs_no_other(server: Path) -> None:
 def test_carrier_changes_are_counted_for_each_interface(server: Path) -> None:
     """The file `bonding_masters` is no interface; one with an empty file costs no other."""
     interfaces = server / "sys" / "class" / "net"
-    expected = {"eth0": 3, "eth1": 7, "lo": 0}
+    expected = {"bond0": 5, "eth0": 3, "eth1": 7, "lo": 0}
     for name in ("eth0", "none"):
         found = polled("link_changes").by("link_changes_interface")
         assert {n: row["link_changes_carrier"] for n, row in found.items()} == expected
