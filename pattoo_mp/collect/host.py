@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import psutil
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from pattoo_mp.collect.table import Table
     from pattoo_mp.config.values import Config
-    from pattoo_mp.model import Pair, Value
+    from pattoo_mp.model import Pair
+
+#: A figure, or why it is not known.
+F = TypeVar("F")
 
 
 #: The metadata of every series, in the order of the original agent's checksums.
@@ -130,6 +133,31 @@ def text(path: Path | str) -> str:
 
 #: The kernel's have 64 bits. `int` refuses very long ones, which would cost the lines beside them.
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
+_LARGEST: Final = (1 << 64) - 1
+#: Characters of a bad figure that a message shows.
+_SHOWN: Final = 40
+
+
+def count(text: str) -> int:
+    """Return a number that the kernel counts to: whole, not below 0, of 64 bits. Raises `ValueError`.
+
+    >>> count("18446744073709551615")
+    18446744073709551615
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text[:_SHOWN]!r} is not a number that the kernel counts to")
+    number = int(text)
+    if number > _LARGEST:
+        raise ValueError(f"{number} is more than the kernel counts to")
+    return number
+
+
+def count_or_error(text: str) -> int | Exception:
+    """Return what `count` returns or raises: a bad figure takes none of those beside it along."""
+    try:
+        return count(text)
+    except ValueError as error:
+        return error
 
 
 def numbers(lines: str) -> dict[str, int]:
@@ -144,7 +172,7 @@ def numbers(lines: str) -> dict[str, int]:
     }
 
 
-def described(table: Table, found: Mapping[str, Value]) -> dict[str, Value]:
+def described(table: Table, found: Mapping[str, F]) -> dict[str, F]:
     """Return the figures that the table describes, in the table's order.
 
     A kernel reports far more than these, and an old one not all of them.

@@ -13,7 +13,7 @@ from pattoo_mp.collect import host
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pattoo_mp.model import Value
+    from pattoo_mp.collect.source import Row
 
 #: Whatever the disk's own block size is.
 SECTOR_BYTES: Final = 512
@@ -31,11 +31,18 @@ _NAMES: Final = (
 )  # fmt: skip
 _WITHOUT_DISCARDS: Final = _NAMES.index("discards")
 
-Disks = dict[str, "dict[str, int] | Exception"]
+#: The kernel keeps the number as the difference of two counters. When these are wrong it is below 0,
+#: or, as an old kernel writes that, about 4294967295. No queue holds as many.
+_MOST_IN_FLIGHT: Final = 1 << 31
+
+Figures = dict[str, "int | Exception"]
+Disks = dict[str, "Figures | Exception"]
 
 
 def parse(lines: str) -> Disks:
     r"""Return the figures of each disk by name, with an exception for a disk whose line is damaged.
+
+    A figure that is not one is an exception, too.
 
     >>> parse("8 0 sda 1 2 3 4\n8 16 sdb 1 x\n")["sda"]
     {'reads': 1, 'sectors_read': 2, 'writes': 3, 'sectors_written': 4}
@@ -48,7 +55,7 @@ def parse(lines: str) -> Disks:
     return found
 
 
-def _figures(texts: list[str]) -> dict[str, int] | Exception:
+def _figures(texts: list[str]) -> Figures | Exception:
     names: tuple[str, ...] = _NAMES
     if len(texts) < _WITHOUT_DISCARDS:
         if len(texts) != len(_OF_A_PARTITION):
@@ -56,10 +63,11 @@ def _figures(texts: list[str]) -> dict[str, int] | Exception:
                 f"/proc/diskstats has {len(texts)} figures of it; expected 11 or more"
             )
         names = _OF_A_PARTITION
-    try:
-        return dict(zip(names, map(int, texts), strict=False))
-    except ValueError:
-        return ValueError("/proc/diskstats has a figure of it that is not a number")
+    figures = dict(zip(names, map(host.count_or_error, texts), strict=False))
+    in_flight = figures.get("in_flight")
+    if isinstance(in_flight, int) and in_flight >= _MOST_IN_FLIGHT:
+        figures["in_flight"] = ValueError(f"{in_flight} requests cannot be in flight")
+    return figures
 
 
 def read() -> Disks:
@@ -67,13 +75,15 @@ def read() -> Disks:
     return parse(host.proc("diskstats"))
 
 
-def select(
-    disks: Disks, figures: Iterable[tuple[str, str, int]]
-) -> dict[str, dict[str, Value] | Exception]:
+def select(disks: Disks, figures: Iterable[tuple[str, str, int]]) -> dict[str, Row]:
     """Return for each disk its `figures`: our name, the name here, and a factor for each."""
     return {
         disk: found
         if isinstance(found, Exception)
-        else {ours: found[theirs] * factor for ours, theirs, factor in figures if theirs in found}
+        else {
+            ours: figure if isinstance(figure, Exception) else figure * factor
+            for ours, theirs, factor in figures
+            if (figure := found.get(theirs)) is not None
+        }
         for disk, found in disks.items()
     }

@@ -14,8 +14,7 @@ from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.context import Plan
-    from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Value
+    from pattoo_mp.collect.source import Row, Source
 
 # fmt: off
 _DISK_IO: Final = Table(
@@ -60,7 +59,7 @@ _FIGURES: Final = (
 )
 
 
-def read() -> dict[str, dict[str, Value] | Exception]:
+def read() -> dict[str, Row]:
     """Return the figures of each disk, with an exception for one whose line is damaged.
 
     Raises `OSError`, and `NotImplementedError` if the kernel hides its disks.

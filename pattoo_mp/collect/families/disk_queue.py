@@ -12,8 +12,7 @@ from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
     from pattoo_mp.collect.context import Plan
-    from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Value
+    from pattoo_mp.collect.source import Row, Source
 
 # fmt: off
 _QUEUE: Final = Table(
@@ -56,7 +55,7 @@ _FIGURES: Final = (
 )
 
 
-def _read() -> dict[str, dict[str, Value] | Exception]:
+def _read() -> dict[str, Row]:
     return _diskstats.select(_diskstats.read(), _FIGURES)
 
 

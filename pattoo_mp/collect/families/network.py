@@ -83,7 +83,7 @@ def parse(lines: str) -> dict[str, Traffic | Exception]:
 def _traffic(figures: str) -> Traffic | Exception:
     try:
         received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = (
-            int(figure) for figure in figures.split()
+            host.count(figure) for figure in figures.split()
         )
     except ValueError:
         return ValueError("its line in /proc/net/dev is damaged; expected 12 numbers or more")

@@ -6,6 +6,7 @@ was built or booted without PSI). See Documentation/accounting/psi.rst in the ke
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -53,21 +54,36 @@ TABLES: Final = tuple(
 )  # fmt: skip
 
 
-def parse(lines: str) -> dict[str, Value]:
+#: The kernel writes two decimals. Its averages are computed with an error of rounding.
+_PERCENT: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,9})?")
+_WHOLE: Final = 101.0
+
+
+def parse(lines: str) -> dict[str, Value | Exception]:
     """Return the figures of one file, by line and name. Raises `ValueError`.
+
+    A figure that is not one is an exception.
 
     >>> parse("some avg10=0.50 avg60=0.00 avg300=0.00 total=87")
     {'some_avg10': 0.5, 'some_avg60': 0.0, 'some_avg300': 0.0, 'some_total': 87}
     """
-    found: dict[str, Value] = {}
+    found: dict[str, Value | Exception] = {}
     for line in lines.removesuffix("\n").split("\n"):
         who, *pairs = line.split()
         for name, _, value in (pair.partition("=") for pair in pairs):
-            found[f"{who}_{name}"] = int(value) if name == "total" else float(value)
+            found[f"{who}_{name}"] = (
+                host.count_or_error(value) if name == "total" else _percent(value)
+            )
     return found
 
 
-def _read(table: Table, file: str) -> dict[str, Value]:
+def _percent(text: str) -> float | Exception:
+    if not _PERCENT.fullmatch(text) or float(text) > _WHOLE:
+        return ValueError(f"{text[:40]!r} is not a share of time in percent")
+    return float(text)
+
+
+def _read(table: Table, file: str) -> dict[str, Value | Exception]:
     return host.described(table, parse(host.proc(file)))
 
 

@@ -37,7 +37,7 @@ _IRQ: Final = Table(
 TABLES: Final = (_IRQ,)
 
 
-def _read() -> dict[str, Value]:
+def _read() -> dict[str, Value | Exception]:
     return host.described(_IRQ, parse(host.proc("pressure/irq")))
 
 

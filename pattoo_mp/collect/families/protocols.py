@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
@@ -12,11 +12,12 @@ from pattoo_mp.collect.table import Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Value
+
+    Figures = dict[str, int | Exception]
 
 #: For each figure: the kernel's name (RFC 1213 defines those in `snmp`), our name, its unit, a heading
 #: and a description.
@@ -92,30 +93,37 @@ TABLES: Final = (
 )
 
 
-def parse(lines: str) -> dict[str, int]:
+def parse(lines: str) -> Figures:
     r"""Return the figures of `snmp` or `netstat` by protocol and name. Raises `ValueError`.
 
-    A line of names is followed by a line of numbers.
+    A line of names is followed by a line of numbers. A figure that is not one is an exception.
 
     >>> parse("Udp: InDatagrams NoPorts\nUdp: 988 4\n")
     {'Udp InDatagrams': 988, 'Udp NoPorts': 4}
     """
-    found: dict[str, int] = {}
+    found: Figures = {}
     for names, numbers in list(pairwise(lines.split("\n")))[::2]:
         protocol, *columns = names.split()
         same, *figures = numbers.split()
         if same != protocol:
             raise ValueError(f"expected numbers of {protocol}, found {same}")
-        for column, figure in zip(columns, figures, strict=True):
-            found[f"{protocol.removesuffix(':')} {column}"] = int(figure)
+        each: Iterable[int | Exception]
+        if len(figures) == len(columns):
+            each = map(host.count_or_error, figures)
+        else:
+            each = repeat(
+                ValueError(f"{len(figures)} numbers of {protocol[:-1]} have {len(columns)} names")
+            )
+        for column, figure in zip(columns, each, strict=False):
+            found[f"{protocol.removesuffix(':')} {column}"] = figure
     return found
 
 
 def read(
     figures: Iterable[tuple[str, str, str, str, str]],
     file: str,
-    parse: Callable[[str], dict[str, int]] = parse,
-) -> dict[str, Value]:
+    parse: Callable[[str], Mapping[str, int | Exception]] = parse,
+) -> Figures:
     """Return those of `figures`, by our names, that a file of the host's network has."""
     found = parse(host.net(file))
     return {name: found[theirs] for theirs, name, *_ in figures if theirs in found}

@@ -13,7 +13,8 @@ from pattoo_mp.model import INTEGER
 if TYPE_CHECKING:
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
-    from pattoo_mp.model import Value
+
+    Figures = dict[str, int | Exception]
 
 # fmt: off
 _IPV4: Final = Table(
@@ -64,23 +65,25 @@ _IPV6: Final = Table(
 TABLES: Final = (_IPV4, _IPV6)
 
 
-def parse(lines: str) -> dict[str, int]:
+def parse(lines: str) -> Figures:
     r"""Return the figures of a sockstat file. Raises `ValueError`.
+
+    A figure that is not one is an exception.
 
     >>> parse("sockets: used 82\nTCP: inuse 12 orphan 0\n")
     {'used': 82, 'tcp_inuse': 12, 'tcp_orphan': 0}
     """
-    found: dict[str, int] = {}
+    found: Figures = {}
     for line in lines.split("\n"):
         kind, _, figures = line.partition(":")
         prefix = "" if kind == "sockets" else f"{kind.lower()}_"
         words = figures.split()
         for name, number in zip(words[::2], words[1::2], strict=True):
-            found[f"{prefix}{name}"] = int(number)
+            found[f"{prefix}{name}"] = host.count_or_error(number)
     return found
 
 
-def _read(table: Table, file: str) -> dict[str, Value]:
+def _read(table: Table, file: str) -> Figures:
     return host.described(table, parse(host.net(file)))
 
 
