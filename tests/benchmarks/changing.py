@@ -48,6 +48,11 @@ class Links:
 
     families = "[network_links, link_changes]"
 
+    def __init__(self) -> None:
+        # The /sys from before shows the interfaces of the network namespace that it was mounted in.
+        subprocess.run(["mount", "-t", "sysfs", "sysfs", "/sys"], check=True)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
     def make(self, numbers: Sequence[int]) -> None:
         """Make pairs."""
         _batch(f"link add veth{n} type veth peer name peer{n}" for n in numbers)
@@ -68,6 +73,7 @@ class Mounts:
 
     def __init__(self, work: Path) -> None:
         self._work = work
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         image = work / "image"
         with image.open("wb") as file:
             file.truncate(8 << 20)
@@ -163,7 +169,6 @@ def main(kind: str, number: int, changes: Sequence[int], seconds: float) -> None
     """Measure with each number of changes a second."""
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         devices: Devices = Links() if kind == "veth" else Mounts(work)
         going_on = Changes(devices, number)
         server = Taking()
