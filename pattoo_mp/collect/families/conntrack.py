@@ -53,9 +53,9 @@ def _read(paths: HostPaths) -> dict[str, int]:
     entries = (
         parse_entries(host.net("stat/nf_conntrack"))
         if paths.are_elsewhere
-        else int(host.proc(f"{_SYSCTL}count"))
+        else host.count(host.proc(f"{_SYSCTL}count").strip())
     )
-    return {"entries": entries, "limit": int(host.proc(f"{_SYSCTL}max"))}
+    return {"entries": entries, "limit": host.count(host.proc(f"{_SYSCTL}max").strip())}
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from pattoo_mp.collect import host
 from pattoo_mp.collect.families import _diskstats
 from pattoo_mp.collect.families._diskstats import SECTOR_BYTES
+from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
@@ -67,7 +69,9 @@ def read() -> dict[str, Row]:
     try:
         return _diskstats.select(_diskstats.read(), _FIGURES)
     except FileNotFoundError:
-        # Some containers hide the file. psutil then walks /sys/block.
+        # Some containers hide the file. psutil then walks /sys/block, which may not be the host's.
+        if OWN.sysfs != host.SYS:
+            raise
         found = psutil.disk_io_counters(perdisk=True, nowrap=False)
         return {name: counters._asdict() for name, counters in found.items()}
 

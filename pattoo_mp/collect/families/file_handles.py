@@ -36,8 +36,8 @@ def parse(line: str) -> dict[str, int]:
     >>> parse("1344 0 1048576")
     {'allocated': 1344, 'limit': 1048576}
     """
-    allocated, unused, limit = (int(number) for number in line.split())
-    if not 0 <= unused <= allocated:
+    allocated, unused, limit = map(host.count, line.split())
+    if unused > allocated:
         raise ValueError(f"impossible figures: {allocated} allocated, {unused} of them unused")
     return {"allocated": allocated - unused, "limit": limit}
 

@@ -49,7 +49,7 @@ def _read(paths: HostPaths) -> dict[str, dict[str, Value] | Exception]:
 def _row(link: Path) -> dict[str, Value] | Exception | None:
     """Return None for what is no interface, such as the file `bonding_masters`, or has gone."""
     try:
-        return {"carrier": int(host.text(link / "carrier_changes"))}
+        return {"carrier": host.count(host.text(link / "carrier_changes").strip())}
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

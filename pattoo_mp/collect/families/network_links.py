@@ -14,6 +14,7 @@ import psutil
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families import network
+from pattoo_mp.collect.families._sysfs import within
 from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.source import Source
     from pattoo_mp.model import Value
 
-    Row = dict[str, Value] | Exception
+    Row = dict[str, Value | Exception] | Exception
 
 # fmt: off
 _LINKS: Final = Table(
@@ -54,11 +55,17 @@ _IFF_UP: Final = 1
 #: In megabits per second.
 _SPEED: Final = re.compile("[0-9]{1,10}")
 _DUPLEX: Final = {"full": 1, "half": 0}
-#: States of a link that has a carrier. Some drivers, such as the loopback's, always say `unknown`.
-_HAS_CARRIER: Final = ("up", "unknown")
+#: The states of a link (RFC 2863), and whether it has a carrier. Some drivers, such as the loopback's,
+#: always say `unknown`.
+_HAS_CARRIER: Final = {
+    "up": 1, "unknown": 1, "down": 0, "dormant": 0, "testing": 0,
+    "lowerlayerdown": 0, "notpresent": 0,
+}  # fmt: skip
+#: The kernel has 32 bits for it, and uses no more.
+_LARGEST_MTU: Final = (1 << 32) - 1
 
 
-def row(stats: Any) -> dict[str, Value]:  # noqa: ANN401 - psutil's private tuple type
+def row(stats: Any) -> dict[str, Value | Exception]:  # noqa: ANN401 - psutil's private tuple type
     """Return the figures of one interface, from psutil; None for what the driver does not report."""
     duplexes = {psutil.NIC_DUPLEX_FULL: 1, psutil.NIC_DUPLEX_HALF: 0}
     return {
@@ -107,16 +114,24 @@ def _sysfs_row(link: Path) -> Row:
         )
 
 
-def _figures(link: Path) -> dict[str, Value]:
-    flags, speed = _text(link / "flags"), _text(link / "speed")
-    is_up = bool(int(flags or "0", 16) & _IFF_UP) and _text(link / "operstate") in _HAS_CARRIER
+def _figures(link: Path) -> dict[str, Value | Exception]:
+    speed = _text(link / "speed")
     return {
-        "up": int(is_up) if flags else None,
+        "up": _is_up(link),
         # 0 and -1 stand for an unknown speed.
         "speed": int(speed) or None if _SPEED.fullmatch(speed) else None,
         "full_duplex": _DUPLEX.get(_text(link / "duplex")),
-        "mtu": int(_text(link / "mtu")),
+        "mtu": int(within(host.count(_text(link / "mtu")), 0, _LARGEST_MTU, "bytes")),
     }
+
+
+def _is_up(link: Path) -> int | Exception:
+    """Return 1 or 0, or why it is not known. Raises `ValueError`."""
+    if not int(_text(link / "flags"), 16) & _IFF_UP:
+        return 0
+    state = _text(link / "operstate")
+    known = _HAS_CARRIER.get(state)
+    return ValueError(f"{state[:40]!r} is not a state of a link") if known is None else known
 
 
 def _text(path: Path) -> str:

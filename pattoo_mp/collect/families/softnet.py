@@ -40,6 +40,7 @@ TABLES: Final = (_SOFTNET,)
 
 #: The place of the processor's number, in Linux 5.10 and later.
 _NUMBER: Final = 12
+_HEX: Final = re.compile(r"[0-9a-f]{1,8}")
 _ONLINE: Final = re.compile(r"^cpu([0-9]+) ", re.MULTILINE)
 
 
@@ -52,17 +53,23 @@ def parse(lines: str, online: Callable[[], list[str]]) -> dict[str, dict[str, Va
     {'3': {'processed': 10, 'dropped': 0, 'squeezed': 1}}
     """
     rows = [line.split() for line in lines.split("\n") if line]
-    if all(len(row) > _NUMBER for row in rows):
+    if all(len(row) > _NUMBER and _HEX.fullmatch(row[_NUMBER]) for row in rows):
         return {str(int(row[_NUMBER], 16)): _figures(row) for row in rows}
     return {number: _figures(row) for number, row in zip(online(), rows, strict=True)}
 
 
 def _figures(row: list[str]) -> dict[str, Value] | Exception:
     try:
-        processed, dropped, squeezed, *_ = (int(text, 16) for text in row)
+        processed, dropped, squeezed, *_ = map(_count, row)
     except ValueError:
         return ValueError("its line in /proc/net/softnet_stat is damaged")
     return {"processed": processed, "dropped": dropped, "squeezed": squeezed}
+
+
+def _count(text: str) -> int:
+    if not _HEX.fullmatch(text):
+        raise ValueError
+    return int(text, 16)
 
 
 def _read() -> dict[str, dict[str, Value] | Exception]:

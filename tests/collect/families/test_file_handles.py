@@ -23,8 +23,8 @@ def test_the_hosts_open_files_are_counted(
     }
 
 
-@pytest.mark.parametrize("line", ["5 6 100", "5 -1 100", "5 0", "x 0 100", ""])
+@pytest.mark.parametrize("line", ["5 6 100", "5 -1 100", "5 0 -1", "5 0", "x 0 100", ""])
 def test_impossible_figures_are_refused(line: str) -> None:
     """The poller will leave the family out, with the reason."""
-    with pytest.raises(ValueError, match=r"impossible|expected 3|invalid"):
+    with pytest.raises(ValueError, match=r"impossible|expected 3|not a number"):
         parse(line)
