@@ -9,14 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
+from pattoo_mp.collect.families._sysfs import attribute, names_in
 from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Rows
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.host import HostPaths
     from pattoo_mp.collect.source import Source
@@ -41,15 +40,15 @@ def _read(paths: HostPaths) -> dict[str, dict[str, Value] | Exception]:
     """Raises `NotImplementedError` or `OSError` if the host's `/sys` cannot be read."""
     if paths.are_elsewhere and paths.sysfs == OWN.sysfs:
         raise NotImplementedError("sysfs_path is not set, and /sys shows the agent's own network")
-    links = sorted((host.SYS / "class" / "net").iterdir())
-    rows = {link.name: _row(link) for link in links}
+    directory = f"{host.SYS}/class/net"
+    rows = {name: _row(f"{directory}/{name}") for name in sorted(names_in(directory))}
     return {name: row for name, row in rows.items() if row is not None}
 
 
-def _row(link: Path) -> dict[str, Value] | Exception | None:
+def _row(link: str) -> dict[str, Value] | Exception | None:
     """Return None for what is no interface, such as the file `bonding_masters`, or has gone."""
     try:
-        return {"carrier": host.count(host.text(link / "carrier_changes").strip())}
+        return {"carrier": host.count(attribute(f"{link}/carrier_changes"))}
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

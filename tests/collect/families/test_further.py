@@ -105,7 +105,7 @@ def files() -> list[str]:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=90, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(contents=st.lists(CONTENT, min_size=1, max_size=8))
 def test_any_content_of_proc_at_worst_leaves_a_family_out(
