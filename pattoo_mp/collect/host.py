@@ -72,14 +72,14 @@ def cpus() -> int | None:
     """
     if _IS_GLIBC:
         with suppress(OSError, ValueError):
-            return count(text(_ONLINE))
+            return size_of_list(text(_ONLINE))
     return psutil.cpu_count()
 
 
-def count(ranges: str) -> int:
+def size_of_list(ranges: str) -> int:
     r"""Return how many numbers a list of the kernel has. Raises `ValueError`.
 
-    >>> count("0-3,6\n")
+    >>> size_of_list("0-3,6\n")
     5
     """
     bounds = [part.partition("-") for part in ranges.strip().split(",")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
 from pattoo_mp.control.drops import DropLog
 from pattoo_mp.control.ledger import CHANNEL_FULL, COLLECTOR_HUNG, COLLECTOR_WAS_DOWN
 from pattoo_mp.control.rates import DrainRate, RecentCounts, window_s
+from pattoo_mp.ipc.channel import Missed
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll, is_divided, part_identifiers
@@ -95,6 +97,7 @@ class Broker:
         """Count the ticks missed until now because the collector hung."""
         for gap in self.ledger.count_missed(now_ms, COLLECTOR_HUNG):
             _log_gap(gap)
+            self.channel.note_missed(gap.ticks, gap.reason)
 
     def uploader_gone(self) -> None:
         """Take back the polls of an uploader that has exited; the next one gets them."""
@@ -107,14 +110,26 @@ class Broker:
         self._snapshot_totals = _NOTHING_SENT
 
     def lease_to(self, uploader: Worker) -> None:
-        """Send waiting polls to the uploader, as far as it may hold more."""
-        if uploader.link is None or self.closed:
+        """Send waiting polls to the uploader, as far as it may hold more.
+
+        None before the spool's account is known. With a poll of this process in the spool, its account
+        would no longer show when the last poll of an earlier one was made; and the ledger's snapshot
+        would replace that of earlier processes.
+        """
+        if uploader.link is None or self.closed or self.ledger.account is None:
             return
         lease = self.channel.lease(_LEASED_BYTES)
+        if not lease.polls:
+            return
+        first = lease.polls[0][0]
+        missed = self.channel.missed_from(first)
+        later = sum((each.ticks for each in missed.values()), Counter())
         try:
-            if lease.polls:
-                self._send_ledger_snapshot(uploader.link)
             for sequence, poll in lease.polls:
+                if sequence == first or sequence in missed:
+                    later -= missed.pop(sequence, Missed()).ticks
+                    later_gaps = sum(each.gaps for each in missed.values())
+                    self._send_ledger_snapshot(uploader.link, later, later_gaps)
                 self._send_layout(uploader.link, poll.layout_id, lease.layouts)
                 uploader.link.send(
                     Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed
@@ -128,7 +143,8 @@ class Broker:
             return
         self.closed = True
         try:
-            self._send_ledger_snapshot(uploader.link)
+            if self.ledger.account is not None:
+                self._send_ledger_snapshot(uploader.link, Counter(), 0, is_last=True)
             uploader.link.send(Kind.CLOSE)
         except LinkClosedError:
             _LOG.debug("The uploader has already exited.")
@@ -195,6 +211,7 @@ class Broker:
         gap = self.ledger.poll(poll[1], reason, interval_ms)
         if gap is not None:
             _log_gap(gap)
+            self.channel.note_missed(gap.ticks, gap.reason)
         dropped = self.channel.dropped
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:
@@ -242,13 +259,23 @@ class Broker:
             uploader.made_progress = self.any_kept = True
             self.channel.acknowledge(sequence)
 
-    def _send_ledger_snapshot(self, link: Link) -> None:
-        """Send the ledger's snapshot if it changed; the spool stores it with the polls that follow."""
+    def _send_ledger_snapshot(
+        self, link: Link, later: Counter[str], later_gaps: int, *, is_last: bool = False
+    ) -> None:
+        """Send the ledger as of the next poll, if it changed. The spool stores it with that poll.
+
+        Without `later`, the ticks missed after that poll: if the polls after them are lost with this
+        process, the next one finds a gap that includes these ticks. The last one, after which no poll
+        follows, says up to when ticks are counted.
+        """
         # Every gap has missed ticks or is the last one, so these show whether anything changed.
-        last_ms = self.ledger.gaps[-1].before_ms if self.ledger.gaps else 0
-        totals = (self.ledger.missed.total(), self.ledger.dropped.total(), last_ms)
+        gaps = self.ledger.gaps
+        last_ms = gaps[-1 - later_gaps].before_ms if len(gaps) > later_gaps else 0
+        missed = self.ledger.missed.total() - later.total()
+        totals = (missed, self.ledger.dropped.total(), last_ms)
         if totals != self._snapshot_totals:
-            link.send(Kind.LEDGER_SNAPSHOT, self.ledger.snapshot())
+            book = self.ledger.snapshot(later, later_gaps, is_last=is_last)
+            link.send(Kind.LEDGER_SNAPSHOT, book)
             self._snapshot_totals = totals
 
 

@@ -37,7 +37,7 @@ class Track:
     `newest_ms` is its newest poll, or the poll of another interval after which this one began; 0
     before the first poll, when nothing can be missing. Ticks up to and including `counted_ms` are
     counted; `pending` of them were missed and are reported with the next poll. `excuse` is the reason
-    if that is known before the next poll. `first_ms` is the first poll of this interval.
+    if that is known before the next poll.
     """
 
     interval_ms: int
@@ -45,7 +45,6 @@ class Track:
     counted_ms: int = 0
     pending: int = 0
     excuse: str = ""
-    first_ms: int = 0
 
     def begin(self, newest_ms: int, after_ms: int = 0) -> None:
         """Count ticks from a poll on, or from `after_ms` on if that is later."""
@@ -54,15 +53,10 @@ class Track:
 
     def poll(self, timestamp_ms: int) -> int:
         """Record a poll. Return how many ticks before it were missed."""
-        self.first_ms = self.first_ms or timestamp_ms
         self.count_until(timestamp_ms)
         missed, self.pending, self.excuse = self.pending, 0, ""
         self.begin(timestamp_ms)
         return missed
-
-    def missed_since(self, newest_ms: int) -> int:
-        """Return the number of ticks between a poll of an earlier agent and our first poll."""
-        return ticks_between(newest_ms, self.first_ms, self.interval_ms)
 
     def count_until(self, timestamp_ms: int) -> None:
         """Count the ticks before `timestamp_ms`."""
@@ -82,6 +76,7 @@ def ticks_between(earlier_ms: int, later_ms: int, interval_ms: int) -> int:
     return max(0, (later_ms - 1) // interval_ms - earlier_ms // interval_ms)
 
 
+_NONE: Final[Counter[str]] = Counter()
 #: How many gaps are kept with time and reason; older ones are only counted.
 _GAPS: Final = 20
 AGENT_WAS_DOWN: Final = "the agent was down"
@@ -138,6 +133,9 @@ class Ledger:
         self.pauses = Pauses()
         self.account: SpoolState | None = None
         self._dropped_before = 0
+        #: The first poll of this process, and the intervals that were in force then.
+        self._began_ms = 0
+        self._began_with: list[int] = []
 
     @property
     def intervals_ms(self) -> list[int]:
@@ -156,6 +154,8 @@ class Ledger:
 
     def poll(self, timestamp_ms: int, reason: str, interval_ms: int) -> Gap | None:
         """Count a poll; `reason` says why ticks before it were missed. Return the gap, if any."""
+        if not self._began_ms:
+            self._began_ms, self._began_with = timestamp_ms, self.intervals_ms
         if not self.last_poll_ms:
             self._begin(timestamp_ms)
         track = self._tracks[interval_ms]
@@ -253,15 +253,25 @@ class Ledger:
             "lag": max(0, lag_ms),
         }
 
-    def snapshot(self) -> str:
-        """Return what the next control process needs, as JSON. The spool stores it as `book`."""
+    def snapshot(
+        self, later: Counter[str] = _NONE, later_gaps: int = 0, *, is_last: bool = False
+    ) -> str:
+        """Return what the next control process needs, as JSON. The spool stores it as `book`.
+
+        Without the last `later_gaps` gaps, in which `later` ticks were missed, by reason. If no poll
+        follows (`is_last`), it says up to when the ticks of each interval are counted.
+        """
+        counted_ms = {str(ms): track.counted_ms for ms, track in self._tracks.items()}
+        known = max(0, len(self.gaps) - later_gaps)
+        gaps = list(self.gaps)
+        later_ms = {gap.before_ms for gap in gaps[known:]}
         return json.dumps(
             {
-                "missed": self.missed,
+                "missed": self.missed - later,
                 "dropped": self.dropped,
-                "gaps": [asdict(gap) for gap in self.gaps],
-                "pauses": self.pauses.rows(),
-                "counted_ms": {str(ms): track.counted_ms for ms, track in self._tracks.items()},
+                "gaps": [asdict(gap) for gap in gaps[:known]],
+                "pauses": [row for row in self.pauses.rows() if row[1] not in later_ms],
+                "counted_ms": counted_ms if is_last else {},
             }
         )
 
@@ -285,29 +295,30 @@ class Ledger:
         self._dropped_before = dropped.total()
         self.dropped += dropped
         self.missed += Counter(_counts(snapshot.get("missed")))
-        self.gaps.extendleft(reversed(_gaps(snapshot.get("gaps"))))
         self.pauses.add(*Pauses.read(account.book))
-        if not account.newest_ms:
-            return []
-        if not self.polled:
-            self.last_poll_ms = account.newest_ms
-        return list(self._gaps_since(account.newest_ms, _counts(snapshot.get("counted_ms"))))
+        ours = list(self.gaps)
+        self.gaps = deque(_gaps(snapshot.get("gaps")), maxlen=_GAPS)
+        counted_ms = _counts(snapshot.get("counted_ms"))
+        missed = list(self._gaps_since(account.newest_ms, counted_ms)) if account.newest_ms else []
+        self.gaps.extend(ours)
+        return missed
 
     def _gaps_since(self, newest_ms: int, counted_ms: dict[str, int]) -> Iterator[Gap]:
         """Continue each track from the newest poll of an earlier agent; yield gaps already known.
 
         The earlier agent has counted the ticks up to `counted_ms`, for each interval.
         """
-        began_ms = [track.first_ms for track in self._tracks.values() if track.first_ms]
-        if began_ms:
-            self.pauses.add(Pause(newest_ms, min(began_ms), AGENT_WAS_DOWN))
-        for track in self._tracks.values():
-            after_ms = max(newest_ms, counted_ms.get(str(track.interval_ms), 0))
-            if not track.first_ms:
-                track.begin(newest_ms, after_ms)
-                track.excuse = AGENT_WAS_DOWN
-            elif ticks := track.missed_since(after_ms):
-                yield self._gap(ticks, after_ms, track.first_ms, AGENT_WAS_DOWN)
+        if not self.polled:
+            self._begin(newest_ms)
+            for interval_ms, track in self._tracks.items():
+                track.begin(newest_ms, counted_ms.get(str(interval_ms), 0))
+            self.excuse(AGENT_WAS_DOWN)
+            return
+        self.pauses.add(Pause(newest_ms, self._began_ms, AGENT_WAS_DOWN))
+        for interval_ms in self._began_with:
+            after_ms = max(newest_ms, counted_ms.get(str(interval_ms), 0))
+            if ticks := ticks_between(after_ms, self._began_ms, interval_ms):
+                yield self._gap(ticks, after_ms, self._began_ms, AGENT_WAS_DOWN)
 
 
 def _read_snapshot(text: str) -> dict[str, Any]:

@@ -218,8 +218,11 @@ class Workers:
         worker.note_death(how)
         if worker is self.uploader:
             # An uploader that was told to finish, and exited without being killed, could not store the
-            # polls that it still held. Nor could another one. Polls that it never got need another one.
-            unsaved = self._broker.closed and self._broker.channel.leased
+            # polls that it still held, or not open the spool. Nor could another one. Polls that it
+            # never got need another one.
+            unsaved = self._broker.closed and (
+                self._broker.channel.leased or self._broker.ledger.account is None
+            )
             self._gave_up = bool(unsaved) and code is not None and code >= 0
             self._broker.uploader_gone()
         if not self.are_stopping:

@@ -3,14 +3,15 @@
 The collector puts polls in; the uploader leases and acknowledges them. A lease removes nothing.
 Only the acknowledgement does, and it follows the commit of the spool. So a worker may be killed at
 any moment: no poll is lost with it, and none is kept twice, since each has a sequence number.
-The queue is bounded by count and by bytes. When it is full, the oldest poll is dropped and counted.
+The queue is bounded by count and by bytes. When it is full, the oldest poll that was never leased is
+dropped and counted: one that was leased may be in the spool already.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.model import is_divided, part_identifiers
@@ -104,6 +105,19 @@ class Lease:
     layouts: dict[str, bytes]
 
 
+@dataclass(slots=True)
+class Missed:
+    """The ticks missed before a poll, by reason, and in how many gaps."""
+
+    ticks: Counter[str] = field(default_factory=Counter)
+    gaps: int = 0
+
+    def add(self, ticks: int, reason: str) -> None:
+        """Add a gap."""
+        self.ticks[reason] += ticks
+        self.gaps += 1
+
+
 class Channel:
     """The queue itself: no I/O, no clock, no locks."""
 
@@ -112,6 +126,10 @@ class Channel:
         self._max_bytes = max_bytes
         self._waiting: deque[tuple[int, Poll]] = deque()
         self._leased: deque[tuple[int, Poll]] = deque()
+        #: By sequence number, for polls in the queue, and for the next one.
+        self._missed: dict[int, Missed] = {}
+        #: So many of the oldest waiting polls were leased to an uploader that has exited.
+        self._returned = 0
         self._layouts = KeptLayouts()
         self._bytes = 0
         self._leased_bytes = 0
@@ -146,41 +164,65 @@ class Channel:
         """Forget groups of other intervals: if one returns, a layout precedes its first poll."""
         self._layouts.keep_groups(intervals_ms)
 
+    def note_missed(self, ticks: int, reason: str) -> None:
+        """Note a gap of missed ticks before the next poll."""
+        self._missed.setdefault(self._sequence + 1, Missed()).add(ticks, reason)
+
     def put(self, poll: Poll) -> None:
-        """Append a poll; while the queue is too full, drop the oldest poll that is not leased."""
+        """Append a poll; while the queue is too full, drop the oldest one that was never leased."""
         self._sequence += 1
         self._waiting.append((self._sequence, poll))
         self._bytes += _size(poll)
         self._layouts.use(poll.layout_id)
-        while self._is_full() and len(self._waiting) > 1:
-            _, oldest = self._waiting.popleft()
-            self._bytes -= _size(oldest)
-            self._layouts.release(oldest.layout_id)
+        while self._is_full() and len(self._waiting) - self._returned > 1:
+            oldest = self._waiting[self._returned]
+            del self._waiting[self._returned]
+            self._remove(oldest)
             self.dropped += 1
 
     def lease(self, max_bytes: int) -> Lease:
         """Lease the oldest polls that are not leased yet, until `max_bytes` in all are leased."""
         polls: list[tuple[int, Poll]] = []
         while self._waiting and (not self._leased or self._leased_bytes < max_bytes):
-            item = self._waiting.popleft()
+            item = self._next_waiting()
             self._leased.append(item)
             self._leased_bytes += _size(item[1])
             polls.append(item)
         return Lease(tuple(polls), self._layouts.of({poll.layout_id for _, poll in polls}))
 
     def acknowledge(self, sequence: int) -> None:
-        """Remove the leased polls up to and including `sequence`: they are safe in the spool."""
+        """Remove the polls up to and including `sequence`: they are safe in the spool.
+
+        Polls that were never leased stay. Others may have been stored by an uploader that exited
+        before it could say so; the next one reports it.
+        """
         while self._leased and self._leased[0][0] <= sequence:
-            _, poll = self._leased.popleft()
-            self._leased_bytes -= _size(poll)
-            self._bytes -= _size(poll)
-            self._layouts.release(poll.layout_id)
+            item = self._leased.popleft()
+            self._leased_bytes -= _size(item[1])
+            self._remove(item)
+        while self._returned and self._waiting[0][0] <= sequence:
+            self._remove(self._next_waiting())
+
+    def missed_from(self, sequence: int) -> dict[int, Missed]:
+        """Return what was missed before this poll and later ones, by sequence number."""
+        return {s: missed for s, missed in self._missed.items() if s >= sequence}
 
     def release(self) -> None:
         """Cancel all leases: the uploader that held them has exited."""
         self._waiting.extendleft(reversed(self._leased))
+        self._returned += len(self._leased)
         self._leased.clear()
         self._leased_bytes = 0
+
+    def _next_waiting(self) -> tuple[int, Poll]:
+        self._returned = max(0, self._returned - 1)
+        return self._waiting.popleft()
+
+    def _remove(self, item: tuple[int, Poll]) -> None:
+        sequence, poll = item
+        self._bytes -= _size(poll)
+        self._layouts.release(poll.layout_id)
+        self._missed.pop(sequence, None)
 
     def _is_full(self) -> bool:
         used = self._bytes + self._layouts.old_bytes

@@ -8,7 +8,7 @@ collector → control    PART identifier packed                       (of the la
                        LEDGER                                       (request the figures)
 control → collector    LEDGER figures                               ({name: number}; the answer)
                        AVOID reasons           ({source: why}, the complete set of those not to read)
-control → uploader     LEDGER_SNAPSHOT text                         (to store with the next polls)
+control → uploader     LEDGER_SNAPSHOT text                         (as of the poll that follows)
                        PART identifier packed
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed

@@ -92,6 +92,11 @@ class Spool:
         """Whether the account was read from the file: not before there was room to open it."""
         return self._file.account_loaded
 
+    def open(self) -> None:
+        """Open the file if there was no room for that yet."""
+        with self._lock:
+            _ = self._file.tables
+
     @property
     def progressed_at(self) -> float:
         """When reading or recovering a large file last made progress (`time.monotonic`)."""

@@ -103,7 +103,8 @@ class Uploader:
         self._announced: set[str] = set()
         self._last_divided = ""
         self._last_parts: frozenset[str] = frozenset()
-        self._book = ""
+        #: Control's ledger as of the last held poll, and as of the next one.
+        self._book = self._next_book = ""
         self._reporting = Lock()
         self._commit_at = 0.0
         self._pause_until = 0.0
@@ -157,7 +158,7 @@ class Uploader:
         return self._attentive_until <= time.monotonic() < self._pause_until
 
     def _next_step_s(self) -> float | None:
-        moments = [self._commit_at] if self._held else []
+        moments = [self._commit_at] if self._has_to_write else []
         if self._is_paused():
             moments.append(self._pause_until)
         if self._ends_at is not None:
@@ -183,8 +184,9 @@ class Uploader:
             case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
                 self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
                 self._announced.discard(layout_id)
+                self._book = self._next_book
             case [Kind.LEDGER_SNAPSHOT, book]:
-                self._book = book
+                self._next_book = book
             case [Kind.CLOSE]:
                 self._closed = True
             case [Kind.SETTINGS, number, settings]:
@@ -223,13 +225,17 @@ class Uploader:
         if time.monotonic() > since + _POSTING_S:
             raise StuckError(f"the posting thread has been at one step for {_POSTING_S:g} s")
 
+    @property
+    def _has_to_write(self) -> bool:
+        return bool(self._held) or not self._spool.account_loaded
+
     def _commit_if_due(self) -> None:
-        if self._held and time.monotonic() >= self._commit_at:
+        if self._has_to_write and time.monotonic() >= self._commit_at:
             self._commit_at = time.monotonic() + self._config.commit_s
             self._commit()
 
     def _commit_held(self) -> None:
-        if self._held:
+        if self._has_to_write:
             self._commit()
 
     def _commit_book(self) -> None:
@@ -241,7 +247,9 @@ class Uploader:
     def _commit(self) -> None:
         """Commit the held polls to the spool. If that fails, keep holding them and retry later."""
         try:
-            self._spool.append(self._held, self._layouts, self._channel, self._book, now_ms())
+            self._open_spool()
+            if self._held:
+                self._spool.append(self._held, self._layouts, self._channel, self._book, now_ms())
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._report_storage(str(error))
@@ -250,6 +258,8 @@ class Uploader:
             return
         self._report_storage("")
         self._report_journal()
+        if not self._held:
+            return
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
         self._pause_until = time.monotonic() + read_pause_s(kept, self._config.commit_s)
@@ -261,6 +271,17 @@ class Uploader:
         self._drain.wake()
         self._drain.report()
         self._send(Kind.KEPT, last)
+
+    def _open_spool(self) -> None:
+        """Open a spool for which there was no room yet. Raises one of `StorageError`.
+
+        Control gets the account before a poll of its own is in it: it has to know what is from
+        earlier.
+        """
+        if not self._spool.account_loaded:
+            self._spool.open()
+            self._drain.report()
+            self._drain.wake()
 
     def _report_storage(self, error: str) -> None:
         if not self._note("spool", error):

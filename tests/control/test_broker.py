@@ -75,12 +75,19 @@ class Rig:
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
+def new_rig() -> Iterator[Rig]:
     """A rig that has handled nothing yet."""
     made = Rig()
     yield made
     made.uploader.close_link()
     made.far.close()
+
+
+@pytest.fixture
+def rig(new_rig: Rig) -> Rig:
+    """A rig that has the account of an empty spool."""
+    new_rig.account()
+    return new_rig
 
 
 def test_polls_go_to_the_uploader_with_their_layout_first(rig: Rig) -> None:
@@ -119,6 +126,66 @@ def test_a_new_uploader_gets_unacknowledged_polls(rig: Rig) -> None:
     rig.kept(1)
     rig.new_uploader()
     assert rig.received() == [["layout", "a"], ["poll", 2], ["poll", 3]]
+
+
+def test_no_poll_is_sent_before_the_account_is_known(new_rig: Rig) -> None:
+    """The spool was slow to open, or its disk was full: all polls go as soon as it is open."""
+    new_rig.layout("a")
+    for second in (11, 12, 15):
+        new_rig.poll(second, reason="late")
+    assert new_rig.received() == []
+    earlier = json.dumps({"missed": {"late": 40}, "dropped": {"the channel was full": 6}})
+    new_rig.account(kept=4, delivered=3, waiting=1, newest_ms=8000, book=earlier)
+    new_rig.broker.lease_to(new_rig.uploader)
+    books = [json.loads(m[1]) for m in new_rig.far.receive() if m[0] == Kind.LEDGER_SNAPSHOT]
+    assert [book["missed"] for book in books] == [
+        {"late": 40, "the agent was down": 2},
+        {"late": 42, "the agent was down": 2},
+    ]
+    assert books[-1]["dropped"] == {"the channel was full": 6}
+    assert new_rig.broker.ledger.total_polled == 4 + 6 + 3
+    assert new_rig.unaccounted() == 0
+
+
+def test_a_snapshot_is_the_ledger_as_of_the_next_poll(rig: Rig) -> None:
+    """Whatever polls the spool has when all processes are killed, their successors count each tick once."""
+    rig.layout("a")
+    rig.broker.closed = True  # the polls wait
+    for second in (1, 3, 6, 10, 12):
+        rig.poll(second, reason="late")
+    rig.broker.closed = False
+    for _ in range(2):  # the second uploader gets the same
+        rig.new_uploader()
+        book, newest_ms = "", 0
+        for kind, *fields in rig.far.receive():
+            if kind == Kind.LEDGER_SNAPSHOT:
+                book = fields[0]
+            elif kind == Kind.POLL:
+                newest_ms = fields[2]
+                later = Ledger(1000)
+                later.update_account(SpoolState(kept=1, waiting=1, newest_ms=newest_ms, book=book))
+                later.poll(20_000, "", 1000)
+                kept = (1, 3, 6, 10, 12).index(newest_ms // 1000) + 1
+                assert later.missed.total() == 20 - kept - 1
+                assert [gap.before_ms for gap in later.gaps][-1] == 20_000
+        assert newest_ms == 12_000
+
+
+def test_polls_that_a_killed_uploader_has_stored_are_counted_once(rig: Rig) -> None:
+    """It was killed between the commit and the acknowledgement. The next one sends the account."""
+    rig.broker.channel = Channel(max_polls=4)
+    rig.layout("a")
+    for number in range(1, 5):
+        rig.poll(number)
+    rig.broker.uploader_gone()
+    rig.uploader.close_link()
+    for number in range(5, 8):  # the channel is full meanwhile
+        rig.poll(number)
+        assert rig.unaccounted() == 0
+    rig.account(kept=3, kept_of_channel=3, sequence=3, waiting=3, newest_ms=3000)
+    assert rig.unaccounted() == 0
+    assert rig.broker.ledger.total_dropped() == {"the channel was full": 2}
+    assert len(rig.broker.channel) == 2
 
 
 def test_acknowledged_polls_leave_the_channel(rig: Rig) -> None:
@@ -237,82 +304,82 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     assert rig.broker.upload.posts == 3
 
 
-def test_the_drain_rate_is_measured_from_accounts(rig: Rig) -> None:
+def test_the_drain_rate_is_measured_from_accounts(new_rig: Rig) -> None:
     """From the second account on: the first one covers the time before this process."""
-    rig.account(kept=100, delivered=40, waiting=60)
-    assert rig.broker.drain_rate.polls_per_s() is None
-    rig.account(kept=100, delivered=50, waiting=50)
-    assert rig.broker.drain_rate.polls_per_s() == 10
+    new_rig.account(kept=100, delivered=40, waiting=60)
+    assert new_rig.broker.drain_rate.polls_per_s() is None
+    new_rig.account(kept=100, delivered=50, waiting=50)
+    assert new_rig.broker.drain_rate.polls_per_s() == 10
 
 
 @pytest.mark.parametrize("end", [{"waiting": 0, "delivered": 100}, {"failing": 7, "waiting": 50}])
 def test_the_drain_rate_is_reset_at_the_end_of_a_backlog_and_at_a_failure(
-    rig: Rig, end: dict[str, int]
+    new_rig: Rig, end: dict[str, int]
 ) -> None:
     """The next backlog may have another rate."""
-    rig.account(kept=100, delivered=40, waiting=60)
-    rig.account(kept=100, delivered=50, waiting=50)
-    rig.account(**{"kept": 100, "delivered": 50, **end})
-    assert rig.broker.drain_rate.polls_per_s() is None
+    new_rig.account(kept=100, delivered=40, waiting=60)
+    new_rig.account(kept=100, delivered=50, waiting=50)
+    new_rig.account(**{"kept": 100, "delivered": 50, **end})
+    assert new_rig.broker.drain_rate.polls_per_s() is None
 
 
-def test_a_new_uploader_resets_the_drain_rate(rig: Rig) -> None:
+def test_a_new_uploader_resets_the_drain_rate(new_rig: Rig) -> None:
     """The time without an uploader does not make the server look slow."""
-    rig.account(kept=100, delivered=40, waiting=60)
-    rig.account(kept=100, delivered=50, waiting=50)
-    rig.new_uploader()
-    assert rig.broker.drain_rate.polls_per_s() is None
+    new_rig.account(kept=100, delivered=40, waiting=60)
+    new_rig.account(kept=100, delivered=50, waiting=50)
+    new_rig.new_uploader()
+    assert new_rig.broker.drain_rate.polls_per_s() is None
 
 
-def test_recent_counts_begin_with_the_first_account(rig: Rig) -> None:
+def test_recent_counts_begin_with_the_first_account(new_rig: Rig) -> None:
     """Counts from before this control process are not recent."""
-    rig.account(kept=100, delivered=40, waiting=57, dropped={"too old": 3})
-    rig.layout("a")
-    rig.poll(1)
-    rig.account(posts=1, kept=101, kept_of_channel=1, sequence=1, delivered=90, waiting=6,
+    new_rig.account(kept=100, delivered=40, waiting=57, dropped={"too old": 3})
+    new_rig.layout("a")
+    new_rig.poll(1)
+    new_rig.account(posts=1, kept=101, kept_of_channel=1, sequence=1, delivered=90, waiting=6,
                 dropped={"too old": 5})  # fmt: skip
-    _, counts = rig.broker.recent.since(300, rig.broker.counts())
+    _, counts = new_rig.broker.recent.since(300, new_rig.broker.counts())
     assert counts == {
         "polled": 1, "missed": 0, "delivered": 50, "dropped": 2, "quarantined": 0, "posts": 1,
         "sent_bytes": 0,
     }  # fmt: skip
 
 
-def test_a_full_quarantine_still_counts_new_polls(rig: Rig) -> None:
+def test_a_full_quarantine_still_counts_new_polls(new_rig: Rig) -> None:
     """Each new poll replaces an older one. The number stays the same, but it is still a trouble."""
-    rig.account(kept=100, delivered=40, waiting=50, quarantined=10)
-    rig.account(kept=100, delivered=40, waiting=45, quarantined=9, dropped={QUARANTINE_FULL: 6})
-    rig.layout("a")
-    rig.poll(1)
-    _, counts = rig.broker.recent.since(300, rig.broker.counts())
+    new_rig.account(kept=100, delivered=40, waiting=50, quarantined=10)
+    new_rig.account(kept=100, delivered=40, waiting=45, quarantined=9, dropped={QUARANTINE_FULL: 6})
+    new_rig.layout("a")
+    new_rig.poll(1)
+    _, counts = new_rig.broker.recent.since(300, new_rig.broker.counts())
     assert (counts["quarantined"], counts["dropped"]) == (5, 6)
-    assert rig.unaccounted() == 0
+    assert new_rig.unaccounted() == 0
 
 
-def test_the_ledger_adds_up_after_every_message(rig: Rig) -> None:
+def test_the_ledger_adds_up_after_every_message(new_rig: Rig) -> None:
     """Each poll is either in the channel or in the spool, and counted once."""
-    rig.account(kept=7, delivered=4, waiting=2, dropped={"too old": 1})
-    rig.layout("a")
+    new_rig.account(kept=7, delivered=4, waiting=2, dropped={"too old": 1})
+    new_rig.layout("a")
     for number in (1, 2, 3):
-        rig.poll(number)
-        assert rig.unaccounted() == 0
-    rig.account(kept=9, kept_of_channel=2, sequence=2, delivered=4, waiting=4,
+        new_rig.poll(number)
+        assert new_rig.unaccounted() == 0
+    new_rig.account(kept=9, kept_of_channel=2, sequence=2, delivered=4, waiting=4,
                 dropped={"too old": 1})  # fmt: skip
-    assert rig.unaccounted() == 0
-    assert rig.broker.ledger.total_polled == 10
-    assert len(rig.broker.channel) == 1
+    assert new_rig.unaccounted() == 0
+    assert new_rig.broker.ledger.total_polled == 10
+    assert len(new_rig.broker.channel) == 1
 
 
-def test_polls_dropped_by_the_channel_are_counted_over_a_restart_of_control(rig: Rig) -> None:
+def test_polls_dropped_by_the_channel_are_counted_over_a_restart_of_control(new_rig: Rig) -> None:
     """A full channel, and a second control process that reads the snapshot of the first."""
-    rig.broker.channel = Channel(max_polls=2)
-    rig.account()
-    rig.layout("a")
-    rig.uploader.close_link()
+    new_rig.broker.channel = Channel(max_polls=2)
+    new_rig.account()
+    new_rig.layout("a")
+    new_rig.uploader.close_link()
     for number in (1, 2, 3, 4, 7):
-        rig.poll(number, reason="late")
-    assert rig.unaccounted() == 0
-    snapshot = rig.broker.ledger.snapshot()
+        new_rig.poll(number, reason="late")
+    assert new_rig.unaccounted() == 0
+    snapshot = new_rig.broker.ledger.snapshot()
     later = Ledger(1000)
     later.update_account(SpoolState(kept=2, waiting=2, newest_ms=7000, book=snapshot))
     assert later.total_dropped() == {"the channel was full": 3}
@@ -342,15 +409,15 @@ def test_an_unknown_message_is_harmless(rig: Rig) -> None:
     assert rig.received() == [["layout", "a"], ["poll", 1]]
 
 
-def test_the_collector_gets_the_ledger_on_request(rig: Rig) -> None:
+def test_the_collector_gets_the_ledger_on_request(new_rig: Rig) -> None:
     """With totals that continue over restarts, but not before the spool's account is known."""
-    rig.collector.link, far = Link.pair()
-    rig.broker.handle(rig.collector, [Kind.LEDGER])
-    rig.account(kept=10, delivered=6, waiting=1, quarantined=1, dropped={"age": 2},
+    new_rig.collector.link, far = Link.pair()
+    new_rig.broker.handle(new_rig.collector, [Kind.LEDGER])
+    new_rig.account(kept=10, delivered=6, waiting=1, quarantined=1, dropped={"age": 2},
                 delivered_ms=1000)  # fmt: skip
-    rig.poll(2)
-    rig.poll(5, reason="late")
-    rig.broker.handle(rig.collector, [Kind.LEDGER])
+    new_rig.poll(2)
+    new_rig.poll(5, reason="late")
+    new_rig.broker.handle(new_rig.collector, [Kind.LEDGER])
     assert far.receive() == [
         [
             Kind.LEDGER,
@@ -359,7 +426,7 @@ def test_the_collector_gets_the_ledger_on_request(rig: Rig) -> None:
         ]
     ]  # fmt: skip
     far.close()
-    rig.broker.handle(rig.collector, [Kind.LEDGER])  # it has exited, which is harmless
+    new_rig.broker.handle(new_rig.collector, [Kind.LEDGER])  # it has exited, which is harmless
 
 
 # Waiting polls do not grow older in a leap of the clock, nor while no agent runs.
@@ -405,26 +472,26 @@ def test_a_leap_counts_once_for_several_intervals(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("account_first", [True, False])
-def test_the_time_without_an_agent_is_a_pause(rig: Rig, *, account_first: bool) -> None:
+def test_the_time_without_an_agent_is_a_pause(new_rig: Rig, *, account_first: bool) -> None:
     """Whether the first poll comes before the spool's account or after it."""
-    rig.layout("a")
+    new_rig.layout("a")
     if account_first:
-        rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000)
-    rig.poll(1_795_000_900)
+        new_rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000)
+    new_rig.poll(1_795_000_900)
     if not account_first:
-        rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000)
-        rig.poll(1_795_000_901)
-    assert pauses(rig) == [Pause(1_795_000_000_000, 1_795_000_900_000, "the agent was down")]
+        new_rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000)
+        new_rig.poll(1_795_000_901)
+    assert pauses(new_rig) == [Pause(1_795_000_000_000, 1_795_000_900_000, "the agent was down")]
 
 
-def test_pauses_continue_after_a_restart_of_control(rig: Rig) -> None:
+def test_pauses_continue_after_a_restart_of_control(new_rig: Rig) -> None:
     """They are part of the snapshot in the spool's account."""
     earlier = Pause(1_794_000_000_000, 1_794_100_000_000, CLOCK_LEAPED)
     book = json.dumps({"pauses": Pauses([earlier]).rows()})
-    rig.layout("a")
-    rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000, book=book)
-    rig.poll(1_795_000_900)
-    assert pauses(rig)[0] == earlier
+    new_rig.layout("a")
+    new_rig.account(kept=1, waiting=1, newest_ms=1_795_000_000_000, book=book)
+    new_rig.poll(1_795_000_900)
+    assert pauses(new_rig)[0] == earlier
 
 
 # Each drop has a line in the log.
@@ -436,21 +503,21 @@ def dropped_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [line for line in found if "dropped" in line]
 
 
-def test_drops_of_the_spool_are_logged(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+def test_drops_of_the_spool_are_logged(new_rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """By reason, but not those of an earlier run. What follows within the hour is in a last line."""
     full, old = "the spool is full", "too old"
-    rig.account(kept=100, waiting=93, dropped={old: 7})
-    rig.account(kept=100, waiting=90, dropped={old: 7, full: 3})
-    rig.account(kept=1000, waiting=272, dropped={old: 8, full: 720})
+    new_rig.account(kept=100, waiting=93, dropped={old: 7})
+    new_rig.account(kept=100, waiting=90, dropped={old: 7, full: 3})
+    new_rig.account(kept=1000, waiting=272, dropped={old: 8, full: 720})
     assert dropped_lines(caplog) == [
         "3 polls dropped: the spool is full.",
         "1 poll dropped: too old.",
     ]
-    rig.broker.finish()
+    new_rig.broker.finish()
     assert dropped_lines(caplog)[2:] == [
         "717 polls dropped since the last such line: the spool is full."
     ]
-    rig.broker.finish()
+    new_rig.broker.finish()
     assert len(dropped_lines(caplog)) == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -251,7 +252,8 @@ def test_every_tick_of_every_interval_is_polled_or_missed(
     first: set[int], steps: list[tuple[set[int], int, bool]]
 ) -> None:
     """The result equals counting the ticks of each interval while it was in force."""
-    ledger, intervals, now, ticks = Ledger(*first), first, 1, 0
+    # Not before 2020: what is longer than a day would be a leap of a clock that was not set.
+    ledger, intervals, now, ticks = Ledger(*first), first, 1_795_000_000_001, 0
     for interval in first:
         ledger.poll(now, "", interval)
     for others, pause, is_polled in steps:
@@ -288,6 +290,27 @@ def test_a_late_account_without_a_gap_adds_none() -> None:
         ledger = ledger_of(10_000, 11_000)
         assert ledger.update_account(SpoolState(newest_ms=newest_ms)) == []
         assert not ledger.missed
+
+
+def test_a_late_account_counts_by_the_intervals_at_the_first_poll() -> None:
+    """Whatever changed since: the time after the first poll is counted already."""
+    ledger = ledger_of(10_000, 11_000)
+    ledger.change_intervals({500}, 11_700)
+    ledger.poll(12_000, "late", 500)
+    ledger.poll(13_000, "late", 500)
+    gaps = ledger.update_account(SpoolState(kept=5, newest_ms=6_000))
+    assert gaps == [Gap(3, 6_000, 10_000, "the agent was down")]
+    assert ledger.missed == {"the agent was down": 3, "late": 1}
+
+
+def test_a_late_account_keeps_the_newest_gaps() -> None:
+    """Those of earlier processes are older than the time without an agent, and that is older than ours."""
+    earlier = ledger_of(*range(1000, 40_000, 2000), reason="earlier")
+    ledger = ledger_of(*range(50_000, 60_000, 2000), reason="late")
+    ledger.update_account(SpoolState(kept=20, newest_ms=39_000, book=earlier.snapshot()))
+    assert [gap.reason for gap in ledger.gaps] == ["earlier"] * 15 + ["the agent was down"] + [
+        "late"
+    ] * 4
 
 
 # The ticks of one interval.
@@ -357,6 +380,13 @@ def test_ticks_that_are_missed_while_no_poll_comes_are_counted_once() -> None:
 
     ledger.count_missed(25_500, "the collector hung")
     later = Ledger(1000)
-    later.update_account(SpoolState(book=ledger.snapshot(), newest_ms=20_000))
+    later.update_account(SpoolState(book=ledger.snapshot(is_last=True), newest_ms=20_000))
     later.poll(30_000, "", 1000)
     assert later.missed == {"the collector hung": 12, "late": 2, "the agent was down": 4}
+
+    # A snapshot that the spool stores with the poll of 20,000 knows nothing of what came later.
+    after_kill = Ledger(1000)
+    book = ledger.snapshot(Counter({"the collector hung": 5}), 1)
+    after_kill.update_account(SpoolState(book=book, newest_ms=20_000))
+    after_kill.poll(30_000, "", 1000)
+    assert after_kill.missed == {"the collector hung": 7, "late": 2, "the agent was down": 9}

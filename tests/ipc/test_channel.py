@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pattoo_mp.ipc.channel import Channel, Lease
+from pattoo_mp.ipc.channel import Channel, Lease, Missed
 from pattoo_mp.model import INTEGER, Layout, Poll, Series
 from tests.wire.posts import ORIGIN
 
@@ -133,8 +134,44 @@ def test_a_leased_poll_is_never_dropped() -> None:
     for number in range(3, 10):
         channel.put(poll(number))
     channel.release()
-    assert numbers(channel.lease(EVERYTHING)) == [1, 2, 9]
-    assert channel.dropped == 6
+    channel.put(poll(10))
+    assert numbers(channel.lease(EVERYTHING)) == [1, 2, 10]
+    assert channel.dropped == 7
+
+
+def test_a_poll_that_was_stored_by_an_uploader_that_has_exited_is_removed() -> None:
+    """It was killed between the commit and the acknowledgement; the next one reports its polls."""
+    channel = filled(3)
+    channel.lease(1)
+    channel.acknowledge(1)
+    channel.lease(EVERYTHING)
+    channel.release()
+    channel.put(poll(4))
+    channel.acknowledge(2)
+    assert len(channel) == 2
+    assert numbers(channel.lease(EVERYTHING)) == [3, 4]
+
+
+def test_missed_ticks_stay_with_their_poll() -> None:
+    """Until it is acknowledged or dropped."""
+    channel = Channel(max_polls=3)
+    for number in range(1, 7):
+        channel.note_missed(number, "late")
+        channel.put(poll(number))
+    channel.note_missed(3, "late")
+    channel.note_missed(4, "down")
+    expected = {
+        5: Missed(Counter(late=5), 1),
+        6: Missed(Counter(late=6), 1),
+        7: Missed(Counter(late=3, down=4), 2),
+    }
+    assert channel.missed_from(5) == expected
+    assert list(channel.missed_from(1)) == [4, 5, 6, 7]
+    channel.lease(EVERYTHING)
+    channel.release()
+    channel.lease(EVERYTHING)
+    channel.acknowledge(5)
+    assert list(channel.missed_from(1)) == [6, 7]
 
 
 def test_an_acknowledgement_frees_bytes() -> None:
@@ -268,6 +305,7 @@ class ChannelAgainstList(RuleBasedStateMachine):
         self.put = 0
         self.acknowledged = 0
         self.dropped = 0
+        self.ever_leased = 0
 
     @rule(size=st.integers(0, 400))
     def put_one(self, size: int) -> None:
@@ -275,10 +313,10 @@ class ChannelAgainstList(RuleBasedStateMachine):
         self.put += 1
         self.waiting.append((self.put, poll(self.put, size=size)))
         self.channel.put(self.waiting[-1][1])
-        while len(self.waiting) > 1 and (
+        while len(self.new) > 1 and (
             len(self.all) > 6 or sum(map(_bytes, self.all)) > 6 * (OVERHEAD + 50)
         ):
-            self.waiting.pop(0)
+            self.waiting.remove(self.new[0])
             self.dropped += 1
 
     @rule(max_bytes=st.integers(1, 2000))
@@ -288,16 +326,19 @@ class ChannelAgainstList(RuleBasedStateMachine):
         while self.waiting and (not self.leased or sum(map(_bytes, self.leased)) < max_bytes):
             expected.append(self.waiting.pop(0))
             self.leased.append(expected[-1])
+            self.ever_leased = max(self.ever_leased, expected[-1][0])
         assert list(self.channel.lease(max_bytes).polls) == expected
 
     @rule(back=st.integers(-1, 8))
     def acknowledge(self, back: int) -> None:
-        """Acknowledge some of the polls ever put, leased or not."""
+        """Acknowledge some of the polls ever put; only those ever leased can be in the spool."""
         sequence = self.put - back
+        before = len(self.all)
         self.channel.acknowledge(sequence)
-        kept = [item for item in self.leased if item[0] > sequence]
-        self.acknowledged += len(self.leased) - len(kept)
-        self.leased = kept
+        stored = min(sequence, self.ever_leased)
+        self.leased = [item for item in self.leased if item[0] > stored]
+        self.waiting = [item for item in self.waiting if item[0] > stored]
+        self.acknowledged += before - len(self.all)
 
     @rule()
     def release(self) -> None:
@@ -311,6 +352,11 @@ class ChannelAgainstList(RuleBasedStateMachine):
         assert len(self.channel) == len(self.all)
         assert self.channel.dropped == self.dropped
         assert self.put == self.acknowledged + len(self.channel) + self.channel.dropped
+
+    @property
+    def new(self) -> list[tuple[int, Poll]]:
+        """The polls that were never leased."""
+        return [item for item in self.waiting if item[0] > self.ever_leased]
 
     @property
     def all(self) -> list[tuple[int, Poll]]:
