@@ -131,13 +131,15 @@ class Arbiter:
             reading.append(self._status_socket)
         if self._live.reader is not None:
             reading.append(self._live.reader)
-        writing = [link for link in links if link.unsent_bytes]
+        writing: list[FileDescriptorLike] = [link for link in links if link.unsent_bytes]
+        writing += self._status_socket.callers
         timeout_s = self._timeout_s()
         began = time.monotonic()
         readable, writable, _ = select.select(reading, writing, [], timeout_s)
         self._workers.reset_timers(0.0 if timeout_s is None else began + timeout_s)
         if self._status_socket in readable:
             self._status_socket.answer(self._status())
+        self._status_socket.flush(writable)
         self._workers.flush(writable)
         return readable
 

@@ -2,6 +2,9 @@
 
 Compared with a status file that is rewritten periodically, it costs nothing between requests, is
 never stale, and works with a full disk.
+
+An answer may be larger than what a socket buffers. Control's loop sends the rest as the caller reads
+it. A caller that does not read holds nothing up.
 """
 
 from __future__ import annotations
@@ -12,14 +15,17 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import StartError
 from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
+
+    from _typeshed import FileDescriptorLike
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +33,43 @@ _NEVER: Final = float("inf")
 #: Pause after a failed accept (s): the connection stays pending, and the loop would spin.
 _PAUSE_S: Final = 1.0
 ANSWER_S: Final = 5.0
-_ANSWER_BYTES: Final = 1 << 20
+#: More than the largest status: 100 left-out sources may have names of 4 kB, in which each byte takes
+#: up to 5 characters in JSON, and errors with those names.
+_ANSWER_BYTES: Final = 1 << 23
+#: So many callers may be reading. If there are more, the one that began first is given up.
+_CALLERS: Final = 8
+#: A caller that has read nothing for this long (s) is given up.
+_UNREAD_S: Final = 10.0
+
+
+class Caller:
+    """A caller and the rest of its answer, which it has until `due_at` to read a part of."""
+
+    def __init__(self, connection: socket.socket, answer: bytes) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._unsent = memoryview(answer)
+        self.due_at = time.monotonic() + _UNREAD_S
+
+    def fileno(self) -> int:
+        """Return the descriptor, for `select`."""
+        return self._connection.fileno()
+
+    def send(self) -> bool:
+        """Send what fits into the socket's buffer. Return whether there is more to send."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._connection.send(self._unsent) :]
+                self.due_at = time.monotonic() + _UNREAD_S
+        except BlockingIOError:
+            return True
+        except OSError:  # the caller has gone
+            return False
+        return False
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
 
 class StatusSocket:
@@ -40,6 +82,12 @@ class StatusSocket:
         self._file = path.lstat()
         self._paused_until = 0.0
         self._is_logged = False
+        self._callers: deque[Caller] = deque()
+
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        """The callers that have not taken all of their answers; for `select`."""
+        return tuple(self._callers)
 
     @property
     def is_paused(self) -> bool:
@@ -48,8 +96,9 @@ class StatusSocket:
 
     @property
     def wake_at(self) -> float:
-        """When the pause ends, on the monotonic clock; infinity if it is not paused."""
-        return self._paused_until if self.is_paused else _NEVER
+        """When `flush` or a pending caller is due, on the monotonic clock; infinity if never."""
+        pause_ends = self._paused_until if self.is_paused else _NEVER
+        return min([pause_ends, *(caller.due_at for caller in self._callers)])
 
     def ensure_in_place(self) -> None:
         """Recreate the socket if it was removed: without it, --status gets no answer.
@@ -69,21 +118,31 @@ class StatusSocket:
         return self._socket.fileno()
 
     def answer(self, status: dict[str, Any]) -> None:
-        """Answer one pending caller. A caller that does not read gets only what the socket buffers.
+        """Answer one pending caller; `flush` sends what does not fit into the socket's buffer.
 
         If this process or the host has no descriptor left, pause for a second.
         """
         try:
-            caller, _ = self._socket.accept()
+            connection, _ = self._socket.accept()
         except BlockingIOError:
             return  # the caller has gone
         except OSError as error:
             self._pause(error)
             return
         self._is_logged = False
-        with caller, contextlib.suppress(OSError):
-            caller.setblocking(False)
-            caller.send(json.dumps(status).encode())
+        caller = Caller(connection, json.dumps(status).encode())
+        self._callers.append(caller)
+        self.flush([caller])
+        if len(self._callers) > _CALLERS:
+            self._callers.popleft().close()
+
+    def flush(self, writable: Collection[FileDescriptorLike]) -> None:
+        """Send more to the callers that can be written to. Give up those that have read nothing."""
+        for caller in self.callers:
+            more = caller.send() if caller in writable else time.monotonic() < caller.due_at
+            if not more:
+                caller.close()
+                self._callers.remove(caller)
 
     def _pause(self, error: OSError) -> None:
         self._paused_until = time.monotonic() + _PAUSE_S
@@ -92,8 +151,10 @@ class StatusSocket:
         self._is_logged = True
 
     def close(self) -> None:
-        """Stop listening. The file stays: it shows how the run ended (see `run_directory`)."""
+        """Stop listening and answering. The file stays: it shows how the run ended (`run_directory`)."""
         self._socket.close()
+        for caller in self._callers:
+            caller.close()
 
 
 def _listen(path: Path) -> socket.socket:

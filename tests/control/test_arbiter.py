@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import resource
 import select
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pattoo_mp.control import status_socket
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
@@ -220,6 +223,33 @@ def test_both_workers_run_and_stop(control: Callable[..., Control]) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def noting(link: Link) -> None:
+    """Leave out 5,000 mounts, and poll."""
+    why = "PermissionError: [Errno 13] Permission denied"
+    link.send(Kind.NOTE, {f"/srv/{n}/{'long' * 50}": why for n in range(5000)})
+    polling(link)
+
+
+def test_a_status_larger_than_a_sockets_buffer_is_sent_completely(
+    control: Callable[..., Control], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polls go on, whatever other callers read; no caller waits for a worker that was started later."""
+    monkeypatch.setattr(status_socket, "_UNREAD_S", 100.0)
+    one = control(noting, keeping)
+    wait_for(lambda: len(one.worker("collector").get("troubles", ())) == 5000, what="the notes")
+    with contextlib.ExitStack() as never:
+        callers = [never.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(5)]
+        for caller in callers:
+            caller.connect(str(one.path))
+        for _ in range(3):
+            before = polled(one)
+            os.kill(one.worker("collector")["pid"], signal.SIGKILL)
+            wait_for(lambda before=before: polled(one) > before + 5, what="more polls")  # type: ignore[misc]
+        wait_for(lambda: len(one.worker("collector").get("troubles", ())) == 5000, what="the notes")
+        answer = b"".join(iter(lambda: callers[0].recv(1 << 12), b""))
+        assert len(json.loads(answer)["workers"]["collector"]["troubles"]) == 5000
 
 
 def test_an_unresponsive_collector_is_replaced(control: Callable[..., Control]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import resource
 import select
 import socket
 import stat
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pattoo_mp.control import status_socket as status_socket_module
 from pattoo_mp.control.status_socket import StatusSocket, ask
 from pattoo_mp.errors import StartError
 from tests.support.waiting import wait_for
@@ -42,8 +46,11 @@ class Server:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if select.select([self.status_socket], [], [], 0.01)[0]:
+            reading, writing = [self.status_socket], self.status_socket.callers
+            readable, writable, _ = select.select(reading, writing, [], 0.01)
+            if readable:
                 self.status_socket.answer(self._status)
+            self.status_socket.flush(writable)
 
     def stop(self) -> None:
         """Stop answering; the caller closes the socket."""
@@ -139,6 +146,7 @@ def test_a_worker_that_closes_its_copy_leaves_the_socket_open(server: Server, pa
     """Control goes on listening."""
     copy = StatusSocket.__new__(StatusSocket)
     copy._path, copy._socket = path, server.status_socket._socket.dup()
+    copy._callers = deque()
     copy.close()
     assert ask(path) == STATUS
 
@@ -152,26 +160,88 @@ def test_a_path_of_any_length_works(home: Path) -> None:
     server.status_socket.close()
 
 
-def test_a_large_status_is_sent_completely(path: Path) -> None:
-    """A host with many troubles has a long status."""
-    status = {"troubles": [f"trouble {n}" for n in range(4000)]}
-    server = Server(path, status)
-    assert ask(path) == status
-    server.stop()
-    server.status_socket.close()
+#: 5,000 mounts that were left out: far more than a socket buffers.
+LARGE = {"troubles": {f"/srv/{n}/{'long' * 50}": "PermissionError: no" for n in range(5000)}}
 
 
-def test_a_caller_that_never_reads_blocks_nothing(path: Path) -> None:
-    """It gets what fits into the buffer, and control goes on."""
-    status_socket = StatusSocket(path)
+@pytest.fixture
+def large(path: Path) -> Iterator[Server]:
+    """A server that answers with `LARGE`."""
+    answering = Server(path, LARGE)
+    yield answering
+    answering.stop()
+    answering.status_socket.close()
+
+
+@contextlib.contextmanager
+def caller_at(path: Path) -> Iterator[socket.socket]:
+    """Connect for the block, with a small buffer."""
     with socket.socket(socket.AF_UNIX) as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         caller.connect(str(path))
-        large = {"x": "y" * (64 << 20)}
-        answered = threading.Thread(target=status_socket.answer, args=(large,), daemon=True)
-        answered.start()
-        answered.join(20)
-        assert not answered.is_alive()
+        yield caller
+
+
+def test_a_large_status_is_sent_completely(large: Server, path: Path) -> None:
+    """As often as it is asked for."""
+    for _ in range(3):
+        assert ask(path) == LARGE
+    wait_for(lambda: not large.status_socket.callers, what="the end of all answers")
+
+
+def test_a_caller_that_reads_slowly_gets_all_of_it(large: Server, path: Path) -> None:
+    """Others are answered meanwhile."""
+    answer = b""
+    with caller_at(path) as caller:
+        while piece := caller.recv(20_000):
+            answer += piece
+            if len(answer) < 500_000:
+                assert ask(path) == LARGE
+                assert len(large.status_socket.callers) >= 1
+    assert json.loads(answer) == LARGE
+
+
+def test_callers_that_never_read_block_nothing(large: Server, path: Path) -> None:
+    """However many they are: the one that began first is given up."""
+    with contextlib.ExitStack() as never:
+        callers = []
+        for number in range(1, 21):
+            callers.append(never.enter_context(caller_at(path)))
+            at_most = min(number, 8)
+            wait_for(lambda n=at_most: len(large.status_socket.callers) == n)  # type: ignore[misc]
+        assert ask(path) == LARGE
+        wait_for(lambda: len(large.status_socket.callers) <= 8, what="the end of the first")
+        first = b"".join(iter(lambda: callers[0].recv(1 << 16), b""))
+        assert len(first) < len(json.dumps(LARGE))
+    wait_for(lambda: not large.status_socket.callers, what="the end of all answers")
+
+
+def test_a_caller_that_has_stopped_reading_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop wakes up for that."""
+    monkeypatch.setattr(status_socket_module, "_UNREAD_S", 0.2)
+    status_socket = StatusSocket(path)
+    with caller_at(path):
+        status_socket.answer(LARGE)
+        assert time.monotonic() < status_socket.wake_at <= time.monotonic() + 0.2
+        wait_for(lambda: time.monotonic() >= status_socket.wake_at)
+        status_socket.flush([])
+        assert status_socket.callers == ()
+        assert status_socket.wake_at == float("inf")
     status_socket.close()
+
+
+def test_a_worker_holds_no_caller(path: Path) -> None:
+    """It closes its copies, so a caller sees the end of its answer when control has sent it."""
+    status_socket = StatusSocket(path)
+    with caller_at(path) as caller:
+        status_socket.answer(LARGE)
+        (pending,) = status_socket.callers
+        status_socket.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(pending.fileno())
+        assert len(b"".join(iter(lambda: caller.recv(1 << 16), b""))) < len(json.dumps(LARGE))
 
 
 def test_a_caller_that_has_gone_blocks_nothing(path: Path) -> None:
