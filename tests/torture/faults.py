@@ -10,12 +10,14 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import time
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from tests.support.agent import NAME
+from tests.support.disks import fill
 from tests.support.waiting import wait_for
 from tests.torture import server as modes
 
@@ -117,6 +119,7 @@ SERVER_FAULTS = (
     _misbehaves(
         "302", lambda _: modes.status(302, "Location: /pattoo/api/v1/agent/status"), page_too=True
     ),
+    _misbehaves("cookies", modes.cookies, page_too=True, weight=4),
     _misbehaves("404", lambda _: modes.status(404), page_too=False),
     _misbehaves("413", lambda _: modes.status(413), page_too=False, weight=2),
     _misbehaves(
@@ -291,6 +294,63 @@ def _truncated(world: World, draw: Random) -> str:
     return f" (from {size} to {length}, {path.suffix})"
 
 
+def _journal_pinned(world: World, draw: Random) -> None:
+    """Read the spool, as a forgotten sqlite3 or a backup does. The uploader may be killed meanwhile."""
+    wait_for(world.has_spool_open, 45, "an uploader with its spool")
+    seconds = draw.uniform(1, 8)
+    world.tell(f"spool: a reader holds the journal for {seconds:.2f} s")
+    with contextlib.closing(sqlite3.connect(f"file:{world.agent.spool}?mode=ro", uri=True)) as file:
+        with contextlib.suppress(sqlite3.Error):  # damaged, and not replaced yet
+            file.execute("BEGIN")
+            file.execute("SELECT count(*) FROM polls").fetchone()
+        time.sleep(seconds / 2)
+        if draw.random() < 0.5:
+            _kill(world, "uploader")
+        time.sleep(seconds / 2)
+
+
+# --- the disk
+
+
+def _kill(world: World, role: str) -> None:
+    pid = world.pid("control" if role == WHOLE else role)
+    world.tell(f"SIGKILL to the {role} ({pid})")
+    _count_ends(world, role, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        (os.killpg if role == WHOLE else os.kill)(pid, signal.SIGKILL)
+
+
+def _disk_full(world: World, draw: Random) -> None:
+    """Fill the disk, kill processes or not, and free it, in any order."""
+    steps = draw.sample([WHOLE, "control", "uploader", "collector"], draw.randrange(4))
+    world.pid("control")
+    world.tell("disk: full")
+    filler = fill(world.agent.disk)
+    freed_after = draw.randrange(len(steps) + 1)
+    for number, role in enumerate([*steps, ""]):
+        time.sleep(draw.uniform(0, 3))
+        if number == freed_after:
+            world.tell("disk: freed")
+            filler.unlink()
+        if role:
+            _kill(world, role)
+    wait_for(lambda: _has_room(world), 60, "a spool that accepts polls")
+
+
+def _has_room(world: World) -> bool:
+    uploader = world.status().get("workers", {}).get("uploader", {})
+    return "spool" not in uploader.get("troubles", {"spool"}) and world.has_spool_open()
+
+
+# --- the clock
+
+
+def _clock_set(world: World, draw: Random) -> None:
+    seconds = draw.choice([-20, -5, -1, 1, 5, 30])
+    world.tell(f"clock: set by {seconds} s")
+    world.step_clock(seconds)
+
+
 _WORKERS = ("collector", "uploader")
 _ALL = (*_WORKERS, "control", WHOLE)
 
@@ -314,4 +374,8 @@ SPOOL_FAULTS = (
     _on_spool("directory removed", _directory_removed, waits=True),
     _on_spool("bytes changed", _bytes_changed),
     _on_spool("truncated", _truncated),
+    Fault("spool: journal pinned", _journal_pinned, 4),
 )
+
+DISK_FAULTS = (Fault("disk full", _disk_full, 14),)
+CLOCK_FAULTS = (Fault("clock set", _clock_set, 6),)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tests.torture.faults import PROCESS_FAULTS, SERVER_FAULTS, SPOOL_FAULTS, run_track
+from tests.torture.faults import (
+    CLOCK_FAULTS,
+    DISK_FAULTS,
+    PROCESS_FAULTS,
+    SERVER_FAULTS,
+    SPOOL_FAULTS,
+    run_track,
+)
 from tests.torture.verdict import Verdict, gather, judge
 from tests.torture.world import World
 
@@ -37,7 +45,10 @@ def torture(
     finally:
         left = world.end()
     verdict = judge(gather(world, status, left, world.spools_replaced()))
-    verdict.rows.insert(0, ("faults", str(len(world.brought))))
+    world.unmount()
+    kinds = Counter(name.partition(":")[0].partition(" to ")[0] for name in world.brought)
+    words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    verdict.rows.insert(0, ("faults", f"{len(world.brought)} ({words})"))
     if verdict.failures or keep:
         tell(f"the agent's directory is kept: {world.home}")
     else:
@@ -48,6 +59,13 @@ def torture(
 def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> None:
     until = time.monotonic() + seconds
     others = PROCESS_FAULTS + (SPOOL_FAULTS if spool else ())
+    for may, faults, words in (
+        (world.has_disk, DISK_FAULTS, "only root may mount a small disk"),
+        (world.has_clock, CLOCK_FAULTS, "a C compiler is needed to set the agent's clock"),
+    ):
+        others += faults if may else ()
+        if not may:
+            world.tell(f"without {faults[0].name}: {words}")
     tracks = [
         threading.Thread(
             target=run_track,

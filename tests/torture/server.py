@@ -11,13 +11,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from itertools import count
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.support.server import PREFIX, TEXT, Handler, PattooServer, Post, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
     FailureMode = Callable[["FaultyHandler"], None]
 
@@ -48,6 +48,8 @@ class Received:
     #: The number of posts that were taken without an answer on purpose.
     unanswered: int = 0
     requests: int = 0
+    #: The longest cookies that a post came with.
+    cookie_bytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def polls(self) -> set[int]:
@@ -72,6 +74,8 @@ class FaultyHandler(Handler):
     def do_POST(self) -> None:  # noqa: N802 - as inherited
         """Take the post, or not."""
         self.close_connection = True
+        sent = len(self.headers.get("Cookie", ""))
+        self.owner.received.cookie_bytes = max(self.owner.received.cookie_bytes, sent)
         length = int(self.headers["Content-Length"])
         self.body = self.rfile.read(length)
         if len(self.body) == length:  # otherwise the sender died in the middle
@@ -209,6 +213,24 @@ def well(handler: FaultyHandler) -> None:
         handler.send_answer(OK)
     else:
         handler.answer(200, b"The Pattoo Agent API is Operational.")
+
+
+def cookies(draw: Random) -> FailureMode:
+    """Take a post, or refuse it, and set cookies of any number, name and size."""
+    seed = draw.random()
+
+    def behave(handler: FaultyHandler) -> None:
+        again = Random(f"{seed} {handler.owner.received.requests}")
+        names = ["session", *(f"c{again.randrange(10**6)}" for _ in range(again.randrange(90)))]
+        lines = [f"Set-Cookie: {name}={'x' * again.randrange(9000)}; Path=/" for name in names]
+        if handler.is_post and again.random() < 0.5:
+            handler.take()
+            head = "\r\n".join(["HTTP/1.1 200 OK", "Content-Length: 2", *lines])
+            handler.send_answer(f"{head}\r\nConnection: close\r\n\r\nOK".encode())
+        else:
+            status(again.choice([400, 431, 503]), *lines)(handler)
+
+    return behave
 
 
 def slow(seconds: float) -> FailureMode:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 #: The reasons for dropped polls that may have been in a post as well.
 LOST = ("the spool was damaged", "the spool was removed")
 _GAP = re.compile(r"ticks? missed after (\d+) ms, before (\d+) ms")
+#: Polls with times that an earlier agent's polls had: the clock was set back, and where the spool could
+#: not be opened, the new agent did not know of them. They are in addition to the ticks.
+OLDER = "older than a poll before it"
+#: An agent's cookie is up to 4 kB, with its name.
+COOKIE_BYTES = 4200
 #: The limit of each process's resident memory.
 RSS_KB = 60_000
 #: Tolerance for connections that are open only at times.
@@ -66,6 +71,8 @@ class Evidence:
     ended: dict[str, int]
     repaired: int
     failures: list[str]
+    unaccounted: dict[int, int]
+    cookie_bytes: int
 
 
 def gather(world: World, status: dict[str, Any], left: list[int], repaired: int) -> Evidence:
@@ -74,6 +81,7 @@ def gather(world: World, status: dict[str, Any], left: list[int], repaired: int)
     return Evidence(
         world.interval_ms, status, world.kept(), snapshot.taken, snapshot.unanswered, world.times_account_lost,
         world.processes, left, world.log(), dict(world.ended), repaired, world.failures,
+        dict(world.unaccounted), snapshot.cookie_bytes,
     )  # fmt: skip
 
 
@@ -139,6 +147,12 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     verdict.row("polls left in the spool at the end", len(ticks.waiting))
     verdict.row("delivered, as reported", facts["delivered"])
     verdict.row("unaccounted, as reported", evidence.status["polls"]["unaccounted"])
+    wrong = {polls: times for polls, times in evidence.unaccounted.items() if polls}
+    looks = sum(evidence.unaccounted.values())
+    verdict.row("looks at the status; unaccounted in it", f"{looks}; {wrong or 'none'}")
+    verdict.must(not wrong, f"the status had unaccounted polls for a moment: {wrong}")
+    verdict.row("longest cookies in a post", f"{evidence.cookie_bytes} bytes")
+    verdict.must(evidence.cookie_bytes <= COOKIE_BYTES, "more cookies than one small one")
     verdict.row("times that the account was lost", evidence.times_account_lost)
     verdict.must(
         not evidence.times_account_lost, f"the account was lost {evidence.times_account_lost} times"
@@ -151,6 +165,7 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     )
     unexplained = ticks.missing - ticks.reported
     # Polls lost by damage may have been in a post whose answer did not arrive; this cannot be known.
+    dropped.pop(OLDER, 0)
     arrived = dropped.total() - len(unexplained)
     words = f"in no gap of the log: {_runs(unexplained, ticks.step)}; dropped: {_words(dropped)}"
     verdict.must(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import threading
 import time
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support import shim
 from tests.support.agent import NAME
+from tests.support.disks import mount
 from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
 from tests.torture.server import FaultyServer
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 ROLES = ("control", "collector", "uploader")
 #: After a crash loop a worker is started this late.
 _BACK_S = 45.0
+#: Room for the polls of a long outage, for a copy of them, and for journals.
+_DISK = "48m"
+#: Low, since the disk is small: polls are dropped for lack of room only when there is none.
+_MIN_FREE_BYTES = 1 << 20
 
 
 @dataclass
@@ -38,6 +45,21 @@ class Process:
     rss_kb: int = 0
 
 
+@dataclass
+class Tortured(Supervised):
+    """The agent; its spool is on a small disk if this user may mount one."""
+
+    @property
+    def disk(self) -> Path:
+        """Where the disk is mounted. The cache directory is below it: a mount cannot be removed."""
+        return self.home / "disk"
+
+    @property
+    def spool(self) -> Path:
+        """The path of the spool."""
+        return self.disk / "cache" / f"{NAME}.spool.sqlite"
+
+
 class World:
     """All parts of one run. `tell` receives each line of its protocol."""
 
@@ -45,12 +67,20 @@ class World:
         self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
         self.server = FaultyServer()
         self.interval_ms = round(1000 / hz)
-        self.agent = Supervised(
+        self.clock = self.home / "step"
+        self.clock_step_s = 0
+        self.agent = Tortured(
             self.home,
             port=self.server.port,
             interval=self.interval_ms / 1000,
             log_level="debug",  # the verdict reads every line
-            environment={"PATH": os.environ["PATH"]},
+            environment={"PATH": os.environ["PATH"], **self._clock_environment()},
+        )
+        self.agent.disk.mkdir()
+        self.agent.set_shared("cache_directory", str(self.agent.spool.parent))
+        self.agent.set_own("spool_min_free_bytes", str(_MIN_FREE_BYTES))
+        self.has_disk = os.geteuid() == 0 and mount(
+            "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", self.agent.disk
         )
         self.began = time.monotonic()
         self._tell = tell
@@ -61,6 +91,8 @@ class World:
         self.brought: list[str] = []
         self.processes: dict[int, Process] = {}
         self.times_account_lost = 0
+        #: How often the status was looked at, and with how many unaccounted polls.
+        self.unaccounted: Counter[int] = Counter()
         self._delivered = 0
         self._watching = threading.Event()
 
@@ -75,6 +107,25 @@ class World:
         """Report and record a failure."""
         self.failures.append(line)
         self.tell(f"FAILED {line}")
+
+    # --- the clock
+
+    def _clock_environment(self) -> dict[str, str]:
+        if not self.has_clock:
+            return {}
+        return shim.environment(self.home, shim.CLOCK_STEP, "CLOCK_STEP", self.clock)
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether the agent's clock can be set: that takes a C compiler."""
+        return shutil.which("cc") is not None
+
+    def step_clock(self, seconds: int) -> None:
+        """Set the agent's clock forward or back."""
+        self.clock_step_s += seconds
+        aside = self.clock.with_suffix(".new")
+        aside.write_text(f"{self.clock_step_s}\n")
+        aside.replace(self.clock)
 
     # --- start and end
 
@@ -97,6 +148,13 @@ class World:
         self.server.recover()
         self.server.close()
         return left
+
+    def unmount(self) -> None:
+        """Remove the disk, and keep what was in its cache directory."""
+        cache = self.agent.spool.parent
+        if self.has_disk:
+            shutil.copytree(cache, self.home / "cache")
+            subprocess.run(["umount", "--lazy", self.agent.disk], check=True)
 
     def remove(self) -> None:
         """Remove all files."""
@@ -124,7 +182,7 @@ class World:
 
     def spools_replaced(self) -> int:
         """Return how often the agent has replaced its spool file."""
-        return self.log().count("Saved from the old spool: ")
+        return self.log().count("Recovered from the old spool: ")
 
     # --- observations
 
@@ -143,15 +201,22 @@ class World:
         while not self._watching.wait(0.25):
             status = self.status()
             if status:
-                self._compare(status["polls"])
+                self._compare(status)
                 self._look(status["control"]["pid"], "control")
                 for role, worker in status["workers"].items():
                     self._look(worker["pid"], role)
 
-    def _compare(self, polls: dict[str, Any]) -> None:
-        """Record if fewer polls are reported as delivered than before: the account was lost."""
-        begins = polls["polled"] == polls["since_start"] < 3000 / self.interval_ms
-        if begins:  # a new control process does not have the account yet
+    def _compare(self, status: dict[str, Any]) -> None:
+        """Record unaccounted polls, and if fewer are delivered than before: the account was lost."""
+        polls = status["polls"]
+        self.unaccounted[polls["unaccounted"]] += 1
+        if polls["unaccounted"]:
+            self.tell(f"unaccounted: {polls}")
+        is_new = polls["since_start"] < 3000 / self.interval_ms
+        has_no_room = "spool" in status["workers"]["uploader"]["troubles"]
+        if polls["polled"] == polls["since_start"] and (
+            is_new or has_no_room
+        ):  # a new control process does not have the account yet
             return
         if polls["delivered"] < self._delivered:
             self.times_account_lost += 1
