@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -136,6 +137,27 @@ def test_each_tick_is_counted_once_after_a_start_on_a_full_disk(
         supervised.poll_on()
     wait_for(lambda: agent.status()["polls"]["delivered"], what="the account")
     assert_each_tick_is_counted_once(agent, server)
+
+
+@pytest.mark.parametrize("freed", [False, True])
+def test_a_stop_of_an_agent_that_could_not_open_its_spool(
+    supervised: Supervised, small_disk: Path, *, freed: bool
+) -> None:
+    """It is not delayed. What is lost from memory is logged; with room again, nothing is."""
+    filler = fill(small_disk)
+    supervised.start()
+    agent = supervised.agent
+    wait_for(lambda: agent.status()["workers"]["uploader"]["troubles"], what="the trouble")
+    if freed:
+        filler.unlink()
+    os.kill(agent.pid or 0, signal.SIGTERM)
+    wait_for(lambda: agent.pid is None, what="the end")
+    assert ("lost from memory: the spool accepted no writes" in agent.log) != freed
+    assert "did not exit within" not in agent.log
+    if freed:
+        with contextlib.closing(sqlite3.connect(agent.spool)) as spool:
+            facts = dict(spool.execute("SELECT name, value FROM facts"))
+        assert int(facts["kept"]) >= 4
 
 
 class Samples:

@@ -45,7 +45,6 @@ def torture(
     finally:
         left = world.end()
     verdict = judge(gather(world, status, left, world.spools_replaced()))
-    world.unmount()
     kinds = Counter(name.partition(":")[0].partition(" to ")[0] for name in world.brought)
     words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     verdict.rows.insert(0, ("faults", f"{len(world.brought)} ({words})"))

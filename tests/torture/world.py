@@ -67,6 +67,7 @@ class World:
         self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
         self.server = FaultyServer()
         self.interval_ms = round(1000 / hz)
+        self._kept_disk = self.home / "disk-kept"
         self.clock = self.home / "step"
         self.clock_step_s = 0
         self.agent = Tortured(
@@ -147,13 +148,13 @@ class World:
         self.agent.end()
         self.server.recover()
         self.server.close()
+        self._unmount()
         return left
 
-    def unmount(self) -> None:
-        """Remove the disk, and keep what was in its cache directory."""
-        cache = self.agent.spool.parent
+    def _unmount(self) -> None:
+        """Remove the disk, and keep the spool that was on it."""
+        shutil.copytree(self.agent.disk, self._kept_disk)
         if self.has_disk:
-            shutil.copytree(cache, self.home / "cache")
             subprocess.run(["umount", "--lazy", self.agent.disk], check=True)
 
     def remove(self) -> None:
@@ -235,8 +236,8 @@ class World:
             seen.rss_kb = max(seen.rss_kb, rss_kb(pid))
 
     def kept(self) -> SpoolContent:
-        """Return the content of the spool file, when no process uses it."""
-        return SpoolContent.read(self.agent.spool)
+        """Return the content of the spool file, when everything has ended."""
+        return SpoolContent.read(self._kept_disk / self.agent.spool.relative_to(self.agent.disk))
 
 
 def rss_kb(pid: int) -> int:

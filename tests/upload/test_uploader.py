@@ -24,9 +24,10 @@ from pattoo_mp.upload import uploader as uploading
 from pattoo_mp.upload.pattoo.servers import servers
 from pattoo_mp.upload.uploader import Uploader, read_pause_s
 from pattoo_mp.wire.encode import encode
-from tests.spool.polls import LAYOUT, OTHER, poll, times
+from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, poll, times
 from tests.support.configs import config_in
 from tests.support.server import answering, hanging, well
+from tests.support.small import files_of_at_most
 from tests.support.spools import AMPLE
 from tests.support.waiting import wait_for
 
@@ -201,6 +202,43 @@ def test_a_full_disk_is_reported_for_commits_and_for_posts(
     uploader.wait_for_deliveries(2)
     uploader.wait_to_hear(Kind.NOTE, {})
     assert server.timestamps() == [1, 2]
+
+
+def test_a_spool_without_room_is_opened_later_and_its_account_comes_before_any_poll(
+    home: Path, start: Start, server: PattooServer
+) -> None:
+    """Control sends no poll until then. Polls of an earlier agent are posted at once."""
+    earlier = Spool(home / "spool.sqlite", AMPLE)
+    earlier.append([(n, poll(n)) for n in (1, 2, 3)], LAYOUTS, "another", "a book")
+    earlier.close()
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with files_of_at_most(0):
+        uploader = start(server.port)
+    uploader.wait_to_hear(Kind.NOTE, {"spool": "disk I/O error"})
+    assert [message for message in uploader._listen() if message[0] == Kind.UPLOAD] == []
+    assert server.timestamps() == []
+    resource.prlimit(uploader.pid, resource.RLIMIT_FSIZE, unlimited)
+    uploader.wait_to_hear(Kind.NOTE, {})
+    account = next(message[2] for message in uploader._listen() if message[0] == Kind.UPLOAD)
+    found = [account[name] for name in ("kept", "waiting", "newest_ms", "book", "sequence")]
+    assert found == [3, 3, 3, "a book", 0]
+    uploader.wait_for_deliveries(3)
+    assert server.timestamps() == [1, 2, 3]
+
+
+def test_a_snapshot_of_the_ledger_is_stored_with_the_poll_after_it(start: Start) -> None:
+    """Not with those before it: a kill may come between two messages."""
+    uploader = start(9)
+    uploader.link.send(Kind.LEDGER_SNAPSHOT, "as of 1")
+    uploader.give(1)
+    uploader.link.send(Kind.LEDGER_SNAPSHOT, "as of 2")
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    uploader.link.close()
+    os.waitpid(uploader.pid, 0)
+    uploader.status = 0
+    spool = Spool(uploader.path, AMPLE)
+    assert spool.state.book == "as of 1"
+    spool.close()
 
 
 def test_a_reader_that_holds_the_journal_is_a_trouble(
