@@ -322,6 +322,10 @@ class Uploader:
         # If control is gone, the next `receive` finds out; there is nobody to tell.
         with contextlib.suppress(LinkClosedError):
             self._link.send(*message)
+        if (
+            self._link.unsent_bytes
+        ):  # the main thread sends the rest; it may be waiting for other things
+            self._wakeup.wake()
 
 
 def _connection_settings(config: Config) -> tuple[object, ...]:

@@ -226,6 +226,19 @@ def test_a_spool_without_room_is_opened_later_and_its_account_comes_before_any_p
     assert server.timestamps() == [1, 2, 3]
 
 
+def test_a_report_larger_than_a_sockets_buffer_is_sent_completely(
+    start: Start, server: PattooServer
+) -> None:
+    """Also that of the posting thread, while the other one has nothing to do."""
+    uploader = start(server.port)
+    uploader.link.send(Kind.LEDGER_SNAPSHOT, "x" * 2_000_000)
+    uploader.give(1)
+    while uploader.link.unsent_bytes:
+        select.select([], [uploader.link], [])
+        uploader.link.flush()
+    uploader.wait_for_deliveries(1)
+
+
 def test_a_snapshot_of_the_ledger_is_stored_with_the_poll_after_it(start: Start) -> None:
     """Not with those before it: a kill may come between two messages."""
     uploader = start(9)
