@@ -36,9 +36,10 @@ FILES = {
     "/proc/meminfo": {"memory", "swap"},
     "/proc/stat": {
         "processor.shares", "processor.times", "processor.counters", "per_processor.times", "uptime",
+        "process_events",
     },
     "/proc/vmstat": {"swap", "paging"},
-    "/proc/diskstats": {"disk_io"},
+    "/proc/diskstats": {"disk_io", "disk_queue"},
     "/proc/loadavg": {"system.load", "load_per_processor"},
     "/proc/filesystems": {"disk_partitions", "inodes", "mount_state"},
     "/proc/sys/fs/file-nr": {"file_handles"},
