@@ -24,6 +24,11 @@ def advice(status: Status, trouble: Trouble) -> str:
 
 def _control_silent(status: Status, _: Trouble) -> str:
     pid = status["control"]["pid"]
+    if not pid:
+        return (
+            "the control process does not answer, and the kernel does not name it here: it is in another "
+            "container or on another host. Run the command there"
+        )
     return (
         f"the control process ({pid}) does not answer. It hangs or was stopped: "
         f"kill -CONT {pid} resumes a stopped one; else --restart, with --force if that fails"

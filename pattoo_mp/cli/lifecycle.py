@@ -14,9 +14,11 @@ from pattoo_mp.control.troubles import Code
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
+from pattoo_mp.operate.control_process import is_control
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
 from pattoo_mp.util.files import user_name
+from pattoo_mp.util.held_process import all_processes
 from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
@@ -91,20 +93,11 @@ def _start(agent: Agent) -> int:
 
 def _how_to_stop() -> list[str]:
     """How to stop an agent whose configuration does not lead to it any more."""
-    found = [entry.name for entry in Path("/proc").iterdir() if _is_control(entry)]
+    found = [pid for pid, _ in all_processes() if is_control(pid)]
     return [
         f"process {pid} is a control process of this program; 'kill {pid}' stops it in order"
-        for pid in sorted(found, key=int)
+        for pid in sorted(found)
     ]
-
-
-def _is_control(process: Path) -> bool:
-    """Whether `process` (/proc/PID) has the title of a control process."""
-    with contextlib.suppress(OSError):
-        return process.name.isdigit() and (process / "cmdline").read_bytes().startswith(
-            f"{PROGRAM}: control".encode()
-        )
-    return False
 
 
 def _stop(agent: Agent, *, force: bool) -> bool:

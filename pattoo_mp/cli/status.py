@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
 from pattoo_mp.cli.status_rows import heading, rows, waiting
 from pattoo_mp.cli.words import moment
+from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.status import SCHEMA, silent, stopped, unknown
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import configured_agent
@@ -80,7 +81,7 @@ def fetch_status(agent: Agent) -> dict[str, Any]:
             return _checked_schema(agent.status(), pid)
         except PermissionError as error:
             raise PattooError(
-                f"process {pid}: no permission to ask for its status{process_owner(pid)}; "
+                f"{holder(pid)}: no permission to ask for its status{process_owner(pid)}; "
                 "expected its user or root"
             ) from error
         except OSError:
@@ -100,7 +101,7 @@ def stopped_status(agent: Agent) -> dict[str, Any]:
 def _checked_schema(status: dict[str, Any], pid: int) -> dict[str, Any]:
     if status.get("schema") != SCHEMA:
         raise PattooError(
-            f"process {pid}: its status has schema {status.get('schema')}; expected {SCHEMA}: "
+            f"{holder(pid)}: its status has schema {status.get('schema')}; expected {SCHEMA}: "
             "the running agent is of another release, use --restart"
         )
     return status

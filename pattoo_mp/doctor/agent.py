@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
+from pattoo_mp.control.run_directory import holder
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import NotOurSupervisorError, PattooError
 from pattoo_mp.operate.agent import Agent
@@ -74,7 +75,7 @@ def check_process(config: Config) -> Running:
     try:
         status = agent.status()
     except PermissionError:
-        error_line = f"no permission to ask process {pid}{process_owner(pid)}"
+        error_line = f"no permission to ask {holder(pid)}{process_owner(pid)}"
         return Running(pid, supervisor, supervisor_error, error=error_line)
     except OSError as error:
         return Running(pid, supervisor, supervisor_error, no_answer=error.strerror or str(error))
@@ -178,7 +179,7 @@ def _process(running: Running, *, is_user: bool) -> Finding:
     if running.no_answer:
         return trouble(
             "process",
-            f"{running.pid} does not answer ({running.no_answer})",
+            f"{running.pid or holder(running.pid)} does not answer ({running.no_answer})",
             "restart the agent; if it hangs, use --stop --force",
         )
     started = (
@@ -186,4 +187,4 @@ def _process(running: Running, *, is_user: bool) -> Finding:
         if running.supervisor
         else "started by hand: nothing restarts it"
     )
-    return ok("process", f"{running.pid}, {started}")
+    return ok("process", f"{running.pid or holder(running.pid)}, {started}")

@@ -14,18 +14,25 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.control.run_directory import remove_status_socket
+from pattoo_mp.control.run_directory import holder, remove_status_socket
 from pattoo_mp.errors import AlreadyRunningError, ConfigError, PattooError, StartError
 from pattoo_mp.ipc.messages import READY
-from pattoo_mp.operate.agent import STOPPED_S, send_signal, wait_for
+from pattoo_mp.operate.agent import STOPPED_S, wait_for
+from pattoo_mp.operate.control_process import (
+    held_control,
+    held_team,
+    signal_control,
+    signal_team,
+)
+from pattoo_mp.util.held_process import all_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pattoo_mp.operate.agent import Agent
+    from pattoo_mp.util.held_process import HeldProcess
 
     Answer = dict[str, Any]
 
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
 #: name server.
 _START_S: Final = 30.0
 _KILL_S: Final = 5.0
+#: Time limit until killed workers have ended, before control is killed, too (s).
+_KILL_TEAM_S: Final = 1.0
 #: Time limit until both workers use the new settings (s): one may be in the middle of a slow sync.
 RELOAD_S: Final = 15.0
 _POLL_S: Final = 0.05
@@ -57,7 +66,7 @@ def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> N
     """
     pid = agent.pid
     if pid is not None:
-        raise AlreadyRunningError(f"the agent runs already, as process {pid}")
+        raise AlreadyRunningError(f"the agent runs already, as {holder(pid)}")
     supervisor = agent.supervisor(None)
     if supervisor is None:
         _detach(agent, command, environment)
@@ -160,23 +169,28 @@ def stop(agent: Agent, *, force: bool) -> bool:
     """
     pid = agent.pid
     supervisor = agent.supervisor(pid)
-    if supervisor is not None and supervisor.may_run:
-        if not force:
-            supervisor.stop()
-            return pid is not None
-        supervisor.begin_stop()
-    if pid is None:
-        return False
-    if supervisor is None:
-        _stop_retries(agent)
-    # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
-    asked = signal.SIGKILL if force else signal.SIGTERM
-    # One that was started in a terminal may have no group of its own, and a killed control ends no worker.
-    with _workers(pid) as workers:
-        send_signal(pid, asked, signal.SIGCONT, to_group=True)
-        for worker in workers if force else ():
-            _kill(worker)
-    limit_s = _KILL_S if force else STOPPED_S
+    is_supervised = supervisor is not None and supervisor.may_run
+    if supervisor is not None and is_supervised and not force:
+        supervisor.stop()
+        return pid is not None
+    with held_control(agent) as control:
+        if supervisor is not None and is_supervised:
+            supervisor.begin_stop()
+        if control is None:
+            return False
+        if supervisor is None:
+            _stop_retries(agent)
+        _end(agent, control, force=force)
+    return True
+
+
+def _end(agent: Agent, control: HeldProcess, *, force: bool) -> None:
+    """End `control` and its team. Raises `PattooError` if they do not end in time."""
+    if force:
+        _kill(control)
+    else:
+        _terminate(control)
+    pid, limit_s = control.pid, _KILL_S if force else STOPPED_S
     if not wait_for(lambda: agent.pid != pid and not _group_lives(pid), limit_s):
         raise PattooError(
             f"the agent (process {pid}) did not end within {limit_s:g} s"
@@ -184,7 +198,31 @@ def stop(agent: Agent, *, force: bool) -> bool:
         )
     if force:
         remove_status_socket(agent.directory)
-    return True
+
+
+def _terminate(control: HeldProcess) -> None:
+    with held_team(control) as team:
+        # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
+        signal_control(control, signal.SIGTERM, signal.SIGCONT)
+        signal_team(team, signal.SIGTERM, signal.SIGCONT)
+
+
+def _kill(control: HeldProcess) -> None:
+    """Kill the team, then `control`: a killed control ends no worker.
+
+    Until then control is only stopped, so it starts no other process, and no other process gets its
+    number or that of its group.
+    """
+    signal_control(control, signal.SIGSTOP)
+    wait_for(lambda: not _kill_team(control), _KILL_TEAM_S)
+    signal_control(control, signal.SIGKILL)
+
+
+def _kill_team(control: HeldProcess) -> bool:
+    """Kill the processes of the team that have not ended yet; return whether there were any."""
+    with held_team(control) as team:
+        signal_team(team, signal.SIGKILL)
+        return bool(team)
 
 
 def _stop_retries(agent: Agent) -> None:
@@ -194,54 +232,9 @@ def _stop_retries(agent: Agent) -> None:
         supervisor.stop()
 
 
-@contextlib.contextmanager
-def _workers(control: int) -> Iterator[list[int]]:
-    """Descriptors of the child processes of control (pidfd_open(2)), open during the block."""
-    found: list[int] = []
-    try:
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and _stat(process)[1:2] == [str(control)]:
-                with contextlib.suppress(OSError):
-                    found.append(os.pidfd_open(int(process.name)))
-                    if _stat(process)[1:2] != [str(control)]:
-                        os.close(found.pop())  # it ended, and another process may have its number
-        yield found
-    finally:
-        for descriptor in found:
-            os.close(descriptor)
-
-
-def _kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-
-
 def _group_lives(group: int) -> bool:
     """Whether a process of `group` runs; zombies do not count."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return any(_runs_in(group, entry) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def _runs_in(group: int, process: Path) -> bool:
-    """Whether `process` (/proc/PID) is in `group` and is no zombie."""
-    state, _, its_group = _stat(process) or ("X", "", "0")
-    return int(its_group) == group and state not in "ZX"
-
-
-def _stat(process: Path) -> list[str]:
-    """State, parent and group of `process` (/proc/PID), empty if it has ended.
-
-    In its `stat` (proc(5)) they follow the name in parentheses.
-    """
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except OSError:
-        return []
+    return any(process.group == group and process.runs for _, process in all_processes())
 
 
 # Reload.
@@ -255,10 +248,13 @@ def reload(agent: Agent, pid: int, within_s: float = RELOAD_S) -> list[str]:
     configuration, and `PattooError` if it has not applied it within `within_s`.
     """
     until = time.monotonic() + within_s
-    now = _answer(agent, pid, until, lambda _: True)
-    # A reading that is under way gets the next number, and may have missed our changes.
-    before = now["number"] + (1 if now.get("reading") else 0)
-    send_signal(pid, signal.SIGHUP)
+    with held_control(agent) as control:
+        if control is None or control.pid != pid:
+            raise _ended(pid)
+        now = _answer(agent, pid, until, lambda _: True)
+        # A reading that is under way gets the next number, and may have missed our changes.
+        before = now["number"] + (1 if now.get("reading") else 0)
+        signal_control(control, signal.SIGHUP)
     # Any later reading began after our changes, even if another process asked for it.
     found = _answer(agent, pid, until, lambda answer: answer["number"] > before)
     if found["problems"]:
@@ -272,7 +268,7 @@ def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], boo
     answer: Answer = {}
     while True:
         if agent.pid != pid:
-            raise PattooError(f"the agent (process {pid}) ended during the reload")
+            raise _ended(pid)
         with contextlib.suppress(OSError):
             answer = _ask(agent, pid)
             if enough(answer):
@@ -280,6 +276,10 @@ def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], boo
         if time.monotonic() >= until:
             raise PattooError(_not_in_time(pid, answer))
         time.sleep(_POLL_S)
+
+
+def _ended(pid: int) -> PattooError:
+    return PattooError(f"the agent (process {pid}) ended during the reload")
 
 
 def _ask(agent: Agent, pid: int) -> Answer:

@@ -53,7 +53,8 @@ class Supervisor:
             raise
         except (OSError, ValueError, KeyError, TypeError, SupervisorError):
             return None
-        return supervisor if pid in {None, info["pid"]} else None
+        # In supervisord's answer, 0 is a program that does not run.
+        return supervisor if pid is None or pid == info["pid"] != 0 else None
 
     @classmethod
     def above(cls, environment: Mapping[str, str], pid: int) -> Supervisor | None:

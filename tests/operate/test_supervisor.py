@@ -6,12 +6,13 @@ import json
 import os
 import socket
 import threading
+import xmlrpc.client
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control.run_directory import record_supervisor
+from pattoo_mp.control.run_directory import UNNAMED, record_supervisor
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
 from pattoo_mp.operate.supervisor import Supervisor
 from tests.support.ports import at, free_port
@@ -147,6 +148,41 @@ def test_a_stop_by_a_supervisord_that_has_ended_is_an_error(home: Path) -> None:
     url = f"unix://{home}/absent.sock"
     with pytest.raises(SupervisorError, match=f"^supervisord at {url}: [^\n]+$"):
         Supervisor(url, "agent:agent").stop()
+
+
+def test_a_program_that_does_not_run_is_no_agent_that_the_kernel_does_not_name(path: Path) -> None:
+    """Both are 0: a program that supervisord keeps retrying, and an agent in a container beside."""
+    with HTTPServer(("127.0.0.1", 0), _Retrying) as supervisord:
+        url = f"http://127.0.0.1:{supervisord.server_port}"
+        record_supervisor(path, {**ENVIRONMENT, "SUPERVISOR_SERVER_URL": url})
+        answering = threading.Thread(target=supervisord.serve_forever)
+        answering.start()
+        try:
+            assert Supervisor.of(path, UNNAMED) is None
+            assert Supervisor.of(path, 7) is None
+            found = Supervisor.of(path, None)
+            assert found is not None
+            assert found.may_run
+        finally:
+            supervisord.shutdown()
+            answering.join()
+
+
+class _Retrying(BaseHTTPRequestHandler):
+    """Answers every request as a supervisord that waits to start a program again."""
+
+    def do_POST(self) -> None:
+        """Read the request and answer it."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = ({"pid": 0, "statename": "BACKOFF"},)
+        body = xmlrpc.client.dumps(answer, methodresponse=True).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
+        """Log nothing."""
 
 
 class _Refusing(BaseHTTPRequestHandler):
