@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.cli.output import DONE, STOPPED
 from pattoo_mp.cli.status import as_text, stopped_status
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.errors import ConfigError, PattooError, StatusError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.control_process import is_control
@@ -121,9 +121,9 @@ def _polls_at_risk(agent: Agent) -> tuple[int, str]:
     """How many polls are in memory that the spool cannot store, and why it cannot."""
     try:
         status = agent.status(_ASK_S)
-    except OSError:
-        return 0, ""  # it is stopped, or hangs, and only a stop cures that
+    except (OSError, StatusError):
+        return 0, ""  # it is stopped, hangs, or is of another release, and only a stop cures that
     if Code.SPOOL_TAKES_NOTHING not in {found["code"] for found in status["troubles"]}:
         return 0, ""
-    why = str(status["workers"]["uploader"]["troubles"]["spool"])
-    return int(status["polls"]["in_channel"]), why
+    why = status["workers"]["uploader"]["troubles"].get("spool", "for an unknown reason")
+    return status["polls"]["in_channel"], why

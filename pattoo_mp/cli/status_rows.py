@@ -51,8 +51,8 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
         found += _ledger(status)
         found += _errors(status)
         found += _log(status)
-    # Error messages and mount names may contain any character.
-    return [replace(row, text=printable(row.text)) for row in found]
+    # Error messages, mount names and unknown workers may contain any character.
+    return [replace(row, label=printable(row.label), text=printable(row.text)) for row in found]
 
 
 def _log(status: Status) -> Iterator[Row]:

@@ -146,15 +146,9 @@ def _stale_pid(path: Path) -> int:
     lock.
     """
     try:
-        descriptor = files.open_file(path, _READ_FLAGS)
+        found = _CONTENT.fullmatch(files.read_file(path, _CONTENT_BYTES))
     except OSError:
         return 0
-    try:
-        found = _CONTENT.fullmatch(os.read(descriptor, _CONTENT_BYTES))
-    except OSError:  # a directory
-        return 0
-    finally:
-        os.close(descriptor)
     # Check the lock last: an agent that started meanwhile may have written the PID.
     return int(found[1]) if found and running_pid(path) is None else 0
 

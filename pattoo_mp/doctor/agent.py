@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
-from pattoo_mp.errors import NotOurSupervisorError, PattooError
+from pattoo_mp.errors import NotOurSupervisorError, PattooError, StatusError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -79,7 +79,9 @@ def check_process(config: Config) -> Running:
         return Running(pid, supervisor, supervisor_error, error=error_line)
     except OSError as error:
         return Running(pid, supervisor, supervisor_error, no_answer=error.strerror or str(error))
-    troubles = len(status.get("troubles", ()))
+    except StatusError as error:
+        return Running(pid, supervisor, supervisor_error, no_answer=str(error))
+    troubles = len(status["troubles"])
     return Running(pid, supervisor, supervisor_error, troubles=troubles, blocked=blocked)
 
 

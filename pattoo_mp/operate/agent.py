@@ -59,8 +59,17 @@ class Agent:
         return cut_short_pid(self.directory)
 
     def status(self, answer_s: float = ANSWER_S) -> dict[str, Any]:
-        """Ask the control process for its status. Raises `OSError` without an answer in `answer_s`."""
-        return ask(paths.status_socket(self.directory), answer_s)
+        """Ask the control process for its status.
+
+        Raises `OSError` without an answer in `answer_s`, and `StatusError` if that is no status.
+        """
+        path = paths.status_socket(self.directory)
+        status = ask(path, answer_s)
+        # Only commands that ask an agent need it.
+        from pattoo_mp.operate import status_answer  # noqa: PLC0415
+
+        status_answer.check(status, path)
+        return status
 
     def supervisor(self, pid: int | None) -> Supervisor | None:
         """Return the supervisord that manages the agent, from the note that control left.

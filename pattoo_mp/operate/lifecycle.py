@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.control.run_directory import holder, remove_status_socket
-from pattoo_mp.errors import AlreadyRunningError, ConfigError, PattooError, StartError
+from pattoo_mp.errors import AlreadyRunningError, ConfigError, PattooError, StartError, StatusError
 from pattoo_mp.ipc.messages import READY
 from pattoo_mp.operate.agent import STOPPED_S, wait_for
 from pattoo_mp.operate.control_process import (
@@ -81,7 +81,7 @@ def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> N
 def _polls_flow(agent: Agent) -> bool:
     try:
         polls = agent.status()["polls"]
-    except OSError:
+    except (OSError, StatusError):
         return False
     return bool(polls["since_start"] > polls["in_channel"])
 
@@ -90,7 +90,7 @@ def _no_poll(agent: Agent) -> str:
     """The error that no poll was stored in time, with the troubles of the workers."""
     try:
         workers = agent.status()["workers"]
-    except OSError:
+    except (OSError, StatusError):
         workers = {}
     reasons = [
         f"{name}: {reason}"
@@ -270,7 +270,7 @@ def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], boo
         if agent.pid != pid:
             raise _ended(pid)
         with contextlib.suppress(OSError):
-            answer = _ask(agent, pid)
+            answer = agent.status()["reload"]
             if enough(answer):
                 return answer
         if time.monotonic() >= until:
@@ -280,13 +280,6 @@ def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], boo
 
 def _ended(pid: int) -> PattooError:
     return PattooError(f"the agent (process {pid}) ended during the reload")
-
-
-def _ask(agent: Agent, pid: int) -> Answer:
-    answer: Answer | None = agent.status().get("reload")
-    if answer is None:
-        raise PattooError(f"process {pid} is of a release that cannot reload; expected --restart")
-    return answer
 
 
 def _not_in_time(pid: int, answer: Answer) -> str:

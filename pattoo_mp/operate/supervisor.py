@@ -5,13 +5,13 @@ Start and stop must go through it, or it would undo them.
 
 from __future__ import annotations
 
-import json
 import socket
 import xmlrpc.client
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
+from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: More than supervisord may take to stop or start the agent (s).
 _ANSWER_S: Final = 60.0
+#: More than a URL and a name take.
+_NOTE_BYTES: Final = 10_000
 _MAY_RUN: Final = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
@@ -46,7 +48,7 @@ class Supervisor:
         permission to ask it: it would undo what we did behind its back.
         """
         try:
-            note = json.loads(path.read_text(encoding="utf-8"))
+            note = json_text.parse(files.read_file(path, _NOTE_BYTES))
             supervisor = cls(str(note["url"]), str(note["name"]))
             info = supervisor.info()
         except NotOurSupervisorError:

@@ -59,6 +59,18 @@ def open_file(path: Path, flags: int) -> int:
         raise
 
 
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Return the first `most_bytes` of a private file. Raises `OSError`; never waits.
+
+    It has to be a regular file: another program may have put a named pipe, a device or a link there.
+    """
+    descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        return file.read(most_bytes)
+
+
 def replace_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     """Write a file atomically and durably.
 
