@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.values import Config
 
-#: A supervisord answers within milliseconds.
-_SUPERVISOR_S: Final = 5.0
+#: A supervisord answers within milliseconds. Less than `Supervisor` waits, which then takes it for ended.
+_SUPERVISOR_S: Final = 4.0
 _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 

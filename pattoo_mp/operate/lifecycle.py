@@ -172,6 +172,11 @@ def stop(agent: Agent, *, force: bool) -> bool:
     is_supervised = supervisor is not None and supervisor.may_run
     if supervisor is not None and is_supervised and not force:
         supervisor.stop()
+        if pid is not None and not wait_for(lambda: agent.pid != pid, _KILL_S):
+            raise PattooError(
+                f"supervisord at {supervisor.url} says that the agent is stopped, but process {pid} runs; "
+                "expected --stop --force"
+            )
         return pid is not None
     with held_control(agent) as control:
         if supervisor is not None and is_supervised:

@@ -66,9 +66,22 @@ def read_file(path: Path, most_bytes: int) -> bytes:
     """
     descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        _require_regular(descriptor, path)
         return file.read(most_bytes)
+
+
+def make_file(path: Path) -> None:
+    """Make an empty private file unless it exists. Raises `OSError`, also if it is no regular file."""
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+    try:
+        _require_regular(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _require_regular(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def replace_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
