@@ -40,7 +40,10 @@ def poisoned(value: Any) -> Any:  # noqa: ANN401 - JSON
 IMPOSTOR = """
 import signal, socket, sys, threading, time
 from pathlib import Path
+from setproctitle import setproctitle
 from pattoo_mp.control.run_directory import locked_run
+from pattoo_mp.model import PROGRAM
+setproctitle(f"{PROGRAM}: control")
 def drip(caller, answer):
     with caller:
         for byte in answer:
@@ -74,8 +77,7 @@ def impostor(agent: Agent, document: object, how: str = "at once") -> Iterator[N
     answer = agent.home / "answer"
     answer.write_text(json.dumps(document))
     with subprocess.Popen(
-        [f"{NAME}: control", "-c", IMPOSTOR, directory, place, answer, how], executable=sys.executable,
-        start_new_session=True, cwd=ROOT,
+        [sys.executable, "-c", IMPOSTOR, directory, place, answer, how], start_new_session=True, cwd=ROOT,
     ) as process:  # fmt: skip
         try:
             wait_for(place.exists, what="the socket")
