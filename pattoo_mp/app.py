@@ -79,6 +79,8 @@ def run(
 
     for number in log.SIGNAL_ACTIONS:  # logrotate may signal us as soon as the PID file exists
         signal.signal(number, signal.SIG_IGN)
+    # Commands signal the holder of the lock only if it has this title.
+    setproctitle(f"{PROGRAM}: control")
     terminal.leave_terminals_group()
     is_tied = terminal.is_tied_to_terminal(os.environ)
     directory = config.system_daemon_directory

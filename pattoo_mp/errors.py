@@ -8,6 +8,7 @@ PattooError                 one line for the user: what, where, what was expecte
 ├── SpoolError              the spool cannot be opened, or another agent uses it
 ├── SupervisorError         supervisord refused or could not be reached
 │   └── NotOurSupervisorError   it runs the agent, but we lack the right to control it
+├── StatusError             what answered on the status socket is no status of this release
 ├── SetupError              the host could not be set up, or existing files prevent it
 ├── TrustError              a certificate, a key or a credential cannot be used
 ├── KeyringError            gpg, or a key in the agent's key ring, cannot be used
@@ -68,6 +69,10 @@ class SupervisorError(PattooError):
 
 class NotOurSupervisorError(SupervisorError):
     """supervisord runs, but we lack the right or the password to control it."""
+
+
+class StatusError(PattooError):
+    """The answer on the status socket is not a status that this release can read."""
 
 
 class SetupError(PattooError):

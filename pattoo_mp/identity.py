@@ -31,7 +31,7 @@ LOOK_UP_S: Final = 3.0
 #: The longest name of a host; see hostname(7).
 _NAME_CHARACTERS: Final = 253
 _AGENT_ID: Final = re.compile(r"[0-9a-f]{64}")
-_LINE_CHARACTERS: Final = 1000
+_LINE_BYTES: Final = 1000
 _EXPECTED: Final = "64 hexadecimal digits"
 
 
@@ -59,9 +59,7 @@ def kept_name(identity_file: Path) -> str | None:
     """Return the kept name of the host; None if there is none, or if it cannot be read."""
     path = name_file(identity_file)
     try:
-        descriptor = files.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, encoding="utf-8") as file:
-            name = file.readline(_LINE_CHARACTERS).strip()
+        name = _first_line(path, "utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -140,8 +138,7 @@ def _agent_id(path: Path) -> str:
 def read_agent_id(path: Path) -> str:
     """Return the existing identity. Raises `IdentityError` if it is missing or invalid."""
     try:
-        with os.fdopen(files.open_file(path, os.O_RDONLY), encoding="ascii") as file:
-            line = file.readline(_LINE_CHARACTERS).strip()
+        line = _first_line(path, "ascii")
     except UnicodeDecodeError as error:
         raise IdentityError(f"{path}: not a text file; expected {_EXPECTED}") from error
     except OSError as error:
@@ -152,6 +149,11 @@ def read_agent_id(path: Path) -> str:
             f"remove it to start as a new agent with new charts"
         )
     return line
+
+
+def _first_line(path: Path, encoding: str) -> str:
+    """Return a file's first line. Raises `OSError`, `UnicodeDecodeError`."""
+    return files.read_file(path, _LINE_BYTES).partition(b"\n")[0].decode(encoding).strip()
 
 
 def _unusable(path: Path, error: OSError) -> IdentityError:

@@ -24,6 +24,11 @@ def advice(status: Status, trouble: Trouble) -> str:
 
 def _control_silent(status: Status, _: Trouble) -> str:
     pid = status["control"]["pid"]
+    if not pid:
+        return (
+            "the control process does not answer, and the kernel does not name it here: it is in another "
+            "container or on another host. Run the command there"
+        )
     return (
         f"the control process ({pid}) does not answer. It hangs or was stopped: "
         f"kill -CONT {pid} resumes a stopped one; else --restart, with --force if that fails"
@@ -71,17 +76,15 @@ def _no_polls(status: Status, trouble: Trouble) -> str:
 
 def _spool_takes_nothing(status: Status, _: Trouble) -> str:
     return (
-        f"the spool cannot store polls ({status['workers']['uploader']['troubles']['spool']}). "
+        f"the spool cannot store polls ({_reported(status, 'spool')}). "
         f"They wait in memory ({status['polls']['in_channel']} now), which has room for some "
         "thousands: check the disk of cache_directory; a restart before it works would lose them"
     )
 
 
 def _journal_held(status: Status, _: Trouble) -> str:
-    # The status may be of a moment at which the uploader had just been replaced.
-    why = status["workers"]["uploader"]["troubles"].get("journal", "another process reads it")
     return (
-        f"the spool's journal cannot shrink ({why}). "
+        f"the spool's journal cannot shrink ({_reported(status, 'journal', 'another process reads it')}). "
         "End that process: when the journal and the spool reach spool_max_bytes, polls wait in memory"
     )
 
@@ -108,7 +111,7 @@ def _times_ahead(status: Status, _: Trouble) -> str:
 def _cannot_post(status: Status, trouble: Trouble) -> str:
     return (
         f"nothing could be posted for {age(status['now_ms'], int(trouble['since_ms']))} "
-        f"({status['workers']['uploader']['troubles']['posts']}). The cause is on this host, "
+        f"({_reported(status, 'posts')}). The cause is on this host, "
         "not on the server. Polls are kept, and will be sent once it is fixed: see pattoo.log and --doctor"
     )
 
@@ -186,8 +189,17 @@ def _unknown(_: Status, trouble: Trouble) -> str:
 
 
 def _worker(status: Status, trouble: Trouble) -> dict[str, Any]:
-    worker: dict[str, Any] = status["workers"][trouble["subject"]]
-    return worker
+    """The worker that a trouble is about. A later release may name one that the status lacks."""
+    return status["workers"].get(trouble["subject"]) or {"last_death": "an unknown cause"}
+
+
+def _reported(status: Status, what: str, otherwise: str = "for an unknown reason") -> str:
+    """Why the uploader cannot do it, in its own words.
+
+    The status may be of a moment at which it had just been replaced.
+    """
+    why: str = status["workers"]["uploader"]["troubles"].get(what, otherwise)
+    return why
 
 
 _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.cli.output import DONE, STOPPED
 from pattoo_mp.cli.status import as_text, stopped_status
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.errors import ConfigError, PattooError, StatusError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
+from pattoo_mp.operate.control_process import is_control
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
 from pattoo_mp.util.files import user_name
+from pattoo_mp.util.held_process import all_processes
 from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
@@ -101,20 +103,11 @@ def _start(agent: Agent) -> int:
 
 def _how_to_stop() -> list[str]:
     """How to stop an agent whose configuration does not lead to it any more."""
-    found = [entry.name for entry in Path("/proc").iterdir() if _is_control(entry)]
+    found = [pid for pid, _ in all_processes() if is_control(pid)]
     return [
         f"process {pid} is a control process of this program; 'kill {pid}' stops it in order"
-        for pid in sorted(found, key=int)
+        for pid in sorted(found)
     ]
-
-
-def _is_control(process: Path) -> bool:
-    """Whether `process` (/proc/PID) has the title of a control process."""
-    with contextlib.suppress(OSError):
-        return process.name.isdigit() and (process / "cmdline").read_bytes().startswith(
-            f"{PROGRAM}: control".encode()
-        )
-    return False
 
 
 def _stop(agent: Agent, *, force: bool) -> Stopped:
@@ -139,9 +132,9 @@ def _polls_at_risk(agent: Agent) -> tuple[int, str]:
     """How many polls are in memory that the spool cannot store, and why it cannot."""
     try:
         status = agent.status(_ASK_S)
-    except OSError:
-        return 0, ""  # it is stopped, or hangs, and only a stop cures that
+    except (OSError, StatusError):
+        return 0, ""  # it is stopped, hangs, or is of another release, and only a stop cures that
     if Code.SPOOL_TAKES_NOTHING not in {found["code"] for found in status["troubles"]}:
         return 0, ""
-    why = str(status["workers"]["uploader"]["troubles"]["spool"])
-    return int(status["polls"]["in_channel"]), why
+    why = status["workers"]["uploader"]["troubles"].get("spool", "for an unknown reason")
+    return status["polls"]["in_channel"], why

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
 from pattoo_mp.cli.status_rows import heading, rows, waiting
 from pattoo_mp.cli.words import moment
-from pattoo_mp.control.status import SCHEMA, silent, stopped, unknown
+from pattoo_mp.control.run_directory import holder
+from pattoo_mp.control.status import silent, stopped, unknown
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import configured_agent
 from pattoo_mp.util.files import process_owner
@@ -71,16 +72,16 @@ def exit_status(status: dict[str, Any]) -> int:
 def fetch_status(agent: Agent) -> dict[str, Any]:
     """Return the status of `agent`; it may be running, silent or stopped.
 
-    Raises `PattooError` if we may not ask it, or if the answer has another release's schema.
+    Raises `PattooError` if we may not ask it, or if the answer is no status of this release.
     """
     until = time.monotonic() + _NOT_LISTENING_S
     pid = agent.pid
     while pid is not None:
         try:
-            return _checked_schema(agent.status(), pid)
+            return agent.status()
         except PermissionError as error:
             raise PattooError(
-                f"process {pid}: no permission to ask for its status{process_owner(pid)}; "
+                f"{holder(pid)}: no permission to ask for its status{process_owner(pid)}; "
                 "expected its user or root"
             ) from error
         except OSError:
@@ -95,15 +96,6 @@ def fetch_status(agent: Agent) -> dict[str, Any]:
 def stopped_status(agent: Agent) -> dict[str, Any]:
     """The status of an agent that is known not to run."""
     return stopped(agent.pid_file, agent.configuration, agent.cut_short)
-
-
-def _checked_schema(status: dict[str, Any], pid: int) -> dict[str, Any]:
-    if status.get("schema") != SCHEMA:
-        raise PattooError(
-            f"process {pid}: its status has schema {status.get('schema')}; expected {SCHEMA}: "
-            "the running agent is of another release, use --restart"
-        )
-    return status
 
 
 def _watch(agent: Agent, show: Display) -> int:

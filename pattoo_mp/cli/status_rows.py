@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.cli.advice import advice
 from pattoo_mp.cli.words import age, counts, moment, rate
+from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.troubles import is_local_trouble
 from pattoo_mp.model import AHEAD_MS, PROGRAM
 from pattoo_mp.util import text
@@ -43,15 +44,15 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
     if status["state"] == "stopped":
         found += _stopped(status)
     elif status["state"] == "silent":
-        found.append(Row("Control", f"process {status['control']['pid']}"))
+        found.append(Row("Control", holder(status["control"]["pid"])))
     elif status["state"] == "running":
         found += _processes(status, before)
         found += _traffic(status)
         found += _ledger(status)
         found += _errors(status)
         found += _log(status)
-    # Error messages and mount names may contain any character.
-    return [replace(row, text=printable(row.text)) for row in found]
+    # Error messages, mount names and unknown workers may contain any character.
+    return [replace(row, label=printable(row.label), text=printable(row.text)) for row in found]
 
 
 def _log(status: Status) -> Iterator[Row]:

@@ -47,6 +47,8 @@ _READ_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
 #: The content of a PID file. No more than that is read, since the file may be anything.
 _CONTENT: Final = re.compile(rb"(\d{1,10})\n?")
 _CONTENT_BYTES: Final = 16
+#: In place of a process number: the kernel names no process of this host (see `running_pid`).
+UNNAMED: Final = 0
 #: The errors of fcntl(2) that mean that another process has the lock.
 _LOCKED: Final = frozenset({errno.EACCES, errno.EAGAIN})
 
@@ -126,7 +128,7 @@ def _open_locked(path: Path) -> int:
         if error.errno not in _LOCKED:
             raise _no_lock(path, error) from error
         raise AlreadyRunningError(
-            f"the agent is already running as process {running_pid(path) or 'unknown'}"
+            f"the agent is already running as {holder(running_pid(path))}"
         ) from error
     return descriptor
 
@@ -144,21 +146,19 @@ def _stale_pid(path: Path) -> int:
     lock.
     """
     try:
-        descriptor = files.open_file(path, _READ_FLAGS)
+        found = _CONTENT.fullmatch(files.read_file(path, _CONTENT_BYTES))
     except OSError:
         return 0
-    try:
-        found = _CONTENT.fullmatch(os.read(descriptor, _CONTENT_BYTES))
-    except OSError:  # a directory
-        return 0
-    finally:
-        os.close(descriptor)
     # Check the lock last: an agent that started meanwhile may have written the PID.
     return int(found[1]) if found and running_pid(path) is None else 0
 
 
 def running_pid(path: Path) -> int | None:
     """Return the PID of the process that holds the lock on `path`; None if there is none.
+
+    It is `UNNAMED` if the kernel names no process that we could signal (fcntl(2)): 0 is a process of
+    another PID namespace, a container beside us for example; -1 a lock without an owner; and other
+    negative numbers are processes of another host.
 
     Not for the holder itself: a process that closes any descriptor of the file releases its lock.
     Raises `PattooError` if the file cannot be read.
@@ -177,7 +177,14 @@ def running_pid(path: Path) -> int | None:
     finally:
         os.close(descriptor)
     kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
-    return None if kind == fcntl.F_UNLCK else int(pid)
+    return None if kind == fcntl.F_UNLCK else max(int(pid), UNNAMED)
+
+
+def holder(pid: int | None) -> str:
+    """Return the words for the holder of the lock; `pid` is the result of `running_pid`."""
+    if pid == UNNAMED:
+        return "a process that the kernel does not name here"
+    return f"process {pid or 'unknown'}"
 
 
 # --- how a run ended: by a clean exit, or cut short by a kill, a crash, or the end of the host

@@ -10,6 +10,7 @@ it. A caller that does not read holds nothing up.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -179,14 +180,19 @@ def ask(path: Path, answer_s: float = ANSWER_S) -> dict[str, Any]:
     """Return the status of the control process at `path`.
 
     Raises `OSError` if there is no answer. It is a `TimeoutError`, or a `BlockingIOError` (too many
-    pending callers), if control runs but has not answered within `answer_s`.
+    pending callers), if control runs but has not sent the whole answer within `answer_s`.
     """
+    until = time.monotonic() + answer_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, _short_name(path) as name:
         caller.settimeout(answer_s)
         caller.connect(name)
         answer = bytearray()
         while len(answer) < _ANSWER_BYTES and (content := caller.recv(1 << 16)):
             answer += content
+            left_s = until - time.monotonic()
+            if left_s <= 0:  # it comes drop by drop
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            caller.settimeout(left_s)
     try:
         status = json_text.parse(answer)
     except ValueError as error:

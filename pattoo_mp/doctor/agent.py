@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
+from pattoo_mp.control.run_directory import holder
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
-from pattoo_mp.errors import NotOurSupervisorError, PattooError
+from pattoo_mp.errors import NotOurSupervisorError, PattooError, StatusError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.values import Config
 
-#: A supervisord answers within milliseconds.
-_SUPERVISOR_S: Final = 5.0
+#: A supervisord answers within milliseconds. Less than `Supervisor` waits, which then takes it for ended.
+_SUPERVISOR_S: Final = 4.0
 _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 
@@ -74,11 +75,13 @@ def check_process(config: Config) -> Running:
     try:
         status = agent.status()
     except PermissionError:
-        error_line = f"no permission to ask process {pid}{process_owner(pid)}"
+        error_line = f"no permission to ask {holder(pid)}{process_owner(pid)}"
         return Running(pid, supervisor, supervisor_error, error=error_line)
     except OSError as error:
         return Running(pid, supervisor, supervisor_error, no_answer=error.strerror or str(error))
-    troubles = len(status.get("troubles", ()))
+    except StatusError as error:
+        return Running(pid, supervisor, supervisor_error, no_answer=str(error))
+    troubles = len(status["troubles"])
     return Running(pid, supervisor, supervisor_error, troubles=troubles, blocked=blocked)
 
 
@@ -178,7 +181,7 @@ def _process(running: Running, *, is_user: bool) -> Finding:
     if running.no_answer:
         return trouble(
             "process",
-            f"{running.pid} does not answer ({running.no_answer})",
+            f"{running.pid or holder(running.pid)} does not answer ({running.no_answer})",
             "restart the agent; if it hangs, use --stop --force",
         )
     started = (
@@ -186,4 +189,4 @@ def _process(running: Running, *, is_user: bool) -> Finding:
         if running.supervisor
         else "started by hand: nothing restarts it"
     )
-    return ok("process", f"{running.pid}, {started}")
+    return ok("process", f"{running.pid or holder(running.pid)}, {started}")

@@ -1,11 +1,10 @@
 """Finding an agent and asking about it, from the files and the socket of its control process.
 
-Also here: sending signals to a process that is not our child, and waiting with a time limit.
+Also here: waiting with a time limit.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +16,8 @@ from pattoo_mp.control.status_socket import ANSWER_S, ask
 from pattoo_mp.errors import PattooError, where_and_why
 from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.paths import config_directory
-from pattoo_mp.util.files import process_owner
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable
     from pathlib import Path
 
@@ -49,7 +46,11 @@ class Agent:
 
     @property
     def pid(self) -> int | None:
-        """The control process, if it runs. Raises `PattooError` without permission to look."""
+        """The number of the control process, if it runs, as `running_pid` gives it.
+
+        Only for people: `control_process.held_control` gives a process to signal. Raises `PattooError`
+        without permission to look.
+        """
         return running_pid(self.pid_file)
 
     @property
@@ -58,8 +59,17 @@ class Agent:
         return cut_short_pid(self.directory)
 
     def status(self, answer_s: float = ANSWER_S) -> dict[str, Any]:
-        """Ask the control process for its status. Raises `OSError` without an answer in `answer_s`."""
-        return ask(paths.status_socket(self.directory), answer_s)
+        """Ask the control process for its status.
+
+        Raises `OSError` without an answer in `answer_s`, and `StatusError` if that is no status.
+        """
+        path = paths.status_socket(self.directory)
+        status = ask(path, answer_s)
+        # Only commands that ask an agent need it.
+        from pattoo_mp.operate import status_answer  # noqa: PLC0415
+
+        status_answer.check(status, path)
+        return status
 
     def supervisor(self, pid: int | None) -> Supervisor | None:
         """Return the supervisord that manages the agent, from the note that control left.
@@ -94,23 +104,6 @@ def startable_agent() -> Agent:
     """
     directory = config_directory()
     return Agent(isolated.load(directory).system_daemon_directory, directory)
-
-
-def send_signal(pid: int, *numbers: signal.Signals, to_group: bool = False) -> None:
-    """Send `numbers` to the process `pid`; `to_group`: to its whole process group, if it leads one.
-
-    A process that has ended is no error. Raises `PattooError` without permission.
-    """
-    try:
-        target = -pid if to_group and os.getpgid(pid) == pid else pid
-        for number in numbers:
-            os.kill(target, number)
-    except ProcessLookupError:
-        return
-    except PermissionError as error:
-        raise PattooError(
-            f"process {pid}: no permission to signal it{process_owner(pid)}; expected its user or root"
-        ) from error
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import paths
-from pattoo_mp.control.run_directory import running_pid
+from pattoo_mp.control.run_directory import UNNAMED, holder, running_pid
 from pattoo_mp.control.status_socket import ask
 from pattoo_mp.errors import PattooError
 
@@ -137,6 +137,8 @@ class HeartbeatListener:
         heartbeat, reason = check_heartbeat(socket, answer_s)
         if heartbeat is not Heartbeat.MISSING:
             return reason
+        if pid == UNNAMED:  # in supervisord's answers, 0 is a program that does not run
+            return f"{holder(pid)} gave {reason}"
         # The import costs memory, and is needed only when something hangs.
         from pattoo_mp.operate.supervisor import Supervisor  # noqa: PLC0415
 

@@ -15,18 +15,25 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.control.run_directory import remove_status_socket
-from pattoo_mp.errors import AlreadyRunningError, ConfigError, PattooError, StartError
+from pattoo_mp.control.run_directory import holder, remove_status_socket
+from pattoo_mp.errors import AlreadyRunningError, ConfigError, PattooError, StartError, StatusError
 from pattoo_mp.ipc.messages import READY
-from pattoo_mp.operate.agent import STOPPED_S, send_signal, wait_for
+from pattoo_mp.operate.agent import STOPPED_S, wait_for
+from pattoo_mp.operate.control_process import (
+    held_control,
+    held_processes,
+    held_team,
+    signal_control,
+    signal_team,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pattoo_mp.operate.agent import Agent
+    from pattoo_mp.util.held_process import HeldProcess
 
     Answer = dict[str, Any]
 
@@ -37,6 +44,8 @@ _START_S: Final = 30.0
 _KILL_S: Final = 5.0
 #: How long the workers may take to disappear once control has ended, which waited for them (s).
 _LEFT_S: Final = 2.0
+#: Time limit until killed workers have ended, before control is killed, too (s).
+_KILL_TEAM_S: Final = 1.0
 #: Time limit until both workers use the new settings (s): one may be in the middle of a slow sync.
 RELOAD_S: Final = 15.0
 _POLL_S: Final = 0.05
@@ -60,7 +69,7 @@ def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> N
     """
     pid = agent.pid
     if pid is not None:
-        raise AlreadyRunningError(f"the agent runs already, as process {pid}")
+        raise AlreadyRunningError(f"the agent runs already, as {holder(pid)}")
     supervisor = agent.supervisor(None)
     if supervisor is None:
         _detach(agent, command, environment)
@@ -75,7 +84,7 @@ def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> N
 def _polls_flow(agent: Agent) -> bool:
     try:
         polls = agent.status()["polls"]
-    except OSError:
+    except (OSError, StatusError):
         return False
     return bool(polls["since_start"] > polls["in_channel"])
 
@@ -84,7 +93,7 @@ def _no_poll(agent: Agent) -> str:
     """The error that no poll was stored in time, with the troubles of the workers."""
     try:
         workers = agent.status()["workers"]
-    except OSError:
+    except (OSError, StatusError):
         workers = {}
     reasons = [
         f"{name}: {reason}"
@@ -171,32 +180,43 @@ def stop(agent: Agent, *, force: bool) -> Stopped:
     Raises `PattooError` if control does not end in time.
     """
     pid = agent.pid
-    with _processes(pid) as processes:
-        _stop(agent, pid, processes, force=force)
-        # Control has killed its workers, or SIGKILL has.
-        wait_for(lambda: not _left(processes), _KILL_S if force else _LEFT_S)
-        return Stopped(pid is not None, _left(processes))
-
-
-def _stop(agent: Agent, pid: int | None, processes: Iterable[int], *, force: bool) -> None:
-    """Stop control, and with `force` each of the `processes` (descriptors)."""
     supervisor = agent.supervisor(pid)
-    if supervisor is not None and supervisor.may_run:
-        if not force:
+    is_supervised = supervisor is not None and supervisor.may_run
+    if supervisor is not None and is_supervised and not force:
+        with held_processes(pid) as processes:
             supervisor.stop()
-            return
-        supervisor.begin_stop()
-    if pid is None:
-        return
-    if supervisor is None:
-        _stop_retries(agent)
-    # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
-    asked = signal.SIGKILL if force else signal.SIGTERM
-    send_signal(pid, asked, signal.SIGCONT, to_group=True)
-    # One that was started in a terminal may have no group of its own, and a killed control ends no worker.
-    for process in processes if force else ():
-        _kill(process)
-    limit_s = _KILL_S if force else STOPPED_S
+            if pid is not None and not wait_for(lambda: agent.pid != pid, _KILL_S):
+                raise PattooError(
+                    f"supervisord at {supervisor.url} says that the agent is stopped, but process {pid} "
+                    "runs; expected --stop --force"
+                )
+            return Stopped(pid is not None, _left(processes, _LEFT_S))
+    with held_control(agent) as control:
+        if supervisor is not None and is_supervised:
+            supervisor.begin_stop()
+        if control is None:
+            return Stopped(was_running=False)
+        if supervisor is None:
+            _stop_retries(agent)
+        with held_processes(control.pid) as processes:
+            _end(agent, control, force=force)
+            # Control has killed its workers, or SIGKILL has.
+            return Stopped(True, _left(processes, _KILL_S if force else _LEFT_S))
+
+
+def _left(processes: list[HeldProcess], within_s: float) -> tuple[int, ...]:
+    """Return those of the processes that have not ended in time: a thread of them still runs."""
+    wait_for(lambda: all(process.has_ended for process in processes), within_s)
+    return tuple(process.pid for process in processes if not process.has_ended)
+
+
+def _end(agent: Agent, control: HeldProcess, *, force: bool) -> None:
+    """End `control` and its team. Raises `PattooError` if they do not end in time."""
+    if force:
+        _kill(control)
+    else:
+        _terminate(control)
+    pid, limit_s = control.pid, _KILL_S if force else STOPPED_S
     if not wait_for(lambda: agent.pid != pid, limit_s):
         raise PattooError(
             f"the agent (process {pid}) did not end within {limit_s:g} s"
@@ -206,53 +226,36 @@ def _stop(agent: Agent, pid: int | None, processes: Iterable[int], *, force: boo
         remove_status_socket(agent.directory)
 
 
+def _terminate(control: HeldProcess) -> None:
+    with held_team(control) as team:
+        # A process that SIGSTOP stopped receives SIGTERM only after SIGCONT.
+        signal_control(control, signal.SIGTERM, signal.SIGCONT)
+        signal_team(team, signal.SIGTERM, signal.SIGCONT)
+
+
+def _kill(control: HeldProcess) -> None:
+    """Kill the team, then `control`: a killed control ends no worker.
+
+    Until then control is only stopped, so it starts no other process, and no other process gets its
+    number or that of its group.
+    """
+    signal_control(control, signal.SIGSTOP)
+    wait_for(lambda: not _kill_team(control), _KILL_TEAM_S)
+    signal_control(control, signal.SIGKILL)
+
+
+def _kill_team(control: HeldProcess) -> bool:
+    """Kill the processes of the team that have not ended yet; return whether there were any."""
+    with held_team(control) as team:
+        signal_team(team, signal.SIGKILL)
+        return bool(team)
+
+
 def _stop_retries(agent: Agent) -> None:
     """Stop supervisord's retries, or it would start the agent once ours exits."""
     supervisor = agent.supervisor(None)
     if supervisor is not None and supervisor.may_run:
         supervisor.stop()
-
-
-@contextlib.contextmanager
-def _processes(control: int | None) -> Iterator[dict[int, int]]:
-    """Control and its child processes, by their descriptors (pidfd_open(2)), open during the block."""
-    found: dict[int, int] = {}
-    try:
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and _is_of(process, control):
-                with contextlib.suppress(OSError):
-                    descriptor = os.pidfd_open(int(process.name))
-                    found[descriptor] = int(process.name)
-                    if not _is_of(process, control):
-                        # It ended, and another process may have its number.
-                        del found[descriptor]
-                        os.close(descriptor)
-        yield found
-    finally:
-        for descriptor in found:
-            os.close(descriptor)
-
-
-def _is_of(process: Path, control: int | None) -> bool:
-    """Whether `process` (/proc/PID) is control or a child of it.
-
-    In its `stat` (proc(5)) the state and the parent follow the name in parentheses.
-    """
-    with contextlib.suppress(OSError):
-        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-        return str(control) in {process.name, parent}
-    return False
-
-
-def _kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-
-
-def _left(processes: Mapping[int, int]) -> tuple[int, ...]:
-    """Return those of the processes that have not ended: a thread of them still runs."""
-    ended, _, _ = select.select(processes, [], [], 0)
-    return tuple(pid for descriptor, pid in processes.items() if descriptor not in ended)
 
 
 # Reload.
@@ -266,10 +269,13 @@ def reload(agent: Agent, pid: int, within_s: float = RELOAD_S) -> list[str]:
     configuration, and `PattooError` if it has not applied it within `within_s`.
     """
     until = time.monotonic() + within_s
-    now = _answer(agent, pid, until, lambda _: True)
-    # A reading that is under way gets the next number, and may have missed our changes.
-    before = now["number"] + (1 if now.get("reading") else 0)
-    send_signal(pid, signal.SIGHUP)
+    with held_control(agent) as control:
+        if control is None or control.pid != pid:
+            raise _ended(pid)
+        now = _answer(agent, pid, until, lambda _: True)
+        # A reading that is under way gets the next number, and may have missed our changes.
+        before = now["number"] + (1 if now.get("reading") else 0)
+        signal_control(control, signal.SIGHUP)
     # Any later reading began after our changes, even if another process asked for it.
     found = _answer(agent, pid, until, lambda answer: answer["number"] > before)
     if found["problems"]:
@@ -283,9 +289,9 @@ def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], boo
     answer: Answer = {}
     while True:
         if agent.pid != pid:
-            raise PattooError(f"the agent (process {pid}) ended during the reload")
+            raise _ended(pid)
         with contextlib.suppress(OSError):
-            answer = _ask(agent, pid)
+            answer = agent.status()["reload"]
             if enough(answer):
                 return answer
         if time.monotonic() >= until:
@@ -293,11 +299,8 @@ def _answer(agent: Agent, pid: int, until: float, enough: Callable[[Answer], boo
         time.sleep(_POLL_S)
 
 
-def _ask(agent: Agent, pid: int) -> Answer:
-    answer: Answer | None = agent.status().get("reload")
-    if answer is None:
-        raise PattooError(f"process {pid} is of a release that cannot reload; expected --restart")
-    return answer
+def _ended(pid: int) -> PattooError:
+    return PattooError(f"the agent (process {pid}) ended during the reload")
 
 
 def _not_in_time(pid: int, answer: Answer) -> str:

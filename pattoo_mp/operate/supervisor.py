@@ -5,13 +5,16 @@ Start and stop must go through it, or it would undo them.
 
 from __future__ import annotations
 
-import json
 import socket
 import xmlrpc.client
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, Final
+from xml.parsers.expat import ExpatError
 
 from pattoo_mp.errors import NotOurSupervisorError, SupervisorError
+from pattoo_mp.timelimit.deadline import TimeLimited
+from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +22,17 @@ if TYPE_CHECKING:
 
 #: More than supervisord may take to stop or start the agent (s).
 _ANSWER_S: Final = 60.0
+#: More than it takes to say something (s).
+_INFO_S: Final = 5.0
+#: More than it says about thousands of programs.
+_ANSWER_BYTES: Final = 16 << 20
+#: More than a URL and a name take.
+_NOTE_BYTES: Final = 10_000
 _MAY_RUN: Final = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING"})
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+#: What a connection, the HTTP library and the XML libraries raise for an answer of any content.
+_NO_ANSWER: Final = (OSError, HTTPException, ExpatError, ValueError, TypeError, AttributeError, LookupError,
+                     RecursionError, xmlrpc.client.Error)  # fmt: skip
 _BAD_NAME: Final = 10  # supervisor.xmlrpc.Faults.BAD_NAME
 
 
@@ -33,9 +45,10 @@ class Supervisor:
 
         self.url = url
         self.name = name
-        self._proxy = xmlrpc.client.ServerProxy(
-            "http://127.0.0.1", transport=SupervisorTransport(username, password, url)
-        ).supervisor
+        transport = SupervisorTransport(username, password, url)
+        connect = transport._get_connection  # noqa: SLF001 - the package offers no other way
+        transport._get_connection = lambda: _limited(connect())  # noqa: SLF001 - as above
+        self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     @classmethod
     def of(cls, path: Path, pid: int | None) -> Supervisor | None:
@@ -46,14 +59,15 @@ class Supervisor:
         permission to ask it: it would undo what we did behind its back.
         """
         try:
-            note = json.loads(path.read_text(encoding="utf-8"))
+            note = json_text.parse(files.read_file(path, _NOTE_BYTES))
             supervisor = cls(str(note["url"]), str(note["name"]))
             info = supervisor.info()
         except NotOurSupervisorError:
             raise
         except (OSError, ValueError, KeyError, TypeError, SupervisorError):
             return None
-        return supervisor if pid in {None, info["pid"]} else None
+        # In supervisord's answer, 0 is a program that does not run.
+        return supervisor if pid is None or pid == info["pid"] != 0 else None
 
     @classmethod
     def above(cls, environment: Mapping[str, str], pid: int) -> Supervisor | None:
@@ -74,7 +88,7 @@ class Supervisor:
             username=environment.get("SUPERVISOR_USERNAME", ""),
             password=environment.get("SUPERVISOR_PASSWORD", ""),
         )
-        for child in above._ask(above._proxy.getAllProcessInfo):
+        for child in above._ask(above._proxy.getAllProcessInfo, _INFO_S):
             if child["pid"] == pid:
                 is_alone = child["group"] == child["name"]
                 above.name = child["name"] if is_alone else f"{child['group']}:{child['name']}"
@@ -88,8 +102,10 @@ class Supervisor:
 
     def info(self) -> dict[str, Any]:
         """What supervisord reports about the agent (`getProcessInfo`)."""
-        answer: dict[str, Any] = self._ask(lambda: self._proxy.getProcessInfo(self.name))
-        return answer
+        answer = self._ask(lambda: self._proxy.getProcessInfo(self.name), _INFO_S)
+        if not _is_info(answer):
+            raise SupervisorError(f"supervisord at {self.url}: its answer is not about a program")
+        return dict(answer)
 
     def start(self) -> None:
         """Start the agent; return once supervisord reports it as running."""
@@ -113,11 +129,15 @@ class Supervisor:
         """Begin a stop without waiting; supervisord then does not restart a killed agent."""
         self._ask(lambda: self._proxy.stopProcess(self.name, False))
 
-    def _ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - XML-RPC is untyped
+    def _ask(self, question: Callable[[], Any], limit_s: float = _ANSWER_S) -> Any:  # noqa: ANN401 - XML-RPC is untyped
+        """Ask, for `limit_s` at most: the file that names supervisord may name any other program."""
         before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_ANSWER_S)
+        socket.setdefaulttimeout(limit_s)
         try:
-            return question()
+            limited: TimeLimited[str, Any] = TimeLimited(
+                "supervisor", lambda _: question(), limit_s
+            )
+            return limited.ask_one(self.name)
         except xmlrpc.client.Fault as error:
             if error.faultCode == _BAD_NAME:
                 reason = f"it has no program {self.name}"
@@ -130,7 +150,7 @@ class Supervisor:
             if error.errcode in _REFUSALS:
                 raise self._not_ours(error.errmsg) from error
             raise SupervisorError(f"supervisord at {self.url}: {error.errmsg}") from error
-        except (OSError, xmlrpc.client.Error) as error:
+        except _NO_ANSWER as error:
             raise SupervisorError(f"supervisord at {self.url}: {error}") from error
         finally:
             socket.setdefaulttimeout(before)
@@ -140,3 +160,27 @@ class Supervisor:
             f"supervisord at {self.url} manages the agent, and denied us access ({reason}); "
             "expected supervisorctl, run as supervisord's user"
         )
+
+
+def _limited(connection: HTTPConnection) -> HTTPConnection:
+    connection.response_class = _Answer
+    return connection
+
+
+class _Answer(HTTPResponse):
+    """The answer of what may be no supervisord: bounded in size."""
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read the whole answer, or `amt` bytes. Raises `OSError` if it is too large."""
+        content = super().read(_ANSWER_BYTES if amt is None else amt)
+        if len(content) >= _ANSWER_BYTES:
+            raise OSError("its answer is too large")
+        return content
+
+
+def _is_info(answer: Any) -> bool:  # noqa: ANN401 - XML-RPC is untyped
+    return (
+        isinstance(answer, dict)
+        and isinstance(answer.get("pid"), int)
+        and isinstance(answer.get("statename"), str)
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
+import pwd
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.errors import SetupError
+from pattoo_mp.setup import places
 from pattoo_mp.setup.host import RECORD_PATH, USER, below, has_user
 from pattoo_mp.setup.plan import Act
 from pattoo_mp.util import files
@@ -38,7 +39,7 @@ def carry_out(steps: Iterable[Step], root: Path, record: Record) -> Iterator[Ste
             update(record, step)
             yield step
     finally:
-        _save(record, below(root, RECORD_PATH))
+        _save(record, root)
 
 
 def update(record: Record, step: Step) -> None:
@@ -70,38 +71,43 @@ def _carry_out(step: Step, root: Path) -> None:
         case Act.MAKE_DIRECTORY if step.directory is not None:
             _make(path, step.directory, root)
         case Act.WRITE if step.file is not None:
-            _write(path, step.file.content)
+            _write(path, step.file.content, root)
         case Act.REMOVE_FILE:
-            path.unlink()
+            with places.named(path, root) as file:
+                file.unlink()
         case Act.REMOVE_TREE:
-            shutil.rmtree(path)
+            places.remove_tree(path, root, {_owner_of_agent()[0]} if has_user(USER) else set())
         case Act.REMOVE_USER:
             _run("userdel", step.what)
 
 
 def _make(path: Path, wanted: Directory, root: Path) -> None:
-    path.mkdir(parents=True)
-    path.chmod(wanted.mode)
     # Below another root, the owner is left to the packager if this host has no such user.
     can_change_owner = os.geteuid() == 0 and (root == Path("/") or has_user(USER))
-    if wanted.is_agent_owned and can_change_owner:
-        shutil.chown(path, USER, USER)
+    owner = _owner_of_agent() if wanted.is_agent_owned and can_change_owner else None
+    places.make_directory(path, root, wanted.mode, owner)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _owner_of_agent() -> tuple[int, int]:
+    user = pwd.getpwnam(USER)
+    return user.pw_uid, user.pw_gid
+
+
+def _write(path: Path, content: bytes, root: Path) -> None:
     """Write a file atomically, without following a link that another user may have put there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace_file(path, content, _FILE_MODE)
+    with places.named(path, root, make=True) as file:
+        files.replace_file(file, content, _FILE_MODE)
 
 
-def _save(record: Record, path: Path) -> None:
+def _save(record: Record, root: Path) -> None:
+    path = below(root, RECORD_PATH)
     if record.is_empty:
         path.unlink(missing_ok=True)
         if path.parent.is_dir():
             path.parent.rmdir()
         return
     try:
-        _write(path, record.text().encode())
+        _write(path, record.text().encode(), root)
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}; expected to record what was done") from error
 

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import pwd
+import stat
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -19,6 +21,7 @@ from pattoo_mp.config import load, sample
 from pattoo_mp.config.settings import FILES, SETTINGS, SHARED_FILE
 from pattoo_mp.errors import ConfigError, SetupError
 from pattoo_mp.paths import DEFAULT_DIRECTORY
+from pattoo_mp.setup import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,25 +121,40 @@ def below(root: Path, path: str) -> Path:
 
 def inspect(root: Path, paths: Iterable[str]) -> dict[str, Found]:
     """Return what exists at each path. Raises `SetupError` for one that cannot be read."""
-    return {path: _inspect(below(root, path)) for path in paths}
+    return {path: _inspect(below(root, path), root) for path in paths}
 
 
-def _inspect(path: Path) -> Found:
+def _inspect(path: Path, root: Path) -> Found:
+    """What is at `path`. What is behind a link that another user may have made is not looked at."""
     try:
-        if path.is_dir():
-            return Found(Kind.DIRECTORY, owner=_owner(path))
-        if not os.path.lexists(path):
+        with places.opened(path, root) as directory:
+            return Found(Kind.DIRECTORY, owner=_owner(directory))
+    except OSError as error:
+        if error.filename != str(path):  # on the way there
             return Found(Kind.NOTHING)
-        return Found(Kind.FILE, hashlib.sha256(path.read_bytes()).hexdigest())
+    try:
+        with places.named(path, root) as file:
+            return _inspect_file(file)
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}; expected a file or a directory") from error
 
 
-def _owner(path: Path) -> str:
+def _inspect_file(path: Path) -> Found:
+    if not os.path.lexists(path):
+        return Found(Kind.NOTHING)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        return Found(Kind.FILE, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _owner(directory: int) -> str:
+    number = os.fstat(directory).st_uid
     try:
-        return path.owner()
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"user {path.stat().st_uid}"
+        return f"user {number}"
 
 
 def has_user(name: str) -> bool:

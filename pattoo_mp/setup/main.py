@@ -12,6 +12,7 @@ from pattoo_mp import __version__
 from pattoo_mp.cli.output import BAD_USAGE, DONE, FAILED
 from pattoo_mp.config import load
 from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
+from pattoo_mp.control.run_directory import holder
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import Agent
@@ -170,7 +171,7 @@ def _require_stopped() -> None:
     except ConfigError:
         return  # without a valid configuration no agent can be found, and none runs for long
     if pid is not None:
-        raise SetupError(f"the agent is running (process {pid}); expected it to be stopped first")
+        raise SetupError(f"the agent is running ({holder(pid)}); expected it to be stopped first")
 
 
 def _print_next_steps(chosen: Boot, steps: list[Step]) -> None:

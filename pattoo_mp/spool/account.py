@@ -195,7 +195,8 @@ class AccountCopy:
             return
         slot = _HEAD.pack(len(content), crc32(content)) + content
         with suppress(OSError):
-            descriptor = files.open_file(self._path, os.O_WRONLY | os.O_CREAT)
+            # O_NONBLOCK: opening a named pipe in its place fails instead of waiting for a reader.
+            descriptor = files.open_file(self._path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK)
             try:
                 os.pwrite(descriptor, slot, state.commits % 2 * _SLOT_BYTES)
             finally:
@@ -204,11 +205,9 @@ class AccountCopy:
     def read(self) -> SpoolState | None:
         """Return the newest intact account, or None."""
         try:
-            descriptor = files.open_file(self._path, os.O_RDONLY)
+            content = files.read_file(self._path, 2 * _SLOT_BYTES)
         except OSError:
             return None
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-            content = file.read(2 * _SLOT_BYTES)
         found = [_slot(content[at : at + _SLOT_BYTES]) for at in (0, _SLOT_BYTES)]
         intact = [state for state in found if state is not None]
         return max(intact, key=lambda state: state.commits, default=None)

@@ -84,7 +84,7 @@ class Tables:
             self.layouts = Layouts(self._connection)
             return
         # SQLite gives its journal the mode of the file, so the mode must be right from the start.
-        os.close(files.open_file(path, os.O_RDWR | os.O_CREAT))
+        files.make_file(path)
         self._connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=1
         )

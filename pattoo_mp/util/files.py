@@ -59,6 +59,31 @@ def open_file(path: Path, flags: int) -> int:
         raise
 
 
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Return the first `most_bytes` of a private file. Raises `OSError`; never waits.
+
+    It has to be a regular file: another program may have put a named pipe, a device or a link there.
+    """
+    descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        _require_regular(descriptor, path)
+        return file.read(most_bytes)
+
+
+def make_file(path: Path) -> None:
+    """Make an empty private file unless it exists. Raises `OSError`, also if it is no regular file."""
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+    try:
+        _require_regular(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _require_regular(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+
+
 def replace_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     """Write a file atomically and durably.
 

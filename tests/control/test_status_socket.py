@@ -276,3 +276,26 @@ def test_an_incomplete_answer_is_an_error(path: Path, answer: bytes) -> None:
         with pytest.raises(OSError, match="answer"):
             ask(path)
         wait_for(lambda: not serving.is_alive())
+
+
+def test_an_answer_that_drips_is_limited_in_time_as_a_whole(path: Path) -> None:
+    """Each byte comes in time, but the answer does not."""
+    path.parent.mkdir()
+    is_over = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def drip() -> None:
+            caller, _ = listening.accept()
+            with caller, contextlib.suppress(OSError):
+                while not is_over.wait(0.05):
+                    caller.sendall(b" ")
+
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        with pytest.raises(TimeoutError):
+            ask(path, 0.3)
+        assert not is_over.is_set()  # it would have gone on
+        is_over.set()
+        wait_for(lambda: not dripping.is_alive())

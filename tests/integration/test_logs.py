@@ -10,6 +10,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import pytest
 from pattoo_mp import log
 from pattoo_mp.util.signals import Wakeup
 from tests.support.agent import NAME, ROOT, Agent
+from tests.support.unprivileged import NOBODY
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -273,10 +275,7 @@ def test_the_shipped_logrotate_file_rotates_a_running_agents_log(
     agent = make_agent(port=server.port)
     with_settings(agent, log_max_bytes=0)
     agent.start()
-    shipped = (ROOT / "conf" / "pattoo.logrotate").read_text()
-    adapted = shipped.replace("/var/log/pattoo", f"{agent.home}/log")
-    adapted = adapted.replace("/var/lib/pattoo", f"{agent.home}/daemon")
-    adapted = adapted.replace("    su pattoo pattoo\n", "")
+    adapted = logrotate_file(agent)
     path = log_of(agent)
     logrotate = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
     if logrotate:
@@ -286,12 +285,102 @@ def test_the_shipped_logrotate_file_rotates_a_running_agents_log(
         run(logrotate, "--force", "--state", agent.home / "state", configuration)
     else:
         path.rename(f"{path}.1")
-        script = adapted.partition("postrotate\n")[2].partition("endscript")[0]
-        run("sh", "-ec", script)
+        run("sh", "-ec", postrotate(adapted))
     wait_for(lambda: have_open(team(agent), path), what="the new file in all processes")
     agent.stop()
     assert "polls every 0.1 s." in path.with_name("pattoo.log.1").read_text()
     assert "Stopped." in path.read_text()
+
+
+def logrotate_file(agent: Agent) -> str:
+    """The shipped file for logrotate, adapted as it says."""
+    shipped = (ROOT / "conf" / "pattoo.logrotate").read_text()
+    adapted = shipped.replace("/var/log/pattoo", f"{agent.home}/log")
+    adapted = adapted.replace("/var/lib/pattoo", f"{agent.home}/daemon")
+    return adapted.replace("    su pattoo pattoo\n", "")
+
+
+def postrotate(file: str) -> str:
+    """The commands that logrotate runs as root after a rotation."""
+    return file.partition("postrotate\n")[2].partition("endscript")[0]
+
+
+#: Arguments: a file, and a user. Becomes a process of that user with the title of a control process, which
+#: writes to the file that it was signalled.
+SIGNALLED = """
+import os, pathlib, signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: pathlib.Path(sys.argv[1]).write_text("signalled"))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    "content", ["{pid}", "-1", "-{pid}", "self", "1 -{pid}", "{pid}\n-1", "0{pid}"]
+)
+def test_logrotate_signals_only_what_is_a_control_process(
+    make_agent: MakeAgent, content: str
+) -> None:
+    """Here `{pid}` is another program. Its command line has the name of the agent, as an editor's may have."""
+    agent = make_agent()
+    path = agent.home / "daemon" / "pid" / f"{NAME}.pid"
+    path.parent.mkdir(parents=True)
+    mark = agent.home / "mark"
+    command = [sys.executable, "-c", SIGNALLED, str(mark), f"{NAME}: control"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        path.write_text(content.format(pid=other.pid))
+        run("sh", "-c", postrotate(logrotate_file(agent)))
+        other.stdin.close()
+        assert other.wait(20) == 0
+    assert not mark.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_logrotate_signals_no_process_of_another_user(make_agent: MakeAgent) -> None:
+    """The agent's user wrote a number of root's process to its PID file."""
+    agent = make_agent()
+    path = agent.home / "daemon" / "pid" / f"{NAME}.pid"
+    path.parent.mkdir(parents=True)
+    mark = agent.home / "mark"
+    with subprocess.Popen(
+        [f"{NAME}: control", "-c", SIGNALLED, mark], executable=sys.executable,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as roots:  # fmt: skip
+        assert roots.stdin is not None
+        assert roots.stdout is not None
+        roots.stdout.readline()
+        path.write_text(f"{roots.pid}\n")
+        os.chown(path, NOBODY, NOBODY)
+        run("sh", "-c", postrotate(logrotate_file(agent)))
+        assert not mark.exists()
+        os.chown(path, 0, 0)
+        run("sh", "-c", postrotate(logrotate_file(agent)))
+        wait_for(mark.exists, what="the signal")
+        roots.stdin.close()
+
+
+@pytest.mark.parametrize("what", ["a named pipe", "an endless file"])
+def test_logrotate_waits_for_no_pid_file(make_agent: MakeAgent, what: str) -> None:
+    """It says so, and goes on."""
+    agent = make_agent()
+    path = agent.home / "daemon" / "pid" / f"{NAME}.pid"
+    path.parent.mkdir(parents=True)
+    if what == "a named pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    done = subprocess.run(
+        ["sh", "-c", postrotate(logrotate_file(agent))],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    waited = what == "a named pipe"
+    assert ("could not be told" in done.stderr) == waited
 
 
 def run(*command: str | Path) -> None:

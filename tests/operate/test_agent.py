@@ -1,4 +1,4 @@
-"""Looking for an agent's supervisor, and signals, without permission."""
+"""Looking for an agent's supervisor without permission."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from pattoo_mp import paths
 from pattoo_mp.errors import PattooError
-from pattoo_mp.operate.agent import Agent, send_signal
-from pattoo_mp.util.files import path_permissions, process_owner
+from pattoo_mp.operate.agent import Agent
+from pattoo_mp.util.files import path_permissions
 from tests.support.unprivileged import as_nobody
 
 if TYPE_CHECKING:
@@ -30,17 +30,3 @@ def test_an_unreadable_supervisor_note_is_an_error_that_names_its_owner(home: Pa
 
     owner = as_nobody(lambda: path_permissions(note))
     assert as_nobody(error) == f"{note}: Permission denied{owner}; expected its user or root"
-
-
-def test_a_signal_without_permission_is_an_error_that_names_the_owner() -> None:
-    """Process 1 belongs to root."""
-
-    def error() -> str:
-        with pytest.raises(PattooError) as caught:
-            send_signal(1, 0)  # type: ignore[arg-type]
-        return str(caught.value)
-
-    owner = as_nobody(lambda: process_owner(1))
-    assert as_nobody(error) == (
-        f"process 1: no permission to signal it{owner}; expected its user or root"
-    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import logging
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: From <linux/fcntl.h>; Python has it since 3.13.
+_F_OFD_SETLK = 37
 RUNNING = Process(7, "RUNNING")
 
 
@@ -154,6 +158,24 @@ def test_a_hung_agent_without_supervisord_is_not_restarted(
     assert message.startswith(
         "Not restarting the agent: SUPERVISOR_SERVER_URL is not set; expected"
     )
+
+
+def test_a_hung_agent_that_the_kernel_does_not_name_is_not_restarted(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its number is 0, as that of a program in supervisord's answer that does not run."""
+    listening = StatusSocket(home / "run" / f"{NAME}.sock")
+    path = home / "pid" / f"{NAME}.pid"
+    path.parent.mkdir()
+    # A lock without an owner, of the open file description. The structure is that of fcntl(2).
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.fcntl(descriptor, _F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+    HeartbeatListener(lambda: home, {}).tick(0)
+    os.close(descriptor)
+    listening.close()
+    assert caplog.messages == [
+        "Not restarting the agent: a process that the kernel does not name here gave no answer within 0 s."
+    ]
 
 
 def test_an_agent_without_its_socket_is_not_restarted(

@@ -12,6 +12,7 @@ import pytest
 from pattoo_mp.setup import host
 from pattoo_mp.setup.main import main
 from tests.support.agent import NAME
+from tests.support.unprivileged import NOBODY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,3 +278,45 @@ def test_an_unprivileged_user_is_refused(home: Path, capsys: pytest.CaptureFixtu
         "pattoo_mp_setup: error: install: needs root; expected root, --root or --dry-run\n"
     )
     assert (home / "etc/pattoo/pattoo.yaml").exists()
+
+
+def below_their_directory(root: Path) -> Path:
+    """Configure directories below one of another user; return that one."""
+    (root / "etc/pattoo").mkdir(parents=True)
+    (root / "etc/pattoo/pattoo.yaml").write_text(
+        "pattoo:\n  log_directory: /srv/agent/x/log\n  cache_directory: /srv/cache\n"
+        "  daemon_directory: /srv/daemon\n"
+    )
+    (root / "srv/agent").mkdir(parents=True)
+    os.chown(root / "srv/agent", NOBODY, NOBODY)
+    return root / "srv/agent"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+def test_install_makes_nothing_behind_a_link_of_another_user(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line names the link."""
+    theirs = below_their_directory(root)
+    (theirs / "x").symlink_to(root / "etc")
+    assert setup(root, "install") == 1
+    assert capsys.readouterr().err == (
+        f"pattoo_mp_setup: error: {theirs}/x: is a symbolic link, and another user may have made it; "
+        "expected to make a directory\n"
+    )
+    assert not (root / "etc/log").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
+def test_purge_removes_nothing_behind_a_link_of_another_user(root: Path) -> None:
+    """Its user moved away what install made, and put a link there."""
+    theirs = below_their_directory(root)
+    assert setup(root, "install") == 0
+    precious = root / "precious" / "log"
+    precious.mkdir(parents=True)
+    (precious / "file").write_text("precious")
+    (theirs / "x").rename(theirs / "y")
+    (theirs / "x").symlink_to(precious.parent)
+    assert setup(root, "uninstall", "--purge") == 0
+    assert (precious / "file").exists()
+    assert not (root / "srv/cache").exists()
