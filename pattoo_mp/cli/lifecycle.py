@@ -16,8 +16,8 @@ from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
-from pattoo_mp.util.files import user_name
 from pattoo_mp.util.text import counted, printable
+from pattoo_mp.util.users import user_name
 
 if TYPE_CHECKING:
     import argparse
