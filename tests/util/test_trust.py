@@ -197,7 +197,7 @@ def test_links_are_followed_and_their_targets_checked(home: Path) -> None:
     public = made(home / "public", 0o777)
     made(public / "below", 0o700)
     for number, target in enumerate(
-        [public / "below", "public/below", "../" + home.name + "/public/below"]
+        [f"{public}/below", "public/below", f"../{home.name}/public/below"]
     ):
         link = home / f"link{number}"
         link.symlink_to(target)
