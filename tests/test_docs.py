@@ -29,10 +29,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LOG_METHODS = {"log", "warning", "error", "critical", "exception"}
 
 
-def test_each_test_named_in_the_table_of_faults_exists() -> None:
+@pytest.mark.parametrize(("page", "at_least"), [("faults.md", 50), ("security.md", 40)])
+def test_each_test_named_in_the_tables_exists(page: str, at_least: int) -> None:
     """A test that is renamed or removed must be renamed or removed there, too."""
-    named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", (ROOT / "docs" / "faults.md").read_text())
-    assert len(named) > 50
+    named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", (ROOT / "docs" / page).read_text())
+    assert len(named) > at_least
     missing = [
         f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()
     ]

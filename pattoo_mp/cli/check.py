@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.output import DONE, errors_as_json, escape_unencodable
-from pattoo_mp.config import host_checks, load
+from pattoo_mp.config import host_checks, load, owner
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading, named_directories
 from pattoo_mp.doctor import server
@@ -22,7 +22,7 @@ from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import config_directory, raw_config_directory
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
-from pattoo_mp.util import text
+from pattoo_mp.util import text, trust
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
@@ -108,9 +108,14 @@ def _check(directory: Path) -> Checked:
     settings = load.config_from(reading)
     states = _states([path for _, path in load.named_directories(settings)])
     problems = load.directory_problems(directory, settings, lambda path: states[path].problem)
+    unusable = [path for path, state in states.items() if state.problem]
+    untrusted, found = _untrusted(directory, settings, unusable)
+    for path, why in untrusted.items():
+        states[path] = replace(states[path], problem=why)
+    problems += found
     problems += _transport_problems(directory, settings)
     problems += load.encryption_problems(directory, settings)
-    problems += _file_problems(settings, [path for path, state in states.items() if state.problem])
+    problems += _file_problems(settings, [*unusable, *untrusted])
     reading = replace(reading, notes=(*reading.notes, *_lacking(settings)))
     first, *others = server.check_servers(settings)
     return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
@@ -123,6 +128,29 @@ def _lacking(settings: Config) -> Iterator[str]:
             "families: textfile sends nothing: prometheus_client is not installed; "
             "expected the extra `textfile` of pattoo_mp"
         )
+
+
+def _untrusted(
+    directory: Path, settings: Config, unusable: list[Path]
+) -> tuple[dict[Path, str], list[str]]:
+    """What other users could change, except `unusable` directories: why, by directory; and all lines.
+
+    Time-limited, too.
+    """
+
+    def ask(path: Path) -> tuple[dict[Path, str], list[str]]:
+        user = owner.user_of(path)
+        named = [one for _, one in load.named_directories(settings) if one not in unusable]
+        why = {one: trust.examine(one, user).problem for one in named}
+        problems = load.trust_problems(path, settings, user, unusable)
+        return {one: problem for one, problem in why.items() if problem}, problems
+
+    try:
+        return TimeLimited("owners", ask, _DISK_S).ask_one(directory)
+    except ConfigError as error:
+        return {}, list(error.problems)
+    except NoAnswerError as error:
+        return {}, [f"{directory}: {error}; expected files that can be read"]
 
 
 def _transport_problems(directory: Path, settings: Config) -> list[str]:

@@ -17,7 +17,7 @@ from pattoo_mp.errors import PattooError
 from pattoo_mp.ipc.messages import READY
 from pattoo_mp.paths import config_directory
 from pattoo_mp.util import users
-from pattoo_mp.util.files import user_name
+from pattoo_mp.util.users import user_name
 
 if TYPE_CHECKING:
     import argparse

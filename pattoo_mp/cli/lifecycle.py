@@ -17,9 +17,9 @@ from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.control_process import is_control
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
-from pattoo_mp.util.files import user_name
 from pattoo_mp.util.held_process import all_processes
 from pattoo_mp.util.text import counted, printable
+from pattoo_mp.util.users import user_name
 
 if TYPE_CHECKING:
     import argparse

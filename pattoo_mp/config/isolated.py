@@ -16,6 +16,7 @@ import logging
 import os
 import select
 import signal
+import stat
 import time
 import traceback
 from functools import partial
@@ -294,6 +295,8 @@ def _close_all_but(descriptor: int) -> None:
 def _load(directory: Path) -> dict[str, Any]:
     from pattoo_mp.config import load, owner  # noqa: PLC0415 - only in the child, never in the agent
 
+    # A directory that others could write to would be refused as soon as it is made.
+    os.umask(os.umask(0) | stat.S_IWGRP | stat.S_IWOTH)
     if os.geteuid() == 0 and (found := owner.find_owner(directory)):
         users.become(found[0], users.groups_of(*found))
     return load.load(directory).fields()

@@ -11,12 +11,13 @@ expected. A running agent imports this module only in a process that exits after
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.config import host_checks, probe
+from pattoo_mp.config import host_checks, probe, ways
 from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
 from pattoo_mp.config.secrets import credential_problems
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
@@ -36,7 +37,7 @@ from pattoo_mp.paths import DEFAULT_DIRECTORY, VARIABLE
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pattoo_mp.config.settings import Setting
 
@@ -55,8 +56,11 @@ def load(directory: Path) -> Config:
 
     Raises `ConfigError` with one line for each problem.
     """
-    config = check(directory)
+    _require_trust(directory, config := check(directory))
     problems = directory_problems(directory, config, host_checks.make_directory)
+    _require_trust(
+        directory, config
+    )  # another user may have been faster where a directory was missing
     problems = problems or lack_problems(config)
     problems += [
         *encryption_problems(directory, config),
@@ -65,6 +69,12 @@ def load(directory: Path) -> Config:
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _require_trust(directory: Path, config: Config) -> None:
+    """Raise `ConfigError` if users other than root and ours could change what the agent works with."""
+    if problems := trust_problems(directory, config, os.geteuid()):
+        raise ConfigError(problems)
 
 
 def check(directory: Path) -> Config:
@@ -91,10 +101,16 @@ def config_from(reading: Reading) -> Config:
 def read_system_daemon_directory(directory: Path) -> Path:
     """Read only `system_daemon_directory`, which is enough to find and stop a running agent.
 
-    The other settings may have become invalid since it started. Raises `ConfigError`.
+    The other settings may have become invalid since it started. Raises `ConfigError`, also if another
+    user than root, ours and the agent's could change the files or what is in that directory.
     """
+    if problems := ways.configuration_problems(directory):
+        raise ConfigError(problems)
     found = _read_shared(directory, {"daemon_directory", "system_daemon_directory"})
-    return Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
+    state = Path(str(found["system_daemon_directory"] or found["daemon_directory"]))
+    if problems := ways.state_problems(state):
+        raise ConfigError(problems)
+    return state
 
 
 def read_directories(directory: Path) -> list[Path]:
@@ -141,6 +157,7 @@ def check_reload(directory: Path, running: Config) -> Config:
         for setting in changes(running, new)
         if setting.needs_restart
     ]
+    problems += trust_problems(directory, new, os.geteuid())
     problems += [*encryption_problems(directory, new), *transport_file_problems(directory, new)]
     if problems:
         raise ConfigError(problems)
@@ -204,12 +221,32 @@ def transport_problems(config: Config) -> list[TrustError]:
 
 def transport_file_problems(directory: Path, config: Config) -> list[str]:
     """`transport_problems` as lines that name the setting in the files in `directory`."""
+    return _lines(directory, transport_problems(config))
+
+
+def _lines(directory: Path, errors: Sequence[TrustError]) -> list[str]:
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: "
-        f"{format_value(str(problem.path))} {problem.wrong}; expected {problem.expected}"
-        for problem in transport_problems(config)
+        f"{format_value(str(error.path))} {error.wrong}; expected {error.expected}"
+        for error in errors
         for setting in SETTINGS
-        if setting.name == problem.setting
+        if setting.name == error.setting
+    ]
+
+
+def trust_problems(
+    directory: Path, config: Config, user: int, reported: Collection[Path] = ()
+) -> list[str]:
+    """One line for each file or directory that other users than root and `user` could change.
+
+    That is the configuration, what its settings name except the paths in `reported`, and the agent's own
+    files.
+    """
+    errors = [e for e in ways.setting_problems(config, user) if e.path not in reported]
+    return [
+        *ways.configuration_problems(directory, user),
+        *_lines(directory, errors),
+        *ways.file_problems(config, user, [*reported, *(Path(str(e.path)) for e in errors)]),
     ]
 
 

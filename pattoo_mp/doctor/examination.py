@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.collect.filters import Filters
+from pattoo_mp.config import owner, ways
 from pattoo_mp.config.load import config_from
 from pattoo_mp.doctor import agent, files, host, polls, server, spool
 from pattoo_mp.doctor.finding import Finding, Part, note, ok, trouble
+from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import Origin
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
@@ -48,14 +50,18 @@ class Examination:
         self._ahead_s: float | None = None
         self._measured: list[Measured] = []
         self._hangs = False
+        self._is_untrusted = False
 
     def parts(self) -> Iterator[Part]:
         """Yield each part as soon as it is done.
 
         Parts about the agent's own files are left out unless we are its user or root: the files would
-        look inaccessible, and following the advice would do harm.
+        look inaccessible, and following the advice would do harm. Where other users could change what
+        leads to the agent, nothing in it is believed, and that is all there is to report.
         """
         yield self._part("Configuration", self._files)
+        if self._is_untrusted:
+            return
         yield self._part("Agent", self._agent)
         yield self._part("User", self._agent_user)
         yield self._part("Mounts", self._mounts)
@@ -88,9 +94,25 @@ class Examination:
         return Part(title, tuple(found))
 
     def _files(self) -> Iterator[Finding]:
-        yield ok("files", f"{self._etc}; use --check to see the settings")
+        untrusted = self._untrusted()
+        self._is_untrusted = bool(untrusted)
+        yield from map(files.untrusted_finding, untrusted)
+        if not untrusted:
+            yield ok("files", f"{self._etc}; use --check to see the settings")
         for line in self._reading.notes:
             yield note("files", line, "check whether that is what you mean")
+
+    def _untrusted(self) -> list[str]:
+        """A line for each part of what leads to the agent that other users could change."""
+        found = ways.configuration_problems(self._etc)
+        found += map(str, ways.setting_problems(self._config))
+        found += ways.state_problems(self._config.system_daemon_directory)
+        try:
+            if os.geteuid() == 0 and not found:
+                owner.find_owner(self._etc)
+        except ConfigError as error:
+            found += error.problems
+        return list(dict.fromkeys(found))
 
     def _agent(self) -> Iterable[Finding]:
         running = agent.check_process(self._config)

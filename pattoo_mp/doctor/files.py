@@ -10,10 +10,11 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
-from pattoo_mp.config import host_checks, probe
+from pattoo_mp.config import host_checks, probe, ways
 from pattoo_mp.config.load import named_directories, transport_problems
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.doctor import host
@@ -22,12 +23,11 @@ from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.spool import limits
 from pattoo_mp.spool.file import lock_holder, lock_path
-from pattoo_mp.util import files, text
+from pattoo_mp.util import text, trust
 from pattoo_mp.util.files import as_user, path_permissions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from pathlib import Path
 
     from pattoo_mp.config.values import Config
 
@@ -41,7 +41,7 @@ class FileState(Enum):
     NO_FILE = "is not a regular file"
     NO_ACCESS = "cannot be read and written"
     NO_DIRECTORY = "is in a directory that cannot be used"
-    TRAP = "is in another user's directory, below one where everybody may write"
+    TRAP = "is in a directory that other users can change"
     TAKEN = "is used by another agent"
     FULL = "is on a disk that is full"
 
@@ -73,6 +73,8 @@ class FileCheck:
         """Why a start could not use the file, with the user that has no access; empty if it could."""
         words: str = self.state.value
         match self.state:
+            case FileState.TRAP:
+                return f"{words}: it {trust.examine(self.path.parent, os.geteuid()).problem}"
             case FileState.GOOD | FileState.ABSENT:
                 return ""
             case FileState.NO_ACCESS:
@@ -127,7 +129,7 @@ def _new_file_in(directory: Path) -> FileState:
     """Return whether a file could be made in a directory, which may not exist itself."""
     if host_checks.directory_state(directory).problem:
         return FileState.NO_DIRECTORY
-    if directory.exists() and files.owned_by_another(directory):
+    if trust.examine(directory, os.geteuid()).problem:
         return FileState.TRAP
     return FileState.ABSENT
 
@@ -187,22 +189,50 @@ def file_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iter
             yield trouble(
                 name, f"{etc / name} cannot be read by {user}", f"let {user} read it, and {etc} too"
             )
-    reported = []
-    for setting, path in named_directories(config):
-        state = host_checks.directory_state(path)
-        reported += [path] if state.problem else []
-        yield _directory(setting.name, path, state, user)
-    for problem in transport_problems(config):
+    reported: list[Path] = []
+    yield from _directories(config, user, reported)
+    yield from _untrusted(config, reported)
+    for error in transport_problems(config):
         yield trouble(
-            problem.setting,
-            f"{problem.path} {problem.wrong}{as_user(user)}",
-            f"expected {problem.expected}",
+            error.setting,
+            f"{error.path} {error.wrong}{as_user(user)}",
+            f"expected {error.expected}",
         )
     files_found = inspect_all(config, pid, reported)
     for file in files_found:
         yield file_finding(file, user)
     for path, lack, expected in _probed(config, reported, files_found):
         yield trouble("file system", f"{path} {lack}", f"expected {expected}")
+
+
+def _directories(config: Config, user: str, reported: list[Path]) -> Iterator[Finding]:
+    """Yield a finding for each directory, except for those with no other problem than `_untrusted` has.
+
+    Adds those that cannot be used to `reported`.
+    """
+    for setting, path in named_directories(config):
+        state = host_checks.directory_state(path)
+        reported += [path] if state.problem else []
+        if state.problem or not trust.examine(path, os.geteuid()).problem:
+            yield _directory(setting.name, path, state, user)
+
+
+def _untrusted(config: Config, reported: list[Path]) -> Iterator[Finding]:
+    """Yield a finding for each path that other users could change, but for those in `reported`.
+
+    Adds the directories among them to it.
+    """
+    found = [e for e in ways.setting_problems(config, os.geteuid()) if e.path not in reported]
+    for error in found:
+        yield trouble(error.setting, f"{error.path} {error.wrong}", f"expected {error.expected}")
+    reported += [Path(str(error.path)) for error in found]
+    yield from map(untrusted_finding, ways.file_problems(config, os.geteuid(), reported))
+
+
+def untrusted_finding(line: str) -> Finding:
+    """Return the finding for a line about a file that other users could change."""
+    found, _, expected = line.rpartition("; ")
+    return trouble("owners", found, expected)
 
 
 def _probed(

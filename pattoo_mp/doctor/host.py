@@ -20,7 +20,7 @@ from pattoo_mp.errors import IdentityError
 from pattoo_mp.model import Origin
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.util import text, users
-from pattoo_mp.util.files import user_name
+from pattoo_mp.util.users import user_name
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.control.run_directory import UNNAMED, holder
 from pattoo_mp.errors import PattooError
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.util.files import process_owner, user_name
+from pattoo_mp.util.files import process_owner
 from pattoo_mp.util.held_process import HeldProcess, all_processes, stat_of
 from pattoo_mp.util.text import printable
+from pattoo_mp.util.users import user_name
 
 if TYPE_CHECKING:
     import signal

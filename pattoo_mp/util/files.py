@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from pattoo_mp.util import trust
+from pattoo_mp.util.users import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,25 +28,11 @@ _NO_SYNC: Final = {errno.EINVAL, errno.ENOTSUP}
 def make_directory(path: Path) -> None:
     """Make a private directory and its parents. Raises `OSError`.
 
-    An existing directory must belong to the agent's user or root if its parent is world-writable.
+    Another user must not be able to change the way to it (`trust.examine`).
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if owned_by_another(path):
-        raise PermissionError(
-            1, "belongs to another user, in a directory that everybody may write to", str(path)
-        )
-
-
-def owned_by_another(path: Path) -> bool:
-    """Whether another user may have placed `path` there as a trap.
-
-    That is so if the parent is world-writable and `path` is not a directory of the agent's user
-    or root.
-    """
-    found = path.lstat()
-    is_public = bool(path.parent.stat().st_mode & stat.S_IWOTH)
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {os.geteuid(), 0}
-    return is_public and not is_ours
+    if problem := trust.examine(path, os.geteuid()).problem:
+        raise PermissionError(errno.EPERM, problem, str(path))
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -147,14 +135,6 @@ def _sync_directory(directory: Path) -> None:
 
 
 # --- who was denied access to what: the ends of messages
-
-
-def user_name(uid: int) -> str:
-    """Return the name of a user, or the number if this host has no name for it."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def as_user(name: str) -> str:

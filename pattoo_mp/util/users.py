@@ -1,9 +1,17 @@
-"""Other users: their groups, and becoming one of them."""
+"""Other users: their names and groups, and becoming one of them."""
 
 from __future__ import annotations
 
 import os
 import pwd
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user, or the number if this host has no name for it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def groups_of(uid: int, gid: int) -> tuple[int, ...]:

@@ -86,7 +86,7 @@ def test_a_disk_without_inodes_is_named(
     """There is room for bytes, and for no file."""
     agent = make_agent(port=server.port)
     (home / "cache").mkdir()
-    if not mount("-t", "tmpfs", "-o", "nr_inodes=8", "tmpfs", home / "cache"):
+    if not mount("-t", "tmpfs", "-o", "nr_inodes=8,mode=0755", "tmpfs", home / "cache"):
         pytest.skip("no file system can be mounted here")
     try:
         with contextlib.suppress(OSError):

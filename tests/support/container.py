@@ -41,7 +41,7 @@ _CONTAINER: Final = """
 hostname container
 root="$1/root"
 mkdir "$root"
-mount -t tmpfs tmpfs "$root"
+mount -t tmpfs -o mode=755 tmpfs "$root"
 mkdir "$root/host" "$root/proc"
 mount --rbind / "$root/host"
 for directory in /*; do

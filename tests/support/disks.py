@@ -27,7 +27,9 @@ def mount(*words: str | Path) -> bool:
 def small(directory: Path, size: str = "1m") -> Iterator[Path]:
     """Make a directory, and mount a file system of that size on it for the block."""
     directory.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory):
+    if os.geteuid() != 0 or not mount(
+        "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", directory
+    ):
         pytest.skip("only root may mount, and not everywhere")
     try:
         yield directory

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.errors import where_and_why
-from pattoo_mp.util import files
+from pattoo_mp.util import files, users
 from tests.support.small import files_of_at_most
 from tests.support.unprivileged import as_nobody
 
@@ -130,7 +130,7 @@ def test_the_directory_is_synced(home: Path, write: Write, monkeypatch: pytest.M
 
 # --- explanations of denied access
 
-ME = files.user_name(os.geteuid())
+ME = users.user_name(os.geteuid())
 #: The user that `as_nobody` runs as.
 US = "nobody" if os.geteuid() == 0 else ME
 
@@ -185,4 +185,4 @@ def test_process_owner_names_our_user_and_the_process_user() -> None:
 
 def test_a_user_without_a_name_is_shown_as_a_number() -> None:
     """As in many containers."""
-    assert files.user_name(54321) == "54321"
+    assert users.user_name(54321) == "54321"

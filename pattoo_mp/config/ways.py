@@ -1,0 +1,108 @@
+"""Whether another user could change what the configuration names, or the configuration itself.
+
+`trust.examine` looks at one path; here is which paths are looked at. A start and a reload refuse what
+another user could change, `--check` and `--doctor` report it, and commands that look for a running agent
+believe nothing in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pattoo_mp import paths
+from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SETTINGS, SHARED_FILE
+from pattoo_mp.errors import TrustError
+from pattoo_mp.util import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from pattoo_mp.config.values import Config
+
+
+#: Settings that name what the agent only reads.
+_READ: Final = (
+    "tls_ca_file",
+    "tls_certificate_file",
+    "tls_key_file",
+    "credentials_file",
+    "proxy_credentials_file",
+    "textfile_directory",
+)
+#: May belong to any user: its owner gives the agent figures, and nothing else.
+_SHARED: Final = "textfile_directory"
+
+
+def configuration_files(directory: Path) -> list[Path]:
+    """Return the directory of the configuration and its files, which need not exist."""
+    return [directory, *(directory / name for name in (SHARED_FILE, LATER_SHARED_FILE, AGENT_FILE))]
+
+
+def configuration_problems(directory: Path, user: int | None = None) -> list[str]:
+    """Return a line for each part of the configuration that another user than `user` could change.
+
+    `user` is as in `trust.examine`.
+    """
+    return _problems(configuration_files(directory), user)
+
+
+def state_problems(directory: Path, user: int | None = None) -> list[str]:
+    """Return such a line for what a command believes of a running agent, in its state directory."""
+    known = (
+        paths.pid_file(directory),
+        paths.status_socket(directory),
+        paths.supervisor_file(directory),
+    )
+    return _problems([directory, *(part for file in known for part in (file.parent, file))], user)
+
+
+def setting_problems(config: Config, user: int | None = None) -> list[TrustError]:
+    """Return an error for each setting that names a path that another user than `user` could change.
+
+    `user` is as in `trust.examine`.
+    """
+    found: dict[Path, TrustError] = {}
+    for setting in SETTINGS:
+        if setting.is_written_to or setting.name in _READ:
+            path = config.value_of(setting.name)
+            if not isinstance(path, Path) or path in found:
+                continue
+            wrong = trust.examine(path, user, is_shared=setting.name == _SHARED).problem
+            if wrong:
+                found[path] = TrustError(setting.name, path, wrong, trust.EXPECTED)
+    return list(found.values())
+
+
+def file_problems(config: Config, user: int, reported: Collection[Path]) -> list[str]:
+    """Return a line for each of the agent's own files and their directories that another could change.
+
+    Those below a path in `reported` are left out.
+    """
+    known = set(reported)
+    return _problems((file for file in _own_files(config) if known.isdisjoint(file.parents)), user)
+
+
+def _own_files(config: Config) -> Iterator[Path]:
+    """The files that the agent makes, and their directories."""
+    state = config.system_daemon_directory
+    spool = paths.spool_file(config)
+    identity = paths.identity_file(config)
+    keys = paths.keys_directory(config)
+    for file in (identity, paths.pid_file(state), paths.status_socket(state)):
+        yield file.parent
+        yield file
+    yield from (paths.supervisor_file(state), paths.log_file(config), keys.parent, keys)
+    if spool.parent.is_dir():
+        yield from sorted(spool.parent.glob(f"{spool.name}*"))  # its journal, lock and account
+
+
+def _problems(files: Iterable[Path], user: int | None) -> list[str]:
+    """Return a line for each untrusted path, but for those below one that has a line already."""
+    found: dict[Path, str] = {}
+    for path in files:
+        if path in found or not found.keys().isdisjoint(path.parents):
+            continue
+        if problem := trust.examine(path, user).problem:
+            found[path] = f"{path}: {problem}; expected {trust.EXPECTED}"
+    return list(found.values())
