@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,14 +18,19 @@ _BYTES_FOR_EACH: Final = 8
 _FEW: Final = 1000
 
 
+def _no_constant(literal: str) -> NoReturn:
+    raise ValueError(f"the literal {literal}")
+
+
 def parse(
     text: str | bytes | bytearray,
     depth: int = MAX_DEPTH,
-    constant: Callable[[str], Any] | None = None,
+    constant: Callable[[str], Any] = _no_constant,
 ) -> Any:  # noqa: ANN401 - any JSON
     """Return the content of `text`, whose size the caller bounds. It takes at most 20 times as much memory.
 
-    `constant` returns the value of `NaN`, `Infinity` and `-Infinity`, which are no JSON, or raises.
+    `constant` returns the value of `NaN`, `Infinity` and `-Infinity`, which are no JSON, or raises. It is not
+    asked about a number that is too large for a float, such as 1e999, which becomes infinite.
     Raises `ValueError` if it is not JSON, has more than `depth` levels of lists and objects, or consists of
     little else than their brackets.
     """
