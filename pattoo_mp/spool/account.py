@@ -129,6 +129,8 @@ class SpoolState:
 
 def is_sound(facts: Mapping[str, Any]) -> bool:
     """Whether the facts match their checksum: SQLite does not notice a changed byte."""
+    if not all(isinstance(name, str) for name in facts):
+        return False  # a damaged page gives names of any type
     stored = {name: value for name, value in facts.items() if name != _CHECKSUM}
     return not stored or facts.get(_CHECKSUM) == _checksum(stored)
 
