@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.model import now_ms
-from pattoo_mp.util import files
+from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -161,9 +161,9 @@ def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
 
 def _counter(text: object) -> Counter[str]:
     try:
-        counts = json.loads(text) if isinstance(text, str) else {}
+        counts = json_text.parse(text) if isinstance(text, str) else {}
         return Counter({str(reason): int(number) for reason, number in counts.items()})
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, OverflowError):
         return Counter()
 
 
@@ -224,6 +224,6 @@ def _slot(content: bytes) -> SpoolState | None:
     if len(text) != length or crc32(text) != checksum:
         return None
     with suppress(ValueError):
-        facts = json.loads(text)
+        facts = json_text.parse(text)
         return state_of_facts(facts) if isinstance(facts, dict) else None
     return None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import struct
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import FLOAT, Layout, Origin, Poll, Series, part_identifiers
+from pattoo_mp.spool.account import AccountCopy, SpoolState
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.wire.encode import encode
 from tests.fuzz.drawing import bounded, fuzz, mutated
@@ -52,6 +57,39 @@ def test_values_of_any_bytes_are_posted_or_refused(packed: bytes) -> None:
         except WireError:
             return
     document(body)
+
+
+LEDGER = Ledger(1000)
+for _at_ms, _why in ((1000, ""), (4000, "late"), (9000, "clock set forward or host suspended")):
+    LEDGER.poll(_at_ms, _why, 1000)
+BOOKS = (
+    LEDGER.snapshot().encode(),
+    b'{"missed": {"x": 1e999}, "gaps": [], "pauses": [[1, 1e999, "x"]]}',
+)
+
+
+@fuzz
+@given(mutated(BOOKS), st.sampled_from((0, 4000, 2**62)))
+def test_a_book_of_an_earlier_agent_is_taken_over_or_not(text: bytes, newest_ms: int) -> None:
+    """The ledger goes on, and a status and the next book can be made of it."""
+    ledger = Ledger(1000)
+    book = text.decode("utf-8", "replace")
+    with bounded():
+        ledger.update_account(SpoolState(book=book, newest_ms=newest_ms))
+        ledger.poll(20_000, "why", 1000)
+        assert json.loads(ledger.snapshot())
+    assert all(isinstance(gap.ticks, int) for gap in ledger.gaps)
+
+
+@fuzz
+@given(content=st.binary(max_size=10) | mutated((b'{"dropped": "{\\"x\\": 1e999}", "kept": 7}',)))
+def test_a_copy_of_the_account_is_read_or_not(tmp_path: Path, content: bytes) -> None:
+    """Also with the right length and checksum."""
+    path = tmp_path / "copy"
+    path.write_bytes(struct.pack(">II", len(content), crc32(content)) + content)
+    with bounded():
+        state = AccountCopy(path).read()
+    assert state is None or isinstance(state, SpoolState)
 
 
 @fuzz
