@@ -14,7 +14,7 @@ DEVELOPED := $(VENV)/.developed
 INSTALLED := .venv-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture bench fleet format clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench fleet format clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -34,6 +34,9 @@ soak: $(DEVELOPED)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 
 torture: $(DEVELOPED)  ## Random faults from a seed: every poll must be accounted for.
 	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS)
+
+fuzz: $(DEVELOPED)  ## Random content for everything that is parsed from outside, for SECONDS.
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 bench: $(DEVELOPED)  ## What the agent costs, compared with others: writes docs/benchmarks.md.
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name

@@ -63,8 +63,8 @@ def on_devices(lines: str) -> set[str]:
     >>> sorted(on_devices("nodev\tproc\n\text4\nnodev\tzfs\n"))
     ['ext4', 'zfs']
     """
-    rows = (line.split("\t") for line in lines.split("\n") if "\t" in line)
-    return {fstype for nodev, fstype in rows if not nodev or fstype == "zfs"}
+    rows = (line.split("\t") for line in lines.split("\n"))
+    return {row[1] for row in rows if len(row) == 2 and (not row[0] or row[1] == "zfs")}
 
 
 class OwnMounts:

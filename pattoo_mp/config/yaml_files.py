@@ -23,6 +23,7 @@ from pattoo_mp.errors import ConfigError
 from pattoo_mp.util.files import path_permissions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -30,6 +31,12 @@ Sections = dict[str, dict[str, object]]
 
 #: A configuration is a page of text; a larger file is not a configuration.
 _MAX_BYTES: Final = 1 << 20
+#: The same for levels of lists and sections, for all lines and values, and for aliases. The library's time grows
+#: with the square of the levels, and aliases of aliases stand for any amount of text.
+_MAX_LEVELS: Final = 20
+_MAX_EVENTS: Final = 20_000
+_MAX_ALIASES: Final = 10
+_MAX_BITS: Final = 1024
 
 
 def read_sections(path: Path) -> Sections:
@@ -56,11 +63,7 @@ def read_sections(path: Path) -> Sections:
 def _load(path: Path, content: bytes) -> object:
     text = _text(path, content)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            tag = getattr(event, "tag", None)
-            if tag is not None:
-                where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
-                raise _problem(path, f"{where}has a tag ({tag})", "plain values")
+        _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -74,6 +77,36 @@ def _load(path: Path, content: bytes) -> object:
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _problem(path, f"malformed: {reason}", "YAML") from error
+
+
+def _check_events(path: Path, events: Iterable[yaml.Event]) -> None:
+    """Raise `ConfigError` at the first event that no configuration has."""
+    aliases = 0
+    #: The anchors of the lists and sections that have begun, and not ended; None for those without one.
+    around: list[str | None] = []
+    for number, event in enumerate(events):
+        tag = getattr(event, "tag", None)
+        where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
+        if tag is not None:
+            raise _problem(path, f"{where}has a tag ({tag})", "plain values")
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            around.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+            if event.anchor in around:
+                raise _problem(path, f"{where}has the alias *{event.anchor} in what it names")
+        _check_size(path, where, len(around), number, aliases)
+
+
+def _check_size(path: Path, where: str, levels: int, events: int, aliases: int) -> None:
+    if levels > _MAX_LEVELS:
+        raise _problem(path, f"{where}has more than {_MAX_LEVELS} levels")
+    if events > _MAX_EVENTS:
+        raise _problem(path, f"{where}has more than {_MAX_EVENTS} values and sections up to here")
+    if aliases > _MAX_ALIASES:
+        raise _problem(path, f"{where}has more than {_MAX_ALIASES} aliases")
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -170,6 +203,9 @@ class AmbiguousNumber:
 
 def _as_written(text: str, value: float) -> float | AmbiguousNumber:
     """Return `value`, which YAML reads in `text`, if a person reads the same."""
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        # Python converts none to decimal that is much larger, as for a message.
+        raise ValueError("a number of very many digits")
     if ":" in text:
         return AmbiguousNumber(text, value)
     try:

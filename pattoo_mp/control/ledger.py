@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.model import CLOCK_LEAPED
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.pauses import Pause, Pauses
+from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -323,7 +324,7 @@ class Ledger:
 
 def _read_snapshot(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text or "{}")
+        content = json_text.parse(text or "{}")
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
@@ -337,6 +338,10 @@ def _counts(content: object) -> dict[str, int]:
 
 def _gaps(content: object) -> list[Gap]:
     try:
-        return [Gap(**gap) for gap in content] if isinstance(content, list) else []
-    except TypeError:
+        return [_gap(**gap) for gap in content] if isinstance(content, list) else []
+    except (TypeError, ValueError, OverflowError):
         return []
+
+
+def _gap(ticks: Any, after_ms: Any, before_ms: Any, reason: Any) -> Gap:  # noqa: ANN401 - from a file
+    return Gap(int(ticks), int(after_ms), int(before_ms), str(reason))

@@ -5,7 +5,8 @@
 
     404  wrong URL, wrong content type, a body that is not an object
     405  wrong method
-    413  a body over the limit
+    413  a body over the limit, or too many datapoints
+    503  a large post while another one is being decoded; its sender tries again
     500  a post that is refused, or could not be stored; the pattoo server does not say which
 
 The body of any answer but a 200 is the reason, in one line of plain text.
@@ -16,6 +17,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Request, Response, request
@@ -33,11 +36,16 @@ from pattoo_mp.receiver.decode import (
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pattoo_mp.receiver.store import Store, StoredPost
 
 _log: Final = logging.getLogger(__name__)
+
+#: Decoding takes up to 30 times as much memory as the body has. So of larger ones than this, which few
+#: hosts post, only one is decoded at a time, and the other threads are left for the others.
+LARGE_BYTES: Final = 2_500_000
+BUSY: Final = 503
 
 
 def now_ms() -> int:
@@ -54,12 +62,14 @@ def create_app(
     """Return the WSGI application that stores accepted posts in `store`."""
     app = Flask("pattoo_mp.receiver", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    large = Lock()
 
     @app.post(f"{PREFIX}/receive/<agent_id>")
     def receive(agent_id: str) -> Response:
         body = _body(request)
-        post = decode_post(body, sent_to=agent_id)
-        stored_post = store.add(post, received_ms=clock_ms(), size_bytes=len(body))
+        with _one_at_a_time(large) if len(body) > LARGE_BYTES else nullcontext():
+            post = decode_post(body, sent_to=agent_id)
+            stored_post = store.add(post, received_ms=clock_ms(), size_bytes=len(body))
         _log_stored(stored_post)
         return _text("OK", 200)
 
@@ -71,6 +81,16 @@ def create_app(
     app.register_error_handler(sqlite3.Error, _not_stored)
     app.register_error_handler(HTTPException, _http_error)
     return app
+
+
+@contextmanager
+def _one_at_a_time(lock: Lock) -> Iterator[None]:
+    if not lock.acquire(blocking=False):
+        raise Refused("another large post is being decoded", BUSY)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _body(received: Request) -> bytes:
@@ -86,7 +106,10 @@ def _body(received: Request) -> bytes:
 
 def _refused(refused: Refused) -> Response:
     _log.warning("%s refused (%d): %s", _request_line(), refused.status, refused)
-    return _text(str(refused), refused.status)
+    answer = _text(str(refused), refused.status)
+    if refused.status == BUSY:
+        answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _not_stored(error: sqlite3.Error) -> Response:

@@ -19,7 +19,6 @@ Each pair is checked once, whether a datapoint uses it or not. A post is refused
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import reprlib
@@ -28,6 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from pattoo_mp.errors import PattooError
+from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,12 +37,21 @@ __all__ = ["Datapoint", "Post", "Refused", "decode_post"]
 
 #: The path before `/receive/<agent_id>` and `/status`.
 PREFIX: Final = "/pattoo/api/v1/agent"
-#: The pattoo server accepts a body of this size.
-MAX_BODY_BYTES: Final = 200_000_000
+#: Twice the post of a host with 3,000 mounts (24,000 series). A post of several polls has 1 to 2 MB.
+#: The pattoo server accepts 200 MB.
+MAX_BODY_BYTES: Final = 10_000_000
+#: A post has five levels of lists and objects.
+_MAX_DEPTH: Final = 8
+#: More than fit into a body of usual text. Others might refer to the same few pairs again and again.
+_MAX_DATAPOINTS: Final = 100_000
+#: The ten of each datapoint, and many times the metadata of any.
+_MAX_PAIRS: Final = 250
 #: The pattoo server's status for a body that it cannot use.
 UNUSABLE: Final = 500
 #: The pattoo server's status for a request that is no pattoo post at all.
 NOT_A_POST: Final = 404
+#: The status for a post that is too large.
+TOO_LARGE: Final = 413
 
 #: The pattoo server's numbers of the data types.
 STRING: Final = 2
@@ -167,9 +176,7 @@ def decode_post(body: bytes, *, sent_to: str | None = None) -> Post:
 
 def _parsed(body: bytes) -> object:
     try:
-        return json.loads(body, parse_constant=_not_json)
-    except RecursionError:
-        raise Refused("the body: JSON that is nested too deeply") from None
+        return json_text.parse(body, _MAX_DEPTH, _not_json)
     except ValueError as error:
         # Bytes that are not UTF-8, and integers of thousands of digits, raise it as well.
         raise Refused(f"the body: not JSON: {error}") from None
@@ -187,6 +194,8 @@ def _datapoints(raw: object, agent_id: str) -> tuple[Datapoint, ...]:
     rows = raw["datapoint_pairs"]
     if not isinstance(rows, list):
         raise Refused(f"datapoint_pairs: expected a list, got {shown(rows)}")
+    if len(rows) > _MAX_DATAPOINTS:
+        raise Refused(f"more than {_MAX_DATAPOINTS} datapoints", TOO_LARGE)
     return tuple(_row(index, row, pairs, agent_id) for index, row in enumerate(rows))
 
 
@@ -224,6 +233,8 @@ def _row_pairs(row: object, pairs: Mapping[str, _Pair]) -> tuple[dict[str, Any],
     """The pairs that the numbers in `row` name: the ten of every datapoint, and the metadata."""
     if not isinstance(row, list):
         raise Refused(f"expected a list of pair numbers, got {shown(row)}")
+    if len(row) > _MAX_PAIRS:
+        raise Refused(f"more than {_MAX_PAIRS} pairs")
     own: dict[str, Any] = {}
     metadata: dict[str, str] = {}
     for number in row:

@@ -28,23 +28,8 @@ PROGRAM: Final = "pattoo_mp_receiver"
 DONE: Final = 0
 FAILED: Final = 1
 
-#: A body that is a little too long is read to its end, to a file, so that its sender receives the
-#: 413; if the connection were closed at once, it would receive a reset instead.
-_READ_BEYOND_BYTES: Final = 64 * 2**20
-
-#: One thread reads all bodies as they arrive, so a slow client does not delay others; the `threads`
-#: decode and store. An idle connection is closed after `channel_timeout` (s).
-_WAITRESS: Final[dict[str, Any]] = {
-    "threads": 4,
-    "channel_timeout": 30,
-    "cleanup_interval": 5,
-    "connection_limit": 500,
-    "asyncore_use_poll": True,
-    "recv_bytes": 65_536,
-    "inbuf_overflow": 2**20,
-    "log_socket_errors": False,
-    "ident": PROGRAM,
-}
+#: An agent, too, gives an exchange 30 s.
+REQUEST_S: Final = 30
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,19 +53,14 @@ def _show(database: Path, limit: int) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    create_app, create_server = _http()
+    create_app, make_server = _http()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     max_body_bytes: int = arguments.max_body_bytes
     with listen(arguments.host, arguments.port) as listening, Store(arguments.database) as store:
         app = create_app(store, max_body_bytes=max_body_bytes)
-        server = create_server(
-            app,
-            sockets=[listening],
-            max_request_body_size=max_body_bytes + _READ_BEYOND_BYTES,
-            **_WAITRESS,
-        )
+        server = make_server(app, listening, max_body_bytes, arguments.request_seconds, PROGRAM)
         logging.info("posts are stored in %s", arguments.database)
         sys.stdout.write(f"Listening on {_url(listening)}\n")
         sys.stdout.flush()
@@ -92,15 +72,15 @@ def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Import what needs other packages, and set the title; `--show` works without them."""
     try:
         from setproctitle import setproctitle  # noqa: PLC0415 - as those below
-        from waitress import create_server  # noqa: PLC0415 - optional
 
         from pattoo_mp.receiver.app import create_app  # noqa: PLC0415 - optional
+        from pattoo_mp.receiver.bounded import make_server  # noqa: PLC0415 - optional
     except ImportError as error:
         raise StartError(
             f'{error.name} is not installed; expected after: pip install "pattoo_mp[receiver]"'
         ) from error
     setproctitle("pattoo_mp receiver")
-    return create_app, create_server
+    return create_app, make_server
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -163,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_integer(1, sys.maxsize),
         default=MAX_BODY_BYTES,
         help="larger posts are refused with status 413 (%(default)s)",
+    )
+    parser.add_argument(
+        "--request-seconds",
+        type=_integer(1, 3_600),
+        default=REQUEST_S,
+        metavar="SECONDS",
+        help="close a connection whose request has not arrived whole by then (%(default)s)",
     )
     parser.add_argument(
         "--show",

@@ -3,8 +3,8 @@
 Datapoints follow the pattoo server's rule of order: one is stored only if its time is after the
 newest that its series had in the database before the post, so the order within a post does not
 matter. The pattoo server drops the others silently; here they are counted, as duplicates (the
-series has a point of this time, which stays) or as late. Strings make a series, but are not stored
-as data.
+series has a point of this time, which stays) or as late. Strings leave nothing, not even a series:
+agents send them as a test.
 
 Also here: the newest datapoints as a plain-text table (`table`). All times are in ms.
 """
@@ -102,8 +102,7 @@ _HOST_METADATA: Final = frozenset({"release", "version", "processor", "type", "c
 class StoredPost:
     """A post, and the counts of what happened to its `datapoints`.
 
-    Those that are neither `stored` nor `duplicates` nor `late` are strings, which make a series
-    but are not stored as data. `stale_envelope`: the envelope's timestamp was not greater than
+    Those that are neither `stored` nor `duplicates` nor `late` are strings, which are not stored. `stale_envelope`: the envelope's timestamp was not greater than
     all earlier ones of the agent.
     """
 
@@ -295,9 +294,8 @@ class PostWriter:
     def add(self, post: Post) -> None:
         """Store and count the datapoints of `post`."""
         for point in post.datapoints:
-            series = self._series_of(point)
             if point.data_type != STRING:
-                self._add(series, point)
+                self._add(self._series_of(point), point)
 
     def is_stale(self, post: Post) -> bool:
         """Whether the envelope of `post` is not newer than all earlier ones of the agent.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.model import now_ms
-from pattoo_mp.util import files
+from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,6 +129,8 @@ class SpoolState:
 
 def is_sound(facts: Mapping[str, Any]) -> bool:
     """Whether the facts match their checksum: SQLite does not notice a changed byte."""
+    if not all(isinstance(name, str) for name in facts):
+        return False  # a damaged page gives names of any type
     stored = {name: value for name, value in facts.items() if name != _CHECKSUM}
     return not stored or facts.get(_CHECKSUM) == _checksum(stored)
 
@@ -159,9 +161,9 @@ def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
 
 def _counter(text: object) -> Counter[str]:
     try:
-        counts = json.loads(text) if isinstance(text, str) else {}
+        counts = json_text.parse(text) if isinstance(text, str) else {}
         return Counter({str(reason): int(number) for reason, number in counts.items()})
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, OverflowError):
         return Counter()
 
 
@@ -221,6 +223,6 @@ def _slot(content: bytes) -> SpoolState | None:
     if len(text) != length or crc32(text) != checksum:
         return None
     with suppress(ValueError):
-        facts = json.loads(text)
+        facts = json_text.parse(text)
         return state_of_facts(facts) if isinstance(facts, dict) else None
     return None

@@ -11,9 +11,10 @@ Control finds out what a pause is, and stores it in its ledger's snapshot (`Spoo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,9 +83,9 @@ class Pauses:
     def read(cls, snapshot: str) -> list[Pause]:
         """Return the pauses in a snapshot of the ledger; none if it has none that can be read."""
         try:
-            content = json.loads(snapshot or "{}")
+            content = json_text.parse(snapshot or "{}")
             return [_pause(*row) for row in content.get(_KEY, ())]
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, OverflowError):
             return []
 
 

@@ -63,6 +63,11 @@ def test_of_our_own_mounts_the_list_is_psutils() -> None:
     assert own == [tuple(m) for m in psutil.disk_partitions() if m.device != "/dev/root"]
 
 
+def test_a_line_that_is_no_type_of_file_system_costs_no_other() -> None:
+    """Each line of the list has two fields."""
+    assert on_devices("\t\text4\n\n\txfs\tx\nnodev\n\text4\n") == {"ext4"}
+
+
 def test_names_are_unescaped() -> None:
     """Blanks, line ends, backslashes; and bytes that are not UTF-8 are kept."""
     name = os.fsdecode(b"/a\xff")

@@ -9,7 +9,7 @@ import yaml
 
 from pattoo_mp.config import load
 from pattoo_mp.config.settings import AGENT_FILE, SETTINGS, SHARED_FILE
-from pattoo_mp.config.yaml_files import redacted
+from pattoo_mp.config.yaml_files import read_sections, redacted
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import PROGRAM
 
@@ -122,6 +122,42 @@ def test_a_default_in_quotes_gets_a_hint(tmp_path: Path, setting: Setting) -> No
     """For each setting that is a number or a boolean."""
     message = problem(tmp_path, f"{setting.name}: '{setting.default}'")
     assert message.endswith(", without quotes")
+
+
+# --- files that would cost much, or cannot be shown
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("[" * 60_000, "more than 20 levels"),
+        ('{"a":' * 10_000, "more than 20 levels"),
+        (f"[{'[],' * 20_000}]", "more than 20000 values"),
+        (f"&a [x]\n  b: [{'*a,' * 11}]", "more than 10 aliases"),
+        ("&a [*a]", "the alias *a in what it names"),
+        ("&a {x: [*a]}", "the alias *a in what it names"),
+        ("0x" + "f" * 5_000, "very many digits"),
+        ("1" + ":59" * 3_000, "very many digits"),
+        ("0" + "7" * 5_000, "very many digits"),
+    ],
+)
+def test_a_file_that_no_person_writes_is_refused_at_once(
+    tmp_path: Path, value: str, what: str
+) -> None:
+    """Its library would take minutes, or end in a traceback; one line says what is wrong."""
+    path = tmp_path / "x.yaml"
+    path.write_text(f"section:\n  a: {value}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_sections(path)
+    (line,) = caught.value.problems
+    assert what in line
+
+
+def test_a_few_aliases_are_accepted(tmp_path: Path) -> None:
+    """Programs that share a file may use some."""
+    path = tmp_path / "x.yaml"
+    path.write_text("one: &a {b: 1}\ntwo: *a\n")
+    assert read_sections(path) == {"one": {"b": 1}, "two": {"b": 1}}
 
 
 # --- secrets in values

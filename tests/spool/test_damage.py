@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -79,6 +80,23 @@ def test_a_truncated_spool_still_works(path: Path, share: float) -> None:
     filled(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
+    assert_goes_on(path).close()
+
+
+@pytest.mark.parametrize("name", [b"\xff", 7, 1.5])
+def test_a_fact_whose_name_is_no_text_is_a_damage(path: Path, name: object) -> None:
+    """As in a page that was cut off. The polls are recovered."""
+    filled(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = 'CREATE TABLE facts (name PRIMARY KEY, value NOT NULL) "
+            "WITHOUT ROWID' WHERE name = 'facts'"
+        )
+        connection.commit()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO facts VALUES (?, 1)", (name,))
+        connection.commit()
     assert_goes_on(path).close()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
 
 from pattoo_mp.model import COUNTER64, FLOAT, Pair, Value
-from pattoo_mp.wire.safe import normalise, safe_text, sendable
+from pattoo_mp.wire.safe import safe_text, sendable, stripped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -143,7 +143,7 @@ def _figure(family_type: str, sample: Sample) -> Figure:
     if len(sample.labels) > _MAX_LABELS:
         raise FormatError(f"{safe_text(sample.name)} has more than {_MAX_LABELS} labels")
     # Prometheus treats a label with an empty value as absent.
-    labels = normalise((LABEL + name, value) for name, value in sample.labels.items() if value)
+    labels = stripped((LABEL + name, value) for name, value in sample.labels.items() if value)
     key = f"{KEY}{sample.name.strip().lower()}"
     identity = Identity(key, _data_type(family_type, sample.name), tuple(sorted(labels)))
     return identity, sample.value if sendable(sample.value) else None

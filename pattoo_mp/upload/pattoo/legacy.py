@@ -4,8 +4,9 @@ The original kept each as `<cache_directory>/<agent_id>/<ms>_<agent_id>.json`. A
 removed. One that is not a post is renamed to `….json.bad`, and one that the server refuses to
 `….json.refused`. Nothing writes such files any more, so they are listed only once.
 
-A post is sent with its content as it is and a new envelope time. It was made without the care of
-`pattoo_mp.wire.safe`, so it is checked first: data that would break a pattoo server is never sent.
+A post is sent with its content and a new envelope time. It was made without the care of
+`pattoo_mp.wire.safe`, so it is checked first: data that would break a pattoo server is never sent. Its
+strings are made safe as those of any post; its checksums stay.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.upload.post import BatchLimit, Post
+from pattoo_mp.util import json_text
 from pattoo_mp.util.text import counted
-from pattoo_mp.wire.safe import TEXT_BYTES, sendable
+from pattoo_mp.wire.safe import TEXT_BYTES, safe_text, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _LOG = logging.getLogger(__name__)
 
-#: A post of the original is some 20 kB. It made no file larger than this.
-LARGEST_BYTES: Final = 64 << 20
+#: A post of the original is some 20 kB; of a host with 3,000 mounts, 5 MB. It made no file larger than this.
+LARGEST_BYTES: Final = 16 << 20
 
 _NUMBER: Final = re.compile(r"[0-9]+")
 
@@ -184,13 +186,20 @@ def with_envelope(content: bytes, agent_id: str, envelope_ms: int) -> bytes:
     """
     post = _parsed(content)
     _check(post, agent_id)
-    return json.dumps({**post, _TIME: envelope_ms}, allow_nan=False).encode()
+    points = post[_POINTS]
+    pairs = {number: _safe_pair(*pair) for number, pair in points[_PAIRS].items()}
+    safe = {**post, _TIME: envelope_ms, _POINTS: {**points, _PAIRS: pairs}}
+    return json.dumps(safe, allow_nan=False).encode()
+
+
+def _safe_pair(key: str, value: object) -> list[object]:
+    return [safe_text(key), safe_text(value) if isinstance(value, str) else value]
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        post = json.loads(content, parse_constant=_not_json)
-    except (ValueError, RecursionError) as error:
+        post = json_text.parse(content, constant=_not_json)
+    except ValueError as error:
         raise WireError(f"not JSON: {error}") from error
     return _object(post, "the file", {_TIME, _AGENT, _INTERVAL, _POINTS})
 
@@ -227,7 +236,7 @@ def _check_pairs(pairs: Iterable[object], agent_id: str) -> None:
             case [str(key), value]:
                 _check_pair(key, value, agent_id)
                 if key in longest:
-                    longest[key] = max(longest[key], len(str(value).encode()))
+                    longest[key] = max(longest[key], len(safe_text(str(value)).encode()))
             case _:
                 raise WireError("a pair that is not a list of a key and a value")
     # The server keeps both in one column, with a character in between.

@@ -93,6 +93,24 @@ def test_the_original_library_reads_the_same_from_a_post_as_from_the_file(
     assert records == converter.cache_to_keypairs(originals.post(7))
 
 
+def test_a_string_with_control_characters_is_sent_escaped_with_its_checksum(
+    home: Path, begin: Begin, moody: MoodyServer
+) -> None:
+    """As in any post; the series of the original goes on."""
+    content = originals.post(7)
+    pairs = content["pattoo_datapoints"]["key_value_pairs"]
+    for pair in pairs.values():
+        if pair[0] == "disk_partition_mountpoint":
+            pair[1] = "/mnt/\x1b[2J\u202e"
+    originals.write(originals.path(home, 7), json.dumps(content).encode())
+    drained(begin, LegacyPosts(home, AGENT_ID))
+    sent = moody.posts[0].content["pattoo_datapoints"]["key_value_pairs"]
+    assert ["disk_partition_mountpoint", r"/mnt/\x1b[2J\u202e"] in sent.values()
+    assert [p for p in sent.values() if "mountpoint" not in p[0]] == [
+        p for p in pairs.values() if "mountpoint" not in p[0]
+    ]
+
+
 def test_delivered_files_are_removed(home: Path, begin: Begin) -> None:
     """And nothing else in the directory is touched."""
     originals.keep(home, 1, 2)
