@@ -78,6 +78,20 @@ def test_each_command_without_its_packages_says_so_in_one_line(checkout: Path) -
         assert "expected after" in line
 
 
+@pytest.mark.parametrize("module", ["pattoo_mp.receiver", "pattoo_mp.setup"])
+@pytest.mark.parametrize("words", [("--bogus",), ("status", "more")])
+def test_each_command_reports_bad_usage_in_one_line(module: str, words: tuple[str, ...]) -> None:
+    """The usage is in --help."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"usage: {module.replace('.', '_')}")
+    assert line.endswith("; see --help")
+
+
 def test_a_checkout_runs_under_supervisord_with_the_environment_of_path(
     checkout: Path, home: Path, server: PattooServer
 ) -> None:
