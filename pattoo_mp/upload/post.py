@@ -192,7 +192,7 @@ class BatchLimit:
             return False
         if self._doubt in {_Doubt.CONFIRMING, _Doubt.SIZE}:
             self._doubt = _Doubt.SIZE
-            self._stay_below(polls, min(REMEMBERED_POSTS, polls))
+            self._stay_below(polls, REMEMBERED_POSTS)
             return True
         self._failures += 1
         if self._failures < MAX_FAILURES:

@@ -267,6 +267,21 @@ def test_posts_that_a_way_does_not_take_become_smaller(
     assert len(failed) <= 3 + 8, "the search is bounded"
 
 
+def test_a_small_limit_that_is_not_told_is_tried_rarely(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """Each try costs a second, in which polls arrive: with a few polls a post, a backlog must shrink."""
+    moody.mood, moody.page = failing_above(1000, 0), (403, b"hidden")
+    fill(posting.spool, 1, 400)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 401))
+    sizes = [len(post.timestamps()) for post in moody.posts]
+    assert max(sizes) <= 5, "a limit of a few polls"
+    failed = [body for body in moody.bodies if len(body) > 1000]
+    assert len(failed) <= 3 + 10 + len(sizes) / 40
+
+
 @pytest.mark.parametrize("status", [0, 502])
 def test_an_outage_is_not_taken_for_a_limit(
     posting: Posting, moody: MoodyServer, status: int
