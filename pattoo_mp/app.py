@@ -82,7 +82,7 @@ def run(
     # Commands signal the holder of the lock only if it has this title.
     setproctitle(f"{PROGRAM}: control")
     terminal.leave_terminals_group()
-    is_tied = terminal.is_tied_to_terminal(os.environ)
+    has_lost_terminal = terminal.terminal_check(os.environ)
     directory = config.system_daemon_directory
     cut_short_pid = run_directory.cut_short_pid(directory)
     supervisor_file = paths.supervisor_file(directory)
@@ -99,7 +99,14 @@ def run(
                 identity.keep_name(paths.identity_file(config), origin.hostname)
             _LOG.info("pattoo_mp %s polls every %s.", __version__, text.intervals(config.groups))
             live = LiveConfig(config, reread, adopt_in_control)
-            arbiter = _arbiter(live, origin, adopt, on_ready, lock.ensure_in_place, is_tied=is_tied)
+            arbiter = _arbiter(
+                live,
+                origin,
+                adopt,
+                on_ready,
+                lock.ensure_in_place,
+                has_lost_terminal=has_lost_terminal,
+            )
         # The objects made so far live on. A garbage collection would write to all of them, and so
         # copy in each worker the pages that it shares with control.
         gc.freeze()
@@ -150,7 +157,7 @@ def _arbiter(
     on_ready: Callable[[], None],
     ensure_lock: Callable[[], None],
     *,
-    is_tied: bool,
+    has_lost_terminal: Callable[[], bool] | None,
 ) -> Arbiter:
     ledger = Ledger(*live.config.groups)
     channel_name = os.urandom(8).hex()
@@ -236,5 +243,5 @@ def _arbiter(
         live=live,
         ensure_lock=ensure_lock,
         notifier=Notifier.of(os.environ, os.getpid()),
-        has_lost_terminal=(lambda: not terminal.has_terminal()) if is_tied else (lambda: False),
+        has_lost_terminal=has_lost_terminal,
     )

@@ -22,6 +22,7 @@ from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import config_directory, raw_config_directory
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
+from pattoo_mp.upload.fault import HERE
 from pattoo_mp.util import text, trust
 from pattoo_mp.util.text import printable
 
@@ -91,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(checked.problems)
     for asked in checked.servers:
         if asked.error:
-            raise PattooError(f"{asked.url}: {asked.error}; expected a working pattoo server")
+            where = "a host that can reach it" if asked.fault in HERE else "a working pattoo server"
+            raise PattooError(f"{asked.url}: {asked.error}; expected {where}")
     return DONE
 
 

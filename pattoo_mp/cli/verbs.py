@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.cli.output import BAD_USAGE, handle_output_errors, report_errors
+from pattoo_mp.cli.output import handle_output_errors, report_errors
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,13 +151,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-class _Parser(argparse.ArgumentParser):
-    """Prints one line on bad usage: the whole usage would hide what was wrong."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line, and exit with status 2."""
-        line = f"usage: {self.prog} VERB [OPTION]: error: {printable(message)}; see --help\n"
-        self.exit(BAD_USAGE, line)
+class _Parser(OneLineParser):
+    words = "VERB"
 
 
 def _parser() -> argparse.ArgumentParser:

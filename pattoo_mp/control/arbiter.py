@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 _KILL_S: Final = 1.0
 #: How long the collector may take to end in a stop: it polls what is due, and sends it.
 _COLLECTOR_S: Final = 4.0
-#: How often the lock and the status socket are checked.
+#: How often the lock, the status socket and a terminal are checked.
 _ENSURE_S: Final = 5.0
 _NEVER: Final = float("inf")
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -51,7 +51,7 @@ class Arbiter:
     `on_ready` is called once, when the first poll is safe in the spool. `ensure_lock` recreates the
     lock file if it was removed; it is called every few seconds, while the loop runs anyway.
     `unresponsive_s` is as for `Workers`. `notifier` notifies systemd. `has_lost_terminal` says whether the
-    terminal that the agent has to end with is gone.
+    terminal that the agent has to end with is gone; None if there is no such terminal.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Arbiter:
         ensure_lock: Callable[[], None] = lambda: None,
         notifier: Notifier | None = None,
         unresponsive_s: float = UNRESPONSIVE_S,
-        has_lost_terminal: Callable[[], bool] = lambda: False,
+        has_lost_terminal: Callable[[], bool] | None = None,
     ) -> None:
         self._workers = Workers(collector, uploader, broker, live, unresponsive_s)
         self._broker = broker
@@ -151,6 +151,8 @@ class Arbiter:
             self._status_socket.wake_at,
             self._stop_by,
             self._collector_by,
+            # A terminal may go without a signal to us. Only an agent in a terminal wakes up to look.
+            self._ensured_at + _ENSURE_S if self._has_lost_terminal else _NEVER,
         )
         return None if first == _NEVER else max(0.0, first - time.monotonic())
 
@@ -175,7 +177,7 @@ class Arbiter:
         if time.monotonic() < self._ensured_at + _ENSURE_S:
             return
         self._ensured_at = time.monotonic()
-        if not self._workers.are_stopping and self._has_lost_terminal():
+        if not self._workers.are_stopping and self._is_terminal_gone:
             self._begin_stop(_TERMINAL_GONE)
         for ensure in (self._ensure_lock, self._status_socket.ensure_in_place):
             try:
@@ -199,11 +201,15 @@ class Arbiter:
             return
         if signals & _STOPPING:
             self._begin_stop(", ".join(sorted(number.name for number in signals & _STOPPING)))
-        elif _RELOADING in signals and self._has_lost_terminal():
+        elif _RELOADING in signals and self._is_terminal_gone:
             self._begin_stop(_TERMINAL_GONE)
         elif _RELOADING in signals:
             self._notifier.reloading()
             self._live.reload()
+
+    @property
+    def _is_terminal_gone(self) -> bool:
+        return self._has_lost_terminal is not None and self._has_lost_terminal()
 
     def _begin_stop(self, why: str) -> None:
         _LOG.info("Stopping: %s.", why)

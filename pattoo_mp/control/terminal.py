@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Set by supervisord and systemd for their processes: these outlive a terminal.
 _SUPERVISED: Final = ("SUPERVISOR_ENABLED", "NOTIFY_SOCKET")
+_STDIN: Final = 0
 
 
 def leave_terminals_group() -> None:
@@ -25,14 +26,22 @@ def leave_terminals_group() -> None:
             os.setpgid(0, 0)
 
 
-def is_tied_to_terminal(environment: Mapping[str, str]) -> bool:
-    """Whether this process has to end with its terminal: it has one, and no supervisor or nohup."""
+def terminal_check(environment: Mapping[str, str]) -> Callable[[], bool] | None:
+    """Return what says whether the terminal is gone that this process has to end with.
+
+    None if it has no terminal, or need not end with it: it has a supervisor, or was run by `nohup`.
+    """
     is_supervised = any(environment.get(name) for name in _SUPERVISED)
     is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return not is_supervised and not is_nohup and has_terminal()
+    if is_supervised or is_nohup:
+        return None
+    if has_controlling_terminal():
+        return lambda: not has_controlling_terminal()
+    # `setsid` and `runuser -c` leave us without one. A terminal that was hung up is none any more.
+    return (lambda: not os.isatty(_STDIN)) if os.isatty(_STDIN) else None
 
 
-def has_terminal() -> bool:
+def has_controlling_terminal() -> bool:
     """Whether this process has a controlling terminal that still exists (tty(4))."""
     return _foreground_group() is not None
 

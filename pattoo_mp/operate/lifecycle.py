@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 #: Time limit from the start to the first poll in the spool (s): ten seconds to a tick, and a slow
 #: name server.
 _START_S: Final = 30.0
+#: A start whose spool takes nothing for so long (s) has failed.
+_NO_SPOOL_S: Final = 2.0
+#: How often a start asks for the status (s).
+_ASK_S: Final = 0.5
 _KILL_S: Final = 5.0
 #: How long the workers may take to disappear once control has ended, which waited for them (s).
 _LEFT_S: Final = 2.0
@@ -77,8 +81,9 @@ def start(agent: Agent, command: list[str], environment: Mapping[str, str]) -> N
     if supervisor.may_run:
         supervisor.stop()  # it is waiting to retry; end that, to start now
     supervisor.start()
-    if not wait_for(lambda: _polls_flow(agent), _START_S):
-        raise StartError(_no_poll(agent))
+    watch = _StartWatch(agent)
+    if not wait_for(lambda: _polls_flow(agent) or watch.is_over, _START_S) or watch.is_over:
+        raise StartError(watch.reason)
 
 
 def _polls_flow(agent: Agent) -> bool:
@@ -89,20 +94,45 @@ def _polls_flow(agent: Agent) -> bool:
     return bool(polls["since_start"] > polls["in_channel"])
 
 
-def _no_poll(agent: Agent) -> str:
-    """The error that no poll was stored in time, with the troubles of the workers."""
-    try:
-        workers = agent.status()["workers"]
-    except (OSError, StatusError):
-        workers = {}
-    reasons = [
-        f"{name}: {reason}"
-        for name, worker in workers.items()
-        for reason in (worker["last_death"], *worker["troubles"].values())
-        if reason
-    ]
-    why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"no poll was stored within {_START_S:g} s{why}"
+class _StartWatch:
+    """Notices early that a start of `agent` cannot succeed: its spool takes nothing, as on a full disk."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._began = self._ask_at = time.monotonic()
+        self._failing_since: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the spool has taken nothing for some time. Asks the agent now and then."""
+        now = time.monotonic()
+        if now >= self._ask_at:
+            self._ask_at = now + _ASK_S
+            if not self._reason("spool"):
+                self._failing_since = None
+            elif self._failing_since is None:
+                self._failing_since = now
+        return self._failing_since is not None and now - self._failing_since >= _NO_SPOOL_S
+
+    @property
+    def reason(self) -> str:
+        """The error that no poll was stored in time, with the troubles of the workers."""
+        reason = self._reason()
+        why = f" ({reason})" if reason else ""
+        return f"no poll was stored within {time.monotonic() - self._began:.0f} s{why}"
+
+    def _reason(self, *only: str) -> str:
+        """The troubles of the workers, or those named in `only`; empty without any."""
+        try:
+            workers = self._agent.status()["workers"]
+        except (OSError, StatusError):
+            return ""
+        return "; ".join(
+            f"{name}: {reason}"
+            for name, worker in workers.items()
+            for kind, reason in {"": worker["last_death"], **worker["troubles"]}.items()
+            if reason and (not only or kind in only)
+        )
 
 
 def _detach(agent: Agent, command: list[str], environment: Mapping[str, str]) -> None:
@@ -119,12 +149,13 @@ def _detach(agent: Agent, command: list[str], environment: Mapping[str, str]) ->
         start_new_session=True,
     ) as process:
         os.close(write_end)
-        answer = _read(read_end, _START_S)
+        watch = _StartWatch(agent)
+        answer = _read(read_end, _START_S, watch)
         os.close(read_end)
         if answer == READY:
             process.returncode = 0  # it outlives us: keep Popen from waiting for it
             return
-        reason = _no_poll(agent) if answer is None else ""
+        reason = watch.reason if answer is None else ""
         process.terminate()
         try:
             _, stderr = process.communicate(timeout=STOPPED_S)
@@ -134,10 +165,15 @@ def _detach(agent: Agent, command: list[str], environment: Mapping[str, str]) ->
     raise StartError(reason or _last_error(stderr))
 
 
-def _read(descriptor: int, seconds: float) -> bytes | None:
-    """Read from a pipe, b"" at its end; None if nothing arrived within `seconds`."""
-    readable, _, _ = select.select([descriptor], [], [], seconds)
-    return os.read(descriptor, len(READY)) if readable else None
+def _read(descriptor: int, seconds: float, watch: _StartWatch) -> bytes | None:
+    """Read from a pipe, b"" at its end; None if nothing arrived within `seconds`, or never will."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if select.select([descriptor], [], [], _ASK_S)[0]:
+            return os.read(descriptor, len(READY))
+        if watch.is_over:
+            break
+    return None
 
 
 def _last_error(stderr: bytes) -> str:

@@ -20,6 +20,7 @@ from pattoo_mp import __version__
 from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.receiver.decode import MAX_BODY_BYTES, PREFIX
 from pattoo_mp.receiver.store import Store, table
+from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +121,7 @@ def _fail(problem: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog=PROGRAM,
         description="Receives the posts of pattoo agents and keeps them in an SQLite database.",
         allow_abbrev=False,

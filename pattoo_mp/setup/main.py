@@ -31,6 +31,7 @@ from pattoo_mp.setup.host import (
 from pattoo_mp.setup.plan import Act, Step
 from pattoo_mp.setup.templates import Boot, command_directory, conf_directory
 from pattoo_mp.util.text import printable
+from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,7 +215,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog=NAME,
         description="Sets up a host for the agent: a user, directories, a configuration, and a file "
         "that starts the agent at boot. A file that you changed is never overwritten.",
@@ -222,14 +223,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = OneLineParser(add_help=False)
     everywhere.add_argument(
         "--root", type=_directory, default=HOST, metavar="DIR",
         help="install below DIR, and add no user (for packagers)",
     )  # fmt: skip
-    changing = argparse.ArgumentParser(add_help=False, parents=[everywhere])
+    changing = OneLineParser(add_help=False, parents=[everywhere])
     changing.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    choosing = argparse.ArgumentParser(add_help=False)
+    choosing = OneLineParser(add_help=False)
     choosing.add_argument(
         "--boot", choices=[each.value for each in Boot],
         help="what starts the agent at boot (default: as at the last install, or what runs services "

@@ -19,6 +19,7 @@ _SECONDS: Final = re.compile(r"[0-9]+")
 ANSWER_BYTES: Final = 4096
 
 _QUOTED: Final = 80
+_TITLE: Final = re.compile(rb"<title>([^<]{1,400})", re.IGNORECASE)
 #: Answers of proxies that deny access; pattoo itself has no authentication.
 _DENIED: Final = {
     401: "the server requires credentials, or rejects ours: see credentials_file",
@@ -96,8 +97,9 @@ class Answer:
         """Describe an answer that is not the `expected` one, in one printable line."""
         if self._denied:
             return f"status {self.status} {_phrase(self.status)}: {self._denied}"
-        if len(self.body) > ANSWER_BYTES:
-            return f"status {self.status}{self._redirect} with a page; expected {expected}"
+        if len(self.body) > ANSWER_BYTES or self.body.lstrip().startswith(b"<"):
+            page = f"a page{self._title}"
+            return f"status {self.status}{self._redirect} with {page}; expected {expected}"
         if not self.is_quotable:
             return f"status {self.status} {_phrase(self.status)}, not quoted; expected {expected}"
         text = self.body.decode("ascii", "backslashreplace").strip()[:_QUOTED]
@@ -105,6 +107,16 @@ class Answer:
             reason = one_line(self.reason)[:_QUOTED]
             return f"status {self.status} {reason}{self._redirect}: {text!r}"
         return f"status 200 with {text!r}; expected {expected}"
+
+    @property
+    def _title(self) -> str:
+        """The title of a web page: it says what answers. Its HTML would say little in one line."""
+        found = _TITLE.search(self.body) if self.is_quotable else None
+        if found is None:
+            return ""
+        return (
+            f" titled {' '.join(found[1].decode('ascii', 'backslashreplace').split())[:_QUOTED]!r}"
+        )
 
     @property
     def _redirect(self) -> str:

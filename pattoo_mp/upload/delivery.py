@@ -16,6 +16,10 @@ Something on the way may refuse a large post without saying why: by a reset, or 
 after some failures in a row, for which there was a connection to post on, a single poll is tried. If
 only that is accepted, retry with half the polls, soon.
 
+A single poll that a way does not take must not hold up the others either. If it keeps failing alone,
+and the server accepts a test post each time, a later poll is tried, alone as well. Only if that is
+accepted, the polls before it go into quarantine. A way that takes no poll puts none there.
+
 A server whose disk is full refuses all posts, although its status page says that it is well. So a
 poll goes into quarantine only if the server accepts a test post (docs/decisions/007).
 """
@@ -119,9 +123,11 @@ class Delivery:
                     counted(post.polls, "poll"),
                     source.batch_limit.polls,
                 )
+            case _ if outcome.reached and post.polls == 1:
+                return self._failed_alone(source, post, outcome)
             case _ if outcome.reached and self._blames_size(source, post, outcome):
                 return Attempt(outcome.error, wait_s=outcome.retry_after_s, fault=outcome.fault)
-        return self._failed(outcome, _NOT_PATTOO if outcome.fault is Fault.NOT_PATTOO else "")
+        return self._failed(outcome)
 
     def _blames_size(self, source: Source, post: Post, outcome: Outcome) -> bool:
         """Note a failure that says nothing about the size. Return whether the size is to blame."""
@@ -135,6 +141,8 @@ class Delivery:
         return source.batch_limit.blames_size
 
     def _failed(self, outcome: Outcome, remark: str = "") -> Attempt:
+        if not remark and outcome.fault is Fault.NOT_PATTOO:
+            remark = _NOT_PATTOO
         error = f"{outcome.error}; {remark}" if remark else outcome.error
         wait_s = self._backoff.failed(outcome.fault, outcome.retry_after_s)
         return Attempt(error, wait_s=wait_s, fault=outcome.fault)
@@ -142,7 +150,8 @@ class Delivery:
     def _refused(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         can_be_split = outcome.fault is Fault.TOO_LARGE and post.polls > 1
         if not can_be_split and not self._transport.is_healthy():
-            return self._failed(outcome)
+            is_alone = post.polls == 1
+            return self._failed_alone(source, post, outcome) if is_alone else self._failed(outcome)
         if can_be_split:
             source.batch_limit.too_large(post.polls)
         elif source.batch_limit.refused(post.polls, post.head):
@@ -165,3 +174,42 @@ class Delivery:
         )
         post.set_aside(outcome.error)
         return Attempt(outcome.error, fault=outcome.fault)
+
+    def _failed_alone(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
+        """Try a later poll if a single one keeps failing, although the server accepts a test post.
+
+        One test post is no proof: it may be accepted because an outage has just ended.
+        """
+        if source.batch_limit.failed_alone(post.head) and self._nth(source, 1):
+            if not self._transport.accepts_posts(post.agent_id, self._envelope_ms()):
+                source.batch_limit.reset_refusals()
+            elif passed_by := source.batch_limit.stay_alone():
+                return self._pass_by(source, passed_by, outcome)
+        return self._failed(outcome)
+
+    def _pass_by(self, source: Source, number: int, outcome: Outcome) -> Attempt:
+        """Move the oldest `number` polls into quarantine if the one after them is accepted."""
+        before = [self._nth(source, each) for each in range(number)]
+        later = self._nth(source, number)
+        if later is None or not self._transport.post(later.agent_id, later.body).delivered:
+            return self._failed(outcome)
+        # The server ignores what is older than that poll, so they cannot be sent any more.
+        for passed in filter(None, before):
+            _LOG.error(
+                "The way to the server does not take %s, but a later one; moved to quarantine: %s",
+                passed.head,
+                outcome.error,
+            )
+            passed.set_aside(outcome.error)
+        polls = later.accepted()
+        self._backoff.succeeded()
+        source.batch_limit.accepted()
+        return Attempt("", polls, len(later.body), self.waiting, later.span_s)
+
+    def _nth(self, source: Source, number: int) -> Post | None:
+        """Make the post of a single poll: the one after `number` older ones, `source` being first."""
+        for each in self._sources[self._sources.index(source) :]:
+            if number < each.waiting:
+                return each.single(number)
+            number -= each.waiting
+        return None

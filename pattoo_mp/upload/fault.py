@@ -25,6 +25,9 @@ class Fault(Enum):
     NO_ROUTE = "this host has no way to this server; nothing was sent"
 
 
+#: The faults of this host.
+HERE: Final = frozenset({Fault.OURS, Fault.NO_ROUTE})
+
 #: Operator advice for each kind of failed post, as in docs/troubleshooting.md. `named` are the
 #: settings that name the server.
 _ADVICE: Final[Mapping[Fault, str]] = {
@@ -37,6 +40,8 @@ _ADVICE: Final[Mapping[Fault, str]] = {
     Fault.NO_NAME: "check the name server; or correct the name in {named}, or use an address",
     Fault.LATE: "check the server, which may hang, and the network to it, which may be slow or drop "
     "packets",
+    Fault.OURS: "fix that on this host; it says nothing about the server",
+    Fault.NO_ROUTE: "fix that on this host; it says nothing about the server",
     Fault.PROXY: "check that proxy names a running proxy, and check its rules and log",
 }
 

@@ -52,6 +52,9 @@ class Source(Protocol):
     def oldest(self) -> Post | None:
         """Make the next post. Return None if nothing can be sent."""
 
+    def single(self, number: int) -> Post | None:
+        """Make the post of one poll only: the one after `number` older ones. None if it cannot be."""
+
 
 # Which polls go into a post.
 
@@ -103,6 +106,9 @@ MAX_FAILURES: Final = 3
 
 #: A poll that was refused so often, alone and in a row, was not refused by chance.
 MAX_REFUSALS: Final = 3
+
+#: At most so many polls are passed by to find one that a way takes.
+MAX_PASSED_BY: Final = 10
 
 #: A size that was too large is tried again after so many accepted posts: polls may have become
 #: smaller, a proxy's limit larger, or the network faster.
@@ -186,7 +192,7 @@ class BatchLimit:
             return False
         if self._doubt in {_Doubt.CONFIRMING, _Doubt.SIZE}:
             self._doubt = _Doubt.SIZE
-            self._stay_below(polls, min(REMEMBERED_POSTS, polls))
+            self._stay_below(polls, REMEMBERED_POSTS)
             return True
         self._failures += 1
         if self._failures < MAX_FAILURES:
@@ -217,9 +223,32 @@ class BatchLimit:
             return False
         # So the poll itself is refused, not the number of polls.
         self._too_large = self._largest + 1
+        return self._refused_alone(head)
+
+    def _refused_alone(self, head: str) -> bool:
         self._refusals = self._refusals + 1 if head == self._head else 1
         self._head = head
         return self._refusals >= MAX_REFUSALS
+
+    def failed_alone(self, head: str) -> bool:
+        """Note that a post of the single poll `head` failed.
+
+        Return whether it failed alone `MAX_REFUSALS` times without a success in between.
+        """
+        self._end_doubt()
+        return self._refused_alone(head)
+
+    def stay_alone(self) -> int:
+        """Keep to single polls: the head fails alone, while a test post is accepted.
+
+        Return which later poll to try instead, as a number of polls to pass by; 0 for none yet. Each
+        is tried `MAX_REFUSALS` times before the one after it.
+        """
+        self._polls = 1
+        tries = (
+            self._refusals - 2 * MAX_REFUSALS + 1
+        )  # as many failures with the test post as without
+        return 0 if tries < 0 else 1 + tries // MAX_REFUSALS % MAX_PASSED_BY
 
     def reset_refusals(self) -> None:
         """Forget the refusals of the head: the server was to blame."""

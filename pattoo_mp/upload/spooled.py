@@ -154,6 +154,14 @@ class SpooledPosts:
                 raise OSError(f"its polls have changed: {error}") from error
             return None
 
+    def single(self, number: int) -> Post | None:
+        """Return the post of one poll only, the one after `number` older ones. None if it cannot be."""
+        found = self._outbox.oldest(number + 1)[number:]
+        try:
+            return self._post(found) if found else None
+        except WireError:
+            return None
+
     def _post(self, polls: list[Spooled]) -> Post:
         layouts = {s.poll.layout_id: self._outbox.layout(s.poll.layout_id) for s in polls}
         body = self._encode(layouts, [s.poll for s in polls], self._envelope_ms())

@@ -133,3 +133,18 @@ def test_the_finding_on_a_server_has_its_response_time(
     (found,) = findings(checked, settings)
     assert (found.state, found.found) == (state, words)
     assert bool(found.advice) == (state is not State.OK)
+
+
+def test_what_this_host_lacks_is_not_looked_for_at_the_server(
+    make_agent: Callable[..., Agent],
+) -> None:
+    """Here an interface. No advice sends anybody to the server or a firewall."""
+    agent = make_agent()
+    agent.set_own("servers", "['http://[fe80::1%25nosuch0]:20201']")
+    (finding,) = server_findings(load.check(agent.configuration))
+    assert finding.state is State.TROUBLE
+    assert "this host has no such network interface" in finding.found
+    assert finding.advice.startswith("fix that on this host; it says nothing about the server")
+    done = agent.run("--check")
+    assert done.returncode == 1
+    assert done.stderr.endswith("; expected a host that can reach it\n")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def test_a_fresh_clone_says_in_one_line_what_to_install(checkout: Path, verb: st
     assert line.endswith(f"or '{sys.executable} -m pip install {checkout}'")
 
 
-@pytest.mark.parametrize("module", ["pattoo_mp", "pattoo_mp.receiver"])
+@pytest.mark.parametrize("module", ["pattoo_mp", "pattoo_mp.receiver", "pattoo_mp.setup"])
 def test_a_module_without_its_packages_says_so_in_one_line(checkout: Path, module: str) -> None:
     """`python -m` is as the commands."""
     done = without_packages(checkout, "-m", module)
@@ -61,6 +62,34 @@ def test_a_module_without_its_packages_says_so_in_one_line(checkout: Path, modul
     assert done.returncode == 1
     assert " not installed" in line
     assert "expected after" in line
+
+
+def test_each_command_without_its_packages_says_so_in_one_line(checkout: Path) -> None:
+    """As pip makes the commands: by the functions that pyproject.toml names."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    for command, place in project["scripts"].items():
+        module, function = place.split(":")
+        script = f"import sys; from {module} import {function}; sys.exit({function}())"
+        done = without_packages(checkout, "-c", script)
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == 1
+        assert line.startswith(f"{command}: error: ")
+        assert "not installed" in line
+        assert "expected after" in line
+
+
+@pytest.mark.parametrize("module", ["pattoo_mp.receiver", "pattoo_mp.setup"])
+@pytest.mark.parametrize("words", [("--bogus",), ("status", "more")])
+def test_each_command_reports_bad_usage_in_one_line(module: str, words: tuple[str, ...]) -> None:
+    """The usage is in --help."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"usage: {module.replace('.', '_')}")
+    assert line.endswith("; see --help")
 
 
 def test_a_checkout_runs_under_supervisord_with_the_environment_of_path(

@@ -82,6 +82,20 @@ def test_a_full_disk_does_not_stop_polling(
     assert_recovered(agent, server, host)
 
 
+def test_a_start_on_a_full_disk_gives_up_soon(make_agent: MakeAgent, small_disk: Path) -> None:
+    """It does not wait until its time limit of half a minute, and leaves no process."""
+    agent = make_agent()
+    fill(small_disk)
+    done = agent.run("--start")
+    assert done.returncode == 1
+    found = re.search(
+        r"error: no poll was stored within (\d+) s \(uploader: .*No space left", done.stderr
+    )
+    assert found, done.stderr
+    assert int(found[1]) < 30
+    assert agent.processes() == []
+
+
 @pytest.mark.parametrize("verb", ["--stop", "--restart"])
 def test_a_forced_stop_on_a_full_disk_says_what_it_lost(
     make_agent: MakeAgent, server: PattooServer, small_disk: Path, verb: str

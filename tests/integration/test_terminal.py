@@ -94,6 +94,19 @@ def test_the_agent_ends_with_a_terminal_that_sends_no_signal(make_agent: MakeAge
         assert "Stopping: the terminal that it was started in is gone." in agent.log
 
 
+@pytest.mark.parametrize("script", ["setsid AGENT; true", "set -m; AGENT & wait"])
+def test_the_agent_ends_soon_with_a_terminal_that_sends_no_signal(
+    make_agent: MakeAgent, script: str
+) -> None:
+    """Also if nothing else is due for minutes, and without a controlling terminal (runuser -c)."""
+    agent = make_agent(interval=300)
+    with in_terminal(agent, script) as terminal:
+        terminal.shell.kill()
+        terminal.close()
+        wait_for(lambda: agent.pid is None, what="the end")
+        assert "Stopping: the terminal that it was started in is gone." in agent.log
+
+
 def test_sighup_reloads_while_the_terminal_is_there(make_agent: MakeAgent) -> None:
     """As everywhere else."""
     agent = make_agent()

@@ -448,9 +448,10 @@ def test_commands_do_not_wait_for_files_that_hang(make_agent: MakeAgent, verb: s
     with file_hangs(agent.configuration / "pattoo.yaml"):
         done = agent.run(verb, timeout=30)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    # --stop adds a line for each agent that runs on this host, if any do.
+    assert done.stderr.splitlines()[0] == (
         f"{NAME}: error: {agent.configuration}: no answer within 5 s; expected files "
-        "that can be read\n"
+        "that can be read"
     )
     wait_for(lambda: not agent.processes(), what="the end of who was killed")
 

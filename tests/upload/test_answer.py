@@ -76,6 +76,30 @@ def test_a_bad_status_page_is_described() -> None:
     assert status_page(Answer(200, "OK", b" " * 5000)).error.startswith("status 200 with a page;")
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html><body>Nope</body></html>", "status 501 with a page; expected OK from pattoo"),
+        (
+            b"\n<!DOCTYPE html>\n<TITLE>Error\n response</TITLE><h1>",
+            "status 501 with a page titled 'Error response'; expected OK from pattoo",
+        ),
+        (b"<title>\x1b[31mred</title>", r"status 501 with a page titled '\x1b[31mred'; expected"),
+    ],
+)
+def test_html_is_not_quoted_but_its_title(body: bytes, words: str) -> None:
+    """The title of a page says what answered."""
+    error = post_outcome(Answer(501, "Not Implemented", body)).error
+    assert error.startswith(words)
+    assert error.isprintable()
+
+
+def test_the_title_of_a_page_that_may_repeat_a_secret_is_not_quoted() -> None:
+    """Nothing of it is."""
+    answer = Answer(501, "", b"<title>secret</title>", is_quotable=False)
+    assert "secret" not in post_outcome(answer).error
+
+
 def test_a_status_page_has_the_servers_time() -> None:
     """If its Date header is valid."""
     page = status_page(Answer(200, "OK", b"", date="Mon, 06 May 2024 12:00:00 GMT"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from tests.support.server import Post
 from tests.support.waiting import wait_for
 from tests.upload import originals
 from tests.upload.moody import (
+    RESET,
     WELL,
     MoodyServer,
     accepting,
@@ -265,6 +267,21 @@ def test_posts_that_a_way_does_not_take_become_smaller(
     assert len(failed) <= 3 + 8, "the search is bounded"
 
 
+def test_a_small_limit_that_is_not_told_is_tried_rarely(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """Each try costs a second, in which polls arrive: with a few polls a post, a backlog must shrink."""
+    moody.mood, moody.page = failing_above(1000, 0), (403, b"hidden")
+    fill(posting.spool, 1, 400)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 401))
+    sizes = [len(post.timestamps()) for post in moody.posts]
+    assert max(sizes) <= 5, "a limit of a few polls"
+    failed = [body for body in moody.bodies if len(body) > 1000]
+    assert len(failed) <= 3 + 10 + len(sizes) / 40
+
+
 @pytest.mark.parametrize("status", [0, 502])
 def test_an_outage_is_not_taken_for_a_limit(
     posting: Posting, moody: MoodyServer, status: int
@@ -395,3 +412,103 @@ def test_something_other_than_pattoo_is_retried_slowly_and_named(
     moody.mood = accepting
     posting.wait_until_empty()
     assert moody.timestamps() == list(range(1, 31))
+
+
+# --- a single poll that a way never takes
+
+
+def failing_for(status: int, *timestamps: int) -> Mood:
+    """Answer each post that holds one of these polls with a status, or by a reset (0)."""
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        if not set(timestamps) & set(Post("", body).timestamps()):
+            return accepting(body)
+        return (status, b"no", {}) if status else RESET
+
+    return mood
+
+
+@pytest.mark.parametrize(
+    ("status", "bad"),
+    [
+        *((status, (7,)) for status in (400, 404, 413, 431, 503)),
+        *((status, (1, 2, 20)) for status in (0, 403, 500, 502, 504)),
+    ],
+)
+def test_a_poll_that_a_way_never_takes_goes_alone_into_quarantine(
+    posting: Posting, moody: MoodyServer, status: int, bad: tuple[int, ...]
+) -> None:
+    """Although no status page says that the server is well. The others arrive once each, in order."""
+    hides_page = status != 500  # a server that answers 500 to all, and is not well, may be ill
+    moody.mood, moody.page = failing_for(status, *bad), (403, b"") if hides_page else (200, WELL)
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == [number for number in range(1, 31) if number not in bad]
+    assert [timestamp for timestamp, _ in posting.quarantine()] == list(bad)
+    account = posting.accounts[-1]
+    assert (account.delivered, account.quarantined) == (30 - len(bad), len(bad))
+
+
+@pytest.mark.parametrize("status", [0, 413])
+def test_a_way_that_takes_no_poll_puts_none_into_quarantine(
+    posting: Posting, moody: MoodyServer, status: int
+) -> None:
+    """It takes test posts only. When its limit is raised, all polls arrive, in order."""
+    every = range(1, 31)
+    limited = failing_for(status, *every)
+
+    def mood(body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        if moody.sizes().count(0) >= 20 and 1 in Post("", body).timestamps():
+            moody.mood = accepting
+        return limited(body) if moody.mood is mood else accepting(body)
+
+    moody.mood, moody.page = mood, (403, b"")
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(every)
+    assert posting.quarantine() == []
+
+
+def test_a_way_that_fails_at_random_puts_nothing_into_quarantine(
+    posting: Posting, moody: MoodyServer
+) -> None:
+    """A third of its answers are failures, whatever is posted."""
+    chance = random.Random(1)
+    moody.mood = lambda body: RESET if chance.random() < 1 / 3 else accepting(body)
+    moody.page = (403, b"")
+    fill(posting.spool, 1, 30)
+    posting.start()
+    posting.wait_until_empty()
+    assert moody.timestamps() == list(range(1, 31))
+    assert posting.quarantine() == []
+
+
+def test_an_old_post_that_a_way_never_takes_holds_up_nothing(
+    home: Path, moody: MoodyServer
+) -> None:
+    """The original agent's posts go first. That one is renamed, and everything else arrives."""
+    bad, good = originals.timestamp(0), originals.timestamp(1)
+    originals.keep(home, 0, 1)
+    moody.mood, moody.page = failing_for(502, bad), (403, b"")
+    legacy = LegacyPosts(home, originals.AGENT_ID)
+    for begin in begin_in(home, moody):
+        posting = begin(legacy)
+        fill(posting.spool, 1, 3)
+        posting.start()
+        posting.wait_until_empty()
+    assert moody.timestamps() == [good, 1, 2, 3]
+    assert [path.suffix for path in sorted((home / originals.AGENT_ID).iterdir())] == [".refused"]
+
+
+def test_the_only_old_post_is_passed_by_if_a_poll_is_taken(home: Path, moody: MoodyServer) -> None:
+    """The poll after it is one of the spool."""
+    originals.keep(home, 0)
+    moody.mood, moody.page = failing_for(0, originals.timestamp(0)), (403, b"")
+    for begin in begin_in(home, moody):
+        posting = begin(LegacyPosts(home, originals.AGENT_ID))
+        fill(posting.spool, 1, 3)
+        posting.start()
+        posting.wait_until_empty()
+    assert moody.timestamps() == [1, 2, 3]

@@ -32,6 +32,9 @@ class _Polls:
         polls = min(self.waiting, self.batch_limit.polls, _POLLS_PER_POST)
         return Post(self._name, b"", polls, "", partial(self._accepted, polls), lambda _: None)
 
+    def single(self, number: int) -> Post | None:
+        """None: no simulated failure has a connection, so none is taken for a fault of one poll."""
+
     def _accepted(self, polls: int) -> int:
         self.waiting -= polls
         return polls

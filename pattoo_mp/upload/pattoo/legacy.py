@@ -88,6 +88,13 @@ class LegacyPosts:
                 self._left.popleft()
         return None
 
+    def nth(self, number: int) -> LegacyPost | None:
+        """Return the file after `number` older ones, if there is one. Raises `WireError` or `OSError`."""
+        if number >= len(self._left):
+            return None
+        path = self._left[number]
+        return LegacyPost(path, _read(path, self.agent_id))
+
     def done(self, post: LegacyPost) -> None:
         """Remove a file whose post was delivered."""
         self.taken += 1
@@ -312,6 +319,14 @@ class LegacySource:
             except WireError as error:
                 self._files.reject(file.path, str(error))
         return None
+
+    def single(self, number: int) -> Post | None:
+        """Return the post of the file after `number` older ones. None if it cannot be made."""
+        try:
+            file = self._files.nth(number)
+            return self._post(file) if file else None
+        except (WireError, OSError):
+            return None
 
     def _post(self, file: LegacyPost) -> Post:
         agent_id = self._files.agent_id
