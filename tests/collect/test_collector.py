@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,10 @@ class Process:
         *,
         at_once: bool,
         intervals: dict[str, int] | None = None,
+        after_ms: int = 0,
     ) -> None:
         self.home = home
+        self.after_ms = after_ms
         self.adopted = home / "adopted"
         self.heard: list[Message] = []
         self.link, theirs = Link.pair()
@@ -55,8 +58,10 @@ class Process:
         status = 1
         try:
             self.link.close()
-            Collector(link, ORIGIN, config, 0, at_once=at_once, adopt=self._adopt).run()
+            Collector(link, ORIGIN, config, self.after_ms, at_once=at_once, adopt=self._adopt).run()
             status = 0
+        except BaseException:  # noqa: BLE001 - pytest's own handling must not run in the child
+            traceback.print_exc()
         finally:
             os._exit(status)
 
@@ -92,13 +97,16 @@ def newest_values(process: Process) -> list[Value]:
 
 @pytest.fixture
 def started() -> Iterator[list[Process]]:
-    """Collectors, which are killed after the test."""
+    """Collectors, which must still run at the end of the test. Then they are killed."""
     processes: list[Process] = []
     yield processes
+    statuses = []
     for process in processes:
-        process.link.close()
+        # Before the link is closed: that would end it as well.
         os.kill(process.pid, signal.SIGKILL)
-        os.waitpid(process.pid, 0)
+        statuses.append(os.waitpid(process.pid, 0)[1])
+        process.link.close()
+    assert {os.waitstatus_to_exitcode(each) for each in statuses} == {-signal.SIGKILL}
 
 
 def test_the_interval_changes_between_two_polls(home: Path, started: list[Process]) -> None:
