@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,3 +78,32 @@ def test_the_spool_is_free_once_a_stop_has_returned(make_agent: MakeAgent) -> No
         agent.stop()
         assert lock_holder(lock_path(agent.spool)) is None
         assert agent.processes() == []
+
+
+def test_a_forced_stop_leaves_no_mark_of_a_crash(make_agent: MakeAgent) -> None:
+    """It was asked for: the next status says only that the agent is stopped, and its socket is gone."""
+    agent = make_agent()
+    agent.start()
+    assert agent.run("--stop", "--force").returncode == 0
+    wait_for(lambda: not agent.processes(), what="the end of all processes")
+    assert list((agent.home / "daemon" / "run").glob("*.sock")) == []
+    done = agent.run("--status")
+    assert (done.returncode, done.stdout) == (3, agent.stopped)
+
+
+def test_a_forced_stop_kills_workers_of_another_group(make_agent: MakeAgent) -> None:
+    """Control was started without a group of its own. Its uploader would take seconds for a locked spool."""
+    agent = make_agent()
+    quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with agent.foreground(**quiet) as control:
+        wait_for(lambda: agent.pid == control.pid, what="its lock")
+        wait_for(lambda: agent.status()["polls"]["in_spool"], what="polls")
+        with closing(sqlite3.connect(agent.spool, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            wait_for(lambda: agent.status()["workers"]["uploader"]["troubles"], what="a trouble")
+            assert agent.run("--stop", "--force").returncode == 0
+            assert control.wait(30) == -signal.SIGKILL
+            wait_for(lambda: not agent.processes(), what="the end of all processes")
+            other.execute("ROLLBACK")
+    # A worker that was not killed says so when it has noticed the end of control.
+    assert "stores what it has" not in agent.log

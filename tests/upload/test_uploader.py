@@ -368,3 +368,16 @@ def test_polls_do_not_wait_until_the_link_is_full() -> None:
     some, more = (read_pause_s([poll(n) for n in range(number)], 1.0) for number in (200, 2_000))
     assert 0.1 < some < 1.0
     assert more == pytest.approx(some / 10, rel=0.01)
+
+
+def test_no_account_is_reported_before_the_spool_was_opened(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full at the start. Control would take an empty account for that of a new spool."""
+    monkeypatch.setattr(Spool, "account_loaded", property(lambda _: False))
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    uploader.give(2)
+    uploader.wait_to_hear(Kind.KEPT, 2)
+    assert uploader.accounts == []
