@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from pattoo_mp.cli.check import Checked, document, lines
@@ -119,3 +121,16 @@ def test_the_document_matches_its_schema() -> None:
     ]
     assert len(problems) == len(wrong)
     VALIDATOR.validate(document(Checked(ETC, Reading(tuple(settings), ()), tuple(problems))))
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_all_is_well_only_if_every_server_is(failing: int) -> None:
+    """Polls go to the second server when the first fails: both are checked before that."""
+    servers = [
+        ServerCheck(f"http://{n}", "Connection refused" if n == failing else "", 0.1)
+        for n in range(3)
+    ]
+    found = checked(server=servers[0], other_servers=tuple(servers[1:]), states={})
+    assert not found.is_well
+    servers[failing] = ServerCheck("http://x", "", 0.1)
+    assert replace(found, server=servers[0], other_servers=tuple(servers[1:])).is_well

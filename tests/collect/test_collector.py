@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from pattoo_mp.collect.collector import ClockCheck, Collector
 from pattoo_mp.config.families import ORIGINAL
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
-from pattoo_mp.model import Layout, Poll
+from pattoo_mp.model import Layout, Poll, now_ms
 from tests.support.configs import config_in
 from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
@@ -40,8 +41,10 @@ class Process:
         *,
         at_once: bool,
         intervals: dict[str, int] | None = None,
+        after_ms: int = 0,
     ) -> None:
         self.home = home
+        self.after_ms = after_ms
         self.adopted = home / "adopted"
         self.heard: list[Message] = []
         self.link, theirs = Link.pair()
@@ -55,8 +58,10 @@ class Process:
         status = 1
         try:
             self.link.close()
-            Collector(link, ORIGIN, config, 0, at_once=at_once, adopt=self._adopt).run()
+            Collector(link, ORIGIN, config, self.after_ms, at_once=at_once, adopt=self._adopt).run()
             status = 0
+        except BaseException:  # noqa: BLE001 - pytest's own handling must not run in the child
+            traceback.print_exc()
         finally:
             os._exit(status)
 
@@ -92,13 +97,16 @@ def newest_values(process: Process) -> list[Value]:
 
 @pytest.fixture
 def started() -> Iterator[list[Process]]:
-    """Collectors, which are killed after the test."""
+    """Collectors, which must still run at the end of the test. Then they are killed."""
     processes: list[Process] = []
     yield processes
+    statuses = []
     for process in processes:
-        process.link.close()
+        # Before the link is closed: that would end it as well.
         os.kill(process.pid, signal.SIGKILL)
-        os.waitpid(process.pid, 0)
+        statuses.append(os.waitpid(process.pid, 0)[1])
+        process.link.close()
+    assert {os.waitstatus_to_exitcode(each) for each in statuses} == {-signal.SIGKILL}
 
 
 def test_the_interval_changes_between_two_polls(home: Path, started: list[Process]) -> None:
@@ -306,3 +314,59 @@ def test_the_beginning_and_the_end_are_logged(caplog: pytest.LogCaptureFixture) 
         "before.",
         "Polls carry the times of this host's clock again.",
     ]
+
+
+# What a collector hands on to its successor.
+
+FAR_MS = 4_000
+
+
+def test_a_successor_polls_no_tick_again(home: Path, started: list[Process]) -> None:
+    """The poll of its predecessor is ahead of the clock by a few ticks, as after a clock set back."""
+    ahead_ms = (now_ms() // 100 + 20) * 100
+    started.append(Process(home, 100, at_once=False, after_ms=ahead_ms))
+    started[0].wait_for_polls(3)
+    assert min(time for time, _ in polls(started[0])) > ahead_ms
+
+
+def test_a_successor_does_not_poll_at_once(home: Path, started: list[Process]) -> None:
+    """Its first poll is at a tick, even where that is far away."""
+    started.append(Process(home, FAR_MS, at_once=False, after_ms=now_ms()))
+    started[0].wait_for_polls(1)
+    assert [time % FAR_MS for time, _ in polls(started[0])] == [0]
+
+
+def test_a_group_that_comes_by_a_reload_is_not_polled_off_its_grid(
+    home: Path, started: list[Process]
+) -> None:
+    """Even if the agent was just started, when a far first tick is not waited for."""
+    started.append(Process(home, 50, at_once=True))
+    process = started[0]
+    process.wait_for_polls(2)
+    config = config_in(home, interval_ms=50, intervals={"memory": 86_400_000})
+    process.link.send(Kind.SETTINGS, 1, config.fields())
+    wait_for(lambda: [Kind.APPLIED, 1] in process.hear(), what="its confirmation")
+    process.wait_for_polls(len(polls(process)) + 4)
+    assert {ms for _, ms in polls(process)} == {50}
+    assert all(time % ms == 0 for time, ms in polls(process))
+
+
+def test_each_group_sends_its_layout_again_after_a_change_of_intervals(
+    home: Path, started: list[Process]
+) -> None:
+    """Control forgets the layouts of a group that ends, so one that returns sends its layout first."""
+    started.append(Process(home, 20, at_once=False))
+    process = started[0]
+    process.wait_for_polls(2)
+    for number, interval_ms in enumerate((50, 20), 1):
+        process.settle(number, interval_ms)
+        process.wait_for_polls(len(polls(process)) + 3)
+    known: dict[int, str] = {}
+    for kind, *fields in process.heard:
+        match kind:
+            case Kind.INTERVALS:
+                known = {ms: name for ms, name in known.items() if ms in fields[0]}
+            case Kind.LAYOUT:
+                known[fields[2]] = fields[0]
+            case Kind.POLL:
+                assert known[fields[4]] == fields[0]

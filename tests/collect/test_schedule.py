@@ -553,3 +553,60 @@ def test_whatever_the_clock_does_the_ticks_of_all_intervals_are_in_order(
         own = [tick for tick in ticks if tick.interval_ms == interval_ms]
         for earlier, later in pairwise(own):
             assert later.timestamp_ms - earlier.timestamp_ms == (later.missed + 1) * interval_ms
+
+
+def test_a_change_after_the_first_tick_makes_no_tick_off_the_grid() -> None:
+    """Only a start polls at once where the first tick is far away. A reload waits for it, however far."""
+    clock = Clock(wall=1_800_000_000_950 * MS)
+    schedule = schedule_of(clock, 1000)
+    schedule.skip_until(0.1, 10)
+    (first,) = waited(schedule, clock, 1)
+    assert schedule.change((1000, 300_000), first) == first
+    made = []
+    for _ in range(400):
+        clock.pass_ns(round(schedule.wait_s() * 1e9))
+        made += schedule.take()
+    assert all(tick.timestamp_ms % tick.interval_ms == 0 for tick in made)
+    assert [tick.timestamp_ms for tick in made if tick.interval_ms == 300_000] == [
+        1_800_000_300_000
+    ]
+
+
+def test_a_change_excuses_no_late_tick_by_an_earlier_step_of_the_clock() -> None:
+    """The clock was set before the change, so it is not why a tick after the change was missed."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    waited(schedule, clock, 1)
+    clock.step_ms(10_000)
+    (leap,) = schedule.take()
+    assert leap.reason is Reason.CLOCK
+    schedule.change((100,), leap.timestamp_ms)
+    waited(schedule, clock, 1)
+    clock.pass_ms(1000)
+    (late,) = schedule.take()
+    assert (late.missed > 0, late.reason) == (True, Reason.LATE)
+
+
+def test_the_first_late_tick_after_a_change_has_its_own_reason() -> None:
+    """Also if no tick of the new interval came before it."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    waited(schedule, clock, 1)
+    clock.step_ms(10_000)
+    (leap,) = schedule.take()
+    schedule.change((100,), leap.timestamp_ms)
+    clock.pass_ms(1000)
+    (late,) = schedule.take()
+    assert (late.missed > 0, late.reason) == (True, Reason.LATE)
+
+
+def test_two_changes_at_the_same_moment_have_the_same_boundary() -> None:
+    """The ticks up to the first boundary are counted, so the second is not before it."""
+    clock = Clock()
+    schedule = schedule_of(clock, 1000)
+    (newest,) = waited(schedule, clock, 1)
+    clock.pass_ms(450)
+    first = schedule.change((300,), newest)
+    clock.step_ms(-40)
+    second = schedule.change((1000,), newest)
+    assert second == first == newest + 450

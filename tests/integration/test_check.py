@@ -277,3 +277,37 @@ def test_text_files_without_their_library_are_noted(
     done = agent.run("--check")
     assert done.returncode == 0, done.stderr
     assert f"Note: {lacking}; expected the extra `textfile`" in done.stdout
+
+
+@pytest.mark.parametrize("down", [0, 1, 2])
+def test_every_server_must_be_well(
+    make_agent: MakeAgent, server: PattooServer, elsewhere: PattooServer, down: int
+) -> None:
+    """Whichever of three is down: it is named, the exit status is 1, and not all is well."""
+    agent = make_agent()
+    third = PattooServer()
+    try:
+        ports = [server.port, elsewhere.port, third.port]
+        agent.set_own("servers", json.dumps([f"http://127.0.0.1:{port}" for port in ports]))
+        assert agent.run("--check").returncode == 0
+        (server, elsewhere, third)[down].down()
+        done = agent.run("--check")
+    finally:
+        third.close()
+    assert done.returncode == 1
+    assert f"http://127.0.0.1:{ports[down]}/pattoo/api/v1/agent/status: " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "All is well" not in done.stdout
+    assert done.stdout.count("is well, answers within") == 2
+
+
+@pytest.mark.parametrize("name", ["tls_ca_file", "credentials_file"])
+def test_a_file_of_the_transport_that_is_missing_is_reported_as_at_a_start(
+    make_agent: MakeAgent, server: PattooServer, name: str
+) -> None:
+    """Exit status 2 and the same line, although the server answers without it."""
+    agent = make_agent(port=server.port)
+    agent.set_own(name, f"{agent.home}/nothing")
+    check, start = agent.run("--check"), agent.run("--start")
+    assert (check.returncode, check.stderr) == (2, start.stderr)
+    assert f"{name}: '{agent.home}/nothing'" in check.stderr

@@ -370,3 +370,11 @@ def _bytes(item: tuple[int, Poll]) -> int:
 
 TestChannelAgainstList = ChannelAgainstList.TestCase
 TestChannelAgainstList.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_a_new_uploader_is_leased_as_much_as_the_one_before() -> None:
+    """What the one before held counts no more."""
+    channel = filled(3)
+    channel.lease(EVERYTHING)
+    channel.release()
+    assert numbers(channel.lease(2 * (OVERHEAD + 1) + 1)) == [1, 2, 3]

@@ -190,3 +190,16 @@ def test_a_link_takes_little_memory_however_much_it_has_carried() -> None:
     assert after - before < 200_000
     ours.close()
     theirs.close()
+
+
+def test_a_message_that_fills_a_read_exactly_arrives_before_the_end(ends: Ends) -> None:
+    """The other side has exited: its last message comes first, and then the end."""
+    one, other = ends
+    content = b"x" * ((1 << 16) - 4)
+    assert len(msgpack.packb([content])) == 1 << 16  # as much as is read at a time
+    one.send(content)
+    assert one.unsent_bytes == 0
+    one.close()
+    assert other.receive() == [[content]]
+    with pytest.raises(LinkClosedError):
+        other.receive()

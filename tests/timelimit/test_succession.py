@@ -167,3 +167,27 @@ def test_without_a_spare_thread_the_hanging_one_is_waited_for(
     assert len(attempts) >= 3
     assert len(set(polls.by)) == 1
     assert [missing(answers) for answers in polls.made] == [set()] * 3
+
+
+def test_an_expiration_of_an_earlier_query_replaces_nobody() -> None:
+    """The query was answered just in time, and the next one has begun: that one is not late."""
+    asked: list[bool] = []
+
+    def leave_behind() -> bool:
+        asked.append(True)
+        return True
+
+    with succession() as threads:
+        before = threads.current
+        threads.watch(60, leave_behind)
+        threads._on_timer()
+        assert asked == []
+        assert threads.current is before
+        threads.unwatch()
+        threads._on_timer()
+        assert asked == []
+        threads.watch(0, leave_behind)
+        threads._work = lambda: None
+        threads._on_timer()
+        assert asked == [True]
+        assert threads.current is not before

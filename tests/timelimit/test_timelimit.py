@@ -303,3 +303,27 @@ def test_a_round_that_is_slow_but_goes_on_is_not_left_behind(host: Host) -> None
     host.limited._query = slowly
     assert host.ask("abcdef") == {key: key for key in "abcdef"}
     assert len(threads) == 1
+
+
+def test_the_thread_that_hung_queries_its_key_until_that_is_prompt(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of a poll would be held up by each of these queries."""
+    by: list[int] = []
+    answer = host.answer
+
+    def noted(key: str) -> str:
+        if key == "b":
+            by.append(threading.get_ident())
+        return answer(key)
+
+    monkeypatch.setattr(host.limited, "_query", noted)
+    host.block("b")
+    host.given()
+    for attempts in (2, 3, 4):
+        begun = time.monotonic()
+        wait_for(lambda: time.monotonic() > begun + LIMIT_S, what="lateness")  # noqa: B023
+        host.release_once("b")
+        wait_for(lambda: host.given() and host.asked["b"] == attempts, what="one more attempt")  # noqa: B023
+    assert len(by) == 4
+    assert len(set(by)) == 1

@@ -12,12 +12,12 @@ import threading
 import time
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pattoo_mp.ipc.link import Link, LinkClosedError
-from pattoo_mp.ipc.messages import Kind
+from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.spool import store
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 class Process:
     """An uploader in another process; the test is its control."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, **settings: Any) -> None:  # noqa: ANN401 - what `config_in` takes
         self.path = home / "spool.sqlite"
         self.link, theirs = Link.pair()
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(theirs, config_in(home, ip_bind_port=port))
+            self._be(theirs, config_in(home, **{"ip_bind_port": port, **settings}))
         theirs.close()
         self._heard: list[Message] = []
         self.status: int | None = None
@@ -96,6 +96,16 @@ class Process:
     def has_noted(self, what: str) -> bool:
         """Whether it has reported this trouble."""
         return any(what in message[1] for message in self._listen() if message[0] == Kind.NOTE)
+
+    @property
+    def accounts(self) -> list[dict[str, Any]]:
+        """The spool's accounts that it has reported so far, in order."""
+        return [message[2] for message in self._listen() if message[0] == Kind.UPLOAD]
+
+    @property
+    def states(self) -> list[UploadState]:
+        """The states of posting that it has reported so far, in order."""
+        return [UploadState(*m[1]) for m in self._listen() if m[0] == Kind.UPLOAD]
 
     def _listen(self) -> list[Message]:
         if select.select([self.link], [], [], 0)[0]:
@@ -409,3 +419,16 @@ def test_polls_do_not_wait_until_the_link_is_full() -> None:
     some, more = (read_pause_s([poll(n) for n in range(number)], 1.0) for number in (200, 2_000))
     assert 0.1 < some < 1.0
     assert more == pytest.approx(some / 10, rel=0.01)
+
+
+def test_no_account_is_reported_before_the_spool_was_opened(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full at the start. Control would take an empty account for that of a new spool."""
+    monkeypatch.setattr(Spool, "account_loaded", property(lambda _: False))
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    uploader.give(2)
+    uploader.wait_to_hear(Kind.KEPT, 2)
+    assert uploader.accounts == []

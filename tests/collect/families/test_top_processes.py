@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.collect.families._processes import Process
+from pattoo_mp.collect.families._processes import Process, running
 from pattoo_mp.collect.families.top_processes import (
     NameSlots,
     TopProcesses,
@@ -119,10 +119,16 @@ def test_the_figures_of_a_program_that_has_exited_are_zero(
 def test_arguments_are_never_sent() -> None:
     """They may contain passwords; only the name is read."""
     with subprocess.Popen(["sleep", "97531"]) as sleeper:
+
+        def only_it() -> list[Process]:
+            return [process for process in running() if process.pid == sleeper.pid]
+
         try:
-            poll = again(Poller([TopProcesses(20)], ORIGIN, 1000))
+            # Among all processes of a host it would hardly be a top one, and so never sent.
+            poll = again(Poller([TopProcesses(1, only_it)], ORIGIN, 1000))
         finally:
             sleeper.kill()
+    assert list(poll.by("top_processes_name")) == ["sleep"]
     assert not [series for series in poll.series if "97531" in str(series)]
 
 
