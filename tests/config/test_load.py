@@ -311,7 +311,7 @@ def test_the_later_shared_file_wins(files: Files) -> None:
         ("a: [*docker*]", "expected YAML; text that begins with * needs quotes"),
         ("a: *docker", "expected YAML; text that begins with * needs quotes"),
         ("\x00", "expected YAML"),
-        ("a: " + "[" * 3000, "expected YAML"),
+        ("a: " + "[" * 3000, "line 1: has more than 20 levels"),
         ("a: " + "9" * 5000, "expected YAML"),
         ("a: 2020-99-99", "expected YAML"),
         ("? [a]\n: 1", "expected"),

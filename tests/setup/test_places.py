@@ -174,7 +174,7 @@ def test_what_is_exchanged_between_mkdir_and_chown_is_not_given_away(
     """Another user moves the new directory away, and puts a link or a directory of root's there."""
     made, away, decoy = theirs / "made", theirs / "away", theirs / "decoy"
     decoy.mkdir(mode=0o700)  # root's own, empty, in a directory whose names that user can change
-    inode = decoy.stat().st_ino
+    held = os.open(decoy, os.O_RDONLY | os.O_DIRECTORY)  # its name changes all the time
 
     def swap() -> None:
         with suppress(OSError):
@@ -191,7 +191,8 @@ def test_what_is_exchanged_between_mkdir_and_chown_is_not_given_away(
                 leftover.unlink() if leftover.is_symlink() else leftover.rmdir()
         with suppress(OSError):
             places.make_directory(made, ROOT, 0o750, (NOBODY, NOBODY))
-    owners = {path.stat().st_ino: path.lstat().st_uid for path in theirs.iterdir() if path.exists()}
-    assert owners[inode] == 0
+    owner = os.fstat(held).st_uid
+    os.close(held)
+    assert owner == 0
     assert precious.stat().st_uid == 0
     assert stat.S_IMODE(precious.stat().st_mode) == 0o755
