@@ -138,7 +138,8 @@ class Spool:
 
         Polls of that channel that are stored already are skipped: a worker that died between its
         commit and its acknowledgement gets them again. A poll older than one before it is
-        dropped and counted, as the server would silently drop it.
+        dropped and counted, as the server would silently drop it; so is one of a new channel with the
+        time of the newest poll of another one.
         """
         return self._do(lambda: self._append(polls, layouts, channel, ledger_snapshot, now_ms))
 
@@ -201,13 +202,14 @@ class Spool:
         now = self.state
         # A new control process may not have reported yet how long no agent ran.
         age_is_known = now.channel in {"", channel}
+        earlier_ms = now.newest_ms if now.channel != channel else 0
         if now.channel != channel:
             now.channel, now.sequence, now.kept_of_channel = channel, 0, 0
         new = [(sequence, poll) for sequence, poll in polls if sequence > now.sequence]
         if not new and ledger_snapshot in {"", now.book}:
             return 0
         self._check_journal()
-        timely = [poll for _, poll in new if _is_timely(poll, now)]
+        timely = [poll for _, poll in new if _is_timely(poll, now, earlier_ms)]
         now.sequence = new[-1][0] if new else now.sequence
         now.book = ledger_snapshot or now.book
         now.kept += len(new)
@@ -344,8 +346,13 @@ class Spool:
         now.drop(limit.reason, removed)
 
 
-def _is_timely(poll: Poll, now: SpoolState) -> bool:
-    if poll.timestamp_ms < now.newest_ms:
+def _is_timely(poll: Poll, now: SpoolState, earlier_ms: int) -> bool:
+    """Whether a poll is newer than those before it. Polls of several intervals may have one time.
+
+    But none has a time up to `earlier_ms`, that of the newest poll of another channel: if the clock was
+    set back, a control process that did not know of that poll has polled the same tick again.
+    """
+    if poll.timestamp_ms < now.newest_ms or poll.timestamp_ms <= earlier_ms:
         return False
     now.newest_ms = poll.timestamp_ms
     return True

@@ -16,7 +16,7 @@ import pytest
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.account import AccountCopy, SpoolState
 from pattoo_mp.spool.store import Spool
-from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, times
+from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll, times
 from tests.support.spools import AMPLE, limits_with
 from tests.support.waiting import wait_for
 
@@ -330,4 +330,15 @@ def test_the_newest_poll_stays_however_small_the_limit(path: Path) -> None:
     fill(spool, 1, 5)
     assert times(spool) == [5]
     assert_closed(spool)
+    spool.close()
+
+
+def test_a_tick_that_an_earlier_control_process_has_polled_is_kept_once(home: Path) -> None:
+    """The clock was set back, and the disk was full at the start, so the new process did not know."""
+    spool = Spool(home / "spool.sqlite", AMPLE)
+    spool.append([(1, poll(1)), (2, poll(2)), (3, poll(2))], LAYOUTS, "earlier")
+    spool.append([(1, poll(1)), (2, poll(2)), (3, poll(3)), (4, poll(3))], LAYOUTS, "new")
+    assert times(spool) == [1, 2, 2, 3, 3]  # of two intervals
+    assert spool.state.dropped == {"older than a poll before it": 2}
+    assert spool.state.closes
     spool.close()
