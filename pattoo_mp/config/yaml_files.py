@@ -36,7 +36,7 @@ _MAX_BYTES: Final = 1 << 20
 _MAX_LEVELS: Final = 20
 _MAX_EVENTS: Final = 20_000
 _MAX_ALIASES: Final = 10
-_MAX_BITS: Final = 1024
+_MAX_BITS: Final = 8192
 
 
 def read_sections(path: Path) -> Sections:
