@@ -37,10 +37,13 @@ from pattoo_mp.util import text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pattoo_mp.config.values import Config
+    from pattoo_mp.config.values import Config, Output
     from pattoo_mp.control.reload import Reader
     from pattoo_mp.ipc.link import Link
     from pattoo_mp.model import Origin
+    from pattoo_mp.upload.delivery import Sender
+    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
+    from pattoo_mp.upload.spooled import Outbox
 
     Adopt = Callable[[str, Config], None]
 
@@ -139,6 +142,19 @@ def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:
     setproctitle(f"{PROGRAM}: {process}{_TITLES[process](config)}")
 
 
+def _sender(
+    config: Config, output: Output, outbox: Outbox, agent_id: str, legacy: LegacyPosts
+) -> Sender:
+    """Make what posts to an output. The original agent's unsent posts go to one of them."""
+    from pattoo_mp.upload.delivery import Sender  # noqa: PLC0415
+    from pattoo_mp.upload.pattoo.servers import deliverer, servers  # noqa: PLC0415
+    from pattoo_mp.wire.encode import encode  # noqa: PLC0415
+
+    of_legacy = legacy if output.name == config.heir else None
+    made = deliverer(outbox, encode, of_legacy)
+    return Sender(servers(config, output, agent_id), made, of_legacy)
+
+
 def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
     return log.LogSettings(
         file=paths.log_file(config),
@@ -194,16 +210,21 @@ def _arbiter(
 
         progress = Progress(link)
         try:
-            spool = Spool(paths.spool_file(config), spool_limits(config), ledger.account, progress)
+            spool = Spool(
+                paths.spool_file(config),
+                spool_limits(config),
+                outputs=[output.name for output in config.outputs],
+                heir=config.heir,
+                known=ledger.account,
+                progress=progress,
+            )
         except LinkClosedError:
             _LOG.error("Control has exited; the uploader leaves the spool unchanged and exits.")
             return
         progress.holds_polls = True
         send_account(link, spool, channel_name)
         import_requests(needs_tls=config.needs_tls)
-        from pattoo_mp.upload.pattoo.servers import servers  # noqa: PLC0415
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
-        from pattoo_mp.wire.encode import encode  # noqa: PLC0415
 
         if config.hostname is None:
             identity.watch_name(paths.identity_file(config), origin.hostname)
@@ -214,9 +235,7 @@ def _arbiter(
             spool,
             channel_name,
             origin.agent_id,
-            servers=partial(servers, agent_id=origin.agent_id),
-            encode=encode,
-            legacy=legacy,
+            sender=partial(_sender, agent_id=origin.agent_id, legacy=legacy),
             adopt=partial(adopt, "uploader"),
         ).run()
 

@@ -16,7 +16,7 @@ from pattoo_mp.cli.verbs import OPTIONS, VERBS
 from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import broker, ledger
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.spool import store
+from pattoo_mp.spool import limits, store
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 from tests.support.spools import limits_with
 from tools import manual
@@ -160,7 +160,7 @@ def test_each_reason_of_a_gap_and_of_a_drop_is_explained() -> None:
     dropped = {
         ledger.CHANNEL_FULL,
         store._OLDER,
-        store._TOO_OLD,
+        limits._TOO_OLD,
         full,
         nearly_full,
         QUARANTINE_FULL,

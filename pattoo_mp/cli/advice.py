@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.words import age, moment
+from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.fault import advice as fault_advice
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 
 def advice(status: Status, trouble: Trouble) -> str:
-    """The line for `trouble`, one of those in `status`."""
-    return _LINES.get(str(trouble["code"]), _unknown)(status, trouble)
+    """The line for `trouble`, one of those in `status`. It begins with the output that has it."""
+    line = _LINES.get(str(trouble["code"]), _unknown)
+    output = str(trouble.get("output", ""))
+    if not output:
+        return line(status, trouble)
+    return f"{output}: {line(of_output(status, output), trouble)}"
 
 
 def _control_silent(status: Status, _: Trouble) -> str:

@@ -26,6 +26,31 @@ _JITTER_PART: Final = 1 / 4
 FIELDS: Final = {"polling_interval": "interval_ms"}
 
 
+#: The kinds of outputs; each is also the name of one that has no other.
+PATTOO: Final = "pattoo"
+REMOTE_WRITE: Final = "remote_write"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One place that polls are sent to.
+
+    `urls` are those of its servers in order of preference; only pattoo's may be several. `families`
+    are those that it gets, None for all. `named_by` are the settings that name its servers. `naming`, `labels` and `headers` are for remote write.
+    """
+
+    kind: str
+    name: str
+    urls: tuple[str, ...]
+    trust: Trust
+    proxy: str | None = None
+    families: tuple[str, ...] | None = None
+    named_by: str = "servers"
+    naming: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The checked settings by name, except for the names in `FIELDS`.
@@ -113,6 +138,18 @@ class Config:
     def server_urls(self) -> tuple[str, ...]:
         """`servers`, or the one that `ip_address` and `ip_bind_port` name."""
         return self.servers or (url(self.ip_address, self.ip_bind_port),)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Where polls are sent."""
+        named_by = "servers" if self.servers else "ip_address and ip_bind_port"
+        trust, proxy = self.trust, self.proxy
+        return (Output(PATTOO, PATTOO, self.server_urls, trust, proxy, named_by=named_by),)
+
+    @property
+    def heir(self) -> str:
+        """The name of the output that continues where a release with one output ended."""
+        return next((output.name for output in self.outputs if output.kind == PATTOO), PATTOO)
 
     @property
     def needs_tls(self) -> bool:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import log
 from pattoo_mp.control.drops import DropLog
 from pattoo_mp.control.ledger import CHANNEL_FULL, COLLECTOR_HUNG, COLLECTOR_WAS_DOWN
-from pattoo_mp.control.rates import DrainRate, RecentCounts, window_s
+from pattoo_mp.control.outputs import OutputWatch
+from pattoo_mp.control.rates import RecentCounts, window_s
 from pattoo_mp.ipc.channel import Missed
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import Poll, is_divided, part_identifiers
 from pattoo_mp.spool.account import SpoolState
-from pattoo_mp.spool.limits import QUARANTINE_FULL
 from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _NOTHING_SENT: Final = (0, 0, 0)
 class Broker:
     """Moves polls from the collector to the uploader through the channel, and counts them.
 
-    `upload` is the state of posting since control started, over all uploaders. `leaving`: the
+    `outputs` is what is known of each output, in the order of the configuration. `leaving`: the
     uploader asks to exit. `closed`: it was told that no more polls follow. `any_kept`: a poll of this
     control process is safe in the spool.
     """
@@ -46,15 +47,13 @@ class Broker:
     def __init__(self, channel: Channel, ledger: Ledger) -> None:
         self.channel = channel
         self.ledger = ledger
-        self.upload = UploadState()
+        self.outputs: dict[str, OutputWatch] = {}
         self.recent = RecentCounts()
         self.recent_layouts = RecentCounts()
-        self.drain_rate = DrainRate()
         self.leaving = False
         self.closed = False
         self.any_kept = False
         self._drops = DropLog()
-        self._upload_before = UploadState()
         self._snapshot_totals = _NOTHING_SENT
         self._last_layout_id = ""
         self._last_parts: frozenset[str] = frozenset()
@@ -67,6 +66,8 @@ class Broker:
             window = window_s(self.ledger.interval_ms)
             self.recent.record(window, self.counts)
             self.recent_layouts.record(window, self.layout_counts)
+            for output in self.outputs.values():
+                output.recent.record(window, partial(output.counts, self.dropped_in_channel))
         match message:
             case [
                 Kind.PART | Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind,
@@ -105,8 +106,8 @@ class Broker:
         self.leaving = self.closed = False
         self._last_layout_id = ""
         self._last_parts = frozenset()
-        self._upload_before = self.upload
-        self.drain_rate.reset()
+        for output in self.outputs.values():
+            output.uploader_gone()
         self._snapshot_totals = _NOTHING_SENT
 
     def lease_to(self, uploader: Worker) -> None:
@@ -155,17 +156,12 @@ class Broker:
 
     def counts(self) -> Counts:
         """Return the current totals; the difference of two results is what happened in between."""
-        account = self.ledger.account or SpoolState()
-        return {
-            "polled": self.ledger.polled,
-            "missed": self.ledger.missed.total(),
-            "delivered": account.delivered,
-            "dropped": self.ledger.total_dropped().total(),
-            # All polls ever quarantined: a full quarantine drops its oldest poll for a new one.
-            "quarantined": account.quarantined + account.dropped.get(QUARANTINE_FULL, 0),
-            "posts": self.upload.posts,
-            "sent_bytes": self.upload.sent_bytes,
-        }
+        return {"polled": self.ledger.polled, "missed": self.ledger.missed.total()}
+
+    @property
+    def dropped_in_channel(self) -> int:
+        """How many polls the channel had no room for."""
+        return self.ledger.dropped.total()
 
     def layout_counts(self) -> Counts:
         """Return the number of layouts so far: a new one for each change of the host's devices."""
@@ -235,8 +231,10 @@ class Broker:
         if kind == Kind.LEAVING:
             self.leaving = True
         elif kind == Kind.UPLOAD:
-            state, account = fields
-            self.upload = UploadState(*state).after(self._upload_before)
+            name, state, account = fields
+            if name in account["outputs"]:
+                watch = self.outputs.setdefault(name, OutputWatch())
+                watch.update_upload(UploadState(*state))
             self._update_account(SpoolState.of(account))
             self._acknowledge(uploader, account["sequence"])
         else:
@@ -249,10 +247,9 @@ class Broker:
         if before is None:
             self._drops.skip(self.ledger.total_dropped() - dropped)
         self._drops.note(self.ledger.total_dropped())
-        if before is not None and account.delivered > before.delivered:
-            self.drain_rate.record(account.delivered - before.delivered)
-        if self.upload.failing_since_ms or not account.waiting:
-            self.drain_rate.reset()
+        self.outputs = {name: self.outputs.get(name) or OutputWatch() for name in account.outputs}
+        for name, output in account.outputs.items():
+            self.outputs[name].update_account(output, is_first=before is None)
 
     def _acknowledge(self, uploader: Worker, sequence: int) -> None:
         if sequence:

@@ -30,6 +30,8 @@ from pattoo_mp.util import json_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from pattoo_mp.spool.account import OutputState
+
 
 @dataclass(slots=True)
 class Track:
@@ -228,18 +230,28 @@ class Ledger:
         return earlier + self.polled
 
     def total_dropped(self) -> Counter[str]:
-        """Return all dropped polls by reason, those of the channel and of the spool."""
-        return self.dropped + Counter(self.account.dropped if self.account else {})
+        """Return all dropped polls by reason, those of the channel and of the spool.
+
+        With several outputs the reasons name the output.
+        """
+        return self.dropped + (self.account.dropped if self.account else Counter())
+
+    def dropped_of(self, output: OutputState) -> Counter[str]:
+        """Return the dropped polls of one output by reason, with those of the channel."""
+        return self.dropped + output.dropped
 
     def unaccounted(self, in_channel: int) -> int:
-        """Return the polls that the ledger cannot explain. Anything but 0 is a defect, and is shown."""
+        """Return the polls that the ledger cannot explain. Anything but 0 is a defect, and is shown.
+
+        Each output must explain the polls that were kept since it was configured.
+        """
         account = self.account or SpoolState()
-        explained = account.delivered + account.waiting + account.quarantined
-        return self.total_polled - explained - self.total_dropped().total() - in_channel
+        not_kept = self.total_polled - account.kept - self.dropped.total() - in_channel
+        return not_kept + sum(output.unexplained for output in account.outputs.values())
 
     def figures(self, in_channel: int) -> dict[str, int]:
         """Return totals that continue over restarts: polls, ticks, and the lag in ms."""
-        account = self.account or SpoolState()
+        account = (self.account or SpoolState()).main
         lag_ms = 0
         if account.delivered_ms:
             leaps_ms = self.pauses.total_ms(account.delivered_ms, CLOCK_LEAPED)
@@ -249,7 +261,7 @@ class Ledger:
             "delivered": account.delivered,
             "waiting": account.waiting + in_channel,
             "quarantined": account.quarantined,
-            "dropped": self.total_dropped().total(),
+            "dropped": self.dropped_of(account).total(),
             "missed": self.missed.total(),
             "lag": max(0, lag_ms),
         }

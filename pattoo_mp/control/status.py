@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__, paths
-from pattoo_mp.control.rates import backlog, is_behind, usual_spacing_s, window_s
+from pattoo_mp.control.outputs import PARTS, OutputWatch
+from pattoo_mp.control.rates import usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.model import now_ms
-from pattoo_mp.spool.account import SpoolState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pattoo_mp.config.values import Config
     from pattoo_mp.control.broker import Broker
     from pattoo_mp.control.reload import LiveConfig
     from pattoo_mp.control.worker import Worker
@@ -36,7 +37,8 @@ def snapshot(
     started_ms: int, workers: Iterable[Worker], broker: Broker, live: LiveConfig
 ) -> dict[str, Any]:
     """Return the status of a running agent. Times are in ms since the epoch, 0 for never."""
-    ledger, upload = broker.ledger, broker.upload
+    ledger = broker.ledger
+    uploads = [output.upload for output in broker.outputs.values()]
     status: dict[str, Any] = {
         "schema": SCHEMA,
         "state": "running",
@@ -50,29 +52,19 @@ def snapshot(
         "polls": _polls(broker),
         "missed": dict(ledger.missed),
         "gaps": [asdict(gap) for gap in ledger.gaps],
-        "posts": {
-            "server": upload.server,
-            "instead_of": upload.instead_of,
-            "named_by": "servers" if live.config.servers else "ip_address and ip_bind_port",
-            "spacing_ms": round(usual_spacing_s(ledger.interval_ms / 1000) * 1000),
-            "count": upload.posts,
-            "sent_bytes": upload.sent_bytes,
-            "last_ms": upload.last_post_ms,
-            "last_error": upload.last_error,
-            "last_error_ms": upload.last_error_ms,
-            "last_fault": upload.last_fault,
-            "failing_since_ms": upload.failing_since_ms,
-            "next_post_ms": upload.next_post_ms,
-        },
         "recent": _recent(broker),
         "old_posts": {
-            "waiting": upload.old_waiting,
-            "delivered": upload.old_taken,
-            "put_aside": upload.old_bad,
+            "waiting": sum(upload.old_waiting for upload in uploads),
+            "delivered": sum(upload.old_taken for upload in uploads),
+            "put_aside": sum(upload.old_bad for upload in uploads),
         },
         "reload": live.snapshot(workers),
     }
-    status["backlog"] = _backlog(broker, status)
+    first, *_ = outputs = _outputs(broker, live.config, status)
+    # What scripts know from an agent with one output.
+    for part in PARTS:
+        status[part] = status.get(part, {}) | first[part]
+    status["outputs"] = outputs
     status["troubles"] = troubles(status)
     return status
 
@@ -138,22 +130,45 @@ def _worker(worker: Worker) -> dict[str, Any]:
 
 def _polls(broker: Broker) -> dict[str, Any]:
     ledger = broker.ledger
-    account = ledger.account or SpoolState()
     return {
         "polled": ledger.total_polled,
-        "delivered": account.delivered,
-        "in_spool": account.waiting,
         "in_channel": len(broker.channel),
-        "quarantined": account.quarantined,
-        "dropped": dict(ledger.total_dropped()),
         "unaccounted": ledger.unaccounted(len(broker.channel)),
         "since_start": ledger.polled,
         "last_ms": ledger.last_poll_ms if ledger.polled else 0,
-        "last_delivered_ms": account.delivered_ms,
-        "last_dropped_ms": account.dropped_ms,
         "oldest_in_channel_ms": broker.channel.oldest_ms,
-        "oldest_waiting_ms": account.oldest_ms or broker.channel.oldest_ms,
     }
+
+
+def _outputs(broker: Broker, config: Config, status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parts of the status that each output has, in the order of the configuration."""
+    ledger, channel = broker.ledger, broker.channel
+    window = window_s(ledger.interval_ms)
+    spacing_ms = round(usual_spacing_s(ledger.interval_ms / 1000) * 1000)
+    found = []
+    # Before the spool's account is known, the configured outputs have nothing yet.
+    for output in config.outputs:
+        watch = broker.outputs.get(output.name) or OutputWatch()
+        polls = watch.polls(ledger.dropped_of(watch.account), channel.oldest_ms)
+        waiting = polls["in_spool"] + len(channel)
+        _, counts = watch.recent.since(window, watch.counts(broker.dropped_in_channel))
+        found.append(
+            {
+                "name": output.name,
+                "kind": output.kind,
+                "polls": polls,
+                "posts": watch.posts(spacing_ms) | {"named_by": output.named_by},
+                "recent": counts,
+                "backlog": watch.backlog(
+                    polls["oldest_waiting_ms"],
+                    waiting,
+                    ledger.polls_per_s,
+                    spacing_ms,
+                    status["now_ms"],
+                ),
+            }
+        )
+    return found
 
 
 def _recent(broker: Broker) -> dict[str, float]:
@@ -161,12 +176,3 @@ def _recent(broker: Broker) -> dict[str, float]:
     seconds, counts = broker.recent.since(window, broker.counts())
     _, layouts = broker.recent_layouts.since(window, broker.layout_counts())
     return {"seconds": round(seconds, 3), **counts, **layouts}
-
-
-def _backlog(broker: Broker, status: dict[str, Any]) -> dict[str, float | None]:
-    """Return the overdue polls: none as long as posting goes as usual."""
-    polls, new_per_s = status["polls"], broker.ledger.polls_per_s
-    if not is_behind(polls["oldest_waiting_ms"], status["posts"]["spacing_ms"], status["now_ms"]):
-        return backlog(0, None, new_per_s)
-    taken_per_s = broker.drain_rate.polls_per_s()
-    return backlog(polls["in_spool"] + polls["in_channel"], taken_per_s, new_per_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
+from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.rates import is_behind, window_s
 from pattoo_mp.model import AHEAD_MS
 
@@ -70,17 +71,24 @@ def troubles(status: Status) -> list[Trouble]:
     """Return the troubles of a running agent, the most serious first.
 
     `status` is the status document. Each trouble has a `code`; a `subject`, which names a worker or is
-    empty; and `since_ms`, which is 0 if the beginning is unknown.
+    empty; and `since_ms`, which is 0 if the beginning is unknown. With several outputs, `output` names
+    the one that has the trouble, if it is not that of all.
     """
     found = [
         *_worker_troubles(status),
         *_polling_troubles(status),
         *_layout_troubles(status),
         *_spool_troubles(status),
-        *_server_troubles(status),
         *_clock_troubles(status),
         *_ledger_troubles(status),
     ]
+    outputs = [output["name"] for output in status.get("outputs", [])]
+    if len(outputs) < 2:
+        found += _output_troubles(status)
+    else:
+        for name in outputs:
+            of_this = _output_troubles(of_output(status, name))
+            found += [{**trouble, "output": name} for trouble in of_this]
     return sorted(found, key=lambda trouble: _ORDER.index(trouble["code"]))
 
 
@@ -199,14 +207,17 @@ def _clock_troubles(status: Status) -> list[Trouble]:
 
 
 def _ledger_troubles(status: Status) -> list[Trouble]:
+    return [trouble(Code.UNACCOUNTED)] if status["polls"]["unaccounted"] else []
+
+
+def _output_troubles(status: Status) -> list[Trouble]:
+    """Check one output: `status` is that of an agent with this output only."""
     recent, polls = status["recent"], status["polls"]
-    found = []
+    found = _server_troubles(status)
     # A spool that was found damaged at the start lost its polls before the recent counts began.
     is_recent = _recent_ms(status) <= polls["last_dropped_ms"] <= status["now_ms"]
     if recent["dropped"] or is_recent:
         found.append(trouble(Code.DROPPING))
     if recent["quarantined"]:
         found.append(trouble(Code.QUARANTINE))
-    if polls["unaccounted"]:
-        found.append(trouble(Code.UNACCOUNTED))
     return found

@@ -13,7 +13,7 @@ control → uploader     LEDGER_SNAPSHOT text                         (as of the
                        LAYOUT identifier packed
                        POLL sequence layout_id timestamp_ms packed
                        CLOSE                                        (no more polls follow)
-uploader → control     UPLOAD state account         (`UploadState` as a list, `SpoolState` as a map)
+uploader → control     UPLOAD output state account  (its name, `UploadState` as a list, `SpoolState` as a map)
                        KEPT sequence                                (committed to the spool; 0: none yet)
                        LEAVING                                      (got a SIGTERM; asks for CLOSE)
 worker → control       NOTE troubles                                ({what: why}, the complete set)
@@ -97,6 +97,11 @@ class UploadState:
             last_fault=error.last_fault,
             failing_since_ms=failing.failing_since_ms,
         )
+
+
+def posts_trouble(output: str, first: str) -> str:
+    """Return the name of an output's trouble with posting on this host. `first` is the first output."""
+    return "posts" if output == first else f"posts {output}"
 
 
 #: What control writes to the descriptor on which `--start` waits.

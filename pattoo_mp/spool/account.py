@@ -1,7 +1,7 @@
 """The spool's account of every poll it was ever given, and a copy of it in a small file.
 
-`kept = delivered + waiting + quarantined + dropped`. The account changes in the same transactions
-as the polls, so this holds after any crash.
+For each output: `kept = delivered + waiting + quarantined + dropped`. The account changes in the
+same transactions as the polls, so this holds after any crash.
 """
 
 from __future__ import annotations
@@ -12,81 +12,50 @@ import struct
 from binascii import crc32
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.model import now_ms
 from pattoo_mp.util import files, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pattoo_mp.spool.tables import Tables
 
 
 _CHECKSUM: Final = "crc"
+#: The one output of a file of schema 1, which had no name.
+UNNAMED: Final = ""
 
 
 @dataclass(slots=True)
-class SpoolState:
-    """The account. All counters run since the spool was first made, except those of the channel.
+class OutputState:
+    """The account of one output. All counters run since the output was first configured.
 
-    - `sequence` is the last sequence number kept of the channel `channel`, and `kept_of_channel`
-      the number of polls kept of it.
-    - `newest_ms` is the time of the newest poll ever kept, `delivered_ms` that of the newest
-      delivered poll, `oldest_ms` that of the oldest waiting poll (0: none). `dropped_ms` is when a
-      poll was last dropped, `envelope_ms` the newest timestamp reserved for a post. All are in ms
-      since the epoch.
-    - `commits` grows with each commit, so it shows which of two accounts is newer.
-    - `acknowledged_id` is the id of the last poll delivered.
-    - `book` is a snapshot of control's ledger, as control sent it.
+    - `done_id` is the id of the last poll that the output is done with; all later ones wait for it.
+    - `delivered_ms` is the time of the newest delivered poll, `oldest_ms` that of the oldest waiting
+      one (0: none). `dropped_ms` is when a poll was last dropped, `envelope_ms` the newest timestamp
+      reserved for a post. All are in ms since the epoch.
     """
 
-    channel: str = ""
-    sequence: int = 0
-    kept_of_channel: int = 0
     kept: int = 0
     delivered: int = 0
     waiting: int = 0
     quarantined: int = 0
-    newest_ms: int = 0
     delivered_ms: int = 0
     oldest_ms: int = 0
     dropped_ms: int = 0
     envelope_ms: int = 0
-    commits: int = 0
-    acknowledged_id: int = 0
-    book: str = ""
+    done_id: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def facts(self) -> dict[str, str | int]:
-        """Return what is stored in the file, with a checksum for `is_sound`.
-
-        Waiting and quarantined polls are not stored: their rows are counted.
-        """
-        facts: dict[str, str | int] = {
-            "channel": self.channel,
-            "sequence": self.sequence,
-            "kept_of_channel": self.kept_of_channel,
-            "kept": self.kept,
-            "delivered": self.delivered,
-            "newest_ms": self.newest_ms,
-            "delivered_ms": self.delivered_ms,
-            "dropped_ms": self.dropped_ms,
-            "envelope_ms": self.envelope_ms,
-            "commits": self.commits,
-            "acknowledged_id": self.acknowledged_id,
-            "book": self.book,
-            "dropped": json.dumps(self.dropped),
-        }
-        return facts | {_CHECKSUM: _checksum(facts)}
-
     @property
-    def closes(self) -> bool:
-        """Whether the account explains every poll that was ever kept."""
+    def unexplained(self) -> int:
+        """How many polls that were kept for this output the account does not explain."""
         explained = self.delivered + self.waiting + self.quarantined + self.dropped.total()
-        return self.kept == explained
+        return self.kept - explained
 
     def drop(self, reason: str, polls: int) -> None:
         """Count polls as dropped now."""
@@ -94,9 +63,97 @@ class SpoolState:
             self.dropped[reason] += polls
             self.dropped_ms = now_ms()
 
+    def lost(self, recovered: int) -> int:
+        """Return how many polls are lost if only `recovered` of those in the file are recovered."""
+        return max(0, self.kept - self.delivered - self.dropped.total() - recovered)
+
+    def copy(self) -> OutputState:
+        """Return a copy to change."""
+        return replace(self, dropped=self.dropped.copy())
+
+    def values(self) -> dict[str, Any]:
+        """Return all fields by name; `of` reads them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> OutputState:
+        """Return the account from fields by name; missing or invalid ones are 0 or empty."""
+        state = cls()
+        for name in _NUMBERS:
+            if isinstance(value := values.get(name), int):
+                setattr(state, name, value)
+        state.dropped = _counter(values.get("dropped"))
+        return state
+
+
+_NUMBERS: Final = tuple(f.name for f in fields(OutputState) if f.name != "dropped")
+#: These are not stored: the rows are counted.
+_COUNTED: Final = frozenset({"waiting", "quarantined", "oldest_ms"})
+
+
+@dataclass(slots=True)
+class SpoolState:
+    """The account: what all outputs share, and the account of each by its name.
+
+    - `sequence` is the last sequence number kept of the channel `channel`, and `kept_of_channel`
+      the number of polls kept of it. `kept` counts since the spool was first made.
+    - `newest_ms` is the time of the newest poll ever kept (ms since the epoch).
+    - `commits` grows with each commit, so it shows which of two accounts is newer.
+    - `book` is a snapshot of control's ledger, as control sent it.
+    """
+
+    channel: str = ""
+    sequence: int = 0
+    kept_of_channel: int = 0
+    kept: int = 0
+    newest_ms: int = 0
+    commits: int = 0
+    book: str = ""
+    outputs: dict[str, OutputState] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, str | int]:
+        """Return what is stored in the file, with a checksum for `is_sound`.
+
+        Waiting and quarantined polls are not stored: their rows are counted.
+        """
+        return self._facts(without=_COUNTED)
+
+    @property
+    def closes(self) -> bool:
+        """Whether the account explains every poll that was ever kept."""
+        return all(not output.unexplained for output in self.outputs.values())
+
+    @property
+    def main(self) -> OutputState:
+        """The account of the output that is configured first."""
+        return next(iter(self.outputs.values()), None) or OutputState()
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """The polls dropped for any output, by reason, and by output if there are several."""
+        if len(self.outputs) == 1:
+            return self.main.dropped
+        return Counter(
+            {
+                f"{reason} ({name})": polls
+                for name, output in self.outputs.items()
+                for reason, polls in output.dropped.items()
+            }
+        )
+
+    @property
+    def polls(self) -> int:
+        """How many polls are in the file: those that the slowest output waits for."""
+        return max((output.waiting for output in self.outputs.values()), default=0)
+
+    @property
+    def done_id(self) -> int:
+        """The id up to which no output waits for any poll."""
+        return min((output.done_id for output in self.outputs.values()), default=0)
+
     def copy(self) -> SpoolState:
         """Return a copy to change; it becomes the state when its transaction commits."""
-        return replace(self, dropped=self.dropped.copy())
+        return replace(self, outputs={name: o.copy() for name, o in self.outputs.items()})
 
     def of_channel(self, channel: str) -> SpoolState:
         """Return the account for the control process with this channel.
@@ -109,22 +166,46 @@ class SpoolState:
 
     def fields(self) -> dict[str, Any]:
         """Return the account as the fields of a message; `of` reads them."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        shared = {name: getattr(self, name) for name in _SHARED}
+        return shared | {"outputs": {name: o.values() for name, o in self.outputs.items()}}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> SpoolState:
         """Return the account from the fields of a message."""
-        state = cls(**fields)
-        state.dropped = Counter(state.dropped)
-        return state
+        outputs = {name: OutputState.of(values) for name, values in fields["outputs"].items()}
+        return cls(**{**fields, "outputs": outputs})
 
     def all_facts(self) -> dict[str, str | int]:
         """Return the facts and the row counts: for the copy, which has no rows to count."""
-        return self.facts() | {"waiting": self.waiting, "quarantined": self.quarantined}
+        return self._facts()
 
-    def lost(self, recovered: int) -> int:
-        """Return how many polls are lost if only `recovered` of those in the file are recovered."""
-        return max(0, self.kept - self.delivered - self.dropped.total() - recovered)
+    def _facts(self, without: Iterable[str] = ()) -> dict[str, str | int]:
+        outputs = {
+            name: {key: value for key, value in output.values().items() if key not in without}
+            for name, output in self.outputs.items()
+        }
+        facts: dict[str, str | int] = {name: getattr(self, name) for name in _SHARED}
+        facts["outputs"] = json.dumps(outputs)
+        return facts | {_CHECKSUM: _checksum(facts)}
+
+
+_SHARED: Final = tuple(f.name for f in fields(SpoolState) if f.name != "outputs")
+#: The facts of a file of schema 1 that are those of its one output.
+_SCHEMA_1: Final = {
+    "delivered": "delivered",
+    "waiting": "waiting",
+    "quarantined": "quarantined",
+    "delivered_ms": "delivered_ms",
+    "dropped_ms": "dropped_ms",
+    "envelope_ms": "envelope_ms",
+    "acknowledged_id": "done_id",
+    "kept": "kept",
+    "dropped": "dropped",
+}
+#: Facts of schema 1 that this one does not have.
+FORMER_FACTS: Final = frozenset(_SCHEMA_1) - frozenset(_SHARED)
+#: All that a file of any schema may hold.
+FACTS: Final = frozenset({*_SHARED, *_SCHEMA_1, "outputs", _CHECKSUM})
 
 
 def is_sound(facts: Mapping[str, Any]) -> bool:
@@ -142,29 +223,44 @@ def _checksum(facts: Mapping[str, Any]) -> int:
 def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], None]) -> SpoolState:
     """Return the account of a file from its facts and by counting its rows."""
     known = state_of_facts(facts)
-    known.waiting = tables.count_polls(progress)
-    known.oldest_ms = tables.oldest_ms()
-    known.quarantined = tables.count_quarantined(progress)
+    outputs = known.outputs
+    waiting = tables.count_polls([output.done_id for output in outputs.values()], progress)
+    quarantined = tables.quarantine.count(progress)
+    for (name, output), number in zip(outputs.items(), waiting, strict=True):
+        output.waiting = number
+        output.oldest_ms = tables.oldest_ms(output.done_id)
+        output.quarantined = quarantined[name]
     return known
 
 
 def state_of_facts(facts: Mapping[str, Any]) -> SpoolState:
     """Return the account from stored facts; missing or invalid ones are 0 or empty."""
     known = SpoolState()
-    for name, default in SpoolState().all_facts().items():
-        value = facts.get(name, default)
-        if name not in {"dropped", _CHECKSUM} and isinstance(value, type(default)):
+    for name in _SHARED:
+        value = facts.get(name)
+        if isinstance(value, type(getattr(known, name))):
             setattr(known, name, value)
-    known.dropped = _counter(facts.get("dropped"))
+    if "outputs" not in facts and "acknowledged_id" in facts:
+        of_schema_1 = {new: facts.get(old) for old, new in _SCHEMA_1.items()}
+        known.outputs = {UNNAMED: OutputState.of(of_schema_1)}
+    for name, values in _object(facts.get("outputs")).items():
+        if isinstance(values, dict):
+            known.outputs[name] = OutputState.of(values)
     return known
 
 
-def _counter(text: object) -> Counter[str]:
-    try:
-        counts = json_text.parse(text) if isinstance(text, str) else {}
-        return Counter({str(reason): int(number) for reason, number in counts.items()})
-    except (ValueError, AttributeError, TypeError, OverflowError):
-        return Counter()
+def _counter(counts: object) -> Counter[str]:
+    # In schema 1 it was JSON inside of the facts.
+    found = counts if isinstance(counts, dict) else _object(counts)
+    return Counter({str(name): n for name, n in found.items() if isinstance(n, int)})
+
+
+def _object(text: object) -> dict[str, Any]:
+    """Return the object that a JSON text holds; an empty one if it holds none."""
+    with suppress(ValueError):
+        found = json_text.parse(text) if isinstance(text, str) else {}
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 # --- the copy

@@ -15,7 +15,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp.errors import SpoolError
-from pattoo_mp.spool.account import AccountCopy, SpoolState, is_sound, state_of
+from pattoo_mp.spool.account import (
+    FORMER_FACTS,
+    UNNAMED,
+    AccountCopy,
+    OutputState,
+    SpoolState,
+    is_sound,
+    state_of,
+)
 from pattoo_mp.spool.recovery import (
     READ_ERRORS,
     MissingRowsError,
@@ -28,11 +36,12 @@ from pattoo_mp.spool.recovery import (
     move,
     move_aside,
 )
-from pattoo_mp.spool.tables import OtherSchemaError, Tables
+from pattoo_mp.spool.tables import NewerSchemaError, Tables
 from pattoo_mp.util import files
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from pattoo_mp.spool.limits import Limits
@@ -48,28 +57,38 @@ _PID_BYTES: Final = 20
 
 _DAMAGED: Final = "the spool was damaged"
 _REMOVED: Final = "the spool was removed"
-_OTHER: Final = "in another release's spool"
 
 
 class SpoolFile:
     """The spool file at `path`, locked by this process. Not thread-safe.
 
+    - `outputs` are the names of the configured outputs. `heir` gets what a file of schema 1 holds,
+      which knew one output without a name.
     - `known` is the account as another process knows it; the newest account counts.
     - `limits` also bound what is recovered into a new file.
     - `progress` is called repeatedly while the whole file is read or recovered. Only these two take
       long; the journal of a commit or two is replayed at once.
-    - `handed_out` holds the ids that were handed out last, and `lost` those of them that are gone
-      since, with the reason under which each was counted as dropped. Their post may be under way,
-      and its answer may still come.
+    - `handed_out` holds the ids that were last handed out to each output, and `lost` those of them
+      that are gone since, with the reason under which each was counted as dropped. Their post may
+      be under way, and its answer may still come.
 
     If the disk has no room to open the file, it is opened as soon as there is. Raises `SpoolError`,
     `OSError`, `sqlite3.Error`.
     """
 
     def __init__(
-        self, path: Path, limits: Limits, known: SpoolState | None, progress: Callable[[], None]
+        self,
+        path: Path,
+        limits: Limits,
+        *,
+        outputs: Sequence[str],
+        heir: str,
+        known: SpoolState | None,
+        progress: Callable[[], None],
     ) -> None:
         self._path = path
+        self._outputs = tuple(outputs)
+        self._heir = heir
         self._beside = path.with_name(f"{path.name}.new")
         self._recovery = Recovery(self._beside, self._note_progress)
         self._copy = AccountCopy(path.with_name(f"{path.name}.account"))
@@ -78,8 +97,8 @@ class SpoolFile:
         self.progressed_at = 0.0
         self.limits = limits
         self.state = known or SpoolState()
-        self.handed_out: frozenset[int] = frozenset()
-        self.lost: dict[int, str] = {}
+        self.handed_out: dict[str, frozenset[int]] = {}
+        self.lost: dict[str, dict[int, str]] = {}
         #: Whether `state` is the file's account, and not only `known`.
         self.account_loaded = False
         self._lock: int | None = None
@@ -97,8 +116,15 @@ class SpoolFile:
         if self._tables is None:
             self._ensure_lock()
             self._tables = self._open()
+            self._adopt_outputs()
             self.account_loaded = True
         return self._tables
+
+    def change_outputs(self, names: Sequence[str]) -> None:
+        """Serve other outputs from now on, or from when the file can be opened."""
+        self._outputs = tuple(names)
+        if self._tables is not None:
+            self._adopt_outputs()
 
     def run(self, action: Callable[[], T]) -> T:
         """Run an action; if the file is gone or damaged, replace it and run the action again."""
@@ -118,7 +144,8 @@ class SpoolFile:
         now.commits += 1
         with self.tables.transaction():
             yield self.tables
-            now.oldest_ms = self.tables.oldest_ms()
+            for output in now.outputs.values():
+                output.oldest_ms = self.tables.oldest_ms(output.done_id)
             self.tables.set_facts(now.facts())
         self.state = now
         self._copy.write(now)
@@ -133,6 +160,45 @@ class SpoolFile:
     @property
     def _lock_path(self) -> Path:
         return lock_path(self._path)
+
+    def _adopt_outputs(self) -> None:
+        """Make the account one of the configured outputs.
+
+        A new one begins with the next poll, since the backlog of another says nothing about it. What
+        waited only for one that is gone is removed.
+        """
+        now = self.state.copy()
+        gone = [name for name in now.outputs if name not in {*self._outputs, UNNAMED}]
+        new = [name for name in self._outputs if name not in now.outputs]
+        if not gone and not new and UNNAMED not in now.outputs:
+            return
+        former = now.done_id
+        with self.transaction(now) as tables:
+            if UNNAMED in now.outputs:
+                tables.remove_facts(FORMER_FACTS)
+                tables.quarantine.name_output(UNNAMED, self._heir)
+                now.outputs[self._heir] = now.outputs.pop(UNNAMED)
+                new = [name for name in new if name != self._heir]
+                gone += [self._heir] if self._heir not in self._outputs else []
+            newest = tables.newest_id()
+            for name in new:
+                now.outputs[name] = OutputState(done_id=newest)
+            left = [now.outputs.pop(name) for name in gone]
+            now.outputs = {name: now.outputs[name] for name in self._outputs}
+            alone = tables.count(former, now.done_id)
+            for name in gone:
+                tables.quarantine.remove_output(name)
+            tables.remove(now.done_id)
+        for name, output in zip(gone, left, strict=True):
+            _LOG.warning(
+                "The output %s is not configured any more; %s that waited for it and %d in its "
+                "quarantine are given up.",
+                name,
+                counted(output.waiting, "poll"),
+                output.quarantined,
+            )
+        if gone:
+            _LOG.info("%s waited for no other output, and were removed.", counted(alone, "poll"))
 
     def _note_progress(self) -> None:
         self.progressed_at = time.monotonic()
@@ -166,10 +232,11 @@ class SpoolFile:
             return self._create(known, _REMOVED)
         try:
             tables, found = _with_account(self._path, self._note_progress)
-        except OtherSchemaError as error:
-            aside = move_aside(self._path, "other-schema")
-            _LOG.error("%s %s. It is kept as %s; a new spool is begun.", self._path, error, aside)
-            return self._create(known, _OTHER)
+        except NewerSchemaError as error:
+            raise SpoolError(
+                f"{self._path} {error}: a newer release of the agent has written it. Install that "
+                f"release again; or move the file away, and lose the polls in it"
+            ) from error
         except READ_ERRORS as error:
             if not is_damage(error):
                 raise
@@ -222,10 +289,11 @@ class SpoolFile:
 
     def _make_beside(self, tables: Tables | None, known: SpoolState, reason: str) -> Recovered:
         """Make the new file beside the old one."""
-        old = OldSpool(tables, known, reason, self.handed_out)
+        old = OldSpool(tables, known, reason, self.handed_out, self._outputs)
         made = self._recovery.make(old, self.limits)
         # Earlier losses are counted already.
-        self.lost = dict.fromkeys(made.lost, reason) | self.lost
+        for name, ids in made.lost.items():
+            self.lost[name] = dict.fromkeys(ids, reason) | self.lost.get(name, {})
         return made
 
     def _install(self, made: Recovered) -> Tables:

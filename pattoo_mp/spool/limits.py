@@ -10,10 +10,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.spool.pauses import Pauses
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pattoo_mp.spool.pauses import Pauses
+    from pattoo_mp.spool.account import SpoolState
+    from pattoo_mp.spool.quarantine import Quarantine
+    from pattoo_mp.spool.tables import Tables
 
 #: The spool may grow to this size however full the disk is. A smaller spool would be useless.
 GUARANTEED_BYTES: Final = 4 << 20
@@ -23,6 +27,9 @@ JOURNAL_BYTES: Final = 5 << 20
 _SPARE: Final = 1.25
 _SPOOL_FULL: Final = "the spool is full"
 _DISK_FULL: Final = "the disk is nearly full"
+_TOO_OLD: Final = "too old"
+#: How many polls are examined for their age at a time.
+_AGE_BATCH: Final = 500
 QUARANTINE_FULL: Final = "the quarantine is full"
 #: Quarantine may take one tenth of the spool. An operator looks at only some of those polls; the
 #: waiting ones can still be delivered, so nine tenths are theirs.
@@ -86,8 +93,54 @@ class Limits:
         """
         return pauses.before(newest_ms, self.max_age_s * 1000)
 
+    def drop_too_old(self, tables: Tables, now: SpoolState) -> None:
+        """Remove the polls that are too old, and count them in `now`."""
+        if tables.oldest_ms() >= self.oldest_allowed_ms(now.newest_ms, Pauses()):
+            return  # the usual case: no need to read the pauses, and hundreds of polls
+        limit_ms = self.oldest_allowed_ms(now.newest_ms, Pauses(Pauses.read(now.book)))
+        while found := tables.oldest(_AGE_BATCH):
+            too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
+            if not too_old or found[0] is not too_old[0]:
+                return
+            last_id = found[len(too_old) - 1].id
+            _drop(tables, now, last_id, _TOO_OLD)
+            tables.remove(last_id)
+            if len(too_old) < len(found):
+                return
+
+    def drop_from_quarantine(self, quarantine: Quarantine, now: SpoolState) -> None:
+        """Remove the oldest quarantined polls beyond their limit, and count them in `now`."""
+        limit = self.quarantine_limit
+        quarantined = sum(output.quarantined for output in now.outputs.values())
+        removed = quarantine.shrink(limit.max_bytes, quarantined)
+        for name in removed.keys() & now.outputs.keys():
+            polls = removed[name]
+            now.outputs[name].quarantined -= polls
+            now.outputs[name].drop(limit.reason, polls)
+
+    def drop_too_many(
+        self, tables: Tables, now: SpoolState, used_before: int, directory: Path
+    ) -> None:
+        """Remove the oldest polls beyond the size limit, and count them in `now`.
+
+        `used_before` is the size before what is added now.
+        """
+        limit = self.size_limit(used_before, directory)
+        tables.shrink(
+            limit.max_bytes, now.polls, lambda last_id: _drop(tables, now, last_id, limit.reason)
+        )
+
 
 def free_bytes(directory: Path) -> int:
     """Return how many bytes of its disk this user may still fill. Raises `OSError`."""
     disk = os.statvfs(directory)
     return disk.f_bavail * disk.f_frsize
+
+
+def _drop(tables: Tables, now: SpoolState, last_id: int, reason: str) -> None:
+    """Count the polls up to an id, which are to be removed, as dropped for all that wait for them."""
+    for output in now.outputs.values():
+        dropped = tables.count(output.done_id, last_id)
+        output.waiting -= dropped
+        output.drop(reason, dropped)
+        output.done_id = max(output.done_id, last_id)

@@ -11,13 +11,14 @@ import errno
 import logging
 import sqlite3
 import time
+from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, is_divided, part_identifiers
-from pattoo_mp.spool.account import SpoolState, state_of
+from pattoo_mp.spool.account import FACTS, OutputState, state_of
 from pattoo_mp.spool.tables import Tables
 from pattoo_mp.util.text import counted
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from pattoo_mp.spool.account import SpoolState
     from pattoo_mp.spool.layouts import LayoutUse
     from pattoo_mp.spool.limits import Limits, SizeLimit
     from pattoo_mp.spool.tables import Spooled
@@ -57,31 +59,36 @@ READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, MissingRowsError)
 class OldSpool:
     """The spool to replace: its rows, if there are any, and its account as far as it is known.
 
-    Unreadable polls are counted as dropped for `reason`. `handed_out` holds the ids handed out
-    last.
+    Unreadable polls are counted as dropped for `reason`. `handed_out` holds the ids last handed out
+    to each output. If no account can be read, every poll waits for all `outputs`.
     """
 
     tables: Tables | None
     known: SpoolState
     reason: str
-    handed_out: frozenset[int]
+    handed_out: dict[str, frozenset[int]]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The new file: its account, the handed-out ids missing in it, and its layouts' use."""
+    """The new file: its account, each output's handed-out ids missing in it, and its layouts' use."""
 
     state: SpoolState
-    lost: frozenset[int]
+    lost: dict[str, frozenset[int]]
     use: LayoutUse
 
 
 @dataclass(slots=True)
 class _Copied:
-    """How many polls were copied, and how many readable ones had no room."""
+    """How many polls were copied, and how many readable ones had no room, in all and by output.
 
+    `after` holds the id up to which each output is done.
+    """
+
+    after: dict[str, int]
     copied: int = 0
-    without_room: int = 0
+    without_room: Counter[str] = field(default_factory=Counter)
 
 
 class Recovery:
@@ -113,18 +120,21 @@ class Recovery:
 
 
 def _fill(new: Tables, old: OldSpool, limit: SizeLimit, progress: Callable[[], None]) -> Recovered:
-    known, result = old.known, _Copied()
+    known = old.known
     if old.tables is not None and not known.commits:
         known = state_of(new, _read_facts(old.tables), progress)
-    new.reserve_ids(max(old.handed_out | {known.acknowledged_id}))
+    known = known.copy()
+    known.outputs = known.outputs or {name: OutputState() for name in old.outputs}
+    result = _Copied({name: output.done_id for name, output in known.outputs.items()})
+    new.reserve_ids(max({0, *result.after.values()}.union(*old.handed_out.values())))
     if old.tables is not None:
         _LOG.info("Recovering the polls of the old spool; this may take a while.")
-        result = _copy_polls(old.tables, new, known.acknowledged_id, limit.max_bytes, progress)
-    state = _final_account(known, result, old.reason, limit.reason)
-    state.oldest_ms = new.oldest_ms()
+        _copy_polls(old.tables, new, limit.max_bytes, result, progress)
+    state = _final_account(known, new, result, old.reason, limit.reason)
     with new.transaction():
         new.set_facts(state.facts())
-    return Recovered(state, _lost_ids(old.handed_out, new, result), new.layouts.use)
+    lost = {name: _lost_ids(ids, new, result) for name, ids in old.handed_out.items()}
+    return Recovered(state, lost, new.layouts.use)
 
 
 def _lost_ids(handed_out: frozenset[int], new: Tables, result: _Copied) -> frozenset[int]:
@@ -133,26 +143,39 @@ def _lost_ids(handed_out: frozenset[int], new: Tables, result: _Copied) -> froze
     Polls without room were older. They stay dropped whatever becomes of their post, as in any full
     spool.
     """
+    if not handed_out:
+        return handed_out
     first = new.oldest(1)[0].id if result.without_room else 0
-    present = {spooled.id for spooled in new.oldest(len(handed_out))}
+    present = {spooled.id for spooled in new.oldest(len(handed_out), min(handed_out) - 1)}
     return frozenset(missing for missing in handed_out - present if missing >= first)
 
 
-def _final_account(known: SpoolState, result: _Copied, reason: str, no_room: str) -> SpoolState:
+def _final_account(
+    known: SpoolState, new: Tables, result: _Copied, reason: str, no_room: str
+) -> SpoolState:
     """Return the account after recovery, with the missing polls counted as dropped."""
     state = known.copy()
-    lost = state.lost(result.copied + result.without_room)
-    state.drop(reason, lost)
-    state.drop(no_room, result.without_room)
-    state.kept = max(state.kept, state.delivered + state.dropped.total() + result.copied)
-    state.waiting, state.quarantined = result.copied, 0
     state.commits += 1
+    newest, lost = new.newest_id(), 0
+    for name, output in state.outputs.items():
+        without_room = result.without_room[name]
+        output.waiting = new.count(output.done_id, newest)
+        output.oldest_ms = new.oldest_ms(output.done_id)
+        output.quarantined = 0
+        lost_here = output.lost(output.waiting + without_room)
+        lost = max(lost, lost_here)
+        output.drop(reason, lost_here)
+        output.drop(no_room, without_room)
+        explained = output.delivered + output.dropped.total() + output.waiting
+        output.kept = max(output.kept, explained)
+        state.kept = max(state.kept, output.kept)
+    without_room = max(result.without_room.values(), default=0)
     _LOG.log(
-        logging.ERROR if lost or result.without_room else logging.WARNING,
+        logging.ERROR if lost or without_room else logging.WARNING,
         "Recovered from the old spool: %s; lost: %d; without room: %d.",
         counted(result.copied, "poll"),
         lost,
-        result.without_room,
+        without_room,
     )
     return state
 
@@ -170,39 +193,41 @@ def _size(tables: Tables | None) -> int:
 def _read_facts(tables: Tables) -> dict[str, Any]:
     """Return the facts of a damaged file that can be read and have a valid type."""
     found: dict[str, object] = {}
-    for name in SpoolState().facts():
+    for name in FACTS:
         with suppress(*READ_ERRORS):
             found[name] = tables.fact(name)
     return {name: value for name, value in found.items() if isinstance(value, (int, str))}
 
 
 def _copy_polls(
-    old: Tables, new: Tables, after: int, max_bytes: int, progress: Callable[[], None]
-) -> _Copied:
+    old: Tables, new: Tables, max_bytes: int, result: _Copied, progress: Callable[[], None]
+) -> None:
     """Copy every sound poll that can be read; the new file may grow to `max_bytes`.
 
     If that is too little, the newest polls stay, as in any full spool.
 
-    Polls up to the id `after` are skipped: a file that lost its journal is an older version, which
-    still has polls delivered since. Each poll keeps its id, by which a post that is under way is
+    Polls that no output waits for are skipped: a file that lost its journal is an older version,
+    which still has polls delivered since. Each poll keeps its id, by which a post that is under way is
     acknowledged later. Raises `sqlite3.Error` if the new file cannot be written.
     """
     layouts: dict[str, bytes | None] = {}
-    result = _Copied()
-    for batch in _batches(old, after):
+
+    def count_without_room(last_id: int) -> None:
+        for name, done_id in result.after.items():
+            result.without_room[name] += new.count(done_id, last_id)
+
+    for batch in _batches(old, min(result.after.values(), default=0)):
         progress()
         for polls, size in _parts(old, batch, layouts):
             packed = {name: content for name, content in layouts.items() if content is not None}
             sound = [s for s in polls if s.sound and s.poll.layout_id in packed]
             with new.transaction():
-                removed = new.shrink(max_bytes - size, result.copied)
+                removed = new.shrink(max_bytes - size, result.copied, count_without_room)
                 added = new.restore(sound, packed) if sound else 0
             result.copied += added - removed
-            result.without_room += removed
             if sum(map(len, packed.values())) > _LAYOUTS_BYTES:
                 layouts.clear()
             progress()
-    return result
 
 
 def _parts(

@@ -1,13 +1,15 @@
 """The schema of a spool file, and the settings of a connection to it.
 
-The file keeps layouts and polls, not posts, so that a later release can send them.
+The file keeps layouts and polls, not posts, so that a later release, or another output, can send
+them. A poll is in it once, however many outputs wait for it: each output has only a mark, the last
+poll that it is done with (`account.OutputState.done_id`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: `auto_vacuum` must come before the first table. With it the file shrinks again after an outage.
 CREATE: Final = f"""
@@ -27,20 +29,30 @@ CREATE TABLE polls (
     packed BLOB NOT NULL,
     crc INTEGER NOT NULL
 );
--- Polls that the server refuses, kept for an operator to look at.
+-- Polls that an output's server refuses, kept for an operator to look at.
 -- Less strict than the other tables, since damaged polls come here, too.
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY,
     layout,
     timestamp_ms,
     packed,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    output TEXT NOT NULL DEFAULT ''
 );
 -- Counters and marks, changed in one transaction with what they count.
 CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value NOT NULL
 ) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+#: Takes over a file of schema 1, which knew one output without a name. Quarantined polls without an
+#: output are that one's (`Tables.name_output`). In one transaction, so a kill leaves either schema.
+UPGRADE: Final = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE quarantine ADD COLUMN output TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = {VERSION};
 COMMIT;
 """

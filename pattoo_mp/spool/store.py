@@ -1,4 +1,4 @@
-"""The spool: polls on disk, from when they leave the channel until the server has them."""
+"""The spool: polls on disk, from when they leave the channel until every output is done with them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp.errors import SpoolError
-from pattoo_mp.spool.account import SpoolState
+from pattoo_mp.spool.account import OutputState, SpoolState
 from pattoo_mp.spool.file import SpoolFile
 from pattoo_mp.spool.layouts import unpack
 from pattoo_mp.spool.limits import JOURNAL_BYTES
-from pattoo_mp.spool.pauses import Pauses
 from pattoo_mp.spool.recovery import MissingRowsError
 from pattoo_mp.spool.tables import Spooled
 from pattoo_mp.util.text import size
@@ -33,27 +32,30 @@ T = TypeVar("T")
 StorageError = (sqlite3.Error, OSError)
 
 _OLDER: Final = "older than a poll before it"
-_TOO_OLD: Final = "too old"
 _UNREADABLE: Final = "damaged in the spool"
-#: How many polls are examined for their age at a time.
-_AGE_BATCH: Final = 500
-_UNKNOWN: Final = 1 << 62
 
 
 class Spool:
-    """Polls in the order of their arrival. Thread-safe.
+    """Polls in the order of their arrival, for one output or several. Thread-safe.
 
-    Raises `SpoolError` if the file cannot be opened or another process uses it. Every method may
-    raise one of `StorageError`, and then has changed nothing. A damaged file is moved aside, and
-    its readable polls go into a new one, as far as there is room. With a full disk the spool still
-    starts; the file is opened once there is room. `known` is the account as another process knows
-    it. `progress` is called now and then, from any thread, while a large file is read or recovered.
+    Raises `SpoolError` if the file cannot be opened, is of a newer release, or another process uses
+    it. Every method may raise one of `StorageError`, and then has changed nothing. A damaged file is
+    moved aside, and its readable polls go into a new one, as far as there is room. With a full disk
+    the spool still starts; the file is opened once there is room.
+
+    `outputs` are the names of the outputs, in the order of the configuration; `heir` is the one that
+    takes over a file of an earlier release, which knew one output. `known` is the account as another
+    process knows it. `progress` is called now and then, from any thread, while a large file is read
+    or recovered.
     """
 
     def __init__(
         self,
         path: Path,
         limits: Limits,
+        *,
+        outputs: Sequence[str],
+        heir: str,
         known: SpoolState | None = None,
         progress: Callable[[], None] = lambda: None,
     ) -> None:
@@ -62,14 +64,16 @@ class Spool:
         self._layouts: dict[str, Layout] = {}
         # The layouts given last, which are used first: those in the file may be damaged meanwhile.
         self._packed: dict[str, bytes] = {}
-        # An upper bound of the quarantine's size. Finding out the size means reading all of it.
-        self._quarantine_bytes = _UNKNOWN
-        # The timestamp reserved for the next post; 0 if there is none or it was handed out.
-        self._envelope_ms = 0
+        # The layouts that each output needs next.
+        self._needed: dict[str, frozenset[str]] = {}
+        # The timestamp reserved for each output's next post; missing if it was handed out.
+        self._envelope_ms: dict[str, int] = {}
         #: Why the journal is too large; empty if it is not.
         self.journal_trouble = ""
         try:
-            self._file = SpoolFile(path, limits, known, progress)
+            self._file = SpoolFile(
+                path, limits, outputs=outputs, heir=heir, known=known, progress=progress
+            )
         except OSError as error:
             failed = error.filename or path
             raise SpoolError(
@@ -77,6 +81,14 @@ class Spool:
             ) from error
         except sqlite3.Error as error:
             raise SpoolError(f"{path}: {error}; expected a spool of this agent") from error
+
+    def change_outputs(self, outputs: Sequence[str]) -> None:
+        """Serve other outputs from now on: see `SpoolFile.change_outputs`."""
+        with self._lock:
+            self._file.change_outputs(outputs)
+            for known in (self._needed, self._envelope_ms, self._file.handed_out, self._file.lost):
+                for gone in known.keys() - set(outputs):
+                    del known[gone]
 
     @property
     def limits(self) -> Limits:
@@ -109,16 +121,6 @@ class Spool:
             return self._file.state.copy()
 
     @property
-    def waiting(self) -> int:
-        """How many polls wait for the server."""
-        return self._file.state.waiting
-
-    @property
-    def quarantined(self) -> int:
-        """How many polls are in quarantine."""
-        return self._file.state.quarantined
-
-    @property
     def has_layouts(self) -> bool:
         """Whether layouts were given since the start: then those in the file need not be sound."""
         return bool(self._packed)
@@ -134,7 +136,7 @@ class Spool:
         """Store polls with their sequence numbers in the channel; return how many are new.
 
         `ledger_snapshot` is control's ledger, to store with them. With a time `now_ms`, the same
-        commit reserves the timestamp of the next post: see `next_envelope_ms`.
+        commit reserves the timestamp of each output's next post: see `next_envelope_ms`.
 
         Polls of that channel that are stored already are skipped: a worker that died between its
         commit and its acknowledgement gets them again. A poll older than one before it is
@@ -143,12 +145,17 @@ class Spool:
         """
         return self._do(lambda: self._append(polls, layouts, channel, ledger_snapshot, now_ms))
 
-    def oldest(self, limit: int) -> list[Spooled]:
-        """Return up to `limit` of the oldest polls, oldest first. They stay until acknowledged.
+    def account(self, output: str) -> OutputState:
+        """Return the account of an output, to read at once; empty if the file cannot be opened."""
+        return self._file.state.outputs.get(output) or OutputState()
 
-        Polls whose bytes have changed are moved into quarantine first.
+    def oldest(self, output: str, limit: int) -> list[Spooled]:
+        """Return up to `limit` of the oldest polls that wait for an output, oldest first.
+
+        They stay until the output is done with them. Polls whose bytes have changed are moved into
+        quarantine first, for all outputs.
         """
-        return self._do(lambda: self._oldest(limit))
+        return self._do(lambda: self._oldest(output, limit))
 
     def layout(self, identifier: str) -> Layout:
         """Return the layout of a stored poll. Raises `WireError` if it cannot be read."""
@@ -160,25 +167,33 @@ class Spool:
                 self._layouts[identifier] = unpack(identifier, packed, self.layout)
             return self._layouts[identifier]
 
-    def acknowledge(self, last_id: int) -> int:
-        """Remove all polls up to `last_id`, which the server has; return how many it took.
+    def acknowledge(self, output: str, last_id: int) -> int:
+        """Note that an output's server has all polls up to an id; return how many it took.
 
         That number includes polls lost to damage in the meantime.
         """
-        return self._do(lambda: self._acknowledge(last_id))
+        return self._do(lambda: self._done(output, last_id))
 
-    def set_aside(self, poll_id: int, reason: str) -> None:
-        """Move one poll into quarantine."""
-        self._do(lambda: self._set_aside(poll_id, reason))
+    def drop(self, output: str, last_id: int, reason: str) -> int:
+        """Give up an output's polls up to an id, for a reason; return how many those were."""
+        return self._do(lambda: self._done(output, last_id, reason))
 
-    def next_envelope_ms(self, now_ms: int) -> int:
+    def set_aside(self, output: str, poll_id: int, reason: str) -> None:
+        """Move an output's oldest poll, which its server refuses, into quarantine."""
+        self._do(lambda: self._set_aside(output, poll_id, reason))
+
+    def set_aside_unreadable(self, poll_id: int, reason: str) -> None:
+        """Move a poll into quarantine, for all outputs that wait for it."""
+        self._do(lambda: self._set_aside_for_all(poll_id, reason))
+
+    def next_envelope_ms(self, output: str, now_ms: int) -> int:
         """Return a timestamp for a post: `now_ms`, or later if that was used before.
 
         The server names its files by it and would overwrite one of the same name. So the timestamp
         grows across restarts and clock steps: it is stored before it is returned. If the last
         `append` has reserved one, that is returned; otherwise this takes a separate commit.
         """
-        return self._do(lambda: self._next_envelope_ms(now_ms))
+        return self._do(lambda: self._next_envelope_ms(output, now_ms))
 
     def close(self) -> None:
         """Close the file and release the lock."""
@@ -214,83 +229,125 @@ class Spool:
         now.book = ledger_snapshot or now.book
         now.kept += len(new)
         now.kept_of_channel += len(new)
-        now.waiting += len(timely)
-        now.drop(_OLDER, len(new) - len(timely))
-        if now_ms:
-            now.envelope_ms = max(now_ms, now.envelope_ms + 1)
+        for output in now.outputs.values():
+            output.kept += len(new)
+            output.waiting += len(timely)
+            output.drop(_OLDER, len(new) - len(timely))
+            if now_ms:
+                output.envelope_ms = max(now_ms, output.envelope_ms + 1)
         used_before = self._file.tables.used_bytes()
         with self._file.transaction(now) as tables:
             tables.add(timely, layouts)
-            self._drop_from_quarantine(tables, now)
+            self.limits.drop_from_quarantine(tables.quarantine, now)
             if age_is_known:
-                self._drop_too_old(tables, now)
-            self._drop_too_many(tables, now, used_before)
-        if self._file.handed_out:
-            # Polls dropped now stay dropped, whatever becomes of their post or of the file.
-            oldest = self._file.tables.oldest_id()
-            self._file.handed_out = frozenset(i for i in self._file.handed_out if i >= oldest)
+                self.limits.drop_too_old(tables, now)
+            self.limits.drop_too_many(tables, now, used_before, self._path.parent)
+        # Polls dropped now stay dropped, whatever becomes of their post or of the file.
+        oldest = self._file.tables.oldest_id()
+        for name, ids in self._file.handed_out.items():
+            self._file.handed_out[name] = frozenset(i for i in ids if i >= oldest)
         self._packed = dict(layouts)
-        self._envelope_ms = now.envelope_ms if now_ms else 0
+        self._envelope_ms = {}
+        if now_ms:
+            self._envelope_ms = {name: output.envelope_ms for name, output in now.outputs.items()}
         return len(new)
 
-    def _oldest(self, limit: int) -> list[Spooled]:
+    def _oldest(self, output: str, limit: int) -> list[Spooled]:
         while True:
-            found = self._file.tables.oldest(limit)
-            if len(found) < min(limit, self.waiting):
+            here = self._file.state.outputs[output]
+            found = self._file.tables.oldest(limit, here.done_id)
+            if len(found) < min(limit, here.waiting):
                 raise MissingRowsError("polls are missing")
             damaged = [spooled for spooled in found if not spooled.sound]
             if not damaged:
-                self._file.handed_out, self._file.lost = frozenset(s.id for s in found), {}
-                self._keep_layouts_of(found)
+                self._file.handed_out[output] = frozenset(s.id for s in found)
+                self._file.lost.pop(output, None)
+                self._keep_layouts_of(output, found)
                 return found
             for spooled in damaged:
-                if not self._set_aside(spooled.id, _UNREADABLE):
+                if not self._set_aside_for_all(spooled.id, _UNREADABLE):
                     raise MissingRowsError(f"poll {spooled.id} is listed but cannot be moved")
 
-    def _keep_layouts_of(self, polls: list[Spooled]) -> None:
+    def _keep_layouts_of(self, output: str, polls: list[Spooled]) -> None:
         """Keep only layouts needed next in memory: an outage may have more than fit into it."""
-        needed = self._file.tables.layouts.with_parts({s.poll.layout_id for s in polls})
-        self._file.tables.layouts.handed_out = needed
+        layouts = self._file.tables.layouts
+        self._needed[output] = layouts.with_parts({s.poll.layout_id for s in polls})
+        layouts.handed_out = frozenset().union(*self._needed.values())
         # The next polls most often have the layouts that were given last.
-        needed |= self._packed.keys()
+        needed = layouts.handed_out | self._packed.keys()
         self._layouts = {i: kept for i, kept in self._layouts.items() if i in needed}
 
-    def _acknowledge(self, last_id: int) -> int:
+    def _done(self, output: str, last_id: int, reason: str = "") -> int:
+        """Note that an output is done with all polls up to an id: delivered, or dropped."""
         now = self.state
+        here = now.outputs[output]
         # These were counted as dropped when they were lost.
-        arrived = Counter(reason for lost, reason in self._file.lost.items() if lost <= last_id)
+        lost = self._file.lost.get(output, {})
+        arrived = Counter(why for poll_id, why in lost.items() if poll_id <= last_id)
         with self._file.transaction(now) as tables:
-            now.delivered_ms = tables.newest_ms(last_id) or now.delivered_ms
-            tables.layouts.handed_out = frozenset()
-            removed = tables.remove(last_id)
-            now.delivered += removed + arrived.total()
-            now.dropped -= arrived
-            now.waiting -= removed
-            now.acknowledged_id = max(now.acknowledged_id, last_id)
-        self._file.handed_out, self._file.lost = frozenset(), {}
+            removed = tables.count(here.done_id, last_id)
+            if reason:
+                here.drop(reason, removed)
+            else:
+                here.delivered_ms = tables.newest_ms(last_id) or here.delivered_ms
+                here.delivered += removed + arrived.total()
+                here.dropped -= arrived
+            here.waiting -= removed
+            here.done_id = max(here.done_id, last_id)
+            self._needed.pop(output, None)
+            tables.layouts.handed_out = frozenset().union(*self._needed.values())
+            tables.remove(now.done_id)
+        self._file.handed_out.pop(output, None)
+        self._file.lost.pop(output, None)
         self._file.tables.give_back_pages()
         return removed + arrived.total()
 
-    def _set_aside(self, poll_id: int, reason: str) -> int:
+    def _set_aside(self, output: str, poll_id: int, reason: str) -> int:
+        """Move an output's oldest poll into its quarantine; return how many were moved (0 or 1)."""
+        others = [o for name, o in self._file.state.outputs.items() if name != output]
+        if all(other.done_id >= poll_id for other in others):
+            return self._set_aside_for_all(poll_id, reason)
         now = self.state
+        here = now.outputs[output]
         with self._file.transaction(now) as tables:
-            self._quarantine_bytes += tables.bytes_of(poll_id) + len(reason)
-            moved = tables.set_aside(poll_id, reason)
-            now.waiting -= moved
-            now.quarantined += moved
-            self._drop_from_quarantine(tables, now)
+            if tables.oldest_id(here.done_id) != poll_id:
+                raise ValueError(f"poll {poll_id} is not the oldest one; expected that")
+            self._quarantine(tables, now, [output], poll_id, reason)
+            here.done_id = poll_id
+            self.limits.drop_from_quarantine(tables.quarantine, now)
+        return 1
+
+    def _set_aside_for_all(self, poll_id: int, reason: str) -> int:
+        """Move a poll into the quarantine of all outputs that wait for it."""
+        now = self.state
+        waiting = [name for name, output in now.outputs.items() if output.done_id < poll_id]
+        with self._file.transaction(now) as tables:
+            moved = self._quarantine(tables, now, waiting, poll_id, reason)
+            tables.remove_one(poll_id)
+            self.limits.drop_from_quarantine(tables.quarantine, now)
         return moved
 
-    def _next_envelope_ms(self, now_ms: int) -> int:
-        kept, self._envelope_ms = self._envelope_ms, 0
+    def _quarantine(
+        self, tables: Tables, now: SpoolState, outputs: list[str], poll_id: int, reason: str
+    ) -> int:
+        moved = 0
+        for name in outputs:
+            moved = tables.quarantine.add(poll_id, reason, name)
+            now.outputs[name].waiting -= moved
+            now.outputs[name].quarantined += moved
+        return moved
+
+    def _next_envelope_ms(self, output: str, now_ms: int) -> int:
+        kept = self._envelope_ms.pop(output, 0)
         now = self.state
-        if kept and kept == now.envelope_ms:  # still the newest, and not handed out
+        here = now.outputs[output]
+        if kept and kept == here.envelope_ms:  # still the newest, and not handed out
             return kept
         self._check_journal()
-        now.envelope_ms = max(now_ms, now.envelope_ms + 1)
+        here.envelope_ms = max(now_ms, here.envelope_ms + 1)
         with self._file.transaction(now):
             pass  # only the account changes
-        return now.envelope_ms
+        return here.envelope_ms
 
     def _check_journal(self) -> None:
         """Note whether a reader holds the journal; raise `sqlite3.Error` if it reaches the limit.
@@ -311,39 +368,6 @@ class Spool:
         )
         if tables.used_bytes() + excess > self.limits.max_bytes and not tables.empty_journal():
             raise sqlite3.OperationalError(f"{self.journal_trouble}; end it")
-
-    def _drop_from_quarantine(self, tables: Tables, now: SpoolState) -> None:
-        limit = self.limits.quarantine_limit
-        if not now.quarantined or self._quarantine_bytes <= limit.max_bytes:
-            return
-        self._quarantine_bytes = tables.quarantine_bytes()
-        if self._quarantine_bytes <= limit.max_bytes:
-            return
-        # Remove a little more than necessary, or each new poll would cause a full read.
-        removed = tables.shrink_quarantine(limit.max_bytes * 9 // 10, now.quarantined)
-        self._quarantine_bytes = tables.quarantine_bytes()
-        now.quarantined -= removed
-        now.drop(limit.reason, removed)
-
-    def _drop_too_old(self, tables: Tables, now: SpoolState) -> None:
-        if tables.oldest_ms() >= self.limits.oldest_allowed_ms(now.newest_ms, Pauses()):
-            return  # the usual case: no need to read the pauses, and hundreds of polls
-        limit_ms = self.limits.oldest_allowed_ms(now.newest_ms, Pauses(Pauses.read(now.book)))
-        while found := tables.oldest(_AGE_BATCH):
-            too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
-            if not too_old or found[0] is not too_old[0]:
-                return
-            removed = tables.remove_oldest(len(too_old))
-            now.waiting -= removed
-            now.drop(_TOO_OLD, removed)
-            if len(too_old) < len(found):
-                return
-
-    def _drop_too_many(self, tables: Tables, now: SpoolState, used_before: int) -> None:
-        limit = self.limits.size_limit(used_before, self._path.parent)
-        removed = tables.shrink(limit.max_bytes, now.waiting)
-        now.waiting -= removed
-        now.drop(limit.reason, removed)
 
 
 def _is_timely(poll: Poll, now: SpoolState, earlier_ms: int) -> bool:

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 from binascii import crc32
+from bisect import bisect_right
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.model import Poll
 from pattoo_mp.spool.layouts import Layouts, LayoutUse
 from pattoo_mp.spool.limits import free_bytes
-from pattoo_mp.spool.schema import BULK_LOAD, CONNECTION, CREATE, VERSION
+from pattoo_mp.spool.quarantine import Quarantine, for_each_batch
+from pattoo_mp.spool.schema import BULK_LOAD, CONNECTION, CREATE, UPGRADE, VERSION
 from pattoo_mp.util import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Pages given back to the file system after each delivery. All at once would take long.
@@ -29,18 +31,14 @@ _INDEX_PART: Final = 32 << 10
 _JOURNAL_PER_PART: Final = 4062 * 4120
 #: More than one commit adds to the journal.
 _COMMIT_BYTES: Final = 2 << 20
-#: Rows counted between two calls of `progress`.
-_COUNT_BATCH: Final = 4000
-#: Bytes of a row besides its content.
-_ROW_BYTES: Final = 24
 _SELECT: Final = (
     "SELECT polls.id, layouts.identifier, timestamp_ms, polls.packed, crc FROM polls "
     "LEFT JOIN layouts ON layouts.id = polls.layout "
 )
 
 
-class OtherSchemaError(Exception):
-    """The file has the schema of another release."""
+class NewerSchemaError(Exception):
+    """The file has a schema that this release does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ class Tables:
 
         `read_damaged` opens a damaged file read-only. `bulk_load` makes a new file that is useless
         until it is complete; it needs no room for a journal. `use` is known if this process filled
-        the file; otherwise `count_polls` finds it out. Raises `OtherSchemaError`, `OSError`,
-        `sqlite3.Error`.
+        the file; otherwise `count_polls` finds it out. A file of schema 1 is taken over. Raises
+        `NewerSchemaError`, `OSError`, `sqlite3.Error`.
         """
         self._path = path
         self._journal = path.with_name(f"{path.name}-wal")
@@ -82,6 +80,7 @@ class Tables:
             # Without this SQLite reads nothing of a truncated file.
             self._connection.execute("PRAGMA writable_schema = ON")
             self.layouts = Layouts(self._connection)
+            self.quarantine = Quarantine(self._connection, self.layouts)
             return
         # SQLite gives its journal the mode of the file, so the mode must be right from the start.
         files.make_file(path)
@@ -89,6 +88,7 @@ class Tables:
             path, isolation_level=None, check_same_thread=False, timeout=1
         )
         self.layouts = Layouts(self._connection, use)
+        self.quarantine = Quarantine(self._connection, self.layouts)
         try:
             self._set_up(BULK_LOAD if bulk_load else CONNECTION, has_journal=not bulk_load)
             self._file = self._identity()
@@ -190,13 +190,23 @@ class Tables:
         """Return up to `limit` of the oldest polls with an id above `after`, oldest first."""
         return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)
 
-    def oldest_id(self) -> int:
-        """Return the id of the oldest poll; 0 if there is none."""
-        return self._number("SELECT id FROM polls ORDER BY id LIMIT 1")
+    def oldest_id(self, after: int = 0) -> int:
+        """Return the id of the oldest poll with an id above `after`; 0 if there is none."""
+        return self._number("SELECT id FROM polls WHERE id > ? ORDER BY id LIMIT 1", after)
 
-    def oldest_ms(self) -> int:
-        """Return the time of the oldest poll; 0 if there is none."""
-        return self._number("SELECT timestamp_ms FROM polls ORDER BY id LIMIT 1")
+    def oldest_ms(self, after: int = 0) -> int:
+        """Return the time of the oldest poll with an id above `after`; 0 if there is none."""
+        query = "SELECT timestamp_ms FROM polls WHERE id > ? ORDER BY id LIMIT 1"
+        return self._number(query, after)
+
+    def newest_id(self) -> int:
+        """Return the largest id that was ever given; 0 if there was none."""
+        last = self._number("SELECT id FROM polls ORDER BY id DESC LIMIT 1")
+        return max(last, self._number("SELECT seq FROM sqlite_sequence WHERE name = 'polls'"))
+
+    def count(self, after: int, last_id: int) -> int:
+        """Return how many polls have an id above `after`, up to `last_id`."""
+        return self._number("SELECT count(*) FROM polls WHERE id > ? AND id <= ?", after, last_id)
 
     def newest_ms(self, last_id: int) -> int:
         """Return the time of the newest poll up to an id; 0 if there is none."""
@@ -210,93 +220,47 @@ class Tables:
         self.layouts.remove_unused(self.oldest_id())
         return removed
 
-    def remove_oldest(self, number: int) -> int:
-        """Remove up to `number` of the oldest polls; return how many were removed."""
-        removed = self._connection.execute(
-            "DELETE FROM polls WHERE id IN (SELECT id FROM polls ORDER BY id LIMIT ?)", (number,)
-        ).rowcount
-        self.layouts.remove_unused(self.oldest_id())
-        return removed
-
-    def shrink(self, max_bytes: int, polls: int) -> int:
+    def shrink(self, max_bytes: int, polls: int, removing: Callable[[int], None]) -> int:
         """Remove the oldest of the file's `polls` until it uses at most `max_bytes`; one stays.
 
-        Return how many were removed.
+        `removing` is called with the last id before all up to it are removed. Return how many were
+        removed.
         """
         left = polls
         while left > 1 and (excess := self.used_bytes() - max_bytes) > 0:
             share = excess * left // max(1, self.used_bytes())
-            removed = self.remove_oldest(min(left - 1, max(1, share)))
+            number = min(left - 1, max(1, share))
+            last = self._number("SELECT id FROM polls ORDER BY id LIMIT 1 OFFSET ?", number - 1)
+            removing(last)
+            removed = self.remove(last)
             if not removed:
                 break
             left -= removed
         return polls - left
 
-    def set_aside(self, poll_id: int, reason: str) -> int:
-        """Move a poll into quarantine; return how many were moved (0 or 1)."""
-        layout = self._number("SELECT CAST(layout AS INTEGER) FROM polls WHERE id = ?", poll_id)
-        self.layouts.quarantine(layout)
-        self._connection.execute(
-            "INSERT INTO quarantine (layout, timestamp_ms, packed, reason) "
-            "SELECT layout, timestamp_ms, packed, ? FROM polls WHERE id = ?",
-            (reason, poll_id),
-        )
-        return self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,)).rowcount
+    def remove_one(self, poll_id: int) -> None:
+        """Remove a poll, which is in quarantine now."""
+        self._connection.execute("DELETE FROM polls WHERE id = ?", (poll_id,))
 
-    def shrink_quarantine(self, max_bytes: int, polls: int) -> int:
-        """Remove the oldest of the `polls` in quarantine beyond `max_bytes`; one stays.
+    def count_polls(self, after: Sequence[int], progress: Callable[[], None]) -> list[int]:
+        """Count the polls with ids above each of `after`, and note which layouts they use.
 
-        Return how many were removed.
+        This reads all polls; `progress` is called in between.
         """
-        left = polls
-        while left > 1 and (excess := (used := self.quarantine_bytes()) - max_bytes) > 0:
-            number = min(left - 1, max(1, excess * left // used))
-            removed = self._connection.execute(
-                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)",
-                (number,),
-            ).rowcount
-            if not removed:
-                break
-            left -= removed
-        if left < polls:
-            self._note_quarantined()
-            self.layouts.remove_unused(self.oldest_id())
-        return polls - left
+        use = self.layouts.use = LayoutUse(self.layouts.rows())
+        counts = [0] * len(after)
 
-    def bytes_of(self, poll_id: int) -> int:
-        """Return about how many bytes a poll takes, including its layout."""
-        (found, layout) = self._connection.execute(
-            "SELECT total(length(packed)), CAST(layout AS INTEGER) FROM polls WHERE id = ?",
-            (poll_id,),
-        ).fetchone()
-        return _ROW_BYTES + int(found) + self.layouts.bytes_of(self.layouts.rows_of(layout))
+        def note(found: list[tuple[int, int]]) -> None:
+            use.note(found)
+            ids = [poll_id for _, poll_id in found]
+            for place, last_id in enumerate(after):
+                counts[place] += len(ids) - bisect_right(ids, last_id)
 
-    def quarantine_bytes(self) -> int:
-        """Return about how many bytes quarantine takes, with layouts. This reads all of it."""
-        (rows,) = self._connection.execute(
-            f"SELECT total({_ROW_BYTES} + length(packed) + length(reason)) FROM quarantine"  # noqa: S608
-        ).fetchone()
-        self._note_quarantined()
-        return int(rows) + self.layouts.bytes_of(self.layouts.use.quarantined)
-
-    def count_polls(self, progress: Callable[[], None]) -> int:
-        """Count the polls, and note which layouts they use. This reads all polls.
-
-        `progress` is called in between.
-        """
-        self.layouts.use = LayoutUse(self.layouts.rows())
-        count = self._count("polls", self.layouts.use.note, progress)
+        # A damaged file may hold any type, and text that is not valid UTF-8.
+        query = "SELECT CAST(layout AS INTEGER), id FROM polls ORDER BY id"
+        for_each_batch(self._connection.execute(query), note, progress)
         self.layouts.note_parts()
-        return count
-
-    def count_quarantined(self, progress: Callable[[], None]) -> int:
-        """Count the polls in quarantine, and note their layouts. This reads all of it."""
-        quarantined = self.layouts.use.quarantined
-        count = self._count(
-            "quarantine", lambda found: quarantined.update(row for row, _ in found), progress
-        )
-        self.layouts.note_parts()
-        return count
+        return counts
 
     def used_bytes(self) -> int:
         """Return the size of the file without its free pages."""
@@ -324,6 +288,12 @@ class Tables:
         """Return all facts by name."""
         return dict(self._connection.execute("SELECT name, value FROM facts").fetchall())
 
+    def remove_facts(self, names: Iterable[str]) -> None:
+        """Remove facts, if they exist."""
+        self._connection.executemany(
+            "DELETE FROM facts WHERE name = ?", [(name,) for name in names]
+        )
+
     def fact(self, name: str) -> object:
         """Return a fact; None if it was never set."""
         row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
@@ -343,10 +313,12 @@ class Tables:
         if has_journal:
             self._require_room()  # an existing journal is read now
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in {0, VERSION}:
-            raise OtherSchemaError(f"has schema {version}; expected {VERSION}")
+        if version > VERSION:
+            raise NewerSchemaError(f"has schema {version}; expected {VERSION} at most")
         if version == 0:
             self._connection.executescript(CREATE)
+        if version == 1:
+            self._connection.executescript(UPGRADE)
         if has_journal:
             self._require_room()
         self._connection.executescript(settings)
@@ -383,32 +355,6 @@ class Tables:
     def _identity(self) -> tuple[int, int]:
         status = self._path.stat()
         return status.st_dev, status.st_ino
-
-    def _count(
-        self,
-        table: str,
-        note: Callable[[list[tuple[int, int]]], None],
-        progress: Callable[[], None],
-    ) -> int:
-        # Row by row: SQLite's count() would swallow an exception raised by a progress handler.
-        rows = self._layouts_of(table)
-        count = 0
-        while found := rows.fetchmany(_COUNT_BATCH):
-            note(found)
-            count += len(found)
-            if len(found) == _COUNT_BATCH:  # otherwise these were the last
-                progress()
-        return count
-
-    def _note_quarantined(self) -> None:
-        self.layouts.use.quarantined = {layout for layout, _ in self._layouts_of("quarantine")}
-        self.layouts.note_parts()
-
-    def _layouts_of(self, table: str) -> sqlite3.Cursor:
-        """Return layout row and id of each poll in a table, oldest first."""
-        # A damaged file may hold any type, and text that is not valid UTF-8.
-        query = f"SELECT CAST(layout AS INTEGER), id FROM {table} ORDER BY id"  # noqa: S608 - a name of the schema
-        return self._connection.execute(query)
 
     def _number(self, query: str, *parameters: int) -> int:
         row = self._connection.execute(query, parameters).fetchone()

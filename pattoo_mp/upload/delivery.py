@@ -27,6 +27,8 @@ poll goes into quarantine only if the server accepts a test post (docs/decisions
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pattoo_mp.upload.fault import Fault
@@ -34,10 +36,10 @@ from pattoo_mp.upload.post import Attempt
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pattoo_mp.upload.answer import Outcome
+    from pattoo_mp.upload.failover import Servers
     from pattoo_mp.upload.pacing import Backoff
+    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
     from pattoo_mp.upload.post import Post, Source
 
 _LOG = logging.getLogger(__name__)
@@ -66,6 +68,36 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Cut off the current exchange and refuse all later ones. Callable from any thread."""
+
+
+class Deliverer(Protocol):
+    """What delivers an output's polls. The kinds of outputs differ in this, and in the transport."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to deliver."""
+
+    def attempt(self) -> Attempt | None:
+        """Try to deliver one post. Return None if there was none."""
+
+    def host_failed(self, trouble: str, fault: Fault = Fault.OURS) -> Attempt:
+        """Return a failed attempt for which this host is to blame, not the server."""
+
+
+#: Makes a `Deliverer` for a transport, with what gives the time of a post (ms) and the back-off.
+MakeDeliverer = Callable[["Transport", Callable[[], int], "Backoff"], Deliverer]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What posts to an output: its servers, and what delivers to them.
+
+    The posts in `legacy` are counted in the output's state.
+    """
+
+    servers: Servers
+    deliverer: MakeDeliverer
+    legacy: LegacyPosts | None = None
 
 
 class Delivery:

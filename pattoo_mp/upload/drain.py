@@ -1,4 +1,4 @@
-"""The posting thread: posts polls from the spool, oldest first, and retries until accepted."""
+"""The posting thread of an output: posts polls from the spool, oldest first, until accepted."""
 
 from __future__ import annotations
 
@@ -12,55 +12,48 @@ from pattoo_mp import log
 from pattoo_mp.ipc.messages import UploadState
 from pattoo_mp.model import now_ms
 from pattoo_mp.spool.store import StorageError
-from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pacing import Backoff, Pace
-from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pattoo_mp.spool.store import Spool
-    from pattoo_mp.upload.failover import Servers
-    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
-    from pattoo_mp.upload.post import Attempt, Encode, Source
+    from pattoo_mp.upload.delivery import Sender
+    from pattoo_mp.upload.post import Attempt
+    from pattoo_mp.upload.spooled import Outbox
 
 _LOG = logging.getLogger(__name__)
 _FOREVER: Final = float("inf")
 
 
 class Drain:
-    """The loop of the posting thread.
+    """The loop of the posting thread of an output.
 
     `report` gets the state whenever it changes. `report_trouble` gets a description of what is
-    wrong on this host rather than on the server, and an empty string when that is over. The unsent
-    posts in `legacy` go before the polls in the spool.
+    wrong on this host rather than on the server, and an empty string when that is over.
     """
 
     def __init__(
         self,
-        spool: Spool,
-        servers: Servers,
+        outbox: Outbox,
+        sender: Sender,
         report: Callable[[UploadState], None],
         report_trouble: Callable[[str], object] = lambda _: None,
         *,
-        encode: Encode,
-        legacy: LegacyPosts | None = None,
         backoff: Backoff | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self._spool = spool
-        self._servers = servers
+        self._servers = sender.servers
+        self._make_deliverer = sender.deliverer
+        self._legacy = sender.legacy
         self._report = report
         self._report_trouble = report_trouble
-        self._outbox = Outbox(spool)
-        self._encode = encode
-        self._legacy = legacy
+        self._outbox = outbox
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
         self._had_nothing = False
-        self._next_servers: Servers | None = None
+        self._next_sender: Sender | None = None
         self._reset_delivery()
         self._changed = Condition()
         self._stopping = False
@@ -89,14 +82,14 @@ class Drain:
         with self._changed:
             self._changed.notify_all()
 
-    def change(self, offset_s: float, spacing_s: float, servers: Servers | None) -> None:
-        """Apply new settings: the offset and spacing of posts, and other servers unless None.
+    def change(self, offset_s: float, spacing_s: float, sender: Sender | None) -> None:
+        """Apply new settings: the offset and spacing of posts, and another sender unless None.
 
         A post under way is finished with the old settings.
         """
         with self._changed:
             self._pace.offset_s, self._pace.spacing_s = offset_s, spacing_s
-            self._next_servers = servers or self._next_servers
+            self._next_sender = sender or self._next_sender
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -131,17 +124,15 @@ class Drain:
 
     def _reset_delivery(self) -> None:
         """Forget everything learned about the server: the back-off and the batch limits."""
-        sources: list[Source] = [SpooledPosts(self._outbox, self._envelope_ms, self._encode)]
-        if self._legacy is not None:
-            sources.insert(0, self._legacy.source(self._envelope_ms))
         self._backoff.succeeded()
-        self._delivery = Delivery(sources, self._servers.current, self._envelope_ms, self._backoff)
+        server = self._servers.current
+        self._delivery = self._make_deliverer(server, self._envelope_ms, self._backoff)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
         """Wait until `left_s` returns 0. Return False if the loop must end."""
         with self._changed:
             while not self._stopping:
-                self._apply_new_servers()
+                self._apply_new_sender()
                 left = left_s()
                 self.idle_until = time.monotonic() + left
                 if not left:
@@ -161,10 +152,11 @@ class Drain:
     def _until_due_s(self) -> float:
         return max(0.0, self._pace.not_before - time.monotonic())
 
-    def _apply_new_servers(self) -> None:
-        """Switch to the servers of the last `change`, if there are any."""
-        if self._next_servers is not None:
-            self._servers, self._next_servers = self._next_servers, None
+    def _apply_new_sender(self) -> None:
+        """Switch to the sender of the last `change`, if there is one."""
+        if self._next_sender is not None:
+            sender, self._next_sender = self._next_sender, None
+            self._servers, self._make_deliverer = sender.servers, sender.deliverer
             self._state = replace(self._state, last_error="", last_error_ms=0, last_fault="")
             self._start_with_server()
 
@@ -241,7 +233,7 @@ class Drain:
             "Delivered %s in %d bytes; %d waiting.",
             counted(attempt.polls, "poll"),
             attempt.bytes_sent,
-            self._spool.waiting,
+            self._outbox.waiting,
         )
 
     def _failed(self, attempt: Attempt) -> None:
@@ -259,7 +251,7 @@ class Drain:
             "%s: %s. Waiting: %s; next attempt in %s.",
             self._servers.current.url,
             attempt.error,
-            counted(self._spool.waiting, "poll"),
+            counted(self._outbox.waiting, "poll"),
             duration(self._until_due_s()),
             # The first line of each failure is written at once; its repeats are only counted.
             extra=log.grouped_as(f"{attempt.error} since {self._state.failing_since_ms}"),

@@ -56,7 +56,8 @@ def send_account(link: Link, spool: Spool, channel: str) -> None:
         return
     account = spool.state.of_channel(channel)
     with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
-        link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
+        for output in account.outputs:
+            link.send(Kind.UPLOAD, output, UploadState().fields(), account.fields())
 
 
 def spool_limits(config: Config) -> Limits:

@@ -28,14 +28,15 @@ _MAX_REMEMBERED: Final = 10_000
 
 
 class Outbox:
-    """The polls of a spool that the server does not have yet. For one thread.
+    """The polls of a spool that one output does not have yet. For one thread.
 
     `trouble` is the last failure to write to the spool; the caller resets it. Methods may raise
     one of `StorageError` if a post cannot be made without writing to the disk.
     """
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, output: str) -> None:
         self._spool = spool
+        self.output = output
         self.trouble = ""
         #: The server has `_sent` polls, up to this id, that the spool has not yet been able to
         #: drop.
@@ -46,7 +47,7 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """How many polls are in the spool, including sent ones that it could not drop yet."""
-        return self._spool.waiting
+        return self._spool.account(self.output).waiting
 
     @property
     def has_layouts(self) -> bool:
@@ -65,7 +66,7 @@ class Outbox:
         failed = self._acknowledge() if self._sent else None
         if failed is not None and self._sent >= _MAX_REMEMBERED:
             raise failed
-        found = self._spool.oldest(self._sent + limit)
+        found = self._spool.oldest(self.output, self._sent + limit)
         left = [spooled for spooled in found if spooled.id > self._sent_id]
         if failed is not None and not left:
             raise failed
@@ -81,26 +82,30 @@ class Outbox:
         return polls
 
     def set_aside(self, poll_id: int, reason: str) -> None:
-        """Move one poll into quarantine."""
-        self._spool.set_aside(poll_id, reason)
+        """Move the oldest poll, which the server refuses, into quarantine."""
+        self._spool.set_aside(self.output, poll_id, reason)
+
+    def set_aside_unreadable(self, poll_id: int, reason: str) -> None:
+        """Move a poll that no output can read into quarantine."""
+        self._spool.set_aside_unreadable(poll_id, reason)
 
     def next_envelope_ms(self, now_ms: int) -> int:
         """Return an envelope time later than all earlier ones, across restarts if it can be written."""
         least_ms = self._envelope_ms + 1
         try:
-            given = self._spool.next_envelope_ms(max(now_ms, least_ms))
+            given = self._spool.next_envelope_ms(self.output, max(now_ms, least_ms))
             if given < least_ms:  # from a commit that is older than times that could not be written
-                given = self._spool.next_envelope_ms(max(now_ms, least_ms))
+                given = self._spool.next_envelope_ms(self.output, max(now_ms, least_ms))
         except StorageError as error:
             self._failed(error)
-            given = max(now_ms, least_ms, self._spool.state.envelope_ms + 1)
+            given = max(now_ms, least_ms, self._spool.account(self.output).envelope_ms + 1)
         self._envelope_ms = given
         return given
 
     def _acknowledge(self) -> Exception | None:
         """Make the spool drop the sent polls. Return the error if that fails."""
         try:
-            self._spool.acknowledge(self._sent_id)
+            self._spool.acknowledge(self.output, self._sent_id)
         except StorageError as error:
             self._failed(error)
             return error
@@ -189,7 +194,7 @@ class SpooledPosts:
                     spooled.poll.timestamp_ms,
                     error,
                 )
-                self._outbox.set_aside(spooled.id, str(error))
+                self._outbox.set_aside_unreadable(spooled.id, str(error))
                 moved += 1
         return moved
 

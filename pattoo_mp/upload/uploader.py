@@ -1,7 +1,7 @@
-"""The uploader process: moves polls from the link to the spool, and from the spool to the server.
+"""The uploader process: moves polls from the link to the spool, and from the spool to its outputs.
 
-It has two threads. The main thread reads the link and commits polls to the spool; the other one
-posts (drain.py). So a post that hangs never stops the reading.
+The main thread reads the link and commits polls to the spool. Each output has a thread that posts
+(drain.py). So a post that hangs stops neither the reading nor another output.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import log
 from pattoo_mp.config.values import Config
 from pattoo_mp.ipc.link import LinkClosedError
-from pattoo_mp.ipc.messages import Kind, UploadState
+from pattoo_mp.ipc.messages import Kind, UploadState, posts_trouble
 from pattoo_mp.model import Poll, is_divided, now_ms, part_identifiers
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.exchange import HAS_TLS
 from pattoo_mp.upload.pacing import Pace, offset_s
 from pattoo_mp.upload.report import spool_limits
+from pattoo_mp.upload.spooled import Outbox
 from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
@@ -32,10 +33,9 @@ if TYPE_CHECKING:
 
     from _typeshed import FileDescriptorLike
 
+    from pattoo_mp.config.values import Output
     from pattoo_mp.ipc.link import Link, Message
-    from pattoo_mp.upload.failover import Servers
-    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
-    from pattoo_mp.upload.post import Encode
+    from pattoo_mp.upload.delivery import Sender
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ _LEAVE_S: Final = 2.0
 
 
 class StuckError(Exception):
-    """The posting thread hangs. Only a new process helps."""
+    """A posting thread hangs. Only a new process helps."""
 
 
 class Uploader:
     """Runs until control closes the link or is gone, or a signal asks it to end.
 
-    `adopt` applies new settings to the process itself.
+    `sender` makes what posts to an output; `adopt` applies new settings to the process itself.
     """
 
     def __init__(
@@ -73,9 +73,7 @@ class Uploader:
         channel: str,
         agent_id: str,
         *,
-        servers: Callable[[Config], Servers],
-        encode: Encode,
-        legacy: LegacyPosts | None = None,
+        sender: Callable[[Config, Output, Outbox], Sender],
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self._link = link
@@ -86,16 +84,8 @@ class Uploader:
         self._channel = channel
         self._agent_id = agent_id
         self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.SIGNAL_ACTIONS)
-        self._servers = servers
-        self._drain = Drain(
-            spool,
-            servers(config),
-            self._report,
-            partial(self._note, "posts"),
-            encode=encode,
-            legacy=legacy,
-            pace=Pace(offset_s(agent_id, config.jitter_s), config.spacing_s),
-        )
+        self._sender = sender
+        self._posting: dict[str, _Posting] = {}
         self._held: list[tuple[int, Poll]] = []
         #: The layouts of the last committed polls and of the held ones.
         self._layouts: dict[str, bytes] = {}
@@ -115,10 +105,8 @@ class Uploader:
 
     def run(self) -> None:
         """Read, commit and post."""
-        posting = Thread(target=self._drain.run, name="drain", daemon=True)
-        posting.start()
+        self._start_posting(self._config)
         try:
-            self._drain.report()
             while not self._closed and not self._leave_timed_out():
                 self._wait()
                 self._receive()
@@ -126,12 +114,32 @@ class Uploader:
                 self._check_posting()
         except LinkClosedError:
             _LOG.error("Control has exited; the uploader stores what it has and exits.")
-        self._drain.stop()
+        self._stop_posting()
         self._commit_held()
         self._commit_book()
-        posting.join(timeout=_LEAVE_S)
-        if not posting.is_alive():
+        until = time.monotonic() + _LEAVE_S
+        ended = [posting.has_ended(until) for posting in self._posting.values()]
+        if all(ended):
             self._spool.close()
+
+    def _start_posting(self, config: Config) -> None:
+        """Start to post to the outputs of a configuration that have no thread yet."""
+        for output in config.outputs:
+            if output.name not in self._posting:
+                outbox = Outbox(self._spool, output.name)
+                drain = Drain(
+                    outbox,
+                    self._sender(config, output, outbox),
+                    partial(self._report, output.name),
+                    partial(self._note, posts_trouble(output.name, config.outputs[0].name)),
+                    pace=Pace(offset_s(self._agent_id, config.jitter_s), config.spacing_s),
+                )
+                self._posting[output.name] = _Posting(output, outbox, drain)
+                drain.report()
+
+    def _stop_posting(self) -> None:
+        for posting in self._posting.values():
+            posting.drain.stop()
 
     def _wait(self) -> None:
         reading: list[FileDescriptorLike] = [self._wakeup]
@@ -151,7 +159,7 @@ class Uploader:
             self._attentive_until = time.monotonic() + _ATTENTIVE_S
         if signals & _ENDING and self._ends_at is None:
             self._ends_at = time.monotonic() + _LEAVE_S
-            self._drain.stop()
+            self._stop_posting()
             self._send(Kind.LEAVING)
 
     def _is_paused(self) -> bool:
@@ -205,25 +213,44 @@ class Uploader:
     def _apply(self, config: Config) -> None:
         """Use other settings, from the next commit and the next post on."""
         self._spool.limits = spool_limits(config)
-        moved = _connection_settings(config) != _connection_settings(self._config)
-        self._drain.change(
-            offset_s(self._agent_id, config.jitter_s),
-            config.spacing_s,
-            self._servers(config) if moved else None,
-        )
+        self._change_outputs(config)
         self._config = config
         self._adopt(config)
 
+    def _change_outputs(self, config: Config) -> None:
+        outputs = {output.name: output for output in config.outputs}
+        gone = [name for name in self._posting if name not in outputs]
+        for name in gone:
+            self._posting[name].drain.stop()
+        until = time.monotonic() + _LEAVE_S
+        for name in gone:
+            if not self._posting.pop(name).has_ended(until):
+                raise StuckError(f"the posting thread of {name}, which is gone, does not end")
+        self._spool.change_outputs(list(outputs))
+        for name, posting in self._posting.items():
+            output = outputs[name]
+            moved = output != posting.output or _shared(config) != _shared(self._config)
+            posting.output = output
+            posting.drain.change(
+                offset_s(self._agent_id, config.jitter_s),
+                config.spacing_s,
+                self._sender(config, output, posting.outbox) if moved else None,
+            )
+        self._start_posting(config)
+
     def _check_posting(self) -> None:
-        """End, to be replaced, if the posting thread has been at one step for far too long.
+        """End, to be replaced, if a posting thread has been at one step for far too long.
 
         Each step has a time limit, except what a resolver or a disk does. A thread that hangs there
         cannot be ended in any other way.
         """
         # Recovering a large spool may take longer than that, but makes progress.
-        since = max(self._drain.idle_until, self._spool.progressed_at)
-        if time.monotonic() > since + _POSTING_S:
-            raise StuckError(f"the posting thread has been at one step for {_POSTING_S:g} s")
+        for name, posting in self._posting.items():
+            since = max(posting.drain.idle_until, self._spool.progressed_at)
+            if time.monotonic() > since + _POSTING_S:
+                raise StuckError(
+                    f"the posting thread of {name} has been at one step for {_POSTING_S:g} s"
+                )
 
     @property
     def _has_to_write(self) -> bool:
@@ -268,9 +295,14 @@ class Uploader:
         used.add(self._last_divided)
         self._held = []
         self._layouts = {i: packed for i, packed in self._layouts.items() if i in used}
-        self._drain.wake()
-        self._drain.report()
+        self._announce()
         self._send(Kind.KEPT, last)
+
+    def _announce(self) -> None:
+        """Tell the posting threads of what is new in the spool, and control of the account."""
+        for posting in self._posting.values():
+            posting.drain.report()
+            posting.drain.wake()
 
     def _open_spool(self) -> None:
         """Open a spool for which there was no room yet. Raises one of `StorageError`.
@@ -280,8 +312,7 @@ class Uploader:
         """
         if not self._spool.account_loaded:
             self._spool.open()
-            self._drain.report()
-            self._drain.wake()
+            self._announce()
 
     def _report_storage(self, error: str) -> None:
         if not self._note("spool", error):
@@ -310,13 +341,13 @@ class Uploader:
             self._send(Kind.NOTE, {what: why for what, why in self._notes.items() if why})
         return True
 
-    def _report(self, state: UploadState) -> None:
+    def _report(self, output: str, state: UploadState) -> None:
         if not self._spool.account_loaded:
             return  # control would take an empty account for that of a new spool
         # Both threads report. An older account must not overtake a newer one.
         with self._reporting:
             account = self._spool.state.of_channel(self._channel)
-            self._send(Kind.UPLOAD, state.fields(), account.fields())
+            self._send(Kind.UPLOAD, output, state.fields(), account.fields())
 
     def _send(self, *message: object) -> None:
         # If control is gone, the next `receive` finds out; there is nobody to tell.
@@ -328,10 +359,25 @@ class Uploader:
             self._wakeup.wake()
 
 
-def _connection_settings(config: Config) -> tuple[object, ...]:
-    """Return the settings whose change requires new connections."""
-    which = config.server_urls, config.failover_after
-    return which, config.trust, config.proxy, config.encrypted
+class _Posting:
+    """An output with its thread, which posts."""
+
+    def __init__(self, output: Output, outbox: Outbox, drain: Drain) -> None:
+        self.output = output
+        self.outbox = outbox
+        self.drain = drain
+        self._thread = Thread(target=drain.run, name=output.name, daemon=True)
+        self._thread.start()
+
+    def has_ended(self, until: float) -> bool:
+        """Wait until a time (`time.monotonic`) for the thread; return whether it has ended."""
+        self._thread.join(timeout=max(0.0, until - time.monotonic()))
+        return not self._thread.is_alive()
+
+
+def _shared(config: Config) -> tuple[object, ...]:
+    """Return the settings of all outputs whose change requires new connections."""
+    return config.failover_after, config.encrypted
 
 
 def read_pause_s(kept: Sequence[Poll], commit_s: float) -> float:

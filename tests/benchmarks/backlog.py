@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from pattoo_mp import identity
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
 from tests.support.sources import BY_DEFAULT
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.usage import memory_kb
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
     # As many as a post holds, a moment apart, so that no two polls of a post have the same values.
     looks = [first, *(poller.poll(0)[1] for _ in islice(ticks(_LOOK_HZ), _LOOKS))]
     begin = time.time_ns() // 1_000_000 // step * step - polls * step
-    spool = Spool(subject.agent.spool, AMPLE)
+    spool = open_spool(subject.agent.spool, AMPLE)
     for some in range(0, polls, _COMMIT):
         batch = [
             (number + 1, Poll(layout.identifier, begin + number * step, look.packed))
@@ -83,11 +82,11 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
 
 def _drain(path: Path, datapoints: int) -> float:
     """Read, encode and acknowledge. Return the datapoints per second of processor time."""
-    spool = Spool(path, AMPLE)
-    posts = SpooledPosts(Outbox(spool), lambda: 1, encode)
+    spool = open_spool(path, AMPLE)
+    posts = SpooledPosts(Outbox(spool, OUTPUT), lambda: 1, encode)
     done, began = 0, time.process_time()
-    left = max(spool.waiting // 2, spool.waiting - _DRAINED)
-    while spool.waiting > left:
+    left = max(spool.account(OUTPUT).waiting // 2, spool.account(OUTPUT).waiting - _DRAINED)
+    while spool.account(OUTPUT).waiting > left:
         post = posts.oldest()
         assert post is not None
         done += post.accepted() * datapoints

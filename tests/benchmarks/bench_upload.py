@@ -12,11 +12,10 @@ from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Origin
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.hosts import polls
 from tests.support.sources import BY_DEFAULT
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +45,7 @@ def test_encode(benchmark: BenchmarkFixture, polled: Polls, number: int) -> None
 def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
     """One commit, with its sync, of a second's polls at 10 Hz."""
     layout, some = polled
-    spool = Spool(tmp_path / "spool", AMPLE)
+    spool = open_spool(tmp_path / "spool", AMPLE)
     number = count(1)
     packed = {layout.identifier: layout.packed}
 
@@ -60,7 +59,7 @@ def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path
 def test_spool_drain(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:
     """A full post from the spool: read, encoded, removed."""
     layout, some = polled
-    spool = Spool(tmp_path / "spool", AMPLE)
+    spool = open_spool(tmp_path / "spool", AMPLE)
     number = count(1)
     packed = {layout.identifier: layout.packed}
 
@@ -68,9 +67,9 @@ def test_spool_drain(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path)
         spool.append([(next(number), poll) for poll in some], packed, "c")
 
     def drain() -> None:
-        found = spool.oldest(FULL)
+        found = spool.oldest(OUTPUT, FULL)
         encode({layout.identifier: layout}, [spooled.poll for spooled in found], 1)
-        spool.acknowledge(found[-1].id)
+        spool.acknowledge(OUTPUT, found[-1].id)
 
     benchmark.pedantic(drain, setup=fill, rounds=50)  # type: ignore[no-untyped-call]
     spool.close()

@@ -26,9 +26,9 @@ from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import SpoolError, StartError
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.messages import Kind, UploadState
-from pattoo_mp.spool.account import SpoolState
 from tests.support.configs import config_in
 from tests.support.readers import FakeReader
+from tests.support.spools import OUTPUT, account_of
 from tests.support.unprivileged import NOBODY, become_nobody
 from tests.support.waiting import wait_for
 
@@ -72,8 +72,8 @@ def keeping(link: Link) -> None:
 
 def report(link: Link, last: int) -> None:
     """Send the account of a spool that has stored all polls up to `last`."""
-    account = SpoolState(sequence=last, kept_of_channel=last, kept=last, waiting=last)
-    link.send(Kind.UPLOAD, UploadState().fields(), account.fields())
+    account = account_of(sequence=last, kept_of_channel=last, kept=last, waiting=last)
+    link.send(Kind.UPLOAD, OUTPUT, UploadState().fields(), account.fields())
 
 
 def hanging(link: Link) -> None:

@@ -15,9 +15,9 @@ from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind, UploadState
 from pattoo_mp.model import CLOCK_LEAPED, INTEGER, Layout, Origin, Series
-from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 from pattoo_mp.spool.pauses import Pause, Pauses
+from tests.support.spools import OUTPUT, account_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,16 @@ class Rig:
     def account(self, posts: int = 0, failing: int = 0, **account: Any) -> None:  # noqa: ANN401 - as SpoolState has them
         """Handle the spool's account from the uploader."""
         state = UploadState(posts=posts, failing_since_ms=failing).fields()
-        self.broker.handle(self.uploader, [Kind.UPLOAD, state, SpoolState(**account).fields()])
+        self.broker.handle(
+            self.uploader, [Kind.UPLOAD, OUTPUT, state, account_of(**account).fields()]
+        )
+
+    def recent(self) -> dict[str, int]:
+        """What was counted recently, in all and for the output."""
+        output = self.broker.outputs[OUTPUT]
+        _, counts = self.broker.recent.since(300, self.broker.counts())
+        _, own = output.recent.since(300, output.counts(self.broker.dropped_in_channel))
+        return counts | own
 
     def unaccounted(self) -> int:
         """The polls that the ledger cannot explain."""
@@ -163,7 +172,7 @@ def test_a_snapshot_is_the_ledger_as_of_the_next_poll(rig: Rig) -> None:
             elif kind == Kind.POLL:
                 newest_ms = fields[2]
                 later = Ledger(1000)
-                later.update_account(SpoolState(kept=1, waiting=1, newest_ms=newest_ms, book=book))
+                later.update_account(account_of(kept=1, waiting=1, newest_ms=newest_ms, book=book))
                 later.poll(20_000, "", 1000)
                 kept = (1, 3, 6, 10, 12).index(newest_ms // 1000) + 1
                 assert later.missed.total() == 20 - kept - 1
@@ -299,17 +308,17 @@ def test_posts_add_up_over_uploaders(rig: Rig) -> None:
     """Each uploader counts from zero; the status counts from the agent's start."""
     rig.account(posts=2)
     rig.new_uploader()
-    assert rig.broker.upload.posts == 2
+    assert rig.broker.outputs[OUTPUT].upload.posts == 2
     rig.account(posts=1)
-    assert rig.broker.upload.posts == 3
+    assert rig.broker.outputs[OUTPUT].upload.posts == 3
 
 
 def test_the_drain_rate_is_measured_from_accounts(new_rig: Rig) -> None:
     """From the second account on: the first one covers the time before this process."""
     new_rig.account(kept=100, delivered=40, waiting=60)
-    assert new_rig.broker.drain_rate.polls_per_s() is None
+    assert new_rig.broker.outputs[OUTPUT].drain_rate.polls_per_s() is None
     new_rig.account(kept=100, delivered=50, waiting=50)
-    assert new_rig.broker.drain_rate.polls_per_s() == 10
+    assert new_rig.broker.outputs[OUTPUT].drain_rate.polls_per_s() == 10
 
 
 @pytest.mark.parametrize("end", [{"waiting": 0, "delivered": 100}, {"failing": 7, "waiting": 50}])
@@ -320,7 +329,7 @@ def test_the_drain_rate_is_reset_at_the_end_of_a_backlog_and_at_a_failure(
     new_rig.account(kept=100, delivered=40, waiting=60)
     new_rig.account(kept=100, delivered=50, waiting=50)
     new_rig.account(**{"kept": 100, "delivered": 50, **end})
-    assert new_rig.broker.drain_rate.polls_per_s() is None
+    assert new_rig.broker.outputs[OUTPUT].drain_rate.polls_per_s() is None
 
 
 def test_a_new_uploader_resets_the_drain_rate(new_rig: Rig) -> None:
@@ -328,7 +337,7 @@ def test_a_new_uploader_resets_the_drain_rate(new_rig: Rig) -> None:
     new_rig.account(kept=100, delivered=40, waiting=60)
     new_rig.account(kept=100, delivered=50, waiting=50)
     new_rig.new_uploader()
-    assert new_rig.broker.drain_rate.polls_per_s() is None
+    assert new_rig.broker.outputs[OUTPUT].drain_rate.polls_per_s() is None
 
 
 def test_recent_counts_begin_with_the_first_account(new_rig: Rig) -> None:
@@ -338,7 +347,7 @@ def test_recent_counts_begin_with_the_first_account(new_rig: Rig) -> None:
     new_rig.poll(1)
     new_rig.account(posts=1, kept=101, kept_of_channel=1, sequence=1, delivered=90, waiting=6,
                 dropped={"too old": 5})  # fmt: skip
-    _, counts = new_rig.broker.recent.since(300, new_rig.broker.counts())
+    counts = new_rig.recent()
     assert counts == {
         "polled": 1, "missed": 0, "delivered": 50, "dropped": 2, "quarantined": 0, "posts": 1,
         "sent_bytes": 0,
@@ -351,7 +360,7 @@ def test_a_full_quarantine_still_counts_new_polls(new_rig: Rig) -> None:
     new_rig.account(kept=100, delivered=40, waiting=45, quarantined=9, dropped={QUARANTINE_FULL: 6})
     new_rig.layout("a")
     new_rig.poll(1)
-    _, counts = new_rig.broker.recent.since(300, new_rig.broker.counts())
+    counts = new_rig.recent()
     assert (counts["quarantined"], counts["dropped"]) == (5, 6)
     assert new_rig.unaccounted() == 0
 
@@ -381,7 +390,7 @@ def test_polls_dropped_by_the_channel_are_counted_over_a_restart_of_control(new_
     assert new_rig.unaccounted() == 0
     snapshot = new_rig.broker.ledger.snapshot()
     later = Ledger(1000)
-    later.update_account(SpoolState(kept=2, waiting=2, newest_ms=7000, book=snapshot))
+    later.update_account(account_of(kept=2, waiting=2, newest_ms=7000, book=snapshot))
     assert later.total_dropped() == {"the channel was full": 3}
     assert later.missed == {"late": 2}
     assert later.total_polled == 5

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pattoo_mp.control.ledger import Gap, Ledger, Track, ticks_between
 from pattoo_mp.model import CLOCK_LEAPED
-from pattoo_mp.spool.account import SpoolState
+from tests.support.spools import account_of
 
 
 def ledger_of(*timestamps: int, reason: str = "why") -> Ledger:
@@ -101,7 +101,7 @@ def test_ticks_that_came_without_a_poll_are_missed(length_ms: int, reason: str) 
 def test_a_leap_is_no_lag() -> None:
     """The figure goes to the server as a datapoint."""
     ledger = ledger_of(1_795_000_000_000, 1_795_000_000_000 + 40 * DAY_MS, reason=CLOCK_LEAPED)
-    ledger.update_account(SpoolState(kept=2, delivered=1, delivered_ms=1_795_000_000_000))
+    ledger.update_account(account_of(kept=2, delivered=1, delivered_ms=1_795_000_000_000))
     assert ledger.figures(0)["lag"] == 0
     ledger.poll(1_795_000_002_000 + 40 * DAY_MS, "", 1000)
     assert ledger.figures(0)["lag"] == 2000
@@ -153,7 +153,7 @@ def test_a_change_before_the_first_poll_counts_all_by_the_new_interval() -> None
     """Also the ticks missed since the last poll of an earlier agent."""
     ledger = Ledger(1000)
     ledger.change_intervals({500}, 4700)
-    ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=4000))
+    ledger.update_account(account_of(kept=1, waiting=1, newest_ms=4000))
     ledger.poll(5500, "", 500)
     assert ledger.missed == {"the agent was down": 2}
 
@@ -212,7 +212,7 @@ def test_the_first_poll_of_any_interval_begins_all_tracks() -> None:
 def test_after_a_restart_each_interval_continues_from_the_newest_poll() -> None:
     """Of any interval: each interval counts its own ticks missed during the agent's absence."""
     ledger = Ledger(1000, 3000)
-    ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=2000))
+    ledger.update_account(account_of(kept=1, waiting=1, newest_ms=2000))
     ledger.poll(7000, "?", 1000)
     ledger.poll(8000, "?", 1000)
     ledger.poll(9000, "?", 3000)
@@ -278,18 +278,18 @@ def test_every_tick_of_every_interval_is_polled_or_missed(
 def test_a_late_account_adds_the_gap_before_the_first_poll() -> None:
     """The spool was slow to open, so polls came before the account of an earlier agent."""
     ledger = ledger_of(10_000, 11_000)
-    gaps = ledger.update_account(SpoolState(kept=5, newest_ms=6_000))
+    gaps = ledger.update_account(account_of(kept=5, newest_ms=6_000))
     assert gaps == [Gap(3, 6_000, 10_000, "the agent was down")] == list(ledger.gaps)
     assert ledger.missed == {"the agent was down": 3}
     assert ledger.poll(12_000, "", 1000) is None
-    assert ledger.update_account(SpoolState(kept=8, newest_ms=12_000)) == []
+    assert ledger.update_account(account_of(kept=8, newest_ms=12_000)) == []
 
 
 def test_a_late_account_without_a_gap_adds_none() -> None:
     """The first poll came at the tick after the newest poll of an earlier agent, or there was none."""
     for newest_ms in (0, 9_000, 9_500, 11_000):
         ledger = ledger_of(10_000, 11_000)
-        assert ledger.update_account(SpoolState(newest_ms=newest_ms)) == []
+        assert ledger.update_account(account_of(newest_ms=newest_ms)) == []
         assert not ledger.missed
 
 
@@ -299,7 +299,7 @@ def test_a_late_account_counts_by_the_intervals_at_the_first_poll() -> None:
     ledger.change_intervals({500}, 11_700)
     ledger.poll(12_000, "late", 500)
     ledger.poll(13_000, "late", 500)
-    gaps = ledger.update_account(SpoolState(kept=5, newest_ms=6_000))
+    gaps = ledger.update_account(account_of(kept=5, newest_ms=6_000))
     assert gaps == [Gap(3, 6_000, 10_000, "the agent was down")]
     assert ledger.missed == {"the agent was down": 3, "late": 1}
 
@@ -308,7 +308,7 @@ def test_a_late_account_keeps_the_newest_gaps() -> None:
     """Those of earlier processes are older than the time without an agent, and that is older than ours."""
     earlier = ledger_of(*range(1000, 40_000, 2000), reason="earlier")
     ledger = ledger_of(*range(50_000, 60_000, 2000), reason="late")
-    ledger.update_account(SpoolState(kept=20, newest_ms=39_000, book=earlier.snapshot()))
+    ledger.update_account(account_of(kept=20, newest_ms=39_000, book=earlier.snapshot()))
     assert [gap.reason for gap in ledger.gaps] == ["earlier"] * 15 + ["the agent was down"] + [
         "late"
     ] * 4
@@ -369,7 +369,7 @@ def test_pending_ticks_go_to_the_successor_with_their_reason() -> None:
 def test_ticks_that_are_missed_while_no_poll_comes_are_counted_once() -> None:
     """Also by the next agent, to which the snapshot goes."""
     ledger = Ledger(1000)
-    ledger.update_account(SpoolState())
+    ledger.update_account(account_of())
     ledger.poll(10_000, "", 1000)
     (gap,) = ledger.count_missed(15_500, "the collector hung")
     assert (gap.ticks, gap.after_ms, gap.before_ms) == (5, 10_000, 15_500)
@@ -381,13 +381,13 @@ def test_ticks_that_are_missed_while_no_poll_comes_are_counted_once() -> None:
 
     ledger.count_missed(25_500, "the collector hung")
     later = Ledger(1000)
-    later.update_account(SpoolState(book=ledger.snapshot(is_last=True), newest_ms=20_000))
+    later.update_account(account_of(book=ledger.snapshot(is_last=True), newest_ms=20_000))
     later.poll(30_000, "", 1000)
     assert later.missed == {"the collector hung": 12, "late": 2, "the agent was down": 4}
 
     # A snapshot that the spool stores with the poll of 20,000 knows nothing of what came later.
     after_kill = Ledger(1000)
     book = ledger.snapshot(Counter({"the collector hung": 5}), 1)
-    after_kill.update_account(SpoolState(book=book, newest_ms=20_000))
+    after_kill.update_account(account_of(book=book, newest_ms=20_000))
     after_kill.poll(30_000, "", 1000)
     assert after_kill.missed == {"the collector hung": 7, "late": 2, "the agent was down": 9}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.control.ledger import Ledger
-from pattoo_mp.spool.account import SpoolState
 from tests.collect.test_schedule import MS, STEPS, WAITS, Clock
+from tests.support.spools import account_of
 from tests.wire.posts import quick
 
 INTERVALS_MS = st.sets(st.integers(1, 5000), min_size=1, max_size=3)
@@ -31,7 +31,7 @@ def test_the_ledger_counts_what_the_schedule_missed_over_clock_steps_and_reloads
     clock = Clock(wall=start_ms * MS)
     schedule = Schedule(intervals_ms, clock.wall_ns, clock.monotonic_ns, start_ms)
     ledger = Ledger(*intervals_ms)
-    ledger.update_account(SpoolState(kept=1, waiting=1, newest_ms=start_ms))
+    ledger.update_account(account_of(kept=1, waiting=1, newest_ms=start_ms))
     times, missed = [start_ms], 0
     for wait, step, others in actions:
         clock.pass_ms(wait * ledger.interval_ms)

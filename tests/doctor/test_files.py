@@ -13,10 +13,9 @@ from pattoo_mp.config import load
 from pattoo_mp.doctor import files
 from pattoo_mp.doctor.files import FileCheck, FileState, inspect_all
 from pattoo_mp.doctor.finding import State
-from pattoo_mp.spool.store import Spool
 from tests.support.configs import config_in
 from tests.support.disks import fill, shut, small
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, open_spool
 from tests.support.unprivileged import NOBODY, as_nobody, in_child
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def test_another_users_directory_where_everybody_may_write_is_a_trap(home: Path)
 def test_a_spool_that_another_agent_locks_is_taken(home: Path) -> None:
     """The problem names that agent's process. If our agent runs, the lock is its own."""
     config = config_in(home)
-    spool = Spool(paths.spool_file(config), AMPLE)
+    spool = open_spool(paths.spool_file(config), AMPLE)
 
     def problems(pid: int | None = None) -> str:
         return "\n".join(file.problem for file in inspect_all(config, pid) if file.problem)
@@ -98,7 +97,7 @@ def test_checking_the_lock_does_not_take_it(home: Path) -> None:
     lock = paths.spool_file(config).with_name(f"{paths.spool_file(config).name}.lock")
     lock.write_text("no number")
     assert all(not file.problem for file in inspect_all(config, None))
-    spool = Spool(paths.spool_file(config), AMPLE)
+    spool = open_spool(paths.spool_file(config), AMPLE)
     lock.write_text("")
     assert in_child(lambda: inspect_all(config, None)[-1].problem).endswith("(process unknown)")
     spool.close()

@@ -13,10 +13,9 @@ from pattoo_mp.doctor import spool as check
 from pattoo_mp.doctor.finding import Finding, State
 from pattoo_mp.doctor.spool import DiskUsage, key_findings
 from pattoo_mp.model import INTEGER, Layout, Poll, Series
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.pattoo.encrypted.known import FILE
 from tests.support.configs import config_in
-from tests.support.spools import AMPLE, limits_with
+from tests.support.spools import AMPLE, limits_with, open_spool
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def test_the_size_of_a_poll_predicts_the_growth_of_the_spool(home: Path, series:
     """Within a tenth, for small polls that share a page and large ones that take several."""
     layout = Layout(ORIGIN, 1000, tuple(Series(f"k{n}", INTEGER, ()) for n in range(series)))
     polls = [Poll.of(layout, NOW_MS + n, [2**40 + n] * series) for n in range(3000)]
-    spool = Spool(home / "spool.sqlite", AMPLE)
+    spool = open_spool(home / "spool.sqlite", AMPLE)
     spool.append(list(enumerate(polls, 1)), {layout.identifier: layout.packed}, "c")
     spool.close()  # moves the journal's content into the file
     size = (home / "spool.sqlite").stat().st_size / 3000

@@ -15,11 +15,10 @@ from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import FLOAT, Layout, Origin, Poll, Series, part_identifiers
 from pattoo_mp.spool.account import AccountCopy, SpoolState
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.wire.encode import encode
 from tests.fuzz.drawing import bounded, fuzz, mutated
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.wire.posts import document
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def test_a_damaged_spool_goes_on(
     for file in tmp_path.iterdir():
         file.unlink()
     path = tmp_path / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 60)
     wal = path.with_name("spool.sqlite-wal").read_bytes() if is_journal else b""
     spool.close()
@@ -119,10 +118,10 @@ def test_a_damaged_spool_goes_on(
         content[begin : begin + len(new)] = new
     target.write_bytes(content[: int(len(content) * share)])
     with bounded():
-        spool = Spool(path, AMPLE)
-        for spooled in spool.oldest(EVERYTHING):
+        spool = open_spool(path, AMPLE)
+        for spooled in spool.oldest(OUTPUT, EVERYTHING):
             assert spooled.poll == poll(spooled.poll.timestamp_ms)
         spool.append([(1, poll(10_000))], LAYOUTS, "another")
-        assert spool.oldest(EVERYTHING)[-1].poll == poll(10_000)
+        assert spool.oldest(OUTPUT, EVERYTHING)[-1].poll == poll(10_000)
         assert spool.layout(LAYOUT.identifier) == LAYOUT
         spool.close()

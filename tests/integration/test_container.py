@@ -19,7 +19,7 @@ import json, socket, sys
 from pathlib import Path
 from pattoo_mp.spool.store import Spool
 from tests.support.agent import NAME, Agent
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
 
 work = Path(sys.argv[1])
@@ -41,8 +41,8 @@ try:
     agent.stop()
 finally:
     agent.end()
-spool = Spool(agent.spool, AMPLE)
-*_, last = spool.oldest(10_000)
+spool = open_spool(agent.spool, AMPLE)
+*_, last = spool.oldest(OUTPUT, 10_000)
 layout = spool.layout(last.poll.layout_id)
 spool.close()
 points = [(s.key, dict(s.metadata), v) for s, v in zip(layout.series, last.poll.values(), strict=True)]

@@ -13,11 +13,10 @@ import pytest
 
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.report import Progress
 from tests.control.test_arbiter import INTERVAL_MS, Control, keeping, polled, polling
 from tests.spool.polls import LAYOUT, LAYOUTS
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, open_spool
 from tests.support.unprivileged import NOBODY
 from tests.support.waiting import wait_for
 
@@ -36,7 +35,7 @@ STEP_S = 0.5
 def path(home: Path) -> Path:
     """A damaged spool of more than 8 MB."""
     path = home / "spool" / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(4000))) for n in range(1, POLLS + 1)]
     spool.append(polls, LAYOUTS, "c")
     spool.close()
@@ -56,7 +55,7 @@ def agent(home: Path, path: Path) -> Iterator[Control]:
             time.sleep(STEP_S)
             progress()
 
-        Spool(path, AMPLE, progress=slowly)
+        open_spool(path, AMPLE, progress=slowly)
         keeping(link)
 
     started = Control(home, polling, uploading, SILENCE_S, Arbiter)

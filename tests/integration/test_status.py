@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUT, LAYOUTS
 from tests.support.agent import NAME, SHIM
 from tests.support.schema import check
 from tests.support.server import PattooServer, answering, well
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, open_spool
 from tests.support.terminal import CTRL_C, ESCAPE, Terminal
 from tests.support.waiting import wait_for
 
@@ -60,7 +59,7 @@ def wait_for_exit_status(agent: Agent, number: int) -> subprocess.CompletedProce
 def fill(agent: Agent) -> None:
     """Put a backlog of the last hours into the spool of a stopped agent."""
     agent.spool.parent.mkdir(parents=True)
-    spool = Spool(agent.spool, AMPLE)
+    spool = open_spool(agent.spool, AMPLE)
     now_ms = time.time_ns() // 1_000_000
     values = [1] * len(LAYOUT.series)
     polls = [Poll.of(LAYOUT, now_ms - (BACKLOG - n) * 1000, values) for n in range(BACKLOG)]

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.operate.agent import Agent as Asked
 from pattoo_mp.operate.lifecycle import reload
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUTS, poll
 from tests.support.arrived import kept, sent
 from tests.support.hanging import file_hangs
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, open_spool
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def test_a_collector_begins_after_the_newest_poll_of_an_earlier_agent(
     agent = make_agent()
     agent.spool.parent.mkdir()
     ahead_ms = time.time_ns() // 1_000_000 + 60_000
-    spool = Spool(agent.spool, AMPLE)
+    spool = open_spool(agent.spool, AMPLE)
     spool.append([(1, poll(ahead_ms))], LAYOUTS, "earlier")
     spool.close()
     agent.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
+from tests.support.spools import OUTPUT
 
 if TYPE_CHECKING:
     from pattoo_mp.spool.store import Spool
@@ -32,4 +33,4 @@ def fill(spool: Spool, first: int, last: int, channel: str = "c") -> int:
 
 def times(spool: Spool) -> list[int]:
     """Return the times of the polls in the spool."""
-    return [spooled.poll.timestamp_ms for spooled in spool.oldest(EVERYTHING)]
+    return [spooled.poll.timestamp_ms for spooled in spool.oldest(OUTPUT, EVERYTHING)]

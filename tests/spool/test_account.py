@@ -17,11 +17,13 @@ from pattoo_mp.model import Poll
 from pattoo_mp.spool.account import AccountCopy, SpoolState
 from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll, times
-from tests.support.spools import AMPLE, limits_with
+from tests.support.spools import AMPLE, OUTPUT, account_of, limits_with, open_spool
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pattoo_mp.spool.store import Spool
 
 
 DAMAGED = "the spool was damaged"
@@ -40,9 +42,9 @@ def beside(path: Path, suffix: str) -> Path:
 
 def used(path: Path) -> SpoolState:
     """Make a spool of thirty polls, ten of them delivered; return its account."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 30)
-    spool.acknowledge(spool.oldest(10)[-1].id)
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 10)[-1].id)
     state = spool.state
     spool.close()
     return state
@@ -54,34 +56,42 @@ def test_a_file_without_facts_uses_the_copy(path: Path, statement: str) -> None:
     before = used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute(statement)
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     state = spool.state
-    assert (state.kept, state.delivered, state.waiting) == (30, 10, 20)
+    assert (state.kept, state.outputs[OUTPUT].delivered, state.outputs[OUTPUT].waiting) == (
+        30,
+        10,
+        20,
+    )
     assert (state.newest_ms, state.book) == (before.newest_ms, before.book)
-    assert state.dropped.total() == 0
+    assert state.outputs[OUTPUT].dropped.total() == 0
     assert times(spool) == list(range(11, 31))
     spool.close()
 
 
 def test_polls_of_a_lost_journal_are_counted(path: Path, home: Path) -> None:
     """The file is sound but old: missing polls are counted, and delivered ones do not come back."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 20)
     spool.close()
-    spool = Spool(path, AMPLE)
-    spool.acknowledge(spool.oldest(15)[-1].id)
+    spool = open_spool(path, AMPLE)
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 15)[-1].id)
     fill(spool, 21, 30)
-    envelope_ms = spool.next_envelope_ms(1_000)
+    envelope_ms = spool.next_envelope_ms(OUTPUT, 1_000)
     # As after a kill, but without the journal.
     for suffix in ("", ".account"):
         shutil.copy(beside(path, suffix), home / f"copy.sqlite{suffix}")
     spool.close()
-    spool = Spool(home / "copy.sqlite", AMPLE)
+    spool = open_spool(home / "copy.sqlite", AMPLE)
     assert times(spool) == list(range(16, 21))
     state = spool.state
-    assert (state.kept, state.delivered, state.waiting) == (30, 15, 5)
-    assert state.dropped == {DAMAGED: 10}
-    assert spool.next_envelope_ms(1_000) > envelope_ms
+    assert (state.kept, state.outputs[OUTPUT].delivered, state.outputs[OUTPUT].waiting) == (
+        30,
+        15,
+        5,
+    )
+    assert state.outputs[OUTPUT].dropped == {DAMAGED: 10}
+    assert spool.next_envelope_ms(OUTPUT, 1_000) > envelope_ms
     spool.close()
 
 
@@ -89,22 +99,16 @@ def test_polls_of_a_removed_spool_are_counted(path: Path) -> None:
     """The file was removed while no agent ran: its waiting polls are counted as dropped."""
     used(path)
     path.unlink()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     state = spool.state
-    assert (state.kept, state.delivered, state.waiting) == (30, 10, 0)
-    assert state.dropped == {"the spool was removed": 20}
+    assert (state.kept, state.outputs[OUTPUT].delivered, state.outputs[OUTPUT].waiting) == (
+        30,
+        10,
+        0,
+    )
+    assert state.outputs[OUTPUT].dropped == {"the spool was removed": 20}
     assert fill(spool, 31, 31, "another") == 1
     assert times(spool) == [31]
-    spool.close()
-
-
-def test_polls_of_another_schema_are_counted(path: Path) -> None:
-    """The waiting polls in a file with another schema are counted as dropped."""
-    used(path)
-    with closing(sqlite3.connect(path)) as file:
-        file.execute("PRAGMA user_version = 7")
-    spool = Spool(path, AMPLE)
-    assert spool.state.dropped == {"in another release's spool": 20}
     spool.close()
 
 
@@ -114,8 +118,9 @@ def test_without_a_copy_the_file_counts(path: Path, suffixes: list[str]) -> None
     before = used(path)
     for suffix in suffixes:
         beside(path, suffix).unlink(missing_ok=True)
-    spool = Spool(path, AMPLE)
-    assert spool.state == (before if suffixes == [".account"] else SpoolState())
+    spool = open_spool(path, AMPLE)
+    expected = before if suffixes == [".account"] else account_of(commits=1)
+    assert spool.state == expected
     spool.close()
 
 
@@ -123,12 +128,12 @@ def test_an_older_copy_is_ignored(path: Path) -> None:
     """After a kill between a commit and its copy, the file is ahead and counts."""
     used(path)
     old = beside(path, ".account").read_bytes()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 31, 40)
     before = spool.state
     spool.close()
     beside(path, ".account").write_bytes(old)
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert spool.state == before
     spool.close()
 
@@ -139,10 +144,14 @@ def test_a_changed_fact_is_rejected(path: Path, fact: str, value: int | str) -> 
     before = used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE facts SET value = ? WHERE name = ?", (value, fact))
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     state = spool.state
-    assert (state.kept, state.delivered, state.book) == (before.kept, before.delivered, before.book)
-    assert (state.waiting, state.dropped.total()) == (20, 0)
+    assert (state.kept, state.outputs[OUTPUT].delivered, state.book) == (
+        before.kept,
+        before.outputs[OUTPUT].delivered,
+        before.book,
+    )
+    assert (state.outputs[OUTPUT].waiting, state.outputs[OUTPUT].dropped.total()) == (20, 0)
     spool.close()
 
 
@@ -151,8 +160,8 @@ def test_polls_missing_at_the_start_are_counted(path: Path) -> None:
     used(path)
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM polls WHERE timestamp_ms BETWEEN 15 AND 19")
-    spool = Spool(path, AMPLE)
-    assert spool.state.dropped == {DAMAGED: 5}
+    spool = open_spool(path, AMPLE)
+    assert spool.account(OUTPUT).dropped == {DAMAGED: 5}
     assert len(times(spool)) == 15
     spool.close()
 
@@ -162,22 +171,22 @@ def test_controls_account_counts_if_all_files_are_gone(path: Path) -> None:
     before = used(path)
     for file in path.parent.iterdir():
         file.unlink()
-    spool = Spool(path, AMPLE, known=before)
+    spool = open_spool(path, AMPLE, known=before)
     state = spool.state
-    assert (state.kept, state.delivered) == (30, 10)
-    assert state.dropped == {"the spool was removed": 20}
-    assert spool.next_envelope_ms(1) > before.envelope_ms
+    assert (state.kept, state.outputs[OUTPUT].delivered) == (30, 10)
+    assert state.outputs[OUTPUT].dropped == {"the spool was removed": 20}
+    assert spool.next_envelope_ms(OUTPUT, 1) > before.outputs[OUTPUT].envelope_ms
     spool.close()
 
 
 def test_controls_older_account_is_ignored(path: Path) -> None:
     """Control may have missed the uploader's last message."""
     early = used(path)
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 31, 40)
     before = spool.state
     spool.close()
-    spool = Spool(path, AMPLE, known=early)
+    spool = open_spool(path, AMPLE, known=early)
     assert spool.state == before
     spool.close()
 
@@ -210,7 +219,7 @@ def kill_during_recovery(path: Path) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            Spool(path, AMPLE)
+            open_spool(path, AMPLE)
         finally:
             os._exit(0)
     pidfd = os.pidfd_open(child)
@@ -225,14 +234,18 @@ def kill_during_recovery(path: Path) -> bool:
 
 def test_a_kill_during_recovery_loses_nothing(path: Path) -> None:
     """The damaged file stays in place until the new one is complete. The next process starts again."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 40_000)
     spool.close()
     wait_for(lambda: kill_during_recovery(path), 60, "a kill that was not too late")
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     state = spool.state
-    assert (state.kept, state.waiting, state.dropped.total()) == (40_000, 40_000, 0)
-    assert len(spool.oldest(EVERYTHING)) == 40_000
+    assert (state.kept, state.outputs[OUTPUT].waiting, state.outputs[OUTPUT].dropped.total()) == (
+        40_000,
+        40_000,
+        0,
+    )
+    assert len(spool.oldest(OUTPUT, EVERYTHING)) == 40_000
     assert not beside(path, ".new").exists()
     spool.close()
 
@@ -241,7 +254,7 @@ def test_a_complete_new_file_is_put_in_place(path: Path) -> None:
     """As after a kill once the damaged file was moved aside: the complete new file is used."""
     before = used(path)
     path.rename(beside(path, ".new"))
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert spool.state == before
     assert times(spool) == list(range(11, 31))
     spool.close()
@@ -253,9 +266,14 @@ def test_a_complete_new_file_is_put_in_place(path: Path) -> None:
 def assert_closed(spool: Spool) -> None:
     """Assert that the account explains every poll ever kept."""
     state = spool.state
-    accounted = state.delivered + state.waiting + state.quarantined + state.dropped.total()
+    accounted = (
+        state.outputs[OUTPUT].delivered
+        + state.outputs[OUTPUT].waiting
+        + state.outputs[OUTPUT].quarantined
+        + state.outputs[OUTPUT].dropped.total()
+    )
     assert state.kept == accounted
-    assert state.waiting == len(spool.oldest(EVERYTHING))
+    assert state.outputs[OUTPUT].waiting == len(spool.oldest(OUTPUT, EVERYTHING))
 
 
 def large(first: int, last: int, size: int) -> list[tuple[int, Poll]]:
@@ -266,17 +284,26 @@ def large(first: int, last: int, size: int) -> list[tuple[int, Poll]]:
 
 def test_the_account_closes_and_lasts(path: Path) -> None:
     """Kept polls are delivered, waiting, quarantined or dropped, also after reopening."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 10)
-    spool.acknowledge(spool.oldest(3)[-1].id)
-    spool.set_aside(spool.oldest(1)[0].id, "nobody takes it")
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 3)[-1].id)
+    spool.set_aside(
+        OUTPUT,
+        spool.oldest(OUTPUT, 1)[0].id,
+        "nobody takes it",
+    )
     spool.append([(11, Poll(LAYOUT.identifier, 1, b""))], LAYOUTS, "c", '{"a": 1}')
     assert_closed(spool)
     before = spool.state
-    assert (before.kept, before.delivered, before.waiting, before.quarantined) == (11, 3, 6, 1)
+    assert (
+        before.kept,
+        before.outputs[OUTPUT].delivered,
+        before.outputs[OUTPUT].waiting,
+        before.outputs[OUTPUT].quarantined,
+    ) == (11, 3, 6, 1)
     assert (before.sequence, before.kept_of_channel, before.newest_ms) == (11, 11, 10)
     spool.close()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert spool.state == before
     assert spool.state.book == '{"a": 1}'
     spool.close()
@@ -284,49 +311,49 @@ def test_the_account_closes_and_lasts(path: Path) -> None:
 
 def test_in_a_full_spool_the_oldest_polls_are_dropped(path: Path) -> None:
     """`max_bytes` bounds the file; the newest polls stay."""
-    spool = Spool(path, limits_with(max_bytes=400_000))
+    spool = open_spool(path, limits_with(max_bytes=400_000))
     for first in range(1, 101, 10):
         spool.append(large(first, first + 9, 10_000), LAYOUTS, "c")
         assert_closed(spool)
     kept = times(spool)
     assert 20 <= len(kept) < 40
     assert kept == list(range(101 - len(kept), 101))
-    assert spool.state.dropped == {"the spool is full": 100 - len(kept)}
+    assert spool.account(OUTPUT).dropped == {"the spool is full": 100 - len(kept)}
     spool.close()
     assert path.stat().st_size < 800_000
 
 
 def test_polls_that_are_too_old_are_dropped(path: Path) -> None:
     """Age is measured from the newest poll, so no clock can empty a spool. The drop time is noted."""
-    spool = Spool(path, limits_with(max_age_s=10))
+    spool = open_spool(path, limits_with(max_age_s=10))
     begun_ms = time.time_ns() // 1_000_000
-    assert spool.state.dropped_ms == 0
+    assert spool.account(OUTPUT).dropped_ms == 0
     for second in range(1, 31):
         spool.append([(second, Poll(LAYOUT.identifier, second * 1000, b""))], LAYOUTS, "c")
         assert_closed(spool)
     assert times(spool) == [second * 1000 for second in range(20, 31)]
-    assert spool.state.dropped == {"too old": 19}
-    assert begun_ms <= spool.state.dropped_ms <= time.time_ns() // 1_000_000
+    assert spool.account(OUTPUT).dropped == {"too old": 19}
+    assert begun_ms <= spool.account(OUTPUT).dropped_ms <= time.time_ns() // 1_000_000
     spool.close()
 
 
 def test_on_a_nearly_full_disk_the_spool_does_not_grow(path: Path) -> None:
     """With less than `min_free_bytes` left, each new poll replaces the oldest."""
-    spool = Spool(path, limits_with(min_free_bytes=1 << 60))
+    spool = open_spool(path, limits_with(min_free_bytes=1 << 60))
     spool.append(large(1, 60, 100_000), LAYOUTS, "c")  # it may always grow to 4 MiB
-    size = spool.state.waiting
+    size = spool.account(OUTPUT).waiting
     for first in range(61, 121, 10):
         spool.append(large(first, first + 9, 100_000), LAYOUTS, "c")
         assert_closed(spool)
-    assert spool.state.waiting <= size + 1
+    assert spool.account(OUTPUT).waiting <= size + 1
     assert times(spool)[-1] == 120
-    assert set(spool.state.dropped) == {"the disk is nearly full"}
+    assert set(spool.account(OUTPUT).dropped) == {"the disk is nearly full"}
     spool.close()
 
 
 def test_the_newest_poll_stays_however_small_the_limit(path: Path) -> None:
     """A limit below one poll keeps one poll."""
-    spool = Spool(path, limits_with(max_bytes=1))
+    spool = open_spool(path, limits_with(max_bytes=1))
     fill(spool, 1, 5)
     assert times(spool) == [5]
     assert_closed(spool)
@@ -335,10 +362,10 @@ def test_the_newest_poll_stays_however_small_the_limit(path: Path) -> None:
 
 def test_a_tick_that_an_earlier_control_process_has_polled_is_kept_once(home: Path) -> None:
     """The clock was set back, and the disk was full at the start, so the new process did not know."""
-    spool = Spool(home / "spool.sqlite", AMPLE)
+    spool = open_spool(home / "spool.sqlite", AMPLE)
     spool.append([(1, poll(1)), (2, poll(2)), (3, poll(2))], LAYOUTS, "earlier")
     spool.append([(1, poll(1)), (2, poll(2)), (3, poll(3)), (4, poll(3))], LAYOUTS, "new")
     assert times(spool) == [1, 2, 2, 3, 3]  # of two intervals
-    assert spool.state.dropped == {"older than a poll before it": 2}
+    assert spool.account(OUTPUT).dropped == {"older than a poll before it": 2}
     assert spool.state.closes
     spool.close()

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.spool import file
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import times
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 _APPENDER = """
 import sys
 from pathlib import Path
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import fill
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, open_spool
 first, last = int(sys.argv[2]), int(sys.argv[3])
-spool = Spool(Path(sys.argv[1]), AMPLE)
+spool = open_spool(Path(sys.argv[1]), AMPLE)
 print("open", flush=True)
 while first <= last:
     upto = min(last, first + first % 4)
@@ -95,11 +93,11 @@ def test_each_reported_poll_is_there_once_after_a_kill(home: Path, seed: int) ->
         appender = Appender(path, first)
         _after_lines(draw)(appender)
         reported = appender.kill()
-        spool = Spool(path, AMPLE)
+        spool = open_spool(path, AMPLE)
         kept = times(spool)
         assert kept == list(range(1, len(kept) + 1))
         assert len(kept) >= reported
-        assert spool.waiting == len(kept)
+        assert spool.account(OUTPUT).waiting == len(kept)
         spool.close()
         # The next process gets again what the last one may not have stored.
         first = max(1, reported - 3)
@@ -112,7 +110,7 @@ def test_the_lock_of_an_ending_predecessor_is_waited_for(
     monkeypatch.setattr(file, "_PREDECESSOR_S", 20.0)  # a hundred syncs, perhaps on a slow disk
     path = home / "spool.sqlite"
     appender = Appender(path, last=400)
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert times(spool) == list(range(1, 401))
     assert appender.end() == 400
     spool.close()
@@ -124,6 +122,6 @@ def test_a_killed_predecessor_holds_no_lock(home: Path) -> None:
     appender = Appender(path)
     number = int(appender.wait_for_line())
     appender.kill()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert times(spool)[:number] == list(range(1, number + 1))
     spool.close()

@@ -13,12 +13,13 @@ import pytest
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, fill, poll, times
-from tests.support.spools import AMPLE, limits_with
+from tests.support.spools import AMPLE, OUTPUT, limits_with, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pattoo_mp.spool.store import Spool
 
 POLLS = 400
 
@@ -31,17 +32,17 @@ def path(home: Path) -> Path:
 
 def filled(path: Path) -> Spool:
     """Return a spool with many polls, all in the main file and none in the journal."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     spool.append([(n, poll(n)) for n in range(1, POLLS + 1)], LAYOUTS, "c")
-    spool.acknowledge(spool.oldest(10)[-1].id)
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 10)[-1].id)
     spool.close()
     return spool
 
 
 def assert_goes_on(path: Path) -> Spool:
     """Assert that a spool opens, has a closed account, and stores and returns polls."""
-    spool = Spool(path, AMPLE)
-    found = spool.oldest(EVERYTHING)
+    spool = open_spool(path, AMPLE)
+    found = spool.oldest(OUTPUT, EVERYTHING)
     assert [s.poll for s in found] == [poll(s.poll.timestamp_ms) for s in found]
     found_times = times(spool)
     assert found_times == sorted(set(found_times))
@@ -54,10 +55,18 @@ def assert_goes_on(path: Path) -> Spool:
     spool.append([(1, poll(10_000)), (2, poll(10_001))], LAYOUTS, "another")
     assert times(spool)[-2:] == [10_000, 10_001]
     assert spool.layout(LAYOUT.identifier) == LAYOUT
-    spool.acknowledge(spool.oldest(EVERYTHING)[-1].id)
+    spool.acknowledge(
+        OUTPUT,
+        spool.oldest(OUTPUT, EVERYTHING)[-1].id,
+    )
     after = spool.state
-    assert after.waiting == 0
-    assert after.kept == after.delivered + after.quarantined + after.dropped.total()
+    assert after.outputs[OUTPUT].waiting == 0
+    assert (
+        after.kept
+        == after.outputs[OUTPUT].delivered
+        + after.outputs[OUTPUT].quarantined
+        + after.outputs[OUTPUT].dropped.total()
+    )
     assert after.kept >= state.kept
     return spool
 
@@ -103,14 +112,14 @@ def test_a_fact_whose_name_is_no_text_is_a_damage(path: Path, name: object) -> N
 @pytest.mark.parametrize("share", [0.75, 0.9])
 def test_polls_before_the_cut_are_recovered(path: Path, share: float) -> None:
     """The oldest polls come first: most of those before the cut are recovered, the others counted."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 2000)
     spool.close()
     os.truncate(path, int(path.stat().st_size * share))
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     saved = times(spool)
     assert len(saved) > 2000 * (share - 0.25)
-    assert spool.state.dropped == {"the spool was damaged": 2000 - len(saved)}
+    assert spool.account(OUTPUT).dropped == {"the spool was damaged": 2000 - len(saved)}
     spool.close()
 
 
@@ -120,10 +129,10 @@ def test_a_damaged_journal_loses_no_more_than_itself(path: Path, seed: int) -> N
 
     Polls in the file itself all stay. Those in the log stay up to the damage.
     """
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 50)
     spool.close()  # empties the log into the file
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     for number in range(51, 101):
         fill(spool, number, number)
     for suffix in ("", "-wal"):
@@ -136,7 +145,7 @@ def test_a_damaged_journal_loses_no_more_than_itself(path: Path, seed: int) -> N
         content[draw.randrange(len(content))] ^= 1 + draw.randrange(255)
     wal.write_bytes(content)
     damaged = path.with_name(f"{path.name}.copy")
-    spool = Spool(damaged, AMPLE)
+    spool = open_spool(damaged, AMPLE)
     saved = times(spool)
     spool.close()
     assert saved == list(range(1, len(saved) + 1))
@@ -155,12 +164,14 @@ def test_readable_polls_are_recovered_and_the_others_counted(path: Path) -> None
     page = leaves[len(leaves) // 2]
     content[page : page + 4096] = b"\xff" * 4096
     path.write_bytes(content)
-    spool = Spool(path, AMPLE)
-    saved = len(spool.oldest(EVERYTHING))
+    spool = open_spool(path, AMPLE)
+    saved = len(spool.oldest(OUTPUT, EVERYTHING))
     state = spool.state
     assert POLLS // 2 < saved < POLLS
-    lost = state.dropped["the spool was damaged"] + state.quarantined
-    assert (state.kept, state.delivered) == (POLLS, 10)
+    lost = (
+        state.outputs[OUTPUT].dropped["the spool was damaged"] + state.outputs[OUTPUT].quarantined
+    )
+    assert (state.kept, state.outputs[OUTPUT].delivered) == (POLLS, 10)
     assert saved + lost == POLLS - 10
     assert list(path.parent.glob("*.damaged-*"))
     spool.close()
@@ -168,13 +179,13 @@ def test_readable_polls_are_recovered_and_the_others_counted(path: Path) -> None
 
 def test_a_changed_value_is_never_sent(path: Path) -> None:
     """SQLite does not notice a changed byte in a value; the spool quarantines that poll."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     spool.append([(1, Poll(LAYOUT.identifier, 1, b"\x91\x01")), (2, poll(2))], LAYOUTS, "c")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE polls SET packed = x'9102' WHERE timestamp_ms = 1")
     connection.close()
     assert times(spool) == [2]
-    assert spool.state.quarantined == 1
+    assert spool.account(OUTPUT).quarantined == 1
     spool.close()
 
 
@@ -182,31 +193,31 @@ def test_damage_while_the_file_is_open_is_survived(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file overwritten while open is moved aside; the account shows what was lost."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 300)
     spool.close()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     with path.open("r+b") as file:
         file.write(b"\xff" * path.stat().st_size)
     assert fill(spool, 301, 310, "new") == 10
     assert times(spool)[-10:] == list(range(301, 311))
     state = spool.state
     assert state.kept == 310
-    assert state.waiting + state.dropped.total() == 310
+    assert state.outputs[OUTPUT].waiting + state.outputs[OUTPUT].dropped.total() == 310
     assert "is damaged" in caplog.text
     spool.close()
 
 
 def test_polls_dropped_before_the_file_was_lost_count_once(path: Path) -> None:
     """The file is removed while a post of too old polls is under way: each poll counts once."""
-    spool = Spool(path, limits_with(max_age_s=1))
+    spool = open_spool(path, limits_with(max_age_s=1))
     fill(spool, 1, 100)
-    under_way = spool.oldest(100)
+    under_way = spool.oldest(OUTPUT, 100)
     spool.append([(101, poll(1051))], LAYOUTS, "c")
     path.unlink()
-    assert spool.acknowledge(under_way[-1].id) == 50
+    assert spool.acknowledge(OUTPUT, under_way[-1].id) == 50
     state = spool.state
-    assert state.dropped == {"too old": 50}
+    assert state.outputs[OUTPUT].dropped == {"too old": 50}
     assert state.closes
     spool.close()
 
@@ -216,7 +227,7 @@ def test_a_spool_removed_while_open_loses_nothing(path: Path, what: str) -> None
     """The polls can still be read through the open file, and go into a new one."""
     path = path.parent / "cache" / path.name
     path.parent.mkdir()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 5)
     if what == "file":
         path.unlink()
@@ -226,7 +237,7 @@ def test_a_spool_removed_while_open_loses_nothing(path: Path, what: str) -> None
     assert times(spool) == [1, 2, 3, 4, 5, 6]
     before = spool.state
     spool.close()
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert spool.state == before
     assert times(spool) == [1, 2, 3, 4, 5, 6]
     spool.close()

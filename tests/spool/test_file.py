@@ -11,11 +11,10 @@ import pytest
 from pattoo_mp.errors import SpoolError
 from pattoo_mp.spool import file as holding
 from pattoo_mp.spool.file import acquire_lock
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUTS, fill, poll, times
 from tests.support.disks import fill as fill_disk
 from tests.support.disks import small
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, open_spool
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +31,7 @@ def descriptors() -> set[str]:
 def test_a_failed_lock_closes_no_other_descriptor(home: Path) -> None:
     """The spool was removed and another agent made one there: each attempt fails and does no harm."""
     path = home / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 3)
     for file in home.iterdir():
         file.unlink()
@@ -54,11 +53,11 @@ def test_a_failed_lock_closes_no_other_descriptor(home: Path) -> None:
 def test_another_agents_new_directory_is_not_written_to(home: Path) -> None:
     """Its lock has the same name as ours but is another file."""
     path = home / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 3)
     for file in home.iterdir():
         file.unlink()
-    other = Spool(path, AMPLE)
+    other = open_spool(path, AMPLE)
     fill(other, 10, 12, "another")
     with pytest.raises(SpoolError, match="another agent"):
         fill(spool, 4, 4)
@@ -87,7 +86,7 @@ def test_a_spool_that_cannot_be_opened_leaves_nothing_open(home: Path) -> None:
     before = descriptors()
     for _ in range(2):
         with pytest.raises(SpoolError, match="Is a directory"):
-            Spool(path, AMPLE)
+            open_spool(path, AMPLE)
     assert descriptors() == before
 
 

@@ -16,7 +16,7 @@ from pattoo_mp.spool.limits import JOURNAL_BYTES
 from pattoo_mp.spool.store import Spool, StorageError
 from tests.spool.polls import LAYOUT, LAYOUTS
 from tests.support.disks import fill, small_blocks
-from tests.support.spools import limits_with
+from tests.support.spools import OUTPUT, limits_with, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def keep(spool: Spool, batch: int, size: int = 2000) -> None:
     first = batch * BATCH + 1
     polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(size))) for n in range(first, first + BATCH)]
     spool.append(polls, LAYOUTS, "c", now_ms=first)
-    spool.acknowledge(spool.oldest(BATCH)[-1].id)
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, BATCH)[-1].id)
 
 
 def on_disk(path: Path) -> int:
@@ -41,7 +41,7 @@ def on_disk(path: Path) -> int:
 def test_a_reader_that_holds_the_journal_is_reported_and_bounded(tmp_path: Path) -> None:
     """The journal counts as a part of the spool. When the reader ends, the next poll is stored."""
     path = tmp_path / "spool"
-    spool = Spool(path, limits_with(max_bytes=2 * MB, min_free_bytes=0))
+    spool = open_spool(path, limits_with(max_bytes=2 * MB, min_free_bytes=0))
     keep(spool, 0)
     assert spool.journal_trouble == ""
     with closing(sqlite3.connect(path)) as reader:
@@ -60,26 +60,26 @@ def test_a_reader_that_holds_the_journal_is_reported_and_bounded(tmp_path: Path)
         assert "another process reads the spool" in spool.journal_trouble
         assert failed == f"{spool.journal_trouble}; end it"
         size = on_disk(path)
-        spool.next_envelope_ms(0)  # the last commit has reserved it
+        spool.next_envelope_ms(OUTPUT, 0)  # the last commit has reserved it
         for _ in range(20):
             with pytest.raises(StorageError):
                 keep(spool, refused)
             with pytest.raises(StorageError):
-                spool.next_envelope_ms(refused)
+                spool.next_envelope_ms(OUTPUT, refused)
         assert on_disk(path) == size
     keep(spool, refused)
     keep(spool, refused + 1)
     assert spool.journal_trouble == ""
     assert on_disk(path) < 2 * MB + JOURNAL_BYTES
     assert spool.state.closes
-    assert spool.state.delivered == (refused + 2) * BATCH
+    assert spool.account(OUTPUT).delivered == (refused + 2) * BATCH
     spool.close()
 
 
 def test_a_reader_is_reported_long_before_the_limit(tmp_path: Path) -> None:
     """And no poll is refused."""
     path = tmp_path / "spool"
-    spool = Spool(path, limits_with(min_free_bytes=0))
+    spool = open_spool(path, limits_with(min_free_bytes=0))
     keep(spool, 0)
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")
@@ -96,7 +96,7 @@ def test_a_reader_is_reported_long_before_the_limit(tmp_path: Path) -> None:
 def _store(path: Path) -> None:
     """Store polls until the disk is full."""
     try:
-        spool = Spool(path, limits_with(min_free_bytes=0))
+        spool = open_spool(path, limits_with(min_free_bytes=0))
         for batch in range(20):
             keep(spool, batch, 20)
         spool.close()

@@ -14,7 +14,7 @@ import pytest
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.spool.tables import Tables
-from tests.support.spools import AMPLE, limits_with
+from tests.support.spools import AMPLE, OUTPUT, limits_with, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def of(layouts: range) -> set[str]:
 
 def of_polls(spool: Spool) -> set[str]:
     """Return the layouts of the waiting polls; each can be read."""
-    found = {spooled.poll.layout_id for spooled in spool.oldest(1 << 20)}
+    found = {spooled.poll.layout_id for spooled in spool.oldest(OUTPUT, 1 << 20)}
     assert all(spool.layout(identifier).identifier == identifier for identifier in found)
     return found
 
@@ -85,70 +85,70 @@ def in_memory() -> int:
 def test_a_full_spool_drops_a_layout_with_its_last_poll(path: Path, *, reopened: bool) -> None:
     """In a long outage of a changing host, old layouts do not take the room of polls."""
     limits = limits_with(max_bytes=800 * KB, min_free_bytes=0)
-    spool = Spool(path, limits)
+    spool = open_spool(path, limits)
     outage(spool, range(1, 40))
     if reopened:
         spool.close()
-        spool = Spool(path, limits)
+        spool = open_spool(path, limits)
     outage(spool, range(40, 200))
-    assert spool.waiting * (POLL_BYTES + LAYOUT_BYTES // 10) > 600 * KB
+    assert spool.account(OUTPUT).waiting * (POLL_BYTES + LAYOUT_BYTES // 10) > 600 * KB
     assert kept(path) == of_polls(spool)
-    assert set(spool.state.dropped) == {"the spool is full"}
+    assert set(spool.account(OUTPUT).dropped) == {"the spool is full"}
     assert spool.state.closes
     spool.close()
 
 
 def test_layouts_go_with_polls_that_are_too_old(path: Path) -> None:
     """They are removed long before the spool is full."""
-    spool = Spool(path, limits_with(max_age_s=1))
+    spool = open_spool(path, limits_with(max_age_s=1))
     outage(spool, range(1, 200))
-    assert spool.waiting == 1001
+    assert spool.account(OUTPUT).waiting == 1001
     assert kept(path) == of_polls(spool) == of(range(99, 200))
     spool.close()
 
 
 def test_layouts_go_as_a_backlog_is_delivered(path: Path) -> None:
     """Not only once nothing waits, as with a slow server something always does."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     outage(spool, range(1, 40))
     for _ in range(30):
-        spool.acknowledge(spool.oldest(10)[-1].id)
+        spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 10)[-1].id)
     assert kept(path) == of(range(31, 40))
     spool.close()
 
 
 def test_few_layouts_of_a_long_backlog_are_in_memory(path: Path) -> None:
     """Only those of the polls handed out last: unpacked, they are many times as large."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     outage(spool, range(1, 40))
     before = in_memory()
-    while spool.waiting > 10:
-        given = spool.oldest(10)
+    while spool.account(OUTPUT).waiting > 10:
+        given = spool.oldest(OUTPUT, 10)
         spool.layout(given[0].poll.layout_id)
-        spool.acknowledge(given[-1].id)
+        spool.acknowledge(OUTPUT, given[-1].id)
     assert in_memory() <= before + 2
     spool.close()
 
 
 def test_a_layout_that_is_used_again_stays(path: Path) -> None:
     """As with a container that stops and starts: the polls before and after share a layout."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     keep(spool, 1, layout(1))
     keep(spool, 2, layout(2))
     keep(spool, 3, layout(1))
     keep(spool, 4, layout(4))
-    spool.acknowledge(spool.oldest(2)[-1].id)
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 2)[-1].id)
     assert kept(path) == of_polls(spool) == {layout(1).identifier, layout(4).identifier}
     spool.close()
 
 
 def test_the_layout_of_a_handed_out_poll_can_be_read(path: Path) -> None:
     """The poll is dropped in between, as the other thread stores polls meanwhile."""
-    spool = Spool(path, limits_with(max_age_s=1))
+    spool = open_spool(path, limits_with(max_age_s=1))
     keep(spool, 1, layout(1))
-    (given,) = spool.oldest(1)
+    (given,) = spool.oldest(OUTPUT, 1)
     keep(spool, 5000, layout(2))
-    assert spool.state.dropped == {"too old": 1}
+    assert spool.account(OUTPUT).dropped == {"too old": 1}
     assert spool.layout(given.poll.layout_id) == layout(1)
     assert of_polls(spool) == {layout(2).identifier}
     keep(spool, 10_000, layout(3))
@@ -159,27 +159,27 @@ def test_the_layout_of_a_handed_out_poll_can_be_read(path: Path) -> None:
 @pytest.mark.parametrize("reopened", [False, True])
 def test_a_layout_goes_with_its_last_poll_in_quarantine(path: Path, *, reopened: bool) -> None:
     """It has no other poll, and other polls always wait."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     outage(spool, range(1, 10))
-    for spooled in spool.oldest(80):
+    for spooled in spool.oldest(OUTPUT, 80):
         if spooled.poll.timestamp_ms % 10 == 0:
-            spool.set_aside(spooled.id, "refused")
-    spool.acknowledge(spool.oldest(72)[-1].id)
+            spool.set_aside(OUTPUT, spooled.id, "refused")
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 72)[-1].id)
     if reopened:
         spool.close()
-        spool = Spool(path, AMPLE)
-    assert spool.quarantined == 8
+        spool = open_spool(path, AMPLE)
+    assert spool.account(OUTPUT).quarantined == 8
     assert kept(path) == of(range(1, 10))
     spool.limits = limits_with(max_bytes=400 * KB)
     keep(spool, 101, layout(9))
-    assert spool.quarantined == 3
+    assert spool.account(OUTPUT).quarantined == 3
     assert kept(path) == of(range(6, 10))
     spool.close()
 
 
 def test_layouts_go_with_their_polls_after_recovery(path: Path) -> None:
     """Their use is known for the new file, too."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     outage(spool, range(1, 40))
     path.unlink()
     spool.limits = limits_with(max_bytes=800 * KB, min_free_bytes=0)
@@ -190,16 +190,18 @@ def test_layouts_go_with_their_polls_after_recovery(path: Path) -> None:
 
 def test_recovery_counts_layouts_against_the_limit(path: Path) -> None:
     """Layouts may be most of the new file."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     outage(spool, range(1, 1001), polls=1)
     spool.close()
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("DELETE FROM facts")
-    spool = Spool(path, limits_with(max_bytes=4 * KB * KB, min_free_bytes=0))
+    spool = open_spool(path, limits_with(max_bytes=4 * KB * KB, min_free_bytes=0))
     assert path.stat().st_size < 4.5 * KB * KB
-    assert spool.waiting * (POLL_BYTES + LAYOUT_BYTES) > 2.5 * KB * KB
+    assert spool.account(OUTPUT).waiting * (POLL_BYTES + LAYOUT_BYTES) > 2.5 * KB * KB
     assert kept(path) == of_polls(spool)
-    assert spool.state.dropped == {"the spool is full": 1000 - spool.waiting}
+    assert spool.account(OUTPUT).dropped == {
+        "the spool is full": 1000 - spool.account(OUTPUT).waiting
+    }
     spool.close()
 
 
@@ -212,7 +214,7 @@ def test_a_failed_commit_does_not_change_the_use_of_layouts(path: Path) -> None:
             tables.add([Poll(its.identifier, 1, b"")], {its.identifier: its.packed})
     for fails in (True, False):
         with suppress(LookupError), tables.transaction():
-            tables.remove_oldest(1)
+            tables.remove(tables.oldest_id())
             if fails:
                 raise LookupError
     tables.close()
@@ -237,10 +239,10 @@ class Chance:
                 self.spool = self._opened()
             case 1:
                 self._fail()
-            case 2 | 3 if spool.waiting:
-                spool.acknowledge(draw.choice(spool.oldest(20)).id)
-            case 4 if spool.waiting:
-                spool.set_aside(draw.choice(spool.oldest(20)).id, "refused")
+            case 2 | 3 if spool.account(OUTPUT).waiting:
+                spool.acknowledge(OUTPUT, draw.choice(spool.oldest(OUTPUT, 20)).id)
+            case 4 if spool.account(OUTPUT).waiting:
+                spool.set_aside(OUTPUT, draw.choice(spool.oldest(OUTPUT, 20)).id, "refused")
             case _:
                 polls = draw.randrange(1, 6)
                 keep(spool, self._number + 1, layout(draw.randrange(30)), polls)
@@ -250,11 +252,13 @@ class Chance:
         """Store one more poll and deliver all; return its layout."""
         its = layout(0)
         keep(self.spool, self._number + 1, its)
-        self.spool.acknowledge(self.spool.oldest(1 << 20)[-1].id)
+        self.spool.acknowledge(OUTPUT, self.spool.oldest(OUTPUT, 1 << 20)[-1].id)
         return its.identifier
 
     def _opened(self) -> Spool:
-        return Spool(self._path, limits_with(max_bytes=300 * KB, max_age_s=1, min_free_bytes=0))
+        return open_spool(
+            self._path, limits_with(max_bytes=300 * KB, max_age_s=1, min_free_bytes=0)
+        )
 
     def _fail(self) -> None:
         """Fail a commit after its layout was inserted."""

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from pattoo_mp.model import CLOCK_LEAPED, Layout, Origin, Poll
 from pattoo_mp.spool.pauses import Pause, Pauses
-from pattoo_mp.spool.store import Spool
-from tests.support.spools import limits_with
+from tests.support.spools import OUTPUT, limits_with, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pattoo_mp.spool.store import Spool
 
 DAY_MS = 86_400_000
 START_MS = 1_795_000_000_000
@@ -36,12 +37,12 @@ def keep(spool: Spool, *times_ms: int, channel: str = "c", snapshot: str = "") -
 
 def times(spool: Spool) -> list[int]:
     """The times of all polls that wait."""
-    return [spooled.poll.timestamp_ms for spooled in spool.oldest(1000)]
+    return [spooled.poll.timestamp_ms for spooled in spool.oldest(OUTPUT, 1000)]
 
 
 def test_a_clock_that_leaps_makes_no_poll_too_old(tmp_path: Path) -> None:
     """By 40 days with a limit of 30, also after a restart. Later polls grow old as ever."""
-    spool = Spool(tmp_path / "spool", limits_with(max_age_s=60))
+    spool = open_spool(tmp_path / "spool", limits_with(max_age_s=60))
     before = [START_MS + 1000 * n for n in range(21)]
     leaped_ms = before[-1] + 40 * DAY_MS
     leap = book(Pause(before[-1], leaped_ms, CLOCK_LEAPED))
@@ -50,10 +51,10 @@ def test_a_clock_that_leaps_makes_no_poll_too_old(tmp_path: Path) -> None:
     keep(spool, leaped_ms + 1000)
     assert times(spool) == [*before, leaped_ms, leaped_ms + 1000]
     spool.close()
-    spool = Spool(tmp_path / "spool", limits_with(max_age_s=60))
+    spool = open_spool(tmp_path / "spool", limits_with(max_age_s=60))
     keep(spool, leaped_ms + 41_000)
     assert times(spool)[:2] == [before[1], before[2]]
-    assert spool.state.dropped == {"too old": 1}
+    assert spool.account(OUTPUT).dropped == {"too old": 1}
     keep(spool, leaped_ms + 61_000)
     assert times(spool) == [leaped_ms + 1000, leaped_ms + 41_000, leaped_ms + 61_000]
     spool.close()
@@ -61,7 +62,7 @@ def test_a_clock_that_leaps_makes_no_poll_too_old(tmp_path: Path) -> None:
 
 def test_the_first_poll_after_a_restart_makes_none_too_old(tmp_path: Path) -> None:
     """Control finds out afterwards how long no agent ran, and its snapshot has that time."""
-    spool = Spool(tmp_path / "spool", limits_with(max_age_s=60))
+    spool = open_spool(tmp_path / "spool", limits_with(max_age_s=60))
     keep(spool, START_MS, channel="one")
     back_ms = START_MS + 40 * DAY_MS
     keep(spool, back_ms, channel="two")

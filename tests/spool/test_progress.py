@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,7 @@ class Calls:
 def path(home: Path) -> Path:
     """A spool of 8 MB."""
     path = home / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     polls = [(n, Poll(LAYOUT.identifier, n, os.urandom(4000))) for n in range(1, POLLS + 1)]
     spool.append(polls, LAYOUTS, "c")
     spool.close()
@@ -56,8 +55,8 @@ def test_recovery_reports_each_megabyte(path: Path) -> None:
     """However long recovery takes, there is progress in short intervals."""
     damage(path)
     calls, before = Calls(), time.monotonic()
-    spool = Spool(path, AMPLE, progress=calls)
-    assert spool.waiting == POLLS
+    spool = open_spool(path, AMPLE, progress=calls)
+    assert spool.account(OUTPUT).waiting == POLLS
     assert calls.number >= 8
     assert before <= spool.progressed_at <= time.monotonic()
     spool.close()
@@ -66,29 +65,29 @@ def test_recovery_reports_each_megabyte(path: Path) -> None:
 def test_recovery_in_a_running_agent_reports_progress(path: Path) -> None:
     """The file is removed: the next call from any thread recovers what is still open."""
     calls = Calls()
-    spool = Spool(path, AMPLE, progress=calls)
+    spool = open_spool(path, AMPLE, progress=calls)
     opened = calls.number
     path.unlink()
     spool.append([(POLLS + 1, poll(POLLS + 1))], LAYOUTS, "another")
     assert calls.number >= opened + 8
-    assert spool.waiting == POLLS + 1
+    assert spool.account(OUTPUT).waiting == POLLS + 1
     spool.close()
 
 
 def test_counting_the_polls_of_a_sound_spool_reports_progress(home: Path) -> None:
     """Counting reads the whole file, which may take long on a slow disk."""
     path = home / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 50_000)
     spool.close()
     calls = Calls()
-    spool = Spool(path, AMPLE, progress=calls)
-    assert spool.waiting == 50_000
+    spool = open_spool(path, AMPLE, progress=calls)
+    assert spool.account(OUTPUT).waiting == 50_000
     assert calls.number >= 4
     fill(spool, 50_001, 50_010, "another")
-    spool.acknowledge(spool.oldest(40_000)[-1].id)
+    spool.acknowledge(OUTPUT, spool.oldest(OUTPUT, 40_000)[-1].id)
     opened = calls.number
-    assert spool.waiting == 10_010
+    assert spool.account(OUTPUT).waiting == 10_010
     assert calls.number == opened
     spool.close()
 
@@ -96,13 +95,13 @@ def test_counting_the_polls_of_a_sound_spool_reports_progress(home: Path) -> Non
 def test_progress_may_end_the_counting_of_polls(home: Path) -> None:
     """As when control is gone: the exception passes through unchanged."""
     path = home / "spool.sqlite"
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     fill(spool, 1, 50_000)
     spool.close()
     with pytest.raises(LookupError):
-        Spool(path, AMPLE, progress=Calls(broken_at=2))
-    spool = Spool(path, AMPLE)
-    assert spool.waiting == 50_000
+        open_spool(path, AMPLE, progress=Calls(broken_at=2))
+    spool = open_spool(path, AMPLE)
+    assert spool.account(OUTPUT).waiting == 50_000
     spool.close()
 
 
@@ -110,8 +109,8 @@ def test_an_interrupted_recovery_leaves_the_spool_unchanged(path: Path) -> None:
     """The next recovery starts again."""
     damage(path)
     with pytest.raises(LookupError):
-        Spool(path, AMPLE, progress=Calls(broken_at=5))
+        open_spool(path, AMPLE, progress=Calls(broken_at=5))
     assert not list(path.parent.glob("*.new*"))
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     assert times(spool) == list(range(1, POLLS + 1))
     spool.close()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUT, LAYOUTS
-from tests.support.spools import AMPLE, limits_with
+from tests.support.spools import AMPLE, OUTPUT, limits_with, open_spool
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pattoo_mp.spool.store import Spool
 
 POLL_BYTES = 2000
 LIMITS = limits_with(max_bytes=400_000)
@@ -38,7 +39,7 @@ def refuse(spool: Spool, first: int, last: int) -> None:
     """Store these polls and quarantine each of them."""
     for number in range(first, last + 1):
         keep(spool, number)
-        spool.set_aside(spool.oldest(1)[0].id, "refused")
+        spool.set_aside(OUTPUT, spool.oldest(OUTPUT, 1)[0].id, "refused")
 
 
 def set_aside(path: Path) -> list[int]:
@@ -49,75 +50,75 @@ def set_aside(path: Path) -> list[int]:
 
 def test_quarantine_is_limited_to_a_tenth_of_the_spool(path: Path) -> None:
     """The newest stay for an operator to look at; the others are counted, and the account closes."""
-    spool = Spool(path, LIMITS)
+    spool = open_spool(path, LIMITS)
     refuse(spool, 1, 100)
     left = set_aside(path)
     assert 0.8 * 40_000 < len(left) * POLL_BYTES <= 40_000
     assert left == list(range(101 - len(left), 101))
     state = spool.state
-    assert (state.kept, state.quarantined) == (100, len(left))
-    assert state.dropped == {FULL: 100 - len(left)}
+    assert (state.kept, state.outputs[OUTPUT].quarantined) == (100, len(left))
+    assert state.outputs[OUTPUT].dropped == {FULL: 100 - len(left)}
     assert state.closes
     spool.close()
-    spool = Spool(path, LIMITS)
+    spool = open_spool(path, LIMITS)
     assert spool.state == state
     spool.close()
 
 
 def test_waiting_polls_keep_their_room(path: Path) -> None:
     """However many polls were quarantined before."""
-    spool = Spool(path, LIMITS)
+    spool = open_spool(path, LIMITS)
     refuse(spool, 1, 150)
     for number in range(151, 281):
         keep(spool, number)
-    assert spool.waiting == 130
-    assert set(spool.state.dropped) == {FULL}
+    assert spool.account(OUTPUT).waiting == 130
+    assert set(spool.account(OUTPUT).dropped) == {FULL}
     spool.close()
 
 
 @pytest.mark.parametrize("reopened", [False, True])
 def test_too_large_a_quarantine_shrinks_with_the_next_poll(path: Path, *, reopened: bool) -> None:
     """The limit was lowered, or an earlier release had none."""
-    spool = Spool(path, AMPLE)
+    spool = open_spool(path, AMPLE)
     refuse(spool, 1, 100)
-    assert spool.quarantined == 100
+    assert spool.account(OUTPUT).quarantined == 100
     if reopened:
         spool.close()
-        spool = Spool(path, LIMITS)
+        spool = open_spool(path, LIMITS)
     spool.limits = LIMITS
     keep(spool, 101)
-    assert spool.quarantined * POLL_BYTES <= 40_000
-    assert spool.state.dropped == {FULL: 100 - spool.quarantined}
+    assert spool.account(OUTPUT).quarantined * POLL_BYTES <= 40_000
+    assert spool.account(OUTPUT).dropped == {FULL: 100 - spool.account(OUTPUT).quarantined}
     assert spool.state.closes
     spool.close()
 
 
 def test_layouts_of_quarantined_polls_count(path: Path) -> None:
     """With a host whose series change with each poll, their layouts are bounded, too."""
-    spool = Spool(path, LIMITS)
+    spool = open_spool(path, LIMITS)
     for number in range(1, 51):
         series = (Series("load", INTEGER, (("name", f"{number:05}" * 2000),)),)
         keep(spool, number, Layout(Origin("f" * 64, "host"), 1000, series))
-        spool.set_aside(spool.oldest(1)[0].id, "refused")
-    assert 1 < spool.quarantined < 4  # with about 12 kB each, a tenth of 400 kB
-    assert spool.state.dropped == {FULL: 50 - spool.quarantined}
+        spool.set_aside(OUTPUT, spool.oldest(OUTPUT, 1)[0].id, "refused")
+    assert 1 < spool.account(OUTPUT).quarantined < 4  # with about 12 kB each, a tenth of 400 kB
+    assert spool.account(OUTPUT).dropped == {FULL: 50 - spool.account(OUTPUT).quarantined}
     spool.close()
 
 
 def test_quarantined_polls_have_no_age_limit(path: Path) -> None:
     """Quarantined polls wait for an operator, not for the server."""
-    spool = Spool(path, limits_with(max_age_s=1))
+    spool = open_spool(path, limits_with(max_age_s=1))
     refuse(spool, 1, 3)
     spool.append([(4, Poll(LAYOUT.identifier, 100_000, b""))], LAYOUTS, "c")
-    assert spool.quarantined == 3
-    assert spool.state.dropped == {}
+    assert spool.account(OUTPUT).quarantined == 3
+    assert spool.account(OUTPUT).dropped == {}
     spool.close()
 
 
 def test_the_newest_quarantined_poll_stays(path: Path) -> None:
     """Even if it is larger than the share, so that there is something to look at."""
-    spool = Spool(path, limits_with(max_bytes=10_000))
+    spool = open_spool(path, limits_with(max_bytes=10_000))
     refuse(spool, 1, 3)
     assert set_aside(path) == [3]
-    assert spool.state.dropped == {FULL: 2}
+    assert spool.account(OUTPUT).dropped == {FULL: 2}
     spool.close()

@@ -11,9 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import EVERYTHING, LAYOUT, LAYOUTS, OTHER, poll
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 
 if TYPE_CHECKING:
     from pattoo_mp.model import Poll
@@ -25,7 +24,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.home = Path(tempfile.mkdtemp(prefix="pmp-"))
-        self.spool = Spool(self.home / "spool.sqlite", AMPLE)
+        self.spool = open_spool(self.home / "spool.sqlite", AMPLE)
         self.waiting: list[Poll] = []
         self.quarantined = 0
         self.given: list[tuple[int, Poll]] = []
@@ -67,8 +66,8 @@ class SpoolAgainstList(RuleBasedStateMachine):
     def acknowledge(self, data: st.DataObject) -> None:
         """Deliver some of the oldest polls."""
         count = data.draw(st.integers(1, len(self.waiting)))
-        last = self.spool.oldest(count)[-1]
-        assert self.spool.acknowledge(last.id) == count
+        last = self.spool.oldest(OUTPUT, count)[-1]
+        assert self.spool.acknowledge(OUTPUT, last.id) == count
         self.delivered_ms = self.waiting[count - 1].timestamp_ms
         del self.waiting[:count]
         self.removed += count
@@ -78,7 +77,7 @@ class SpoolAgainstList(RuleBasedStateMachine):
     def set_aside(self, data: st.DataObject) -> None:
         """Quarantine any poll."""
         place = data.draw(st.integers(0, len(self.waiting) - 1))
-        self.spool.set_aside(self.spool.oldest(EVERYTHING)[place].id, "why")
+        self.spool.set_aside(OUTPUT, self.spool.oldest(OUTPUT, EVERYTHING)[place].id, "why")
         del self.waiting[place]
         self.quarantined += 1
 
@@ -86,27 +85,32 @@ class SpoolAgainstList(RuleBasedStateMachine):
     def envelope(self, now_ms: int) -> None:
         """Take a timestamp for a post."""
         self.envelope_ms = max(now_ms, self.envelope_ms + 1)
-        assert self.spool.next_envelope_ms(now_ms) == self.envelope_ms
+        assert self.spool.next_envelope_ms(OUTPUT, now_ms) == self.envelope_ms
 
     @rule()
     def reopen(self) -> None:
         """Start a new uploader."""
         self.spool.close()
-        self.spool = Spool(self.home / "spool.sqlite", AMPLE)
+        self.spool = open_spool(self.home / "spool.sqlite", AMPLE)
 
     @invariant()
     def agrees(self) -> None:
         """Check polls, order and layouts, and that the account closes."""
-        spooled = self.spool.oldest(EVERYTHING)
+        spooled = self.spool.oldest(OUTPUT, EVERYTHING)
         assert [s.poll for s in spooled] == self.waiting
         assert all(
             len(self.spool.layout(p.layout_id).series) == len(p.values()) for p in self.waiting
         )
-        assert (self.spool.waiting, self.spool.quarantined) == (len(self.waiting), self.quarantined)
+        assert (self.spool.account(OUTPUT).waiting, self.spool.account(OUTPUT).quarantined) == (
+            len(self.waiting),
+            self.quarantined,
+        )
         state = self.spool.state
-        assert state.oldest_ms == (self.waiting[0].timestamp_ms if self.waiting else 0)
-        assert state.delivered_ms == self.delivered_ms
-        assert self.kept == self.removed + self.quarantined + self.spool.waiting
+        assert state.outputs[OUTPUT].oldest_ms == (
+            self.waiting[0].timestamp_ms if self.waiting else 0
+        )
+        assert state.outputs[OUTPUT].delivered_ms == self.delivered_ms
+        assert self.kept == self.removed + self.quarantined + self.spool.account(OUTPUT).waiting
 
 
 TestSpoolAgainstList = SpoolAgainstList.TestCase

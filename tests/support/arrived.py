@@ -6,9 +6,8 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from pattoo_mp.spool.store import Spool
 from tests.support.server import TEXT
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +35,9 @@ def sent(server: PattooServer, key: str = "") -> list[Sent]:
 
 def kept(agent: Agent, key: str = "") -> list[Sent]:
     """Return the polls in the spool of a stopped agent, in order; with `key`, only those that contain it."""
-    spool = Spool(agent.spool, AMPLE)
+    spool = open_spool(agent.spool, AMPLE)
     try:
-        polls = [spooled.poll for spooled in spool.oldest(1000)]
+        polls = [spooled.poll for spooled in spool.oldest(OUTPUT, 1000)]
         layouts = {poll.layout_id: spool.layout(poll.layout_id) for poll in polls}
     finally:
         spool.close()
@@ -51,7 +50,7 @@ def kept(agent: Agent, key: str = "") -> list[Sent]:
 
 def book(agent: Agent) -> dict[str, Any]:
     """Return the ledger snapshot of a stopped agent: `missed` and `gaps`, as in the status."""
-    spool = Spool(agent.spool, AMPLE)
+    spool = open_spool(agent.spool, AMPLE)
     try:
         noted: dict[str, Any] = json.loads(spool.state.book or "{}")
     finally:

@@ -133,7 +133,8 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     """Check that every tick is accounted for: individually where possible, and all of them by number."""
     ticks, facts = Ticks.of(evidence), evidence.kept.facts
     snapshot = json.loads(facts.get("book") or "{}")
-    spool_dropped = json.loads(facts["dropped"])
+    account = json.loads(facts["outputs"])["pattoo"]
+    spool_dropped = account["dropped"]
     missed, dropped = (
         Counter(snapshot.get("missed")),
         Counter(snapshot.get("dropped")) + Counter(spool_dropped),
@@ -145,7 +146,7 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     verdict.row("polls dropped, as reported", _words(dropped))
     verdict.row("polls in quarantine", len(evidence.kept.quarantined))
     verdict.row("polls left in the spool at the end", len(ticks.waiting))
-    verdict.row("delivered, as reported", facts["delivered"])
+    verdict.row("delivered, as reported", account["delivered"])
     verdict.row("unaccounted, as reported", evidence.status["polls"]["unaccounted"])
     wrong = {polls: times for polls, times in evidence.unaccounted.items() if polls}
     looks = sum(evidence.unaccounted.values())
@@ -179,13 +180,13 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     )
     delivered = len(ticks.received - ticks.waiting) - arrived
     verdict.must(
-        facts["delivered"] == delivered,
-        f"{facts['delivered']} polls are reported as delivered, {delivered} were received",
+        account["delivered"] == delivered,
+        f"{account['delivered']} polls are reported as delivered, {delivered} were received",
     )
     verdict.must(evidence.status["polls"]["unaccounted"] == 0, "the status has unaccounted polls")
     rows = len(evidence.kept.waiting) + len(evidence.kept.quarantined)
-    account = facts["delivered"] + rows + sum(spool_dropped.values())
-    verdict.must(facts["kept"] == account, f"{facts['kept']} kept, {account} explained")
+    explained = account["delivered"] + rows + sum(spool_dropped.values())
+    verdict.must(account["kept"] == explained, f"{account['kept']} kept, {explained} explained")
 
 
 def _duplicates(evidence: Evidence, verdict: Verdict) -> None:

@@ -7,14 +7,16 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-from pattoo_mp.spool.store import Spool
+from pattoo_mp.upload.delivery import Sender
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.failover import Server, Servers
 from pattoo_mp.upload.pacing import Backoff, Pace
+from pattoo_mp.upload.pattoo.servers import deliverer
 from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.upload.spooled import Outbox
 from pattoo_mp.wire.encode import encode
 from tests.support.ports import at
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pattoo_mp.ipc.messages import UploadState
-    from pattoo_mp.spool.store import SpoolState
+    from pattoo_mp.spool.account import OutputState
+    from pattoo_mp.spool.store import Spool
     from pattoo_mp.upload.delivery import Transport
     from pattoo_mp.upload.pattoo.legacy import LegacyPosts
     from tests.support.server import PattooServer
@@ -51,16 +54,21 @@ def only(transport: Transport) -> Servers:
     return Servers([Server(transport, transport)])
 
 
+def sender(servers: Servers, outbox: Outbox, legacy: LegacyPosts | None = None) -> Sender:
+    """What posts to these servers as the agent does."""
+    return Sender(servers, deliverer(outbox, encode, legacy), legacy)
+
+
 class Reports:
-    """The reports of a drain of `spool`, each with the spool's account at that moment."""
+    """The reports of a drain of `spool`, each with the output's account at that moment."""
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self._reports: list[tuple[UploadState, SpoolState]] = []
+        self._reports: list[tuple[UploadState, OutputState]] = []
 
     def note(self, state: UploadState) -> None:
         """Take a report."""
-        self._reports.append((state, self.spool.state))
+        self._reports.append((state, self.spool.account(OUTPUT).copy()))
 
     @property
     def states(self) -> list[UploadState]:
@@ -68,8 +76,8 @@ class Reports:
         return [state for state, _ in self._reports]
 
     @property
-    def accounts(self) -> list[SpoolState]:
-        """The spool's accounts at the times of the reports."""
+    def accounts(self) -> list[OutputState]:
+        """The output's accounts at the times of the reports."""
         return [account for _, account in self._reports]
 
 
@@ -80,14 +88,12 @@ class Posting(Reports):
         self, home: Path, server: PattooServer, legacy: LegacyPosts | None, exchange_s: float
     ) -> None:
         self._path = home / "spool.sqlite"
-        super().__init__(Spool(self._path, AMPLE))
+        super().__init__(open_spool(self._path, AMPLE))
         self.drawn: list[float] = []
         self.drain = Drain(
-            self.spool,
-            only(PattooTransport(at(server.port), exchange_s=exchange_s)),
+            outbox := Outbox(self.spool, OUTPUT),
+            sender(only(PattooTransport(at(server.port), exchange_s=exchange_s)), outbox, legacy),
             self.note,
-            encode=encode,
-            legacy=legacy,
             backoff=Backoff(self._draw),
             pace=Pace(spacing_s=_MOMENT_S, least_s=_MOMENT_S),
         )

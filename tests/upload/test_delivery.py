@@ -20,6 +20,7 @@ from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, fill, poll, times
 from tests.support.ports import at, dropping_port
 from tests.support.server import Post
+from tests.support.spools import OUTPUT
 from tests.support.waiting import wait_for
 from tests.upload import originals
 from tests.upload.moody import (
@@ -68,7 +69,7 @@ def test_an_attempt_says_whether_more_is_waiting(
     posting.spool.append(polls, {**LAYOUTS, OTHER_HOST.identifier: OTHER_HOST.packed}, "c")
     sources: list[Source] = [
         LegacySource(LegacyPosts(home, originals.AGENT_ID), lambda: 1),
-        SpooledPosts(Outbox(posting.spool), lambda: 1, encode),
+        SpooledPosts(Outbox(posting.spool, OUTPUT), lambda: 1, encode),
     ]
     delivery = Delivery(sources, PattooTransport(at(moody.port)), lambda: 1, Backoff())
     found = [attempt.more for attempt in iter(delivery.attempt, None)]
@@ -344,7 +345,7 @@ def test_a_server_that_hung_gets_large_posts_again_soon(
 def test_a_connection_that_times_out_makes_no_post_smaller(posting: Posting) -> None:
     """No byte was sent, so the size was not the cause."""
     fill(posting.spool, 1, 100)
-    source = SpooledPosts(Outbox(posting.spool), lambda: 1, encode)
+    source = SpooledPosts(Outbox(posting.spool, OUTPUT), lambda: 1, encode)
     before = source.batch_limit.polls
     with dropping_port() as port:
         delivery = Delivery(

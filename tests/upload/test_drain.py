@@ -16,17 +16,16 @@ import pytest
 
 from pattoo_mp import log
 from pattoo_mp.model import Layout, Origin, Poll
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.answer import Outcome
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pacing import Pace
-from pattoo_mp.wire.encode import encode
+from pattoo_mp.upload.spooled import Outbox
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, fill, poll, times
 from tests.support.small import files_of_at_most
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
-from tests.upload.posting import Reports, only
+from tests.upload.posting import Reports, only, sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,16 +107,16 @@ class Rig(Reports):
         return time.monotonic() + seconds < self.drain.idle_until < float("inf")
 
     def __init__(self, home: Path, offset_s: float = 0) -> None:
-        super().__init__(Spool(home / "spool.sqlite", AMPLE))
+        super().__init__(open_spool(home / "spool.sqlite", AMPLE))
+        self.outbox = Outbox(self.spool, OUTPUT)
         self.transport = FakeTransport()
         self.pace = Noting(offset_s)
         self.troubles: list[str] = []
         self.drain = Drain(
-            self.spool,
-            alone(self.transport),
+            self.outbox,
+            sender(alone(self.transport), self.outbox),
             self.note,
             self.troubles.append,
-            encode=encode,
             pace=self.pace,
         )
         self._thread = threading.Thread(target=self.drain.run, daemon=True)
@@ -167,7 +166,7 @@ def test_polls_are_posted_oldest_first_in_one_post(rig: Rig) -> None:
     rig.wait_until_empty()
     assert rig.transport.timestamps() == [list(range(1, 51))]
     assert rig.transport.posts[0][0] == LAYOUT.origin.agent_id
-    assert rig.spool.waiting == 0
+    assert rig.spool.account(OUTPUT).waiting == 0
 
 
 def test_a_new_poll_is_posted_without_delay(rig: Rig) -> None:
@@ -206,7 +205,7 @@ def test_posts_are_at_least_a_second_apart(rig: Rig) -> None:
 
 def test_envelope_times_grow_from_post_to_post(rig: Rig) -> None:
     """The server names and orders its files by them."""
-    rig.spool.next_envelope_ms(10**15)
+    rig.spool.next_envelope_ms(OUTPUT, 10**15)
     fill(rig.spool, 1, 1)
     rig.start()
     rig.wait_until_empty()
@@ -315,7 +314,7 @@ def test_an_unreadable_layout_does_not_block_the_others(rig: Rig, packed: bytes)
 
 def test_a_damaged_layout_is_restored_by_the_next_poll(home: Path) -> None:
     """No poll goes into quarantine before that: all polls of a killed uploader are posted."""
-    spool = Spool(home / "spool.sqlite", AMPLE)
+    spool = open_spool(home / "spool.sqlite", AMPLE)
     fill(spool, 1, 3)
     spool.close()
     with contextlib.closing(sqlite3.connect(home / "spool.sqlite")) as file, file:
@@ -516,7 +515,7 @@ def test_new_servers_get_posts_after_the_post_under_way(rig: Rig) -> None:
     fill(rig.spool, 1, 1)
     rig.start()
     wait_for(lambda: rig.transport.attempts, what="a post to the old one")
-    rig.drain.change(0, 1, alone(new))
+    rig.drain.change(0, 1, sender(alone(new), rig.outbox))
     assert new.attempts == []
     rig.transport.close()
     wait_for(lambda: new.timestamps() == [[1]], what="a post to the new one")
@@ -530,7 +529,7 @@ def test_new_servers_are_reported_before_the_first_post(rig: Rig) -> None:
     new = FakeTransport()
     new.url = "http://other/"
     rig.start()
-    rig.drain.change(0, 1, alone(new))
+    rig.drain.change(0, 1, sender(alone(new), rig.outbox))
     wait_for(lambda: rig.states and rig.states[-1].server == "http://other/", what="its address")
 
 
@@ -539,9 +538,9 @@ def test_stop_cuts_off_a_post_to_a_new_server(rig: Rig) -> None:
     new = FakeTransport()
     new.hangs = True
     rig.start()
-    rig.drain.change(0, 1, alone(new))
+    rig.drain.change(0, 1, sender(alone(new), rig.outbox))
     fill(rig.spool, 1, 1)
     rig.drain.wake()
     wait_for(lambda: new.attempts, what="a post")
     rig.stop()
-    assert rig.spool.waiting == 1
+    assert rig.spool.account(OUTPUT).waiting == 1

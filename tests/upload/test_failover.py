@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.failover import Preference, Server, Servers
 from pattoo_mp.upload.pacing import Backoff, Pace
 from pattoo_mp.upload.pattoo.transport import PattooTransport
-from pattoo_mp.wire.encode import encode
+from pattoo_mp.upload.spooled import Outbox
 from tests.spool.polls import LAYOUT, fill
 from tests.support.ports import at
 from tests.support.server import TEXT, PattooServer, answering
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
-from tests.upload.posting import Reports
+from tests.upload.posting import Reports, sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +47,7 @@ class Rig(Reports):
     """A drain from a spool to two servers."""
 
     def __init__(self, home: Path, *servers: PattooServer) -> None:
-        super().__init__(Spool(home / "spool.sqlite", AMPLE))
+        super().__init__(open_spool(home / "spool.sqlite", AMPLE))
         self.clock = Clock()
         self._servers = Servers(
             [
@@ -60,10 +59,9 @@ class Rig(Reports):
             self.clock,
         )
         self._drain = Drain(
-            self.spool,
-            self._servers,
+            outbox := Outbox(self.spool, OUTPUT),
+            sender(self._servers, outbox),
             self.note,
-            encode=encode,
             backoff=Backoff(lambda _, __: MOMENT_S),
             pace=Pace(spacing_s=MOMENT_S, least_s=MOMENT_S),
         )
@@ -141,7 +139,11 @@ def test_posts_fail_over_to_another_server_and_return(
     assert server.timestamps() == [1, 2, 3, 11]
     assert elsewhere.timestamps() == [4, 5, 6, 7, 8, 9, 10]
     account = rig.accounts[-1]
-    assert (account.delivered, account.quarantined, dict(account.dropped)) == (11, 0, {})
+    assert (
+        account.delivered,
+        account.quarantined,
+        dict(account.dropped),
+    ) == (11, 0, {})
 
 
 def test_no_fail_over_to_a_server_that_refuses_a_test_post(

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload.answer import Outcome
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.failover import Preference
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.pacing import Backoff, Pace
-from pattoo_mp.wire.encode import encode
+from pattoo_mp.upload.spooled import Outbox
 from tests.spool.polls import fill
 from tests.support.server import hanging
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
-from tests.upload.posting import Reports
+from tests.upload.posting import Reports, sender
 from tests.upload.test_drain import FakeTransport, alone
 from tests.upload.test_failover import AFTER_S, Rig
 from tests.upload.test_uploader_settings import PROXY_LOGIN, Feed, World, running
@@ -38,14 +37,14 @@ class Switching(Reports):
     """A drain whose server fails and asks for a long wait. `bounds` has the bound of each back-off."""
 
     def __init__(self, home: Path) -> None:
-        super().__init__(Spool(home / "spool.sqlite", AMPLE))
+        super().__init__(open_spool(home / "spool.sqlite", AMPLE))
+        self.outbox = Outbox(self.spool, OUTPUT)
         self.first = FakeTransport()
         self.bounds: list[float] = []
         self.drain = Drain(
-            self.spool,
-            alone(self.first),
+            self.outbox,
+            sender(alone(self.first), self.outbox),
             self.note,
-            encode=encode,
             backoff=Backoff(self._draw),
             pace=Pace(spacing_s=0.01, least_s=0.01),
         )
@@ -83,7 +82,7 @@ def test_a_new_server_gets_posts_at_once(switching: Switching) -> None:
     """However long the last one has asked to be left alone."""
     switching.fail(BUSY)
     new = FakeTransport()
-    switching.drain.change(0, 0.01, alone(new))
+    switching.drain.change(0, 0.01, sender(alone(new), switching.outbox))
     wait_for(lambda: new.timestamps() == [[1]], 20, "a post to the new one")
 
 
@@ -97,7 +96,7 @@ def test_the_failures_of_a_server_are_not_those_of_the_next(switching: Switching
     new = FakeTransport()
     new.url = "http://new/"
     new.outcomes = [BUSY]
-    switching.drain.change(0, 0.01, alone(new))
+    switching.drain.change(0, 0.01, sender(alone(new), switching.outbox))
     wait_for(lambda: not new.outcomes, 20, "its failure")
     wait_for(lambda: len(switching.bounds) > len(bounds), what="its back-off")
     assert switching.bounds[len(bounds)] == bounds[0]
@@ -114,7 +113,7 @@ def test_a_change_without_other_servers_does_not_undo_the_one_before(switching: 
     switching._thread.start()
     wait_for(lambda: switching.first.attempts, what="a post that hangs")
     new = FakeTransport()
-    switching.drain.change(0, 0.01, alone(new))
+    switching.drain.change(0, 0.01, sender(alone(new), switching.outbox))
     switching.drain.change(0, 0.02, None)
     switching.first.close()
     wait_for(lambda: new.timestamps() == [[1]], 20, "a post to the new one")

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.model import INTEGER, Layout, Origin, Poll, Series
-from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import spooled as module
 from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUTS, poll, times
 from tests.spool.polls import fill as fill_with
 from tests.support.small import files_of_at_most
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.spool.store import Spooled
+    from pattoo_mp.spool.store import Spool, Spooled
 
 
 SMALL = 100
@@ -32,7 +31,7 @@ class Counting(Outbox):
     """Counts the polls read for each post."""
 
     def __init__(self, spool: Spool) -> None:
-        super().__init__(spool)
+        super().__init__(spool, OUTPUT)
         self.read: list[int] = []
 
     def oldest(self, limit: int) -> list[Spooled]:
@@ -45,7 +44,7 @@ class Counting(Outbox):
 @pytest.fixture
 def spool(home: Path) -> Iterator[Spool]:
     """An empty spool."""
-    made = Spool(home / "spool.sqlite", AMPLE)
+    made = open_spool(home / "spool.sqlite", AMPLE)
     yield made
     made.close()
 
@@ -117,7 +116,7 @@ def test_a_single_poll_spans_its_interval(spool: Spool) -> None:
 @pytest.fixture
 def filled(home: Path) -> Iterator[Spool]:
     """A spool with ten polls."""
-    made = Spool(home / "spool.sqlite", AMPLE)
+    made = open_spool(home / "spool.sqlite", AMPLE)
     fill_with(made, 1, 10)
     yield made
     made.close()
@@ -132,7 +131,7 @@ def send(outbox: Outbox, limit: int) -> list[int]:
 
 def test_sent_polls_leave_the_spool(filled: Spool) -> None:
     """At once, if the disk accepts writes, and without trouble."""
-    outbox = Outbox(filled)
+    outbox = Outbox(filled, OUTPUT)
     assert send(outbox, 4) == [1, 2, 3, 4]
     assert times(filled) == [5, 6, 7, 8, 9, 10]
     assert outbox.trouble == ""
@@ -140,7 +139,7 @@ def test_sent_polls_leave_the_spool(filled: Spool) -> None:
 
 def test_a_backlog_is_sent_once_while_the_disk_accepts_no_writes(filled: Spool) -> None:
     """Post after post, in order. At the end only the acknowledgement is left to write."""
-    outbox = Outbox(filled)
+    outbox = Outbox(filled, OUTPUT)
     with files_of_at_most(0):
         assert [send(outbox, 4) for _ in range(3)] == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
         with pytest.raises(sqlite3.Error, match="disk I/O error"):
@@ -148,17 +147,17 @@ def test_a_backlog_is_sent_once_while_the_disk_accepts_no_writes(filled: Spool) 
         assert times(filled) == list(range(1, 11))
     assert outbox.trouble == "the spool: disk I/O error"
     assert outbox.oldest(4) == []
-    assert (filled.waiting, filled.state.delivered) == (0, 10)
+    assert (filled.account(OUTPUT).waiting, filled.state.outputs[OUTPUT].delivered) == (0, 10)
 
 
 def test_later_polls_are_sent_too(filled: Spool) -> None:
     """With the next poll, the spool drops the polls sent earlier."""
-    outbox = Outbox(filled)
+    outbox = Outbox(filled, OUTPUT)
     with files_of_at_most(0):
         send(outbox, 10)
     fill_with(filled, 11, 12)
     assert send(outbox, 10) == [11, 12]
-    assert (filled.waiting, filled.state.delivered) == (0, 12)
+    assert (filled.account(OUTPUT).waiting, filled.state.outputs[OUTPUT].delivered) == (0, 12)
 
 
 def test_only_so_many_sent_polls_are_remembered(
@@ -166,7 +165,7 @@ def test_only_so_many_sent_polls_are_remembered(
 ) -> None:
     """All of them are read again for each post."""
     monkeypatch.setattr(module, "_MAX_REMEMBERED", 8)
-    outbox = Outbox(filled)
+    outbox = Outbox(filled, OUTPUT)
     with files_of_at_most(0):
         send(outbox, 4)
         send(outbox, 4)
@@ -177,22 +176,22 @@ def test_only_so_many_sent_polls_are_remembered(
 
 def test_envelope_times_grow_while_none_can_be_written(filled: Spool) -> None:
     """Even if the clock stands or goes back; and no time is used twice once writes work again."""
-    outbox = Outbox(filled)
+    outbox = Outbox(filled, OUTPUT)
     given = [outbox.next_envelope_ms(5000)]
     with files_of_at_most(0):
         given += [outbox.next_envelope_ms(now) for now in (5000, 4000, 7000)]
         assert outbox.trouble == "the spool: disk I/O error"
     given.append(outbox.next_envelope_ms(6000))
     assert given == [5000, 5001, 5002, 7000, 7001]
-    assert filled.state.envelope_ms == 7001
+    assert filled.state.outputs[OUTPUT].envelope_ms == 7001
 
 
 def test_an_older_time_from_a_commit_is_not_used_again(filled: Spool) -> None:
     """The disk accepted no writes for a while, and the clock was set back."""
-    outbox = Outbox(filled)
+    outbox = Outbox(filled, OUTPUT)
     outbox.next_envelope_ms(5000)
     with files_of_at_most(0):
         assert outbox.next_envelope_ms(1000) == 5001
     filled.append([(11, poll(11))], LAYOUTS, "c", now_ms=1000)
-    assert filled.state.envelope_ms == 5001
+    assert filled.state.outputs[OUTPUT].envelope_ms == 5001
     assert outbox.next_envelope_ms(1000) == 5002

@@ -11,7 +11,6 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,13 +22,13 @@ from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
 from pattoo_mp.upload.pattoo.servers import servers
 from pattoo_mp.upload.uploader import Uploader, read_pause_s
-from pattoo_mp.wire.encode import encode
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, poll, times
 from tests.support.configs import config_in
 from tests.support.server import answering, hanging, well
 from tests.support.small import files_of_at_most
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
+from tests.upload.posting import sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,11 +63,12 @@ class Process:
             Uploader(
                 link,
                 config,
-                Spool(self.path, AMPLE),
+                open_spool(self.path, AMPLE),
                 "channel",
                 agent_id,
-                servers=partial(servers, agent_id=agent_id),
-                encode=encode,
+                sender=lambda config, output, outbox: sender(
+                    servers(config, output, agent_id), outbox
+                ),
             ).run()
             status = 0
         finally:
@@ -88,8 +88,8 @@ class Process:
         """Wait until it reports so many delivered polls."""
 
         def counted() -> bool:
-            accounts = [message[2] for message in self._listen() if message[0] == Kind.UPLOAD]
-            return any(account["delivered"] == count for account in accounts)
+            accounts = [message[3] for message in self._listen() if message[0] == Kind.UPLOAD]
+            return any(account["outputs"][OUTPUT]["delivered"] == count for account in accounts)
 
         wait_for(counted, what=f"{count} deliveries")
 
@@ -100,12 +100,12 @@ class Process:
     @property
     def accounts(self) -> list[dict[str, Any]]:
         """The spool's accounts that it has reported so far, in order."""
-        return [message[2] for message in self._listen() if message[0] == Kind.UPLOAD]
+        return [message[3] for message in self._listen() if message[0] == Kind.UPLOAD]
 
     @property
     def states(self) -> list[UploadState]:
         """The states of posting that it has reported so far, in order."""
-        return [UploadState(*m[1]) for m in self._listen() if m[0] == Kind.UPLOAD]
+        return [UploadState(*m[2]) for m in self._listen() if m[0] == Kind.UPLOAD]
 
     def _listen(self) -> list[Message]:
         if select.select([self.link], [], [], 0)[0]:
@@ -130,7 +130,7 @@ class Process:
 
     def kept(self) -> list[int]:
         """The times of the polls in the spool, once the process has ended."""
-        spool = Spool(self.path, AMPLE)
+        spool = open_spool(self.path, AMPLE)
         try:
             return times(spool)
         finally:
@@ -218,7 +218,7 @@ def test_a_spool_without_room_is_opened_later_and_its_account_comes_before_any_p
     home: Path, start: Start, server: PattooServer
 ) -> None:
     """Control sends no poll until then. Polls of an earlier agent are posted at once."""
-    earlier = Spool(home / "spool.sqlite", AMPLE)
+    earlier = open_spool(home / "spool.sqlite", AMPLE)
     earlier.append([(n, poll(n)) for n in (1, 2, 3)], LAYOUTS, "another", "a book")
     earlier.close()
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -229,9 +229,10 @@ def test_a_spool_without_room_is_opened_later_and_its_account_comes_before_any_p
     assert server.timestamps() == []
     resource.prlimit(uploader.pid, resource.RLIMIT_FSIZE, unlimited)
     uploader.wait_to_hear(Kind.NOTE, {})
-    account = next(message[2] for message in uploader._listen() if message[0] == Kind.UPLOAD)
-    found = [account[name] for name in ("kept", "waiting", "newest_ms", "book", "sequence")]
-    assert found == [3, 3, 3, "a book", 0]
+    account = next(message[3] for message in uploader._listen() if message[0] == Kind.UPLOAD)
+    found = [account[name] for name in ("kept", "newest_ms", "book", "sequence")]
+    assert found == [3, 3, "a book", 0]
+    assert account["outputs"][OUTPUT]["waiting"] == 3
     uploader.wait_for_deliveries(3)
     assert server.timestamps() == [1, 2, 3]
 
@@ -259,7 +260,7 @@ def test_a_snapshot_of_the_ledger_is_stored_with_the_poll_after_it(start: Start)
     uploader.link.close()
     os.waitpid(uploader.pid, 0)
     uploader.status = 0
-    spool = Spool(uploader.path, AMPLE)
+    spool = open_spool(uploader.path, AMPLE)
     assert spool.state.book == "as of 1"
     spool.close()
 

@@ -14,13 +14,12 @@ import pytest
 from pattoo_mp.config import host_checks
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Poll
-from pattoo_mp.spool.store import Spool
 from tests.spool.polls import LAYOUT, LAYOUTS
 from tests.support.configs import config_in
 from tests.support.ports import hold_port, number_of
 from tests.support.proxy import ForwardProxy
 from tests.support.server import PattooServer
-from tests.support.spools import AMPLE
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.tls import Authority
 from tests.support.waiting import wait_for
 from tests.upload.test_uploader import Process
@@ -127,7 +126,7 @@ def _to_wanting(world: World) -> dict[str, Any]:
 
 
 def _dropped(process: Process) -> dict[str, int]:
-    return process.accounts[-1]["dropped"] if process.accounts else {}
+    return process.accounts[-1]["outputs"][OUTPUT]["dropped"] if process.accounts else {}
 
 
 #: Each is about the server at the usual address, except where `before` says otherwise.
@@ -212,12 +211,12 @@ CASES = {
 def world(home: Path) -> Iterator[World]:
     """Servers and a proxy. The spool already has more polls than a full disk has to take."""
     made = World(home)
-    spool = Spool(home / "spool.sqlite", AMPLE)
+    spool = open_spool(home / "spool.sqlite", AMPLE)
     large = [
         (n, Poll(LAYOUT.identifier, n, b"\x91\x01" + os.urandom(50_000))) for n in range(1, 101)
     ]
     spool.append(large, LAYOUTS, "earlier")
-    spool.acknowledge(0)
+    spool.acknowledge(OUTPUT, 0)
     spool.close()
     yield made
     made.close()
@@ -225,7 +224,7 @@ def world(home: Path) -> Iterator[World]:
 
 def fill(home: Path) -> None:
     """Put more into the spool than it may have on any disk, however full."""
-    spool = Spool(home / "spool.sqlite", AMPLE)
+    spool = open_spool(home / "spool.sqlite", AMPLE)
     large = [(n, Poll(LAYOUT.identifier, n, os.urandom(50_000))) for n in range(1, 101)]
     spool.append(large, LAYOUTS, "earlier")
     spool.close()

@@ -1,31 +1,51 @@
-"""Builds the configured pattoo servers, each with the transport that it needs."""
+"""An output of kind pattoo: its servers with the transports that they need, and its posts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
+from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.failover import Server, Servers
 from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.upload.spooled import SpooledPosts
 
 if TYPE_CHECKING:
-    from pattoo_mp.config.values import Config
-    from pattoo_mp.upload.delivery import Transport
+    from collections.abc import Callable
+
+    from pattoo_mp.config.values import Config, Output
+    from pattoo_mp.upload.delivery import MakeDeliverer, Transport
+    from pattoo_mp.upload.pacing import Backoff
+    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
+    from pattoo_mp.upload.post import Encode, Source
+    from pattoo_mp.upload.spooled import Outbox
 
 #: Short, since posts wait while another server is probed.
 _PROBE_S: Final = 5.0
 
 
-def servers(config: Config, agent_id: str) -> Servers:
-    """Return the servers of the configuration, in its order."""
-    transports = [_transport(config, url, agent_id) for url in config.server_urls]
+def servers(config: Config, output: Output, agent_id: str) -> Servers:
+    """Return the servers of an output, in the order of the configuration."""
+    transports = [_transport(config, output, url, agent_id) for url in output.urls]
     # A single server is never probed.
-    probes = transports if len(transports) == 1 else [_probe(config, u) for u in config.server_urls]
+    probes = transports if len(transports) == 1 else [_probe(output, url) for url in output.urls]
     return Servers(list(map(Server, transports, probes)), agent_id, config.failover_after)
 
 
-def _transport(config: Config, url: str, agent_id: str) -> Transport:
-    plain = PattooTransport(url, config.trust, config.proxy)
+def deliverer(outbox: Outbox, encode: Encode, legacy: LegacyPosts | None = None) -> MakeDeliverer:
+    """Return what makes the output's deliverer: of the `legacy` posts first, then of the polls."""
+
+    def make(server: Transport, envelope_ms: Callable[[], int], backoff: Backoff) -> Delivery:
+        sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode)]
+        if legacy is not None:
+            sources.insert(0, legacy.source(envelope_ms))
+        return Delivery(sources, server, envelope_ms, backoff)
+
+    return make
+
+
+def _transport(config: Config, output: Output, url: str, agent_id: str) -> Transport:
+    plain = PattooTransport(url, output.trust, output.proxy)
     if not config.encrypted:
         return plain
     # With encryption off, import none of its modules.
@@ -37,5 +57,5 @@ def _transport(config: Config, url: str, agent_id: str) -> Transport:
     return EncryptedTransport(plain, Keyring(keys, agent_id, Gpg(keys / ".keyring")))
 
 
-def _probe(config: Config, url: str) -> Transport:
-    return PattooTransport(url, config.trust, config.proxy, exchange_s=_PROBE_S)
+def _probe(output: Output, url: str) -> Transport:
+    return PattooTransport(url, output.trust, output.proxy, exchange_s=_PROBE_S)

@@ -78,7 +78,9 @@ def test_a_counter_that_the_kernel_does_not_have_is_noted(server: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("softirq")))
     poll = of(server, "processor")
-    assert poll.left_out["processor.counters soft_interrupts"] == "/proc/stat has no number of softirq"
+    assert (
+        poll.left_out["processor.counters soft_interrupts"] == "/proc/stat has no number of softirq"
+    )
     assert poll.figures["cpu_stats_ctx_switches"] == 7654321
     assert "cpu_stats_soft_interrupts" not in poll.figures
 
