@@ -146,6 +146,10 @@ def _sender(
     config: Config, output: Output, outbox: Outbox, agent_id: str, legacy: LegacyPosts
 ) -> Sender:
     """Make what posts to an output. The original agent's unsent posts go to one of them."""
+    if output.kind == values.REMOTE_WRITE:
+        from pattoo_mp.upload.remote_write.servers import sender  # noqa: PLC0415
+
+        return sender(output, outbox)
     from pattoo_mp.upload.delivery import Sender  # noqa: PLC0415
     from pattoo_mp.upload.pattoo.servers import deliverer, servers  # noqa: PLC0415
     from pattoo_mp.wire.encode import encode  # noqa: PLC0415

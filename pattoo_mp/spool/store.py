@@ -178,6 +178,10 @@ class Spool:
         """Give up an output's polls up to an id, for a reason; return how many those were."""
         return self._do(lambda: self._done(output, last_id, reason))
 
+    def take_back(self, output: str, polls: int, reason: str) -> None:
+        """Count polls of an output as dropped that were counted as delivered."""
+        self._do(lambda: self._take_back(output, polls, reason))
+
     def set_aside(self, output: str, poll_id: int, reason: str) -> None:
         """Move an output's oldest poll, which its server refuses, into quarantine."""
         self._do(lambda: self._set_aside(output, poll_id, reason))
@@ -301,6 +305,14 @@ class Spool:
         self._file.lost.pop(output, None)
         self._file.tables.give_back_pages()
         return removed + arrived.total()
+
+    def _take_back(self, output: str, polls: int, reason: str) -> None:
+        now = self.state
+        here = now.outputs[output]
+        here.delivered -= polls
+        here.drop(reason, polls)
+        with self._file.transaction(now):
+            pass  # only the account changes
 
     def _set_aside(self, output: str, poll_id: int, reason: str) -> int:
         """Move an output's oldest poll into its quarantine; return how many were moved (0 or 1)."""

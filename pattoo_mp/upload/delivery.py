@@ -103,6 +103,9 @@ class Sender:
 class Delivery:
     """Delivers from the first of `sources` that has a post."""
 
+    #: What to add to an answer that is not that of a server of this kind.
+    not_understood = _NOT_PATTOO
+
     def __init__(
         self,
         sources: Sequence[Source],
@@ -174,7 +177,7 @@ class Delivery:
 
     def _failed(self, outcome: Outcome, remark: str = "") -> Attempt:
         if not remark and outcome.fault is Fault.NOT_PATTOO:
-            remark = _NOT_PATTOO
+            remark = self.not_understood
         error = f"{outcome.error}; {remark}" if remark else outcome.error
         wait_s = self._backoff.failed(outcome.fault, outcome.retry_after_s)
         return Attempt(error, wait_s=wait_s, fault=outcome.fault)

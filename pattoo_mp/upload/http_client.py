@@ -56,7 +56,8 @@ _HEADERS_TOO_LARGE: Final = (400, 431)
 class HttpClient:
     """Makes requests to the server at `url`, one at a time, each within `exchange_s`.
 
-    `proxy` is the setting, `trust` names the TLS and credential files.
+    `proxy` is the setting, `trust` names the TLS and credential files. `headers` are sent with each
+    request, in place of ours of the same names.
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class HttpClient:
         trust: Trust = NO_FILES,
         proxy: str | None = None,
         exchange_s: float = EXCHANGE_S,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._exchange_s = exchange_s
         self._watchdog = ExchangeWatchdog(exchange_s)
         self._session = Session(url, trust, proxy, self._watchdog)
+        self._session.headers.update(headers or {})
         #: When the last exchange ended. The one after the first is taken to come soon.
         self._ended = float("inf")
 

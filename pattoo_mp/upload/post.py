@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
@@ -21,7 +21,8 @@ class Post:
 
     `head` names its oldest poll, for the log. `accepted` forgets what the server now has, and
     returns how many of the spool's polls that were. `set_aside` moves a post of a single poll into
-    quarantine. `span_s` is the time that its polls cover, if known.
+    quarantine. `span_s` is the time that its polls cover, if known. `spooled` are the polls, and
+    `layouts` theirs by identifier, if it is of polls of the spool.
     """
 
     agent_id: str
@@ -31,6 +32,8 @@ class Post:
     accepted: Callable[[], int]
     set_aside: Callable[[str], None]
     span_s: float = inf
+    spooled: Sequence[Spooled] = ()
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
 
 
 #: Makes the body of a post from layouts by identifier, polls, and the time of the envelope (ms).

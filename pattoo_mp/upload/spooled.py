@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from itertools import takewhile
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.spool.store import StorageError
-from pattoo_mp.upload.post import MAX_POLLS, BatchLimit, Encode, Post, first_post
+from pattoo_mp.upload.post import (
+    MAX_DATAPOINTS,
+    MAX_POLLS,
+    BatchLimit,
+    Encode,
+    Post,
+    first_post,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +90,17 @@ class Outbox:
         self._acknowledge()
         return polls
 
+    def drop(self, last_id: int, reason: str) -> int:
+        """Give up the polls up to `last_id`, which the server will never take; return how many."""
+        failed = self._acknowledge() if self._sent else None
+        if failed is not None:
+            raise failed
+        return self._spool.drop(self.output, last_id, reason)
+
+    def take_back(self, polls: int, reason: str) -> None:
+        """Count polls as dropped that were taken to be delivered, and are not."""
+        self._spool.take_back(self.output, polls, reason)
+
     def set_aside(self, poll_id: int, reason: str) -> None:
         """Move the oldest poll, which the server refuses, into quarantine."""
         self._spool.set_aside(self.output, poll_id, reason)
@@ -123,12 +143,26 @@ _LEAST_READ: Final = 20
 
 
 class SpooledPosts:
-    """The spool as a source of posts. `envelope_ms` makes the time of each, `encode` its body."""
+    """The spool as a source of posts. `envelope_ms` makes the time of each, `encode` its body.
 
-    def __init__(self, outbox: Outbox, envelope_ms: Callable[[], int], encode: Encode) -> None:
+    A post has at most `datapoints`, and only polls up to the time `until_ms` (ms since the epoch).
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        envelope_ms: Callable[[], int],
+        encode: Encode,
+        datapoints: int = MAX_DATAPOINTS,
+        until_ms: Callable[[], float] = lambda: inf,
+    ) -> None:
         self._outbox = outbox
         self._envelope_ms = envelope_ms
         self._encode = encode
+        self._datapoints = datapoints
+        self._until_ms = until_ms
+        #: The time of the oldest poll (ms since the epoch), if it may not be sent yet; otherwise 0.
+        self.ahead_ms = 0
         self.batch_limit = BatchLimit()
         self._read = _FIRST_READ
 
@@ -146,7 +180,7 @@ class SpooledPosts:
         try:
             most = min(self.batch_limit.polls, self._read)
             found = self._outbox.oldest(most)
-            polls = first_post(found, self._outbox.layout)
+            polls = self._timely(first_post(found, self._outbox.layout, self._datapoints))
             if len(polls) < len(found) or most == self._read:
                 # If polls are large, few fit; do not keep many more of them in memory.
                 self._read = max(_LEAST_READ, 2 * len(polls))
@@ -179,7 +213,16 @@ class SpooledPosts:
             accepted=partial(self._outbox.sent, polls[-1].id, len(polls)),
             set_aside=partial(self._outbox.set_aside, first.id),
             span_s=_span_s(layouts, polls),
+            spooled=polls,
+            layouts=layouts,
         )
+
+    def _timely(self, polls: list[Spooled]) -> list[Spooled]:
+        """Return the polls before the first one that may not be sent yet."""
+        until_ms = self._until_ms()
+        timely = list(takewhile(lambda spooled: spooled.poll.timestamp_ms <= until_ms, polls))
+        self.ahead_ms = polls[0].poll.timestamp_ms if polls and not timely else 0
+        return timely
 
     def _set_aside_unreadable(self) -> int:
         """Move all unreadable polls to quarantine, so that they do not block the later ones."""

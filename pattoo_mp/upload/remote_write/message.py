@@ -8,7 +8,7 @@
 
 It is made by hand, since the message is small and the samples of a request are regular: all series of
 a block have the same times. So one `struct.Struct` packs all samples of a series; its separators hold
-the fields' tags and the times (docs/decisions/032-remote-write.md).
+the fields' tags and the times (docs/decisions/033-remote-write.md).
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 #: `TimeSeries.samples`, its length of `_SAMPLE_BYTES`, and the tag of `Sample.value`.
 _SAMPLE: Final = 0x12
 _VALUE: Final = 0x09
 _TIMESTAMP: Final = 0x10
-#: A series ended: Prometheus' stale marker, a NaN with these bits.
-STALE: Final = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+#: The value of a stale marker: a NaN with these bits.
 _STALE_BYTES: Final = struct.pack("<Q", 0x7FF0000000000002)
 
 
@@ -36,27 +35,30 @@ class Block:
     """Samples of many series at the same times (ms, ascending).
 
     Each row is a series: its labels as `labels_of` makes them, and a value for each time; `None`, and
-    what is not a finite number, is left out.
+    what is not a finite number, is left out. The series in `ended` get a stale marker at the first time.
     """
 
     times_ms: tuple[int, ...]
-    rows: Sequence[tuple[bytes, Sequence[object]]]
+    rows: Iterable[tuple[bytes, Sequence[object]]]
+    ended: Collection[bytes] = ()
+
+    @property
+    def series(self) -> list[bytes]:
+        """The labels of all its series."""
+        return [*self.ended, *(labels for labels, _ in self.rows)]
 
 
-def request(blocks: Iterable[Block], stale: Mapping[bytes, int] | None = None) -> bytes:
-    """Return the message with the samples of all blocks, which are in the order of their times.
-
-    `stale` has the time (ms) at which a series ended, by its labels.
-    """
+def request(blocks: Iterable[Block]) -> bytes:
+    """Return the message with the samples of all blocks; those of a series are in their order."""
     series: dict[bytes, list[bytes]] = {}
     for block in blocks:
+        for labels in block.ended:
+            series.setdefault(labels, []).append(_stale_sample(block.times_ms[0]))
         pack = _packer(block.times_ms)
         for labels, values in block.rows:
             samples = pack(values)
             if samples:
                 series.setdefault(labels, []).append(samples)
-    for labels, time_ms in (stale or {}).items():
-        series.setdefault(labels, []).append(_stale_sample(time_ms))
     parts: list[bytes] = []
     for labels, some in series.items():
         body = labels + b"".join(some)
@@ -114,7 +116,7 @@ class _Packer:
         fields = self._fields.copy()  # two outputs may pack at the same time
         fields[1::2] = values
         try:
-            if isfinite(sum(values)):  # type: ignore[arg-type]
+            if isfinite(sum(values)):  # type: ignore[arg-type]  # so all are numbers, and finite
                 return self._struct.pack(*fields)
         except (TypeError, OverflowError, struct.error):
             pass
@@ -128,13 +130,18 @@ class _Packer:
             except (TypeError, ValueError, OverflowError):
                 continue
             if isfinite(number) and not isinstance(value, str):
-                packed.append(_sample(struct.pack("<d", number), time_ms))
+                packed.append(sample(number, time_ms))
         return b"".join(packed)
 
 
 @lru_cache(maxsize=8)
 def _packer(times_ms: tuple[int, ...]) -> _Packer:
     return _Packer(times_ms)
+
+
+def sample(value: float, time_ms: int) -> bytes:
+    """Return one sample as a part of a series."""
+    return _sample(struct.pack("<d", value), time_ms)
 
 
 def _sample(value: bytes, time_ms: int) -> bytes:
