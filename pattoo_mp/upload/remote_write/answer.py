@@ -64,8 +64,8 @@ def outcome_of(answer: Answer) -> Outcome:
 
 
 def _refusal(answer: Answer, failure: Outcome, text: str) -> Outcome:
-    for reason, words in _REASONS:
-        if words.fullmatch(text):
+    for reason, exact in _REASONS:
+        if exact.fullmatch(text):
             error = f"status {answer.status}: {reason}"
             return Refused(error, Fault.REFUSED, reached=True, reason=reason)
     if failure.fault is Fault.DENIED or answer.status == 500:

@@ -176,7 +176,7 @@ class RemoteWriteDelivery(Delivery):
             )
             self._give_up(post, lost, first)
         if lost < count:
-            sent = lost + self._receiver.maybe_sent(post.spooled[lost:count])
+            sent = lost + self._receiver.sent(post.spooled[lost:count])
             if is_there is False and sent < count:
                 self._taken(post, sent, lost)
                 self._give_up(post, count, last)
@@ -241,7 +241,7 @@ class RemoteWriteDelivery(Delivery):
                 break
             elif end - begin > 1:
                 parts[:0] = _halves(begin, end)
-            elif self._receiver.maybe_sent(post.spooled[begin:end]):
+            elif self._receiver.sent(post.spooled[begin:end], by_others=True):
                 done = begin + self._taken(post, end, begin)
             else:
                 self._give_up(post, end, answer.reason)

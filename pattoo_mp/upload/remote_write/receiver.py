@@ -34,9 +34,10 @@ class Receiver:
     ) -> None:
         self.encoder = Encoder(naming)
         self._clock = clock
-        #: Polls up to this id may have been sent before: in a request whose answer was lost, or by
-        #: the process before this one. None before the first request.
-        self.unsure_id: int | None = None
+        #: Polls up to this id were sent before, in a request whose answer was lost.
+        self._unanswered_id = 0
+        #: Polls up to this id may have been sent by the process before this one.
+        self._others_id = 0
         #: How many polls were taken to be delivered because the receiver has later ones.
         self.presumed = 0
         #: Series that were refused where others were not. They go in requests of their own.
@@ -73,16 +74,19 @@ class Receiver:
 
     def begin(self, first_id: int) -> None:
         """Note the id of the first poll of a request: the process before may have sent it."""
-        if self.unsure_id is None:
-            self.unsure_id = first_id + MAX_POLLS - 1
+        self._others_id = self._others_id or first_id + MAX_POLLS - 1
 
     def note_no_answer(self, last_id: int) -> None:
         """Note that the answer to a request, up to the poll of this id, was lost."""
-        self.unsure_id = max(self.unsure_id or 0, last_id)
+        self._unanswered_id = last_id
 
-    def maybe_sent(self, polls: Sequence[Spooled]) -> int:
-        """Return how many of these polls, from the first on, may have been sent before."""
-        return sum(spooled.id <= (self.unsure_id or 0) for spooled in polls)
+    def sent(self, polls: Sequence[Spooled], *, by_others: bool = False) -> int:
+        """Return how many of these polls, from the first on, were sent before without an answer.
+
+        With `by_others`, count also those that the process before may have sent.
+        """
+        last_id = max(self._unanswered_id, self._others_id if by_others else 0)
+        return sum(spooled.id <= last_id for spooled in polls)
 
 
 class Refusals:

@@ -45,11 +45,11 @@ def try_suspects(receiver: Receiver, batch: Batch, transport: RemoteWriteTranspo
     for number, labels in enumerate(present):
         samples = _samples(some(blocks, {labels}))
         refused = len(samples)
-        if number < _MOST and isinstance(outcome, Refused):
+        if number < _MOST and samples and isinstance(outcome, Refused):
             refused, reason = _refused(transport, labels, samples, reason)
-        if not refused:
+        if refused < len(samples):  # its last samples were taken
             receiver.suspects.discard(labels)
-        else:
+        if refused:
             receiver.refusals.note(reason, refused)
 
 
