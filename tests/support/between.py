@@ -71,7 +71,7 @@ def _handler(owner: Between) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802 - as inherited
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             reply = owner.reply(self.path, body, dict(self.headers.items()))
             if not reply.status:

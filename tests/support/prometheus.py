@@ -68,8 +68,8 @@ class Store:
     def is_ready(self) -> bool:
         """Whether it answers."""
         with contextlib.suppress(OSError, urllib.error.URLError):
-            path = "/-/ready"
-            return urllib.request.urlopen(at(self.port) + path, timeout=5).status == 200
+            urllib.request.urlopen(f"{at(self.port)}/-/ready", timeout=5).close()
+            return True
         return False
 
 

@@ -14,6 +14,7 @@ the fields' tags and the times (docs/decisions/033-remote-write.md).
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
@@ -125,12 +126,11 @@ class _Packer:
     def _some(self, values: Sequence[object]) -> bytes:
         packed = []
         for time_ms, value in zip(self._times_ms, values, strict=True):
-            try:
-                number = float(value)  # type: ignore[arg-type]
-            except (TypeError, ValueError, OverflowError):
+            if not isinstance(value, (int, float)):
                 continue
-            if isfinite(number) and not isinstance(value, str):
-                packed.append(sample(number, time_ms))
+            with suppress(OverflowError):  # a whole number beyond a float's range
+                if isfinite(value):
+                    packed.append(sample(value, time_ms))
         return b"".join(packed)
 
 

@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.model import INTEGER, Layout, Poll, Series
 from pattoo_mp.upload.remote_write.message import Block, labels_of, request
 from pattoo_mp.upload.remote_write.transport import RemoteWriteTransport, compressed
 from tests.support.between import Between, Reply
 from tests.support.prometheus import Store, prometheus, victoria_metrics
-from tests.upload.remote_write.sending import LAYOUT, PER_POLL, SERIES, STEP_MS, Sending, values_of
+from tests.upload.remote_write.sending import (
+    LAYOUT,
+    PER_POLL,
+    SERIES,
+    SHORTER,
+    STEP_MS,
+    Sending,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.model import Poll
     from tests.support.prometheus import Samples
 
 WINDOWS = ["", "2h"]
@@ -79,12 +87,19 @@ def test_what_was_polled_is_there_at_victoria_metrics(tmp_path: Path) -> None:
         sending.drain()
         store.flush()
         found = store.exported('{__name__=~"pattoo.*"}')
-        assert {
+        samples = {
             tuple(sorted(series["metric"].items())): list(
                 zip(series["timestamps"], map(float, series["values"]), strict=True)
             )
             for series in found
-        } == expected(polls)
+        }
+    whole = expected(polls)
+    assert samples.keys() == whole.keys()
+    for labels, of_series in whole.items():
+        assert [t for t, _ in samples[labels]] == [t for t, _ in of_series]
+        # It keeps twelve digits.
+        values = [value for _, value in of_series]
+        assert [value for _, value in samples[labels]] == pytest.approx(values, rel=1e-11)
 
 
 def test_after_an_outage_all_arrive(tmp_path: Path) -> None:
@@ -227,6 +242,51 @@ def test_a_bad_series_among_good_ones(tmp_path: Path, strict: Store, between: Be
     sending.fill(10)
     sending.drain()
     assert len(between.bodies) - more == 1, "the series is no suspect any more"
+
+
+def test_a_series_that_ends_has_no_value_any_more(tmp_path: Path, receiver: Store) -> None:
+    """At once, and not after five minutes; a series that comes back has values again."""
+    sending = Sending(tmp_path, receiver.url)
+    first = sending.fill(20)
+    second = sending.fill(20, SHORTER)
+    sending.drain()
+    assert _is_there(receiver, first[-1])
+    assert not _is_there(receiver, second[0])
+    assert not _is_there(receiver, second[-1])
+    third = sending.fill(5)
+    sending.drain()
+    assert _is_there(receiver, third[0])
+    sending.fill(5, SHORTER)
+    last = sending.fill(5)
+    sending.drain()
+    assert _is_there(receiver, last[-1])
+    assert len(receiver.query("pattoo_load[30d]")[0]["values"]) == 55
+
+
+def _is_there(store: Store, poll: Poll) -> bool:
+    found = store.query("pattoo_temperature", time=f"{poll.timestamp_ms / 1000:.3f}")
+    return bool(found)
+
+
+def test_polls_of_two_intervals(tmp_path: Path, strict: Store) -> None:
+    """They have different series, and come at the same times now and then."""
+    slow = Layout(LAYOUT.origin, 1000, (Series("disk_used", INTEGER, SERIES[0].metadata),))
+    sending = Sending(tmp_path, strict.url)
+    start = sending.start_ms
+    polls = []
+    for number in range(45):
+        polls.append(Poll.of(LAYOUT, start + STEP_MS * number, values_of(number)))
+        if number % 10 == 0:
+            polls.append(Poll.of(slow, start + STEP_MS * number, [number]))
+    sending.append(polls[:30], LAYOUT, slow)
+    sending.drain()
+    sending.append(polls[30:], LAYOUT, slow)
+    sending.drain()
+    found = strict.samples()
+    fast = expected([poll for poll in polls if poll.layout_id == LAYOUT.identifier])
+    assert {labels: samples for labels, samples in found.items() if labels in fast} == fast
+    (of_slow,) = [s for labels, s in found.items() if ("__name__", "pattoo_disk_used") in labels]
+    assert of_slow == [(start + 1000 * n, 10.0 * n) for n in range(5)]
 
 
 def test_the_layout_has_what_the_tests_expect() -> None:
