@@ -15,6 +15,7 @@ for bad ones.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from pattoo_mp.upload.remote_write.answer import TOO_OLD, Refused
 from pattoo_mp.upload.remote_write.message import request
 from pattoo_mp.upload.remote_write.samples import Batch, only_sample, some
 from pattoo_mp.upload.remote_write.search import (
+    SEARCH_S,
     ProbeFailedError,
     ProbeStoredError,
     Search,
@@ -146,7 +148,7 @@ class RemoteWriteDelivery(Delivery):
             return self._old(post, begin, first, last, reason, is_there=is_there)
         if outcome is None:
             return super()._try(source, post)
-        return self._without_bad(post, outcome, search)
+        return self._without_bad(source, post, outcome, search)
 
     def _reason(self, search: Search, post: Post, number: int, value: float = 1.0) -> str:
         """Return why the receiver would refuse the info sample of a poll; empty if it would not."""
@@ -178,11 +180,11 @@ class RemoteWriteDelivery(Delivery):
         if lost < count:
             sent = lost + self._receiver.sent(post.spooled[lost:count])
             if is_there is False and sent < count:
-                self._taken(post, sent, lost)
+                self._taken(post, sent, lost, before=True)
                 self._give_up(post, count, last)
             else:
                 self._receiver.presumed += count - sent if is_there is None else 0
-                self._taken(post, count, lost)
+                self._taken(post, count, lost, before=True)
         return self._done(post, count, more=True)
 
     def _settle(self, *, is_there: bool) -> None:
@@ -196,7 +198,7 @@ class RemoteWriteDelivery(Delivery):
                 counted(presumed, "poll"),
             )
 
-    def _without_bad(self, post: Post, outcome: Refused, search: Search) -> Attempt:
+    def _without_bad(self, source: Source, post: Post, outcome: Refused, search: Search) -> Attempt:
         """Deliver what comes before the first sample of a bad series, or the polls without it."""
         batch = Batch([spooled.poll for spooled in post.spooled], post.layouts)
 
@@ -205,6 +207,8 @@ class RemoteWriteDelivery(Delivery):
             return bool(search.refusal(message, batch.polls[number].timestamp_ms))
 
         good = first_true(post.polls, is_refused)
+        if good == post.polls:  # the probes say that all is well, but the request was refused
+            return self._in_halves(source, post, outcome)
         if not good:
             first = batch.part(0, 1)
             time_ms = first.polls[0].timestamp_ms
@@ -214,7 +218,7 @@ class RemoteWriteDelivery(Delivery):
                 lambda group: search.refusal(request(some(blocks, group)), time_ms),
             )
             if not found:
-                return self._failed(outcome)
+                return self._in_halves(source, post, outcome)
             self._receiver.suspects.update(found)
             good = post.polls
         body = self._receiver.body(post.layouts, [s.poll for s in post.spooled[:good]])
@@ -230,8 +234,10 @@ class RemoteWriteDelivery(Delivery):
         if outcome is None:
             return super()._try(source, post)
         done = 0
+        answer: Outcome = outcome
         parts = _halves(0, post.polls) if post.polls > 1 else [(0, 1)]
-        while parts:
+        until = time.monotonic() + SEARCH_S
+        while parts and time.monotonic() < until:
             begin, end = parts.pop(0)
             polls = [s.poll for s in post.spooled[begin:end]]
             answer = self._transport.post(post.agent_id, self._receiver.body(post.layouts, polls))
@@ -242,20 +248,23 @@ class RemoteWriteDelivery(Delivery):
             elif end - begin > 1:
                 parts[:0] = _halves(begin, end)
             elif self._receiver.sent(post.spooled[begin:end], by_others=True):
-                done = begin + self._taken(post, end, begin)
+                done = begin + self._taken(post, end, begin, before=True)
             else:
                 self._give_up(post, end, answer.reason)
                 done = end
         if not done:
-            return super()._not_accepted(source, post, replace(answer))
+            return super()._not_accepted(source, post, answer)
         return self._done(post, done, more=True)
 
-    def _taken(self, post: Post, end: int, begin: int = 0) -> int:
-        """Note that the receiver has the polls from `begin` to `end`; return how many these are."""
+    def _taken(self, post: Post, end: int, begin: int = 0, *, before: bool = False) -> int:
+        """Note that the receiver has the polls from `begin` to `end`; return how many these are.
+
+        `before` says that it had them before; otherwise, what was left out of them is sent, too.
+        """
         if begin == end:
             return 0
         batch = Batch([spooled.poll for spooled in post.spooled[begin:end]], post.layouts)
-        if self._receiver.suspects:
+        if self._receiver.suspects and not before:
             try_suspects(self._receiver, batch, self._prober)
         self._receiver.note_sent(batch)
         return self._outbox.sent(post.spooled[end - 1].id, end - begin)
