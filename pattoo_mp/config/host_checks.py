@@ -96,3 +96,10 @@ def missing_for_encryption() -> str:
                 f"there is no {program} in PATH; expected GnuPG (the package gnupg of most systems)"
             )
     return ""
+
+
+def missing_for_remote_write() -> str:
+    """What remote write lacks on this host, and what to install; empty if nothing."""
+    if find_spec("cramjam") is None:
+        return "cramjam is not installed; expected the extra `remote_write` of pattoo_mp"
+    return ""

@@ -123,6 +123,15 @@ def test_another_library_of_the_same_name_is_not_accepted(home: Path) -> None:
     assert "python-gnupg" not in missing(home)
 
 
+def test_a_missing_library_for_remote_write_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra that installs it."""
+    assert host_checks.missing_for_remote_write() == ""
+    monkeypatch.delitem(sys.modules, "cramjam", raising=False)
+    monkeypatch.setattr("sys.path", [str(ROOT)])
+    expected = "cramjam is not installed; expected the extra `remote_write` of pattoo_mp"
+    assert host_checks.missing_for_remote_write() == expected
+
+
 @pytest.mark.parametrize("program", host_checks.PROGRAMS)
 def test_a_missing_program_is_named(
     home: Path, program: str, monkeypatch: pytest.MonkeyPatch

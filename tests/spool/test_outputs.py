@@ -259,6 +259,21 @@ def check_taken_over(path: Path, name: str = OUTPUT) -> None:
     spool.close()
 
 
+def test_delivered_polls_may_be_taken_back(path: Path) -> None:
+    """They count as dropped then, also after the file was closed."""
+    spool = open_spool(path, AMPLE)
+    fill(spool, 1, 10)
+    spool.acknowledge(OUTPUT, 6)
+    spool.take_back(OUTPUT, 4, "not there")
+    spool.close()
+    spool = open_spool(path, AMPLE)
+    account = spool.account(OUTPUT)
+    assert (account.delivered, account.waiting) == (2, 4)
+    assert account.dropped == {"not there": 4}
+    assert closes(spool)
+    spool.close()
+
+
 @pytest.mark.parametrize("name", [OUTPUT, "renamed"])
 def test_a_spool_of_schema_1_is_taken_over(path: Path, name: str) -> None:
     """Its one output had no name; the first pattoo output continues it."""

@@ -157,9 +157,10 @@ def test_a_new_process_finds_what_the_one_before_has_sent(
 
 
 def test_a_receiver_that_has_half_of_a_backlog(
-    tmp_path: Path, strict: Store, between: Between
+    tmp_path: Path, receiver: Store, between_any: Between
 ) -> None:
     """It takes few requests, and everything counts as delivered."""
+    between, strict = between_any, receiver
     sending = Sending(tmp_path, strict.url)
     sending.start_ms -= 3_000_000
     sending.fill(36_000)
