@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,11 +81,17 @@ def has_delivered(posting: Posting, polls: int) -> bool:
 
 
 def test_polls_arrive_whatever_becomes_of_answers(tmp_path: Path, between: Between) -> None:
-    """Every third answer is lost, and every fifth request fails: the receiver has each poll once."""
+    """Every third request that is stored gets no answer, and every twentieth fails.
+
+    The receiver has each poll once.
+    """
+    stored = count()
     with prometheus(tmp_path / "prometheus") as store:
         between.receiver_port = store.port
-        between.before = lambda _: Reply(503) if len(between.bodies) % 5 == 4 else None
-        between.after = lambda _, reply: Reply(0) if len(between.bodies) % 3 == 2 else reply
+        between.before = lambda _: Reply(503) if len(between.bodies) % 20 == 19 else None
+        between.after = lambda _, reply: (
+            Reply(0) if reply.status == 204 and next(stored) % 3 == 1 else reply
+        )
         posting = Posting(tmp_path, between.url)
         start = start_ms()
         try:
