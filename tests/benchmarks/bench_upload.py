@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.config.values import NO_FILES, REMOTE_WRITE, Output
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Origin
+from pattoo_mp.upload.remote_write.naming import PattooNaming
+from pattoo_mp.upload.remote_write.receiver import Receiver
+from pattoo_mp.upload.remote_write.samples import Batch
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.hosts import polls
 from tests.support.sources import BY_DEFAULT
@@ -40,6 +44,21 @@ def test_encode(benchmark: BenchmarkFixture, polled: Polls, number: int) -> None
     """Encode this number of polls in one post."""
     layout, some = polled
     benchmark(encode, {layout.identifier: layout}, some[:number], 1)
+
+
+@pytest.mark.parametrize("number", [1, 2 * TEN_HZ, FULL])
+def test_encode_for_remote_write(benchmark: BenchmarkFixture, polled: Polls, number: int) -> None:
+    """Encode and compress this number of polls in one request; at 10 Hz, one has 20."""
+    layout, some = polled
+    output = Output(REMOTE_WRITE, "metrics", ("http://localhost",), NO_FILES)
+    receiver = Receiver(PattooNaming(output), "http://localhost")
+    layouts = {layout.identifier: layout}
+    receiver.note_sent(Batch(some[:1], layouts))  # so metadata is not in each request
+    body = benchmark(receiver.body, layouts, some[:number])
+    samples = number * len(layout.series)
+    assert benchmark.stats is not None
+    benchmark.extra_info["samples/s"] = round(samples / benchmark.stats.stats.mean)
+    benchmark.extra_info["bytes/sample"] = round(len(body) / samples, 2)
 
 
 def test_spool_append(benchmark: BenchmarkFixture, polled: Polls, tmp_path: Path) -> None:

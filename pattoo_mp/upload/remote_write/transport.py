@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cramjam import snappy
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pattoo_mp.config.values import Trust
-    from pattoo_mp.upload.answer import Outcome
+    from pattoo_mp.upload.answer import Answer, Outcome
 
 _HEADERS: Final = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
+
+#: Headers of the user that name a tenant. Others may hold a secret, which an answer may repeat.
+_NOT_SECRET: Final = frozenset({"x-scope-orgid", "thanos-tenant"})
 
 
 def compressed(message: bytes) -> bytes:
@@ -41,7 +45,9 @@ class RemoteWriteTransport:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url
-        self._client = HttpClient(url, trust, proxy, exchange_s, {**(headers or {}), **_HEADERS})
+        own = headers or {}
+        self._client = HttpClient(url, trust, proxy, exchange_s, {**own, **_HEADERS})
+        self._is_quotable = all(name.lower() in _NOT_SECRET for name in own)
         #: How many requests were sent.
         self.requests = 0
 
@@ -54,7 +60,7 @@ class RemoteWriteTransport:
         """Send a body, as `compressed` makes it. Never raises; see the outcome."""
         self.requests += 1
         try:
-            return outcome_of(self._client.exchange("POST", self._url, body))
+            return outcome_of(self._exchange(body))
         except FailedError as failed:
             return failed.outcome
 
@@ -62,10 +68,14 @@ class RemoteWriteTransport:
         """Send a message that has a poisoned part. Return `ACCEPTABLE` if only that was refused."""
         self.requests += 1
         try:
-            answer = self._client.exchange("POST", self._url, compressed(message))
+            answer = self._exchange(compressed(message))
         except FailedError as failed:
             return failed.outcome
         return ACCEPTABLE if is_poisoned(answer) else outcome_of(answer)
+
+    def _exchange(self, body: bytes) -> Answer:
+        answer = self._client.exchange("POST", self._url, body)
+        return replace(answer, is_quotable=answer.is_quotable and self._is_quotable)
 
     def is_healthy(self) -> bool:
         """Whether the receiver takes a request without any series, as all receivers do."""

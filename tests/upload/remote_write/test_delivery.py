@@ -45,6 +45,17 @@ def test_the_headers_are_those_of_the_protocol(tmp_path: Path, taking: Between) 
     assert headers["User-Agent"].startswith("pattoo_mp/")
 
 
+@pytest.mark.parametrize(("name", "is_quoted"), [("X-Scope-OrgID", True), ("X-Token", False)])
+def test_an_answer_that_may_repeat_a_secret_is_not_quoted(
+    tmp_path: Path, taking: Between, name: str, is_quoted: bool
+) -> None:
+    """The header of a tenant is no secret; any other of the user's may be one."""
+    taking.before = lambda _: Reply(400, b"no: " + taking.headers[-1][name].encode())
+    sending = Sending(tmp_path, taking.url, headers=((name, "sesame"),))
+    sending.fill(1)
+    assert ("sesame" in sending.attempt().error) is is_quoted
+
+
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_any_status_of_success_is_success(tmp_path: Path, taking: Between, status: int) -> None:
     """Receivers differ in it."""
