@@ -271,10 +271,8 @@ class RemoteWriteDelivery(Delivery):
 
     def _give_up(self, post: Post, end: int, reason: str) -> None:
         """Drop the polls up to `end`, which the receiver will never take."""
-        if not end:
-            return
-        polls = self._outbox.drop(post.spooled[end - 1].id, _by_receiver(reason))
-        _LOG.warning("Dropped %s, refused by the receiver: %s.", counted(polls, "poll"), reason)
+        if end:
+            self._outbox.drop(post.spooled[end - 1].id, _by_receiver(reason))
 
     def _done(self, post: Post, polls: int, *, more: bool = False) -> Attempt:
         self._backoff.succeeded()
