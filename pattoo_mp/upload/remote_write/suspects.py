@@ -61,14 +61,14 @@ def _refused(
 ) -> tuple[int, str]:
     """Send the samples of a series that are acceptable; return how many others there are, and why."""
     search = Search(transport)
+
+    def refusal(number: int) -> str:
+        return search.refusal(only_sample(labels, *samples[number]), samples[number][0])
+
     try:
-        last = search.refusal(only_sample(labels, samples[-1][0], samples[-1][1]), samples[-1][0])
-        if last:
+        if last := refusal(len(samples) - 1):
             return len(samples), last
-        begin = first_true(
-            len(samples),
-            lambda n: not search.refusal(only_sample(labels, *samples[n]), samples[n][0]),
-        )
+        begin = first_true(len(samples), lambda n: not refusal(n)) if refusal(0) else 0
     except (ProbeFailedError, ProbeStoredError):
         return len(samples), reason
     message = b"".join(only_sample(labels, *sample) for sample in samples[begin:])

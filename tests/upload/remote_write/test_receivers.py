@@ -221,6 +221,65 @@ def test_polls_older_than_the_receivers_head_are_dropped(tmp_path: Path, receive
     assert polls[-1].timestamp_ms in dict(receiver.samples(INFO)[_info(receiver)])
 
 
+def test_polls_that_are_too_old_there_already_and_new(tmp_path: Path, strict: Store) -> None:
+    """All in one request: each kind is told from the others."""
+    now = Sending(tmp_path, strict.url)
+    now.fill(20)
+    now.drain()
+    (tmp_path / "again").mkdir()
+    again = Sending(tmp_path / "again", strict.url)
+    again.start_ms = now.start_ms - 86_400_000
+    again.fill(25)
+    again.start_ms = now.start_ms - 25 * STEP_MS
+    polls = again.fill(35)
+    again.drain()
+    account = again.account
+    assert account.dropped == {"refused by the receiver: out of bounds": 25}
+    assert account.delivered == 35
+    (info,) = strict.samples(INFO).values()
+    assert [time_ms for time_ms, _ in info] == [poll.timestamp_ms for poll in polls]
+
+
+def test_many_bad_series(tmp_path: Path, strict: Store, between: Between) -> None:
+    """The number of requests is bounded, the good series arrive, and the bad ones once they can."""
+    series = tuple(Series(f"n{number}", INTEGER, SERIES[0].metadata) for number in range(200))
+    layout = Layout(LAYOUT.origin, STEP_MS, series)
+    sending = Sending(tmp_path, between.url)
+    later_ms = sending.start_ms + 30 * STEP_MS + 1
+    source = {"instance": "web1", "job": "pattoo_agent_os_autonomousd"}
+    bad = [labels_of({"__name__": f"pattoo_n{number}", **source}) for number in range(0, 200, 5)]
+    message = request([Block((later_ms,), [(labels, (5.0,)) for labels in bad])])
+    assert RemoteWriteTransport(strict.url).post("", compressed(message)).delivered
+
+    def fill(first: int, last: int) -> None:
+        numbers = range(first, last)
+        times = [sending.start_ms + STEP_MS * n for n in numbers]
+        sending.append(
+            [
+                Poll.of(layout, time_ms, [n] * 200)
+                for n, time_ms in zip(numbers, times, strict=True)
+            ],
+            layout,
+        )
+        sending.drain()
+
+    fill(0, 20)
+    assert len(between.bodies) < 150
+    fill(20, 40)
+    fill(40, 60)
+    assert sending.account.delivered == 60
+    for number in range(1, 200):
+        (samples,) = strict.samples(f"pattoo_n{number}").values()
+        assert (
+            len(samples) == 60
+            if number % 5
+            else samples[-1] == (sending.start_ms + 59 * STEP_MS, 59)
+        )
+    before = len(between.bodies)
+    fill(60, 70)
+    assert len(between.bodies) == before + 1
+
+
 def _info(store: Store) -> tuple[tuple[str, str], ...]:
     return next(iter(store.samples(INFO)))
 
