@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: How long a search may take.
 SEARCH_S: Final = 60.0
 #: The most probes to find series among others.
-_MAX_PROBES: Final = 64
+_MAX_PROBES: Final = 256
 
 
 class Prober(Protocol):

@@ -1,6 +1,6 @@
 """Series that a receiver refuses although it takes the others of the same polls.
 
-Each is tried again with every batch, in a request of its own, until its samples are taken again.
+Each is tried again with every batch, in requests of their own, until its samples are taken again.
 """
 
 from __future__ import annotations
@@ -26,31 +26,58 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.remote_write.samples import Batch
     from pattoo_mp.upload.remote_write.transport import RemoteWriteTransport
 
-#: So many series are tried one by one with each batch. Of more, the samples count as refused.
-_MOST: Final = 16
+#: The most requests with samples of suspects after each batch. The samples of the others count as
+#: refused then.
+_MOST: Final = 64
 
 
 def try_suspects(receiver: Receiver, batch: Batch, transport: RemoteWriteTransport) -> None:
-    """Send the samples of the suspects in a batch, all together, or one by one if that is refused."""
+    """Send the samples of the suspects in a batch: all together, and halves of what is refused.
+
+    The order of requests does not matter, since none has samples of the same series.
+    """
     blocks = receiver.blocks_of_suspects(batch)
     present = list(dict.fromkeys(labels for block in blocks for labels in block.series))
     receiver.suspects.intersection_update(present)  # others have ended
-    if not present:
-        return
-    outcome = transport.post("", compressed(request(blocks)))
-    if outcome.delivered:
-        receiver.suspects.clear()
-        return
-    reason = outcome.reason if isinstance(outcome, Refused) else outcome.error
-    for number, labels in enumerate(present):
-        samples = _samples(some(blocks, {labels}))
-        refused = len(samples)
-        if number < _MOST and samples and isinstance(outcome, Refused):
-            refused, reason = _refused(transport, labels, samples, reason)
-        if refused < len(samples):  # its last samples were taken
-            receiver.suspects.discard(labels)
-        if refused:
-            receiver.refusals.note(reason, refused)
+    groups = [present] if present else []
+    reason = ""
+    for _ in range(_MOST):
+        if not groups:
+            return
+        group = groups.pop()
+        of_group = some(blocks, group)
+        outcome = transport.post("", compressed(request(of_group)))
+        if outcome.delivered:
+            receiver.suspects.difference_update(group)
+        elif not isinstance(outcome, Refused):
+            groups.append(group)
+            reason = outcome.error
+            break
+        elif len(group) > 1:
+            half = len(group) // 2
+            groups += [group[:half], group[half:]]
+            reason = outcome.reason
+        else:
+            _try_alone(receiver, group[0], _samples(of_group), outcome.reason, transport)
+    for group in groups:
+        receiver.refusals.note(reason, len(_samples(some(blocks, group))))
+
+
+def _try_alone(
+    receiver: Receiver,
+    labels: bytes,
+    samples: Sequence[tuple[int, float]],
+    reason: str,
+    transport: RemoteWriteTransport,
+) -> None:
+    """Send what is acceptable of a series of which something is refused."""
+    refused = len(samples)
+    if samples:
+        refused, reason = _refused(transport, labels, samples, reason)
+    if refused < len(samples):  # its last samples were taken
+        receiver.suspects.discard(labels)
+    if refused:
+        receiver.refusals.note(reason, refused)
 
 
 def _refused(
@@ -77,7 +104,7 @@ def _refused(
 
 
 def _samples(blocks: Sequence[Block]) -> list[tuple[int, float]]:
-    """Return the times (ms) and values of the one series of these blocks."""
+    """Return the times (ms) and values of the samples of these blocks."""
     return [
         (time_ms, value)
         for block in blocks

@@ -264,7 +264,7 @@ def test_many_bad_series(tmp_path: Path, strict: Store, between: Between) -> Non
         sending.drain()
 
     fill(0, 20)
-    assert len(between.bodies) < 150
+    assert len(between.bodies) < 450
     fill(20, 40)
     fill(40, 60)
     assert sending.account.delivered == 60
