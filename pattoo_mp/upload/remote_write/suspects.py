@@ -5,6 +5,7 @@ Each is tried again with every batch, in requests of their own, until its sample
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.upload.remote_write.answer import Refused
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.remote_write.samples import Batch
     from pattoo_mp.upload.remote_write.transport import RemoteWriteTransport
 
-#: The most requests with samples of suspects after each batch. The samples of the others count as
-#: refused then.
-_MOST: Final = 64
+#: How long suspects are tried after each batch. The samples of the others count as refused then.
+_TRYING_S: Final = 30.0
 
 
 def try_suspects(receiver: Receiver, batch: Batch, transport: RemoteWriteTransport) -> None:
@@ -40,10 +40,9 @@ def try_suspects(receiver: Receiver, batch: Batch, transport: RemoteWriteTranspo
     present = list(dict.fromkeys(labels for block in blocks for labels in block.series))
     receiver.suspects.intersection_update(present)  # others have ended
     groups = [present] if present else []
-    reason = ""
-    for _ in range(_MOST):
-        if not groups:
-            return
+    reason = "not tried in time"
+    until = time.monotonic() + _TRYING_S
+    while groups and time.monotonic() < until:
         group = groups.pop()
         of_group = some(blocks, group)
         outcome = transport.post("", compressed(request(of_group)))
