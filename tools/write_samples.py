@@ -1,4 +1,4 @@
-"""Write the shipped files that the code declares: configuration, translations, man page."""
+"""Write the shipped files that the code declares: configuration, translations, Prometheus names, man page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pattoo_mp.collect.translations import translations
 from pattoo_mp.config import sample
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
-from tools import build_docs, manual
+from tools import build_docs, manual, prometheus_names
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
@@ -20,6 +20,7 @@ def main() -> int:
     for name in FILES:
         (CONF / name).write_text(sample.one_file(name), encoding="utf-8")
     (CONF / f"{PROGRAM}.translations.csv").write_text(translations(), encoding="utf-8")
+    prometheus_names.SHIPPED.write_text(prometheus_names.names_file(), encoding="utf-8")
     with TemporaryDirectory() as directory:
         status = build_docs.build("man", Path(directory))
         if not status:

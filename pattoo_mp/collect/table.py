@@ -6,12 +6,14 @@ same lines, so they cannot disagree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pattoo_mp.model import Series
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pattoo_mp.model import Pair
 
 
@@ -32,11 +34,28 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One metadata key, which says what device the figures of a series belong to."""
+    """One metadata key, which says what device the figures of a series belong to.
+
+    `prometheus` is the label's name in Prometheus; without one, its series there lack it.
+    """
 
     key: str
     title: str
     meaning: str
+    prometheus: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The series of node_exporter that a metric is: its name, and labels that are always the same.
+
+    Our value times `scale` is the value there. `help` describes a series that several metrics share.
+    """
+
+    name: str
+    labels: tuple[Pair, ...] = ()
+    scale: float = 1.0
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +64,8 @@ class Table:
 
     `name` is the source's. A key is `prefix` and the name of a metric. `labels` are the metadata
     that its series carry besides the host's. A field of psutil without a line becomes a series too,
-    of the type `otherwise`.
+    of the type `otherwise`. `exported` has the metrics that node_exporter gives too, by name; the
+    others get a name in Prometheus from their key and unit (`tools/prometheus_names.py`).
     """
 
     name: str
@@ -54,6 +74,7 @@ class Table:
     otherwise: int
     metrics: tuple[Metric, ...] = ()
     labels: tuple[Label, ...] = ()
+    exported: Mapping[str, Exported] = field(default_factory=dict)
 
     def key(self, metric: Metric) -> str:
         """Return the key of a metric's series."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect.devices import EachDevice
 from pattoo_mp.collect.families._supplies import read_supply, supplies
 from pattoo_mp.collect.families._sysfs import whole_number, within
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ _BATTERIES: Final = Table(
         Metric("power", FLOAT, "watts", "Battery Power",
                "Power that the battery delivers, or is charged with."),
     ),
-    (Label("battery_name", "Battery", "The kernel's name for the battery, such as `BAT0`."),),
+    (Label("battery_name", "Battery", "The kernel's name for the battery, such as `BAT0`.", prometheus="power_supply"),),
+    exported={
+        "charge": Exported("node_power_supply_capacity"),
+        "power": Exported("node_power_supply_power_watt"),
+    },
 )
 # fmt: on
 

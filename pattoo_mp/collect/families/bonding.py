@@ -13,7 +13,7 @@ import psutil
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ _BONDING: Final = Table(
         Metric("link_failures", INTEGER, "failures", "Bond Link Failures",
                "How often its present members lost their links. It falls when a member is removed."),
     ),
-    (Label("bonding_interface", "Bonded Interface", "The interface, such as `bond0`."),),
+    (Label("bonding_interface", "Bonded Interface", "The interface, such as `bond0`.", prometheus="master"),),
+    exported={
+        "members": Exported("node_bonding_slaves"),
+        "members_up": Exported("node_bonding_active"),
+    },
 )
 # fmt: on
 

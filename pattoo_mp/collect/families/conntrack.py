@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ _CONNTRACK: Final = Table(
         Metric("limit", INTEGER, "connections", "Tracked Connections (Limit)",
                "How many the table holds. Beyond that, packets of new connections are dropped."),
     ),
+    exported={
+        "entries": Exported("node_nf_conntrack_entries"),
+        "limit": Exported("node_nf_conntrack_entries_limit"),
+    },
 )
 # fmt: on
 

@@ -11,7 +11,7 @@ from pattoo_mp.collect.families import _diskstats
 from pattoo_mp.collect.families._diskstats import SECTOR_BYTES
 from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
@@ -41,7 +41,18 @@ _DISK_IO: Final = Table(
         Metric("busy_time", COUNTER64, "milliseconds", "Disk I/O (Busy Time)",
                "Time in which the disk was busy: 1000 per second is fully busy."),
     ),
-    (Label("disk_partition", "Disk or Partition", "The disk or partition, such as `sda` or `sda1`."),),
+    (Label("disk_partition", "Disk or Partition", "The disk or partition, such as `sda` or `sda1`.", prometheus="device"),),
+    exported={
+        "read_count": Exported("node_disk_reads_completed_total"),
+        "write_count": Exported("node_disk_writes_completed_total"),
+        "read_bytes": Exported("node_disk_read_bytes_total"),
+        "write_bytes": Exported("node_disk_written_bytes_total"),
+        "read_time": Exported("node_disk_read_time_seconds_total", scale=1e-3),
+        "write_time": Exported("node_disk_write_time_seconds_total", scale=1e-3),
+        "read_merged_count": Exported("node_disk_reads_merged_total"),
+        "write_merged_count": Exported("node_disk_writes_merged_total"),
+        "busy_time": Exported("node_disk_io_time_seconds_total", scale=1e-3),
+    },
 )
 # fmt: on
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect.families import _diskstats
 from pattoo_mp.collect.families._diskstats import SECTOR_BYTES
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
@@ -36,7 +36,17 @@ _QUEUE: Final = Table(
                "Sum of the time that each flush took."),
     ),
     (Label("disk_queue_disk", "Disk or Partition (Queue)",
-           "The disk or partition, such as `sda` or `sda1`."),),
+           "The disk or partition, such as `sda` or `sda1`.", prometheus="device"),),
+    exported={
+        "in_flight": Exported("node_disk_io_now"),
+        "weighted_time": Exported("node_disk_io_time_weighted_seconds_total", scale=1e-3),
+        "discard_count": Exported("node_disk_discards_completed_total"),
+        "discard_merged_count": Exported("node_disk_discards_merged_total"),
+        "discard_bytes": Exported("node_disk_discarded_sectors_total", scale=1 / 512),
+        "discard_time": Exported("node_disk_discard_time_seconds_total", scale=1e-3),
+        "flush_count": Exported("node_disk_flush_requests_total"),
+        "flush_time": Exported("node_disk_flush_requests_time_seconds_total", scale=1e-3),
+    },
 )
 # fmt: on
 

@@ -27,7 +27,7 @@ _FANS: Final = Table(
                "Speed of the fan; 0 if it is not turning."),
     ),
     (Label("fan_sensor", "Fan",
-           "The chip and its sensor, and where they are: `thinkpad (thinkpad_hwmon fan1)`."),),
+           "The chip and its sensor, and where they are: `thinkpad (thinkpad_hwmon fan1)`.", prometheus="sensor"),),
 )
 # fmt: on
 

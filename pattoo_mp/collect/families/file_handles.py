@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ _FILE_HANDLES: Final = Table(
         Metric("limit", INTEGER, "files", "File Handles (Limit)",
                "How many may be open on the host; with systemd there is often no limit."),
     ),
+    exported={
+        "allocated": Exported("node_filefd_allocated"),
+        "limit": Exported("node_filefd_maximum"),
+    },
 )
 # fmt: on
 

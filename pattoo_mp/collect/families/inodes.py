@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pattoo_mp.collect.source import Mounted
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
 
 if TYPE_CHECKING:
@@ -27,12 +27,15 @@ _INODES: Final = Table(
                "Percentage in use. At 100 no file can be created, even with free disk space."),
     ),
     (
-        Label("inodes_device", "Device (Inodes)", "The device, such as `/dev/sda1`."),
+        Label("inodes_device", "Device (Inodes)", "The device, such as `/dev/sda1`.", prometheus="device"),
         Label("inodes_mountpoint", "Mount Point (Inodes)",
-              "The directory where it is mounted."),
+              "The directory where it is mounted.", prometheus="mountpoint"),
         Label("inodes_fstype", "Filesystem Type (Inodes)",
-              "The type of the file system, such as `ext4`."),
+              "The type of the file system, such as `ext4`.", prometheus="fstype"),
     ),
+    exported={
+        "total": Exported("node_filesystem_files"),
+    },
 )
 # fmt: on
 

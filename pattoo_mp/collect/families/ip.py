@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families import protocols
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
@@ -108,8 +108,70 @@ def _metrics(version: str, figures: Figures) -> tuple[Metric, ...]:
 
 
 TABLES: Final = (
-    Table("ip.ipv4", "IP: IPv4", "ip4_", COUNTER64, _metrics("IPv4", _IPV4)),
-    Table("ip.ipv6", "IP: IPv6", "ip6_", COUNTER64, _metrics("IPv6", _IPV6)),
+    Table(
+        "ip.ipv4",
+        "IP: IPv4",
+        "ip4_",
+        COUNTER64,
+        _metrics("IPv4", _IPV4),
+        exported={
+            "packets_in": Exported("node_netstat_Ip_InReceives"),
+            "packets_delivered": Exported("node_netstat_Ip_InDelivers"),
+            "packets_out": Exported("node_netstat_Ip_OutRequests"),
+            "packets_forwarded": Exported("node_netstat_Ip_ForwDatagrams"),
+            "header_errors_in": Exported("node_netstat_Ip_InHdrErrors"),
+            "address_errors_in": Exported("node_netstat_Ip_InAddrErrors"),
+            "discards_in": Exported("node_netstat_Ip_InDiscards"),
+            "discards_out": Exported("node_netstat_Ip_OutDiscards"),
+            "no_route_out": Exported("node_netstat_Ip_OutNoRoutes"),
+            "reassembly_fails": Exported("node_netstat_Ip_ReasmFails"),
+            "fragment_fails": Exported("node_netstat_Ip_FragFails"),
+            "icmp_messages_in": Exported("node_netstat_Icmp_InMsgs"),
+            "icmp_messages_out": Exported("node_netstat_Icmp_OutMsgs"),
+            "icmp_errors_in": Exported("node_netstat_Icmp_InErrors"),
+            "icmp_errors_out": Exported("node_netstat_Icmp_OutErrors"),
+            "icmp_unreachable_in": Exported("node_netstat_Icmp_InDestUnreachs"),
+            "icmp_unreachable_out": Exported("node_netstat_Icmp_OutDestUnreachs"),
+            "icmp_time_exceeded_in": Exported("node_netstat_Icmp_InTimeExcds"),
+        },
+    ),
+    Table(
+        "ip.ipv6",
+        "IP: IPv6",
+        "ip6_",
+        COUNTER64,
+        _metrics("IPv6", _IPV6),
+        exported={
+            "packets_in": Exported("node_netstat_Ip6_InReceives"),
+            "packets_delivered": Exported("node_netstat_Ip6_InDelivers"),
+            "packets_out": Exported("node_netstat_Ip6_OutRequests"),
+            "packets_forwarded": Exported("node_netstat_Ip6_OutForwDatagrams"),
+            "header_errors_in": Exported("node_netstat_Ip6_InHdrErrors"),
+            "address_errors_in": Exported("node_netstat_Ip6_InAddrErrors"),
+            "discards_in": Exported("node_netstat_Ip6_InDiscards"),
+            "discards_out": Exported("node_netstat_Ip6_OutDiscards"),
+            "no_route_out": Exported("node_netstat_Ip6_OutNoRoutes"),
+            "reassembly_fails": Exported("node_netstat_Ip6_ReasmFails"),
+            "fragment_fails": Exported("node_netstat_Ip6_FragFails"),
+            "icmp_messages_in": Exported("node_netstat_Icmp6_InMsgs"),
+            "icmp_messages_out": Exported("node_netstat_Icmp6_OutMsgs"),
+            "icmp_errors_in": Exported("node_netstat_Icmp6_InErrors"),
+            "icmp_errors_out": Exported("node_netstat_Icmp6_OutErrors"),
+            "icmp_unreachable_in": Exported("node_netstat_Icmp6_InDestUnreachs"),
+            "icmp_unreachable_out": Exported("node_netstat_Icmp6_OutDestUnreachs"),
+            "icmp_time_exceeded_in": Exported("node_netstat_Icmp6_InTimeExcds"),
+            "truncated_in": Exported("node_netstat_Ip6_InTruncatedPkts"),
+            "bytes_in": Exported("node_netstat_Ip6_InOctets"),
+            "bytes_out": Exported("node_netstat_Ip6_OutOctets"),
+            "icmp_too_big_in": Exported("node_netstat_Icmp6_InPktTooBigs"),
+            "udp_datagrams_in": Exported("node_netstat_Udp6_InDatagrams"),
+            "udp_datagrams_out": Exported("node_netstat_Udp6_OutDatagrams"),
+            "udp_no_port": Exported("node_netstat_Udp6_NoPorts"),
+            "udp_errors_in": Exported("node_netstat_Udp6_InErrors"),
+            "udp_no_room_in": Exported("node_netstat_Udp6_RcvbufErrors"),
+            "udp_no_room_out": Exported("node_netstat_Udp6_SndbufErrors"),
+        },
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from pattoo_mp.collect import host
 from pattoo_mp.collect.families._sysfs import attribute, names_in
 from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ _CHANGES: Final = Table(
                "Times that the interface lost or got its carrier since it was made."),
     ),
     (Label("link_changes_interface", "Network Interface (Carrier)",
-           "The interface, such as `eth0`."),),
+           "The interface, such as `eth0`.", prometheus="device"),),
+    exported={
+        "carrier": Exported("node_network_carrier_changes_total"),
+    },
 )
 # fmt: on
 

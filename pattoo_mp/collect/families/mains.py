@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.collect.devices import EachDevice
 from pattoo_mp.collect.families._supplies import read_supply, supplies
 from pattoo_mp.collect.families._sysfs import whole_number, within
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ _MAINS: Final = Table(
         Metric("online", INTEGER, "yes or no", "Mains Online",
                "1 if power comes from this supply, 0 if not."),
     ),
-    (Label("mains_name", "Mains", "The kernel's name for the supply, such as `AC`."),),
+    (Label("mains_name", "Mains", "The kernel's name for the supply, such as `AC`.", prometheus="power_supply"),),
+    exported={
+        "online": Exported("node_power_supply_online"),
+    },
 )
 # fmt: on
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
@@ -52,6 +52,16 @@ _MEMORY: Final = Table(
         Metric("slab", INTEGER, "bytes", "Memory (Slab)",
                "Memory for the kernel's own data structures."),
     ),
+    exported={
+        "total": Exported("node_memory_MemTotal_bytes"),
+        "available": Exported("node_memory_MemAvailable_bytes"),
+        "free": Exported("node_memory_MemFree_bytes"),
+        "active": Exported("node_memory_Active_bytes"),
+        "inactive": Exported("node_memory_Inactive_bytes"),
+        "buffers": Exported("node_memory_Buffers_bytes"),
+        "shared": Exported("node_memory_Shmem_bytes"),
+        "slab": Exported("node_memory_Slab_bytes"),
+    },
 )
 
 _SWAP: Final = Table(
@@ -70,6 +80,10 @@ _SWAP: Final = Table(
         Metric("sout", COUNTER64, "bytes", "Swap Memory (Out)",
                "Bytes written to swap since the host started."),
     ),
+    exported={
+        "total": Exported("node_memory_SwapTotal_bytes"),
+        "free": Exported("node_memory_SwapFree_bytes"),
+    },
 )
 # fmt: on
 

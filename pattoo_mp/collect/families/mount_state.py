@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.source import Sample
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -25,12 +25,15 @@ _STATES: Final = Table(
                "1 if nothing can be written there, 0 if it can."),
     ),
     (
-        Label("mount_state_device", "Device (Mount State)", "The device, such as `/dev/sda1`."),
+        Label("mount_state_device", "Device (Mount State)", "The device, such as `/dev/sda1`.", prometheus="device"),
         Label("mount_state_mountpoint", "Mount Point (Mount State)",
-              "The directory where it is mounted."),
+              "The directory where it is mounted.", prometheus="mountpoint"),
         Label("mount_state_fstype", "Filesystem Type (Mount State)",
-              "The type of the file system, such as `ext4`."),
+              "The type of the file system, such as `ext4`.", prometheus="fstype"),
     ),
+    exported={
+        "read_only": Exported("node_filesystem_readonly"),
+    },
 )
 # fmt: on
 

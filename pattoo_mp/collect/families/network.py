@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Devices
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
@@ -39,7 +39,17 @@ _NETWORK_IO: Final = Table(
         Metric("dropout", COUNTER64, "drops", "Network I/O (Drops Outbound)",
                "Outgoing packets that were dropped, usually because a buffer was full."),
     ),
-    (Label("network_io_interface", "Network Interface", "The interface, such as `eth0`."),),
+    (Label("network_io_interface", "Network Interface", "The interface, such as `eth0`.", prometheus="device"),),
+    exported={
+        "bytes_sent": Exported("node_network_transmit_bytes_total"),
+        "bytes_recv": Exported("node_network_receive_bytes_total"),
+        "packets_sent": Exported("node_network_transmit_packets_total"),
+        "packets_recv": Exported("node_network_receive_packets_total"),
+        "errin": Exported("node_network_receive_errs_total"),
+        "errout": Exported("node_network_transmit_errs_total"),
+        "dropin": Exported("node_network_receive_drop_total"),
+        "dropout": Exported("node_network_transmit_drop_total"),
+    },
 )
 # fmt: on
 

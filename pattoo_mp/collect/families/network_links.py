@@ -17,7 +17,7 @@ from pattoo_mp.collect.families import network
 from pattoo_mp.collect.families._sysfs import within
 from pattoo_mp.collect.host import OWN
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ _LINKS: Final = Table(
                "The largest packet that the interface sends."),
     ),
     (Label("network_link_interface", "Network Interface (Link)",
-           "The interface, such as `eth0`."),),
+           "The interface, such as `eth0`.", prometheus="device"),),
+    exported={
+        "up": Exported("node_network_up"),
+        "speed": Exported("node_network_speed_bytes", scale=125e3),
+        "mtu": Exported("node_network_mtu_bytes"),
+    },
 )
 # fmt: on
 

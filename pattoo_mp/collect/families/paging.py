@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
@@ -42,6 +42,19 @@ _PAGING: Final = Table(
         Metric("oom_kill", COUNTER64, "kills", "Out of Memory Kills",
                "Processes killed by the OOM killer; Linux 4.13 and later."),
     ),
+    exported={
+        "pgpgin": Exported("node_vmstat_pgpgin"),
+        "pgpgout": Exported("node_vmstat_pgpgout"),
+        "pswpin": Exported("node_vmstat_pswpin"),
+        "pswpout": Exported("node_vmstat_pswpout"),
+        "pgfault": Exported("node_vmstat_pgfault"),
+        "pgmajfault": Exported("node_vmstat_pgmajfault"),
+        "pgscan_kswapd": Exported("node_vmstat_pgscan_kswapd"),
+        "pgscan_direct": Exported("node_vmstat_pgscan_direct"),
+        "pgsteal_kswapd": Exported("node_vmstat_pgsteal_kswapd"),
+        "pgsteal_direct": Exported("node_vmstat_pgsteal_direct"),
+        "oom_kill": Exported("node_vmstat_oom_kill"),
+    },
 )
 # fmt: on
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from pattoo_mp.collect.source import Mounted
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -29,14 +29,18 @@ _USAGE: Final = Table(
     ),
     (
         Label("disk_partition_device", "Device",
-              "The device, such as `/dev/sda1`."),
+              "The device, such as `/dev/sda1`.", prometheus="device"),
         Label("disk_partition_mountpoint", "Mount Point",
-              "The directory where it is mounted."),
+              "The directory where it is mounted.", prometheus="mountpoint"),
         Label("disk_partition_fstype", "Filesystem Type",
-              "The type of the file system, such as `ext4`."),
+              "The type of the file system, such as `ext4`.", prometheus="fstype"),
         Label("disk_partition_opts", "Partition Options",
               "The mount options."),
     ),
+    exported={
+        "total": Exported("node_filesystem_size_bytes"),
+        "free": Exported("node_filesystem_avail_bytes"),
+    },
 )
 # fmt: on
 

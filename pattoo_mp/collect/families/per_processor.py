@@ -10,7 +10,7 @@ from pattoo_mp.collect import host
 from pattoo_mp.collect.families._frequencies import NONE, by_processor
 from pattoo_mp.collect.families.processor import TIMES
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
@@ -26,7 +26,19 @@ _TIMES_SPENT: Final = Table(
         for name, title, use in TIMES
     ),
     (Label("per_processor_number", "CPU Number",
-           "The kernel's number of the logical processor, from 0."),),
+           "The kernel's number of the logical processor, from 0.", prometheus="cpu"),),
+    exported={
+        "user": Exported("node_cpu_seconds_total", (("mode", "user"),), help="Time of the processor spent in each mode."),
+        "nice": Exported("node_cpu_seconds_total", (("mode", "nice"),), help="Time of the processor spent in each mode."),
+        "system": Exported("node_cpu_seconds_total", (("mode", "system"),), help="Time of the processor spent in each mode."),
+        "idle": Exported("node_cpu_seconds_total", (("mode", "idle"),), help="Time of the processor spent in each mode."),
+        "iowait": Exported("node_cpu_seconds_total", (("mode", "iowait"),), help="Time of the processor spent in each mode."),
+        "irq": Exported("node_cpu_seconds_total", (("mode", "irq"),), help="Time of the processor spent in each mode."),
+        "softirq": Exported("node_cpu_seconds_total", (("mode", "softirq"),), help="Time of the processor spent in each mode."),
+        "steal": Exported("node_cpu_seconds_total", (("mode", "steal"),), help="Time of the processor spent in each mode."),
+        "guest": Exported("node_cpu_guest_seconds_total", (("mode", "user"),), help="Time of the processor spent in virtual machines that this host runs."),
+        "guest_nice": Exported("node_cpu_guest_seconds_total", (("mode", "nice"),), help="Time of the processor spent in virtual machines that this host runs."),
+    },
 )
 
 _FREQUENCY: Final = Table(
@@ -36,7 +48,10 @@ _FREQUENCY: Final = Table(
                "The processor's current frequency."),
     ),
     (Label("per_processor_clock", "CPU Number",
-           "The kernel's number of the logical processor, from 0."),),
+           "The kernel's number of the logical processor, from 0.", prometheus="cpu"),),
+    exported={
+        "frequency": Exported("node_cpu_scaling_frequency_hertz", scale=1e6),
+    },
 )
 # fmt: on
 

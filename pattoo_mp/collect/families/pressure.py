@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
@@ -45,10 +45,20 @@ def _metrics(title: str, resource: str) -> Iterator[Metric]:
         )  # fmt: skip
 
 
+def _exported(resource: str) -> dict[str, Exported]:
+    """Return the times that node_exporter gives; of the processor it gives only the first."""
+    name = f"node_pressure_{resource}_{{}}_seconds_total"
+    waiting = {"some_total": Exported(name.format("waiting"), scale=1e-6)}
+    if resource == "cpu":
+        return waiting
+    return waiting | {"full_total": Exported(name.format("stalled"), scale=1e-6)}
+
+
 TABLES: Final = tuple(
     Table(
         f"pressure.{name}", f"Pressure: {title}", f"pressure_{name}_", FLOAT,
         tuple(_metrics(title, resource)),
+        exported=_exported(name),
     )
     for name, title, resource in _RESOURCES
 )  # fmt: skip

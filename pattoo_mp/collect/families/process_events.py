@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ _EVENTS: Final = Table(
         Metric("blocked", INTEGER, "tasks", "Tasks Blocked",
                "Processes and threads that wait for a disk or a file server."),
     ),
+    exported={
+        "forks": Exported("node_forks_total"),
+        "running": Exported("node_procs_running"),
+        "blocked": Exported("node_procs_blocked"),
+    },
 )
 # fmt: on
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.families._processes import UNREADABLE, UNREADABLE_ONES, WHY_UNREADABLE
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ _PROCESSES: Final = Table(
         Metric("threads", INTEGER, "threads", "Threads",
                "Threads of all processes."),
     ),
+    exported={
+        "running": Exported("node_processes_state", (("state", "R"),), help="Processes by state."),
+        "sleeping": Exported("node_processes_state", (("state", "S"),), help="Processes by state."),
+        "waiting": Exported("node_processes_state", (("state", "D"),), help="Processes by state."),
+        "idle": Exported("node_processes_state", (("state", "I"),), help="Processes by state."),
+        "zombie": Exported("node_processes_state", (("state", "Z"),), help="Processes by state."),
+        "threads": Exported("node_processes_threads"),
+    },
 )
 # fmt: on
 

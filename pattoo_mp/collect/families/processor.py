@@ -16,7 +16,7 @@ import psutil
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families._frequencies import by_processor
 from pattoo_mp.collect.source import Fields, Sample, reason
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ _COUNTERS: Final = Table(
         Metric("syscalls", COUNTER64, "calls", "CPU (System Calls)",
                "Always 0 on Linux, which does not count them."),
     ),
+    exported={
+        "ctx_switches": Exported("node_context_switches_total"),
+        "interrupts": Exported("node_intr_total"),
+    },
 )
 # fmt: on
 

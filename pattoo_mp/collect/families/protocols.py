@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
@@ -88,8 +88,49 @@ def _metrics(figures: tuple[tuple[str, str, str, str, str], ...]) -> tuple[Metri
 
 
 TABLES: Final = (
-    Table("protocols.basic", "Protocols", "protocols_", COUNTER64, _metrics(_SNMP)),
-    Table("protocols.more", "Protocols: more of them", "protocols_", COUNTER64, _metrics(_NETSTAT)),
+    Table(
+        "protocols.basic",
+        "Protocols",
+        "protocols_",
+        COUNTER64,
+        _metrics(_SNMP),
+        exported={
+            "tcp_established": Exported("node_netstat_Tcp_CurrEstab"),
+            "tcp_active_opens": Exported("node_netstat_Tcp_ActiveOpens"),
+            "tcp_passive_opens": Exported("node_netstat_Tcp_PassiveOpens"),
+            "tcp_attempt_fails": Exported("node_netstat_Tcp_AttemptFails"),
+            "tcp_established_resets": Exported("node_netstat_Tcp_EstabResets"),
+            "tcp_segments_in": Exported("node_netstat_Tcp_InSegs"),
+            "tcp_segments_out": Exported("node_netstat_Tcp_OutSegs"),
+            "tcp_segments_again": Exported("node_netstat_Tcp_RetransSegs"),
+            "tcp_errors_in": Exported("node_netstat_Tcp_InErrs"),
+            "tcp_resets_out": Exported("node_netstat_Tcp_OutRsts"),
+            "udp_datagrams_in": Exported("node_netstat_Udp_InDatagrams"),
+            "udp_datagrams_out": Exported("node_netstat_Udp_OutDatagrams"),
+            "udp_no_port": Exported("node_netstat_Udp_NoPorts"),
+            "udp_errors_in": Exported("node_netstat_Udp_InErrors"),
+            "udp_no_room_in": Exported("node_netstat_Udp_RcvbufErrors"),
+            "udp_no_room_out": Exported("node_netstat_Udp_SndbufErrors"),
+        },
+    ),
+    Table(
+        "protocols.more",
+        "Protocols: more of them",
+        "protocols_",
+        COUNTER64,
+        _metrics(_NETSTAT),
+        exported={
+            "tcp_listen_overflows": Exported("node_netstat_TcpExt_ListenOverflows"),
+            "tcp_listen_drops": Exported("node_netstat_TcpExt_ListenDrops"),
+            "tcp_timeouts": Exported("node_netstat_TcpExt_TCPTimeouts"),
+            "tcp_syn_again": Exported("node_netstat_TcpExt_TCPSynRetrans"),
+            "tcp_aborts_for_memory": Exported("node_netstat_TcpExt_TCPAbortOnMemory"),
+            "tcp_syncookies_out": Exported("node_netstat_TcpExt_SyncookiesSent"),
+            "tcp_syncookies_bad": Exported("node_netstat_TcpExt_SyncookiesFailed"),
+            "ip_bytes_in": Exported("node_netstat_IpExt_InOctets"),
+            "ip_bytes_out": Exported("node_netstat_IpExt_OutOctets"),
+        },
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import FLOAT, INTEGER
 
 if TYPE_CHECKING:
@@ -35,7 +35,15 @@ _RAID: Final = Table(
                "How much of a recovery, resynchronisation, reshape or check is done; "
                "no value while none is going on."),
     ),
-    (Label("raid_array", "RAID Array", "The array, such as `md0`."),),
+    (Label("raid_array", "RAID Array", "The array, such as `md0`.", prometheus="device"),),
+    exported={
+        "active": Exported("node_md_state", (("state", "active"),)),
+        "disks": Exported("node_md_disks_required"),
+        "disks_working": Exported("node_md_disks", (("state", "active"),), help="Disks of the array by state."),
+        "disks_failed": Exported("node_md_disks", (("state", "failed"),), help="Disks of the array by state."),
+        "disks_spare": Exported("node_md_disks", (("state", "spare"),), help="Disks of the array by state."),
+        "size": Exported("node_md_blocks", scale=1 / 1024),
+    },
 )
 # fmt: on
 

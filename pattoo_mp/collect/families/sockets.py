@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -43,6 +43,19 @@ _IPV4: Final = Table(
         Metric("frag_memory", INTEGER, "bytes", "IP Fragment Memory",
                "Memory used by these fragments."),
     ),
+    exported={
+        "used": Exported("node_sockstat_sockets_used"),
+        "tcp_inuse": Exported("node_sockstat_TCP_inuse"),
+        "tcp_orphan": Exported("node_sockstat_TCP_orphan"),
+        "tcp_tw": Exported("node_sockstat_TCP_tw"),
+        "tcp_alloc": Exported("node_sockstat_TCP_alloc"),
+        "tcp_mem": Exported("node_sockstat_TCP_mem"),
+        "udp_inuse": Exported("node_sockstat_UDP_inuse"),
+        "udp_mem": Exported("node_sockstat_UDP_mem"),
+        "raw_inuse": Exported("node_sockstat_RAW_inuse"),
+        "frag_inuse": Exported("node_sockstat_FRAG_inuse"),
+        "frag_memory": Exported("node_sockstat_FRAG_memory"),
+    },
 )
 
 _IPV6: Final = Table(
@@ -59,6 +72,13 @@ _IPV6: Final = Table(
         Metric("frag6_memory", INTEGER, "bytes", "IP Fragment Memory (IPv6)",
                "Memory used by these fragments."),
     ),
+    exported={
+        "tcp6_inuse": Exported("node_sockstat_TCP6_inuse"),
+        "udp6_inuse": Exported("node_sockstat_UDP6_inuse"),
+        "raw6_inuse": Exported("node_sockstat_RAW6_inuse"),
+        "frag6_inuse": Exported("node_sockstat_FRAG6_inuse"),
+        "frag6_memory": Exported("node_sockstat_FRAG6_memory"),
+    },
 )
 # fmt: on
 

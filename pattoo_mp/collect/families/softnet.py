@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Rows
-from pattoo_mp.collect.table import Label, Metric, Table
+from pattoo_mp.collect.table import Exported, Label, Metric, Table
 from pattoo_mp.model import COUNTER64
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ _SOFTNET: Final = Table(
         Metric("squeezed", COUNTER64, "times", "Softnet Squeezes",
                "Times that the processor had to stop although more packets waited."),
     ),
-    (Label("softnet_processor", "CPU (Softnet)", "The logical processor, counted from 0."),),
+    (Label("softnet_processor", "CPU (Softnet)", "The logical processor, counted from 0.", prometheus="cpu"),),
+    exported={
+        "processed": Exported("node_softnet_processed_total"),
+        "dropped": Exported("node_softnet_dropped_total"),
+        "squeezed": Exported("node_softnet_times_squeezed_total"),
+    },
 )
 # fmt: on
 

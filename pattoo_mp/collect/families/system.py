@@ -9,7 +9,7 @@ import psutil
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families import _hidepid
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ _PROCESSES: Final = Table(
         Metric("process_count", INTEGER, "processes", "Processes",
                "Number of processes, in any state."),
     ),
+    exported={
+        "process_count": Exported("node_processes_pids"),
+    },
 )
 
 # The original agent sends the averages, which have decimals, with the integer type.
@@ -36,6 +39,11 @@ _LOAD: Final = Table(
         Metric("load_average_15min", INTEGER, "processes", "Load Average (15 Minutes)",
                "The same for the last 15 minutes."),
     ),
+    exported={
+        "load_average_01min": Exported("node_load1"),
+        "load_average_05min": Exported("node_load5"),
+        "load_average_15min": Exported("node_load15"),
+    },
 )
 # fmt: on
 

@@ -13,7 +13,7 @@ import psutil
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -43,6 +43,19 @@ _TCP: Final = Table(
         Metric(name, INTEGER, "sockets", f"TCP Sockets ({title})", f"TCP sockets that {do}.")
         for _, name, title, do in _STATES
     ),
+    exported={
+        "established": Exported("node_tcp_connection_states", (("state", "established"),), help="TCP sockets by state."),
+        "syn_sent": Exported("node_tcp_connection_states", (("state", "syn_sent"),), help="TCP sockets by state."),
+        "syn_received": Exported("node_tcp_connection_states", (("state", "syn_recv"),), help="TCP sockets by state."),
+        "fin_wait1": Exported("node_tcp_connection_states", (("state", "fin_wait1"),), help="TCP sockets by state."),
+        "fin_wait2": Exported("node_tcp_connection_states", (("state", "fin_wait2"),), help="TCP sockets by state."),
+        "time_wait": Exported("node_tcp_connection_states", (("state", "time_wait"),), help="TCP sockets by state."),
+        "closed": Exported("node_tcp_connection_states", (("state", "close"),), help="TCP sockets by state."),
+        "close_wait": Exported("node_tcp_connection_states", (("state", "close_wait"),), help="TCP sockets by state."),
+        "last_ack": Exported("node_tcp_connection_states", (("state", "last_ack"),), help="TCP sockets by state."),
+        "listen": Exported("node_tcp_connection_states", (("state", "listen"),), help="TCP sockets by state."),
+        "closing": Exported("node_tcp_connection_states", (("state", "closing"),), help="TCP sockets by state."),
+    },
 )  # fmt: skip
 
 TABLES: Final = (_TCP,)

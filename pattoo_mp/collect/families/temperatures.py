@@ -35,7 +35,7 @@ _TEMPERATURES: Final = Table(
                "Where the machine slows or shuts down; not sent if the sensor does not report it."),
     ),
     (Label("temperature_sensor", "Temperature Sensor",
-           "The chip and its sensor, and where they are: `coretemp Core 0 (coretemp.0 temp2)`."),),
+           "The chip and its sensor, and where they are: `coretemp Core 0 (coretemp.0 temp2)`.", prometheus="sensor"),),
 )
 # fmt: on
 

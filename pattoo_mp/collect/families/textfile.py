@@ -44,7 +44,7 @@ _FILES: Final = Table(
     ),
     (
         Label("textfile_file", "Text File",
-              "The file's name. Only the age carries it: figures may move to another file."),
+              "The file's name. Only the age carries it: figures may move to another file.", prometheus="file"),
     ),
 )
 # fmt: on

@@ -37,7 +37,7 @@ _ZONES: Final = Table(
     ),
     (Label("thermal_zone_name", "Thermal Zone",
            "The zone's type, and its device if it has one: `acpitz (LNXTHERM:00)`, "
-           "`cpu-thermal (thermal_zone0)`."),),
+           "`cpu-thermal (thermal_zone0)`.", prometheus="zone"),),
 )
 # fmt: on
 

@@ -43,7 +43,7 @@ _TOP: Final = Table(
         Metric("count", INTEGER, "processes", "Processes of a Program",
                "Number of its processes."),
     ),
-    (Label("top_processes_name", "Program", "Its name, which the kernel cuts to 15 characters."),),
+    (Label("top_processes_name", "Program", "Its name, which the kernel cuts to 15 characters.", prometheus="program"),),
 )
 # fmt: on
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.source import Fields
-from pattoo_mp.collect.table import Metric, Table
+from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import INTEGER
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ _UPTIME: Final = Table(
         Metric("boot_time", INTEGER, "seconds", "Boot Time",
                "When the host started: seconds since 1970-01-01 UTC."),
     ),
+    exported={
+        "boot_time": Exported("node_boot_time_seconds"),
+    },
 )
 # fmt: on
 

@@ -27,7 +27,7 @@ NAME: Final = "__name__"
 COUNTER: Final = 1
 GAUGE: Final = 2
 #: A counter of 32 bits, as the pattoo server numbers data types; 64 is `COUNTER64`.
-_COUNTERS: Final = frozenset({32, COUNTER64})
+COUNTERS: Final = frozenset({32, COUNTER64})
 #: Metadata of every series of a host that says what the host is.
 HOST: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
 HOST_INFO: Final = "pattoo_host_info"
@@ -84,7 +84,7 @@ class PattooNaming:
         labels = []
         for series in part.series:
             name = metric_name(f"pattoo_{series.key}")
-            kind = COUNTER if series.data_type in _COUNTERS else GAUGE
+            kind = COUNTER if series.data_type in COUNTERS else GAUGE
             metrics.setdefault(name, Metric(kind))
             labels.append(all_labels(name, own_pairs(series), part, self._output))
         return Named(tuple(labels), (1.0,) * len(labels), metrics)

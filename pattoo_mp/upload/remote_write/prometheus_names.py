@@ -1,0 +1,117 @@
+"""Names of series as Prometheus has them: those of node_exporter where it gives the same figure.
+
+The names are those of `names.json`, which `make samples` writes from the families' tables: the uploader
+knows none of them (`tools/prometheus_names.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pattoo_mp.upload.remote_write.naming import (
+    COUNTER,
+    COUNTERS,
+    GAUGE,
+    HOST_INFO,
+    Metric,
+    Named,
+    all_labels,
+    host_pairs,
+    metric_name,
+    own_pairs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pattoo_mp.config.values import Output
+    from pattoo_mp.model import Layout, Pair, Series
+
+_FILE: Final = Path(__file__).with_name("names.json")
+UNAME_INFO: Final = "node_uname_info"
+#: The type of what has none, as the protocol numbers it.
+_UNKNOWN: Final = 0
+#: What is before the names of text files' metrics and labels; they are sent without it.
+_TEXT_METRIC: Final = "textfile_metric_"
+_TEXT_LABEL: Final = "textfile_label_"
+_BAD: Final = re.compile("[^a-zA-Z0-9_:]")
+#: Our metadata of the host, by the labels of `node_uname_info`.
+_UNAME: Final = {
+    "type": "sysname",
+    "release": "release",
+    "version": "version",
+    "processor": "machine",
+    "hostname": "nodename",
+}
+
+
+class _Known(NamedTuple):
+    name: str
+    kind: int
+    unit: str
+    scale: float
+    help: str
+    labels: Mapping[str, str]
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[dict[str, str], dict[str, _Known]]:
+    """Return our labels' names, and the names of the metrics by key."""
+    content: dict[str, Any] = json.loads(_FILE.read_bytes())
+    return content["labels"], {key: _Known(*row) for key, row in content["metrics"].items()}
+
+
+class PrometheusNaming:
+    """Names of node_exporter, or by Prometheus's guide: `pattoo_<key>_<unit>`."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._labels, self._known = _names()
+
+    def named(self, part: Layout) -> Named:
+        """Return the names of the series of an undivided layout or of a part."""
+        metrics: dict[str, Metric] = {}
+        labels = []
+        scales = []
+        for series in part.series:
+            known = self._of(series)
+            metrics.setdefault(known.name, Metric(known.kind, known.help, known.unit))
+            own = [*known.labels.items(), *self._own(series)]
+            labels.append(all_labels(known.name, own, part, self._output))
+            scales.append(known.scale)
+        return Named(tuple(labels), tuple(scales), metrics)
+
+    def info(self, layout: Layout) -> tuple[Mapping[str, str], ...]:
+        """Return the labels of the two info series: all that is known, and what node_exporter says."""
+        host = host_pairs(layout)
+        uname = [(_UNAME[name], value) for name, value in host if name in _UNAME]
+        return (
+            all_labels(HOST_INFO, host, layout, self._output),
+            all_labels(UNAME_INFO, uname, layout, self._output),
+        )
+
+    def _of(self, series: Series) -> _Known:
+        known = self._known.get(series.key)
+        if known:
+            return known
+        is_counter = series.data_type in COUNTERS
+        if series.key.startswith(_TEXT_METRIC):
+            kind = COUNTER if is_counter else _UNKNOWN
+            name = _BAD.sub("_", series.key.removeprefix(_TEXT_METRIC))
+            return _Known(name, kind, "", 1.0, "From a text file.", {})
+        name = metric_name(f"pattoo_{series.key}")
+        if is_counter and not name.endswith("_total"):
+            name = f"{name}_total"
+        return _Known(name, COUNTER if is_counter else GAUGE, "", 1.0, "As psutil reports it.", {})
+
+    def _own(self, series: Series) -> list[Pair]:
+        """Return the labels of a series. Those that only describe it, such as mount options, are left out."""
+        return [
+            (self._labels.get(name, name.removeprefix(_TEXT_LABEL)), value)
+            for name, value in own_pairs(series)
+            if self._labels.get(name, name)
+        ]
