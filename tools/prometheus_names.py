@@ -118,6 +118,6 @@ def _section(family: str) -> Iterator[str]:
             found = named(table, metric)
             inner = [*own, *(f'{name}="{value}"' for name, value in found.labels.items())]
             labels = f"{{{','.join(inner)}}}" if inner else ""
-            value = "ours" if found.scale == 1 else f"ours × {found.scale:g}"
+            value = "ours" if found.scale == 1 else f"ours times {found.scale:g}"
             yield f"| `{table.key(metric)}` | `{found.name}{labels}` | {value} |"
     yield ""
