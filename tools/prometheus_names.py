@@ -41,6 +41,8 @@ _BASE: Final = {
     "revolutions per minute": ("rpm", 1.0),
     "yes or no": ("", 1.0),
 }
+#: Words of keys: a percentage becomes a ratio, a total ends the name, and a count is part of a histogram.
+_SAID_OTHERWISE: Final = frozenset({"percent", "total", "count"})
 #: The units that metadata has; what is counted is no unit.
 UNITS: Final = ("bytes", "celsius", "hertz", "ratio", "rpm", "seconds", "watts")
 
@@ -67,8 +69,7 @@ def named(table: Table, metric: Metric) -> Named:
 
 def _by_guide(table: Table, metric: Metric) -> Exported:
     unit, scale = _BASE.get(metric.unit, (metric.unit, 1.0))
-    # A percentage becomes a ratio, and a total is said at the end.
-    words = [word for word in table.key(metric).split("_") if word not in {"percent", "total"}]
+    words = [word for word in table.key(metric).split("_") if word not in _SAID_OTHERWISE]
     # No unit twice: neither `processes` in `process_count`.
     if unit and not {unit, unit.removesuffix("s"), unit.removesuffix("es")} & set(words):
         words.append(unit)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Output
     from pattoo_mp.model import Layout, Pair, Series
 
+#: The setting `naming` of outputs that have these names.
+PROMETHEUS: Final = "prometheus"
 _FILE: Final = Path(__file__).with_name("names.json")
 UNAME_INFO: Final = "node_uname_info"
 #: The type of what has none, as the protocol numbers it.
