@@ -87,7 +87,8 @@ def test_once_of_an_installed_agent_matches_its_schema(installed: Path) -> None:
 def test_check_and_doctor_of_an_installed_agent_match_their_schemas(
     agent: Agent, installed: Path
 ) -> None:
-    """The wheel contains the schemas and the sample files."""
+    """The wheel contains the schemas, the names for Prometheus, and the sample files."""
+    assert [*installed.glob("lib/python*/site-packages/pattoo_mp/upload/remote_write/names.json")]
     agent.write(
         f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 300\n"
     )  # so that a busy host keeps up
