@@ -32,7 +32,7 @@ COUNTERS: Final = frozenset({32, COUNTER64})
 HOST: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
 HOST_INFO: Final = "pattoo_host_info"
 #: A label by which series differ whose names and labels would otherwise be the same.
-_DISTINCT: Final = "pattoo_series"
+DISTINCT: Final = "pattoo_series"
 _BAD: Final = re.compile("[^a-zA-Z0-9_]")
 
 
@@ -162,7 +162,7 @@ def distinct(labels: Mapping[str, str], series: Series, seen: set[bytes]) -> byt
     count = 1
     while packed in seen:
         text = f"{series.key} {series.metadata} {count}".encode("utf-8", "backslashreplace")
-        packed = labels_of({**labels, _DISTINCT: sha256(text).hexdigest()[:16]})
+        packed = labels_of({**labels, DISTINCT: sha256(text).hexdigest()[:16]})
         count += 1
     seen.add(packed)
     return packed

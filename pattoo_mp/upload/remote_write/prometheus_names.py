@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from pattoo_mp.upload.remote_write.naming import (
     COUNTER,
     COUNTERS,
+    DISTINCT,
     GAUGE,
     HOST_INFO,
     Metric,
@@ -73,6 +74,7 @@ class PrometheusNaming:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._labels, self._known = _names()
+        self._own_names = {HOST_INFO, UNAME_INFO, *(known.name for known in self._known.values())}
 
     def named(self, part: Layout) -> Named:
         """Return the names of the series of an undivided layout or of a part."""
@@ -104,7 +106,9 @@ class PrometheusNaming:
         if series.key.startswith(_TEXT_METRIC):
             kind = COUNTER if is_counter else _UNKNOWN
             name = _BAD.sub("_", series.key.removeprefix(_TEXT_METRIC))
-            return _Known(name, kind, "", 1.0, "From a text file.", {})
+            # A figure of a file with the name of one of ours would be one series with it.
+            mark = {DISTINCT: "textfile"} if name in self._own_names else {}
+            return _Known(name, kind, "", 1.0, "From a text file.", mark)
         name = metric_name(f"pattoo_{series.key}")
         if is_counter and not name.endswith("_total"):
             name = f"{name}_total"

@@ -6,17 +6,24 @@ import json
 import re
 import shutil
 import subprocess
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pattoo_mp.collect import registry
 from pattoo_mp.config.values import NO_FILES, REMOTE_WRITE, Output
-from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Origin, Series
+from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Origin, Poll, Series, now_ms
+from pattoo_mp.upload.remote_write.message import request
 from pattoo_mp.upload.remote_write.prometheus_names import PrometheusNaming
+from pattoo_mp.upload.remote_write.samples import Batch, Encoder
+from pattoo_mp.upload.remote_write.transport import RemoteWriteTransport, compressed
+from tests.support.prometheus import victoria_metrics
 from tests.upload.remote_write.sending import HOST
 from tools import prometheus_names
 from tools.prometheus_names import COUNTER, UNITS, UNKNOWN
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROMTOOL: Final = shutil.which("promtool")
 EVERY: Final = [
@@ -185,6 +192,37 @@ def test_figures_of_text_files_keep_their_names() -> None:
         },
     )
     assert found.metrics["backup:age_seconds"].kind == UNKNOWN
+
+
+def test_a_figure_of_a_text_file_is_never_one_with_ours() -> None:
+    """Also if it has the name of one of ours, which may be in another layout."""
+    ours, theirs = (
+        naming().named(layout(Series(key, FLOAT))).labels[0]
+        for key in ("load_average_01min", "textfile_metric_node_load1")
+    )
+    assert ours == {"__name__": "node_load1", **SOURCE}
+    assert theirs == {"__name__": "node_load1", **SOURCE, "pattoo_series": "textfile"}
+
+
+def test_a_receiver_has_the_names_and_values(tmp_path: Path) -> None:
+    """The real VictoriaMetrics, asked by name, has the value in the base unit."""
+    polled = layout(Series("memory_total", INTEGER, HOST), Series("memory_percent", INTEGER, HOST))
+    poll = Poll.of(polled, now_ms(), [2**33, 25])
+    blocks = Encoder(naming(site="basel")).blocks(Batch([poll], {polled.identifier: polled}))
+    with victoria_metrics(tmp_path) as store:
+        body = compressed(request(blocks))
+        assert RemoteWriteTransport(store.url).post("", body).delivered
+        store.flush()
+        found = {
+            series["metric"]["__name__"]: (series["metric"]["site"], series["values"])
+            for series in store.exported('{site="basel"}')
+        }
+    assert found == {
+        "node_memory_MemTotal_bytes": ("basel", [2**33]),
+        "pattoo_memory_ratio": ("basel", [0.25]),
+        "pattoo_host_info": ("basel", [1]),
+        "node_uname_info": ("basel", [1]),
+    }
 
 
 def test_a_series_that_no_table_describes_is_sent_all_the_same() -> None:
