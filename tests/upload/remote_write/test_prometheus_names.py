@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -18,6 +18,7 @@ from pattoo_mp.upload.remote_write.prometheus_names import PrometheusNaming
 from pattoo_mp.upload.remote_write.samples import Batch, Encoder
 from pattoo_mp.upload.remote_write.transport import RemoteWriteTransport, compressed
 from tests.support.prometheus import victoria_metrics
+from tests.support.waiting import wait_for
 from tests.upload.remote_write.sending import HOST
 from tools import prometheus_names
 from tools.prometheus_names import COUNTER, UNITS, UNKNOWN
@@ -212,10 +213,16 @@ def test_a_receiver_has_the_names_and_values(tmp_path: Path) -> None:
     with victoria_metrics(tmp_path) as store:
         body = compressed(request(blocks))
         assert RemoteWriteTransport(store.url).post("", body).delivered
-        store.flush()
+
+        def stored() -> list[dict[str, Any]]:
+            store.flush()
+            return store.exported('{site="basel"}')
+
+        # It makes samples searchable in its own time.
+        wait_for(lambda: len(stored()) == 4, what="all series")
         found = {
             series["metric"]["__name__"]: (series["metric"]["site"], series["values"])
-            for series in store.exported('{site="basel"}')
+            for series in stored()
         }
     assert found == {
         "node_memory_MemTotal_bytes": ("basel", [2**33]),
