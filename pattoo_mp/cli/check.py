@@ -116,7 +116,7 @@ def _check(directory: Path) -> Checked:
         states[path] = replace(states[path], problem=why)
     problems += found
     problems += _transport_problems(directory, settings)
-    problems += load.encryption_problems(directory, settings)
+    problems += load.lacking_software(directory, settings)
     problems += _file_problems(settings, [*unusable, *untrusted])
     reading = replace(reading, notes=(*reading.notes, *_lacking(settings)))
     first, *others = server.check_servers(settings)

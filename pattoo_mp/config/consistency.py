@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.config import validators, values
 from pattoo_mp.config.families import by_interval, names_on
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
-from pattoo_mp.config.values import is_https
+from pattoo_mp.config.values import PATTOO, is_https
 from pattoo_mp.errors import TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pattoo_mp.config.settings import Setting
-    from pattoo_mp.config.values import Config
+    from pattoo_mp.config.values import Config, Output
     from pattoo_mp.config.yaml_files import Sections
 
 
@@ -76,8 +76,11 @@ def unused_settings(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _text_file_notes(values["families"] or (), values["textfile_directory"])
     if all(values[name] is not None for name in _GROUPS):
         yield from _interval_notes(values)
-    if values["servers"] is not None:
+    if values["servers"] is not None and values["outputs"] is not None:
         yield from _tls_notes(values)
+        yield from _kind_notes(values)
+    if values["outputs"] and values["families"] is not None and values["families_off"] is not None:
+        yield from _family_notes(values["outputs"], values["families"], values["families_off"])
 
 
 def _text_file_notes(families: Sequence[str], directory: object) -> Iterator[str]:
@@ -101,23 +104,78 @@ def _interval_notes(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tls_notes(values: Mapping[str, Any]) -> Iterator[str]:
-    if not any(map(is_https, [*values["servers"], values["proxy"] or ""])):
+    urls = [*values["servers"], values["proxy"] or ""]
+    for output in values["outputs"]:
+        urls += [*output.urls, output.proxy or ""] if output.kind == PATTOO else ()
+    if not any(map(is_https, urls)):
         for name in ("tls_ca_file", "tls_certificate_file", "tls_key_file"):
             if values[name]:
                 yield f"{name}: has no effect, because neither servers nor proxy uses https"
 
 
+#: Settings of the top level that are for outputs of kind pattoo.
+_OF_PATTOO: Final = (
+    "servers", "encrypted", "tls_ca_file", "tls_certificate_file", "tls_key_file",
+    "credentials_file", "proxy", "proxy_credentials_file",
+)  # fmt: skip
+
+
+def _kind_notes(values: Mapping[str, Any]) -> Iterator[str]:
+    outputs = values["outputs"]
+    if outputs and all(output.kind != PATTOO for output in outputs):
+        for name in _OF_PATTOO:
+            if values[name]:
+                yield f"{name}: has no effect, because no output is of kind {PATTOO}"
+    for output in outputs:
+        trust = output.trust
+        uses_tls = output.needs_tls or (output.kind == PATTOO and not output.urls)
+        if not uses_tls and (trust.ca_file or trust.certificate_file):
+            yield f"outputs: {output.name}: TLS files have no effect, because no URL of it uses https"
+
+
+def _family_notes(
+    outputs: Sequence[Output], more: Sequence[str], off: Sequence[str]
+) -> Iterator[str]:
+    polled = names_on(more, off)
+    for output in outputs:
+        wanted = polled if output.families is None else output.families
+        for name in wanted:
+            if name not in polled:
+                yield (
+                    f"outputs: {output.name}: families: {name} is not polled, because this family is off"
+                )
+        if not set(wanted) & set(polled):
+            yield f"outputs: {output.name}: gets nothing, because none of its families is polled"
+
+
 # --- settings that must not be combined
 
 
-def conflicting_settings(config: Config) -> Iterator[TrustError]:
-    """Yield an error for each combination that is refused."""
-    for server in config.server_urls if config.credentials_file else ():
+def conflicting_settings(output: Output) -> Iterator[TrustError]:
+    """Yield an error for each combination of an output's settings that is refused."""
+    trust = output.trust
+    for server in output.urls if trust.credentials_file else ():
         # A loopback address may be the end of a tunnel.
         if not values.is_https(server) and not validators.is_loopback(server):
             wrong = f"would be sent unencrypted to {server}"
-            expected = "servers with https"
-            yield TrustError("credentials_file", config.credentials_file, wrong, expected)
-    if config.proxy_credentials_file and config.proxy in {None, values.DIRECT}:
+            expected = "servers with https" if output.kind == values.PATTOO else "a url with https"
+            yield TrustError("credentials_file", trust.credentials_file, wrong, expected)
+    if trust.proxy_credentials_file and output.proxy in {None, values.DIRECT}:
         wrong, expected = "has no proxy to be sent to", "the URL of a proxy in the setting proxy"
-        yield TrustError("proxy_credentials_file", config.proxy_credentials_file, wrong, expected)
+        yield TrustError("proxy_credentials_file", trust.proxy_credentials_file, wrong, expected)
+
+
+#: The field of `Trust` that holds the path in each setting.
+_TRUST_FIELDS: Final = {
+    "tls_ca_file": "ca_file",
+    "tls_certificate_file": "certificate_file",
+    "tls_key_file": "key_file",
+}
+
+
+def setting_of(config: Config, output: Output, name: str) -> str:
+    """Return where the value of a setting of an output's transport is: `outputs: NAME: …`, or top level."""
+    for given in config.given_outputs:
+        if given.name == output.name and getattr(given.trust, _TRUST_FIELDS.get(name, name)):
+            return f"outputs: {output.name}: {name}"
+    return name

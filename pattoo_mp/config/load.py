@@ -18,11 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import host_checks, probe, ways
-from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
+from pattoo_mp.config.consistency import (
+    conflicting_settings,
+    misplaced_settings,
+    setting_of,
+    unused_settings,
+)
 from pattoo_mp.config.secrets import credential_problems
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
-from pattoo_mp.config.validators import InvalidPartError
-from pattoo_mp.config.values import FIELDS, Config
+from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
+from pattoo_mp.config.values import FIELDS, REMOTE_WRITE, Config
 from pattoo_mp.config.yaml_files import (
     NOT_SHOWN,
     Sections,
@@ -63,7 +68,7 @@ def load(directory: Path) -> Config:
     )  # another user may have been faster where a directory was missing
     problems = problems or lack_problems(config)
     problems += [
-        *encryption_problems(directory, config),
+        *lacking_software(directory, config),
         *transport_file_problems(directory, config),
     ]
     if problems:
@@ -158,7 +163,7 @@ def check_reload(directory: Path, running: Config) -> Config:
         if setting.needs_restart
     ]
     problems += trust_problems(directory, new, os.geteuid())
-    problems += [*encryption_problems(directory, new), *transport_file_problems(directory, new)]
+    problems += [*lacking_software(directory, new), *transport_file_problems(directory, new)]
     if problems:
         raise ConfigError(problems)
     return new
@@ -214,9 +219,31 @@ def encryption_problems(directory: Path, config: Config) -> list[str]:
     ]
 
 
+def remote_write_problems(directory: Path, config: Config) -> list[str]:
+    """One line if an output writes to Prometheus' kind of servers, and the library for it is missing."""
+    needing = [output.name for output in config.outputs if output.kind == REMOTE_WRITE]
+    missing = host_checks.missing_for_remote_write() if needing else ""
+    return [
+        f"{directory / AGENT_FILE}: {PROGRAM}: outputs: {needing[0]}: kind: {REMOTE_WRITE}, but {missing}"
+        for _ in needing[:1]
+        if missing
+    ]
+
+
+def lacking_software(directory: Path, config: Config) -> list[str]:
+    """One line for each setting that needs software that this host lacks."""
+    return [*encryption_problems(directory, config), *remote_write_problems(directory, config)]
+
+
 def transport_problems(config: Config) -> list[TrustError]:
-    """The errors of the TLS and credential files. No server is contacted."""
-    return [*credential_problems(config.trust), *conflicting_settings(config)]
+    """The errors of the TLS and credential files of all outputs. No server is contacted."""
+    found: dict[str, TrustError] = {}
+    for output in config.outputs:
+        for problem in (*credential_problems(output.trust), *conflicting_settings(output)):
+            problem.setting = setting_of(config, output, problem.setting)
+            # Outputs may share the files of the top level.
+            found.setdefault(str(problem), problem)
+    return list(found.values())
 
 
 def transport_file_problems(directory: Path, config: Config) -> list[str]:
@@ -226,11 +253,11 @@ def transport_file_problems(directory: Path, config: Config) -> list[str]:
 
 def _lines(directory: Path, errors: Sequence[TrustError]) -> list[str]:
     return [
-        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"{directory / setting.file}: {setting.section}: {error.setting}: "
         f"{format_value(str(error.path))} {error.wrong}; expected {error.expected}"
         for error in errors
         for setting in SETTINGS
-        if setting.name == error.setting
+        if setting.name == error.setting.partition(":")[0]
     ]
 
 
@@ -393,17 +420,27 @@ def read_setting(setting: Setting, path: Path, sections: Sections, problems: lis
         return Found(setting, path, None, is_set=False)
     given = given if is_set else setting.default
     try:
-        return Found(setting, path, redacted(given), is_set, setting.check(given))
+        return Found(setting, path, setting.shown(given), is_set, setting.check(given))
+    except InvalidPartsError as error:
+        start = f"{path}: {setting.section}: {setting.name}"
+        problems += [f"{start}: {_part_line(part)}" for part in error.parts]
+        return Found(setting, path, setting.shown(given), is_set)
     except (ValueError, OverflowError) as error:
         invalid = (
             error
             if isinstance(error, InvalidPartError)
             else InvalidPartError(given, setting.expected)
         )
-        text = NOT_SHOWN if setting.hides else format_value(invalid.given)
+        text = NOT_SHOWN if setting.hides else format_value(setting.shown(invalid.given))
         expected = f"{invalid.expected}{_notation_hint(setting.check, given)}"
         problems.append(f"{path}: {setting.section}: {setting.name}: {text}; expected {expected}")
-        return Found(setting, path, NOT_SHOWN if setting.hides else redacted(given), is_set)
+        return Found(setting, path, NOT_SHOWN if setting.hides else setting.shown(given), is_set)
+
+
+def _part_line(part: InvalidPart) -> str:
+    """What is wrong with a part of a value, and what was expected."""
+    key = f"{_format_name(part.key)}: " if part.key else ""
+    return f"{part.where}: {key}{part.wrong or format_value(part.given)}; expected {part.expected}"
 
 
 def _unknown(path: Path, sections: Sections) -> list[str]:

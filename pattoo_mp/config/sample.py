@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pattoo_mp.config.settings import Setting
 
 _WIDTH: Final = 96
+_ONE_LINE: Final = 10_000
 
 
 def every_file() -> str:
@@ -52,9 +53,13 @@ def _section(about: str, settings: list[Setting]) -> Iterator[str]:
 
 def _setting(setting: Setting) -> str:
     value = setting.default if setting.example is None else setting.example
-    # A list is written on one line, so that one # comments it out.
-    flow = None if isinstance(value, list) else False
-    line = yaml.safe_dump({setting.name: value}, default_flow_style=flow, width=_WIDTH).rstrip()
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        # One line for each entry, and one # for each line.
+        line = "\n".join([f"{setting.name}:", *(f"- {_flow(one)}" for one in value)])
+    else:
+        # A list is written on one line, so that one # comments it out.
+        flow = None if isinstance(value, list) else False
+        line = yaml.safe_dump({setting.name: value}, default_flow_style=flow, width=_WIDTH).rstrip()
     if not setting.is_required:
         line = textwrap.indent(line, "#")
     required = " Required." if setting.is_required else ""
@@ -66,3 +71,7 @@ def _comment(text: str) -> str:
     return textwrap.fill(
         text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
     )
+
+
+def _flow(entry: dict[str, object]) -> str:
+    return yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=_ONE_LINE).rstrip()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config import validators, values
+from pattoo_mp.config import outputs, validators, values
 from pattoo_mp.config.families import FURTHER, ORIGINAL
 from pattoo_mp.config.validators import (
     further_families,
@@ -19,6 +19,7 @@ from pattoo_mp.config.validators import (
     patterns,
     per_family,
 )
+from pattoo_mp.config.yaml_files import redacted
 from pattoo_mp.model import PROGRAM
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Setting:
     - `default` is written as in the file, and goes through `check` too.
     - `example` is shown in the sample configuration where there is no default to show.
     - `hides`: never show an invalid value. It may be a secret, written in place of its file's path.
+    - `shown` returns a value of the file without what may be a secret in it.
     - `is_written_to`: names a directory that the agent makes and writes to.
     - `needs_restart`: cannot be changed while an agent runs, because its files are open, its lock is
       held, and its host name and its view of the host stay as they were at the start.
@@ -59,6 +61,7 @@ class Setting:
     default: object = Missing.REQUIRED
     example: object = None
     hides: bool = False
+    shown: Callable[[object], object] = redacted
     is_written_to: bool = False
     needs_restart: bool = False
     is_used: bool = True
@@ -202,6 +205,23 @@ SETTINGS: Final = (
         f"{values.API}. Each poll goes to one server, the first that accepts posts. If this is not "
         "set, the server is at ip_address and ip_bind_port.",
         default=[], example=["https://pattoo.example.org"],
+    ),
+    Setting(
+        "outputs", PROGRAM, AGENT_FILE, outputs.check, "a list of outputs, such as [{kind: pattoo}]",
+        f"Where each poll is sent: at most {outputs.MAX_OUTPUTS} outputs of the kinds pattoo and "
+        "remote_write (Prometheus, VictoriaMetrics, Mimir, Thanos), each with its own account. If this "
+        "is not set, there is one of kind pattoo. The documentation, page Outputs, has all keys.",
+        default=None,
+        example=[
+            {"kind": "pattoo"},
+            {
+                "kind": "remote_write",
+                "name": "metrics",
+                "url": outputs.URL_EXAMPLE,
+                "labels": {"site": "basel"},
+            },
+        ],
+        shown=outputs.shown,
     ),
     Setting(
         "failover_after", PROGRAM, AGENT_FILE, validators.seconds(1, _MAX_FAILOVER_S),

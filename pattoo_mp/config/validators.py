@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
@@ -127,6 +128,25 @@ class InvalidPartError(ValueError):
         self.expected = expected
 
 
+@dataclass(frozen=True, slots=True)
+class InvalidPart:
+    """A key of an entry of a list that is wrong: `given` is, or what `wrong` says."""
+
+    where: str
+    key: str
+    given: object
+    expected: str
+    wrong: str = ""
+
+
+class InvalidPartsError(ValueError):
+    """Several parts of a value are invalid."""
+
+    def __init__(self, parts: Sequence[InvalidPart]) -> None:
+        super().__init__("; ".join(part.expected for part in parts))
+        self.parts = tuple(parts)
+
+
 def further_families(value: object) -> tuple[str, ...]:
     """Accept families to turn on.
 
@@ -240,6 +260,8 @@ _HOST_NAME: Final = re.compile(
 )
 _MAX_HOST_NAME: Final = 253
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+#: A path with at least one part; a cluster of VictoriaMetrics has a colon in it.
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~:@!$&'()*+,;=%-]+)+/?")
 _SCHEMES: Final = ("http", "https")
 
 A_PROXY: Final = f"the URL of a proxy, such as http://proxy.example.org:3128, or {DIRECT}"
@@ -277,6 +299,14 @@ def servers(value: object) -> tuple[str, ...]:
         if one in urls[:number]:
             raise InvalidPartError(one, "each server once")
     return urls
+
+
+def url_with_path(text: str, expected: str) -> str:
+    """Accept a URL with a path. Raises `InvalidPartError`; `expected` describes the URL."""
+    parts = _parts(text, expected)
+    if not _PATH.fullmatch(parts.path):
+        raise InvalidPartError(text, expected)
+    return f"{_origin(text, parts, expected)}{parts.path}"
 
 
 def proxy(value: object) -> str:

@@ -7,7 +7,7 @@ This module is all of the configuration that stays in a process. Reading and che
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _MAX_DEFAULT_JITTER_S: Final = 60.0
 _JITTER_PART: Final = 1 / 4
 
-#: Settings whose field in `Config` has another name, because it has another unit.
-FIELDS: Final = {"polling_interval": "interval_ms"}
+#: Settings whose field in `Config` has another name, because it has another unit or is not complete.
+FIELDS: Final = {"polling_interval": "interval_ms", "outputs": "given_outputs"}
 
 
 #: The kinds of outputs; each is also the name of one that has no other.
@@ -36,7 +36,8 @@ class Output:
     """One place that polls are sent to.
 
     `urls` are those of its servers in order of preference; only pattoo's may be several. `families`
-    are those that it gets, None for all. `named_by` are the settings that name its servers. `naming`, `labels` and `headers` are for remote write.
+    are those that it gets, None for all. `named_by` are the settings that name its servers. `naming`,
+    `labels` and `headers` are for remote write.
     """
 
     kind: str
@@ -49,6 +50,20 @@ class Output:
     naming: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether a server or the proxy has an https URL."""
+        return any(map(is_https, [*self.urls, self.proxy or ""]))
+
+    @classmethod
+    def of(cls, sent: Mapping[str, Any]) -> Output:
+        """Make an `Output` of what `Config.fields` returned for it."""
+        trust = {name: Path(path) for name, path in sent["trust"].items() if path}
+        pairs = {name: tuple(map(tuple, sent[name])) for name in ("labels", "headers")}
+        families = None if sent["families"] is None else tuple(sent["families"])
+        whole = {"urls": tuple(sent["urls"]), "families": families, "trust": Trust(**trust)}
+        return cls(**{**sent, **whole, **pairs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +110,7 @@ class Config:
     temperatures_exclude: tuple[str, ...]
     top_processes: int
     servers: tuple[str, ...]
+    given_outputs: tuple[Output, ...]
     failover_after: float
     tls_ca_file: Path | None
     tls_certificate_file: Path | None
@@ -141,10 +157,31 @@ class Config:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """Where polls are sent."""
-        named_by = "servers" if self.servers else "ip_address and ip_bind_port"
-        trust, proxy = self.trust, self.proxy
-        return (Output(PATTOO, PATTOO, self.server_urls, trust, proxy, named_by=named_by),)
+        """Where polls are sent: the setting `outputs`, completed; without it, one of kind pattoo."""
+        given = self.given_outputs or (Output(PATTOO, PATTOO, (), NO_FILES),)
+        return tuple(map(self._completed, given))
+
+    def _completed(self, given: Output) -> Output:
+        """Return an output with what it has from the settings of the top level, if it is pattoo's.
+
+        No secret goes anywhere else than the setting beside it says: the credentials belong to
+        `servers`, the key to the certificate, and the credentials of a proxy to `proxy`.
+        """
+        if given.kind != PATTOO:
+            return replace(given, named_by="url")
+        named_by = "servers" if self.servers or given.urls else "ip_address and ip_bind_port"
+        own = given.trust
+        has_certificate = own.certificate_file or own.key_file
+        has_proxy = given.proxy or own.proxy_credentials_file
+        trust = Trust(
+            own.ca_file or self.tls_ca_file,
+            own.certificate_file if has_certificate else self.tls_certificate_file,
+            own.key_file if has_certificate else self.tls_key_file,
+            own.credentials_file or (None if given.urls else self.credentials_file),
+            own.proxy_credentials_file if has_proxy else self.proxy_credentials_file,
+        )
+        urls, proxy = given.urls or self.server_urls, given.proxy or self.proxy
+        return replace(given, urls=urls, trust=trust, proxy=proxy, named_by=named_by)
 
     @property
     def heir(self) -> str:
@@ -153,8 +190,8 @@ class Config:
 
     @property
     def needs_tls(self) -> bool:
-        """Whether a server or the proxy has an https URL."""
-        return any(map(is_https, [*self.server_urls, self.proxy or ""]))
+        """Whether a server or a proxy of an output has an https URL."""
+        return any(output.needs_tls for output in self.outputs)
 
     @property
     def trust(self) -> Trust:
@@ -173,6 +210,8 @@ class Config:
 
     def effective(self, setting: str) -> object:
         """The value in force of a setting, also where its default follows from other settings."""
+        if setting == "outputs":
+            return ", ".join(output.name for output in self.outputs)
         return self.jitter_s if setting == "post_jitter" else self.value_of(setting)
 
     def fields(self) -> dict[str, Any]:
@@ -184,7 +223,8 @@ class Config:
         """Make a `Config` of what `fields` returned."""
         paths = {name: Path(path) for name, path in sent.items() if path and name in _PATHS}
         lists = {name: tuple(words) for name, words in sent.items() if isinstance(words, list)}
-        return cls(**{**sent, **paths, **lists})
+        outputs = tuple(map(Output.of, sent["given_outputs"]))
+        return cls(**{**sent, **paths, **lists, "given_outputs": outputs})
 
 
 #: The fields of `Config` that are paths.
@@ -195,7 +235,9 @@ def _as_sent(value: object) -> object:
     """A value as MessagePack can carry it: a path as text, a tuple as a list."""
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {name: _as_sent(one) for name, one in value.items()}
+    return [_as_sent(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
 # --- the files of the transport

@@ -105,7 +105,8 @@ FILE = Path("/etc/pattoo/credentials")
 
 def conflicts(**settings: object) -> list[str]:
     """The errors of a configuration with these settings."""
-    return [str(error) for error in conflicting_settings(config_in(Path("/nowhere"), **settings))]
+    (output,) = config_in(Path("/nowhere"), **settings).outputs
+    return [str(error) for error in conflicting_settings(output)]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
     """A different value of the same type."""
     if value is None:
         return 1.5
+    if value == ():
+        return ("x",)
     if isinstance(value, dict):
         return {**value, "memory": 1000}
     return value + 1 if isinstance(value, int | float) else type(value)(f"{value}x")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pattoo_mp.config.settings import defaults
-from pattoo_mp.config.values import Config
+from pattoo_mp.config.values import FIELDS, Config
 
 
 def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a field holds
@@ -15,7 +15,9 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
 
     Nothing listens at its server's address.
     """
-    choices: dict[str, Any] = {n: v for n, v in defaults().items() if isinstance(v, (tuple, dict))}
+    choices: dict[str, Any] = {
+        FIELDS.get(n, n): v for n, v in defaults().items() if isinstance(v, (tuple, dict))
+    }
     usual = Config(
         **choices,
         top_processes=5,
