@@ -54,7 +54,7 @@ _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {text.intervals(config.groups)}",
     "uploader": lambda config: " to {} port {}".format(
-        *values.host_and_port(config.server_urls[0])
+        *values.host_and_port(config.outputs[0].urls[0])
     ),
 }
 
@@ -155,7 +155,7 @@ def _sender(
     from pattoo_mp.wire.encode import encode  # noqa: PLC0415
 
     of_legacy = legacy if output.name == config.heir else None
-    made = deliverer(outbox, encode, of_legacy)
+    made = deliverer(outbox, encode, of_legacy, output.families)
     return Sender(servers(config, output, agent_id), made, of_legacy)
 
 

@@ -237,12 +237,12 @@ def lacking_software(directory: Path, config: Config) -> list[str]:
 
 def transport_problems(config: Config) -> list[TrustError]:
     """The errors of the TLS and credential files of all outputs. No server is contacted."""
-    found: dict[str, TrustError] = {}
+    found: dict[tuple[str, ...], TrustError] = {}
     for output in config.outputs:
         for problem in (*credential_problems(output.trust), *conflicting_settings(output)):
             problem.setting = setting_of(config, output, problem.setting)
             # Outputs may share the files of the top level.
-            found.setdefault(str(problem), problem)
+            found.setdefault((problem.setting, str(problem.path), problem.wrong), problem)
     return list(found.values())
 
 

@@ -11,7 +11,7 @@ import logging
 from functools import partial
 from itertools import takewhile
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol, TYPE_CHECKING
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.spool.store import StorageError
@@ -27,7 +27,7 @@ from pattoo_mp.upload.post import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pattoo_mp.model import Layout
+    from pattoo_mp.model import Layout, Poll
     from pattoo_mp.spool.store import Spool, Spooled
 
 _LOG = logging.getLogger(__name__)
@@ -142,11 +142,24 @@ _FIRST_READ: Final = 100
 _LEAST_READ: Final = 20
 
 
+class Selection(Protocol):
+    """The part of the polls that an output gets."""
+
+    def layout(self, layout: Layout) -> Layout:
+        """Return the layout of that part; it may have no series."""
+
+    def poll(self, layout: Layout, poll: Poll) -> Poll:
+        """Return that part of a poll of `layout`. Raises `WireError` if it does not fit that."""
+
+
 class SpooledPosts:
     """The spool as a source of posts. `envelope_ms` makes the time of each, `encode` its body.
 
-    A post has at most `datapoints`, and only polls up to the time `until_ms` (ms since the epoch).
+    A post has at most `datapoints`, and only polls up to the time `until_ms` (ms since the epoch). With a
+    `selection`, posts hold only that part of the polls; a poll of which nothing is left counts as
+    delivered without a post.
     """
+
 
     def __init__(
         self,
@@ -155,7 +168,10 @@ class SpooledPosts:
         encode: Encode,
         datapoints: int = MAX_DATAPOINTS,
         until_ms: Callable[[], float] = lambda: inf,
+        *,
+        selection: Selection | None = None,
     ) -> None:
+        self._selection = selection
         self._outbox = outbox
         self._envelope_ms = envelope_ms
         self._encode = encode
@@ -179,8 +195,8 @@ class SpooledPosts:
         """
         try:
             most = min(self.batch_limit.polls, self._read)
-            found = self._outbox.oldest(most)
-            polls = self._timely(first_post(found, self._outbox.layout, self._datapoints))
+            found = self._wanted(self._outbox.oldest(most))
+            polls = self._timely(first_post(found, self._layout, self._datapoints))
             if len(polls) < len(found) or most == self._read:
                 # If polls are large, few fit; do not keep many more of them in memory.
                 self._read = max(_LEAST_READ, 2 * len(polls))
@@ -197,13 +213,41 @@ class SpooledPosts:
         """Return the post of one poll only, the one after `number` older ones. None if it cannot be."""
         found = self._outbox.oldest(number + 1)[number:]
         try:
-            return self._post(found) if found else None
+            is_wanted = found and self._layout(found[0].poll.layout_id).series
+            return self._post(found) if is_wanted else None
         except WireError:
             return None
 
+    def _layout(self, identifier: str) -> Layout:
+        """Return the layout of a poll, as far as the output gets it."""
+        layout = self._outbox.layout(identifier)
+        return layout if self._selection is None else self._selection.layout(layout)
+
+    def _wanted(self, found: list[Spooled]) -> list[Spooled]:
+        """Leave out polls at the beginning that have nothing for the output: they are delivered."""
+        if self._selection is None:
+            return found
+        empty = 0
+        while empty < len(found) and not self._layout(found[empty].poll.layout_id).series:
+            empty += 1
+        if empty:
+            self._outbox.sent(found[empty - 1].id, empty)
+        return found[empty:]
+
+    def _body(self, layouts: Mapping[str, Layout], polls: list[Poll]) -> bytes:
+        if self._selection is None:
+            return self._encode(layouts, polls, self._envelope_ms())
+        selected = [
+            self._selection.poll(self._outbox.layout(poll.layout_id), poll)
+            for poll in polls
+            if layouts[poll.layout_id].series
+        ]
+        by_identifier = {layout.identifier: layout for layout in layouts.values()}
+        return self._encode(by_identifier, selected, self._envelope_ms())
+
     def _post(self, polls: list[Spooled]) -> Post:
-        layouts = {s.poll.layout_id: self._outbox.layout(s.poll.layout_id) for s in polls}
-        body = self._encode(layouts, [s.poll for s in polls], self._envelope_ms())
+        layouts = {s.poll.layout_id: self._layout(s.poll.layout_id) for s in polls}
+        body = self._body(layouts, [s.poll for s in polls])
         first = polls[0]
         return Post(
             agent_id=layouts[first.poll.layout_id].origin.agent_id,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.failover import Server, Servers
+from pattoo_mp.upload.pattoo.selection import FamilySelection
 from pattoo_mp.upload.pattoo.transport import PattooTransport
 from pattoo_mp.upload.spooled import SpooledPosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from pattoo_mp.config.values import Config, Output
     from pattoo_mp.upload.delivery import MakeDeliverer, Transport
@@ -32,11 +33,20 @@ def servers(config: Config, output: Output, agent_id: str) -> Servers:
     return Servers(list(map(Server, transports, probes)), agent_id, config.failover_after)
 
 
-def deliverer(outbox: Outbox, encode: Encode, legacy: LegacyPosts | None = None) -> MakeDeliverer:
-    """Return what makes the output's deliverer: of the `legacy` posts first, then of the polls."""
+def deliverer(
+    outbox: Outbox,
+    encode: Encode,
+    legacy: LegacyPosts | None = None,
+    families: Collection[str] | None = None,
+) -> MakeDeliverer:
+    """Return what makes the output's deliverer: of the `legacy` posts first, then of the polls.
+
+    The output gets only these families of the polls, if not None.
+    """
+    selection = None if families is None else FamilySelection(families)
 
     def make(server: Transport, envelope_ms: Callable[[], int], backoff: Backoff) -> Delivery:
-        sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode)]
+        sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode, selection)]
         if legacy is not None:
             sources.insert(0, legacy.source(envelope_ms))
         return Delivery(sources, server, envelope_ms, backoff)
