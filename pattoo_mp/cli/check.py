@@ -17,6 +17,7 @@ from pattoo_mp.cli.output import DONE, errors_as_json, escape_unencodable
 from pattoo_mp.config import host_checks, load, owner
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import Reading, named_directories
+from pattoo_mp.config.values import PATTOO
 from pattoo_mp.doctor import server
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pattoo_mp.config.load import Found
-    from pattoo_mp.config.values import Config
+    from pattoo_mp.config.values import Config, Output
     from pattoo_mp.doctor.server import ServerCheck
 
 
@@ -92,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(checked.problems)
     for asked in checked.servers:
         if asked.error:
-            where = "a host that can reach it" if asked.fault in HERE else "a working pattoo server"
+            kind = "server" if asked.output and asked.output.kind != PATTOO else "pattoo server"
+            where = "a host that can reach it" if asked.fault in HERE else f"a working {kind}"
             raise PattooError(f"{asked.url}: {asked.error}; expected {where}")
     return DONE
 
@@ -202,6 +204,7 @@ def document(checked: Checked) -> dict[str, Any]:
             {"path": str(path), "is_there": state.is_there, "problem": state.problem}
             for path, state in checked.states.items()
         ],
+        "outputs": [] if checked.config is None else list(map(_output, checked.config.outputs)),
         "server": None if checked.server is None else _server(checked.server),
         "other_servers": [_server(asked) for asked in checked.other_servers],
         "notes": list(checked.reading.notes),
@@ -218,6 +221,16 @@ def _setting(checked: Checked, found: Found) -> dict[str, Any]:
         # An invalid value may have any YAML type, a date for example.
         "value": value if isinstance(value, (str, int, float, bool, type(None))) else str(value),
         "is_set": found.is_set,
+    }
+
+
+def _output(output: Output) -> dict[str, Any]:
+    """An output in force; neither its headers nor its credentials."""
+    return {
+        "name": output.name,
+        "kind": output.kind,
+        "urls": list(output.urls),
+        "families": None if output.families is None else list(output.families),
     }
 
 
@@ -239,10 +252,17 @@ def lines(checked: Checked) -> list[str]:
     if checked.config is not None:
         report += ["", "Directories"]
         report += _columns(_directories(checked.config, checked.states), indent=2)
+    if checked.config is not None and checked.config.given_outputs:
+        report += ["", "Outputs", *_columns(map(_output_row, checked.config.outputs), indent=2)]
     if checked.server is not None:
         report += ["", "Server"]
         report += _columns([(one.url, _answer(one)) for one in checked.servers], indent=2)
     return [*report, "", "All is well."] if checked.is_well else report
+
+
+def _output_row(output: Output) -> tuple[str, ...]:
+    families = "all families" if output.families is None else ", ".join(output.families)
+    return output.name, output.kind, output.naming and f"naming {output.naming}", families
 
 
 def _settings(checked: Checked) -> Iterator[str]:
@@ -256,6 +276,8 @@ def _settings(checked: Checked) -> Iterator[str]:
 
 def _value(checked: Checked, found: Found) -> str:
     value = checked.in_force(found)
+    if found.setting.name == "outputs" and checked.config is not None:
+        value = checked.config.effective("outputs")
     return "not set" if value is None else printable(str(value))
 
 

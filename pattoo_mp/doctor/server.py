@@ -1,12 +1,13 @@
-"""Check the pattoo servers: whether each answers, and what time it has."""
+"""Check the servers of all outputs: whether each answers, and what time it has."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config.values import API, host_and_port
+from pattoo_mp.config.host_checks import missing_for_remote_write
+from pattoo_mp.config.values import API, PATTOO, host_and_port
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.fault import Fault, advice
@@ -16,7 +17,7 @@ from pattoo_mp.util import text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pattoo_mp.config.values import Config
+    from pattoo_mp.config.values import Config, Output
     from pattoo_mp.upload.pattoo.answer import StatusPage
 
 #: Time limits of one exchange, and of all of them. A person waits for the result; a server or a name
@@ -31,7 +32,7 @@ _SLOW_S: Final = 1.0
 class ServerCheck:
     """The result of asking a server for its status page; `error` is empty if it is well.
 
-    `fault` and `status` are those of `StatusPage`. `ahead_s` is how far the server's clock is ahead of
+    `output` is the one whose server it is. `fault` and `status` are those of `StatusPage`. `ahead_s` is how far the server's clock is ahead of
     ours, None if unknown.
     """
 
@@ -41,35 +42,67 @@ class ServerCheck:
     ahead_s: float | None = None
     fault: Fault = Fault.UNREACHABLE
     status: int = 0
+    output: Output | None = None
 
 
 def check_servers(
     config: Config, exchange_s: float = _EXCHANGE_S, whole_s: float = _WHOLE_S
 ) -> tuple[ServerCheck, ...]:
-    """Ask each server for its status page, with the transport, addresses and proxies of posts.
+    """Ask each server of each output, with the transport, addresses and proxies of posts.
+
+    A pattoo server is asked for its status page; another one gets a request without any series.
 
     One exchange may take `exchange_s`; all of them, with name resolution, may take `whole_s`.
     """
+    asked = {(output.name, url): output for output in config.outputs for url in output.urls}
 
-    def check(url: str) -> ServerCheck:
-        transport = PattooTransport(url, config.trust, config.proxy, exchange_s)
-        begun = time.monotonic()
-        page = transport.ask_status()
-        took_s = time.monotonic() - begun
-        ahead_s = _ahead_s(page, time.time())
-        return ServerCheck(
-            transport.status_url, page.error, took_s, ahead_s, page.fault, page.status
-        )
+    def check(key: tuple[str, str]) -> ServerCheck:
+        output, url = asked[key], key[1]
+        ask = _ask_pattoo if output.kind == PATTOO else _ask_remote_write
+        return replace(ask(output, url, exchange_s), output=output)
 
     # Name resolution has no other time limit.
-    limited: TimeLimited[str, ServerCheck] = TimeLimited("server", check, whole_s)
-    answers = limited.ask(config.server_urls)
+    limited: TimeLimited[tuple[str, str], ServerCheck] = TimeLimited("server", check, whole_s)
+    answers = limited.ask(list(asked))
     return tuple(
         answer
         if isinstance(answer, ServerCheck)
-        else ServerCheck(f"{url}{API}status", str(answer), whole_s, fault=Fault.LATE)
-        for url, answer in answers.items()
+        else ServerCheck(
+            f"{key[1]}{API}status" if asked[key].kind == PATTOO else key[1],
+            str(answer),
+            whole_s,
+            fault=Fault.LATE,
+            output=asked[key],
+        )
+        for key, answer in answers.items()
     )
+
+
+def _ask_pattoo(output: Output, url: str, exchange_s: float) -> ServerCheck:
+    transport = PattooTransport(url, output.trust, output.proxy, exchange_s)
+    begun = time.monotonic()
+    page = transport.ask_status()
+    took_s = time.monotonic() - begun
+    ahead_s = _ahead_s(page, time.time())
+    return ServerCheck(transport.status_url, page.error, took_s, ahead_s, page.fault, page.status)
+
+
+def _ask_remote_write(output: Output, url: str, exchange_s: float) -> ServerCheck:
+    """Send a request without any series, which every receiver takes and stores nothing of."""
+    missing = missing_for_remote_write()
+    if missing:
+        return ServerCheck(url, missing, 0.0, fault=Fault.OURS)
+    # The library for it is an extra.
+    from pattoo_mp.upload.remote_write.transport import (  # noqa: PLC0415
+        RemoteWriteTransport,
+        compressed,
+    )
+
+    headers = dict(output.headers)
+    transport = RemoteWriteTransport(url, output.trust, output.proxy, exchange_s, headers)
+    begun = time.monotonic()
+    outcome = transport.post("", compressed(b""))
+    return ServerCheck(url, outcome.error, time.monotonic() - begun, fault=outcome.fault)
 
 
 def _ahead_s(page: StatusPage, now_s: float) -> float | None:
@@ -78,32 +111,35 @@ def _ahead_s(page: StatusPage, now_s: float) -> float | None:
 
 def findings(checked: ServerCheck, config: Config) -> Iterator[Finding]:
     """Yield a finding on the server's health and response time."""
+    several = len(config.outputs) > 1 and checked.output is not None
+    subject = f"server of {checked.output.name}" if several and checked.output else "server"
     took = text.duration(checked.round_trip_s)
     if checked.error:
         yield trouble(
-            "server",
+            subject,
             f"{checked.url}: {checked.error} (after {took})",
             f"{_advice(checked, config)}; until then polls wait in the spool",
         )
     elif checked.round_trip_s > _SLOW_S:
         yield note(
-            "server",
+            subject,
             f"{checked.url} is slow: it answered after {took}",
             "find out what the server is busy with",
         )
     else:
-        yield ok("server", f"{checked.url} answered within {took}")
+        yield ok(subject, f"{checked.url} answered within {took}")
 
 
 def _advice(checked: ServerCheck, config: Config) -> str:
     """Return advice on this kind of failure."""
-    named = "servers" if config.servers else "ip_address and ip_bind_port"
+    output = checked.output or config.outputs[0]
+    named = output.named_by
     known = advice(checked.fault, named)
     if known:
         return known
     if checked.status:
         return "the proxy got no response from the server: check whether the server runs"
     return (
-        f"check that a pattoo server runs at the address in {named}, "
+        f"check that a {'pattoo server' if output.kind == PATTOO else 'server'} runs at the address in {named}, "
         f"and that no firewall blocks port {host_and_port(checked.url)[1]}"
     )

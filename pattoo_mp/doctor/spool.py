@@ -107,7 +107,7 @@ def outage_finding(config: Config, usage: DiskUsage, poll_bytes: float) -> Findi
         )
     seconds, (limit, advice) = outage_limit(config, usage, poll_bytes)
     found = (
-        f"{text.duration(seconds)} without the server, {text.size(poll_bytes)} every "
+        f"{text.duration(seconds)} without {_server(config)}, {text.size(poll_bytes)} every "
         f"{config.interval_ms / 1000:g} s; {limit}"
     )
     if seconds >= _DAY_S:
@@ -115,6 +115,12 @@ def outage_finding(config: Config, usage: DiskUsage, poll_bytes: float) -> Findi
     if seconds >= _HOUR_S:
         return note("outage", found, advice)
     return trouble("outage", found, advice)
+
+
+def _server(config: Config) -> str:
+    """What may be away: a poll stays in the spool until the last output has it."""
+    names = [output.name for output in config.outputs]
+    return f"any of the outputs {', '.join(names)}" if len(names) > 1 else "the server"
 
 
 def outage_limit(

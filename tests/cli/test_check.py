@@ -95,7 +95,7 @@ def test_unreadable_files_end_the_check() -> None:
     assert lines(nothing) == ["Configuration in /etc/pattoo"]
     assert document(nothing) == {
         "schema": 1, "directory": "/etc/pattoo", "settings": [], "directories": [],
-        "server": None, "other_servers": [], "notes": [], "problems": ["bad"],
+        "outputs": [], "server": None, "other_servers": [], "notes": [], "problems": ["bad"],
     }  # fmt: skip
     VALIDATOR.validate(document(nothing))
 

@@ -32,9 +32,7 @@ DISKS = layout_of("disk_io_read_count")
 def values_sent(body: bytes) -> list[tuple[str, int]]:
     """Return key and value of each datapoint of a post."""
     sent = json.loads(body)["pattoo_datapoints"]
-    rows = [
-        dict(sent["key_value_pairs"][str(n)] for n in row) for row in sent["datapoint_pairs"]
-    ]
+    rows = [dict(sent["key_value_pairs"][str(n)] for n in row) for row in sent["datapoint_pairs"]]
     return [(row["pattoo_key"], row["pattoo_value"]) for row in rows]
 
 
