@@ -46,7 +46,7 @@ def deliverer(
     selection = None if families is None else FamilySelection(families)
 
     def make(server: Transport, envelope_ms: Callable[[], int], backoff: Backoff) -> Delivery:
-        sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode, selection)]
+        sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode, selection=selection)]
         if legacy is not None:
             sources.insert(0, legacy.source(envelope_ms))
         return Delivery(sources, server, envelope_ms, backoff)

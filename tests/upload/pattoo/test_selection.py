@@ -68,7 +68,7 @@ def test_polls_without_any_of_the_families_are_delivered_without_a_post(home: Pa
     layouts = {one.identifier: one.packed for one in (BOTH, DISKS)}
     spool.append(polls, layouts, "channel")
     outbox = Outbox(spool, OUTPUT)
-    posts = SpooledPosts(outbox, lambda: 1, encode, FamilySelection(["memory"]))
+    posts = SpooledPosts(outbox, lambda: 1, encode, selection=FamilySelection(["memory"]))
     post = posts.oldest()
     assert post is not None
     assert spool.account(OUTPUT).delivered == 1
