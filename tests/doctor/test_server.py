@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from pattoo_mp.config import load
+from pattoo_mp.config.values import DIRECT, NO_FILES, PATTOO, REMOTE_WRITE, Output
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.doctor.server import ServerCheck, check_servers, findings
 from tests.support.ports import free_port
 from tests.support.server import PattooServer, answering, hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.doctor.finding import Finding
@@ -148,3 +150,66 @@ def test_what_this_host_lacks_is_not_looked_for_at_the_server(
     done = agent.run("--check")
     assert done.returncode == 1
     assert done.stderr.endswith("; expected a host that can reach it\n")
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    """A receiver of remote write; `statuses` are its answers, and `seen` the requests."""
+
+    statuses: ClassVar[list[int]] = []
+    seen: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_POST(self) -> None:
+        """Answer as told."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((self.path, self.headers["X-Scope-OrgID"]))
+        self.send_response(self.statuses[0])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[int]:
+    """The port of a receiver that answers 204."""
+    _Receiver.statuses, _Receiver.seen = [204], []
+    with HTTPServer(("127.0.0.1", 0), _Receiver) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running.server_port
+        running.shutdown()
+        thread.join()
+
+
+def of_both(settings: Config, port: int) -> Config:
+    """The configuration with a second output, which writes to the receiver."""
+    url = f"http://127.0.0.1:{port}/api/v1/write"
+    headers = (("X-Scope-OrgID", "team"),)
+    metrics = Output(REMOTE_WRITE, "metrics", (url,), NO_FILES, DIRECT, headers=headers)
+    return replace(settings, given_outputs=(Output(PATTOO, PATTOO, (), NO_FILES), metrics))
+
+
+def test_the_servers_of_all_outputs_are_asked_by_their_kind(
+    settings: Config, receiver: int
+) -> None:
+    """A receiver of remote write gets a request without series, with the output's headers."""
+    both = of_both(settings, receiver)
+    found = [one for checked in check_servers(both) for one in findings(checked, both)]
+    assert [(one.subject, one.state) for one in found] == [
+        ("server of pattoo", State.OK),
+        ("server of metrics", State.OK),
+    ]
+    assert _Receiver.seen == [("/api/v1/write", "team")]
+
+
+def test_a_receiver_that_denies_access_is_named_with_its_output(
+    settings: Config, receiver: int
+) -> None:
+    """The pattoo server beside it is well."""
+    _Receiver.statuses = [401]
+    both = of_both(settings, receiver)
+    well, bad = (one for checked in check_servers(both) for one in findings(checked, both))
+    assert well.state is State.OK
+    assert (bad.subject, bad.state) == ("server of metrics", State.TROUBLE)
+    assert "401" in bad.found
