@@ -11,7 +11,7 @@ import logging
 from functools import partial
 from itertools import takewhile
 from math import inf
-from typing import Final, Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.spool.store import StorageError
@@ -159,7 +159,6 @@ class SpooledPosts:
     `selection`, posts hold only that part of the polls; a poll of which nothing is left counts as
     delivered without a post.
     """
-
 
     def __init__(
         self,
