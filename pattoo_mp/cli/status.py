@@ -20,8 +20,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
-from pattoo_mp.cli.status_rows import heading, rows, waiting
+from pattoo_mp.cli.status_rows import heading, output_names, rows, waiting
 from pattoo_mp.cli.words import moment
+from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.status import silent, stopped, unknown
 from pattoo_mp.errors import PattooError
@@ -162,8 +163,10 @@ def _is_q_typed(keyboard: int, seconds: float) -> bool:
 
 def as_text(status: Status) -> str:
     """The whole status, a line for each row."""
-    lines = [f"  {row.label:<{_LABEL_WIDTH}}{row.text}" for row in rows(status)]
-    return "\n".join([heading(status), *lines])
+    lines = [
+        f"{row.label:<{_LABEL_WIDTH}}{row.text}" if row.label else row.text for row in rows(status)
+    ]
+    return "\n".join([heading(status), *(f"  {line}" for line in lines)])
 
 
 def as_line(status: Status) -> str:
@@ -172,14 +175,27 @@ def as_line(status: Status) -> str:
         return f"{heading(status)}, cut short" if status["cut_short_pid"] else heading(status)
     if status["state"] == "silent":
         return f"{heading(status)}, does not answer"
-    polls = status["polls"]
     codes = ", ".join(
-        " ".join(filter(None, (str(trouble["code"]), str(trouble["subject"]))))
+        " ".join(
+            filter(None, map(str, (trouble["code"], trouble["subject"], trouble.get("output", ""))))
+        )
         for trouble in status["troubles"]
     )
     return printable(
-        f"{moment(status['now_ms'])}  {codes or 'well'}; {polls['polled']} polled, "
-        f"{polls['delivered']} delivered, waiting: {waiting(status)}"
+        f"{moment(status['now_ms'])}  {codes or 'well'}; {status['polls']['polled']} polled"
+        f"{_delivered(status)}"
+    )
+
+
+def _delivered(status: Status) -> str:
+    """The end of the line: what each output has, and what waits for it."""
+    names = output_names(status)
+    if not names:
+        return f", {status['polls']['delivered']} delivered, waiting: {waiting(status)}"
+    each = {name: of_output(status, name) for name in names}
+    return "".join(
+        f"; {name}: {own['polls']['delivered']} delivered, waiting: {waiting(own)}"
+        for name, own in each.items()
     )
 
 

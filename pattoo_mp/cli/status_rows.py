@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pattoo_mp.cli import output_table
 from pattoo_mp.cli.advice import advice
 from pattoo_mp.cli.words import age, counts, moment, rate
+from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.troubles import is_local_trouble
-from pattoo_mp.model import AHEAD_MS, PROGRAM
+from pattoo_mp.model import PROGRAM
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted, printable
 
@@ -22,11 +24,16 @@ Status = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the report; `bad` rows are highlighted on a terminal."""
+    """One line of the report; `bad` rows are highlighted on a terminal.
+
+    A row without a label is a line of the table of outputs. `output` names the output whose row it
+    is, if there are several.
+    """
 
     label: str
     text: str
     bad: bool = False
+    output: str = ""
 
 
 def heading(status: Status) -> str:
@@ -47,12 +54,68 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
         found.append(Row("Control", holder(status["control"]["pid"])))
     elif status["state"] == "running":
         found += _processes(status, before)
-        found += _traffic(status)
-        found += _ledger(status)
-        found += _errors(status)
+        several = output_names(status)
+        found += _outputs(status, several) if several else _output(status)
+        found += _seldom(status)
         found += _log(status)
     # Error messages, mount names and unknown workers may contain any character.
     return [replace(row, label=printable(row.label), text=printable(row.text)) for row in found]
+
+
+def output_names(status: Status) -> list[str]:
+    """The names of the outputs if there are several; else an empty list."""
+    names = [output["name"] for output in status.get("outputs", [])]
+    return names if len(names) > 1 else []
+
+
+def _output(status: Status) -> Iterator[Row]:
+    """The rows of an agent with one output."""
+    yield _last_poll(status)
+    yield _server(status)
+    is_new = not status["posts"]["last_ms"] and status["polls"]["delivered"]
+    last_ms = status["posts"]["last_ms"]
+    yield Row("Last post", "none since the start" if is_new else moment(last_ms))
+    yield _lag(status)
+    yield Row("Rates", _rates(status["recent"]))
+    yield _polled(status)
+    yield Row("Delivered", counted(status["polls"]["delivered"], "poll"))
+    yield _waiting(status)
+    yield _dropped(status)
+    quarantined = counted(status["polls"]["quarantined"], "poll")
+    yield Row("Quarantine", quarantined, bad=bool(status["recent"]["quarantined"]))
+    yield from _missed(status)
+    yield _last_error(status)
+
+
+def _outputs(status: Status, names: list[str]) -> Iterator[Row]:
+    """The rows of an agent with several outputs."""
+    each = {name: of_output(status, name) for name in names}
+    yield _last_poll(status)
+    yield _polled(status)
+    yield from _missed(status)
+    yield Row("Rates", _rates(_together(each)))
+    yield from (Row("", line) for line in output_table.lines(each))
+    for name, own in each.items():
+        for row in _details(own):
+            yield replace(row, text=f"{name}: {row.text}", output=name)
+
+
+def _details(status: Status) -> Iterator[Row]:
+    """What the table has no room for: the server of an output, and what is wrong with it."""
+    yield _server(status)
+    if status["backlog"]["polls"]:
+        yield _waiting(status)
+    if status["polls"]["dropped"]:
+        yield _dropped(status)
+    if status["posts"]["last_error"]:
+        yield _last_error(status)
+
+
+def _together(each: dict[str, Status]) -> dict[str, float]:
+    """The recent counts of all outputs. All have the same polls and the same time."""
+    recent = [status["recent"] for status in each.values()]
+    sums = {name: sum(counts[name] for counts in recent) for name in ("posts", "sent_bytes")}
+    return {**recent[0], **sums}
 
 
 def _log(status: Status) -> Iterator[Row]:
@@ -110,23 +173,26 @@ def _at(status: Status, path: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _traffic(status: Status) -> Iterator[Row]:
-    polls, posts, now_ms = status["polls"], status["posts"], status["now_ms"]
+def _last_poll(status: Status) -> Row:
     # A control process of an earlier release reports one interval only.
     every = text.intervals(status.get("intervals_ms") or [status["interval_ms"]])
-    yield Row("Last poll", f"{moment(polls['last_ms'])}, every {every}")
+    return Row("Last poll", f"{moment(status['polls']['last_ms'])}, every {every}")
+
+
+def _server(status: Status) -> Row:
+    posts = status["posts"]
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
-    yield Row("Server", f"{posts['server'] or 'not known yet'}{instead}")
-    is_new = not posts["last_ms"] and polls["delivered"]
-    yield Row("Last post", "none since the start" if is_new else moment(posts["last_ms"]))
-    if polls["last_delivered_ms"]:
-        delivered = polls["last_delivered_ms"]
-        lag = "none" if delivered > now_ms + AHEAD_MS else age(now_ms, delivered)
-        yield Row("Lag", f"{lag}: the server has polls up to {moment(delivered)}")
-    else:
-        yield Row("Lag", "the server has no poll yet")
-    yield Row("Rates", _rates(status["recent"]))
+    return Row("Server", f"{posts['server'] or 'not known yet'}{instead}")
+
+
+def _lag(status: Status) -> Row:
+    delivered_ms = status["polls"]["last_delivered_ms"]
+    if not delivered_ms:
+        return Row("Lag", "the server has no poll yet")
+    return Row(
+        "Lag", f"{output_table.lag(status)}: the server has polls up to {moment(delivered_ms)}"
+    )
 
 
 def _rates(recent: dict[str, float]) -> str:
@@ -139,20 +205,24 @@ def _rates(recent: dict[str, float]) -> str:
     )
 
 
-def _ledger(status: Status) -> Iterator[Row]:
+def _polled(status: Status) -> Row:
     polls = status["polls"]
-    yield Row(
-        "Polled", f"{counted(polls['polled'], 'poll')}, {polls['since_start']} since the start"
-    )
-    yield Row("Delivered", counted(polls["delivered"], "poll"))
-    yield Row("Waiting", waiting(status), bad=bool(status["backlog"]["polls"]))
-    yield Row("Dropped", counts(polls["dropped"], "poll"), bad=bool(status["recent"]["dropped"]))
-    yield Row(
-        "Quarantine",
-        counted(polls["quarantined"], "poll"),
-        bad=bool(status["recent"]["quarantined"]),
-    )
-    yield Row("Missed", counts(status["missed"], "tick"), bad=bool(status["recent"]["missed"]))
+    polled = counted(polls["polled"], "poll")
+    return Row("Polled", f"{polled}, {polls['since_start']} since the start")
+
+
+def _waiting(status: Status) -> Row:
+    return Row("Waiting", waiting(status), bad=bool(status["backlog"]["polls"]))
+
+
+def _dropped(status: Status) -> Row:
+    dropped = counts(status["polls"]["dropped"], "poll")
+    return Row("Dropped", dropped, bad=bool(status["recent"]["dropped"]))
+
+
+def _missed(status: Status) -> Iterator[Row]:
+    missed = counts(status["missed"], "tick")
+    yield Row("Missed", missed, bad=bool(status["recent"]["missed"]))
     if status["gaps"]:
         yield Row("Last gap", _gap(status["gaps"][-1]))
 
@@ -201,10 +271,13 @@ def _next_attempt(posts: dict[str, Any], now_ms: int) -> str:
     return f", next attempt {when}"
 
 
-def _errors(status: Status) -> Iterator[Row]:
-    """The last error of a post, and rows that are shown only if there is something to report."""
+def _last_error(status: Status) -> Row:
     failing = bool(status["posts"]["failing_since_ms"])
-    yield Row("Last error", _error(status["posts"], status["now_ms"]), bad=failing)
+    return Row("Last error", _error(status["posts"], status["now_ms"]), bad=failing)
+
+
+def _seldom(status: Status) -> Iterator[Row]:
+    """Rows that are shown only if there is something to report."""
     old = status["old_posts"]
     if any(old.values()):
         yield Row(

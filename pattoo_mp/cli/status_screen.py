@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console, Group
@@ -10,17 +12,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pattoo_mp.cli.status_rows import heading, rows
+from pattoo_mp.cli.status_rows import heading, output_names, rows
+from pattoo_mp.control.outputs import of_output
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from rich.console import RenderableType
 
     from pattoo_mp.cli.status_rows import Row, Status
 
 _BAR_WIDTH: Final = 40
 _LABEL_WIDTH: Final = 12
-_NO_BACKLOG: Final = {"polls": 0, "taken_per_s": None}
 
 
 def print_report(status: Status) -> None:
@@ -34,14 +38,20 @@ class Screen:
     def __init__(self) -> None:
         self._live = Live(console=Console(highlight=False), auto_refresh=False)
         self._before: Status | None = None
-        self._peak = 0
+        #: The largest size of the backlog of each output; "" is the only one.
+        self._peaks: dict[str, int] = {}
 
     def show(self, status: Status) -> None:
         """Show `status`, the newest answer."""
-        backlog = status["backlog"] if status["state"] == "running" else _NO_BACKLOG
-        self._peak = max(self._peak, backlog["polls"]) if backlog["polls"] else 0
-        peak = 0 if backlog["taken_per_s"] is None else self._peak
-        self._live.update(_layout(status, self._before, peak), refresh=True)
+        each = _of_outputs(status) if status["state"] == "running" else {}
+        sizes = {name: own["backlog"]["polls"] for name, own in each.items()}
+        self._peaks = {n: max(self._peaks.get(n, 0), polls) for n, polls in sizes.items() if polls}
+        draining = {
+            name: (each[name]["backlog"]["polls"], peak)
+            for name, peak in self._peaks.items()
+            if each[name]["backlog"]["taken_per_s"] is not None
+        }
+        self._live.update(_layout(status, self._before, draining), refresh=True)
         self._before = status
 
     def __enter__(self) -> Self:
@@ -52,16 +62,41 @@ class Screen:
         self._live.stop()
 
 
-def _layout(status: Status, before: Status | None = None, peak: int = 0) -> Group:
-    """What to print. `peak` is the largest size of this backlog if it is draining, else 0."""
+def _of_outputs(status: Status) -> dict[str, Status]:
+    """The status of each output by name; of an agent with one output by an empty name."""
+    names = output_names(status)
+    return {name: of_output(status, name) for name in names} if names else {"": status}
+
+
+def _layout(
+    status: Status,
+    before: Status | None = None,
+    draining: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> Group:
+    """What to print. `draining` has the size and the largest size of each backlog that shrinks."""
+    shown: list[RenderableType] = [Text(heading(status), style=_style(status))]
+    found = rows(status, before)
+    for has_label, group in groupby(found, lambda row: bool(row.label)):
+        part = list(group)
+        shown.append(_grid(part, draining) if has_label else _lines(part))
+    return Group(*shown)
+
+
+def _grid(found: Iterable[Row], draining: Mapping[str, tuple[int, int]]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True, min_width=_LABEL_WIDTH)
     table.add_column(overflow="fold")
-    for row in rows(status, before):
+    for row in found:
         table.add_row(row.label, _text(row))
-        if row.label == "Waiting" and peak:
-            table.add_row("Progress", _bar(peak - status["backlog"]["polls"], peak))
-    return Group(Text(heading(status), style=_style(status)), table)
+        if row.label == "Waiting" and row.output in draining:
+            left, peak = draining[row.output]
+            table.add_row("Progress", _bar(peak - left, peak))
+    return table
+
+
+def _lines(found: Iterable[Row]) -> Text:
+    """The lines of a table that is laid out already."""
+    return Text("\n".join(row.text for row in found))
 
 
 def _text(row: Row) -> Text:

@@ -21,6 +21,7 @@ from tests.support.statuses import (
     no_polls,
     server_gone,
     status,
+    two_outputs,
     worker,
 )
 
@@ -243,6 +244,7 @@ STATUSES = {
     "draining": draining(),
     "no_polls": no_polls(),
     "much_trouble": much_trouble(),
+    "two_outputs": two_outputs(),
     "silent": silent(6),
     "stopped": stopped(PID_FILE, Path("/etc/pattoo"), 0),
     "cut_short": stopped(PID_FILE, Path("/etc/pattoo"), 7635),
@@ -281,3 +283,29 @@ def test_an_unknown_trouble_is_shown_by_its_code() -> None:
     """The agent is of a later release than the command."""
     later: Trouble = {"code": "new_one", "subject": "", "since_ms": 0}
     assert advice(status(), later).startswith("new_one, a code that this command does not know. ")
+
+
+@pytest.mark.parametrize("name", ["b", "metrics", "m" * 32])
+def test_the_table_of_outputs_is_at_most_80_columns_wide(name: str) -> None:
+    """Also with names of 32 characters and large figures; a name is never cut."""
+    shown = two_outputs(name)
+    shown["outputs"][1]["polls"] |= {"delivered": 4_000_000_000, "in_spool": 99_999_999}
+    lines = [row.text for row in rows(shown) if not row.label]
+    assert max(map(len, lines)) <= 78
+    assert any(line.startswith(name) for line in lines)
+    assert any("4000000000" in line for line in lines)
+
+
+def test_an_agent_with_one_output_is_shown_without_a_table() -> None:
+    """Line by line as by a release that knew one output only."""
+    one = two_outputs()
+    one["outputs"] = one["outputs"][:1]
+    assert [r.text for r in rows(status())] == [r.text for r in rows({**one, "troubles": []})]
+
+
+def test_the_rates_of_several_outputs_are_their_sum() -> None:
+    """Each poll is made once, and posted once for each."""
+    shown = two_outputs()
+    shown["outputs"][1]["recent"] |= {"posts": 60, "sent_bytes": 603_000}
+    (rates,) = [row.text for row in rows(shown) if row.label == "Rates"]
+    assert rates == "6 polls/min, 18 posts/min, 4 kB/s, over the last 5 min"

@@ -133,3 +133,30 @@ def cannot_post() -> dict[str, Any]:
         posts={"last_ms": NOON_MS - MINUTE_MS},
         backlog={"polls": 7, "taken_per_s": 0.1},
     )
+
+
+def two_outputs(second: str = "metrics") -> dict[str, Any]:
+    """Return the status of two outputs: the first is well, the second has been gone for ten minutes."""
+    gone, well = server_gone(), status()
+
+    def output(name: str, kind: str, own: dict[str, Any]) -> dict[str, Any]:
+        fields = {
+            "polls": (
+                "delivered", "in_spool", "quarantined", "dropped", "last_delivered_ms",
+                "last_dropped_ms", "oldest_waiting_ms",
+            ),
+            "recent": ("delivered", "dropped", "quarantined", "posts", "sent_bytes"),
+        }  # fmt: skip
+        parts = {part: {n: own[part][n] for n in names} for part, names in fields.items()}
+        return {
+            "name": name,
+            "kind": kind,
+            "posts": own["posts"],
+            "backlog": own["backlog"],
+            **parts,
+        }
+
+    remote = output(second, "remote_write", gone)
+    remote["posts"] = {**remote["posts"], "server": "https://metrics.example.org/api/v1/write"}
+    remote["polls"]["dropped"] = {"the spool is full": 12}
+    return status(outputs=[output("pattoo", "pattoo", well), remote])
