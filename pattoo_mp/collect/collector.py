@@ -90,7 +90,7 @@ class Collector:
         self._at_once = at_once
         self._adopt = adopt
         self._succession = Succession("polls", (signal.SIGTERM, signal.SIGINT), log.SIGNAL_ACTIONS)
-        self._ledger: dict[str, int] = {}
+        self._ledger: dict[str, dict[str, int]] = {}
         self._watch = Watch(begin)
         self._groups = Groups(origin, config, self._ledger, self._succession, self._watch)
         intervals_ms = self._groups.intervals_ms
@@ -140,6 +140,8 @@ class Collector:
             case [Kind.SETTINGS, number, settings]:
                 self._renewal = number, Config.of(settings)
             case [Kind.LEDGER, figures]:
+                # An output may be gone. The groups keep this very object.
+                self._ledger.clear()
                 self._ledger.update(figures)
             case [Kind.AVOID, reasons]:
                 self._watch.avoid(reasons)

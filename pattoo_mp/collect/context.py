@@ -38,7 +38,7 @@ class Plan:
         limit_s: float,
         *,
         shared: bool = False,
-        ledger: Mapping[str, int] | None = None,
+        ledger: Mapping[str, Mapping[str, int]] | None = None,
         succession: Succession | None = None,
         watch: Watch | None = None,
     ) -> None:

@@ -129,7 +129,7 @@ class Groups:
         self,
         origin: Origin,
         config: Config,
-        ledger: Mapping[str, int],
+        ledger: Mapping[str, Mapping[str, int]],
         succession: Succession | None = None,
         watch: Watch | None = None,
     ) -> None:

@@ -162,7 +162,8 @@ class Rows:
     """A source of several devices, of which some may have fewer figures than others.
 
     `ask` returns the figures of each device by name. A series carries the name of its device under
-    the table's only label. `none` is the error message for a host without any such device.
+    the table's only label; a device with an empty name carries none. `none` is the error message
+    for a host without any such device.
     """
 
     table: Table
@@ -190,7 +191,7 @@ class Rows:
         """Return one series for each figure of each device."""
         (label,) = self.table.labels
         return [
-            self.table.series(figure, (*host, (label.key, device)))
+            self.table.series(figure, (*host, (label.key, device)) if device else host)
             for device, *figures in shape
             for figure in figures
         ]

@@ -152,7 +152,7 @@ class Broker:
 
     def finish(self) -> None:
         """Log the drops that have no line yet: control ends."""
-        self._drops.finish(self.ledger.total_dropped())
+        self._drops.finish(self.ledger.total_dropped(), several=len(self.outputs) > 1)
 
     def counts(self) -> Counts:
         """Return the current totals; the difference of two results is what happened in between."""
@@ -212,7 +212,7 @@ class Broker:
         self.channel.put(Poll(*poll))
         if self.channel.dropped > dropped:
             self.ledger.dropped[CHANNEL_FULL] += self.channel.dropped - dropped
-            self._drops.note(self.ledger.total_dropped())
+            self._drops.note(self.ledger.total_dropped(), several=len(self.outputs) > 1)
 
     def _change_intervals(self, intervals_ms: Collection[int], after_ms: int) -> None:
         self.ledger.change_intervals(intervals_ms, after_ms)
@@ -245,8 +245,8 @@ class Broker:
         for gap in self.ledger.update_account(account):
             _log_gap(gap)
         if before is None:
-            self._drops.skip(self.ledger.total_dropped() - dropped)
-        self._drops.note(self.ledger.total_dropped())
+            self._drops.skip(Counter(self.ledger.total_dropped()) - Counter(dropped))
+        self._drops.note(self.ledger.total_dropped(), several=len(account.outputs) > 1)
         self.outputs = {name: self.outputs.get(name) or OutputWatch() for name in account.outputs}
         for name, output in account.outputs.items():
             self.outputs[name].update_account(output, is_first=before is None)

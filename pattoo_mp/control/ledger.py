@@ -23,14 +23,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.model import CLOCK_LEAPED
-from pattoo_mp.spool.account import SpoolState
+from pattoo_mp.spool.account import OutputState, SpoolState
 from pattoo_mp.spool.pauses import Pause, Pauses
 from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-
-    from pattoo_mp.spool.account import OutputState
 
 
 @dataclass(slots=True)
@@ -115,6 +113,10 @@ def is_leap(after_ms: int, before_ms: int, reason: str) -> bool:
     """Whether a gap is from a clock that was wrong, so that its ticks never came."""
     was_set = reason == CLOCK_LEAPED or after_ms < _NOT_SET_MS
     return was_set and before_ms - after_ms >= _LEAP_MS
+
+
+#: The reason for which polls were dropped, and the output that lacks them; empty if all do.
+Dropped = tuple[str, str]
 
 
 class Ledger:
@@ -229,12 +231,19 @@ class Ledger:
         earlier = self.account.kept - self.account.kept_of_channel + self._dropped_before
         return earlier + self.polled
 
-    def total_dropped(self) -> Counter[str]:
-        """Return all dropped polls by reason, those of the channel and of the spool.
+    def total_dropped(self) -> dict[Dropped, int]:
+        """Return all dropped polls, those of the channel and of the spool.
 
-        With several outputs the reasons name the output.
+        A reason is the same one however many outputs there are, so that a run of drops goes on when
+        an output is added or removed.
         """
-        return self.dropped + (self.account.dropped if self.account else Counter())
+        outputs = self.account.outputs if self.account else {}
+        of_outputs = {
+            (reason, name): polls
+            for name, output in outputs.items()
+            for reason, polls in output.dropped.items()
+        }
+        return {(reason, ""): polls for reason, polls in self.dropped.items()} | of_outputs
 
     def dropped_of(self, output: OutputState) -> Counter[str]:
         """Return the dropped polls of one output by reason, with those of the channel."""
@@ -249,20 +258,31 @@ class Ledger:
         not_kept = self.total_polled - account.kept - self.dropped.total() - in_channel
         return not_kept + sum(output.unexplained for output in account.outputs.values())
 
-    def figures(self, in_channel: int) -> dict[str, int]:
-        """Return totals that continue over restarts: polls, ticks, and the lag in ms."""
-        account = (self.account or SpoolState()).main
-        lag_ms = 0
-        if account.delivered_ms:
-            leaps_ms = self.pauses.total_ms(account.delivered_ms, CLOCK_LEAPED)
-            lag_ms = self.last_poll_ms - account.delivered_ms - leaps_ms
+    def figures(self, in_channel: int) -> dict[str, dict[str, int]]:
+        """Return totals that continue over restarts: polls, ticks, and the lag in ms.
+
+        Those of the whole agent have an empty name. With several outputs, what each has of its own is
+        by the output's name; with one, all is that of the agent.
+        """
+        outputs = (self.account or SpoolState()).outputs
+        shared = {"polled": self.total_polled, "missed": self.missed.total()}
+        own = {name: self._figures_of(output, in_channel) for name, output in outputs.items()}
+        if len(own) > 1:
+            return {"": shared, **own}
         return {
-            "polled": self.total_polled,
-            "delivered": account.delivered,
-            "waiting": account.waiting + in_channel,
-            "quarantined": account.quarantined,
-            "dropped": self.dropped_of(account).total(),
-            "missed": self.missed.total(),
+            "": shared | (own.popitem()[1] if own else self._figures_of(OutputState(), in_channel))
+        }
+
+    def _figures_of(self, output: OutputState, in_channel: int) -> dict[str, int]:
+        lag_ms = 0
+        if output.delivered_ms:
+            leaps_ms = self.pauses.total_ms(output.delivered_ms, CLOCK_LEAPED)
+            lag_ms = self.last_poll_ms - output.delivered_ms - leaps_ms
+        return {
+            "delivered": output.delivered,
+            "waiting": output.waiting + in_channel,
+            "quarantined": output.quarantined,
+            "dropped": self.dropped_of(output).total(),
             "lag": max(0, lag_ms),
         }
 

@@ -6,7 +6,7 @@ collector → control    PART identifier packed                       (of the la
                                                                 (reason: why ticks before it were missed)
                        INTERVALS intervals_ms after_ms              (in force after that time)
                        LEDGER                                       (request the figures)
-control → collector    LEDGER figures                               ({name: number}; the answer)
+control → collector    LEDGER figures                               ({output: {name: number}}; the answer)
                        AVOID reasons           ({source: why}, the complete set of those not to read)
 control → uploader     LEDGER_SNAPSHOT text                         (as of the poll that follows)
                        PART identifier packed

@@ -124,24 +124,6 @@ class SpoolState:
         return all(not output.unexplained for output in self.outputs.values())
 
     @property
-    def main(self) -> OutputState:
-        """The account of the output that is configured first."""
-        return next(iter(self.outputs.values()), None) or OutputState()
-
-    @property
-    def dropped(self) -> Counter[str]:
-        """The polls dropped for any output, by reason, and by output if there are several."""
-        if len(self.outputs) == 1:
-            return self.main.dropped
-        return Counter(
-            {
-                f"{reason} ({name})": polls
-                for name, output in self.outputs.items()
-                for reason, polls in output.dropped.items()
-            }
-        )
-
-    @property
     def polls(self) -> int:
         """How many polls are in the file: those that the slowest output waits for."""
         return max((output.waiting for output in self.outputs.values()), default=0)

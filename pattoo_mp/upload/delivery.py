@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.answer import Outcome
     from pattoo_mp.upload.failover import Servers
     from pattoo_mp.upload.pacing import Backoff
-    from pattoo_mp.upload.pattoo.legacy import LegacyPosts
     from pattoo_mp.upload.post import Post, Source
 
 _LOG = logging.getLogger(__name__)
@@ -84,6 +83,18 @@ class Deliverer(Protocol):
         """Return a failed attempt for which this host is to blame, not the server."""
 
 
+class OldPosts(Protocol):
+    """The original agent's unsent posts, as counts."""
+
+    taken: int
+    bad: int
+    refused: int
+
+    @property
+    def waiting(self) -> int:
+        """How many are still to be delivered."""
+
+
 #: Makes a `Deliverer` for a transport, with what gives the time of a post (ms) and the back-off.
 MakeDeliverer = Callable[["Transport", Callable[[], int], "Backoff"], Deliverer]
 
@@ -97,7 +108,7 @@ class Sender:
 
     servers: Servers
     deliverer: MakeDeliverer
-    legacy: LegacyPosts | None = None
+    legacy: OldPosts | None = None
 
 
 class Delivery:

@@ -190,7 +190,7 @@ def test_the_ledger_of_a_poll_is_that_after_the_poll_before(
     only = config_in(home, interval_ms=20, families=("agent",), families_off=ORIGINAL)
     process.link.send(Kind.SETTINGS, 1, only.fields())
     wait_for(lambda: [Kind.LEDGER] in process.hear(), what="its request")
-    process.link.send(Kind.LEDGER, {"polled": 7, "missed": 1})
+    process.link.send(Kind.LEDGER, {"": {"polled": 7, "missed": 1}})
     wait_for(lambda: newest_values(process) == [7, 1], what="the ledger in a poll")
     keys = [series.key for series in layouts(process)[-1].series]
     assert keys == ["agent_polled", "agent_missed"]

@@ -391,7 +391,7 @@ def test_polls_dropped_by_the_channel_are_counted_over_a_restart_of_control(new_
     snapshot = new_rig.broker.ledger.snapshot()
     later = Ledger(1000)
     later.update_account(account_of(kept=2, waiting=2, newest_ms=7000, book=snapshot))
-    assert later.total_dropped() == {"the channel was full": 3}
+    assert later.total_dropped() == {("the channel was full", ""): 3}
     assert later.missed == {"late": 2}
     assert later.total_polled == 5
     assert later.unaccounted(0) == 0
@@ -430,8 +430,8 @@ def test_the_collector_gets_the_ledger_on_request(new_rig: Rig) -> None:
     assert far.receive() == [
         [
             Kind.LEDGER,
-            {"polled": 12, "delivered": 6, "waiting": 3, "quarantined": 1, "dropped": 2,
-             "missed": 2, "lag": 4000},
+            {"": {"polled": 12, "delivered": 6, "waiting": 3, "quarantined": 1, "dropped": 2,
+                  "missed": 2, "lag": 4000}},
         ]
     ]  # fmt: skip
     far.close()

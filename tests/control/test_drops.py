@@ -21,7 +21,7 @@ class Rig:
         """Note totals after a time; return the new lines."""
         self.now += after_s
         self._caplog.clear()
-        self.log.note(totals)
+        self.log.note({(reason, ""): n for reason, n in totals.items()})
         assert {record.levelname for record in self._caplog.records} <= {"ERROR"}
         return [record.getMessage() for record in self._caplog.records]
 
@@ -65,3 +65,19 @@ def test_polls_that_turn_out_to_be_delivered_are_not_counted_again(rig: Rig) -> 
     rig.drop(0, damaged=5)
     assert rig.drop(HOUR_S, damaged=1) == []
     assert rig.drop(HOUR_S, damaged=2) == ["1 poll dropped: damaged."]
+
+
+def test_a_line_names_the_output_only_if_there_are_several(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An output that is added begins no new run for the drops of the other."""
+    drops = DropLog()
+    drops.note({("full", "pattoo"): 2})
+    drops.note({("full", "pattoo"): 2, ("full", "metrics"): 1, ("channel", ""): 1}, several=True)
+    drops.finish({("full", "pattoo"): 3, ("full", "metrics"): 1, ("channel", ""): 1}, several=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 polls dropped: full.",
+        "1 poll dropped: full (output metrics).",
+        "1 poll dropped: channel.",
+        "1 poll dropped since the last such line: full (output pattoo).",
+    ]

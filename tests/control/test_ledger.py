@@ -102,9 +102,9 @@ def test_a_leap_is_no_lag() -> None:
     """The figure goes to the server as a datapoint."""
     ledger = ledger_of(1_795_000_000_000, 1_795_000_000_000 + 40 * DAY_MS, reason=CLOCK_LEAPED)
     ledger.update_account(account_of(kept=2, delivered=1, delivered_ms=1_795_000_000_000))
-    assert ledger.figures(0)["lag"] == 0
+    assert ledger.figures(0)[""]["lag"] == 0
     ledger.poll(1_795_000_002_000 + 40 * DAY_MS, "", 1000)
-    assert ledger.figures(0)["lag"] == 2000
+    assert ledger.figures(0)[""]["lag"] == 2000
 
 
 def test_only_the_newest_gaps_are_kept() -> None:
