@@ -116,15 +116,25 @@ class SpoolFile:
         if self._tables is None:
             self._ensure_lock()
             self._tables = self._open()
-            self._adopt_outputs()
+            try:
+                self._adopt_outputs()
+            except BaseException:
+                self._close()  # or the next call would find the account of other outputs
+                raise
             self.account_loaded = True
         return self._tables
 
     def change_outputs(self, names: Sequence[str]) -> None:
-        """Serve other outputs from now on, or from when the file can be opened."""
+        """Serve other outputs from now on, or from when the file can be opened and written to."""
         self._outputs = tuple(names)
-        if self._tables is not None:
+        if self._tables is None:
+            return
+        try:
             self._adopt_outputs()
+        except (OSError, *READ_ERRORS) as error:
+            # It is opened again for the next action, and then serves these.
+            _LOG.warning("%s cannot serve other outputs yet: %s.", self._path, error)
+            self._close()
 
     def run(self, action: Callable[[], T]) -> T:
         """Run an action; if the file is gone or damaged, replace it and run the action again."""

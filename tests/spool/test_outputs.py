@@ -326,3 +326,22 @@ def test_a_damaged_spool_of_schema_1_is_recovered(path: Path) -> None:
     assert spool.account(OUTPUT).delivered == 10
     assert closes(spool)
     spool.close()
+
+
+def test_outputs_change_as_soon_as_the_file_can_be_written(path: Path) -> None:
+    """Another process has locked it at the reload. Nothing fails, and nothing is lost."""
+    spool = open_spool(path, AMPLE, outputs=("pattoo",))
+    fill(spool, 1, 3)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        spool.change_outputs(BOTH)
+        assert spool.account("metrics").waiting == 0
+        with pytest.raises(StorageError):
+            spool.oldest("metrics", 9)
+        other.execute("ROLLBACK")
+    assert times_of(spool, "metrics") == []
+    fill(spool, 4, 4)
+    assert times_of(spool, "pattoo") == [1, 2, 3, 4]
+    assert times_of(spool, "metrics") == [4]
+    assert closes(spool)
+    spool.close()
