@@ -18,7 +18,7 @@ from pattoo_mp.upload.pattoo.servers import servers
 from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, poll
 from tests.support.configs import config_in
-from tests.support.server import answering, hanging
+from tests.support.server import answering, hanging, well
 from tests.support.spools import AMPLE, open_spool
 from tests.support.waiting import wait_for
 from tests.upload.posting import sender
@@ -237,29 +237,23 @@ def test_each_account_goes_on_over_a_change_and_a_restart(
 
 
 def test_a_thread_that_hangs_at_one_output_has_the_process_replaced(
-    control: Control, elsewhere: PattooServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing else ends it. The other output has all until then, and goes on after it."""
+    control: Control, server: PattooServer, elsewhere: PattooServer,
+    until: threading.Event, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nothing else ends it. The other output has all polls until then, and goes on after it."""
     control.kill()
-    resolver = threading.Event()
-
-    def stuck(config: Config, output: Output, outbox: Outbox) -> Sender:
-        made = send_to(config, output, outbox)
-        if output.name == "one":
-            monkeypatch.setattr(made.servers.current, "post", lambda *_: resolver.wait())
-        return made
-
-    monkeypatch.setattr(uploading, "_POSTING_S", 1.0)
-    with monkeypatch.context() as patched:
-        patched.setitem(globals(), "send_to", stuck)
-        control.start()
-    control.give(1)
-    control.wait_for("delivered", 0, 1)
-    number = 1
+    server.behaviour = hanging(until)
+    # Less than the time limit of a post, which a resolver does not keep.
+    monkeypatch.setattr(uploading, "_POSTING_S", 2.0)
+    control.start()
+    number = 0
     while not control.has_ended:
         number += 1
         control.give(number)
         wait_for(partial(control.is_seen, elsewhere, number), what="a poll at the other output")
     assert control.end() == 1
+    assert elsewhere.timestamps()
+    assert server.timestamps() == []
+    server.behaviour = well
     control.start()
     control.wait_for("delivered", number, number)
