@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from pattoo_mp.control.outputs import of_output
 from tests.torture.faults import (
     CLOCK_FAULTS,
     DISK_FAULTS,
@@ -31,10 +32,17 @@ _PAUSE_S = 3.0
 
 
 def torture(
-    seed: int, seconds: float, hz: float, tell: Callable[[str], None], *, spool: bool, keep: bool
+    seed: int,
+    seconds: float,
+    hz: float,
+    tell: Callable[[str], None],
+    *,
+    spool: bool,
+    keep: bool,
+    outputs: int = 1,
 ) -> Verdict:
     """Do a whole run. No process is left running in any case."""
-    world = World(hz, tell)
+    world = World(hz, tell, outputs)
     left: list[int] = []
     status: dict[str, Any] = {}
     try:
@@ -44,7 +52,12 @@ def torture(
         status = _rest(world)
     finally:
         left = world.end()
-    verdict = judge(gather(world, status, left, world.spools_replaced()))
+    verdict = Verdict()
+    for name in world.servers:
+        own = judge(gather(world.of(name), status, left, world.spools_replaced()))
+        several = f"{name}: " if outputs > 1 else ""
+        verdict.rows += [(f"{several}{what}", figure) for what, figure in own.rows]
+        verdict.failures += [f"{several}{failure}" for failure in own.failures]
     kinds = Counter(name.partition(":")[0].partition(" to ")[0] for name in world.brought)
     words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     verdict.rows.insert(0, ("faults", f"{len(world.brought)} ({words})"))
@@ -65,13 +78,15 @@ def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> No
         others += faults if may else ()
         if not may:
             world.tell(f"without {faults[0].name}: {words}")
+    # Each server has faults of its own: its track follows from its own seed.
+    named = [(world.of(name), "server", SERVER_FAULTS, n) for n, name in enumerate(world.servers)]
     tracks = [
         threading.Thread(
             target=run_track,
-            args=(world, name, faults),
-            kwargs={"seed": seed, "until": until, "pause_s": _PAUSE_S},
+            args=(view, name, faults),
+            kwargs={"seed": seed + number, "until": until, "pause_s": _PAUSE_S},
         )
-        for name, faults in (("server", SERVER_FAULTS), ("processes", others))
+        for view, name, faults, number in (*named, (world, "processes", others, 0))
     ]
     for track in tracks:
         track.start()
@@ -81,25 +96,29 @@ def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> No
 
 def _rest(world: World) -> dict[str, Any]:
     """Wait until the backlog is delivered."""
-    world.server.recover()
+    for server in world.servers.values():
+        server.recover()
     world.tell("no more faults; waiting for the backlog")
     until = time.monotonic() + DRAIN_S
     while time.monotonic() < until:
         status = world.status()
-        if status and _is_at_rest(status, world.interval_ms, max(world.server.received.polls())):
+        if status and all(_is_at_rest(world.of(name), status) for name in world.servers):
             world.tell("at rest")
             return status
         time.sleep(0.05)
     status = world.status()
     world.fail(
-        f"the backlog is not delivered after {DRAIN_S:g} s: {len(world.server.received.polls())} polls "
-        f"received, status {status.get('polls')}, {status.get('posts')}"
+        f"the backlog is not delivered after {DRAIN_S:g} s: "
+        f"{[len(server.received.polls()) for server in world.servers.values()]} polls received, "
+        f"status {status.get('outputs')}"
     )
     return status or {"polls": {"unaccounted": "no answer"}}
 
 
-def _is_at_rest(status: dict[str, Any], interval_ms: int, newest_ms: int) -> bool:
-    polls = status["polls"]
+def _is_at_rest(world: World, status: dict[str, Any]) -> bool:
+    """Whether an output has nearly all polls."""
+    polls, interval_ms = of_output(status, world.output)["polls"], world.interval_ms
+    newest_ms = max(world.server.received.polls())
     waits_ms = (polls["in_spool"] + polls["in_channel"]) * interval_ms
     late_ms = polls["last_ms"] - newest_ms
     settled = polls["since_start"] * interval_ms >= _SETTLED_S * 1000

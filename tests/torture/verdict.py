@@ -133,7 +133,7 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     """Check that every tick is accounted for: individually where possible, and all of them by number."""
     ticks, facts = Ticks.of(evidence), evidence.kept.facts
     snapshot = json.loads(facts.get("book") or "{}")
-    account = json.loads(facts["outputs"])["pattoo"]
+    account = evidence.kept.account
     spool_dropped = account["dropped"]
     missed, dropped = (
         Counter(snapshot.get("missed")),

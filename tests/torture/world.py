@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import json
 import os
 import shutil
 import sqlite3
@@ -63,9 +65,13 @@ class Tortured(Supervised):
 class World:
     """All parts of one run. `tell` receives each line of its protocol."""
 
-    def __init__(self, hz: float, tell: Callable[[str], None]) -> None:
+    def __init__(self, hz: float, tell: Callable[[str], None], outputs: int = 1) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
-        self.server = FaultyServer()
+        names = ["pattoo", *(f"pattoo-{number}" for number in range(2, outputs + 1))]
+        #: The server of each output.
+        self.servers = {name: FaultyServer() for name in names}
+        self.output = names[0]
+        self.server = self.servers[self.output]
         self.interval_ms = round(1000 / hz)
         self._kept_disk = self.home / "disk-kept"
         self.clock = self.home / "step"
@@ -83,6 +89,12 @@ class World:
         self.has_disk = os.geteuid() == 0 and mount(
             "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", self.agent.disk
         )
+        if outputs > 1:
+            entries = [
+                f"\n    - {{kind: pattoo, name: {name}, servers: ['http://127.0.0.1:{server.port}']}}"
+                for name, server in self.servers.items()
+            ]
+            self.agent.set_own("outputs", "".join(entries))
         self.began = time.monotonic()
         self._tell = tell
         self._telling = threading.Lock()
@@ -96,6 +108,12 @@ class World:
         self.unaccounted: Counter[int] = Counter()
         self._delivered = 0
         self._watching = threading.Event()
+
+    def of(self, output: str) -> World:
+        """Return this world as the faults and the verdict of one output see it."""
+        view = copy.copy(self)
+        view.output, view.server = output, self.servers[output]
+        return view
 
     # --- the protocol
 
@@ -133,7 +151,8 @@ class World:
     def begin(self) -> None:
         """Start everything, and wait for the first poll to arrive."""
         self.agent.supervisord()
-        wait_for(self.server.received.polls, 30, "the first poll")
+        for name, server in self.servers.items():
+            wait_for(server.received.polls, 30, f"the first poll at {name}")
         threading.Thread(target=self._watch, daemon=True).start()
 
     def end(self) -> list[int]:
@@ -146,8 +165,9 @@ class World:
         except AssertionError:
             left = self.agent.processes()
         self.agent.end()
-        self.server.recover()
-        self.server.close()
+        for server in self.servers.values():
+            server.recover()
+            server.close()
         self._unmount()
         return left
 
@@ -236,8 +256,9 @@ class World:
             seen.rss_kb = max(seen.rss_kb, rss_kb(pid))
 
     def kept(self) -> SpoolContent:
-        """Return the content of the spool file, when everything has ended."""
-        return SpoolContent.read(self._kept_disk / self.agent.spool.relative_to(self.agent.disk))
+        """Return what the spool file has for the output, when everything has ended."""
+        spool = self._kept_disk / self.agent.spool.relative_to(self.agent.disk)
+        return SpoolContent.read(spool, self.output)
 
 
 def rss_kb(pid: int) -> int:
@@ -248,20 +269,27 @@ def rss_kb(pid: int) -> int:
 
 @dataclass(frozen=True)
 class SpoolContent:
-    """A spool's content: its facts, and the timestamps of its polls."""
+    """A spool's content for an output: its account, and the timestamps of its polls."""
 
     facts: dict[str, Any]
+    account: dict[str, Any]
     waiting: tuple[int, ...]
     quarantined: tuple[tuple[int, str], ...]
 
     @classmethod
-    def read(cls, path: Path) -> SpoolContent:
+    def read(cls, path: Path, output: str = "pattoo") -> SpoolContent:
         """Read it without the agent's code."""
         with contextlib.closing(sqlite3.connect(path)) as file:
+            facts = dict(file.execute("SELECT name, value FROM facts"))
+            account = json.loads(facts["outputs"])[output]
+            after = (account["done_id"],)
+            polls = file.execute("SELECT timestamp_ms FROM polls WHERE id > ? ORDER BY id", after)
+            quarantined = "SELECT timestamp_ms, reason FROM quarantine WHERE output = ?"
             return cls(
-                dict(file.execute("SELECT name, value FROM facts")),
-                tuple(t for (t,) in file.execute("SELECT timestamp_ms FROM polls ORDER BY id")),
-                tuple(file.execute("SELECT timestamp_ms, reason FROM quarantine")),
+                facts,
+                account,
+                tuple(t for (t,) in polls),
+                tuple(file.execute(quarantined, (output,))),
             )
 
 
