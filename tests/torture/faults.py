@@ -70,17 +70,17 @@ def _misbehaves(
 ) -> Fault:
     def bring(world: World, draw: Random) -> None:
         seconds = draw.uniform(0.2, 8)
-        world.tell(f"server: {name} for {seconds:.2f} s")
+        world.tell(f"{world.server_name}: {name} for {seconds:.2f} s")
         world.server.misbehave(mode(draw), page_too=page_too)
         time.sleep(seconds)
         world.server.recover()
 
-    return Fault(f"server: {name}", bring, weight)
+    return Fault(f"{world.server_name}: {name}", bring, weight)
 
 
 def _down(world: World, draw: Random) -> None:
     seconds = draw.uniform(0.2, 8)
-    world.tell(f"server: refuses connections for {seconds:.2f} s")
+    world.tell(f"{world.server_name}: refuses connections for {seconds:.2f} s")
     world.server.over.set()
     world.server.down()
     time.sleep(seconds)

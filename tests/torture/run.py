@@ -79,7 +79,13 @@ def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> No
         if not may:
             world.tell(f"without {faults[0].name}: {words}")
     # Each server has faults of its own: its track follows from its own seed.
-    named = [(world.of(name), "server", SERVER_FAULTS, n) for n, name in enumerate(world.servers)]
+    words = {
+        name: f"server of {name}" if len(world.servers) > 1 else "server" for name in world.servers
+    }
+    named = [
+        (world.of(name), words[name], SERVER_FAULTS, number)
+        for number, name in enumerate(world.servers)
+    ]
     tracks = [
         threading.Thread(
             target=run_track,

@@ -109,6 +109,11 @@ class World:
         self._delivered = 0
         self._watching = threading.Event()
 
+    @property
+    def server_name(self) -> str:
+        """What the protocol calls the server of the output."""
+        return f"server of {self.output}" if len(self.servers) > 1 else "server"
+
     def of(self, output: str) -> World:
         """Return this world as the faults and the verdict of one output see it."""
         view = copy.copy(self)
