@@ -75,7 +75,7 @@ def _misbehaves(
         time.sleep(seconds)
         world.server.recover()
 
-    return Fault(f"{world.server_name}: {name}", bring, weight)
+    return Fault(f"server: {name}", bring, weight)
 
 
 def _down(world: World, draw: Random) -> None:

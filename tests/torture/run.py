@@ -78,14 +78,9 @@ def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> No
         others += faults if may else ()
         if not may:
             world.tell(f"without {faults[0].name}: {words}")
-    # Each server has faults of its own: its track follows from its own seed.
-    words = {
-        name: f"server of {name}" if len(world.servers) > 1 else "server" for name in world.servers
-    }
-    named = [
-        (world.of(name), words[name], SERVER_FAULTS, number)
-        for number, name in enumerate(world.servers)
-    ]
+    # Each server has faults of its own: they follow from the seed and the output's place.
+    views = [world.of(name) for name in world.servers]
+    named = [(view, "server", SERVER_FAULTS, number) for number, view in enumerate(views)]
     tracks = [
         threading.Thread(
             target=run_track,
