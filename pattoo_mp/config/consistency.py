@@ -166,16 +166,19 @@ def conflicting_settings(output: Output) -> Iterator[TrustError]:
 
 
 #: The field of `Trust` that holds the path in each setting.
-_TRUST_FIELDS: Final = {
+#: The settings of an output's transport, and their fields in `Trust`.
+TRUST_FIELDS: Final = {
     "tls_ca_file": "ca_file",
     "tls_certificate_file": "certificate_file",
     "tls_key_file": "key_file",
+    "credentials_file": "credentials_file",
+    "proxy_credentials_file": "proxy_credentials_file",
 }
 
 
 def setting_of(config: Config, output: Output, name: str) -> str:
     """Return where the value of a setting of an output's transport is: `outputs: NAME: …`, or top level."""
     for given in config.given_outputs:
-        if given.name == output.name and getattr(given.trust, _TRUST_FIELDS.get(name, name)):
+        if given.name == output.name and getattr(given.trust, TRUST_FIELDS.get(name, name)):
             return f"outputs: {output.name}: {name}"
     return name

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
+from pattoo_mp.config.consistency import TRUST_FIELDS
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SETTINGS, SHARED_FILE
 from pattoo_mp.errors import TrustError
 from pattoo_mp.util import trust
@@ -22,14 +23,7 @@ if TYPE_CHECKING:
 
 
 #: Settings that name what the agent only reads.
-_READ: Final = (
-    "tls_ca_file",
-    "tls_certificate_file",
-    "tls_key_file",
-    "credentials_file",
-    "proxy_credentials_file",
-    "textfile_directory",
-)
+_READ: Final = (*TRUST_FIELDS, "textfile_directory")
 #: May belong to any user: its owner gives the agent figures, and nothing else.
 _SHARED: Final = "textfile_directory"
 
@@ -63,15 +57,23 @@ def setting_problems(config: Config, user: int | None = None) -> list[TrustError
     `user` is as in `trust.examine`.
     """
     found: dict[Path, TrustError] = {}
+    for setting, path in _named(config):
+        if not isinstance(path, Path) or path in found:
+            continue
+        wrong = trust.examine(path, user, is_shared=setting == _SHARED).problem
+        if wrong:
+            found[path] = TrustError(setting, path, wrong, trust.EXPECTED)
+    return list(found.values())
+
+
+def _named(config: Config) -> Iterator[tuple[str, object]]:
+    """Yield each setting that names a path of the agent or of the transport, with its value."""
     for setting in SETTINGS:
         if setting.is_written_to or setting.name in _READ:
-            path = config.value_of(setting.name)
-            if not isinstance(path, Path) or path in found:
-                continue
-            wrong = trust.examine(path, user, is_shared=setting.name == _SHARED).problem
-            if wrong:
-                found[path] = TrustError(setting.name, path, wrong, trust.EXPECTED)
-    return list(found.values())
+            yield setting.name, config.value_of(setting.name)
+    for output in config.given_outputs:
+        for name, field in TRUST_FIELDS.items():
+            yield f"outputs: {output.name}: {name}", getattr(output.trust, field)
 
 
 def file_problems(config: Config, user: int, reported: Collection[Path]) -> list[str]:

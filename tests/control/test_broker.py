@@ -193,7 +193,7 @@ def test_polls_that_a_killed_uploader_has_stored_are_counted_once(rig: Rig) -> N
         assert rig.unaccounted() == 0
     rig.account(kept=3, kept_of_channel=3, sequence=3, waiting=3, newest_ms=3000)
     assert rig.unaccounted() == 0
-    assert rig.broker.ledger.total_dropped() == {"the channel was full": 2}
+    assert rig.broker.ledger.total_dropped() == {("the channel was full", ""): 2}
     assert len(rig.broker.channel) == 2
 
 

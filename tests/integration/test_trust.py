@@ -175,6 +175,27 @@ def test_a_file_of_the_transport_in_a_public_directory_is_refused(
     )
 
 
+def test_a_file_of_an_output_in_a_public_directory_is_refused(
+    make_agent: MakeAgent, public: Path
+) -> None:
+    """As those of the top level; the line names the output."""
+    agent = make_agent()
+    public.chmod(0o777)
+    file = public / "file"
+    file.write_text("user:password")
+    file.chmod(0o600)
+    url = "https://metrics.example.org/api/v1/write"
+    agent.set_own(
+        "outputs",
+        f"[{{kind: remote_write, name: metrics, url: '{url}', credentials_file: {file}}}]",
+    )
+    refuse(
+        agent,
+        f"{agent.configuration}/{NAME}.yaml: {NAME}: outputs: metrics: credentials_file: '{file}' is "
+        f"below {public}, which can be written to by everybody (mode 0777); {EXPECTED}",
+    )
+
+
 def test_a_file_of_the_agents_that_everybody_may_write_to_is_refused(
     make_agent: MakeAgent, server: PattooServer
 ) -> None:

@@ -51,7 +51,7 @@ def test_the_answer_to_a_lost_post_removes_no_later_poll(path: Path, delivered: 
     assert (
         state.outputs[OUTPUT].delivered,
         state.outputs[OUTPUT].waiting,
-        state.dropped.total(),
+        state.outputs[OUTPUT].dropped.total(),
     ) == (10, 5, 0)
     assert state.closes
     spool.close()
@@ -80,7 +80,7 @@ def test_two_losses_during_one_post_are_both_answered(path: Path) -> None:
     fill(spool, 9, 9, "new")
     assert spool.acknowledge(OUTPUT, under_way[-1].id) == 6
     state = spool.state
-    assert (state.outputs[OUTPUT].delivered, state.dropped.total()) == (6, 0)
+    assert (state.outputs[OUTPUT].delivered, state.outputs[OUTPUT].dropped.total()) == (6, 0)
     assert state.closes
     assert times(spool) == [7, 8, 9]
     spool.close()
@@ -94,7 +94,10 @@ def test_polls_lost_after_the_last_of_a_post_are_not_delivered_by_it(path: Path)
     fill(spool, 11, 11, "new")
     assert spool.acknowledge(OUTPUT, handed_out[3].id) == 4
     state = spool.state
-    assert (state.outputs[OUTPUT].delivered, state.dropped) == (4, {"the spool was damaged": 6})
+    assert (state.outputs[OUTPUT].delivered, state.outputs[OUTPUT].dropped) == (
+        4,
+        {"the spool was damaged": 6},
+    )
     assert state.closes
     spool.close()
 
@@ -109,7 +112,7 @@ def test_the_first_lost_poll_alone_is_delivered_by_its_own_answer(path: Path) ->
     state = spool.state
     assert (
         state.outputs[OUTPUT].delivered,
-        state.dropped.total(),
+        state.outputs[OUTPUT].dropped.total(),
         state.outputs[OUTPUT].waiting,
     ) == (1, 0, 1)
     spool.close()

@@ -39,7 +39,8 @@ _AGENT: Final = Table(
                "Time between the newest poll delivered and the newest made; 0 if none was delivered."),
     ),
     (Label("agent_output", "Output",
-           "The output whose server has, or is to have, the polls. Only if there are several."),),
+           "The output whose server has, or is to have, the polls. Only if there are several.",
+           prometheus="output"),),
 )
 # fmt: on
 

@@ -8,16 +8,17 @@ whose value is always 1.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pattoo_mp.model import COUNTER64
 from pattoo_mp.upload.remote_write.message import labels_of
 from pattoo_mp.util.lean_imports import sha256
+from pattoo_mp.wire.families import family_of
 from pattoo_mp.wire.safe import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pattoo_mp.config.values import Output
     from pattoo_mp.model import Layout, Pair, Series
@@ -70,6 +71,27 @@ class Naming(Protocol):
         The first is the one that says up to when a receiver has the host's polls, so it must not
         change often.
         """
+
+
+class OnlyFamilies:
+    """Names only the series of some families, as another naming does. The others are not sent."""
+
+    def __init__(self, naming: Naming, families: Collection[str]) -> None:
+        self._naming = naming
+        self._families = frozenset(families)
+
+    def named(self, part: Layout) -> Named:
+        """Return the names of the series of an undivided layout or of a part."""
+        found = self._naming.named(part)
+        labels = tuple(
+            its if family_of(series.key) in self._families else None
+            for series, its in zip(part.series, found.labels, strict=True)
+        )
+        return replace(found, labels=labels)
+
+    def info(self, layout: Layout) -> tuple[Mapping[str, str], ...]:
+        """Return the labels of the info series, which an output gets with any families."""
+        return self._naming.info(layout)
 
 
 class PattooNaming:

@@ -8,7 +8,7 @@ from pattoo_mp.upload.delivery import Sender
 from pattoo_mp.upload.failover import Server, Servers
 from pattoo_mp.upload.http_client import EXCHANGE_S
 from pattoo_mp.upload.remote_write.delivery import RemoteWriteDelivery
-from pattoo_mp.upload.remote_write.naming import PattooNaming
+from pattoo_mp.upload.remote_write.naming import OnlyFamilies, PattooNaming
 from pattoo_mp.upload.remote_write.prometheus_names import PROMETHEUS, PrometheusNaming
 from pattoo_mp.upload.remote_write.receiver import Receiver
 from pattoo_mp.upload.remote_write.transport import RemoteWriteTransport
@@ -38,4 +38,5 @@ def sender(output: Output, outbox: Outbox, exchange_s: float = EXCHANGE_S) -> Se
 
 def naming(output: Output) -> Naming:
     """Return what names an output's series."""
-    return PrometheusNaming(output) if output.naming == PROMETHEUS else PattooNaming(output)
+    named = PrometheusNaming(output) if output.naming == PROMETHEUS else PattooNaming(output)
+    return named if output.families is None else OnlyFamilies(named, output.families)

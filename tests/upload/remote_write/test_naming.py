@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from pattoo_mp.config.values import NO_FILES, REMOTE_WRITE, Output
 from pattoo_mp.model import COUNTER64, INTEGER, Layout, Origin, Poll, Series
+from pattoo_mp.upload.remote_write import servers
 from pattoo_mp.upload.remote_write.message import request
 from pattoo_mp.upload.remote_write.naming import HOST_INFO, PattooNaming
 from pattoo_mp.upload.remote_write.samples import Batch, Encoder
+from pattoo_mp.wire.families import family_of
 from tests.upload.remote_write.sending import HOST, LAYOUT, SHORTER
 from tests.upload.remote_write.test_message import decoded, fields
 
@@ -110,3 +113,17 @@ def test_a_series_that_moves_to_another_interval_has_not_ended() -> None:
     encoder.note_sent(Batch([polls[0]], layouts))
     blocks = encoder.blocks(Batch([polls[2]], layouts))
     assert list(blocks[-1].ended) == [encoder.rows(LAYOUT).labels[-1]]
+
+
+def test_an_output_gets_only_its_families() -> None:
+    """Beside the info series, which all have."""
+    series = (Series("load_average_01min", INTEGER, HOST), Series("memory_total", INTEGER, HOST))
+    layout = Layout(ORIGIN, 1000, series)
+    its = replace(output(), families=("memory",))
+    for naming in ("pattoo", "prometheus"):
+        found = servers.naming(replace(its, naming=naming)).named(layout)
+        wanted = [family_of(s.key) == "memory" for s in series]
+        assert [labels is not None for labels in found.labels] == wanted
+        assert any(wanted)
+        assert not all(wanted)
+        assert servers.naming(replace(its, naming=naming)).info(layout)
