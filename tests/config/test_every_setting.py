@@ -42,6 +42,7 @@ OTHER: Final[dict[str, object]] = {
     "filesystems_without_device": ["tmpfs"], "disks_include": ["sda"], "disks_exclude": ["sda"],
     "interfaces_include": ["lo"], "interfaces_exclude": ["lo"], "temperatures_include": ["a"],
     "temperatures_exclude": ["a"], "top_processes": 1,
+    "outputs": [{"kind": "pattoo", "name": "other", "servers": ["http://127.0.0.1:1"]}],
 }  # fmt: skip
 #: What must be set beside it.
 BESIDE: Final[dict[str, dict[str, object]]] = {
@@ -152,7 +153,7 @@ def test_every_setting_has_another_value_here() -> None:
     """A new setting must be added to the tables of this test and to one of those below."""
     assert set(OTHER) == set(USED)
     reloadable = {name for name, setting in USED.items() if not setting.needs_restart}
-    # tests/integration/test_log_settings.py has the log's.
+    # tests/integration/test_log_settings.py has the log's, and test_outputs.py those of the outputs.
     logs = {"log_level", "log_format", "log_max_bytes", "log_backups"}
     collector = {"polling_interval" if n == "interval_ms" else n for n in of_collector.CASES}
-    assert reloadable == collector | set(of_uploader.CASES) | logs
+    assert reloadable == collector | set(of_uploader.CASES) | logs | {"outputs"}
