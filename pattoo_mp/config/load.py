@@ -63,9 +63,8 @@ def load(directory: Path) -> Config:
     """
     _require_trust(directory, config := check(directory))
     problems = directory_problems(directory, config, host_checks.make_directory)
-    _require_trust(
-        directory, config
-    )  # another user may have been faster where a directory was missing
+    # Another user may have been faster where a directory was missing.
+    _require_trust(directory, config)
     problems = problems or lack_problems(config)
     problems += [
         *lacking_software(directory, config),

@@ -169,9 +169,8 @@ class Ledger:
         ticks = track.poll(timestamp_ms)
         if ticks:
             gap = self._gap(ticks, after_ms, timestamp_ms, why)
-        if why in _PAUSES and (
-            ticks or why == COLLECTOR_HUNG
-        ):  # `count_missed` may have been first
+        # `count_missed` may have counted the ticks of a collector that hung.
+        if why in _PAUSES and (ticks or why == COLLECTOR_HUNG):
             # Another interval may have been polled since, or the gap was recorded for it.
             self.pauses.add(Pause(max(after_ms, self.last_poll_ms), timestamp_ms, why))
         self.polled += 1

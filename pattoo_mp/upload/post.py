@@ -248,9 +248,8 @@ class BatchLimit:
         is tried `MAX_REFUSALS` times before the one after it.
         """
         self._polls = 1
-        tries = (
-            self._refusals - 2 * MAX_REFUSALS + 1
-        )  # as many failures with the test post as without
+        # As many failures with the test post as without.
+        tries = self._refusals - 2 * MAX_REFUSALS + 1
         return 0 if tries < 0 else 1 + tries // MAX_REFUSALS % MAX_PASSED_BY
 
     def reset_refusals(self) -> None:

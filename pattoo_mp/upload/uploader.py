@@ -353,9 +353,8 @@ class Uploader:
         # If control is gone, the next `receive` finds out; there is nobody to tell.
         with contextlib.suppress(LinkClosedError):
             self._link.send(*message)
-        if (
-            self._link.unsent_bytes
-        ):  # the main thread sends the rest; it may be waiting for other things
+        if self._link.unsent_bytes:
+            # The main thread sends the rest; it may be waiting for other things.
             self._wakeup.wake()
 
 

@@ -176,9 +176,8 @@ class _Walk:
         """Return the users and groups, other than trusted ones, that may write by mode or access list."""
         users: list[int] = []
         groups: list[int] = []
-        if (
-            not found.st_mode & stat.S_IWGRP
-        ):  # of a file with an access list, this bit is in its mask
+        # Of a file with an access list, this bit is in its mask.
+        if not found.st_mode & stat.S_IWGRP:
             return users, groups
         for tag, permissions, number in _access_list(at) or [(_ACL_OWNING_GROUP, _ACL_WRITE, 0)]:
             if permissions & _ACL_WRITE and tag == _ACL_USER:
