@@ -101,5 +101,5 @@ def missing_for_encryption() -> str:
 def missing_for_remote_write() -> str:
     """What remote write lacks on this host, and what to install; empty if nothing."""
     if find_spec("cramjam") is None:
-        return "cramjam is not installed; expected the extra `remote_write` of pattoo_mp"
+        return "cramjam is not installed; expected the extra `remote-write` of pattoo_mp"
     return ""

@@ -128,7 +128,7 @@ def test_a_missing_library_for_remote_write_is_named(monkeypatch: pytest.MonkeyP
     assert host_checks.missing_for_remote_write() == ""
     monkeypatch.delitem(sys.modules, "cramjam", raising=False)
     monkeypatch.setattr("sys.path", [str(ROOT)])
-    expected = "cramjam is not installed; expected the extra `remote_write` of pattoo_mp"
+    expected = "cramjam is not installed; expected the extra `remote-write` of pattoo_mp"
     assert host_checks.missing_for_remote_write() == expected
 
 

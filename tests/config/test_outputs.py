@@ -289,6 +289,6 @@ def test_a_missing_library_is_one_line(files: Files, monkeypatch: pytest.MonkeyP
     config = checked(files, {**REMOTE, "name": "metrics"}, {**REMOTE, "name": "b"})
     assert load.remote_write_problems(files.directory, config) == [
         f"{files.directory}/{NAME}.yaml: {NAME}: outputs: metrics: kind: remote_write, but cramjam "
-        "is not installed; expected the extra `remote_write` of pattoo_mp"
+        "is not installed; expected the extra `remote-write` of pattoo_mp"
     ]
     assert load.remote_write_problems(files.directory, checked(files, {"kind": "pattoo"})) == []

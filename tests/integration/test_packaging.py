@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,24 @@ def test_check_and_doctor_of_an_installed_agent_match_their_schemas(
     for name in ("pattoo.yaml", f"{NAME}.yaml"):
         shipped = installed / "share" / "pattoo_mp" / "conf" / name
         assert agent.run("--sample-config", "--file", name).stdout == shipped.read_text()
+
+
+def test_every_extra_that_a_person_is_told_to_install_exists(installed: Path) -> None:
+    """In the spelling of the metadata: pip before 23.3 knows no other, and only warns."""
+    (metadata,) = installed.glob("lib/python*/site-packages/pattoo_mp-*.dist-info/METADATA")
+    provided = set(re.findall(r"^Provides-Extra: (.+)$", metadata.read_text(), re.MULTILINE))
+    told = {
+        extra
+        for path in (*ROOT.glob("*.md"), *ROOT.rglob("docs/*.md"), *ROOT.glob("pattoo_mp/**/*.py"))
+        for named in re.findall(
+            r"(?:'\.|pattoo_mp)\[([\w,-]+)\]|extra `([\w-]+)`", path.read_text()
+        )
+        for extra in "".join(named).split(",")
+    }
+    assert {"receiver", "encrypted", "textfile", "remote-write"} <= told
+    assert told <= provided
+    itself = re.findall(r"^Requires-Dist: pattoo_mp\[(.+)\]", metadata.read_text(), re.MULTILINE)
+    assert {extra for extras in itself for extra in extras.split(",")} <= provided
 
 
 def test_the_agent_needs_no_extra(installed: Path) -> None:
