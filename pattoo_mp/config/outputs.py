@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from pattoo_mp.config import validators
 from pattoo_mp.config.families import EVERY
@@ -75,13 +75,23 @@ def shown(value: object) -> object:
 
 
 def _shown(key: object, given: object) -> object:
-    if key == "headers" and isinstance(given, dict):
-        return dict.fromkeys(given, NOT_SHOWN)
+    if key == "headers":
+        if not isinstance(given, dict):
+            return NOT_SHOWN
+        return {_shown_name(name, text): NOT_SHOWN for name, text in given.items()}
     one = _KEYS.get(str(key))
     # A key with a typo may hold what the right one would hide.
     if one is None or (one.hides and not str(given).startswith("/")):
         return NOT_SHOWN
     return redacted(given)
+
+
+def _shown_name(name: object, text: object) -> str:
+    """Return the name of a header as it may be shown.
+
+    With a typo the name holds the value, too: `{X-Api-Key:secret}` is a name without a value.
+    """
+    return name if text is not None and _is_header_name(name) else NOT_SHOWN
 
 
 # --- the values of keys
@@ -135,8 +145,10 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
         raise InvalidPartError(NOT_SHOWN, _SOME_HEADERS) from error
     seen: set[str] = set()
     for name, text in headers:
-        if len(name) > _MAX_HEADER_NAME or not _HEADER.fullmatch(name):
-            raise InvalidPartError(name, "the name of an HTTP header, such as X-Scope-OrgID")
+        if text is None or not _is_header_name(name):
+            raise InvalidPartError(
+                NOT_SHOWN, "the name of an HTTP header, a colon, a blank, and its value"
+            )
         if name.lower() in _OF_PROTOCOL:
             instead = "credentials_file" if name.lower() == "authorization" else "another header"
             raise InvalidPartError(name, f"{instead}: the agent sets this one itself")
@@ -147,6 +159,10 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
             expected = f"1 to {_MAX_HEADER_VALUE} printable ASCII characters as text, for {name}"
             raise InvalidPartError(NOT_SHOWN, expected)
     return headers
+
+
+def _is_header_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and len(name) <= _MAX_HEADER_NAME and bool(_HEADER.fullmatch(name))
 
 
 def _is_header_value(text: object) -> bool:

@@ -88,7 +88,10 @@ def _check_events(path: Path, events: Iterable[yaml.Event]) -> None:
         tag = getattr(event, "tag", None)
         where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
         if tag is not None:
-            raise _problem(path, f"{where}has a tag ({tag})", "plain values")
+            # Not the tag itself: it may be a password that begins with !.
+            raise _problem(
+                path, f"{where}has a tag", "plain values; text that begins with ! needs quotes"
+            )
         if isinstance(event, yaml.CollectionStartEvent):
             around.append(event.anchor)
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -131,7 +134,8 @@ def _explain(error: yaml.MarkedYAMLError) -> tuple[str, str]:
     if "another document" in message:
         return "begins another document", "a single document"
     if "alias" in message:
-        return f"{error.problem}", "YAML; text that begins with * needs quotes"
+        # Not its name: it may be a password that begins with *.
+        return "has an alias of nothing", "YAML; text that begins with * needs quotes"
     return f"{error.problem or error.context}", "YAML"
 
 
@@ -245,15 +249,17 @@ def unquoted(value: object) -> object:
 
 #: User and password before the host of a URL. Greedy, because a password may hold any character.
 _USER_INFO: Final = re.compile(r"\S*:.*@", re.DOTALL)
+#: What follows the path of a URL: some servers take a token there.
+_QUERY: Final = re.compile(r"(://[^\s?#]*[?#]).+", re.DOTALL)
 
 #: Shown in place of a value that may be a secret.
 NOT_SHOWN: Final = "(not shown)"
 
 
 def redacted(value: object) -> object:
-    """Return the value without the user and password of any URL in it."""
+    """Return the value without the user, password and query of any URL in it."""
     if isinstance(value, str):
-        return _USER_INFO.sub("…@", value)
+        return _QUERY.sub(r"\1…", _USER_INFO.sub("…@", value))
     if isinstance(value, list):
         return [redacted(one) for one in value]
     if isinstance(value, dict):

@@ -198,6 +198,7 @@ def test_bad_labels_are_refused(files: Files, labels: object) -> None:
     [[], {"": "secret"}, {"a b": "secret"}, {"Content-Type": "secret"}, {"host": "secret"},
      {"AUTHORIZATION": "secret"}, {"Cookie": "secret"}, {"X-A": 5}, {"X-A": "secret\r\nX: y"},
      {"X-A": " secret"}, {"X-A": "sécret"}, {"X-A": "secret", "x-a": "secret"}, "secret",
+     {"X-A:secret": None}, {"secret": None}, {"X-A: secret": "x"}, "/secret",
      {f"X-{n}": "secret" for n in range(17)}],
 )  # fmt: skip
 def test_bad_headers_are_refused_and_their_values_never_shown(
@@ -222,6 +223,9 @@ def test_nothing_secret_is_shown() -> None:
                 "proxy": "http://user:secret@proxy",
             },
             {"headers": "secret"},
+            {"headers": "/secret"},
+            {"headers": {"X-A:secret": None, "X-B\nX-C: secret": "x", "secret": None}},
+            {"url": f"{URL}?token=secret"},
         ]
     )
     assert "secret" not in str(found)

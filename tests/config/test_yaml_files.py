@@ -164,6 +164,21 @@ def test_a_few_aliases_are_accepted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [("!s3cret", "text that begins with ! needs quotes"),
+     ("*s3cret", "text that begins with * needs quotes")],
+)  # fmt: skip
+def test_a_password_that_looks_like_a_tag_or_an_alias_is_not_shown(
+    tmp_path: Path, value: str, expected: str
+) -> None:
+    """The line says what to do."""
+    message = problem(tmp_path, f"credentials_file: {value}")
+    assert "line 2: " in message
+    assert expected in message
+    assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [
         ("http://user:s3cret@host/x", "…@host/x"),
