@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _KTHREADD: Final = 2
 #: Fields that are needed, counted from the one after the parent's PID.
 _FIELDS: Final = 20
+#: Those of them that are kept: user and system time, threads, start, resident pages.
+_NEEDED: Final = (9, 10, 15, 17, 19)
+#: The kernel counts to this, and gives no more PIDs than that (PID_MAX_LIMIT), one for each thread.
+_LARGEST: Final = (1 << 64) - 1
+_MOST_THREADS: Final = 1 << 22
 #: The state of a process whose file cannot be read or is damaged.
 UNREADABLE: Final = ""
 #: What is left out because of such processes, and why.
@@ -63,11 +68,14 @@ def parse(line: str) -> Process:
         raise ValueError(
             f"a stat line with {len(fields)} fields after the parent PID; expected {_FIELDS}"
         )
+    user, system, threads, started, resident = (fields[at] for at in _NEEDED)
+    if min(user, system, threads, started, resident) < 0 or threads > _MOST_THREADS:
+        raise ValueError("a stat line with a number that no process can have")
+    if max(user, system, started, resident) > _LARGEST:
+        raise ValueError("a stat line with a number that no process can have")
     if int(parent) == _KTHREADD:
         name = name.partition("/")[0]
-    return Process(
-        int(pid), fields[17], name, state, fields[15], fields[9] + fields[10], fields[19]
-    )
+    return Process(int(pid), started, name, state, threads, user + system, resident)
 
 
 def running() -> Iterator[Process]:

@@ -20,6 +20,8 @@ from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Shape, Source
     from pattoo_mp.model import Pair, Series
@@ -111,6 +113,10 @@ class MeanFrequency:
         return [_FREQUENCY.series(name, host) for name in shape]
 
 
+#: The kernel counts 64 bits of nanoseconds.
+_LARGEST_S: Final = (1 << 64) / 1e9
+
+
 class Shares:
     """How processor time was spent since the last reading, in percent.
 
@@ -126,10 +132,14 @@ class Shares:
     def ask(self) -> dict[str, float]:
         """Return the shares since the last call.
 
-        All are 0 the first time, and if the kernel has counted no time since.
+        All are 0 the first time, and if the kernel has counted no time since. Raises `ValueError` if
+        one of the times is not possible: it is part of the whole.
         """
         self._unread.times = None
         now = self._unread.times = psutil.cpu_times()
+        for error in checked(now._asdict()).values():
+            if isinstance(error, Exception):
+                raise error
         before, self._before = self._before or now, now
         # The kernel's idle time sometimes goes back a little.
         spent = {
@@ -142,15 +152,28 @@ class Shares:
             name: round(100 * time / whole, 1) if whole else 0.0 for name, time in spent.items()
         }
 
-    def times(self) -> dict[str, float]:
+    def times(self) -> dict[str, float | Exception]:
         """Return the times that the last shares were computed from: one psutil call serves both.
 
         A second call without `ask` in between reads the times again.
         """
         unread: Any = getattr(self._unread, "times", None)
         now, self._unread.times = unread or psutil.cpu_times(), None
-        times: dict[str, float] = now._asdict()
-        return times
+        return checked(now._asdict())
+
+
+def checked(times: Mapping[str, float]) -> dict[str, float | Exception]:
+    """Return the times in seconds, with an exception in place of one that the kernel cannot count to.
+
+    >>> checked({"user": 5.0, "nice": -0.01})
+    {'user': 5.0, 'nice': ValueError('-0.01 s of processor time is not possible')}
+    """
+    return {
+        name: spent
+        if 0 <= spent <= _LARGEST_S
+        else ValueError(f"{spent:g} s of processor time is not possible")
+        for name, spent in times.items()
+    }
 
 
 _SHARES = Shares()

@@ -91,3 +91,40 @@ def test_disks_of_the_agents_own_sys_are_never_taken_for_those_of_the_host(serve
     poll = of(server, "disk_io")
     assert poll.series == {}
     assert "No such file" in poll.left_out["disk_io"]
+
+
+def of_two_polls(server: Path, bad: str) -> Polled:
+    """Poll the processor, let its second time in /proc/stat become this, and poll again."""
+    of(server, "processor")
+    path = server / "proc" / "stat"
+    first, rest = path.read_text().split("\n", 1)
+    name, user, _, *others = first.split()
+    path.write_text(" ".join([name, user, bad, *others]) + f"\n{rest}")
+    return of(server, "processor")
+
+
+@pytest.mark.parametrize("bad", ["-5", "nan", "inf", TOO_MUCH])
+def test_an_impossible_time_of_the_processor_is_left_out(server: Path, bad: str) -> None:
+    """With all shares, which are parts of a whole that is not known; other times are sent."""
+    before = of(server, "processor")
+    after = of_two_polls(server, bad)
+    gone = {series.key for series in before.series.keys() - after.series.keys()}
+    assert gone == {"cpu_times_nice"} | {key for key in before.figures if "percent" in key}
+    assert set(after.left_out) - set(before.left_out) == {
+        "processor.times nice",
+        "processor.shares",
+    }
+    assert "is not possible" in after.left_out["processor.shares"]
+
+
+def test_an_impossible_number_of_threads_leaves_its_process_out(server: Path) -> None:
+    """The figures of the others are sent, with a note."""
+    before = of(server, "process_states").figures
+    path = min((server / "proc").glob("[0-9]*/stat"))
+    number, _, fields = path.read_text().rpartition(")")
+    parts = fields.split()
+    threads, parts[17] = int(parts[17]), "-7"
+    path.write_text(f"{number}) {' '.join(parts)}\n")
+    poll = of(server, "process_states")
+    assert poll.figures["process_states_threads"] == before["process_states_threads"] - threads
+    assert list(poll.left_out) == ["process_states unreadable processes"]

@@ -60,6 +60,23 @@ def test_a_zombie_is_counted() -> None:
         assert polled("process_states").figures["process_states_zombie"] != 0
 
 
+STAT = "7 (a) S 1 7 7 0 -1 0 0 0 0 0 3 4 0 0 20 -5 2 0 99 1000 55"
+
+
+@pytest.mark.parametrize(
+    ("possible", "impossible"),
+    [(" 20 -5 2 ", " 20 -5 -2 "), (" -5 2 ", " -5 4194305 "), (" 3 4 ", " -3 4 "), (" 3 4 ", " 3 -4 "),
+     (" 99 ", " -99 "), (" 1000 55", " 1000 -55"), (" 3 4 ", " 18446744073709551616 4 ")],
+)  # fmt: skip
+def test_a_number_that_no_process_can_have_makes_its_line_unreadable(
+    possible: str, impossible: str
+) -> None:
+    """Only priority and nice value may be below 0."""
+    assert parse(STAT).threads == 2
+    with pytest.raises(ValueError, match="no process can have"):
+        parse(STAT.replace(possible, impossible))
+
+
 @pytest.mark.parametrize("line", ["", "7 (a) S", "7 (a) S 1 x" + " 0" * 30, "x (a) S" + " 1" * 30])
 def test_an_invalid_stat_line_is_refused(line: str) -> None:
     """The poller will leave the family out, with the reason."""
