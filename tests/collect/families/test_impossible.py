@@ -126,5 +126,7 @@ def test_an_impossible_number_of_threads_leaves_its_process_out(server: Path) ->
     threads, parts[17] = int(parts[17]), "-7"
     path.write_text(f"{number}) {' '.join(parts)}\n")
     poll = of(server, "process_states")
-    assert poll.figures["process_states_threads"] == before["process_states_threads"] - threads
+    assert (
+        poll.figures["process_states_threads"] == (before["process_states_threads"] or 0) - threads
+    )
     assert list(poll.left_out) == ["process_states unreadable processes"]
