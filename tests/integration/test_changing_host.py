@@ -22,7 +22,7 @@ from pattoo_mp.model import now_ms
 from pattoo_mp.spool.store import Spool
 from tests.support.agent import Agent
 from tests.support.server import PattooServer
-from tests.support.spools import AMPLE, open_spool
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
 work = Path(sys.argv[1])
 def run(*command):
@@ -69,7 +69,7 @@ for point in points:
     checksums.setdefault(point["pattoo_checksum"], set()).add(
         (point["pattoo_key"], point.get("disk_partition_mountpoint"), point.get("inodes_mountpoint"))
     )
-account = open_spool(agent.spool, AMPLE).state
+account = open_spool(agent.spool, AMPLE).account(OUTPUT)
 print(json.dumps({
     "codes": codes, "lines": len(logged()), "missing": sorted(set(present) - set(shown)),
     "gone": [place for place in shown if place.startswith(str(work / "mounts")) and place not in present],

@@ -23,7 +23,7 @@ from pattoo_mp.spool.store import Spool
 from tests.benchmarks.changing import Links
 from tests.support.agent import Agent
 from tests.support.server import PattooServer
-from tests.support.spools import AMPLE, open_spool
+from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.waiting import wait_for
 links = Links()
 present = list(range(100))
@@ -62,7 +62,7 @@ names = {}
 for point in points:
     name = (point["pattoo_key"], *(point.get(label) for label in labels.values()))
     names.setdefault(point["pattoo_checksum"], set()).add(name)
-account = open_spool(agent.spool, AMPLE).state
+account = open_spool(agent.spool, AMPLE).account(OUTPUT)
 print(json.dumps({
     "codes": [trouble["code"] for trouble in status["troubles"]],
     "lines": sum("A poll has" in line for line in agent.log.splitlines()),
