@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.words import age, moment
 from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.troubles import Code
-from pattoo_mp.upload.fault import Fault
+from pattoo_mp.upload.fault import Fault, expected
 from pattoo_mp.upload.fault import advice as fault_advice
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted
@@ -143,7 +143,7 @@ def _what_to_check(posts: dict[str, Any]) -> str:
     if known:
         return f": {known}"
     if kind and posts["last_error"].startswith("status "):
-        return f": something answers, but not as pattoo does: check the server's log, and {named}"
+        return f": something answers, but not as {expected(named)} does: check the server's log, and {named}"
     return f": check that {posts['server'] or 'it'} can be reached from this host"
 
 

@@ -36,7 +36,7 @@ _TLS_PAGES: Final = {
         "the server refuses our certificate: see tls_certificate_file, and the CAs that the server "
         "trusts"
     ),
-    b"plain http": "the server expects TLS on this port: its URL in servers must begin with https",
+    b"plain http": "the server expects TLS on this port: its URL must begin with https",
 }
 
 

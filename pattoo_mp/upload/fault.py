@@ -28,11 +28,13 @@ class Fault(Enum):
 #: The faults of this host.
 HERE: Final = frozenset({Fault.OURS, Fault.NO_ROUTE})
 
+#: The setting that names a receiver of remote write.
+RECEIVER: Final = "url"
 #: Operator advice for each kind of failed post, as in docs/troubleshooting.md. `named` are the
-#: settings that name the server.
+#: settings that name the server, `expected` what is expected there.
 _ADVICE: Final[Mapping[Fault, str]] = {
     Fault.REFUSED: "the server is failing, or its disk is full: check the server's log and disk",
-    Fault.NOT_PATTOO: "something other than pattoo answers there, such as a captive portal: check "
+    Fault.NOT_PATTOO: "something other than {expected} answers there, such as a captive portal: check "
     "{named} and any proxy in between",
     Fault.DENIED: "fix what the error names; waiting does not help",
     Fault.TOO_LARGE: "a proxy in front of the server says so: raise its limits",
@@ -46,6 +48,20 @@ _ADVICE: Final[Mapping[Fault, str]] = {
 }
 
 
+#: A receiver of remote write that is failing answers 5xx. Any other refusal without a known reason
+#: is of the request as a whole.
+_ADVICE_OF_RECEIVERS: Final[Mapping[Fault, str]] = {
+    **_ADVICE,
+    Fault.REFUSED: "check the path in {named}, and the server's log",
+}
+
+
 def advice(fault: Fault, named: str) -> str:
     """Return the advice for a fault; empty if the error itself says all there is to say."""
-    return _ADVICE.get(fault, "").format(named=named)
+    known = _ADVICE_OF_RECEIVERS if named == RECEIVER else _ADVICE
+    return known.get(fault, "").format(named=named, expected=expected(named))
+
+
+def expected(named: str) -> str:
+    """Return what is expected where the settings `named` point."""
+    return "a remote write receiver" if named == RECEIVER else "pattoo"

@@ -182,6 +182,22 @@ def test_the_advice_depends_on_the_fault(fault: str, end: str) -> None:
     assert shown["Trouble"].endswith(end)
 
 
+@pytest.mark.parametrize(
+    ("fault", "error", "end"),
+    [("refused", "status 400 Bad Request: 'unsupported path'", ": check the path in url, and the server's log"),
+     ("unreachable", "status 500 Internal Server Error: 'no'",
+      ": something answers, but not as a remote write receiver does: check the server's log, and url"),
+     ("late", "late", ": check the server, which may hang, and the network to it, which may be slow or drop packets")],
+)  # fmt: skip
+def test_the_advice_on_a_receiver_of_remote_write_is_not_that_on_pattoo(
+    fault: str, error: str, end: str
+) -> None:
+    """A wrong path is answered with 400, and the setting is called url."""
+    gone = server_gone()
+    posts = {**gone["posts"], "last_fault": fault, "last_error": error, "named_by": "url"}
+    assert report(polls=gone["polls"], posts=posts)["Trouble"].endswith(end)
+
+
 def test_the_troubles_come_first() -> None:
     """At 3 a.m. few people read to the end."""
     assert [row.label for row in rows(server_gone())][:2] == ["Trouble", "Control"]

@@ -35,6 +35,7 @@ _IN_PART: Final = re.compile(
     "err-mimir-|out of order|out-of-order|out of bounds|duplicate sample|too old|too far in the past"
 )
 _REFUSES: Final = frozenset({400, 409, 422, 500})
+_TENANT_LACKS: Final = frozenset({401, 403})
 _QUOTED: Final = 200
 
 #: The outcome of a probe whose samples the receiver would take; it has stored none of them.
@@ -58,6 +59,8 @@ def outcome_of(answer: Answer) -> Outcome:
             return replace(answer.failure("no page"), fault=Fault.NOT_PATTOO)
         return Outcome()
     failure = answer.failure("an answer of a remote write receiver")
+    if answer.status in _TENANT_LACKS:  # Mimir's answer to a request without a tenant is 401
+        return replace(failure, error=f"{failure.error}; a tenant goes into headers")
     if answer.status not in _REFUSES:
         return failure
     return _refusal(answer, failure, text)

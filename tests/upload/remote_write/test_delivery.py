@@ -93,8 +93,8 @@ def test_a_busy_receiver_gets_nothing_before_its_retry_after(
     assert sending.attempt().polls == 30
 
 
-@pytest.mark.parametrize(("status", "says"), [(401, "credentials_file"), (403, "credentials_file"),
-                                              (404, "check url")])  # fmt: skip
+@pytest.mark.parametrize(("status", "says"), [(401, "see credentials_file; a tenant goes into headers"),
+                                              (403, "a tenant goes into headers"), (404, "check url")])  # fmt: skip
 def test_a_person_has_to_look(tmp_path: Path, taking: Between, status: int, says: str) -> None:
     """The delay is the largest one from the first time on, and nothing is lost."""
     taking.before = lambda _: Reply(status, b"remote write receiver needs to be enabled")
