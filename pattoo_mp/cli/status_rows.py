@@ -103,6 +103,10 @@ def _outputs(status: Status, names: list[str]) -> Iterator[Row]:
 def _details(status: Status) -> Iterator[Row]:
     """What the table has no room for: the server of an output, and what is wrong with it."""
     yield _server(status)
+    if before := status["polls"].get("before", 0):
+        yield Row(
+            "Polled", f"{counted(before, 'poll')} before it was configured, which it does not get"
+        )
     if status["backlog"]["polls"]:
         yield _waiting(status)
     if status["polls"]["dropped"]:
@@ -208,7 +212,10 @@ def _rates(recent: dict[str, float]) -> str:
 def _polled(status: Status) -> Row:
     polls = status["polls"]
     polled = counted(polls["polled"], "poll")
-    return Row("Polled", f"{polled}, {polls['since_start']} since the start")
+    # A control process of an earlier release does not count the polls before an output.
+    before = 0 if output_names(status) else polls.get("before", 0)
+    earlier = f", {before} before this output was configured" if before else ""
+    return Row("Polled", f"{polled}, {polls['since_start']} since the start{earlier}")
 
 
 def _waiting(status: Status) -> Row:

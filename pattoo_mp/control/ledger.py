@@ -248,6 +248,10 @@ class Ledger:
         """Return the dropped polls of one output by reason, with those of the channel."""
         return self.dropped + output.dropped
 
+    def before(self, output: OutputState) -> int:
+        """Return how many polls were kept before an output was configured: it is not to have them."""
+        return self.account.kept - output.kept if self.account else 0
+
     def unaccounted(self, in_channel: int) -> int:
         """Return the polls that the ledger cannot explain. Anything but 0 is a defect, and is shown.
 

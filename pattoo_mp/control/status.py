@@ -150,6 +150,7 @@ def _outputs(broker: Broker, config: Config, status: dict[str, Any]) -> list[dic
     for output in config.outputs:
         watch = broker.outputs.get(output.name) or OutputWatch()
         polls = watch.polls(ledger.dropped_of(watch.account), channel.oldest_ms)
+        polls["before"] = ledger.before(watch.account)
         waiting = polls["in_spool"] + len(channel)
         _, counts = watch.recent.since(window, watch.counts(broker.dropped_in_channel))
         found.append(

@@ -207,7 +207,7 @@ class SpoolFile:
                 counted(output.waiting, "poll"),
                 output.quarantined,
             )
-        if gone:
+        if alone:
             _LOG.info("%s waited for no other output, and were removed.", counted(alone, "poll"))
 
     def _note_progress(self) -> None:

@@ -89,6 +89,37 @@ def test_outputs_are_added_changed_and_taken_out_by_a_reload(
     assert agent.status()["polls"]["unaccounted"] == 0
 
 
+@pytest.mark.timeout(120)
+def test_the_account_of_an_output_that_came_later_adds_up(
+    make_agent: Callable[..., Agent], server: PattooServer, elsewhere: PattooServer
+) -> None:
+    """The polls before it are shown, while there are several outputs and once it is the only one."""
+    agent = make_agent(port=server.port)
+    agent.start()
+    wait_for(lambda: agent.status()["polls"]["delivered"] > 5, what="polls before it")
+    second = {"kind": "pattoo", "name": "second", "servers": [f"http://127.0.0.1:{elsewhere.port}"]}
+    reload(agent, {"kind": "pattoo"}, second)
+    wait_for(lambda: accounts(agent)["second"]["polls"]["delivered"], what="a delivered poll")
+    before = accounts(agent)["second"]["polls"]["before"]
+    assert before > 5
+    assert accounts(agent)["pattoo"]["polls"]["before"] == 0
+    assert f"second: {before} polls before it was configured" in agent.run("--status").stdout
+    assert_adds_up(agent)
+    reload(agent, second)
+    assert_adds_up(agent)
+    assert f", {before} before this output was configured" in agent.run("--status").stdout
+
+
+def assert_adds_up(agent: Agent) -> None:
+    """Assert that the account of every output explains every poll."""
+    status = agent.status()
+    for output in status["outputs"]:
+        own = output["polls"]
+        explained = own["before"] + own["delivered"] + own["in_spool"] + own["quarantined"]
+        dropped = sum(own["dropped"].values())
+        assert explained + dropped + status["polls"]["in_channel"] == status["polls"]["polled"]
+
+
 def of_server(server: PattooServer, key: str) -> dict[int, float]:
     """Return what a pattoo server has of a key, by time."""
     return {
