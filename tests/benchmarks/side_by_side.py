@@ -62,6 +62,11 @@ class Measured:
         one, other = self._processor_ms(name, process), self._processor_ms(to, None)
         return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
+    def more_ms(self, name: str, than: str) -> float:
+        """Return the processor time (ms a poll) above another subject's in the same window: the median."""
+        one, other = self._processor_ms(name, None), self._processor_ms(than, None)
+        return statistics.median(a - b for a, b in zip(one, other, strict=True))
+
     def _processor_ms(self, name: str, process: str | None) -> list[float]:
         return [
             (

@@ -40,19 +40,29 @@ class Subject(Protocol):
 
 
 class TheAgent:
-    """pattoo_mp, installed beside this Python, posting to `port`."""
+    """pattoo_mp, installed beside this Python, posting to `port`, or to `outputs` as YAML."""
 
-    name = "pattoo_mp"
-
-    def __init__(self, home: Path, port: int, hz: float, more: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        hz: float,
+        more: Sequence[str] = (),
+        *,
+        name: str = "pattoo_mp",
+        outputs: str = "",
+    ) -> None:
+        self.name = name
         command = [str(Path(sys.executable).with_name(NAME))]
-        self.agent = Agent(home, port=port, interval=round(1 / hz, 3), command=command)
+        interval = round(1 / hz, 3)
+        self.agent = Agent(home, port=port, interval=interval, command=command)
+        settings = ""
         if more:
-            self.agent.write(
-                f"{NAME}.yaml",
-                f"{NAME}:\n  polling_interval: {round(1 / hz, 3)}\n"
-                f"  families: [{', '.join(more)}]\n  textfile_directory: {home}\n",
-            )
+            settings += f"  families: [{', '.join(more)}]\n  textfile_directory: {home}\n"
+        if outputs:
+            settings += f"  outputs: {outputs}\n"
+        if settings:
+            self.agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: {interval}\n{settings}")
         self.datapoints = 0
 
     def start(self) -> None:
