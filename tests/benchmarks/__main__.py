@@ -1,6 +1,6 @@
-"""Measures the whole agent, and those peers that are installed, in one run of about four minutes.
+"""Measures the whole agent, and those peers that are installed, in one run of about 15 minutes.
 
-    python -m tests.benchmarks [--write docs/benchmarks.md]
+    python -m tests.benchmarks [--write docs/benchmarks.md] [--before COMMAND]
 
 All connections are to 127.0.0.1. Each program that posts has its own receiver.
 """
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pattoo_mp.config.families import FURTHER
-from tests.benchmarks import machine
+from tests.benchmarks import before, machine
+from tests.benchmarks import pair as pairs
 from tests.benchmarks.alone import idle_wakeups, memory_mb, rate, start_and_stop
 from tests.benchmarks.backlog import backlog
 from tests.benchmarks.figures import BARE, Run, comparison, targets
 from tests.benchmarks.late import lateness
+from tests.benchmarks.outputs import outputs, several
 from tests.benchmarks.report import page, table
 from tests.benchmarks.scale import scale
 from tests.benchmarks.side_by_side import Measured, measure
@@ -54,10 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=6, help="length of a round")
     parser.add_argument("--polls", type=int, default=100_000, help="size of the backlog")
     parser.add_argument("--quick", action="store_true", help="the first table only")
+    parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="COMMAND",
+        help="an agent of another release, to compare with",
+    )
     parser.add_argument("--write", type=Path, help="the page to write")
     arguments = parser.parse_args(argv)
     peers = {Collectd.name: Collectd.version(), NodeExporter.name: NodeExporter.version()}
-    about = machine.rows(peers)
+    about = machine.rows(peers | {"VictoriaMetrics and vmagent": pairs.version()})
     home = Path(tempfile.mkdtemp(prefix="pmp-"))
     try:
         measured, posted = _side_by_side(home, arguments, peers)
@@ -65,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not arguments.quick:
             run = _rest(home, arguments, measured, posted)
             sections.insert(0, ("Targets", targets(run)))
+            sections += _of_outputs(home, arguments)
+        if arguments.before:
+            sections.append(_with_before(home, arguments))
     finally:
         shutil.rmtree(home, ignore_errors=True)
     sections.append(("Test machine", table(("component", "value"), about)))
@@ -131,6 +142,29 @@ def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted:
         )
     finally:
         receiver.end()
+
+
+def _of_outputs(home: Path, arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return what several outputs cost, and the comparison with node_exporter and vmagent."""
+    run = outputs(home / "outputs", arguments.hz, arguments.rounds, arguments.seconds)
+    missing = pairs.missing()
+    if missing:
+        text = f"Left out: {', '.join(missing)} not installed.\n"
+    else:
+        text = pairs.beside(pairs.pair(home / "pair", arguments.rounds, arguments.seconds))
+    return [
+        ("Several outputs", several(run)),
+        ("Beside node_exporter with vmagent", f"{pairs.TEXT}\n{text}"),
+    ]
+
+
+def _with_before(home: Path, arguments: argparse.Namespace) -> tuple[str, str]:
+    receiver = Receiver(_created(home / "r4"))
+    try:
+        found = before.compare(home / "before", receiver.port, arguments)
+    finally:
+        receiver.end()
+    return "Compared with the release before", found
 
 
 def _posted(receiver: Receiver) -> float:

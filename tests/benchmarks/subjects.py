@@ -40,7 +40,10 @@ class Subject(Protocol):
 
 
 class TheAgent:
-    """pattoo_mp, installed beside this Python, posting to `port`, or to `outputs` as YAML."""
+    """pattoo_mp, posting to `port`, or to `outputs` as YAML.
+
+    It is the one installed beside this Python, unless `command` names that of another release.
+    """
 
     def __init__(
         self,
@@ -51,11 +54,12 @@ class TheAgent:
         *,
         name: str = "pattoo_mp",
         outputs: str = "",
+        command: Path | None = None,
     ) -> None:
         self.name = name
-        command = [str(Path(sys.executable).with_name(NAME))]
+        program = str(command or Path(sys.executable).with_name(NAME))
         interval = round(1 / hz, 3)
-        self.agent = Agent(home, port=port, interval=interval, command=command)
+        self.agent = Agent(home, port=port, interval=interval, command=[program])
         settings = ""
         if more:
             settings += f"  families: [{', '.join(more)}]\n  textfile_directory: {home}\n"
