@@ -116,7 +116,8 @@ class SpoolState:
 
         Waiting and quarantined polls are not stored: their rows are counted.
         """
-        return self._facts(without=_COUNTED)
+        facts = self._facts(without=_COUNTED)
+        return facts | {_CHECKSUM: _checksum(facts)}
 
     @property
     def closes(self) -> bool:
@@ -158,7 +159,10 @@ class SpoolState:
         return cls(**{**fields, "outputs": outputs})
 
     def all_facts(self) -> dict[str, str | int]:
-        """Return the facts and the row counts: for the copy, which has no rows to count."""
+        """Return the facts and the row counts: for the copy, which has no rows to count.
+
+        They have no checksum, since the copy has one of its whole content.
+        """
         return self._facts()
 
     def _facts(self, without: Iterable[str] = ()) -> dict[str, str | int]:
@@ -168,7 +172,7 @@ class SpoolState:
         }
         facts: dict[str, str | int] = {name: getattr(self, name) for name in _SHARED}
         facts["outputs"] = json.dumps(outputs)
-        return facts | {_CHECKSUM: _checksum(facts)}
+        return facts
 
 
 _SHARED: Final = tuple(f.name for f in fields(SpoolState) if f.name != "outputs")
@@ -198,8 +202,12 @@ def is_sound(facts: Mapping[str, Any]) -> bool:
     return not stored or facts.get(_CHECKSUM) == _checksum(stored)
 
 
+#: Made once: each commit needs it.
+_SORTED: Final = json.JSONEncoder(sort_keys=True, default=str)
+
+
 def _checksum(facts: Mapping[str, Any]) -> int:
-    return crc32(json.dumps(facts, sort_keys=True, default=str).encode())
+    return crc32(_SORTED.encode(facts).encode())
 
 
 def state_of(tables: Tables, facts: Mapping[str, Any], progress: Callable[[], None]) -> SpoolState:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.failover import Server, Servers
-from pattoo_mp.upload.pattoo.selection import FamilySelection
 from pattoo_mp.upload.pattoo.transport import PattooTransport
 from pattoo_mp.upload.spooled import SpooledPosts
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.pacing import Backoff
     from pattoo_mp.upload.pattoo.legacy import LegacyPosts
     from pattoo_mp.upload.post import Encode, Source
-    from pattoo_mp.upload.spooled import Outbox
+    from pattoo_mp.upload.spooled import Outbox, Selection
 
 #: Short, since posts wait while another server is probed.
 _PROBE_S: Final = 5.0
@@ -43,7 +42,7 @@ def deliverer(
 
     The output gets only these families of the polls, if not None.
     """
-    selection = None if families is None else FamilySelection(families)
+    selection = None if families is None else _selection(families)
 
     def make(server: Transport, envelope_ms: Callable[[], int], backoff: Backoff) -> Delivery:
         sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode, selection=selection)]
@@ -52,6 +51,13 @@ def deliverer(
         return Delivery(sources, server, envelope_ms, backoff)
 
     return make
+
+
+def _selection(families: Collection[str]) -> Selection:
+    # Few outputs need it.
+    from pattoo_mp.upload.pattoo.selection import FamilySelection  # noqa: PLC0415
+
+    return FamilySelection(families)
 
 
 def _transport(config: Config, output: Output, url: str, agent_id: str) -> Transport:
