@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.config.families import FURTHER
 from tests.benchmarks import before, machine
+from tests.benchmarks import outputs as several
 from tests.benchmarks import pair as pairs
 from tests.benchmarks.alone import idle_wakeups, memory_mb, rate, start_and_stop
 from tests.benchmarks.backlog import backlog
 from tests.benchmarks.figures import BARE, Run, comparison, targets
 from tests.benchmarks.late import lateness
-from tests.benchmarks.outputs import outputs, several
 from tests.benchmarks.report import page, table
 from tests.benchmarks.scale import scale
 from tests.benchmarks.side_by_side import Measured, measure
@@ -146,14 +146,14 @@ def _rest(home: Path, arguments: argparse.Namespace, measured: Measured, posted:
 
 def _of_outputs(home: Path, arguments: argparse.Namespace) -> list[tuple[str, str]]:
     """Return what several outputs cost, and the comparison with node_exporter and vmagent."""
-    run = outputs(home / "outputs", arguments.hz, arguments.rounds, arguments.seconds)
+    run = several.outputs(home / "outputs", arguments.hz, arguments.rounds, arguments.seconds)
     missing = pairs.missing()
     if missing:
         text = f"Left out: {', '.join(missing)} not installed.\n"
     else:
         text = pairs.beside(pairs.pair(home / "pair", arguments.rounds, arguments.seconds))
     return [
-        ("Several outputs", several(run)),
+        ("Several outputs", f"{several.TEXT}\n{several.rows(run)}"),
         ("Beside node_exporter with vmagent", f"{pairs.TEXT}\n{text}"),
     ]
 

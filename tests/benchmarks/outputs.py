@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONE, TWO, REMOTE = "one output", "a second pattoo server", "a second output by remote write"
+#: What the page says above the table.
+TEXT: Final = """\
+Processor time is measured over the same windows as that of an agent with one output, memory with each agent
+running alone, in turn. Bytes are those that the receiver reads from its socket. Of the five outputs, two are
+pattoo servers, and three take remote write. The one that hangs is the last: it takes connections and requests,
+and never answers. At 10 Hz, polls are committed to the spool once a second, and posted every two seconds.
+"""
 #: The memory of each number of outputs is measured so often, in turn.
 _TURNS: Final = 3
 _SETTLE_S: Final = 8.0
@@ -167,11 +174,11 @@ def _five(home: Path, hz: float, seconds: float, *, hangs: bool) -> tuple[Lags, 
     return Lags(statistics.median(lags), max(lags)), missed
 
 
-def several(run: Outputs) -> str:
+def rows(run: Outputs) -> str:
     """Return the table of targets and results."""
     before, beside = run.lags
     more = [run.memory_mb[name] - run.memory_mb[ONE] for name in (TWO, REMOTE)]
-    rows = [
+    found = [
         *(
             (f"processor time of {name}, ms per poll", "0.35", f"{run.more_ms(name):.2f}")
             for name in (TWO, REMOTE)
@@ -195,4 +202,4 @@ def several(run: Outputs) -> str:
         ),
         ("… the longest", "no more", f"{before.longest_s:.2f}; {beside.longest_s:.2f}"),
     ]  # fmt: skip
-    return table((f"at {run.measured.hz:g} Hz", "target (maximum)", "result"), rows)
+    return table((f"at {run.measured.hz:g} Hz", "target (maximum)", "result"), found)
