@@ -19,7 +19,7 @@ import socket
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPMessage, HTTPResponse
+from http.client import HTTPMessage, HTTPResponse, IncompleteRead
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,7 @@ from pattoo_mp.upload.host_lack import host_lack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import BufferedIOBase
     from ssl import SSLContext
     from typing import TypeAlias
 
@@ -305,12 +306,46 @@ class _Response(HTTPResponse):
     """
 
     def begin(self, **options: Any) -> None:  # noqa: ANN401 - as inherited
+        file = self.fp
+        head: Any = _Head(file)
+        self.fp = head
+        try:
+            self._begin(**options)
+        finally:
+            if self.fp is head:  # the library has not closed it
+                self.fp = file
+        _drop_cookies(self.headers)
+
+    def _begin(self, **options: Any) -> None:  # noqa: ANN401 - as inherited
         super().begin(**options)
         while 100 < self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
             # Read the next answer. The watchdog limits a server that sends only interim ones.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin(**options)
-        _drop_cookies(self.headers)
+
+
+class _Head:
+    """The head of an answer. The library takes one that was cut off in it for complete.
+
+    Then a status of success would count, although its sender may have died before the request was
+    stored (RFC 9112, section 8).
+    """
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        self._file = file
+        self._began = False
+
+    def readline(self, most: int) -> bytes:
+        """Return the next line. Raises `IncompleteRead` if it is cut off."""
+        line = self._file.readline(most)
+        if not line.endswith(b"\n") and len(line) < most and (line or self._began):
+            raise IncompleteRead(line)
+        self._began = True
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _drop_cookies(headers: HTTPMessage) -> None:

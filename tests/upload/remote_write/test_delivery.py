@@ -12,7 +12,8 @@ from pattoo_mp.model import Poll, now_ms
 from pattoo_mp.upload.fault import Fault
 from pattoo_mp.upload.remote_write.message import varint
 from tests.support.between import Between, Reply
-from tests.support.ports import free_port
+from tests.support.ports import at, free_port
+from tests.support.raw import RawServer, saying
 from tests.upload.remote_write.sending import LAYOUT, Sending, values_of
 
 if TYPE_CHECKING:
@@ -75,6 +76,23 @@ def test_a_page_is_no_success(tmp_path: Path, taking: Between) -> None:
     assert "check url of the output" in attempt.error
     assert attempt.fault is Fault.NOT_PATTOO
     assert sending.account.waiting == 3
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\nDate: Mon, 30 Nov 2026 10:00:00 GMT\r\nContent-Length: 2\r\n\r\nOK"
+
+
+@pytest.mark.parametrize("length", range(len(WHOLE)))
+def test_an_answer_that_is_cut_off_is_no_success(tmp_path: Path, length: int) -> None:
+    """Whatever its status says: its sender may have died before it stored the request."""
+    server = RawServer(saying(WHOLE[:length]))
+    try:
+        sending = Sending(tmp_path, f"{at(server.port)}/api/v1/write")
+        sending.fill(3)
+        attempt = sending.attempt()
+    finally:
+        server.close()
+    assert attempt.fault is Fault.UNREACHABLE
+    assert (sending.account.waiting, sending.account.delivered) == (3, 0)
 
 
 @pytest.mark.parametrize("status", [429, 503])
