@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.support.ports import at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Between:
         """Return the answer to a request."""
         self.bodies.append(body)
         self.headers.append(headers)
-        return self.before(body) or self.after(body, self._forward(path, body, headers))
+        return self.before(body) or self.after(body, self._receive(path, body, headers))
 
     def close(self) -> None:
         """Take no more requests."""
@@ -53,18 +53,23 @@ class Between:
         self._server.server_close()
         self._thread.join(10)
 
-    def _forward(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
-        if not self.receiver_port:
-            return Reply(204)
-        connection = http.client.HTTPConnection("127.0.0.1", self.receiver_port, timeout=30)
-        try:
-            connection.request("POST", path, body, headers)
-            answer = connection.getresponse()
-            return Reply(answer.status, answer.read())
-        except OSError:
-            return Reply(502, b"the receiver is away")
-        finally:
-            connection.close()
+    def _receive(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
+        return (
+            forward(self.receiver_port, path, body, headers) if self.receiver_port else Reply(204)
+        )
+
+
+def forward(port: int, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    """Send a request to the receiver on a port, and return its answer; 502 if it is away."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", path, body, dict(headers))
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.read())
+    except OSError:
+        return Reply(502, b"the receiver is away")
+    finally:
+        connection.close()
 
 
 def _handler(owner: Between) -> type[BaseHTTPRequestHandler]:

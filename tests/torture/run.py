@@ -78,6 +78,8 @@ def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> No
         others += faults if may else ()
         if not may:
             world.tell(f"without {faults[0].name}: {words}")
+    if len(world.servers) > 1 and not world.has_prometheus:
+        world.tell("without an output of kind remote_write: prometheus is not installed")
     # Each server has faults of its own: they follow from the seed and the output's place.
     views = [world.of(name) for name in world.servers]
     named = [(view, "server", SERVER_FAULTS, number) for number, view in enumerate(views)]

@@ -34,7 +34,8 @@ class Taken:
 
     number: int
     at: float
-    envelope_ms: int
+    #: None if posts to this server have none.
+    envelope_ms: int | None
     #: A digest of each poll's datapoints, by timestamp.
     polls: dict[int, str]
     answered: bool = False
@@ -62,6 +63,9 @@ class FaultyHandler(Handler):
     """Answers one request according to the server's mode."""
 
     server: FaultyListener
+    #: The answer to what was taken.
+    taken_answer: bytes = OK
+    taken: Taken | None = None
 
     def do_GET(self) -> None:  # noqa: N802 - as inherited
         """Send the status page, or misbehave as with posts."""
@@ -80,7 +84,11 @@ class FaultyHandler(Handler):
         self.body = self.rfile.read(length)
         if len(self.body) == length:  # otherwise the sender died in the middle
             self.owner.received.requests += 1
-            self.owner.mode(self)
+            self.respond()
+
+    def respond(self) -> None:
+        """Answer by the mode."""
+        self.owner.mode(self)
 
     @property
     def owner(self) -> FaultyServer:
@@ -96,13 +104,14 @@ class FaultyHandler(Handler):
         """Record the post as taken: from here on a real server would have it on disk."""
         if self.is_post:
             content = Post(self.path.removeprefix(PREFIX + "receive/"), self.body)
-            number = self.server.numbers.get(self.request, 0)
-            taken = Taken(
-                number, time.time(), content.content["pattoo_agent_timestamp"], _polls(content)
-            )
-            self.taken = taken
-            with self.owner.received.lock:
-                self.owner.received.taken.append(taken)
+            self.record(content.content["pattoo_agent_timestamp"], _polls(content))
+
+    def record(self, envelope_ms: int | None, polls: dict[int, str]) -> None:
+        """Record the polls of a post as taken."""
+        number = self.server.numbers.get(self.request, 0)
+        self.taken = Taken(number, time.time(), envelope_ms, polls)
+        with self.owner.received.lock:
+            self.owner.received.taken.append(self.taken)
 
     def send_answer(self, content: bytes, pause_s: float = 0.0) -> None:
         """Send an answer; with a pause, byte by byte."""
@@ -111,7 +120,7 @@ class FaultyHandler(Handler):
             if self.client_is_gone() or not self.send(piece):
                 return
             time.sleep(pause_s)
-        if self.is_post:
+        if self.is_post and self.taken:
             self.taken.answered = True
 
     def client_is_gone(self) -> bool:
@@ -163,6 +172,8 @@ class FaultyListener(Server):
 class FaultyServer(PattooServer):
     """Listens while it is up. `mode` answers posts, and `page_mode`, if set, the status page."""
 
+    handler: type[FaultyHandler] = FaultyHandler
+
     def __init__(self) -> None:
         self.received = Received()
         self.numbering = count(1)
@@ -174,7 +185,7 @@ class FaultyServer(PattooServer):
     def up(self) -> None:
         """Start to listen, for the first time or again."""
         if self._server is None:
-            server = FaultyListener(("127.0.0.1", self.port), FaultyHandler)
+            server = FaultyListener(("127.0.0.1", self.port), self.handler)
             server.owner = server.faulty = self
             server.numbers = {}
             self._server = server
@@ -184,6 +195,15 @@ class FaultyServer(PattooServer):
         """Answer by `mode` from now on."""
         self.over.clear()
         self.mode, self.page_mode = mode, mode if page_too else None
+
+    @property
+    def setting(self) -> str:
+        """What the entry of an output says of its server."""
+        return f"kind: pattoo, servers: ['http://127.0.0.1:{self.port}']"
+
+    def stored(self) -> set[int]:
+        """Return the timestamps of all polls that the server has."""
+        return self.received.polls()
 
     def recover(self) -> None:
         """Behave well again, and release hanging requests."""
@@ -210,7 +230,7 @@ def well(handler: FaultyHandler) -> None:
     """Take a post and answer OK."""
     handler.take()
     if handler.is_post:
-        handler.send_answer(OK)
+        handler.send_answer(handler.taken_answer)
     else:
         handler.answer(200, b"The Pattoo Agent API is Operational.")
 
@@ -225,8 +245,8 @@ def cookies(draw: Random) -> FailureMode:
         lines = [f"Set-Cookie: {name}={'x' * again.randrange(9000)}; Path=/" for name in names]
         if handler.is_post and again.random() < 0.5:
             handler.take()
-            head = "\r\n".join(["HTTP/1.1 200 OK", "Content-Length: 2", *lines])
-            handler.send_answer(f"{head}\r\nConnection: close\r\n\r\nOK".encode())
+            first, _, rest = handler.taken_answer.partition(b"\r\n")
+            handler.send_answer(b"\r\n".join([first, *(line.encode() for line in lines), rest]))
         else:
             status(again.choice([400, 431, 503]), *lines)(handler)
 
@@ -266,7 +286,7 @@ def drip(pause_s: float) -> FailureMode:
 
     def behave(handler: FaultyHandler) -> None:
         handler.take()
-        handler.send_answer(OK, pause_s)
+        handler.send_answer(handler.taken_answer, pause_s)
 
     return behave
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.torture.run import torture
@@ -16,3 +18,13 @@ def test_the_account_is_right_after_fifteen_seconds_of_faults() -> None:
     story: list[str] = []
     verdict = torture(SEED, 15, 10, story.append, spool=True, keep=False)
     assert verdict.failures == [], "\n".join([*story, verdict.table])
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(not shutil.which("prometheus"), reason="Debian's package prometheus has it")
+def test_the_account_of_each_output_is_right_after_fifteen_seconds_of_faults() -> None:
+    """One output is of kind pattoo, the other of kind remote_write, to a real Prometheus."""
+    story: list[str] = []
+    verdict = torture(SEED, 15, 10, story.append, spool=True, keep=False, outputs=2)
+    assert verdict.failures == [], "\n".join([*story, verdict.table])
+    assert any(what == "metrics: polls received" for what, _ in verdict.rows)

@@ -63,6 +63,8 @@ class Evidence:
     status: dict[str, Any]
     kept: SpoolContent
     taken: list[Taken]
+    #: The timestamps of the polls that the server really has.
+    stored: set[int]
     unanswered: int
     times_account_lost: int
     processes: dict[int, Process]
@@ -79,7 +81,8 @@ def gather(world: World, status: dict[str, Any], left: list[int], repaired: int)
     """What there is to judge by, once everything has ended."""
     snapshot = world.server.received
     return Evidence(
-        world.interval_ms, status, world.kept(), snapshot.taken, snapshot.unanswered, world.times_account_lost,
+        world.interval_ms, status, world.kept(), snapshot.taken, world.server.stored(), snapshot.unanswered,
+        world.times_account_lost,
         world.processes, left, world.log(), dict(world.ended), repaired, world.failures,
         dict(world.unaccounted), snapshot.cookie_bytes,
     )  # fmt: skip
@@ -116,7 +119,7 @@ class Ticks:
     def of(cls, evidence: Evidence) -> Ticks:
         """Sort the ticks."""
         step, kept = evidence.interval_ms, evidence.kept
-        received = {timestamp for post in evidence.taken for timestamp in post.polls}
+        received = evidence.stored
         ticks = set(range(min(received), max(received.union(kept.waiting)) + 1, step))
         gaps = [(int(after), int(before)) for after, before in _GAP.findall(evidence.log)]
         reported = {tick for after, before in gaps for tick in _between(after, before, step)}
@@ -142,6 +145,12 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     unanswered_polls = {t for post in evidence.taken if not post.answered for t in post.polls}
     verdict.row("ticks from the first received to the last kept", len(ticks.all))
     verdict.row("polls received", f"{len(ticks.received)} in {len(evidence.taken)} posts")
+    taken = {timestamp for post in evidence.taken for timestamp in post.polls}
+    verdict.must(
+        taken == ticks.received,
+        f"taken, and not there: {_runs(taken - ticks.received, ticks.step)}; "
+        f"there, and not taken: {_runs(ticks.received - taken, ticks.step)}",
+    )
     verdict.row("ticks missed, as reported", _words(missed))
     verdict.row("polls dropped, as reported", _words(dropped))
     verdict.row("polls in quarantine", len(evidence.kept.quarantined))
@@ -225,7 +234,7 @@ def _order(evidence: Evidence, verdict: Verdict) -> None:
             newest = max(newest, timestamp)
     verdict.row("first arrivals after a newer poll", len(late))
     verdict.must(not late, f"came after a newer poll: {late[:5]}")
-    envelopes = [post.envelope_ms for post in by_connection]
+    envelopes = [post.envelope_ms for post in by_connection if post.envelope_ms is not None]
     back = [pair for pair in pairwise(envelopes) if pair[1] <= pair[0]]
     verdict.row("envelope timestamps that do not increase", len(back))
     verdict.must(not back, f"envelope timestamps do not increase: {back[:5]}")

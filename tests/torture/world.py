@@ -22,6 +22,7 @@ from tests.support.agent import NAME
 from tests.support.disks import mount
 from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
+from tests.torture.receiver import FaultyReceiver
 from tests.torture.server import FaultyServer
 
 if TYPE_CHECKING:
@@ -67,10 +68,14 @@ class World:
 
     def __init__(self, hz: float, tell: Callable[[str], None], outputs: int = 1) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
-        names = ["pattoo", *(f"pattoo-{number}" for number in range(2, outputs + 1))]
-        #: The server of each output.
-        self.servers = {name: FaultyServer() for name in names}
-        self.output = names[0]
+        #: The server of each output. With several outputs, the last one is of kind remote_write.
+        self.servers: dict[str, FaultyServer] = {"pattoo": FaultyServer()}
+        for number in range(2, outputs + 1):
+            if number == outputs and self.has_prometheus:
+                self.servers["metrics"] = FaultyReceiver()
+            else:
+                self.servers[f"pattoo-{number}"] = FaultyServer()
+        self.output = "pattoo"
         self.server = self.servers[self.output]
         self.interval_ms = round(1000 / hz)
         self._kept_disk = self.home / "disk-kept"
@@ -91,7 +96,7 @@ class World:
         )
         if outputs > 1:
             entries = [
-                f"\n    - {{kind: pattoo, name: {name}, servers: ['http://127.0.0.1:{server.port}']}}"
+                f"\n    - {{name: {name}, {server.setting}}}"
                 for name, server in self.servers.items()
             ]
             self.agent.set_own("outputs", "".join(entries))
@@ -138,6 +143,11 @@ class World:
         if not self.has_clock:
             return {}
         return shim.environment(self.home, shim.CLOCK_STEP, "CLOCK_STEP", self.clock)
+
+    @property
+    def has_prometheus(self) -> bool:
+        """Whether there is a receiver for an output of kind remote_write."""
+        return shutil.which("prometheus") is not None
 
     @property
     def has_clock(self) -> bool:

@@ -12,8 +12,8 @@ from pattoo_mp.upload.remote_write.message import request
 from pattoo_mp.upload.remote_write.naming import HOST_INFO, PattooNaming
 from pattoo_mp.upload.remote_write.samples import Batch, Encoder
 from pattoo_mp.wire.families import family_of
+from tests.support.remote_write import decoded, fields
 from tests.upload.remote_write.sending import HOST, LAYOUT, SHORTER
-from tests.upload.remote_write.test_message import decoded, fields
 
 ORIGIN = Origin("f" * 64, "web1")
 LABEL = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")

@@ -10,8 +10,8 @@ from pattoo_mp.model import Poll
 from pattoo_mp.upload.remote_write.naming import PattooNaming
 from pattoo_mp.upload.remote_write.receiver import Receiver, Refusals
 from pattoo_mp.upload.remote_write.samples import Batch
+from tests.support.remote_write import decoded, fields
 from tests.upload.remote_write.sending import LAYOUT, output, values_of
-from tests.upload.remote_write.test_message import decoded, fields
 
 if TYPE_CHECKING:
     import pytest
