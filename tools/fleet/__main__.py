@@ -1,6 +1,7 @@
-"""python -m tools.fleet [--write]: simulate fleets through an outage; print the table, or write docs.
+"""python -m tools.fleet [--write]: simulate fleets through an outage; print the tables, or write docs.
 
-With --write the table and the picture go into docs/figures, for docs/fleet.md.
+With --write the tables and the picture go into docs/figures, for docs/fleet.md. The fleet that sends
+remote write takes some minutes; --without-remote-write leaves it out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tools.fleet.simulation import Run, Scenario, simulate
+from tools.fleet.cluster_table import cluster_table
+from tools.fleet.simulation import Run, Scenario, as_table, simulate
 
 _FIGURES: Final = Path(__file__).resolve().parents[2] / "docs" / "figures"
 #: Agents and interval (s): about a third, a quarter and a tenth of the server's capacity.
@@ -37,11 +39,19 @@ def main() -> int:
     """Simulate, and print or write the results."""
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the figures of docs/fleet.md")
-    write: bool = parser.parse_args().write
+    parser.add_argument(
+        "--without-remote-write", action="store_true", help="leave out the fleet that sends it"
+    )
+    words = parser.parse_args()
     runs = [simulate(scenario) for scenario in scenarios()]
-    table = as_table(runs)
+    table = as_table(_HEAD, [_row(run) for run in runs])
     sys.stdout.write(table)
-    if write:
+    if not words.without_remote_write:
+        clusters = cluster_table()
+        sys.stdout.write(f"\n{clusters}")
+        if words.write:
+            (_FIGURES / "fleet-clusters.md").write_text(clusters, encoding="utf-8")
+    if words.write:
         from tools.fleet.plot import draw  # noqa: PLC0415 - only drawing needs matplotlib
 
         (_FIGURES / "fleet-table.md").write_text(table, encoding="utf-8")
@@ -62,12 +72,6 @@ def _scenario(agents: int, interval_s: float, part: float) -> Scenario:
     ended_s = began_s + _OUTAGE_S
     ends_s = ended_s + max(_AFTER_S, 3 * interval_s)
     return Scenario(agents, interval_s, part * interval_s, (began_s, ended_s), ends_s)
-
-
-def as_table(runs: list[Run]) -> str:
-    """Return the runs as a table in Markdown."""
-    rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, runs)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _row(run: Run) -> tuple[str, ...]:

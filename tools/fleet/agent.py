@@ -14,23 +14,27 @@ if TYPE_CHECKING:
 
     from pattoo_mp.upload.answer import Outcome
     from pattoo_mp.upload.delivery import Transport
+    from tools.fleet.cluster import SimulatedCluster
     from tools.fleet.server import SimulatedServer
 
 #: What fits into a post if a poll has 100 datapoints.
-_POLLS_PER_POST: Final = MAX_DATAPOINTS // 100
+POLLS_PER_POST: Final = MAX_DATAPOINTS // 100
 
 
 class _Polls:
     """A source of posts that counts polls instead of storing them."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self._name = name
+        self._most = most
         self.batch_limit = BatchLimit()
         self.waiting = 0
 
     def oldest(self) -> Post:
-        polls = min(self.waiting, self.batch_limit.polls, _POLLS_PER_POST)
-        return Post(self._name, b"", polls, "", partial(self._accepted, polls), lambda _: None)
+        polls = min(self.waiting, self.batch_limit.polls, self._most)
+        return Post(
+            self._name, bytes(polls), polls, "", partial(self._accepted, polls), lambda _: None
+        )
 
     def single(self, number: int) -> Post | None:
         """None: no simulated failure has a connection, so none is taken for a fault of one poll."""
@@ -41,23 +45,36 @@ class _Polls:
 
 
 class _Wire:
-    """A transport that calls the simulated server. `took_s` is the duration of the last answer."""
+    """A transport that calls the simulated server. `took_s` is the duration of the last answer.
 
-    def __init__(self, server: SimulatedServer) -> None:
+    A body has a byte for each poll.
+    """
+
+    def __init__(self, server: SimulatedServer | SimulatedCluster) -> None:
         self._server = server
         self.now = self.took_s = 0.0
 
     def post(self, agent_id: str, body: bytes) -> Outcome:  # noqa: ARG002 - the signature of a transport
-        outcome, self.took_s = self._server.post(self.now)
+        outcome, self.took_s = self._server.post(self.now, len(body))
         return outcome
 
 
 class SimulatedAgent:
-    """One agent. The simulation calls `poll` at each tick, and `attempt` once `due_at` has come."""
+    """One agent. The simulation calls `poll` at each tick, and `attempt` once `due_at` has come.
 
-    def __init__(self, name: str, server: SimulatedServer, draw: Random, jitter_s: float) -> None:
+    A post of it has at most `polls` polls.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        server: SimulatedServer | SimulatedCluster,
+        draw: Random,
+        jitter_s: float,
+        polls: int = POLLS_PER_POST,
+    ) -> None:
         self._wire = _Wire(server)
-        self.polls = _Polls(name)
+        self.polls = _Polls(name, polls)
         self._pace = Pace(offset_s(name, jitter_s))
         self._delivery = Delivery(
             [self.polls], cast("Transport", self._wire), lambda: 0, Backoff(draw.uniform)

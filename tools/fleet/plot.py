@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from tools.fleet.server import POSTS_PER_S
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -27,9 +29,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
         seconds = range(int(scenario.ends_s))
         panel.axvspan(*scenario.down_s, color="#f0e0d0", label="the server is away")
         panel.plot(seconds, [max(rates[s], 0.5) for s in seconds], linewidth=0.8, color="#205080")
-        panel.axhline(
-            run.server.posts_per_s, color="#a03020", linewidth=0.8, label="what the server can take"
-        )
+        panel.axhline(POSTS_PER_S, color="#a03020", linewidth=0.8, label="what the server can take")
         panel.set_yscale("log")
         panel.set_ylim(0.5, 2 * scenario.agents)
         panel.set_title(f"post_jitter {scenario.jitter_s:g} s", loc="left", fontsize=10)

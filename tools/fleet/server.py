@@ -33,7 +33,7 @@ class SimulatedServer:
     turned_away: int = 0
     _free_at: float = 0.0
 
-    def post(self, now: float) -> tuple[Outcome, float]:
+    def post(self, now: float, polls: int) -> tuple[Outcome, float]:  # noqa: ARG002 - as a cluster
         """Return the outcome of a post, and after how many seconds the client knows it."""
         self.arrivals.append(now)
         if self.down_s[0] <= now < self.down_s[1]:

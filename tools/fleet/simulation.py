@@ -5,10 +5,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Final
 
-from tools.fleet.agent import SimulatedAgent
+from pattoo_mp.upload.remote_write.delivery import MAX_SAMPLES
+from tools.fleet.agent import POLLS_PER_POST, SimulatedAgent
+from tools.fleet.cluster import SERIES, SimulatedCluster
 from tools.fleet.server import SimulatedServer
 
 #: An agent whose first tick is further away than this (s) polls at once.
@@ -19,7 +22,9 @@ _FIRST_TICK_S: Final = 10.0
 class Scenario:
     """A number of agents with an interval and jitter (s), and an outage of the server (s).
 
-    All agents start within `starts_within_s`, as on a site after a power failure.
+    All agents start within `starts_within_s`, as on a site after a power failure. They post to a
+    pattoo server, or by remote write to a `cluster` of so many nodes, so many of which store each
+    request.
     """
 
     agents: int
@@ -29,6 +34,7 @@ class Scenario:
     ends_s: float = 3600.0
     starts_within_s: float = 30.0
     seed: int = 1
+    cluster: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Run:
     """The result of a scenario. `empty_at` is when the last backlog was gone after the outage (s)."""
 
     scenario: Scenario
-    server: SimulatedServer
+    server: SimulatedServer | SimulatedCluster
     empty_at: float
 
     def rates(self) -> Counter[int]:
@@ -47,10 +53,16 @@ class Run:
         """Return the largest number of attempts in a second of this time."""
         return max((n for second, n in self.rates().items() if from_s <= second < to_s), default=0)
 
-    def answer_s(self, share: float) -> float:
-        """Return the time within which this share of the answers came."""
-        took = sorted(took_s for _, took_s in self.server.answered)
+    def answer_s(self, share: float, before_s: float = inf) -> float:
+        """Return the time within which this share of the answers came to posts before a time."""
+        took = sorted(took_s for at, took_s in self.server.answered if at < before_s)
         return took[min(len(took) - 1, int(len(took) * share))] if took else 0.0
+
+
+def as_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def simulate(scenario: Scenario) -> Run:
@@ -62,9 +74,13 @@ class _Simulation:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._draw = Random(scenario.seed)  # noqa: S311 - for delays, not for secrets
-        self._server = SimulatedServer(scenario.down_s)
+        self._server: SimulatedServer | SimulatedCluster = SimulatedServer(scenario.down_s)
+        polls = POLLS_PER_POST
+        if scenario.cluster:
+            self._server = SimulatedCluster(scenario.down_s, *scenario.cluster)
+            polls = MAX_SAMPLES // SERIES
         self._fleet = [
-            SimulatedAgent(f"agent {number}", self._server, self._draw, scenario.jitter_s)
+            SimulatedAgent(f"agent {number}", self._server, self._draw, scenario.jitter_s, polls)
             for number in range(scenario.agents)
         ]
         #: Future attempts: time and agent.
