@@ -221,6 +221,27 @@ def test_polls_older_than_the_receivers_head_are_dropped(tmp_path: Path, receive
     assert polls[-1].timestamp_ms in dict(receiver.samples(INFO)[_info(receiver)])
 
 
+@pytest.mark.parametrize(("window", "dropped"), [("", 10), ("2h", 0)])
+def test_the_first_agent_after_an_outage_decides_what_prometheus_takes(
+    tmp_path: Path, window: str, dropped: int
+) -> None:
+    """Without a window, that is an hour before the newest sample of all senders (docs/fleet.md)."""
+    with prometheus(tmp_path / "prometheus", out_of_order=window) as store:
+        sending = Sending(tmp_path, store.url)
+        newest_ms = sending.start_ms
+        another = Block((newest_ms,), [(labels_of({"__name__": "another"}), (1.0,))])
+        post = RemoteWriteTransport(store.url).post("", compressed(request([another])))
+        assert post.delivered
+        sending.start_ms = newest_ms - 61 * 60_000
+        sending.fill(10)
+        sending.start_ms = newest_ms - 59 * 60_000
+        sending.fill(10)
+        sending.drain()
+    reason = "refused by the receiver: out of bounds"
+    assert sending.account.dropped[reason] == sending.account.dropped.total() == dropped
+    assert sending.account.delivered == 20 - dropped
+
+
 def test_polls_that_are_too_old_there_already_and_new(tmp_path: Path, strict: Store) -> None:
     """All in one request: each kind is told from the others."""
     now = Sending(tmp_path, strict.url)
