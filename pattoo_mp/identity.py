@@ -131,7 +131,9 @@ def _agent_id(path: Path) -> str:
             # If several processes start at once, the first one wins.
             files.create_file(path, os.urandom(32).hex() + "\n")
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise _unusable(
+            path, error, "a directory that the agent can write to, with room"
+        ) from error
     return read_agent_id(path)
 
 
@@ -142,7 +144,7 @@ def read_agent_id(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise IdentityError(f"{path}: not a text file; expected {_EXPECTED}") from error
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise _unusable(path, error, f"a file with {_EXPECTED}") from error
     if not _AGENT_ID.fullmatch(line):
         raise IdentityError(
             f"{path}: the identity is {line[:80]!r}; expected {_EXPECTED}. Correct the file, or "
@@ -156,7 +158,7 @@ def _first_line(path: Path, encoding: str) -> str:
     return files.read_file(path, _LINE_BYTES).partition(b"\n")[0].decode(encoding).strip()
 
 
-def _unusable(path: Path, error: OSError) -> IdentityError:
+def _unusable(path: Path, error: OSError, expected: str) -> IdentityError:
     return IdentityError(
-        f"{path}: cannot be used ({files.reason(error, path)}); expected a file with {_EXPECTED}"
+        f"{path}: cannot be used ({files.reason(error, path)}); expected {expected}"
     )

@@ -14,10 +14,9 @@ from pattoo_mp.control.troubles import Code
 from pattoo_mp.errors import ConfigError, PattooError, StatusError
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
-from pattoo_mp.operate.control_process import is_control
+from pattoo_mp.operate.control_process import running_controls
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
-from pattoo_mp.util.held_process import all_processes
 from pattoo_mp.util.text import counted, printable
 from pattoo_mp.util.users import user_name
 
@@ -103,10 +102,10 @@ def _start(agent: Agent) -> int:
 
 def _how_to_stop() -> list[str]:
     """How to stop an agent whose configuration does not lead to it any more."""
-    found = [pid for pid, _ in all_processes() if is_control(pid)]
     return [
-        f"process {pid} is a control process of this program; 'kill {pid}' stops it in order"
-        for pid in sorted(found)
+        f"process {pid} of {user} is the control process for {printable(file)}; if that is the agent to "
+        f"stop, 'kill {pid}' stops it in order"
+        for pid, user, file in running_controls()
     ]
 
 

@@ -9,6 +9,7 @@ process: by its command, by its user, and by the lock, which it has to hold whil
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pattoo_mp.operate.agent import Agent
 
 _TITLE: Final = f"{PROGRAM}: control".encode()
+_PID_FILE: Final = f"/pid/{PROGRAM}.pid"
 _COMMAND_BYTES: Final = 4096
 _SHOWN_CHARACTERS: Final = 60
 
@@ -69,6 +71,31 @@ def _not_signalled(why: str, expected: str) -> PattooError:
 def is_control(pid: int) -> bool:
     """Whether the process has the title of a control process."""
     return _command(pid).startswith(_TITLE)
+
+
+def running_controls() -> list[tuple[int, str, str]]:
+    """All control processes that this user may signal: number, user, and PID file.
+
+    By the PID file a person tells the agents of a host apart.
+    """
+    ours = os.geteuid()
+    found = []
+    for pid in sorted(pid for pid, _ in all_processes() if is_control(pid)):
+        user, file = _user(pid), _open_pid_file(pid)
+        if user is not None and ours in {0, user} and file:
+            found.append((pid, user_name(user), file))
+    return found
+
+
+def _open_pid_file(pid: int) -> str:
+    """The path of the PID file that a process has open; empty if there is none, or no permission."""
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                target = str(link.readlink()).removesuffix(" (deleted)")
+                if target.endswith(_PID_FILE):
+                    return target
+    return ""
 
 
 def _command(pid: int) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -457,11 +459,25 @@ def test_commands_do_not_wait_for_files_that_hang(make_agent: MakeAgent, verb: s
 
 
 def test_a_broken_configuration_leaves_a_way_to_stop_the_agent(make_agent: MakeAgent) -> None:
-    """--stop cannot find the agent by it; it names the control processes that run."""
+    """--stop cannot find the agent by it; it names the control processes, each with its PID file.
+
+    A process that only has the title is none.
+    """
     agent = make_agent()
     agent.start()
     agent.write("pattoo.yaml", "pattoo: [")
-    done = agent.run("--stop")
+    titled = subprocess.Popen(
+        [f"{NAME}: control", "-c", "import time; time.sleep(60)"], executable=sys.executable
+    )
+    try:
+        done = agent.run("--stop")
+    finally:
+        titled.kill()
+        titled.wait()
     assert done.returncode == 2
-    hint = f"process {agent.pid} is a control process of this program; 'kill {agent.pid}' stops it"
+    hint = (
+        f"process {agent.pid} of {getpass.getuser()} is the control process for {agent.home}/daemon/pid/{NAME}.pid; "
+        f"if that is the agent to stop, 'kill {agent.pid}' stops it in order"
+    )
     assert hint in done.stderr
+    assert f"process {titled.pid} " not in done.stderr
