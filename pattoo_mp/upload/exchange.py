@@ -114,8 +114,10 @@ def _connect_one(
             sock.setsockopt(*option)
         sock.settimeout(seconds)
         sock.connect(where)
-    except OSError:
+    except OSError as error:
         sock.close()
+        if error.errno == errno.EINVAL and family == socket.AF_INET6:  # ipv6(7): it needs a zone
+            raise OSError(errno.EDESTADDRREQ, os.strerror(errno.EDESTADDRREQ)) from None
         raise
     return sock
 

@@ -50,7 +50,14 @@ _LACKS: Final[Mapping[int, Lack]] = {
         "this host's network interface is down: see ip link and ip route", Fault.NO_ROUTE
     ),
     errno.ENODEV: Lack(
-        "this host has no such network interface: see ip link, and the zone of the server's address",
+        "this host has no such network interface, or the server's address takes no zone: see ip link, "
+        "and the zone of the address",
+        Fault.NO_ROUTE,
+    ),
+    # See exchange.py.
+    errno.EDESTADDRREQ: Lack(
+        "the server's address is link-local and has no zone: add the network interface that leads to "
+        "it, as in fe80::1%eth0, and %25 for % in a URL",
         Fault.NO_ROUTE,
     ),
     errno.EAFNOSUPPORT: Lack(

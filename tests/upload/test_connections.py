@@ -314,6 +314,22 @@ def test_an_address_with_a_zone_is_connected_to() -> None:
         server.close()
 
 
+def test_a_link_local_address_without_a_zone_is_named() -> None:
+    """The kernel only says that an argument is invalid. No advice is about the server."""
+    link_local()
+    outcome = PattooTransport("http://[fe80::1]:1").post(AGENT_ID, BODY)
+    assert outcome.fault is Fault.NO_ROUTE
+    assert "link-local and has no zone" in outcome.error
+
+
+@pytest.mark.parametrize("address", ["::1%25lo", "2001:db8::1%25lo"])
+def test_an_address_that_takes_no_zone_is_named(address: str) -> None:
+    """The interface may exist."""
+    outcome = PattooTransport(f"http://[{address}]:1").post(AGENT_ID, BODY)
+    assert outcome.fault is Fault.NO_ROUTE
+    assert "takes no zone" in outcome.error
+
+
 def test_a_zone_that_this_host_does_not_have_is_named() -> None:
     """It is no trouble of a name server."""
     outcome = PattooTransport("http://[fe80::1%25nosuch]:1").post(AGENT_ID, BODY)
