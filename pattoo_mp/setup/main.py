@@ -177,12 +177,7 @@ def _require_stopped() -> None:
 
 def _print_next_steps(chosen: Boot, steps: list[Step]) -> None:
     command = command_directory() / PROGRAM
-    closed = closed_parent(command_directory())
-    if closed is not None:
-        raise SetupError(
-            f"{closed}: the user {USER} cannot enter it, so it cannot run {command}; "
-            f"expected an environment such as /opt/pattoo_mp"
-        )
+    require_usable(command, Path(sys.executable))
     todo = []
     if _is_written(f"{CONFIGURATION}/{SHARED_FILE}", steps):
         todo.append(f"edit {CONFIGURATION}/{SHARED_FILE}: set the address of the server")
@@ -193,6 +188,27 @@ def _print_next_steps(chosen: Boot, steps: list[Step]) -> None:
     todo.append(f"sudo -u {USER} {command} --check")
     todo.append(templates.start_command(chosen, command_directory()))
     _print_commands(todo)
+
+
+def require_usable(command: Path, python: Path) -> None:
+    """Raise `SetupError` if the agent's user cannot enter the place of its command or of its Python.
+
+    The Python of an environment is a link, often to one that a tool has put below root's home.
+    """
+    closed = closed_parent(command.parent)
+    if closed is not None:
+        raise SetupError(
+            f"{closed}: the user {USER} cannot enter it, so it cannot run {command}; "
+            f"expected an environment such as /opt/pattoo_mp"
+        )
+    real = python.resolve()
+    closed = closed_parent(real.parent)
+    if closed is not None:
+        raise SetupError(
+            f"{closed}: the user {USER} cannot enter it, so it cannot run {real}, the Python of "
+            f"{command.parent}; expected an environment made with a Python of the system, such as "
+            "/usr/bin/python3 -m venv"
+        )
 
 
 def _is_written(path: str, steps: list[Step]) -> bool:
