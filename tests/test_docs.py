@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 #: Methods that log messages which may need action; `log` has the level as an argument.
 LOG_METHODS = {"log", "warning", "error", "critical", "exception"}
+#: Where extras of this package are named.
+_NAMING_EXTRAS = ("pyproject.toml", "Makefile", "*.md", "docs/**/*.md", "pattoo_mp/**/*.py")
 
 
 @pytest.mark.parametrize(("page", "at_least"), [("faults.md", 50), ("security.md", 40)])
@@ -38,6 +41,19 @@ def test_each_test_named_in_the_tables_exists(page: str, at_least: int) -> None:
         f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()
     ]
     assert missing == []
+
+
+def test_each_extra_that_is_named_exists() -> None:
+    """Of one that does not exist pip only warns, and it installs nothing for it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    texts = [page.read_text() for pattern in _NAMING_EXTRAS for page in ROOT.glob(pattern)]
+    named = set(re.findall(r"\bextra `([\w-]+)`", "\n".join(texts)))
+    for found in re.findall(r"(?:pattoo_mp|\.)\[([a-z_,-]+)\]", "\n".join(texts)):
+        named.update(found.split(","))
+    assert {"dev", "encrypted", "receiver", "remote-write", "textfile"} <= named
+    assert named - set(extras) == set()
 
 
 def test_relative_links_between_documents_work() -> None:
