@@ -165,10 +165,12 @@ class Ledger:
             self._begin(timestamp_ms)
         track = self._tracks[interval_ms]
         after_ms, why = track.newest_ms, track.excuse or reason
+        # `count_missed`, also that of an earlier process, has already told the ticks up to here.
+        told_ms = after_ms if track.pending else max(after_ms, track.counted_ms)
         gap = None
         ticks = track.poll(timestamp_ms)
         if ticks:
-            gap = self._gap(ticks, after_ms, timestamp_ms, why)
+            gap = self._gap(ticks, told_ms, timestamp_ms, why)
         # `count_missed` may have counted the ticks of a collector that hung.
         if why in _PAUSES and (ticks or why == COLLECTOR_HUNG):
             # Another interval may have been polled since, or the gap was recorded for it.

@@ -196,6 +196,8 @@ class Uploader:
             case [Kind.LEDGER_SNAPSHOT, book]:
                 self._next_book = book
             case [Kind.CLOSE]:
+                # No poll follows that the last snapshot could be stored with.
+                self._book = self._next_book
                 self._closed = True
             case [Kind.SETTINGS, number, settings]:
                 self._apply_settings(number, Config.of(settings))

@@ -180,6 +180,26 @@ def test_a_snapshot_is_the_ledger_as_of_the_next_poll(rig: Rig) -> None:
         assert newest_ms == 12_000
 
 
+def test_the_last_snapshot_says_up_to_when_ticks_are_counted(rig: Rig) -> None:
+    """But not to an uploader that does not get all polls: they may be lost, and their ticks with them."""
+    rig.layout("a")
+    rig.broker.closed = True  # the polls wait
+    rig.poll(1)
+    rig.poll(3, reason="late")
+    rig.broker.closed = False
+    rig.broker.close_to(rig.uploader)
+    assert [message for message in rig.far.receive() if message[0] == Kind.LEDGER_SNAPSHOT] == []
+    rig.new_uploader()
+    rig.kept(2)
+    rig.broker.count_missed(5500)
+    rig.broker.close_to(rig.uploader)
+    *_, book = (json.loads(m[1]) for m in rig.far.receive() if m[0] == Kind.LEDGER_SNAPSHOT)
+    assert (book["missed"], book["counted_ms"]) == (
+        {"late": 1, "the collector hung": 2},
+        {"1000": 5499},
+    )
+
+
 def test_polls_that_a_killed_uploader_has_stored_are_counted_once(rig: Rig) -> None:
     """It was killed between the commit and the acknowledgement. The next one sends the account."""
     rig.broker.channel = Channel(max_polls=4)

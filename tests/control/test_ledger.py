@@ -384,6 +384,7 @@ def test_ticks_that_are_missed_while_no_poll_comes_are_counted_once() -> None:
     later.update_account(account_of(book=ledger.snapshot(is_last=True), newest_ms=20_000))
     later.poll(30_000, "", 1000)
     assert later.missed == {"the collector hung": 12, "late": 2, "the agent was down": 4}
+    assert (later.gaps[-1].ticks, later.gaps[-1].after_ms) == (4, 25_499)
 
     # A snapshot that the spool stores with the poll of 20,000 knows nothing of what came later.
     after_kill = Ledger(1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +68,12 @@ def test_an_agent_polls_on_and_stops_while_a_file_hangs(agent: Agent, stage: Sta
     wait_for(lambda: {"memory", "swap"} <= left_out(agent).keys(), what="the note")
     stage.answer(MEMINFO)
     wait_for(lambda: not left_out(agent), what="its return")
+    told = sum(map(int, re.findall(r"(\d+) ticks? missed", agent.log)))
+    status = agent.status()
+    assert sum(status["missed"].values()) == told
+    first_ms = status["polls"]["oldest_waiting_ms"]
+    ticks = (status["polls"]["last_ms"] - first_ms) // 500 + 1
+    assert status["polls"]["polled"] + told == ticks, "each tick is polled or told as missed, once"
 
 
 @pytest.mark.parametrize("path", [MEMINFO, STAT, ONLINE])

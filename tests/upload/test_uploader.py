@@ -265,6 +265,19 @@ def test_a_snapshot_of_the_ledger_is_stored_with_the_poll_after_it(start: Start)
     spool.close()
 
 
+def test_the_last_snapshot_of_the_ledger_is_stored_without_a_poll(start: Start) -> None:
+    """A stop counts ticks that were missed after the last poll; the next agent must not count them."""
+    uploader = start(9)
+    uploader.link.send(Kind.LEDGER_SNAPSHOT, "as of 1")
+    uploader.give(1)
+    uploader.link.send(Kind.LEDGER_SNAPSHOT, "at the end")
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    spool = open_spool(uploader.path, AMPLE)
+    assert spool.state.book == "at the end"
+    spool.close()
+
+
 def test_a_reader_that_holds_the_journal_is_a_trouble(
     start: Start, server: PattooServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
