@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import TrustError
@@ -96,8 +97,12 @@ def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
     by, fault = ("the proxy: ", Fault.PROXY) if by_proxy else ("", _fault(cause))
     if isinstance(cause, OSError) and cause.strerror:
         return Outcome(by + one_line(cause.strerror), fault)
-    detail = f": {cause}" if is_quotable else ""
-    return Outcome(by + one_line(f"{type(cause).__name__}{detail}")[:_LONGEST], fault)
+    name = type(cause).__name__
+    if is_quotable:
+        return Outcome(by + one_line(f"{name}: {cause}")[:_LONGEST], fault)
+    # The type alone says little. It is our library's word, so it cannot repeat a secret.
+    is_answer = isinstance(cause, HTTPException | ValueError) and not isinstance(cause, OSError)
+    return Outcome(by + (f"the answer is not valid HTTP ({name})" if is_answer else name), fault)
 
 
 def _fault(cause: BaseException) -> Fault:
