@@ -86,13 +86,21 @@ def size_of_list(ranges: str) -> int:
     return sum(int(last or first) - int(first) + 1 for first, _, last in bounds)
 
 
+#: `float` would take `nan`, `inf` and numbers below 0, too.
+_LOADS: Final = re.compile(
+    r"([0-9]{1,10}\.[0-9]{1,6}) ([0-9]{1,10}\.[0-9]{1,6}) ([0-9]{1,10}\.[0-9]{1,6})\b"
+)
+
+
 def load_average() -> tuple[float, float, float]:
-    """Return the load averages of the last 1, 5 and 15 minutes. Raises `OSError`.
+    """Return the load averages of the last 1, 5 and 15 minutes. Raises `OSError` or `ValueError`.
 
     `psutil.getloadavg` reads the same file, but without releasing Python's lock, as `cpus` says.
     """
-    one, five, fifteen, *_ = proc("loadavg").split()
-    return float(one), float(five), float(fifteen)
+    found = _LOADS.match(proc("loadavg"))
+    if found is None:
+        raise ValueError("/proc/loadavg does not begin with three averages")
+    return float(found[1]), float(found[2]), float(found[3])
 
 
 #: The path of `/sys`, and that of the network's files below `/proc`. Like psutil's `PROCFS_PATH`,
@@ -108,6 +116,15 @@ _READ_BYTES: Final = 1 << 14
 def proc(name: str) -> str:
     """Return the content of a file below `/proc`, which is where psutil looks for it."""
     return text(f"{psutil.PROCFS_PATH}/{name}")
+
+
+def beginning(name: str, size: int) -> str:
+    """Return at most so many bytes of a file below `/proc`, as far as one read gives them."""
+    descriptor = os.open(f"{psutil.PROCFS_PATH}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, size).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)
 
 
 def net(name: str) -> str:

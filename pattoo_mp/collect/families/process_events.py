@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host
@@ -38,14 +39,21 @@ TABLES: Final = (_EVENTS,)
 _NAMES: Final = {"processes": "forks", "procs_running": "running", "procs_blocked": "blocked"}
 
 
-def parse(lines: str) -> dict[str, int]:
+_LINES: Final = re.compile(r"^(processes|procs_running|procs_blocked) (.*)$", re.MULTILINE)
+
+
+def parse(lines: str) -> dict[str, int | Exception]:
     r"""Return the figures of `/proc/stat`.
 
     >>> parse("cpu 1 2\nprocesses 7\nprocs_running 2\nprocs_blocked 0\n")
     {'forks': 7, 'running': 2, 'blocked': 0}
     """
-    found = host.numbers(lines)
-    return {ours: found[theirs] for theirs, ours in _NAMES.items() if theirs in found}
+    found = dict(_LINES.findall(lines))
+    return {
+        ours: host.count_or_error(found[theirs].strip())
+        for theirs, ours in _NAMES.items()
+        if theirs in found
+    }
 
 
 def sources(_: Plan) -> tuple[Source, ...]:

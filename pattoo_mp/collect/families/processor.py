@@ -5,13 +5,12 @@ The shares are measured since the last reading, so the first ones mean nothing (
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from contextlib import suppress
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
-
-import psutil
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.families._frequencies import by_processor
@@ -20,7 +19,7 @@ from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Shape, Source
@@ -113,20 +112,54 @@ class MeanFrequency:
         return [_FREQUENCY.series(name, host) for name in shape]
 
 
-#: The kernel counts 64 bits of nanoseconds.
-_LARGEST_S: Final = (1 << 64) / 1e9
+_NAMES: Final = tuple(name for name, _, _ in TIMES)
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_STAT: Final = "stat"
+#: A line with nothing but counts, as the kernel writes it: to check them at once is faster.
+_COUNTS: Final = re.compile(r"cpu (?: [0-9]{1,19})+ ?")
+_FIRST_LINE_BYTES: Final = 512
+
+
+def times_spent(lines: str) -> dict[str, float | Exception]:
+    r"""Return the times of all processors together in seconds, from the first line of `/proc/stat`.
+
+    With an exception in place of one that the kernel cannot count to. Raises `ValueError` if the
+    first line is another one, such as that of a single processor.
+
+    >>> times_spent("cpu  1000 50\ncpu0 500 25\n")
+    {'user': 10.0, 'nice': 0.5}
+    """
+    line = lines.partition("\n")[0]
+    if not line.startswith("cpu "):
+        raise ValueError("/proc/stat does not begin with the times of all processors")
+    counts = line[len("cpu ") :].split()
+    if _COUNTS.fullmatch(line):
+        return {
+            name: int(ticks) / _TICKS_PER_S for name, ticks in zip(_NAMES, counts, strict=False)
+        }
+    found = map(host.count_or_error, counts)
+    return {
+        name: ticks if isinstance(ticks, Exception) else ticks / _TICKS_PER_S
+        for name, ticks in zip(_NAMES, found, strict=False)
+    }
+
+
+def _read_times() -> dict[str, float | Exception]:
+    return times_spent(host.beginning(_STAT, _FIRST_LINE_BYTES))
 
 
 class Shares:
     """How processor time was spent since the last reading, in percent.
 
     `psutil.cpu_times_percent` divides by at least one second of processor time. With two processors
-    read ten times a second it would return a fifth of the true shares.
+    read ten times a second it would return a fifth of the true shares. `psutil.cpu_times` takes a
+    negative number as it is, and the first processor for all where the line of all is missing.
     """
 
-    def __init__(self) -> None:
-        self._before: tuple[float, ...] = ()
-        # psutil's tuple. A thread that hung may read it in a later poll: that one is not for `times`.
+    def __init__(self, read: Callable[[], Mapping[str, float | Exception]] = _read_times) -> None:
+        self._read = read
+        self._before: dict[str, float] = {}
+        # A thread that hung may read it in a later poll: that one is not for `times`.
         self._unread = threading.local()
 
     def ask(self) -> dict[str, float]:
@@ -136,44 +169,31 @@ class Shares:
         one of the times is not possible: it is part of the whole.
         """
         self._unread.times = None
-        now = self._unread.times = psutil.cpu_times()
-        for error in checked(now._asdict()).values():
-            if isinstance(error, Exception):
-                raise error
+        found = self._unread.times = self._read()
+        now: dict[str, float] = {}
+        for name, time in found.items():
+            if isinstance(time, Exception):
+                why = f"the time of {name} is not known: {time}"
+                raise ValueError(why) from time  # noqa: TRY004 - it is no wrong type
+            now[name] = time
         before, self._before = self._before or now, now
         # The kernel's idle time sometimes goes back a little.
-        spent = {
-            name: max(0.0, after - earlier)
-            for name, after, earlier in zip(now._fields, now, before, strict=True)
-        }
+        spent = {name: max(0.0, time - before.get(name, time)) for name, time in now.items()}
         # `user` and `nice` already include the guests' time.
         whole = sum(time for name, time in spent.items() if not name.startswith("guest"))
         return {
             name: round(100 * time / whole, 1) if whole else 0.0 for name, time in spent.items()
         }
 
-    def times(self) -> dict[str, float | Exception]:
-        """Return the times that the last shares were computed from: one psutil call serves both.
+    def times(self) -> Mapping[str, float | Exception]:
+        """Return the times that the last shares were computed from: one reading serves both.
 
         A second call without `ask` in between reads the times again.
         """
         unread: Any = getattr(self._unread, "times", None)
-        now, self._unread.times = unread or psutil.cpu_times(), None
-        return checked(now._asdict())
-
-
-def checked(times: Mapping[str, float]) -> dict[str, float | Exception]:
-    """Return the times in seconds, with an exception in place of one that the kernel cannot count to.
-
-    >>> checked({"user": 5.0, "nice": -0.01})
-    {'user': 5.0, 'nice': ValueError('-0.01 s of processor time is not possible')}
-    """
-    return {
-        name: spent
-        if 0 <= spent <= _LARGEST_S
-        else ValueError(f"{spent:g} s of processor time is not possible")
-        for name, spent in times.items()
-    }
+        self._unread.times = None
+        found: Mapping[str, float | Exception] = unread or self._read()
+        return found
 
 
 _SHARES = Shares()
@@ -212,5 +232,5 @@ def sources(_: Plan) -> tuple[Source, ...]:
         MeanFrequency(),
         Fields(_SHARES_OF_TIME, _SHARES.ask),
         Fields(_TIMES_SPENT, _SHARES.times),
-        Fields(_COUNTERS, lambda: counters(host.proc("stat"))),
+        Fields(_COUNTERS, lambda: counters(host.proc(_STAT))),
     )

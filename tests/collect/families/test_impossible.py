@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,7 @@ def test_an_impossible_time_of_the_processor_is_left_out(server: Path, bad: str)
         "processor.times nice",
         "processor.shares",
     }
-    assert "is not possible" in after.left_out["processor.shares"]
+    assert f"the time of nice is not known: {bad[:40]!r}" in after.left_out["processor.shares"]
 
 
 def test_an_impossible_number_of_threads_leaves_its_process_out(server: Path) -> None:
@@ -130,3 +131,32 @@ def test_an_impossible_number_of_threads_leaves_its_process_out(server: Path) ->
         poll.figures["process_states_threads"] == (before["process_states_threads"] or 0) - threads
     )
     assert list(poll.left_out) == ["process_states unreadable processes"]
+
+
+def test_one_processor_is_not_taken_for_all(server: Path) -> None:
+    """Where /proc/stat lacks the line of all, its first line is that of processor 0."""
+    path = server / "proc" / "stat"
+    path.write_text(path.read_text().partition("\n")[2])
+    poll = of(server, "processor")
+    assert not [key for key in poll.figures if key.startswith("cpu_times")]
+    assert {"processor.times", "processor.shares"} <= poll.left_out.keys()
+
+
+@pytest.mark.parametrize("load", ["nan 1.00 1.00", "inf 1.00 1.00", "1.00 -1.00 1.00", "1.00", ""])
+@pytest.mark.parametrize("family", ["system", "load_per_processor"])
+def test_an_impossible_load_is_left_out(server: Path, family: str, load: str) -> None:
+    """With a reason that names the file."""
+    (server / "proc" / "loadavg").write_text(f"{load} 1/100 4711\n")
+    poll = of(server, family)
+    assert not [key for key in poll.figures if key.startswith("load_")]
+    assert any("/proc/loadavg does not begin" in why for why in poll.left_out.values())
+
+
+@pytest.mark.parametrize("bad", ["-3", TOO_MUCH, "x"])
+def test_an_impossible_number_of_processes_is_noted(server: Path, bad: str) -> None:
+    """And those beside it are sent."""
+    path = server / "proc" / "stat"
+    path.write_text(re.sub("procs_blocked .*", f"procs_blocked {bad}", path.read_text()))
+    poll = of(server, "process_events")
+    assert set(poll.figures) == {"process_events_forks", "process_events_running"}
+    assert list(poll.left_out) == ["process_events blocked"]

@@ -184,14 +184,11 @@ def test_the_shares_add_up_to_all_of_the_time(seconds: float) -> None:
     assert whole == pytest.approx(100, abs=1)
 
 
-def test_shares_cover_the_time_between_two_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_cover_the_time_between_two_readings() -> None:
     """Idle time that goes back counts as 0, and guests are not counted twice."""
-    kind = namedtuple("kind", "user nice idle guest")
-    answers = iter(
-        [kind(10.0, 0.0, 90.0, 5.0), kind(10.3, 0.1, 89.0, 5.2), kind(10.3, 0.1, 89, 5.2)]
-    )
-    monkeypatch.setattr(psutil, "cpu_times", lambda: next(answers))
-    shares = processor.Shares()
+    names = ("user", "nice", "idle", "guest")
+    answers = iter([(10.0, 0.0, 90.0, 5.0), (10.3, 0.1, 89.0, 5.2), (10.3, 0.1, 89.0, 5.2)])
+    shares = processor.Shares(lambda: dict(zip(names, next(answers), strict=True)))
     assert set(shares.ask().values()) == {0.0}
     assert shares.ask() == {"user": 75.0, "nice": 25.0, "idle": 0.0, "guest": 50.0}
     assert shares.ask() == {"user": 0.0, "nice": 0.0, "idle": 0.0, "guest": 0.0}
