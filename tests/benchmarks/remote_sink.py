@@ -12,7 +12,7 @@ from typing import Final
 
 import cramjam
 
-from tests.upload.remote_write.test_message import decoded
+from tests.support.remote_write import decoded
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 

@@ -381,14 +381,14 @@ def test_an_uploader_that_exits_before_the_collector_is_replaced_in_a_stop(
     control: Callable[..., Control], home: Path
 ) -> None:
     """A signal to the group may end the uploader first; the last polls of the collector are kept."""
-    left, kept = home / "left", home / "kept"
+    left, again, kept = home / "left", home / "again", home / "kept"
 
     def ending_late(link: Link) -> None:
         asked: list[int] = []
         signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
         link.send(Kind.LAYOUT, "a", b"", INTERVAL_MS)
         tick = time.time_ns() // 1_000_000 // INTERVAL_MS
-        while not (asked and left.exists()):
+        while not (asked and again.exists()):  # or its end might be noticed before the uploader's
             tick += 1
             select.select([], [], [], INTERVAL_MS / 1000)
             link.send(Kind.POLL, "a", tick * INTERVAL_MS, b"", "", INTERVAL_MS)
@@ -396,6 +396,7 @@ def test_an_uploader_that_exits_before_the_collector_is_replaced_in_a_stop(
 
     def leaving_first(link: Link) -> None:
         if left.exists():
+            again.touch()
             keeping(link)
             kept.touch()
             return
