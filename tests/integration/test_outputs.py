@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.support.agent import NAME
+from tests.support.agent import NAME, ROOT
 from tests.support.ports import free_port
 from tests.support.prometheus import prometheus, victoria_metrics
 from tests.support.proxy import ForwardProxy
@@ -282,3 +282,23 @@ def listening(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+@pytest.mark.timeout(120)
+def test_the_first_example_of_the_page_about_prometheus_works(
+    tmp_path: Path, make_agent: Callable[..., Agent]
+) -> None:
+    """Its configuration starts an agent, and its query finds a value at VictoriaMetrics."""
+    page = (ROOT / "docs" / "prometheus.md").read_text()
+    (example,) = re.findall(r"<<END\n(.*?)^END$", page, re.MULTILINE | re.DOTALL)
+    ((port, query),) = re.findall(r"localhost:(\d+)/api/v1/query\?query=(\w+)'", page)
+    agent = make_agent()
+    with victoria_metrics(tmp_path / "v") as store:
+        assert f":{port}/api/v1/write" in example
+        agent.write(f"{NAME}.yaml", example.replace(f":{port}/", f":{store.port}/"))
+        agent.set_own("polling_interval", "1")
+        agent.start()
+        wait_for(lambda: store.query(query), 60, "a value of the page's query")
+        names = {series["metric"]["__name__"] for series in store.query('{__name__=~".+"}')}
+    # Of each family that the example switches on, for the page's table of dashboards.
+    assert {"node_cpu_seconds_total", "node_filesystem_files", "node_boot_time_seconds"} <= names
