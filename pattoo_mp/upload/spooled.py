@@ -176,7 +176,7 @@ class SpooledPosts:
         self._encode = encode
         self._datapoints = datapoints
         self._until_ms = until_ms
-        #: The time of the oldest poll (ms since the epoch), if it may not be sent yet; otherwise 0.
+        #: The time of the oldest poll that was read and may not be sent yet (ms since the epoch), or 0.
         self.ahead_ms = 0
         self.batch_limit = BatchLimit()
         self._read = _FIRST_READ
@@ -264,7 +264,8 @@ class SpooledPosts:
         """Return the polls before the first one that may not be sent yet."""
         until_ms = self._until_ms()
         timely = list(takewhile(lambda spooled: spooled.poll.timestamp_ms <= until_ms, polls))
-        self.ahead_ms = polls[0].poll.timestamp_ms if polls and not timely else 0
+        held = polls[len(timely) :]
+        self.ahead_ms = held[0].poll.timestamp_ms if held else 0
         return timely
 
     def _set_aside_unreadable(self) -> int:

@@ -36,7 +36,7 @@ from pattoo_mp.upload.remote_write.search import (
 )
 from pattoo_mp.upload.remote_write.suspects import try_suspects
 from pattoo_mp.upload.spooled import SpooledPosts
-from pattoo_mp.util.text import counted, duration
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from pattoo_mp.upload.answer import Outcome
@@ -55,6 +55,10 @@ MAX_SAMPLES: Final = 50_000
 AHEAD_S: Final = 60
 #: The longest wait for the time of a poll: the clock may be set meanwhile.
 _MAX_WAIT_S: Final = 30.0
+_TROUBLE: Final = (
+    f"polls that are more than {AHEAD_S} s ahead of this host's clock wait until their time has come: "
+    "check the clock"
+)
 #: After these, the receiver may have stored the request.
 _UNANSWERED: Final = frozenset({Fault.LATE, Fault.UNREACHABLE, Fault.PROXY})
 _DUPLICATE: Final = "duplicate sample for timestamp"
@@ -89,15 +93,15 @@ class RemoteWriteDelivery(Delivery):
         """Try to deliver one request. Return None if there was nothing to send."""
         attempt = super().attempt()
         ahead_ms = self._posts.ahead_ms
-        if attempt is not None or not ahead_ms:
+        if not ahead_ms:
+            return attempt
+        if attempt is not None:
+            # So that the trouble does not end and begin again with each request.
+            self._outbox.trouble = self._outbox.trouble or _TROUBLE
             return attempt
         left_s = (ahead_ms - now_ms()) / 1000
-        trouble = (
-            f"the oldest poll is {duration(left_s)} ahead of this host's clock, and waits until that "
-            f"is at most {AHEAD_S} s: check the clock"
-        )
         wait_s = min(_MAX_WAIT_S, max(0.0, left_s - AHEAD_S))
-        return Attempt(trouble=trouble, wait_s=wait_s, fault=Fault.OURS)
+        return Attempt(trouble=_TROUBLE, wait_s=wait_s, fault=Fault.OURS)
 
     def _try(self, source: Source, post: Post) -> Attempt:
         self._receiver.begin(post.spooled[0].id)

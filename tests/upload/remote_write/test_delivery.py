@@ -224,9 +224,12 @@ def test_no_poll_is_sent_from_far_ahead_of_the_clock(tmp_path: Path, taking: Bet
         LAYOUT,
     )
     assert sending.attempt().polls == 2
+    told = sending.outbox.trouble
     attempt = sending.attempt()
     assert not attempt.error
     assert "ahead of this host's clock" in attempt.trouble
+    # The same from the request on that left it behind: it is one trouble, and logged once.
+    assert told == attempt.trouble
     assert 0 < attempt.wait_s <= 1.5
     assert len(taking.bodies) == 1
     assert sending.account.waiting == 1
