@@ -51,5 +51,5 @@ def _mean(measured: Measured, which: str, part: str | None, what: str) -> float:
 
 def _ratio(measured: Measured, part: str | None) -> float:
     return statistics.median(
-        measured.ratio(f"now {number}", f"before {number}", part) for number in range(_EACH)
+        measured.ratio(f"now {number}", f"before {number}", part, part) for number in range(_EACH)
     )

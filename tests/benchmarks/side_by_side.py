@@ -57,9 +57,14 @@ class Measured:
             self.datapoints[name],
         )
 
-    def ratio(self, name: str, to: str, process: str | None = None) -> float:
-        """Return the processor time a poll relative to another subject in the same window: the median."""
-        one, other = self._processor_ms(name, process), self._processor_ms(to, None)
+    def ratio(
+        self, name: str, to: str, process: str | None = None, to_process: str | None = None
+    ) -> float:
+        """Return the processor time a poll relative to another subject in the same window: the median.
+
+        It is that of all processes of both, or of one of them each.
+        """
+        one, other = self._processor_ms(name, process), self._processor_ms(to, to_process)
         return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
     def more_ms(self, name: str, than: str) -> float:
