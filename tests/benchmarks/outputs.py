@@ -29,6 +29,7 @@ running alone, in turn. Bytes are those that the receiver reads from its socket.
 pattoo servers, and three take remote write. The one that hangs is the last: it takes connections and requests,
 and never answers. At 10 Hz, polls are committed to the spool once a second, and posted every two seconds.
 """
+_WHY: Final = " ([why it is not less](decisions/033-remote-write.md))"
 #: The memory of each number of outputs is measured so often, in turn.
 _TURNS: Final = 3
 _SETTLE_S: Final = 8.0
@@ -184,8 +185,8 @@ def rows(run: Outputs) -> str:
             for name in (TWO, REMOTE)
         ),
         *(
-            (f"memory of {name} (PSS of the tree), MB", "1.5", f"{mb:.1f}")
-            for name, mb in zip((TWO, REMOTE), more, strict=True)
+            (f"memory of {name} (PSS of the tree), MB{why}", "1.5", f"{mb:.1f}")
+            for name, why, mb in zip((TWO, REMOTE), ("", _WHY), more, strict=True)
         ),
         (
             f"bytes sent per sample by remote write, with the heads of requests ("
