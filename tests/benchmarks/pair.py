@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tests.support.prometheus import Store
 
-OURS, THEIRS = "pattoo_mp", "node_exporter + vmagent"
+OURS, THEIRS = "pattoo_mp, by remote write", "node_exporter + vmagent"
 #: The programs of Debian that this needs.
 PROGRAMS: Final = ("prometheus-node-exporter", "vmagent", "victoria-metrics")
 #: What the page says above the table.
