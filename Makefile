@@ -33,7 +33,7 @@ soak: $(DEVELOPED)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)
 
 torture: $(DEVELOPED)  ## Random faults from a seed: every poll must be accounted for.
-	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS)
+	$(BIN)/python -m tests.torture --seed $(SEED) --seconds $(SECONDS) $(ARGS)
 
 fuzz: $(DEVELOPED)  ## Random content for everything that is parsed from outside, for SECONDS.
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
@@ -52,7 +52,7 @@ check: $(DEVELOPED)  ## Lint, types, and the imports between packages.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fleet: $(DEVELOPED)  ## Simulate thousands of agents on one server: writes the figures of docs/fleet.md.
+fleet: $(DEVELOPED)  ## Simulate thousands of agents on a server or a cluster: writes the figures of docs/fleet.md.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fleet]'
 	$(BIN)/python -m tools.fleet --write
 
