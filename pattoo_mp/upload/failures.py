@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST: Final = 200
+#: By error of http.client or urllib3.
+_CUT_OFF: Final = {
+    "IncompleteRead": "the connection ended in the middle of the answer",
+    "InvalidChunkLength": "the answer is not valid HTTP, or the connection ended in the middle of it",
+}
 #: How http.client reports a refused CONNECT.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 
@@ -97,6 +102,8 @@ def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
     by, fault = ("the proxy: ", Fault.PROXY) if by_proxy else ("", _fault(cause))
     if isinstance(cause, OSError) and cause.strerror:
         return Outcome(by + one_line(cause.strerror), fault)
+    if cut_off := next(filter(None, (_CUT_OFF.get(type(one).__name__) for one in chain)), ""):
+        return Outcome(by + cut_off, fault)
     name = type(cause).__name__
     if is_quotable:
         return Outcome(by + one_line(f"{name}: {cause}")[:_LONGEST], fault)
