@@ -92,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     if checked.problems:
         raise ConfigError(checked.problems)
     for asked in checked.servers:
+        if "; expected " in asked.error:
+            raise PattooError(f"{asked.url}: {asked.error}")
         if asked.error:
             kind = "server" if asked.output and asked.output.kind != PATTOO else "pattoo server"
             where = "a host that can reach it" if asked.fault in HERE else f"a working {kind}"

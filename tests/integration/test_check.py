@@ -63,6 +63,12 @@ def test_another_server_than_pattoo_is_exit_1(make_agent: MakeAgent, server: Pat
     done = make_agent(port=server.port).run("--check")
     assert done.returncode == 1
     assert "status 404 Not Found: 'nothing here'" in done.stderr
+    server.status_page = answering(404, b"<title>Nothing</title>")
+    done = make_agent(port=server.port).run("--check")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "status 404 with a page titled 'Nothing'; expected the status page of pattoo\n"
+    )
 
 
 def test_problems_are_reported_as_at_a_start(make_agent: MakeAgent) -> None:

@@ -10,7 +10,6 @@ that change with each run of a job would create new series without end and fill 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -68,10 +67,12 @@ class TextFiles:
         self._files: Files | None = None
         self._merged = Merged()
         self._limit: CardinalityLimit[Identity] = CardinalityLimit(MAX_SERIES)
-        # Import the parser before the first poll. An error will be reported when it is used.
-        with suppress(ImportError):
+        self._nothing = "" if directory else _NO_DIRECTORY
+        try:  # before the first poll, and reported before the first file comes
             if directory:
                 _prometheus.parser()
+        except ImportError as error:
+            self._nothing = str(error)
 
     @property
     def name(self) -> str:
@@ -80,8 +81,8 @@ class TextFiles:
 
     def read(self) -> Sample:
         """Read the files that have changed. Raises `OSError` if the directory cannot be read."""
-        if self._directory is None:
-            return Sample((), (), {self.name: _NO_DIRECTORY})
+        if self._directory is None or self._nothing:
+            return Sample((), (), {self.name: self._nothing})
         files = self._directory.files()
         if files != self._files:
             self._merged = merge(files, self._limit)

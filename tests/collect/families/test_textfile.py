@@ -142,15 +142,16 @@ def test_without_a_directory_the_note_names_the_setting() -> None:
     }
 
 
+@pytest.mark.parametrize("files", [0, 1])
 def test_without_the_library_the_note_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    """A plain installation does not include it."""
-    (tmp_path / "a.prom").write_text("x 1\n")
+    """A plain installation does not include it. It is noted before the first file comes."""
+    for number in range(files):
+        (tmp_path / f"{number}.prom").write_text("x 1\n")
     monkeypatch.setitem(sys.modules, "prometheus_client.parser", None)
     assert polled("textfile", textfile_directory=tmp_path).left_out == {
-        "textfile": "ImportError: prometheus_client is not installed; "
-        "expected the extra `textfile` of pattoo_mp"
+        "textfile": "prometheus_client is not installed; expected the extra `textfile` of pattoo_mp"
     }
 
 
