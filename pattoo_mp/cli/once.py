@@ -139,7 +139,7 @@ def _answer(answer: Answer) -> Iterator[str]:
         yield from map(_figure, figures)
     for what, why in answer.left_out.items():
         part = what.removeprefix(answer.table.name).removeprefix(" ")
-        reason = printable(why.removeprefix("NotImplementedError: "))
+        reason = printable(why)
         yield f"  {printable(part or 'All')} left out: {reason}"
     if not answer.figures and not answer.left_out:
         yield "  None on this host."

@@ -71,7 +71,7 @@ class Poller:
         for source in self.sources:
             answer = _read(source)
             if isinstance(answer, Exception):
-                left_out[source.name] = f"{type(answer).__name__}: {answer}"
+                left_out[source.name] = _words(answer)
                 shapes.append(None)
                 continue
             shapes.append(answer.shape)
@@ -92,7 +92,7 @@ class Poller:
         try:
             return self._count_cpus()
         except Exception as error:  # noqa: BLE001 - as for a source
-            left_out["processors"] = f"{type(error).__name__}: {error}"
+            left_out["processors"] = _words(error)
             return self._cpus or len(os.sched_getaffinity(0))
 
     def _new_layout(self) -> Layout:
@@ -195,3 +195,10 @@ class Groups:
             return Poller(sources, self._origin, interval_ms, plan.cpus)
         gone[interval_ms].change_sources(sources, plan.cpus)
         return gone[interval_ms]
+
+
+def _words(error: BaseException) -> str:
+    """Why a source is left out. What says that the host lacks something needs no name of an exception."""
+    if isinstance(error, NotImplementedError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -196,7 +196,7 @@ def _silent_families(measured: Measured) -> Iterator[Finding]:
 
 
 def _left_out(name: str, why: str) -> Finding:
-    found = f"left out of the polls: {why.removeprefix('NotImplementedError: ')}"
+    found = f"left out of the polls: {why}"
     if NoAnswerError.WORDS in why:
         return trouble(
             name, found,

@@ -116,8 +116,8 @@ class _StartWatch:
 
     @property
     def reason(self) -> str:
-        """The error that no poll was stored in time, with the troubles of the workers."""
-        reason = self._reason()
+        """The error that no poll was stored in time, with that of the spool, or all troubles of the workers."""
+        reason = self._reason("spool") or self._reason()
         why = f" ({reason})" if reason else ""
         return f"no poll was stored within {time.monotonic() - self._began:.0f} s{why}"
 

@@ -73,9 +73,7 @@ def test_each_processor_has_its_times(processors: int, procfs: ProcFS, sysfs: Sy
     assert numbers["0"]["per_processor_times_user"] == 174.8
     assert len(poll.series) == 10 * processors
     assert {series.data_type for series in poll.series} == {COUNTER64}
-    assert poll.left_out == {
-        "per_processor.frequency": "NotImplementedError: the kernel reports no processor frequency"
-    }
+    assert poll.left_out == {"per_processor.frequency": "the kernel reports no processor frequency"}
 
 
 def test_processors_keep_their_numbers_when_one_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
