@@ -150,6 +150,7 @@ def text(path: Path | str) -> str:
 
 #: The kernel's have 64 bits. `int` refuses very long ones, which would cost the lines beside them.
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
+_SHORT: Final = re.compile(r"[0-9]{1,19}")
 _LARGEST: Final = (1 << 64) - 1
 #: Characters of a bad figure that a message shows.
 _SHOWN: Final = 40
@@ -177,15 +178,18 @@ def count_or_error(text: str) -> int | Exception:
         return error
 
 
-def numbers(lines: str) -> dict[str, int]:
-    r"""Return the whole numbers in lines of a name and a number. Other lines are ignored.
+def numbers(lines: str) -> dict[str, int | Exception]:
+    r"""Return what `count_or_error` does for lines of two words, a name and a number. Others are ignored.
 
-    >>> numbers("pgfault 12\noom_kill 0\nrev a b c\n")
-    {'pgfault': 12, 'oom_kill': 0}
+    >>> numbers("pgfault 12\noom_kill -1\nrev a b c\n")
+    {'pgfault': 12, 'oom_kill': ValueError("'-1' is not a number that the kernel counts to")}
     """
     pairs = (line.split() for line in lines.split("\n"))
+    # There may be hundreds of lines: most need no call.
     return {
-        pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and _NUMBER.fullmatch(pair[1])
+        pair[0]: int(pair[1]) if _SHORT.fullmatch(pair[1]) else count_or_error(pair[1])
+        for pair in pairs
+        if len(pair) == 2
     }
 
 

@@ -116,7 +116,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def version2(cgroup: Directory) -> dict[str, Value]:
+def version2(cgroup: Directory) -> dict[str, Value | Exception]:
     """Return the figures of a version 2 cgroup."""
     cpu, events = host.numbers(cgroup.read("cpu.stat")), host.numbers(cgroup.read("memory.events"))
     return {
@@ -134,7 +134,7 @@ def version2(cgroup: Directory) -> dict[str, Value]:
     }
 
 
-def version1(cgroups: Mapping[str, Directory]) -> dict[str, Value]:
+def version1(cgroups: Mapping[str, Directory]) -> dict[str, Value | Exception]:
     """Return the figures of a version 1 cgroup, where each controller has its own directory."""
     memory, processor, pids = cgroups["memory"], cgroups["cpu"], cgroups["pids"]
     cpu = host.numbers(processor.read("cpu.stat"))
@@ -160,8 +160,8 @@ def _number(text: str) -> int | None:
     return number if number is not None and number < _NO_LIMIT else None
 
 
-def _microseconds(nanoseconds: int | None) -> int | None:
-    return None if nanoseconds is None else nanoseconds // _NS_PER_US
+def _microseconds(nanoseconds: int | Exception | None) -> int | Exception | None:
+    return nanoseconds // _NS_PER_US if isinstance(nanoseconds, int) else nanoseconds
 
 
 def _processors(quota: str, period: str) -> float | None:
@@ -174,17 +174,19 @@ def _quota(text: str) -> float | None:
     return _processors(quota, period)
 
 
-def _version1_memory_limit(memory: Directory) -> int | None:
+def _version1_memory_limit(memory: Directory) -> int | Exception | None:
     """Return what the kernel says that the cgroups above allow, too.
 
     Those above limit only where `memory.use_hierarchy` is set, and may be out of a container's sight.
     """
     allowed = host.numbers(memory.read("memory.stat")).get("hierarchical_memory_limit", _NO_LIMIT)
+    if isinstance(allowed, Exception):
+        return allowed
     own = _number(memory.read("memory.limit_in_bytes"))
     return min(allowed, _NO_LIMIT if own is None else own) if allowed < _NO_LIMIT else own
 
 
-def _read(paths: HostPaths) -> dict[str, Value]:
+def _read(paths: HostPaths) -> dict[str, Value | Exception]:
     if paths.are_elsewhere:  # the agent's cgroup is in its own /proc and /sys, not in the host's
         lines, sys = host.text(OWN.procfs / _OWN_CGROUP), OWN.sysfs
     else:
@@ -195,7 +197,9 @@ def _read(paths: HostPaths) -> dict[str, Value]:
         figures = version1({c: Directory(root / c, found.get(c, "/")) for c in controllers})
     else:
         figures = version2(Directory(root, found.get("", "/")))
-    given: dict[str, Value] = {name: value for name, value in figures.items() if value is not None}
+    given: dict[str, Value | Exception] = {
+        name: value for name, value in figures.items() if value is not None
+    }
     if not given:
         raise NotImplementedError("the agent's cgroup does not report what it uses")
     return given

@@ -64,7 +64,7 @@ TABLES: Final = (_PAGING,)
 _ZONES: Final = ("dma", "dma32", "normal", "high", "movable", "device")
 
 
-def parse(lines: str) -> dict[str, int]:
+def parse(lines: str) -> dict[str, int | Exception]:
     r"""Return those of the table's figures that `/proc/vmstat` has, summed over the zones.
 
     >>> parse("nr_free_pages 7\npgfault 12\nallocstall_dma 1\nallocstall_normal 2\n")
@@ -72,10 +72,18 @@ def parse(lines: str) -> dict[str, int]:
     """
     found = host.numbers(lines)
     by_zone = {metric.name: _all_zones(metric.name, found) for metric in _PAGING.metrics}
-    return {name: sum(figures) for name, figures in by_zone.items() if figures}
+    return {name: _sum(figures) for name, figures in by_zone.items() if figures}
 
 
-def _all_zones(name: str, found: dict[str, int]) -> list[int]:
+def _sum(figures: list[int | Exception]) -> int | Exception:
+    """Return the sum, or why it is not known: one zone's figure is no number."""
+    known = [figure for figure in figures if not isinstance(figure, Exception)]
+    if len(known) < len(figures):
+        return next(figure for figure in figures if isinstance(figure, Exception))
+    return sum(known)
+
+
+def _all_zones(name: str, found: dict[str, int | Exception]) -> list[int | Exception]:
     names = (name, *(f"{name}_{zone}" for zone in _ZONES))
     return [found[each] for each in names if each in found]
 

@@ -56,7 +56,8 @@ def kernel_boot_time(lines: str) -> int | None:
     >>> kernel_boot_time("cpu 1 2\nbtime 1700000000\n")
     1700000000
     """
-    return host.numbers(lines).get("btime")
+    found = host.numbers(lines).get("btime")
+    return None if isinstance(found, Exception) else found
 
 
 class BootTime:

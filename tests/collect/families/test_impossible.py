@@ -160,3 +160,26 @@ def test_an_impossible_number_of_processes_is_noted(server: Path, bad: str) -> N
     poll = of(server, "process_events")
     assert set(poll.figures) == {"process_events_forks", "process_events_running"}
     assert list(poll.left_out) == ["process_events blocked"]
+
+
+@pytest.mark.parametrize(
+    ("family", "file", "line", "note"),
+    [("paging", "proc/vmstat", "pgfault", "paging pgfault"),
+     ("paging", "proc/vmstat", "allocstall_normal", "paging allocstall"),
+     ("ip", "proc/net/snmp6", "Ip6InReceives", "")],
+)  # fmt: skip
+def test_a_line_without_a_number_is_noted(
+    server: Path, family: str, file: str, line: str, note: str
+) -> None:
+    """One zone less would be a sum that is too low."""
+    before = of(server, family)
+    path = server / file
+    text = re.sub(rf"^{line}(\s+)\d+$", rf"{line}\g<1>-3", path.read_text(), flags=re.MULTILINE)
+    assert text != path.read_text()
+    path.write_text(text)
+    after = of(server, family)
+    assert len(after.series) == len(before.series) - 1
+    assert after.series.items() < before.series.items()
+    (new,) = set(after.left_out) - set(before.left_out)
+    assert new.startswith(note)
+    assert after.left_out[new] == "'-3' is not a number that the kernel counts to"
