@@ -49,7 +49,8 @@ def parse(lines: str) -> Disks:
     """
     found: Disks = {}
     for line in lines.split("\n"):
-        fields = line.split()
+        # Not `split()`: the name of a disk may hold a character that Python takes for a blank.
+        fields = list(filter(None, line.split(" ")))
         if len(fields) >= _BEFORE:
             found[fields[2]] = _figures(fields[_BEFORE:])
     return found

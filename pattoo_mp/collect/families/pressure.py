@@ -78,7 +78,7 @@ def parse(lines: str) -> dict[str, Value | Exception]:
     {'some_avg10': 0.5, 'some_avg60': 0.0, 'some_avg300': 0.0, 'some_total': 87}
     """
     found: dict[str, Value | Exception] = {}
-    for line in lines.removesuffix("\n").split("\n"):
+    for line in filter(None, lines.split("\n")):
         who, *pairs = line.split()
         for name, _, value in (pair.partition("=") for pair in pairs):
             found[f"{who}_{name}"] = (

@@ -55,6 +55,8 @@ _ARRAY: Final = re.compile(r"^(md[^ :\n]*) : (\w+)([^\n]*)\n((?:[ \t][^\n]*\n)*)
 _MEMBER: Final = re.compile(r" \S+\[[0-9]+\]((?:\([A-Z]\))*)(?= |$)")
 _SIZE: Final = re.compile(r"^[ \t]+([0-9]{1,18}) blocks")
 _DISKS: Final = re.compile(r" \[([0-9]{1,5})/([0-9]{1,5})\](?: \[[U_]+\])?$", re.MULTILINE)
+#: What shows the numbers of disks, whether they are numbers or not.
+_NUMBERS: Final = re.compile(r" \[[^\]\n]*/")
 _SYNC: Final = re.compile(r"(?:recovery|resync|reshape|check) *= *([0-9]{1,3}\.[0-9]+)%")
 
 
@@ -77,6 +79,8 @@ def _array(state: str, members: str, details: str) -> dict[str, Value] | Excepti
     size, disks = _SIZE.search(details), _DISKS.search(details)
     if size is None:
         return ValueError("its lines in /proc/mdstat are damaged; expected its size")
+    if disks is None and _NUMBERS.search(details):
+        return ValueError("its lines in /proc/mdstat are damaged; expected two numbers of disks")
     is_active = state == "active"
     listed = len(marks) - spare - failed
     # Of levels without redundancy the kernel shows no numbers; they have all disks, or do not work.

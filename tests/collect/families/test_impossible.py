@@ -183,3 +183,20 @@ def test_a_line_without_a_number_is_noted(
     (new,) = set(after.left_out) - set(before.left_out)
     assert new.startswith(note)
     assert after.left_out[new] == "'-3' is not a number that the kernel counts to"
+
+
+def test_the_name_of_a_disk_is_as_it_is(server: Path) -> None:
+    """Python's `split()` cuts at more characters than the kernel's blanks."""
+    path = server / "proc" / "diskstats"
+    before = of(server, "disk_io").by("disk_partition")
+    path.write_text(path.read_text().replace(" sda ", " md_a\x85b\x1cc "))
+    after = of(server, "disk_io").by("disk_partition")
+    assert after.keys() == before.keys() - {"sda"} | {"md_a\x85b\x1cc"}
+    assert after["md_a\x85b\x1cc"] == before["sda"]
+
+
+def test_an_empty_file_of_pressure_has_a_clear_reason(server: Path) -> None:
+    """Not the words of an unpacking that failed."""
+    (server / "proc" / "pressure" / "memory").write_text("")
+    why = of(server, "pressure").left_out["pressure.memory"]
+    assert why == "NotImplementedError: the kernel's file has none of these figures"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.families.pressure import parse
+from pattoo_mp.collect.families.pressure import TABLES, parse
+from pattoo_mp.collect.source import Fields
 from pattoo_mp.model import COUNTER64, FLOAT
 from tests.support.hosts import be, polled
 from tests.support.procfs import ProcFS
@@ -83,10 +84,10 @@ def test_a_bad_figure_costs_no_other(
     assert f"pressure.io some_{name}" in poll.left_out
 
 
-def test_an_empty_file_is_refused() -> None:
+def test_an_empty_file_has_no_figures() -> None:
     """The poller will leave the family out, with the reason."""
-    with pytest.raises(ValueError, match="not enough"):
-        parse("\n\n")
+    with pytest.raises(NotImplementedError, match="none of these figures"):
+        Fields(TABLES[0], lambda: parse("\n\n")).read()
 
 
 def test_the_pressure_of_interrupts_is_a_family_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

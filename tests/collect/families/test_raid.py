@@ -43,6 +43,7 @@ def test_each_array_shows_its_health(monkeypatch: pytest.MonkeyPatch) -> None:
         "md9\n",
         "\tx\n",
         "md9 : broken\n",
+        "md9 : active raid1 sda1[0]\n      64 blocks [2/-1] [U_]\n",
     ],
 )
 def test_a_damaged_array_costs_no_other(damaged: str) -> None:
@@ -51,6 +52,7 @@ def test_a_damaged_array_costs_no_other(damaged: str) -> None:
     first, _, rest = MDSTAT.partition("\n")
     found = parse(f"{first}\n{damaged}\n{rest}")
     assert {name: found[name] for name in good} == good
+    assert isinstance(found.get("md9", ValueError()), ValueError)
 
 
 @pytest.mark.parametrize("state", ["broken", "inactive"])
