@@ -186,6 +186,8 @@ def test_a_password_that_looks_like_a_tag_or_an_alias_is_not_shown(
         ("https://s3cret@host", "…@host"),
         ("http://user:s3/c@r:et@host", "…@host"),
         ("http://user:s3c\nret@host", "…@host"),
+        ("https://host/write?token=s3cret", "https://host/write?…"),
+        ("https://host/write#s3cret", "https://host/write#…"),
         (["a", "http://user:s3cret@host"], ["a", "…@host"]),
         ({"http://user:s3cret@host": {"b": "user:s3cret@host"}}, {"…@host": {"b": "…@host"}}),
     ],
