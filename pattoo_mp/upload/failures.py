@@ -102,14 +102,18 @@ def classify_error(error: Exception, *, is_quotable: bool = True) -> Outcome:
     by, fault = ("the proxy: ", Fault.PROXY) if by_proxy else ("", _fault(cause))
     if isinstance(cause, OSError) and cause.strerror:
         return Outcome(by + one_line(cause.strerror), fault)
-    if cut_off := next(filter(None, (_CUT_OFF.get(type(one).__name__) for one in chain)), ""):
-        return Outcome(by + cut_off, fault)
+    cut_off = next(filter(None, (_CUT_OFF.get(type(one).__name__) for one in chain)), "")
+    return Outcome(by + (cut_off or _described(cause, is_quotable=is_quotable)), fault)
+
+
+def _described(cause: BaseException, *, is_quotable: bool) -> str:
+    """Return what an error without a text of the system says."""
     name = type(cause).__name__
     if is_quotable:
-        return Outcome(by + one_line(f"{name}: {cause}")[:_LONGEST], fault)
+        return one_line(f"{name}: {cause}")[:_LONGEST]
     # The type alone says little. It is our library's word, so it cannot repeat a secret.
     is_answer = isinstance(cause, HTTPException | ValueError) and not isinstance(cause, OSError)
-    return Outcome(by + (f"the answer is not valid HTTP ({name})" if is_answer else name), fault)
+    return f"the answer is not valid HTTP ({name})" if is_answer else name
 
 
 def _fault(cause: BaseException) -> Fault:
