@@ -43,11 +43,22 @@ def checkout(home: Path) -> Iterator[Path]:
     wait_for(lambda: not processes_of(home / ".run"), what="the end of all processes")
 
 
+_OF_MAKE = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL"})
+
+
 def make(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `make`. The environment counts as installed."""
     command = ["make", "--old-file", ".venv/.installed", "--assume-old", "setup.py", *words]
+    # What a `make` around the tests leaves there would be this one's, too.
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
     return subprocess.run(
-        command, cwd=checkout, capture_output=True, text=True, timeout=90, check=False
+        command,
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
 
 
