@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Origin
+from pattoo_mp.util.recent import Recent
 from pattoo_mp.wire.checksum import origin_pairs, series_checksum
 from pattoo_mp.wire.safe import TEXT_BYTES, normalise, safe_text, sendable
 
@@ -179,25 +180,16 @@ class _Template:
             self.rows[identifier] = _Rows([[number_of[pair] for pair in row] for row in some])
 
 
-class _Templates:
-    """The last templates, by their parts."""
-
-    def __init__(self) -> None:
-        self._templates: dict[tuple[Layout, ...], _Template] = {}
-
-    def __call__(self, parts: tuple[Layout, ...]) -> _Template:
-        """Return the template of these parts."""
-        template = self._templates.pop(parts, None)
-        if template is None:
-            before = next(reversed(self._templates.values()), None)
-            template = _Template(parts, before if len(parts) >= _MANY_PARTS else None)
-        self._templates[parts] = template
-        while len(self._templates) > _TEMPLATES:
-            del self._templates[next(iter(self._templates))]
-        return template
+_templates: Recent[tuple[Layout, ...], _Template] = Recent(_TEMPLATES)
 
 
-_template = _Templates()
+def _template(parts: tuple[Layout, ...]) -> _Template:
+    """Return the template of these parts."""
+
+    def make() -> _Template:
+        return _Template(parts, _templates.newest if len(parts) >= _MANY_PARTS else None)
+
+    return _templates.get(parts, make)
 
 
 def _rows(layout: Layout, pairs: dict[str, int]) -> list[list[int]]:

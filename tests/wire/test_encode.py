@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -348,3 +350,28 @@ def test_a_poll_that_does_not_fit_its_divided_layout_is_refused() -> None:
     smaller = Layout.of_parts(layout.parts[:5])
     with pytest.raises(WireError, match="18 values for a layout of 15 series"):
         encode({layout.identifier: smaller}, [poll], 1)
+
+
+def test_two_outputs_may_encode_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a thread. They share the templates, of which fewer are kept than there are layouts."""
+    layouts = [Layout(ORIGIN, 1000, (Series(f"key_{number}", INTEGER),)) for number in range(9)]
+    failed: list[BaseException] = []
+    monkeypatch.setattr(threading, "excepthook", lambda found: failed.append(found.exc_value))
+
+    def encode_often(step: int) -> None:
+        for number in range(3000):
+            layout = layouts[number * step % len(layouts)]
+            body = encode({layout.identifier: layout}, [Poll.of(layout, 5, [1])], 7)
+            assert layout.series[0].key.encode() in body
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=encode_often, args=(step,)) for step in (1, 2, 4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failed == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import Layout, Poll
+from pattoo_mp.util.recent import Recent
 from pattoo_mp.wire.families import family_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class FamilySelection:
 
     def __init__(self, families: Collection[str]) -> None:
         self._families = frozenset(families)
-        self._known: dict[str, _Selected] = {}
+        self._known: Recent[str, _Selected] = Recent(_MOST_LAYOUTS)
 
     def layout(self, layout: Layout) -> Layout:
         """Return the layout with only the wanted series; it may have none."""
@@ -44,11 +45,7 @@ class FamilySelection:
         return Poll.of(selected.layout, poll.timestamp_ms, wanted)
 
     def _selected(self, layout: Layout) -> _Selected:
-        found = self._known.pop(layout.identifier, None) or self._select(layout)
-        self._known[layout.identifier] = found
-        while len(self._known) > _MOST_LAYOUTS:
-            del self._known[next(iter(self._known))]
-        return found
+        return self._known.get(layout.identifier, lambda: self._select(layout))
 
     def _select(self, layout: Layout) -> _Selected:
         numbers = tuple(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp.errors import WireError
 from pattoo_mp.upload.remote_write.message import Block, labels_of, metadata, request
 from pattoo_mp.upload.remote_write.naming import distinct
+from pattoo_mp.util.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -48,18 +49,14 @@ class Encoder:
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
-        self._rows: dict[str, Rows] = {}
+        self._rows: Recent[str, Rows] = Recent(_LAYOUTS)
         self._parts: dict[str, Named] = {}
         #: The last layout that a receiver was sent, by group.
         self._sent: dict[Group, Layout] = {}
 
     def rows(self, layout: Layout) -> Rows:
         """Return the names of a layout's series."""
-        rows = self._rows.pop(layout.identifier, None) or self._named(layout)
-        self._rows[layout.identifier] = rows
-        while len(self._rows) > _LAYOUTS:
-            del self._rows[next(iter(self._rows))]
-        return rows
+        return self._rows.get(layout.identifier, lambda: self._named(layout))
 
     def blocks(self, batch: Batch, *, info_after_ms: int = 0) -> list[Block]:
         """Return the samples of a batch, those of the info series first.
