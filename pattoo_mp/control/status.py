@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__, paths
@@ -16,9 +15,11 @@ from pattoo_mp.control.outputs import PARTS, OutputWatch
 from pattoo_mp.control.rates import usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.model import now_ms
+from pattoo_mp.util.process import stat_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from pattoo_mp.config.values import Config
     from pattoo_mp.control.broker import Broker
@@ -101,14 +102,9 @@ def unknown(errors: Sequence[str]) -> dict[str, Any]:
 
 
 def usage(pid: int) -> dict[str, float]:
-    """Return resident memory (bytes) and processor time (s) of a process; zeros if there is none.
-
-    Reads /proc/PID/stat (proc(5)), the only source that needs no lock of that process: a process that
-    hangs may hold such a lock.
-    """
+    """Return resident memory (bytes) and processor time (s) of a process; zeros if there is none."""
     try:
-        # The name in parentheses may contain anything; the third field follows it.
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        fields = stat_fields(pid)
         user, system, resident = (int(fields[number - 3]) for number in (14, 15, 24))
     except (OSError, ValueError, IndexError):
         return _UNKNOWN.copy()

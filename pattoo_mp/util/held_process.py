@@ -13,8 +13,9 @@ import select
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
+
+from pattoo_mp.util.process import stat_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,7 @@ class Stat:
 def stat_of(pid: int) -> Stat | None:
     """Return the state of a process; None if there is none, or if we may not look at it."""
     try:
-        # The name in parentheses may contain anything; the third field follows it.
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        fields = stat_fields(pid)
         return Stat(fields[0], int(fields[1]), int(fields[2]), int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None

@@ -83,18 +83,20 @@ def _run_in_child(run: Callable[[], int], writing: int) -> None:
         os._exit(status)
 
 
-def state(pid: int) -> str:
-    """Return the kernel's letter for the state of a process (proc(5)); "" if there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[0]
+def stat_fields(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat (proc(5)) from the third on, the state. Raises `OSError`.
+
+    It needs no lock of that process, which one that hangs may hold.
+    """
+    # The name in parentheses, the second field, may contain anything.
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
 
 
 def is_stopped(pid: int) -> bool:
     """Whether a signal or a debugger has stopped the process."""
-    return state(pid) in {"T", "t"}
+    with contextlib.suppress(OSError):
+        return stat_fields(pid)[:1] in (["T"], ["t"])
+    return False
 
 
 def die_with(parent: int, by: signal.Signals) -> None:
