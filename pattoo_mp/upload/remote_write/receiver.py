@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+#: So many reasons are counted apart. A receiver may name the sample, so each answer may have other words.
+_MOST_REASONS: Final = 20
+_OTHER_REASONS: Final = "other reasons"
 #: Metadata, and what was refused, is sent or logged once in so many seconds.
 _HOUR_S: Final = 3600.0
 
@@ -102,6 +105,8 @@ class Refusals:
 
     def note(self, reason: str, samples: int) -> None:
         """Count refused samples."""
+        if reason not in self.samples and len(self.samples) >= _MOST_REASONS:
+            reason = _OTHER_REASONS
         self.samples[reason] += samples
         self._since[reason] += samples
         if self._clock() >= self._due:

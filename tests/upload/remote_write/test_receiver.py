@@ -76,3 +76,13 @@ def test_refusals_are_logged_once_an_hour(caplog: pytest.LogCaptureFixture) -> N
     refusals.note("out of order sample", 1)
     assert "at least 6 (out of order sample); at least 2 (out of bounds)" in caplog.text
     assert refusals.samples == {"out of order sample": 7, "out of bounds": 2}
+
+
+def test_reasons_without_end_are_counted_as_other_ones() -> None:
+    """A receiver that names the sample has other words in each answer. They take no memory."""
+    refusals = Refusals("http://x", Clock())
+    for number in range(1000):
+        refusals.note(f"the sample {number} is too old", 2)
+    assert sum(refusals.samples.values()) == 2000
+    assert len(refusals.samples) == 21
+    assert refusals.samples["other reasons"] == 1960
