@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.collect import host, mounts
 from pattoo_mp.collect.families._processes import OneLook, running
-from pattoo_mp.timelimit.deadline import Further, TimeLimited
+from pattoo_mp.timelimit.deadline import Further, TimeLimited, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -155,13 +155,7 @@ class SharedDeadline:
         # Each poll takes each answer once, so one that was taken belongs to the poll before.
         if name not in self._ready:
             self._ask()
-        answer = self._ready.pop(name)
-        if isinstance(answer, Exception):
-            try:
-                raise answer
-            finally:
-                del answer  # otherwise the error and this frame would refer to each other
-        return answer
+        return answer_of(self._ready.pop(name))
 
     def _ask(self) -> None:
         self._ready = {}  # empty for a successor, should this thread be left behind

@@ -67,7 +67,7 @@ class Broker:
             self.recent.record(window, self.counts)
             self.recent_layouts.record(window, self.layout_counts)
             for output in self.outputs.values():
-                output.recent.record(window, partial(output.counts, self.dropped_in_channel))
+                output.recent.record(window, partial(self._counts_of, output))
         match message:
             case [
                 Kind.PART | Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind,
@@ -158,6 +158,9 @@ class Broker:
     def counts(self) -> Counts:
         """Return the current totals; the difference of two results is what happened in between."""
         return {"polled": self.ledger.polled, "missed": self.ledger.missed.total()}
+
+    def _counts_of(self, output: OutputWatch) -> Counts:
+        return output.counts(self.dropped_in_channel)
 
     @property
     def dropped_in_channel(self) -> int:

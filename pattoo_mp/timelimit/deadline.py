@@ -48,7 +48,11 @@ class NoAnswerError(TimeoutError):
 
 def single_answer(answers: Mapping[K, V | Exception]) -> V:
     """Return the answer of the only key, or raise its error."""
-    (answer,) = answers.values()
+    return answer_of(*answers.values())
+
+
+def answer_of(answer: V | Exception) -> V:
+    """Return an answer, or raise it if it is an error. The caller must not hold it meanwhile."""
     if isinstance(answer, Exception):
         try:
             raise answer

@@ -124,14 +124,15 @@ class Uploader:
 
     def _start_posting(self, config: Config) -> None:
         """Start to post to the outputs of a configuration that have no thread yet."""
-        for output in config.outputs:
+        outputs = config.outputs
+        for output in outputs:
             if output.name not in self._posting:
                 outbox = Outbox(self._spool, output.name)
                 drain = Drain(
                     outbox,
                     self._sender(config, output, outbox),
                     partial(self._report, output.name),
-                    partial(self._note, posts_trouble(output.name, config.outputs[0].name)),
+                    partial(self._note, posts_trouble(output.name, outputs[0].name)),
                     pace=Pace(offset_s(self._agent_id, config.jitter_s), config.spacing_s),
                 )
                 self._posting[output.name] = _Posting(output, outbox, drain)

@@ -69,9 +69,8 @@ def parse(line: str) -> Process:
             f"a stat line with {len(fields)} fields after the parent PID; expected {_FIELDS}"
         )
     user, system, threads, started, resident = (fields[at] for at in _NEEDED)
-    if min(user, system, threads, started, resident) < 0 or threads > _MOST_THREADS:
-        raise ValueError("a stat line with a number that no process can have")
-    if max(user, system, started, resident) > _LARGEST:
+    numbers = user, system, started, resident
+    if min(threads, *numbers) < 0 or threads > _MOST_THREADS or max(numbers) > _LARGEST:
         raise ValueError("a stat line with a number that no process can have")
     if int(parent) == _KTHREADD:
         name = name.partition("/")[0]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-#: `TimeSeries.samples`, its length of `_SAMPLE_BYTES`, and the tag of `Sample.value`.
+#: Tags: of `TimeSeries.samples`, `Sample.value` and `Sample.timestamp`.
 _SAMPLE: Final = 0x12
 _VALUE: Final = 0x09
 _TIMESTAMP: Final = 0x10

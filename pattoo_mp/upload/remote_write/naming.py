@@ -105,7 +105,7 @@ class PattooNaming:
         metrics: dict[str, Metric] = {}
         labels = []
         for series in part.series:
-            name = metric_name(f"pattoo_{series.key}")
+            name = label_name(f"pattoo_{series.key}")
             kind = COUNTER if series.data_type in COUNTERS else GAUGE
             metrics.setdefault(name, Metric(kind))
             labels.append(all_labels(name, own_pairs(series), part, self._output))
@@ -148,11 +148,11 @@ def all_labels(name: str, own: list[Pair], layout: Layout, output: Output) -> di
     `exported_` before it, as Prometheus does it.
     """
     origin = layout.origin
-    labels = {"instance": _value(origin.hostname), "job": _value(origin.program)}
-    labels |= {label_name(label): _value(value) for label, value in output.labels}
+    labels = {"instance": safe_text(origin.hostname), "job": safe_text(origin.program)}
+    labels |= {label_name(label): safe_text(value) for label, value in output.labels}
     labels[NAME] = name
     for label, value in own:
-        text = _value(value)
+        text = safe_text(value)
         if not text:
             continue
         label_is = label_name(label)
@@ -162,13 +162,11 @@ def all_labels(name: str, own: list[Pair], layout: Layout, output: Output) -> di
     return {label: value for label, value in labels.items() if value}
 
 
-def metric_name(text: str) -> str:
-    """Return a text as a valid name of a metric."""
-    return label_name(text)
-
-
 def label_name(text: str) -> str:
-    """Return a text as a valid name of a label. Names that begin with two underscores are reserved."""
+    """Return a text as a valid name of a label, or of a metric without colons.
+
+    Names that begin with two underscores are reserved.
+    """
     name = _BAD.sub("_", text)
     if not name or name[0].isdigit():
         name = f"_{name}"
@@ -188,7 +186,3 @@ def distinct(labels: Mapping[str, str], series: Series, seen: set[bytes]) -> byt
         count += 1
     seen.add(packed)
     return packed
-
-
-def _value(text: str) -> str:
-    return safe_text(text)

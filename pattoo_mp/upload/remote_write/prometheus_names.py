@@ -22,7 +22,7 @@ from pattoo_mp.upload.remote_write.naming import (
     Named,
     all_labels,
     host_pairs,
-    metric_name,
+    label_name,
     own_pairs,
 )
 
@@ -109,7 +109,7 @@ class PrometheusNaming:
             # A figure of a file with the name of one of ours would be one series with it.
             mark = {DISTINCT: "textfile"} if name in self._own_names else {}
             return _Known(name, kind, "", 1.0, "From a text file.", mark)
-        name = metric_name(f"pattoo_{series.key}")
+        name = label_name(f"pattoo_{series.key}")
         if is_counter and not name.endswith("_total"):
             name = f"{name}_total"
         return _Known(name, COUNTER if is_counter else GAUGE, "", 1.0, "As psutil reports it.", {})
