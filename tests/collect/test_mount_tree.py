@@ -11,7 +11,7 @@ import pytest
 
 from pattoo_mp.collect import host
 from pattoo_mp.collect.mount_tree import MountTree, parse_mountinfo
-from tests.support.disks import run_with_mounts
+from tests.support.apart import run_with_mounts
 from tests.support.hosts import polled
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -22,6 +20,7 @@ from pattoo_mp.collect.mounts import (
     own_table,
     parse,
 )
+from tests.support.apart import run_with_mounts
 from tests.support.hosts import polled
 
 
@@ -195,15 +194,6 @@ def test_a_mount_a_remount_and_an_unmount_are_seen_at_once(tmp_path: Path) -> No
     place.mkdir()
     with disk.open("wb") as file:
         file.truncate(4 << 20)
-    apart = ["unshare", "--mount", "--propagation", "private"]
-    tried = subprocess.run(
-        [*apart, "sh", "-ec", f"mkfs.ext4 -q {disk}; mount -o loop {disk} {place}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if tried.returncode:
-        pytest.skip(f"no file system can be mounted here: {tried.stderr.strip()}")
-    done = subprocess.run(
-        [*apart, sys.executable, "-c", PROGRAM, str(place), str(disk)],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+    trial = f"mkfs.ext4 -q {disk}; mount -o loop {disk} {place}"
+    done = run_with_mounts(tmp_path, PROGRAM, str(place), str(disk), trial=trial)
     assert (done.stderr, done.stdout.split()) == ("", ["[]", "['rw']", "['ro']", "[]"])

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.support.agent import ROOT
+from tests.support.apart import run_with_mounts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,17 +78,8 @@ print(json.dumps({
 
 def test_a_host_whose_mounts_change_all_the_time_loses_nothing(tmp_path: Path) -> None:
     """Every poll arrives, with the mounts of its time; the log has a few lines, the status a trouble."""
-    apart = ["unshare", "--mount", "--propagation", "private"]
-    tried = subprocess.run(
-        [*apart, "sh", "-ec", "mount --bind /usr /mnt"], capture_output=True, text=True, check=False
-    )
-    if tried.returncode:
-        pytest.skip(f"nothing can be mounted here: {tried.stderr.strip()}")
-    done = subprocess.run(
-        [*apart, sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=150, check=False,
-    )  # fmt: skip
+    trial = "mount --bind /usr /mnt"
+    done = run_with_mounts(tmp_path, PROGRAM, str(tmp_path), trial=trial, timeout_s=150)
     assert not done.returncode, done.stderr
     found = json.loads(done.stdout)
     assert found["lines"] <= 4

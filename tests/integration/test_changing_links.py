@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.support.agent import ROOT
+from tests.support.apart import run_with_mounts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,22 +74,14 @@ print(json.dumps({
 }))
 """
 
-APART = ["unshare", "--net", "--mount", "--propagation", "private"]
+TRIAL = "mount -t sysfs sysfs /sys; ip link add veth0 type veth peer peer0"
 
 
 def test_a_host_whose_interfaces_change_all_the_time_loses_nothing(tmp_path: Path) -> None:
     """Every poll arrives, with the interfaces of its time; the log has a few lines, the status a trouble."""
-    tried = subprocess.run(
-        [*APART, "sh", "-ec", "mount -t sysfs sysfs /sys; ip link add veth0 type veth peer peer0"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if tried.returncode:
-        pytest.skip(f"no virtual interface can be made here: {tried.stderr.strip()}")
-    done = subprocess.run(
-        [*APART, sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
+    done = run_with_mounts(
+        tmp_path, PROGRAM, str(tmp_path), options=("--net",), trial=TRIAL, timeout_s=110
+    )
     assert not done.returncode, done.stderr
     found = json.loads(done.stdout)
     assert found["lines"] <= 4

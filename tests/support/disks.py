@@ -6,12 +6,9 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.support.agent import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,26 +73,3 @@ def free_bytes(disk: Path) -> int:
     """Return the free bytes."""
     found = os.statvfs(disk)
     return found.f_bavail * found.f_frsize
-
-
-def run_with_mounts(
-    work: Path, program: str, *arguments: str, options: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[str]:
-    """Run a Python program that may mount what it likes: in a mount namespace of its own.
-
-    `options` are for unshare(1). The test is skipped if no file system can be mounted there, which is
-    tried with an image below `work`.
-    """
-    apart = ["unshare", "--mount", *options, "--propagation", "private"]
-    image = work / "tried.image"
-    tried = subprocess.run(
-        [*apart, "sh", "-ec", f"truncate -s 8M {image}; mkfs.ext4 -q {image}; mount -o loop {image} /mnt"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if tried.returncode:
-        pytest.skip(f"no file system can be mounted here: {tried.stderr.strip()}")
-    return subprocess.run(
-        [*apart, sys.executable, "-c", program, *arguments],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from pattoo_mp.collect.filters import Filter
 from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.config.families import names_on
-from tests.support.disks import run_with_mounts
+from tests.support.apart import run_with_mounts
 from tests.support.hosts import polled
 
 if TYPE_CHECKING:
