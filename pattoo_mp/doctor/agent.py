@@ -153,7 +153,7 @@ def findings(running: Running, *, is_user: bool = False) -> Iterator[Finding]:
             "use --restart: it stops the process, and lets supervisord start the agent",
         )
     if running.cut_short_pid:
-        # One that nothing has started again polls nothing, and nobody asked for that.
+        # It is a trouble if the agent still does not run: no operator stopped it.
         report = trouble if running.pid is None and not running.error else note
         yield report(
             "last run",

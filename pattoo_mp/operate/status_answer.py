@@ -1,6 +1,6 @@
 """Checks the answer of a status socket, once, where it is read.
 
-A command of root's may ask an agent that somebody else has taken over. What has passed this check
+Root's command may ask an agent whose user an attacker controls. What has passed this check
 can be shown and computed with: it has the keys and the types of `status.schema.json`, and no number
 that a date, a duration or a terminal could not take. Unknown keys may hold anything.
 """

@@ -13,7 +13,7 @@ trusted users only. The rules are those of sshd's StrictModes and of sudo, as fa
   and must be neither a link nor a mount point: FUSE lets users mount what claims to be root's.
 - On the way there may be a directory of root's that a system's group may write to, as /var/log on
   Ubuntu (root:syslog, 0775). Root chose that group. What is in it must belong to a trusted user.
-- Where the file system is mounted read-only, nobody can write. Kubernetes mounts files so, with 0777.
+- Where the file system is mounted read-only, no user can write. Kubernetes mounts files so, with 0777.
 - In a user namespace, the host's own directories belong to a user that does not exist in it.
 """
 

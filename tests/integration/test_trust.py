@@ -57,6 +57,15 @@ def laid(public: Path, name: str = "laid") -> Path:
     return path
 
 
+def private_file(public: Path) -> Path:
+    """A file that only its owner may read, where every user may replace it."""
+    public.chmod(0o777)
+    file = public / "file"
+    file.write_text("user:password")
+    file.chmod(0o600)
+    return file
+
+
 def places(agent: Agent) -> list[str]:
     """What the agent made below its home."""
     return sorted(
@@ -163,10 +172,7 @@ def test_a_file_of_the_transport_in_a_public_directory_is_refused(
 ) -> None:
     """However private it is: another user can replace it."""
     agent = make_agent()
-    public.chmod(0o777)
-    file = public / "file"
-    file.write_text("user:password")
-    file.chmod(0o600)
+    file = private_file(public)
     agent.set_own(setting, str(file))
     refuse(
         agent,
@@ -180,10 +186,7 @@ def test_a_file_of_an_output_in_a_public_directory_is_refused(
 ) -> None:
     """As those of the top level; the line names the output."""
     agent = make_agent()
-    public.chmod(0o777)
-    file = public / "file"
-    file.write_text("user:password")
-    file.chmod(0o600)
+    file = private_file(public)
     url = "https://metrics.example.org/api/v1/write"
     agent.set_own(
         "outputs",

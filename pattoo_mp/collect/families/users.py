@@ -45,7 +45,7 @@ def _read(paths: HostPaths) -> dict[str, int]:
 
 
 def _check_records() -> None:
-    """Raise an error if logins are not recorded: that nobody is logged in is then not known.
+    """Raise an error if logins are not recorded: an empty list would then be a false "no user".
 
     psutil reads the file without releasing Python's lock. If it hangs, it does so here.
     """
