@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.output import DONE, errors_as_json, escape_unencodable
 from pattoo_mp.config import host_checks, load, owner
 from pattoo_mp.config.host_checks import State
-from pattoo_mp.config.load import Reading, named_directories
+from pattoo_mp.config.load import named_directories
+from pattoo_mp.config.reading import Reading, read_within
 from pattoo_mp.config.values import PATTOO
 from pattoo_mp.doctor import server
 from pattoo_mp.doctor.files import start_problems
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pattoo_mp.config.load import Found
+    from pattoo_mp.config.reading import Found
     from pattoo_mp.config.values import Config, Output
     from pattoo_mp.doctor.server import ServerCheck
 
@@ -108,7 +109,7 @@ def _document_of_errors(problems: Sequence[str]) -> dict[str, Any]:
 
 
 def _check(directory: Path) -> Checked:
-    reading = load.read_within(directory)
+    reading = read_within(directory)
     if reading.problems:
         return Checked(directory, reading, reading.problems)
     settings = load.config_from(reading)

@@ -11,7 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.output import DONE, FAILED, errors_as_json, escape_unencodable
-from pattoo_mp.config import load
+from pattoo_mp.config.reading import read_within
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import Finding, Part, State, trouble
 from pattoo_mp.paths import config_directory
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`--doctor`: print the findings, each part once it is known. Disturbs no running agent."""
     with errors_as_json(arguments, _document_of_errors):
         directory = config_directory()
-        examination = Examination(directory, load.read_within(directory))
+        examination = Examination(directory, read_within(directory))
     # What a poll leaves out is among the findings; do not log it to stderr as well.
     logging.getLogger("pattoo_mp").addHandler(logging.NullHandler())
     escape_unencodable()

@@ -1,56 +1,39 @@
-"""Reads and checks the configuration files, and turns them into a `Config`.
+"""Turns the configuration files into a `Config`, and checks that this host can run with it.
 
 - `load`, `check`: for a start, with or without making the directories that the settings name.
 - `check_reload`: for an agent that runs with another configuration.
-- `read_files`, `read_within`: all settings with their files and problems, for --check and --doctor.
 - `read_system_daemon_directory`: only what is needed to find a running agent.
 
-All problems are reported together, in one line each: file, section, setting, value and what was
-expected. A running agent imports this module only in a process that exits afterwards (`isolated`).
+All problems are reported together, in one line each. A running agent imports this module only in a
+process that exits afterwards (`isolated`).
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from pattoo_mp.config import host_checks, probe, ways
-from pattoo_mp.config.consistency import (
-    conflicting_settings,
-    misplaced_settings,
-    setting_of,
-    unused_settings,
+from pattoo_mp.config.consistency import conflicting_settings, setting_of
+from pattoo_mp.config.reading import (
+    Reading,
+    format_value,
+    read_file,
+    read_files,
+    read_setting,
+    require_directory,
 )
 from pattoo_mp.config.secrets import credential_problems
-from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
-from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
+from pattoo_mp.config.settings import AGENT_FILE, SETTINGS, SHARED_FILE
 from pattoo_mp.config.values import FIELDS, REMOTE_WRITE, Config
-from pattoo_mp.config.yaml_files import (
-    NOT_SHOWN,
-    Sections,
-    plain_decimal,
-    read_sections,
-    redacted,
-    unquoted,
-)
-from pattoo_mp.errors import ConfigError, TrustError, where_and_why
+from pattoo_mp.errors import ConfigError, TrustError
 from pattoo_mp.model import PROGRAM
-from pattoo_mp.paths import DEFAULT_DIRECTORY, VARIABLE
-from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from pattoo_mp.config.settings import Setting
-
-
-#: The longest value, in characters, that a message shows whole.
-_VALUE_IN_MESSAGE: Final = 60
-#: How long reading may take, in seconds: the files may be on a file system that hangs.
-_READ_S: Final = 10.0
 
 
 # --- for a start
@@ -129,7 +112,7 @@ def read_directories(directory: Path) -> list[Path]:
 
 def _read_shared(directory: Path, names: set[str]) -> dict[str, object]:
     """Read the settings `names` of the shared file. Raises `ConfigError`."""
-    _check_directory_exists(directory)
+    require_directory(directory)
     problems: list[str] = []
     path = directory / SHARED_FILE
     sections = read_file(path, problems)
@@ -288,217 +271,3 @@ def named_directories(config: Config) -> list[tuple[Setting, Path]]:
         for path in [getattr(config, setting.name)]
         if setting.is_required or path != config.daemon_directory
     ]
-
-
-# --- reading the files
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One setting as it is configured.
-
-    `path` is the file that it was looked up in. `given` is its value in the file, redacted, or its
-    default if the file does not set it (`is_set` is false). `value` is the checked value, or None if
-    there is a problem with it.
-    """
-
-    setting: Setting
-    path: Path
-    given: object
-    is_set: bool
-    value: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """All settings as configured; `found` is empty if a file could not be read.
-
-    `problems` has one line for each problem; `notes` tell of settings that have no effect.
-    """
-
-    found: tuple[Found, ...]
-    problems: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The checked values by setting name."""
-        return {found.setting.name: found.value for found in self.found}
-
-
-def read_within(directory: Path, read_s: float = _READ_S) -> Reading:
-    """Read the files in `directory`. Raises `ConfigError` also if that takes more than `read_s`."""
-    limited: TimeLimited[Path, Reading] = TimeLimited("configuration", read_files, read_s)
-    try:
-        return limited.ask_one(directory)
-    except NoAnswerError as error:
-        raise ConfigError([f"{directory}: {error}; expected files that can be read"]) from error
-
-
-def read_files(directory: Path) -> Reading:
-    """Read and check the files in `directory`; the result holds any problems with them.
-
-    Raises `ConfigError` only if the directory does not exist or is not accessible.
-    """
-    _check_directory_exists(directory)
-    return _read_all(directory)
-
-
-def _check_directory_exists(directory: Path) -> None:
-    try:
-        is_there = directory.is_dir()
-    except PermissionError as error:
-        problem = f"{where_and_why(error)}; expected files that can be read"
-        raise ConfigError([problem]) from error
-    if not is_there:
-        raise ConfigError(
-            [
-                f"{directory}: no such directory; expected the one that {VARIABLE} names, "
-                f"or {DEFAULT_DIRECTORY} where that is not set"
-            ]
-        )
-
-
-def _read_all(directory: Path) -> Reading:
-    """Read and check the files in `directory`; change nothing."""
-    problems: list[str] = []
-    files = {name: read_file(directory / name, problems) for name in (SHARED_FILE, AGENT_FILE)}
-    later_path = directory / LATER_SHARED_FILE
-    later = read_file(later_path, problems, optional=True)
-    if problems:
-        return Reading((), tuple(problems))
-    found = [
-        read_setting(setting, later_path, later, problems)
-        if setting.file == SHARED_FILE and setting.section == SERVER and SERVER in later
-        else read_setting(setting, directory / setting.file, files[setting.file], problems)
-        for setting in SETTINGS
-    ]
-    problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
-    all_files = {**files, LATER_SHARED_FILE: later}
-    notes = [f"{directory}/{line}" for line in misplaced_settings(all_files)]
-    values = Reading(tuple(found), ()).values
-    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in unused_settings(values)]
-    if SERVER in later and SERVER in files[SHARED_FILE]:
-        notes.append(
-            f"{directory / SHARED_FILE}: {SERVER} is ignored: {later_path} has this section too"
-        )
-    return Reading(tuple(found), tuple(problems), tuple(notes))
-
-
-def read_file(path: Path, problems: list[str], *, optional: bool = False) -> Sections:
-    """Return the sections of one file; add a problem with the file as a whole to `problems`."""
-    try:
-        return read_sections(path)
-    except FileNotFoundError:
-        if not optional:
-            problems.append(
-                f"{path}: no such file; expected what --sample-config --file {path.name} prints"
-            )
-    except ConfigError as error:
-        problems += error.problems
-    return {}
-
-
-def read_setting(setting: Setting, path: Path, sections: Sections, problems: list[str]) -> Found:
-    """Look up and check one setting in the sections of the file at `path`.
-
-    Adds a problem with it to `problems`.
-    """
-    section = sections.get(setting.section, {})
-    if "" in section:  # the section is a plain value
-        what = f"{setting.section}: is {format_value(section[''])}; expected settings below it"
-        if f"{path}: {what}" not in problems:
-            problems.append(f"{path}: {what}")
-        return Found(setting, path, None, is_set=False)
-    given = section.get(setting.name)
-    is_set = given is not None
-    if not is_set and setting.is_required:
-        problems.append(
-            f"{path}: {setting.section}: {setting.name} is not set; expected {setting.expected}"
-        )
-        return Found(setting, path, None, is_set=False)
-    given = given if is_set else setting.default
-    try:
-        return Found(setting, path, setting.shown(given), is_set, setting.check(given))
-    except InvalidPartsError as error:
-        start = f"{path}: {setting.section}: {setting.name}"
-        problems += [f"{start}: {_part_line(part)}" for part in error.parts]
-        return Found(setting, path, setting.shown(given), is_set)
-    except (ValueError, OverflowError) as error:
-        invalid = (
-            error
-            if isinstance(error, InvalidPartError)
-            else InvalidPartError(given, setting.expected)
-        )
-        text = NOT_SHOWN if setting.hides else format_value(setting.shown(invalid.given))
-        expected = f"{invalid.expected}{_notation_hint(setting.check, given)}"
-        problems.append(f"{path}: {setting.section}: {setting.name}: {text}; expected {expected}")
-        return Found(setting, path, NOT_SHOWN if setting.hides else setting.shown(given), is_set)
-
-
-def _part_line(part: InvalidPart) -> str:
-    """What is wrong with a part of a value, and what was expected."""
-    key = f"{_format_name(part.key)}: " if part.key else ""
-    return f"{part.where}: {key}{part.wrong or format_value(part.given)}; expected {part.expected}"
-
-
-def _unknown(path: Path, sections: Sections) -> list[str]:
-    """Report unknown names in the agent's own file: most likely typos."""
-    ours = [setting for setting in SETTINGS if setting.file == AGENT_FILE]
-    section_names = {setting.section for setting in ours}
-    known = [setting.name for setting in ours]
-    problems = [
-        f"{path}: {_format_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
-        for name in sections
-        if name not in section_names
-    ]
-    for section in section_names:
-        problems += [
-            f"{path}: {section}: {_format_name(key)}: unknown setting; "
-            f"expected {_expected_setting(key, known)}"
-            for key in sections.get(section, {})
-            if key and key not in known
-        ]
-    return problems
-
-
-def _expected_setting(key: str, known: Sequence[str]) -> str:
-    """The most similar setting, or the command that prints all of them: they fill a screen."""
-    similar = get_close_matches(key.lower(), known, 1)
-    return similar[0] if similar else f"one that --sample-config --file {AGENT_FILE} prints"
-
-
-def _format_name(name: str) -> str:
-    return name if name.isprintable() and len(name) <= _VALUE_IN_MESSAGE else format_value(name)
-
-
-def format_value(value: object) -> str:
-    """A value as a message shows it: redacted, on one line, and cut if it is long."""
-    text = repr(redacted(value))
-    return text if len(text) <= _VALUE_IN_MESSAGE else f"{text[:_VALUE_IN_MESSAGE]}…"
-
-
-def _notation_hint(check: Callable[[object], object], given: object) -> str:
-    """How to write `given`, which `check` refused, if only its notation is wrong; else empty."""
-    if _is_accepted(check, _map_scalars(unquoted, given)):
-        return ", without quotes"
-    if _is_accepted(check, _map_scalars(plain_decimal, given)):
-        return ", in plain decimals"
-    return ""
-
-
-def _is_accepted(check: Callable[[object], object], value: object) -> bool:
-    try:
-        check(value)
-    except (ValueError, OverflowError):
-        return False
-    return True
-
-
-def _map_scalars(change: Callable[[object], object], value: object) -> object:
-    """The value with each scalar in it changed."""
-    if isinstance(value, list):
-        return [_map_scalars(change, one) for one in value]
-    if isinstance(value, dict):
-        return {name: _map_scalars(change, one) for name, one in value.items()}
-    return change(value)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pattoo_mp.config.load import Reading
+    from pattoo_mp.config.reading import Reading
     from pattoo_mp.doctor.polls import Measured
 
 #: More than any part needs unless something hangs; the parts' own limits are shorter.

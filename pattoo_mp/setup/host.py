@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config import load, sample
+from pattoo_mp.config import reading, sample
 from pattoo_mp.config.settings import FILES, SETTINGS, SHARED_FILE
 from pattoo_mp.errors import ConfigError, SetupError
 from pattoo_mp.paths import DEFAULT_DIRECTORY
@@ -175,9 +175,9 @@ def agent_directories(root: Path) -> dict[str, str]:
     if not path.exists():
         return sample_directories()
     problems: list[str] = []
-    sections = load.read_file(path, problems)
+    sections = reading.read_file(path, problems)
     values = {
-        setting.name: load.read_setting(setting, path, sections, problems).value
+        setting.name: reading.read_setting(setting, path, sections, problems).value
         for setting in SETTINGS
         if setting.is_written_to and not problems
     }

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pattoo_mp.cli.check import Checked, document, lines
 from pattoo_mp.config import load
 from pattoo_mp.config.host_checks import State
-from pattoo_mp.config.load import Reading, read_setting
+from pattoo_mp.config.reading import Reading, read_setting
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS
 from pattoo_mp.doctor.server import ServerCheck
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
-from pattoo_mp.config.load import read_files
+from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE, defaults
 from tests.support.agent import NAME, Agent
 from tests.support.configs import config_in

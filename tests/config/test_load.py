@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pattoo_mp.config import load
+from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.settings import SETTINGS
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.paths import config_directory
@@ -387,7 +388,7 @@ def test_any_language_is_accepted(files: Files, value: object) -> None:
     without = files.load()
     files.shared["pattoo"]["language"] = value
     assert files.load() == without
-    assert load.read_files(files.directory).values["language"] == value
+    assert read_files(files.directory).values["language"] == value
 
 
 @pytest.mark.parametrize("value", ["relative/path", "", " ", 5, ["/x"], True, "/a\0b"])
@@ -525,7 +526,7 @@ def test_a_secret_in_place_of_its_file_is_refused_and_not_shown(
         f"{files.directory}/{NAME}.yaml: {NAME}: {name}: (not shown); expected the absolute path of "
         "a file that only the agent's user can read"
     )
-    found = {one.setting.name: one.given for one in load.read_files(files.directory).found}
+    found = {one.setting.name: one.given for one in read_files(files.directory).found}
     assert found[name] == "(not shown)"
 
 
@@ -543,7 +544,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown(
     (problem,) = files.problems()
     assert "s3cret" not in problem
     assert "…@b" in problem
-    found = {one.setting.name: one.given for one in load.read_files(files.directory).found}
+    found = {one.setting.name: one.given for one in read_files(files.directory).found}
     assert "s3cret" not in str(found[name])
 
 

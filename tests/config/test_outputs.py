@@ -9,6 +9,7 @@ import pytest
 
 from pattoo_mp.config import load
 from pattoo_mp.config.outputs import shown
+from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.values import Config
 from tests.config.test_load import NAME, Files
 
@@ -236,7 +237,7 @@ def test_a_family_that_is_not_polled_gets_a_note(files: Files) -> None:
     """And an output that gets nothing at all."""
     files.agent[NAME]["outputs"] = [{**REMOTE, "families": ["raid"]}]
     files.write()
-    notes = load.read_files(files.directory).notes
+    notes = read_files(files.directory).notes
     start = f"{files.directory}/{NAME}.yaml: {NAME}: outputs: remote_write: "
     assert notes == (
         f"{start}families: raid is not polled, because this family is off",
@@ -248,7 +249,7 @@ def test_settings_of_pattoo_get_a_note_without_an_output_of_that_kind(files: Fil
     """They are for nobody."""
     files.agent[NAME] |= {"outputs": [REMOTE], "servers": ["https://x"], "encrypted": True}
     files.write()
-    notes = [line.rsplit(f"{NAME}: ", 1)[1] for line in load.read_files(files.directory).notes]
+    notes = [line.rsplit(f"{NAME}: ", 1)[1] for line in read_files(files.directory).notes]
     assert notes == [
         "servers: has no effect, because no output is of kind pattoo",
         "encrypted: has no effect, because no output is of kind pattoo",

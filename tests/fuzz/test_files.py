@@ -14,7 +14,8 @@ from hypothesis import given
 from pattoo_mp import paths
 from pattoo_mp.cli.status import as_line, as_text
 from pattoo_mp.config import secrets
-from pattoo_mp.config.load import check, read_files
+from pattoo_mp.config.load import check
+from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SHARED_FILE
 from pattoo_mp.control.run_directory import cut_short_pid, locked_run, running_pid
 from pattoo_mp.errors import ConfigError, IdentityError, PattooError, TrustError

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pattoo_mp.cli import main
-from pattoo_mp.config import load
+from pattoo_mp.config.reading import read_files
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.doctor.finding import State
 from pattoo_mp.paths import VARIABLE
@@ -122,7 +122,7 @@ def test_a_part_that_hangs_is_a_finding_and_the_others_go_on(
     until = threading.Event()
     server.status_page = hanging(until)
     agent = make_agent(port=server.port, interval=300)
-    examination = Examination(agent.configuration, load.read_files(agent.configuration), 3.0)
+    examination = Examination(agent.configuration, read_files(agent.configuration), 3.0)
     parts = {part.title: part for part in examination.parts()}
     until.set()
     assert [(f.subject, f.found) for f in parts["Server"].findings] == [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config import load
+from pattoo_mp.config.reading import read_within
 from pattoo_mp.errors import ConfigError
 from tests.support.hanging import file_hangs
 from tests.support.unprivileged import as_nobody
@@ -21,7 +21,7 @@ def test_an_inaccessible_directory_is_one_problem(home: Path) -> None:
 
     def closed() -> str:
         try:
-            load.read_within(home / "etc")
+            read_within(home / "etc")
         except ConfigError as error:
             return str(error)
         return "found"
@@ -34,7 +34,7 @@ def test_hanging_files_are_not_waited_for(home: Path) -> None:
     """The error names the directory and the time limit."""
     (home / "pattoo.yaml").touch()
     with file_hangs(home / "pattoo.yaml"), pytest.raises(ConfigError) as caught:
-        load.read_within(home, 0.2)
+        read_within(home, 0.2)
     assert caught.value.problems == (
         f"{home}: no answer within 0.2 s; expected files that can be read",
     )
