@@ -19,7 +19,14 @@ from pattoo_mp.config.families import EVERY
 from pattoo_mp.model import COUNTER64
 from tests.support import node_exporter
 from tests.support.hosts import HOSTS, NAMES, polled
-from tests.support.node_exporter_names import DIFFERENT, LABELS, TWINS, Twin, described
+from tests.support.node_exporter_names import (
+    COUNTED_BY_STATE,
+    DIFFERENT,
+    LABELS,
+    TWINS,
+    Twin,
+    described,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,6 +91,8 @@ def their_values(twin: Twin, series: Series, theirs: Theirs) -> list[float]:
         if name
     }
     values = found[twin.name]
+    if not values and twin.name in COUNTED_BY_STATE:
+        return [0.0] if any(name == twin.name for name, _ in theirs) else []
     if twin.total:
         return [math.fsum(values)] if values else []
     if twin.plus:

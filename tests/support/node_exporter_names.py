@@ -286,6 +286,9 @@ TWINS: Final[Mapping[str, Twin]] = {
     "process_states_threads": Twin("node_processes_threads"),
 }
 
+#: It leaves out a state that nothing is in, which is 0 here.
+COUNTED_BY_STATE: Final = frozenset({"node_processes_state", "node_tcp_connection_states"})
+
 _A_SHARE: Final = "it gives no shares: Prometheus computes them"
 _AVERAGE: Final = "it gives the total time, of which Prometheus computes averages"
 #: Why there is no series to compare with, by key, or by the beginning of keys.
