@@ -179,11 +179,13 @@ def _arbiter(
     *,
     has_lost_terminal: Callable[[], bool] | None,
 ) -> Arbiter:
-    ledger = Ledger(*live.config.groups)
+    ticks = run_directory.TickFile(paths.tick_file(live.config.system_daemon_directory))
+    ledger = Ledger(*live.config.groups, earlier_ms=ticks.earlier_ms)
     channel_name = os.urandom(8).hex()
     place = Place()
 
     def collect(link: Link) -> None:
+        ticks.close()
         place.write("")
         adopt("collector", live.config)
         from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
@@ -194,13 +196,14 @@ def _arbiter(
             link,
             origin,
             live.config,
-            ledger.last_poll_ms,
+            ledger.newest_tick_ms,
             at_once=ledger.polled == 0,
             adopt=partial(adopt, "collector"),
             begin=place.write,
         ).run()
 
     def upload(link: Link) -> None:
+        ticks.close()
         config = live.config
         adopt("uploader", config)
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
@@ -260,7 +263,7 @@ def _arbiter(
             # if it is stopped.
             on_orphaned=signal.SIGCONT,
         ),
-        Broker(Channel(), ledger),
+        Broker(Channel(), ledger, ticks.note),
         StatusSocket(paths.status_socket(live.config.system_daemon_directory)),
         on_ready,
         live=live,

@@ -43,6 +43,11 @@ def supervisor_file(system_daemon_directory: Path) -> Path:
     return system_daemon_directory / "run" / f"{PROGRAM}.supervisor"
 
 
+def tick_file(system_daemon_directory: Path) -> Path:
+    """The file in which a control process notes the newest tick, for its successor."""
+    return system_daemon_directory / "run" / f"{PROGRAM}.tick"
+
+
 def keys_directory(config: Config) -> Path:
     """The directory of the agent's key for encrypted mode, the same as the original agent's."""
     return config.daemon_directory / "keys" / PROGRAM

@@ -68,8 +68,7 @@ _SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
 class Collector:
     """Polls on a schedule.
 
-    `after_ms` is the time of the newest poll of an earlier collector or agent; polls begin after
-    it. With `at_once`, each group whose first tick is far away is polled now. `adopt` applies new
+    `after_ms` is the newest tick of an earlier collector or agent; polls begin after it. With `at_once`, each group whose first tick is far away is polled now. `adopt` applies new
     settings to the process itself. `begin` is as for `Watch`.
     """
 

@@ -51,7 +51,7 @@ class Tick:
 class Schedule:
     """The ticks of some intervals, by two clocks like `time.time_ns` and `time.monotonic_ns`.
 
-    `after_ms` is the time of the newest poll, if any: ticks begin after it.
+    `after_ms` is the newest earlier tick, if any: ticks begin after it.
     """
 
     def __init__(

@@ -47,6 +47,7 @@ def state_problems(directory: Path, user: int | None = None) -> list[str]:
         paths.pid_file(directory),
         paths.status_socket(directory),
         paths.supervisor_file(directory),
+        paths.tick_file(directory),
     )
     return _problems([directory, *(part for file in known for part in (file.parent, file))], user)
 
@@ -94,7 +95,8 @@ def _own_files(config: Config) -> Iterator[Path]:
     for file in (identity, paths.pid_file(state), paths.status_socket(state)):
         yield file.parent
         yield file
-    yield from (paths.supervisor_file(state), paths.log_file(config), keys.parent, keys)
+    yield from (paths.supervisor_file(state), paths.tick_file(state))
+    yield from (paths.log_file(config), keys.parent, keys)
     if spool.parent.is_dir():
         yield from sorted(spool.parent.glob(f"{spool.name}*"))  # its journal, lock and account
 

@@ -20,7 +20,7 @@ from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from pattoo_mp.control.ledger import Gap, Ledger
     from pattoo_mp.control.rates import Counts
@@ -41,12 +41,15 @@ class Broker:
 
     `outputs` is what is known of each output, in the order of the configuration. `leaving`: the
     uploader asks to exit. `closed`: it was told that no more polls follow. `any_kept`: a poll of this
-    control process is safe in the spool.
+    control process is safe in the spool. `note_tick` notes the newest tick for the next control process.
     """
 
-    def __init__(self, channel: Channel, ledger: Ledger) -> None:
+    def __init__(
+        self, channel: Channel, ledger: Ledger, note_tick: Callable[[int], None] = lambda _: None
+    ) -> None:
         self.channel = channel
         self.ledger = ledger
+        self._note_tick = note_tick
         self.outputs: dict[str, OutputWatch] = {}
         self.recent = RecentCounts()
         self.recent_layouts = RecentCounts()
@@ -96,7 +99,9 @@ class Broker:
 
     def count_missed(self, now_ms: int) -> None:
         """Count the ticks missed until now because the collector hung."""
-        for gap in self.ledger.count_missed(now_ms, COLLECTOR_HUNG):
+        gaps = self.ledger.count_missed(now_ms, COLLECTOR_HUNG)
+        self._note_tick(self.ledger.newest_tick_ms)
+        for gap in gaps:
             _log_gap(gap)
             self.channel.note_missed(gap.ticks, gap.reason)
 
@@ -209,6 +214,7 @@ class Broker:
             return
         *poll, reason, interval_ms = fields
         gap = self.ledger.poll(poll[1], reason, interval_ms)
+        self._note_tick(self.ledger.newest_tick_ms)
         if gap is not None:
             _log_gap(gap)
             self.channel.note_missed(gap.ticks, gap.reason)

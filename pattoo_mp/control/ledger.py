@@ -125,10 +125,12 @@ class Ledger:
     Ticks are the multiples of each interval in force at their time. So the timestamps of two polls
     of an interval show what is missing between them, whatever the reason was. `polled` counts the
     polls of this control process; `last_poll_ms` is the newest poll of any interval. `account` is the
-    spool's account; None until the uploader has sent it.
+    spool's account; None until the uploader has sent it. `earlier_ms` is the newest tick of earlier
+    control processes that is known without the spool; 0 if none is.
     """
 
-    def __init__(self, *intervals_ms: int) -> None:
+    def __init__(self, *intervals_ms: int, earlier_ms: int = 0) -> None:
+        self._earlier_ms = earlier_ms
         self._tracks = {interval_ms: Track(interval_ms) for interval_ms in intervals_ms}
         self.polled = 0
         self.last_poll_ms = 0
@@ -151,6 +153,17 @@ class Ledger:
     def interval_ms(self) -> int:
         """The shortest interval in force."""
         return min(self._tracks)
+
+    @property
+    def newest_tick_ms(self) -> int:
+        """The newest tick that was polled or reported as missed, also by an earlier process.
+
+        Without an earlier poll in the spool's account, the agent begins anew: someone has removed the
+        spool, perhaps since its polls had times far ahead.
+        """
+        is_new = self.account is not None and not self.account.newest_ms
+        counted_ms = max(track.counted_ms for track in self._tracks.values())
+        return max(self.last_poll_ms, counted_ms, 0 if is_new else self._earlier_ms)
 
     @property
     def polls_per_s(self) -> float:

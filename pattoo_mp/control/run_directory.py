@@ -1,4 +1,4 @@
-"""The files of a running control process: PID file, mark of a clean exit, supervisor record.
+"""The files of a running control process: PID file, mark of a clean exit, newest tick, supervisor record.
 
 The PID file. Whether the agent runs is the kernel's answer to "who holds the lock", never a file's
 content. Control holds a POSIX record lock on its PID file as long as it lives. The kernel releases
@@ -8,6 +8,10 @@ in it is for people and their scripts.
 
 The end of a run. A run leaves two marks: the PID in the PID file, and the status socket. A clean
 exit removes both. The PID file alone is not enough, since the original agent leaves one as well.
+
+The newest tick. The spool knows it too, once the poll is committed: not while the disk is full, and
+not if control is killed before. If the clock is then set back, the next run comes to the same ticks
+again. So control notes each tick before it reports or passes on anything of it.
 
 The supervisor record. Control records at its start which supervisord runs it, so that a later
 command can talk to that one. `operate.supervisor` does the talking: XML-RPC costs 3 MB, and control
@@ -249,6 +253,50 @@ def _has_socket(directory: Path) -> bool:
         return paths.status_socket(directory).is_socket()
     except OSError:
         return False
+
+
+# --- the newest tick that was polled, or reported as missed
+
+
+class TickFile:
+    """The newest tick (ms since the epoch), in a file that outlives a kill.
+
+    The first `note` needs room on the disk. All later ones overwrite these bytes, so they also work on
+    a full disk. It is not synced: a host that goes down loses it, and then the spool's newest poll counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        #: The newest tick of earlier runs; 0 if the file has none.
+        self.earlier_ms = 0
+        self._descriptor: int | None = None
+        with suppress(OSError):
+            files.make_directory(path.parent)
+            files.make_file(path)
+            self.earlier_ms = _noted_ms(files.read_file(path, _TICK.size))
+            self._descriptor = files.open_file(path, os.O_WRONLY)
+
+    def note(self, tick_ms: int) -> None:
+        """Note a tick. A failure costs what the file is for, and no poll."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                os.pwrite(self._descriptor, _TICK.pack(tick_ms, ~tick_ms), 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+#: The tick, and all its bits inverted, which shows whether both were written.
+_TICK: Final = struct.Struct(">qq")
+
+
+def _noted_ms(content: bytes) -> int:
+    if len(content) != _TICK.size:
+        return 0
+    tick_ms, inverted = _TICK.unpack(content)
+    return int(tick_ms) if tick_ms == ~inverted and tick_ms > 0 else 0
 
 
 # --- which supervisord runs the control process

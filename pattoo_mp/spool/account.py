@@ -138,6 +138,12 @@ class SpoolState:
         """Return a copy to change; it becomes the state when its transaction commits."""
         return replace(self, outputs={name: o.copy() for name, o in self.outputs.items()})
 
+    def take_envelopes(self, other: SpoolState) -> None:
+        """Take over later envelope times from another account of the same commit."""
+        for name, output in self.outputs.items():
+            if name in other.outputs:
+                output.envelope_ms = max(output.envelope_ms, other.outputs[name].envelope_ms)
+
     def of_channel(self, channel: str) -> SpoolState:
         """Return the account for the control process with this channel.
 

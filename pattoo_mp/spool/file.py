@@ -160,6 +160,11 @@ class SpoolFile:
         self.state = now
         self._copy.write(now)
 
+    def note(self, now: SpoolState) -> None:
+        """Store envelope times that the file cannot take in the copy of the account."""
+        self.state = now
+        self._copy.write(now)
+
     def close(self) -> None:
         """Close the file and release the lock."""
         self._close()
@@ -255,13 +260,18 @@ class SpoolFile:
             tables.close()
             return self._recover("it is older than its account, so its journal is lost", known)
         discard(self._beside)  # of an interrupted recovery that is not needed any more
+        if found.commits == known.commits:
+            found.take_envelopes(known)
         self.state = found
         return tables
 
     def _newest_known(self) -> SpoolState:
-        """Return the newest account known without the file; without commits there is none."""
+        """Return the newest account known without the file; without commits there is none.
+
+        Of two that are equally new, the copy: it may have envelope times that the file could not take.
+        """
         copy = self._copy.read() or SpoolState()
-        return max(self.state, copy, key=lambda state: state.commits)
+        return max(copy, self.state, key=lambda state: state.commits)
 
     # --- replacing
 

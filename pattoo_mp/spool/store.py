@@ -68,6 +68,8 @@ class Spool:
         self._needed: dict[str, frozenset[str]] = {}
         # The timestamp reserved for each output's next post; missing if it was handed out.
         self._envelope_ms: dict[str, int] = {}
+        #: The newest poll of an earlier channel, when polls of this one began to come.
+        self._earlier_ms = 0
         #: Why the journal is too large; empty if it is not.
         self.journal_trouble = ""
         try:
@@ -199,6 +201,17 @@ class Spool:
         """
         return self._do(lambda: self._next_envelope_ms(output, now_ms))
 
+    def note_envelope_ms(self, output: str, used_ms: int) -> None:
+        """Note a timestamp of a post that the file could not store; raises nothing.
+
+        The copy of the account can be written on a full disk as well. So the next process does not use
+        the timestamp again, even if the clock was set back.
+        """
+        with self._lock:
+            now = self.state
+            now.outputs.setdefault(output, OutputState()).envelope_ms = used_ms
+            self._file.note(now)
+
     def close(self) -> None:
         """Close the file and release the lock."""
         with self._lock:
@@ -221,8 +234,9 @@ class Spool:
         now = self.state
         # A new control process may not have reported yet how long no agent ran.
         age_is_known = now.channel in {"", channel}
-        earlier_ms = now.newest_ms if now.channel != channel else 0
+        earlier_ms = self._earlier_ms
         if now.channel != channel:
+            earlier_ms = now.newest_ms
             now.channel, now.sequence, now.kept_of_channel = channel, 0, 0
         new = [(sequence, poll) for sequence, poll in polls if sequence > now.sequence]
         if not new and ledger_snapshot in {"", now.book}:
@@ -246,6 +260,7 @@ class Spool:
             if age_is_known:
                 self.limits.drop_too_old(tables, now)
             self.limits.drop_too_many(tables, now, used_before, self._path.parent)
+        self._earlier_ms = earlier_ms
         # Polls dropped now stay dropped, whatever becomes of their post or of the file.
         oldest = self._file.tables.oldest_id()
         for name, ids in self._file.handed_out.items():

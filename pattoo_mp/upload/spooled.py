@@ -1,8 +1,9 @@
 """Posts made from the polls in the spool, even while its disk accepts no writes.
 
 Each post needs two writes to the spool: the time of its envelope before it, and an acknowledgement
-of its polls after it. What cannot be written is remembered here until it can. If the process ends
-before that, the next one sends these polls again, which does no harm.
+of its polls after it. What cannot be written is remembered here until it can; the time also in the copy
+of the account. If the process ends before that, the next one sends these polls again, with later times,
+which does no harm.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ class Outbox:
         except StorageError as error:
             self._failed(error)
             given = max(now_ms, least_ms, self._spool.account(self.output).envelope_ms + 1)
+            self._spool.note_envelope_ms(self.output, given)
         self._envelope_ms = given
         return given
 

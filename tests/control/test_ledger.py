@@ -392,3 +392,25 @@ def test_ticks_that_are_missed_while_no_poll_comes_are_counted_once() -> None:
     after_kill.update_account(account_of(book=book, newest_ms=20_000))
     after_kill.poll(30_000, "", 1000)
     assert after_kill.missed == {"the collector hung": 7, "late": 2, "the agent was down": 9}
+
+
+def test_the_newest_tick_is_the_latest_polled_or_reported() -> None:
+    """One that was reported as missed is not polled later."""
+    ledger = Ledger(1000, 5000, earlier_ms=7000)
+    assert ledger.newest_tick_ms == 7000
+    ledger.update_account(account_of(newest_ms=6000))
+    assert (ledger.last_poll_ms, ledger.newest_tick_ms) == (6000, 7000)
+    ledger.poll(8000, "why", 1000)
+    assert ledger.newest_tick_ms == 8000
+    assert ledger.missed == {
+        "the agent was down": 1
+    }  # 7000, whatever the earlier process knew of it
+    ledger.count_missed(10_500, "why")
+    assert ledger.newest_tick_ms == 10_499
+
+
+def test_a_ledger_begins_anew_with_a_new_spool() -> None:
+    """Someone has removed the old one: its polls had times far ahead, for example."""
+    ledger = Ledger(1000, earlier_ms=7000)
+    ledger.update_account(account_of())
+    assert ledger.newest_tick_ms == 0

@@ -17,6 +17,7 @@ import pytest
 from pattoo_mp import paths
 from pattoo_mp.control.run_directory import (
     PidLock,
+    TickFile,
     cut_short_pid,
     locked_run,
     log_cut_short,
@@ -389,3 +390,65 @@ def test_a_refused_supervisor_does_not_replace_an_existing_record(home: Path) ->
     for environment in (ANOTHER, {}):
         refused(note, environment)
         assert note.read_text() == before
+
+
+# --- the newest tick
+
+
+def test_the_newest_tick_outlives_a_process(home: Path) -> None:
+    """The next one reads what this one noted last."""
+    path = home / "run" / "x.tick"
+    ticks = TickFile(path)
+    assert ticks.earlier_ms == 0
+    for tick_ms in (1000, 2**40, 2**40 + 100):
+        ticks.note(tick_ms)
+    assert TickFile(path).earlier_ms == 2**40 + 100
+    assert path.stat().st_mode & 0o777 == 0o600
+    ticks.close()
+    ticks.note(7)  # in a fork, which has closed it
+    assert TickFile(path).earlier_ms == 2**40 + 100
+
+
+def test_the_newest_tick_is_noted_on_a_full_disk(home: Path) -> None:
+    """The file has its room already."""
+    path = home / "x.tick"
+    ticks = TickFile(path)
+    ticks.note(1000)
+
+    def full() -> str:
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, most))
+        ticks.note(2000)
+        new = TickFile(home / "new.tick")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+        new.note(3000)
+        return ""
+
+    in_child(full)
+    assert TickFile(path).earlier_ms == 2000
+    assert TickFile(home / "new.tick").earlier_ms == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"1", b"\0" * 16, b"\xff" * 16, b"\0" * 7 + b"\x05" + b"\xff" * 8, b"x" * 99]
+)
+def test_a_tick_that_was_not_written_wholly_means_nothing(home: Path, content: bytes) -> None:
+    """The spool's newest poll counts alone, and the file is written anew."""
+    path = home / "x.tick"
+    path.write_bytes(content)
+    ticks = TickFile(path)
+    assert ticks.earlier_ms == 0
+    ticks.note(1000)
+    assert TickFile(path).earlier_ms == 1000
+
+
+def test_without_a_tick_file_the_agent_polls_all_the_same(home: Path) -> None:
+    """A directory or a link is in its place: nothing is written there."""
+    (home / "x.tick").mkdir()
+    (home / "target").write_text("kept")
+    (home / "link.tick").symlink_to(home / "target")
+    for name in ("x.tick", "link.tick"):
+        ticks = TickFile(home / name)
+        ticks.note(1000)
+        assert ticks.earlier_ms == 0
+    assert (home / "target").read_text() == "kept"

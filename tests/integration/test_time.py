@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -131,6 +133,37 @@ def test_a_killed_collector_continues_after_a_clock_set_back(
     more(server)
     assert_in_order(server)
     assert agent.status()["polls"]["dropped"] == {}
+
+
+def test_ticks_that_were_lost_with_control_are_not_polled_again(
+    make_agent: MakeAgent, server: PattooServer, clock: Clock
+) -> None:
+    """They are not in the spool. The clock is set back meanwhile: the new agent could come to them again."""
+    agent = make_agent(port=server.port, environment=clock.environment)
+    agent.start()
+    more(server)
+    agent.signal("uploader", "SIGSTOP")
+    kept = agent.status()["polls"]
+    wait_for(
+        lambda: agent.status()["polls"]["since_start"] > kept["since_start"] + 10,
+        what="polls that are in the memory of control alone",
+    )
+    newest_ms = agent.status()["polls"]["last_ms"]
+    assert agent.pid is not None
+    os.killpg(agent.pid, signal.SIGKILL)
+    wait_for(lambda: not agent.processes(), what="the end of all processes")
+    clock.step(-60)
+    agent.start()
+    more(server)
+    assert_in_order(server)
+    gaps = agent.status()["gaps"]
+    (down,) = [gap for gap in gaps if gap["reason"] == "the agent was down"]
+    assert down["after_ms"] < newest_ms < down["before_ms"] < newest_ms + 10_000
+    arrived = server.timestamps()
+    assert_unbroken(arrived, 100, gaps)
+    assert not [ms for ms in arrived if down["after_ms"] < ms < down["before_ms"]]
+    status = agent.status()
+    assert (status["polls"]["dropped"], status["polls"]["unaccounted"]) == ({}, 0)
 
 
 def test_a_clock_that_leaps_ahead_makes_no_poll_too_old(

@@ -369,3 +369,15 @@ def test_a_tick_that_an_earlier_control_process_has_polled_is_kept_once(home: Pa
     assert spool.account(OUTPUT).dropped == {"older than a poll before it": 2}
     assert spool.state.closes
     spool.close()
+
+
+def test_such_a_tick_is_kept_once_if_a_commit_of_older_polls_came_before(home: Path) -> None:
+    """The new process was so far behind that it came to that tick only later."""
+    spool = open_spool(home / "spool.sqlite", AMPLE)
+    spool.append([(1, poll(1)), (2, poll(5))], LAYOUTS, "earlier")
+    spool.append([(1, poll(3))], LAYOUTS, "new")
+    spool.append([(2, poll(4)), (3, poll(5)), (4, poll(6)), (5, poll(6))], LAYOUTS, "new")
+    assert times(spool) == [1, 5, 6, 6]
+    assert spool.account(OUTPUT).dropped == {"older than a poll before it": 3}
+    assert spool.state.closes
+    spool.close()

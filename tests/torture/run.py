@@ -40,16 +40,15 @@ def torture(
     spool: bool,
     keep: bool,
     outputs: int = 1,
-    clock: bool = True,
 ) -> Verdict:
-    """Do a whole run. No process is left running in any case. Without `clock`, nobody sets it."""
+    """Do a whole run. No process is left running in any case."""
     world = World(hz, tell, outputs)
     left: list[int] = []
     status: dict[str, Any] = {}
     try:
         world.begin()
         world.tell(f"the first poll is there; agent in {world.home}")
-        _bring_faults(world, seed, seconds, spool=spool, clock=clock)
+        _bring_faults(world, seed, seconds, spool=spool)
         status = _rest(world)
     finally:
         left = world.end()
@@ -69,15 +68,13 @@ def torture(
     return verdict
 
 
-def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool, clock: bool) -> None:
+def _bring_faults(world: World, seed: int, seconds: float, *, spool: bool) -> None:
     until = time.monotonic() + seconds
     others = PROCESS_FAULTS + (SPOOL_FAULTS if spool else ())
     for may, faults, words in (
         (world.has_disk, DISK_FAULTS, "only root may mount a small disk"),
         (world.has_clock, CLOCK_FAULTS, "a C compiler is needed to set the agent's clock"),
     ):
-        if faults is CLOCK_FAULTS and not clock:
-            continue
         others += faults if may else ()
         if not may:
             world.tell(f"without {faults[0].name}: {words}")

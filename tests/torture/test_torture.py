@@ -8,8 +8,7 @@ import pytest
 
 from tests.torture.run import torture
 
-#: A seed that leads to faults of the server, the processes and the spool. Nobody sets the clock: a control
-#: process that starts after the clock was set back may count some ticks twice (docs/faults.md, "A long run").
+#: A seed that leads to faults of the server, the processes, the spool and the clock.
 SEED = 19
 
 
@@ -17,7 +16,7 @@ SEED = 19
 def test_the_account_is_right_after_fifteen_seconds_of_faults() -> None:
     """With faults of the server, processes and spool, every loss is reported."""
     story: list[str] = []
-    verdict = torture(SEED, 15, 10, story.append, spool=True, keep=False, clock=False)
+    verdict = torture(SEED, 15, 10, story.append, spool=True, keep=False)
     assert verdict.failures == [], "\n".join([*story, verdict.table])
 
 
@@ -26,6 +25,6 @@ def test_the_account_is_right_after_fifteen_seconds_of_faults() -> None:
 def test_the_account_of_each_output_is_right_after_fifteen_seconds_of_faults() -> None:
     """One output is of kind pattoo, the other of kind remote_write, to a real Prometheus."""
     story: list[str] = []
-    verdict = torture(SEED, 15, 10, story.append, spool=True, keep=False, outputs=2, clock=False)
+    verdict = torture(SEED, 15, 10, story.append, spool=True, keep=False, outputs=2)
     assert verdict.failures == [], "\n".join([*story, verdict.table])
     assert any(what == "metrics: polls received" for what, _ in verdict.rows)

@@ -67,7 +67,7 @@ class Evidence:
     stored: set[int]
     unanswered: int
     times_account_lost: int
-    processes: dict[int, Process]
+    processes: dict[tuple[int, str], Process]
     left: list[int]
     log: str
     ended: dict[str, int]

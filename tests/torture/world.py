@@ -107,7 +107,8 @@ class World:
         self.ended: Counter[str] = Counter()
         self.failures: list[str] = []
         self.brought: list[str] = []
-        self.processes: dict[int, Process] = {}
+        #: By number and role: a number may be used again.
+        self.processes: dict[tuple[int, str], Process] = {}
         self.times_account_lost = 0
         #: How often the status was looked at, and with how many unaccounted polls.
         self.unaccounted: Counter[int] = Counter()
@@ -265,7 +266,7 @@ class World:
         if not pid:
             return
         with contextlib.suppress(OSError, IndexError):
-            seen = self.processes.setdefault(pid, Process(role, time.monotonic()))
+            seen = self.processes.setdefault((pid, role), Process(role, time.monotonic()))
             seen.open = sorted(str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir())
             seen.fds.append(len(seen.open))
             seen.rss_kb = max(seen.rss_kb, rss_kb(pid))

@@ -186,6 +186,29 @@ def test_envelope_times_grow_while_none_can_be_written(filled: Spool) -> None:
     assert filled.state.outputs[OUTPUT].envelope_ms == 7001
 
 
+def test_the_next_process_uses_no_envelope_time_again_that_could_not_be_written(home: Path) -> None:
+    """The process was killed while the disk was full, and the clock was set back. Each output has its own."""
+    path = home / "spool.sqlite"
+    spool = open_spool(path, AMPLE, outputs=[OUTPUT, "other"])
+    fill_with(spool, 1, 3)
+    outbox = Outbox(spool, OUTPUT)
+    assert outbox.next_envelope_ms(5000) == 5000
+    size = path.with_name(f"{path.name}.account").stat().st_size
+    with files_of_at_most(size), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "next_envelope_ms", _refused)
+        assert [outbox.next_envelope_ms(5000) for _ in range(2)] == [5001, 5002]
+    spool.close()
+    spool = open_spool(path, AMPLE, outputs=[OUTPUT, "other"])
+    assert Outbox(spool, OUTPUT).next_envelope_ms(4000) == 5003
+    assert Outbox(spool, "other").next_envelope_ms(4000) == 4000
+    assert spool.state.closes
+    spool.close()
+
+
+def _refused(output: str, now_ms: int) -> int:
+    raise sqlite3.OperationalError(f"no room for {now_ms} of {output}")
+
+
 def test_an_older_time_from_a_commit_is_not_used_again(filled: Spool) -> None:
     """The disk accepted no writes for a while, and the clock was set back."""
     outbox = Outbox(filled, OUTPUT)
@@ -193,5 +216,5 @@ def test_an_older_time_from_a_commit_is_not_used_again(filled: Spool) -> None:
     with files_of_at_most(0):
         assert outbox.next_envelope_ms(1000) == 5001
     filled.append([(11, poll(11))], LAYOUTS, "c", now_ms=1000)
-    assert filled.state.outputs[OUTPUT].envelope_ms == 5001
+    assert filled.state.outputs[OUTPUT].envelope_ms == 5002
     assert outbox.next_envelope_ms(1000) == 5002
