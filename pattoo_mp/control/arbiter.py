@@ -95,7 +95,7 @@ class Arbiter:
             while not self._finished():
                 self._workers.start_due(self._close_in_child)
                 readable = self._wait()
-                self._workers.listen(readable)
+                self._workers.listen()
                 # Take the signals only now. A signal to the whole group has reached us before a worker
                 # could exit from it, even if something else ended the wait.
                 is_signalled = self._wakeup in readable or self._wakeup.has_signals
@@ -104,6 +104,7 @@ class Arbiter:
                 self._advance_reload()
                 self._workers.replace(any_ended=signal.SIGCHLD in signals)
                 self._broker.lease_to(self._workers.uploader)
+                self._workers.rest()
                 self._workers.begin_polling()
                 self._advance_stop()
                 self._report_ready()
@@ -125,19 +126,21 @@ class Arbiter:
 
     def _wait(self) -> list[FileDescriptorLike]:
         """Wait until there is something to do. Return what can be read."""
-        links = self._workers.links
-        reading: list[FileDescriptorLike] = [self._wakeup, *links]
+        reading: list[FileDescriptorLike] = [self._wakeup, *self._workers.links_to_wait_for]
         if not self._status_socket.is_paused:
             reading.append(self._status_socket)
         if self._live.reader is not None:
             reading.append(self._live.reader)
-        writing: list[FileDescriptorLike] = [link for link in links if link.unsent_bytes]
+        writing: list[FileDescriptorLike] = [
+            link for link in self._workers.links if link.unsent_bytes
+        ]
         writing += self._status_socket.callers
         timeout_s = self._timeout_s()
         began = time.monotonic()
         readable, writable, _ = select.select(reading, writing, [], timeout_s)
         self._workers.reset_timers(0.0 if timeout_s is None else began + timeout_s)
         if self._status_socket in readable:
+            self._workers.listen()  # no status is older than the question
             self._status_socket.answer(self._status())
         self._status_socket.flush(writable)
         self._workers.flush(writable)

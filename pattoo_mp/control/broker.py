@@ -127,19 +127,19 @@ class Broker:
         lease = self.channel.lease(_LEASED_BYTES)
         if not lease.polls:
             return
+        self._note_tick(self.ledger.newest_tick_ms)
         first = lease.polls[0][0]
         missed = self.channel.missed_from(first)
         later = sum((each.ticks for each in missed.values()), Counter())
         try:
-            for sequence, poll in lease.polls:
-                if sequence == first or sequence in missed:
-                    later -= missed.pop(sequence, Missed()).ticks
-                    later_gaps = sum(each.gaps for each in missed.values())
-                    self._send_ledger_snapshot(uploader.link, later, later_gaps)
-                self._send_layout(uploader.link, poll.layout_id, lease.layouts)
-                uploader.link.send(
-                    Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed
-                )
+            with uploader.link.together() as link:
+                for sequence, poll in lease.polls:
+                    if sequence == first or sequence in missed:
+                        later -= missed.pop(sequence, Missed()).ticks
+                        later_gaps = sum(each.gaps for each in missed.values())
+                        self._send_ledger_snapshot(link, later, later_gaps)
+                    self._send_layout(link, poll.layout_id, lease.layouts)
+                    link.send(Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed)
         except LinkClosedError:
             _LOG.debug("The uploader has exited; the next one gets the polls.")
 
@@ -214,8 +214,8 @@ class Broker:
             return
         *poll, reason, interval_ms = fields
         gap = self.ledger.poll(poll[1], reason, interval_ms)
-        self._note_tick(self.ledger.newest_tick_ms)
         if gap is not None:
+            self._note_tick(self.ledger.newest_tick_ms)
             _log_gap(gap)
             self.channel.note_missed(gap.ticks, gap.reason)
         dropped = self.channel.dropped

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.control.hangs import Hangs
 from pattoo_mp.control.ledger import COLLECTOR_HUNG
+from pattoo_mp.control.listening import Liveness, Rest
 from pattoo_mp.control.worker import Worker, exit_description
 from pattoo_mp.errors import StartError
 from pattoo_mp.ipc.link import LinkClosedError
@@ -36,8 +37,6 @@ _REAP_S: Final = 5.0
 _REAP_IN_STOP_S: Final = 1.0
 #: How often the ticks are counted that are missed while no collector can be started.
 _COUNT_S: Final = 60.0
-#: If control wakes up this late (s), it was itself stopped or starved, and the workers are excused.
-_OVERSLEPT_S: Final = 5.0
 _NEVER: Final = float("inf")
 #: How long the first poll waits for the account of earlier polls; a spool may be slow to open.
 _HISTORY_S: Final = 2.0
@@ -66,6 +65,7 @@ class Workers:
         self._broker = broker
         self._live = live
         self._liveness = Liveness(self.collector, self.uploader, broker, unresponsive_s)
+        self._rest = Rest(self.collector, broker)
         self._gave_up = False
         self._hangs = Hangs()
         self._sent_hangs: dict[str, str] = {}
@@ -83,9 +83,15 @@ class Workers:
         return [worker.link for worker in self if worker.link is not None]
 
     @property
+    def links_to_wait_for(self) -> list[Link]:
+        """The links whose messages end the wait: none while control rests."""
+        return [] if self._rest.is_on else self.links
+
+    @property
     def wake_at(self) -> float:
-        """When to start or check a worker next, on the monotonic clock; infinity if never."""
-        moments = [self._liveness.deadline(worker) for worker in self if worker.alive]
+        """When to start, check or hear a worker next, on the monotonic clock; infinity if never."""
+        moments = [self._rest.ends_at] if self._rest.is_on else []
+        moments += [self._liveness.deadline(worker) for worker in self if worker.alive]
         moments += [worker.reap_by for worker in self if worker.alive]
         moments.append(self._count_at)
         moments += [worker.start_at for worker in self if self._is_wanted(worker)]
@@ -122,11 +128,19 @@ class Workers:
                 with contextlib.suppress(LinkClosedError):
                     link.flush()
 
-    def listen(self, readable: Collection[FileDescriptorLike]) -> None:
-        """Receive and handle the messages of the workers."""
+    def listen(self) -> None:
+        """Receive and handle the messages of the workers, also those that did not end the wait."""
         for worker in self:
-            if worker.link in readable:
-                self._listen(worker)
+            self._listen(worker)
+
+    def rest(self) -> None:
+        """Leave the links unread for a while, if polls come fast and nothing else is to be done."""
+        self._rest.plan(
+            is_possible=not self.are_stopping
+            and self._live.reader is None
+            and self.uploader.alive
+            and not self._broker.leaving
+        )
 
     def replace(self, *, any_ended: bool) -> None:
         """Reap workers that have exited, and kill unresponsive ones; `start_due` restarts both.
@@ -309,43 +323,3 @@ class Workers:
         if time.monotonic() >= self._count_at:
             self._broker.count_missed(now_ms())
             self._count_at = time.monotonic() + _COUNT_S
-
-
-class Liveness:
-    """Tracks when each worker last sent something. Times are of the monotonic clock, in s.
-
-    After `limit_s` without a message that was due, a worker counts as unresponsive.
-    """
-
-    def __init__(self, collector: Worker, uploader: Worker, broker: Broker, limit_s: float) -> None:
-        self._collector = collector
-        self._uploader = uploader
-        self._broker = broker
-        self._limit_s = limit_s
-        self._heard = dict.fromkeys((collector, uploader), time.monotonic())
-
-    def heard(self, worker: Worker) -> None:
-        """Record that a worker has sent something, or has just been started."""
-        self._heard[worker] = time.monotonic()
-
-    def quiet_s(self, worker: Worker) -> float:
-        """Return how long a worker has sent nothing."""
-        return time.monotonic() - self._heard[worker]
-
-    def reset_timers(self, planned: float) -> None:
-        """Restart timers where there was nothing to send, or control could not receive.
-
-        `planned` is when control meant to wake up; 0 if it waited without a timeout.
-        """
-        now = time.monotonic()
-        if not len(self._broker.channel):
-            self._heard[self._uploader] = now
-        if planned and now - planned > _OVERSLEPT_S:
-            self._heard = dict.fromkeys(self._heard, now)
-
-    def deadline(self, worker: Worker) -> float:
-        """Return when a worker becomes unresponsive; infinity if it has nothing to send."""
-        heard = self._heard[worker]
-        if worker is self._collector:
-            return heard + self._broker.ledger.interval_ms / 1000 + self._limit_s
-        return heard + self._limit_s if len(self._broker.channel) else _NEVER

@@ -8,10 +8,14 @@ own link; no lock is shared that it could leave locked.
 from __future__ import annotations
 
 import socket
+from contextlib import contextmanager
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _RECEIVE_BYTES: Final = 1 << 16
 #: Initial size of an unpacker's buffer, which grows to the size of a message. The default is 1 MB, and
@@ -35,7 +39,10 @@ class Link:
         self._socket = sock
         self._unpacker = msgpack.Unpacker(read_size=_BUFFER_BYTES, max_buffer_size=_MESSAGE_BYTES)
         self._unsent = bytearray()
+        #: Messages and bytes since the last `take_received`.
+        self._messages = self._bytes = 0
         self._lock = Lock()
+        self._is_held = False
 
     @classmethod
     def pair(cls) -> tuple[Link, Link]:
@@ -59,7 +66,21 @@ class Link:
         """
         with self._lock:
             self._unsent += msgpack.packb(message, unicode_errors="backslashreplace")
-            self._push()
+            if not self._is_held:
+                self._push()
+
+    @contextmanager
+    def together(self) -> Iterator[Link]:
+        """Send the messages of the block together at its end, so that the other side wakes up once.
+
+        Raises as `send`.
+        """
+        self._is_held = True
+        try:
+            yield self
+        finally:
+            self._is_held = False
+        self.flush()
 
     def flush(self) -> None:
         """Send as much of the buffer as the other side takes now."""
@@ -71,26 +92,38 @@ class Link:
 
         Raises `LinkClosedError` once the other side has exited and every message was returned.
         """
-        while True:
-            try:
-                content = self._socket.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                return list(self._unpacker)
-            except OSError:
-                content = b""
-            if content:
-                self._unpacker.feed(content)
-                if len(content) < _RECEIVE_BYTES:
-                    return list(self._unpacker)
-                continue
-            messages = list(self._unpacker)
-            if messages:
-                return messages
+        is_closed = self._read()
+        messages = list(self._unpacker)
+        self._messages += len(messages)
+        if is_closed and not messages:
             raise LinkClosedError
+        return messages
+
+    def take_received(self) -> tuple[int, int]:
+        """Return how many messages and bytes have arrived since the last call."""
+        received = self._messages, self._bytes
+        self._messages = self._bytes = 0
+        return received
 
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
+
+    def _read(self) -> bool:
+        """Read what has arrived. Return whether nothing more will."""
+        while True:
+            try:
+                content = self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+            if not content:
+                return True
+            self._unpacker.feed(content)
+            self._bytes += len(content)
+            if len(content) < _RECEIVE_BYTES:
+                return False
 
     def _push(self) -> None:
         while self._unsent:

@@ -78,9 +78,10 @@ class Drain:
             self.report()
 
     def wake(self) -> None:
-        """Announce new polls in the spool."""
+        """Announce new polls in the spool. A thread that waits for its next post goes on waiting."""
         with self._changed:
-            self._changed.notify_all()
+            if self._had_nothing:
+                self._changed.notify_all()
 
     def change(self, offset_s: float, spacing_s: float, sender: Sender | None) -> None:
         """Apply new settings: the offset and spacing of posts, and another sender unless None.

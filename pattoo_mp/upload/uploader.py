@@ -29,7 +29,7 @@ from pattoo_mp.upload.spooled import Outbox
 from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from _typeshed import FileDescriptorLike
 
@@ -39,17 +39,12 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-#: Half of what a socket buffers before the sender has to wait (`net.core.wmem_default`).
-_UNREAD_BYTES: Final = 100_000
-#: What a message takes in the kernel in addition to the poll's values.
-_OVERHEAD_BYTES: Final = 1_000
-
+#: The part of the time between two commits that has to pass at least.
+_EARLY: Final = 0.9
 #: How long to wait before the next commit after one has failed.
 _RETRY_S: Final = 1.0
 #: More than all time limits of one attempt together: connection, exchange, status page, test post.
 _POSTING_S: Final = 180.0
-#: How long the link is read without pauses after a signal: longer than a stop takes.
-_ATTENTIVE_S: Final = 15.0
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 #: How long an uploader that got a signal to end waits for control's permission.
 _LEAVE_S: Final = 2.0
@@ -83,7 +78,7 @@ class Uploader:
         self._spool.limits = spool_limits(config)
         self._channel = channel
         self._agent_id = agent_id
-        self._wakeup = Wakeup((*_ENDING, signal.SIGCONT), log.SIGNAL_ACTIONS)
+        self._wakeup = Wakeup(_ENDING, log.SIGNAL_ACTIONS)
         self._sender = sender
         self._posting: dict[str, _Posting] = {}
         self._held: list[tuple[int, Poll]] = []
@@ -97,8 +92,6 @@ class Uploader:
         self._book = self._next_book = ""
         self._reporting = Lock()
         self._commit_at = 0.0
-        self._pause_until = 0.0
-        self._attentive_until = 0.0
         self._ends_at: float | None = None
         self._closed = False
         self._notes: dict[str, str] = {}
@@ -143,9 +136,7 @@ class Uploader:
             posting.drain.stop()
 
     def _wait(self) -> None:
-        reading: list[FileDescriptorLike] = [self._wakeup]
-        if not self._is_paused():
-            reading.append(self._link)
+        reading: list[FileDescriptorLike] = [self._wakeup, self._link]
         writing = [self._link] if self._link.unsent_bytes else []
         readable, writable, _ = select.select(reading, writing, [], self._next_step_s())
         if writable:
@@ -154,22 +145,13 @@ class Uploader:
             self._handle_signals(self._wakeup.take())
 
     def _handle_signals(self, signals: set[signal.Signals]) -> None:
-        if signals:
-            # Control sends SIGCONT when it stops, the kernel a signal when control is gone: do not
-            # pause now.
-            self._attentive_until = time.monotonic() + _ATTENTIVE_S
         if signals & _ENDING and self._ends_at is None:
             self._ends_at = time.monotonic() + _LEAVE_S
             self._stop_posting()
             self._send(Kind.LEAVING)
 
-    def _is_paused(self) -> bool:
-        return self._attentive_until <= time.monotonic() < self._pause_until
-
     def _next_step_s(self) -> float | None:
         moments = [self._commit_at] if self._has_to_write else []
-        if self._is_paused():
-            moments.append(self._pause_until)
         if self._ends_at is not None:
             moments.append(self._ends_at)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
@@ -261,7 +243,8 @@ class Uploader:
 
     def _commit_if_due(self) -> None:
         if self._has_to_write and time.monotonic() >= self._commit_at:
-            self._commit_at = time.monotonic() + self._config.commit_s
+            # Control brings polls about as often as this, and then they need not wait.
+            self._commit_at = time.monotonic() + _EARLY * self._config.commit_s
             self._commit()
 
     def _commit_held(self) -> None:
@@ -292,7 +275,6 @@ class Uploader:
             return
         last = self._held[-1][0]
         kept = [poll for _, poll in self._held]
-        self._pause_until = time.monotonic() + read_pause_s(kept, self._config.commit_s)
         # Control sends no part again that the last divided layout had.
         used = self._announced | {poll.layout_id for poll in kept} | self._last_parts
         used.add(self._last_divided)
@@ -380,15 +362,3 @@ class _Posting:
 def _shared(config: Config) -> tuple[object, ...]:
     """Return the settings of all outputs whose change requires new connections."""
     return config.failover_after, config.encrypted
-
-
-def read_pause_s(kept: Sequence[Poll], commit_s: float) -> float:
-    """Return how long (s) to leave the link unread after a commit of `kept`.
-
-    `commit_s` is the time since the commit before. The result is 0 if polls come no faster than
-    commits, and less than `commit_s` if so many come that the link would fill up.
-    """
-    if len(kept) < 2:
-        return 0.0
-    size = sum(len(poll.packed) + _OVERHEAD_BYTES for poll in kept)
-    return commit_s * min(1.0, _UNREAD_BYTES / size)

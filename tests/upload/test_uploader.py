@@ -21,7 +21,7 @@ from pattoo_mp.spool import store
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
 from pattoo_mp.upload.pattoo.servers import servers
-from pattoo_mp.upload.uploader import Uploader, read_pause_s
+from pattoo_mp.upload.uploader import Uploader
 from tests.spool.polls import LAYOUT, LAYOUTS, OTHER, poll, times
 from tests.support.configs import config_in
 from tests.support.server import answering, hanging, well
@@ -412,27 +412,6 @@ def test_new_limits_of_the_spool_apply_from_the_next_poll_on(home: Path, start: 
     assert uploader.end() == 0
     assert uploader.kept() == [2000]
 
-
-# How long the uploader leaves its link unread.
-
-
-def test_single_polls_are_read_at_once() -> None:
-    """Letting them wait would save nothing."""
-    assert read_pause_s([], 1.0) == 0
-    assert read_pause_s([poll(1)], 1.0) == 0
-
-
-@pytest.mark.parametrize("number", [2, 10, 50])
-def test_polls_that_share_a_commit_wait_for_the_next_one(number: int) -> None:
-    """Nothing is done with them before that."""
-    assert read_pause_s([poll(n) for n in range(number)], 1.0) == 1.0
-
-
-def test_polls_do_not_wait_until_the_link_is_full() -> None:
-    """At ten times the rate, they wait a tenth of the time."""
-    some, more = (read_pause_s([poll(n) for n in range(number)], 1.0) for number in (200, 2_000))
-    assert 0.1 < some < 1.0
-    assert more == pytest.approx(some / 10, rel=0.01)
 
 
 def test_no_account_is_reported_before_the_spool_was_opened(

@@ -1,4 +1,4 @@
-"""When a worker counts as unresponsive: with long intervals, with nothing to do, and after a standstill."""
+"""When control listens, and when a worker counts as unresponsive: with long intervals, idle, after a standstill."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.control import workers
+from pattoo_mp.control import listening
 from pattoo_mp.control.arbiter import Arbiter
 from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
+from pattoo_mp.control.listening import Liveness, Rest
 from pattoo_mp.control.worker import Role, Worker
-from pattoo_mp.control.workers import Liveness
 from pattoo_mp.ipc.channel import Channel
+from pattoo_mp.ipc.link import Link
 from pattoo_mp.ipc.messages import Kind
 from pattoo_mp.model import Poll
 from tests.control.test_arbiter import Control, keeping, polled
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pattoo_mp.ipc.link import Link
 
 HOUR_MS = 3_600_000
 LIMIT_S = 60.0
@@ -68,7 +68,7 @@ class Rig:
 def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
     """Two workers that were just heard."""
     clock = Clock()
-    monkeypatch.setattr(workers, "time", clock)
+    monkeypatch.setattr(listening, "time", clock)
     return Rig(clock)
 
 
@@ -157,3 +157,104 @@ def test_idle_workers_are_not_replaced(slow: Control) -> None:
     wait_for(lambda: slow.status()["polls"]["in_spool"] >= 3, what="polls that are kept")
     restarts = {name: slow.worker(name)["restarts"] for name in ("collector", "uploader")}
     assert restarts == {"collector": 0, "uploader": 0}
+
+
+# How long control leaves the links unread.
+
+
+class Resting:
+    """A rest of control, with a collector whose link is real, and an interval."""
+
+    def __init__(self, clock: Clock, interval_ms: int) -> None:
+        self.clock = clock
+        self.broker = Broker(Channel(), Ledger(interval_ms))
+        self.broker.any_kept = True
+        self.collector = Worker(Role("collector", lambda _: None, signal.SIGKILL))
+        self.collector.link, self.far = Link.pair()
+        self.rest = Rest(self.collector, self.broker)
+        self.interval_ms = interval_ms
+        self._next_ms = interval_ms
+
+    def batch(self, polls: int, size: int = 1000) -> float:
+        """Poll so often, let control read all of it, and return how long it rests then."""
+        assert self.collector.link is not None
+        for _ in range(polls):
+            self.clock.now += self.interval_ms / 1000
+            self.far.send(Kind.POLL, b"x" * size)
+            self.broker.ledger.poll(self._next_ms, "", self.interval_ms)
+            self._next_ms += self.interval_ms
+            self.collector.link.receive()
+        self.rest.plan(is_possible=True)
+        return max(0.0, self.rest.ends_at - self.clock.now)
+
+
+@pytest.fixture
+def resting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Resting]]:
+    """Make one that has just begun to poll."""
+    clock = Clock()
+    monkeypatch.setattr(listening, "time", clock)
+    made: list[Resting] = []
+
+    def make(interval_ms: int) -> Resting:
+        made.append(Resting(clock, interval_ms))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.far.close()
+        one.collector.close_link()
+
+
+@pytest.mark.parametrize("interval_ms", [20, 100, 500])
+def test_polls_that_share_a_commit_are_read_together(
+    resting: Callable[[int], Resting], interval_ms: int
+) -> None:
+    """Nothing is done with them before that."""
+    assert resting(interval_ms).batch(2, size=100) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("interval_ms", [501, 1000, 60_000])
+def test_polls_that_share_no_commit_are_read_at_once(
+    resting: Callable[[int], Resting], interval_ms: int
+) -> None:
+    """To let them wait would save nothing."""
+    assert resting(interval_ms).batch(3) == 0
+
+
+@pytest.mark.parametrize("size", [1_000, 10_000, 50_000])
+def test_polls_do_not_wait_until_the_buffer_is_full(
+    resting: Callable[[int], Resting], size: int
+) -> None:
+    """Half of what a socket buffers is not exceeded, however large the polls are."""
+    left_s = resting(10).batch(5, size)
+    assert left_s == pytest.approx(100_000 / (100 * (size + 1000)), rel=0.05)
+
+
+def test_a_rest_goes_on_if_something_else_wakes_control(resting: Callable[[int], Resting]) -> None:
+    """What came meanwhile was read; the time of the next commit stays."""
+    rest = resting(100)
+    rest.batch(1)
+    ends_at = rest.rest.ends_at
+    assert rest.batch(3) == pytest.approx(ends_at - rest.clock.now)
+
+
+def test_without_polls_control_waits_for_the_first_message(
+    resting: Callable[[int], Resting],
+) -> None:
+    """A collector that has fallen silent, or was replaced, is heard at once."""
+    rest = resting(100)
+    rest.batch(1)
+    rest.clock.now = rest.rest.ends_at
+    assert rest.batch(0) == 0
+
+
+def test_control_does_not_rest_before_a_poll_is_kept_or_while_something_changes(
+    resting: Callable[[int], Resting],
+) -> None:
+    """A start, a reload and a stop wait for messages."""
+    rest = resting(100)
+    rest.batch(1)
+    rest.rest.plan(is_possible=False)
+    assert not rest.rest.is_on
+    rest.broker.any_kept = False
+    assert rest.batch(1) == 0
