@@ -67,7 +67,11 @@ class Handler(Answering):
 
     def do_POST(self) -> None:  # noqa: N802 - as http.server looks for it
         """Take a post, unless `behaviour` says otherwise."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        size = int(self.headers["Content-Length"])
+        body = self.rfile.read(size)
+        if len(body) < size:  # the sender was killed meanwhile: a server takes no part of a post
+            self.close_connection = True
+            return
         owner = self.server.owner
         owner.attempts += 1
         post = owner.latest = Post(self.path.removeprefix(PREFIX + "receive/"), body)
