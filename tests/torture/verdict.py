@@ -26,8 +26,8 @@ OLDER = "older than a poll before it"
 COOKIE_BYTES = 4200
 #: The limit of each process's resident memory.
 RSS_KB = 60_000
-#: Tolerance for connections that are open only at times.
-_FDS = 2
+#: Descriptors that are open only at times, besides a connection to each output.
+_FDS = 1
 #: Samples (four a second) of a process before its descriptors count.
 _LOOKS = 8
 
@@ -242,6 +242,7 @@ def _order(evidence: Evidence, verdict: Verdict) -> None:
 
 def _processes(evidence: Evidence, verdict: Verdict) -> None:
     """Check each role's processes: memory, and whether descriptors grew."""
+    at_times = _FDS + len(evidence.status["outputs"])
     for role in ROLES:
         seen = [p for p in evidence.processes.values() if p.role == role]
         rss = max((p.rss_kb for p in seen), default=0)
@@ -257,7 +258,7 @@ def _processes(evidence: Evidence, verdict: Verdict) -> None:
         largest = max(seen, key=lambda p: len(p.open), default=None)
         names = largest.open if largest else []
         verdict.must(
-            most <= usual + _FDS, f"{role}: {most} descriptors, {usual} are usual: {names}"
+            most <= usual + at_times, f"{role}: {most} descriptors, {usual} are usual: {names}"
         )
 
 
