@@ -6,10 +6,12 @@ family does its own.
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 import re
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -19,7 +21,7 @@ import psutil
 from pattoo_mp.collect.table import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pattoo_mp.collect.table import Table
     from pattoo_mp.config.values import Config
@@ -113,18 +115,78 @@ NET = "net"
 _READ_BYTES: Final = 1 << 14
 
 
+#: The kernel's own files in `/proc`, by path. They stay open: to open and close one takes as long as to
+#: read it. Read from the beginning, it has the figures of that moment.
+_kept: dict[str, io.FileIO] = {}
+_MOST_KEPT: Final = 64
+#: In a poll: the files that were read, with their contents.
+_moment = threading.local()
+
+
 def proc(name: str) -> str:
-    """Return the content of a file below `/proc`, which is where psutil looks for it."""
-    return text(f"{psutil.PROCFS_PATH}/{name}")
+    """Return the content of a file below `/proc`, which is where psutil looks for it.
+
+    Raises as `text`.
+    """
+    path = f"{psutil.PROCFS_PATH}/{name}"
+    if name[0].isdigit():  # the file of a process: there may be thousands, and each may end
+        return text(path)
+    contents: dict[str, str] | None = getattr(_moment, "contents", None)
+    if contents is None:
+        return _kept_text(path)
+    if path not in contents:
+        contents[path] = _kept_text(path)
+    return contents[path]
 
 
-def beginning(name: str, size: int) -> str:
-    """Return at most so many bytes of a file below `/proc`, as far as one read gives them."""
-    descriptor = os.open(f"{psutil.PROCFS_PATH}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """In the block, `proc` reads each file once for this thread: several sources use the same ones."""
+    _moment.contents = {}
     try:
-        return os.read(descriptor, size).decode("utf-8", "surrogateescape")
+        yield
     finally:
-        os.close(descriptor)
+        _moment.contents = None
+
+
+def _kept_text(path: str) -> str:
+    """Return the content of a file that stays open if it is the kernel's own."""
+    file = _kept.get(path)
+    if file is not None:
+        try:
+            return _content(file.fileno())
+        except OSError:
+            # What it was about is gone, such as an interface. There may be another one of that name.
+            _kept.pop(path, None)
+    # Another thread may still read one that is kept no longer: the last one that uses it closes it.
+    file = io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    is_kept = False
+    try:
+        content = _content(file.fileno())
+        is_kept = bool(content) and len(_kept) < _MOST_KEPT and _is_kernels_own(file.fileno())
+    finally:
+        if not is_kept:
+            file.close()
+    if is_kept:
+        _kept[path] = file
+    return content
+
+
+def _is_kernels_own(descriptor: int) -> bool:
+    """Whether a file belongs to `/proc`, and is no other one at its place, such as lxcfs'.
+
+    An open file would keep another file system from being unmounted.
+    """
+    found = os.fstat(descriptor)
+    return found.st_size == 0 and found.st_dev == Path(psutil.PROCFS_PATH).stat().st_dev
+
+
+def _content(descriptor: int) -> str:
+    content = b""
+    # A short answer does not mean that there is no more: the kernel gives whole lines.
+    while part := os.pread(descriptor, _READ_BYTES, len(content)):
+        content += part
+    return content.decode("utf-8", "surrogateescape")
 
 
 def net(name: str) -> str:
@@ -140,12 +202,9 @@ def text(path: Path | str) -> str:
     # Four system calls, where `open` makes eight: this matters for the files of all processes.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        content = b""
-        while part := os.read(descriptor, _READ_BYTES):
-            content += part
+        return _content(descriptor)
     finally:
         os.close(descriptor)
-    return content.decode("utf-8", "surrogateescape")
 
 
 #: The kernel's have 64 bits. `int` refuses very long ones, which would cost the lines beside them.

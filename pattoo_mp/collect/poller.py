@@ -68,8 +68,9 @@ class Poller:
         shapes: list[Shape | None] = []
         values: list[Value] = []
         left_out: dict[str, str] = {}
-        for source in self.sources:
-            answer = _read(source)
+        with host.one_moment():
+            answers = [_read(source) for source in self.sources]
+        for source, answer in zip(self.sources, answers, strict=True):
             if isinstance(answer, Exception):
                 left_out[source.name] = _words(answer)
                 shapes.append(None)

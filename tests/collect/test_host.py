@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -21,6 +25,7 @@ from tests.collect.families.test_further import CONTENT, files
 from tests.support.hosts import HOSTS, be, polled
 from tests.support.procfs import ProcFS
 from tests.support.sources import sources_of
+from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
 
@@ -116,3 +121,69 @@ def test_no_content_of_the_hosts_files_ends_a_poll(contents: list[bytes], tmp_pa
     paths.adopt()
     layout, poll = Poller(sources_of(*EVERY, paths=paths), ORIGIN, 1000).poll(1000)
     assert len(poll.values()) == len(layout.series)
+
+
+# The kernel's files that stay open.
+
+
+def opened(path: str) -> int:
+    """How many descriptors of this process are of a file."""
+    names = (entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.exists())
+    return sum(str(name) == path for name in names)
+
+
+def test_a_file_of_the_kernel_stays_open_and_gives_the_figures_of_now() -> None:
+    """Read from its beginning, it is made anew."""
+    first = float(host.proc("uptime").split()[0])
+    wait_for(lambda: float(host.proc("uptime").split()[0]) > first, what="the next figure")
+    assert opened("/proc/uptime") == 1
+
+
+def test_a_long_file_is_read_to_its_end() -> None:
+    """The kernel gives it in parts, each shorter than what was asked for."""
+    assert host.proc("zoneinfo").count("\n") == Path("/proc/zoneinfo").read_text().count("\n")
+
+
+def test_a_file_of_a_process_is_closed() -> None:
+    """There may be thousands."""
+    name = f"{os.getpid()}/stat"
+    assert host.proc(name).startswith(f"{os.getpid()} ")
+    assert opened(f"/proc/{name}") == 0
+
+
+def test_what_is_no_file_of_the_kernel_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may take its place; or it would keep a file system from being unmounted."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    for content in ("one", "two", ""):
+        beside = tmp_path / "beside"
+        beside.write_text(content)
+        beside.replace(tmp_path / "meminfo")
+        assert host.proc("meminfo") == content
+    assert opened(str(tmp_path / "meminfo")) == 0
+
+
+def test_a_file_whose_object_is_gone_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as an interface, which may come back under the same name."""
+    with subprocess.Popen(["true"]) as ended:
+        gone = io.FileIO(f"/proc/{ended.pid}/stat")
+    with pytest.raises(ProcessLookupError):
+        os.pread(gone.fileno(), 10, 0)
+    monkeypatch.setitem(host._kept, "/proc/uptime", gone)
+    assert float(host.proc("uptime").split()[0]) > 0
+    gone.close()
+    assert float(host.proc("uptime").split()[0]) > 0
+
+
+def test_sources_of_one_poll_share_what_was_read() -> None:
+    """Each file is read once in a poll; another thread, or the next poll, reads it anew."""
+    with host.one_moment():
+        first = host.proc("uptime")
+        wait_for(lambda: Path("/proc/uptime").read_text() != first, what="the next figure")
+        assert host.proc("uptime") is first
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(host.proc, "uptime").result() != first
+        with pytest.raises(FileNotFoundError):
+            host.proc("there_is_no_such_file")
+    assert host.proc("uptime") != first

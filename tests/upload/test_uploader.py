@@ -413,7 +413,6 @@ def test_new_limits_of_the_spool_apply_from_the_next_poll_on(home: Path, start: 
     assert uploader.kept() == [2000]
 
 
-
 def test_no_account_is_reported_before_the_spool_was_opened(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,6 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _STAT: Final = "stat"
 #: A line with nothing but counts, as the kernel writes it: to check them at once is faster.
 _COUNTS: Final = re.compile(r"cpu (?: [0-9]{1,19})+ ?")
-_FIRST_LINE_BYTES: Final = 512
 
 
 def times_spent(lines: str) -> dict[str, float | Exception]:
@@ -145,7 +144,7 @@ def times_spent(lines: str) -> dict[str, float | Exception]:
 
 
 def _read_times() -> dict[str, float | Exception]:
-    return times_spent(host.beginning(_STAT, _FIRST_LINE_BYTES))
+    return times_spent(host.proc(_STAT))
 
 
 class Shares:
