@@ -64,7 +64,7 @@ def _figures(texts: list[str]) -> Figures | Exception:
                 f"/proc/diskstats has {len(texts)} figures of it; expected 11 or more"
             )
         names = _OF_A_PARTITION
-    figures = dict(zip(names, map(host.count_or_error, texts), strict=False))
+    figures = dict(zip(names, host.counts(texts), strict=False))
     in_flight = figures.get("in_flight")
     if isinstance(in_flight, int) and in_flight >= _MOST_IN_FLIGHT:
         figures["in_flight"] = ValueError(f"{in_flight} requests cannot be in flight")

@@ -17,7 +17,7 @@ from pattoo_mp.collect.table import Exported, Metric, Table
 from pattoo_mp.model import COUNTER64, INTEGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pattoo_mp.collect.context import Plan
     from pattoo_mp.collect.source import Source
@@ -116,11 +116,13 @@ class _Known:
     A figure that is missing or impossible raises `ValueError`.
     """
 
-    def __init__(self, lines: str, wanted: Container[str]) -> None:
+    def __init__(self, lines: str, wanted: Iterable[str]) -> None:
         self._bytes: dict[str, int] = {}
-        for line in lines.split("\n"):
-            name, _, rest = line.partition(":")
-            if name in wanted and (number := _NUMBER.fullmatch(rest)):
+        content = f"\n{lines}"
+        for name in wanted:
+            # The file has some fifty lines: splitting it would take longer than all of the rest.
+            _, _, after = content.partition(f"\n{name}:")
+            if number := _NUMBER.fullmatch(after.partition("\n")[0]):
                 self._bytes[name] = int(number[1]) * 1024
 
     def get(self, *names: str, limit: str = "") -> int:

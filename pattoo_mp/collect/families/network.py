@@ -71,6 +71,7 @@ class Traffic(NamedTuple):
 
 #: The two lines of headings in `net/dev`.
 _HEADINGS: Final = 2
+_LEAST_COUNTS: Final = 12
 
 
 def parse(lines: str) -> dict[str, Traffic | Exception]:
@@ -91,12 +92,11 @@ def parse(lines: str) -> dict[str, Traffic | Exception]:
 
 
 def _traffic(figures: str) -> Traffic | Exception:
-    try:
-        received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = (
-            host.count(figure) for figure in figures.split()
-        )
-    except ValueError:
+    found = host.counts(figures.split())
+    counts = [figure for figure in found if not isinstance(figure, Exception)]
+    if len(counts) < max(len(found), _LEAST_COUNTS):
         return ValueError("its line in /proc/net/dev is damaged; expected 12 numbers or more")
+    received, packets_in, errin, dropin, _, _, _, _, sent, packets_out, errout, dropout, *_ = counts
     return Traffic(sent, received, packets_out, packets_in, errin, errout, dropin, dropout)
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from contextlib import suppress
-from statistics import fmean
+from math import fsum
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.collect import host
@@ -105,7 +105,7 @@ class MeanFrequency:
         if not known:
             raise next(iter(errors.values()))
         left_out = {f"{self.name} {number}": reason(error) for number, error in errors.items()}
-        return Sample(("cpu_frequency",), (fmean(known),), left_out)
+        return Sample(("cpu_frequency",), (fsum(known) / len(known),), left_out)
 
     def series(self, shape: Shape, host: tuple[Pair, ...]) -> list[Series]:
         """Return the only one."""
@@ -115,8 +115,6 @@ class MeanFrequency:
 _NAMES: Final = tuple(name for name, _, _ in TIMES)
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _STAT: Final = "stat"
-#: A line with nothing but counts, as the kernel writes it: to check them at once is faster.
-_COUNTS: Final = re.compile(r"cpu (?: [0-9]{1,19})+ ?")
 
 
 def times_spent(lines: str) -> dict[str, float | Exception]:
@@ -131,12 +129,7 @@ def times_spent(lines: str) -> dict[str, float | Exception]:
     line = lines.partition("\n")[0]
     if not line.startswith("cpu "):
         raise ValueError("/proc/stat does not begin with the times of all processors")
-    counts = line[len("cpu ") :].split()
-    if _COUNTS.fullmatch(line):
-        return {
-            name: int(ticks) / _TICKS_PER_S for name, ticks in zip(_NAMES, counts, strict=False)
-        }
-    found = map(host.count_or_error, counts)
+    found = host.counts(line[len("cpu ") :].split())
     return {
         name: ticks if isinstance(ticks, Exception) else ticks / _TICKS_PER_S
         for name, ticks in zip(_NAMES, found, strict=False)
