@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import json
+import mmap
 import os
 import resource
 import select
@@ -223,6 +225,29 @@ def test_both_workers_run_and_stop(control: Callable[..., Control]) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_status_has_all_that_was_sent_before_the_question(
+    control: Callable[..., Control],
+) -> None:
+    """Though control reads polls only when they are to be committed: it reads before it answers."""
+    sent = mmap.mmap(-1, 4)
+
+    def counting(link: Link) -> None:
+        link.send(Kind.LAYOUT, "a", b"", INTERVAL_MS)
+        tick = time.time_ns() // 1_000_000 // INTERVAL_MS
+        for number in itertools.count(1):
+            link.send(Kind.POLL, "a", (tick + number) * INTERVAL_MS, b"", "", INTERVAL_MS)
+            sent[:] = number.to_bytes(4, "little")
+            select.select([], [], [], INTERVAL_MS / 1000)
+
+    one = control(counting, keeping)
+    wait_for(lambda: polled(one) > 5, what="polls")
+    for _ in range(20):
+        before = int.from_bytes(sent, "little")
+        wait_for(lambda before=before: int.from_bytes(sent, "little") > before, what="another poll")  # type: ignore[misc]
+        asked = int.from_bytes(sent, "little")
+        assert polled(one) >= asked
 
 
 def noting(link: Link) -> None:
