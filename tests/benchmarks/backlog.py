@@ -13,6 +13,7 @@ from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Poll
 from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.wire.encode import encode
+from tests.benchmarks.noise import Figure, once, processors
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
 from tests.support.sources import BY_DEFAULT
@@ -35,7 +36,7 @@ class Backlog:
 
     polls: int
     bytes_a_datapoint: float
-    drained_a_s: float
+    drained_a_s: Figure
     memory_mb: float
 
 
@@ -44,7 +45,9 @@ def backlog(home: Path, port: int, hz: float, polls: int) -> Backlog:
     subject = TheAgent(home, port, hz)
     datapoints = _fill(subject, hz, polls)
     size = subject.agent.spool.stat().st_size / (datapoints * polls)
-    drained = _drain(subject.agent.spool, datapoints)
+    before = processors()
+    drained_a_s = _drain(subject.agent.spool, datapoints)
+    drained = once(drained_a_s, processors().other_since(before))
     try:
         subject.start()
         samples: list[int] = []

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 from pattoo_mp.collect.collector import Collector
 from pattoo_mp.ipc.link import Link, LinkClosedError
 from pattoo_mp.model import Origin
+from tests.benchmarks.neighbour import neighbour
+from tests.benchmarks.noise import Figure, once, processors
 from tests.benchmarks.pace import ticks
 from tests.support.agent import ROOT
 from tests.support.configs import config_in
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.schedule import Tick
 
 _LOOPS_EACH = 3
+_START_S = 2.0
 
 
 @dataclass(frozen=True)
-class Lateness:
+class Late:
     """Of one process: median and 99th percentile in ms, and the number of missed ticks."""
 
     median_ms: float
@@ -42,9 +45,23 @@ class Lateness:
     missed: int
 
 
-def lateness(hz: float, seconds: float) -> dict[str, Lateness]:
-    """Measure both side by side, with three busy loops for each processor."""
-    busy = [
+@dataclass(frozen=True)
+class Lateness:
+    """Of the collector and of a loop that only sleeps, side by side; processors that other work used."""
+
+    collector: Late
+    sleep: Late
+    other: float
+
+    @property
+    def p99_ratio(self) -> Figure:
+        """The 99th percentile of the collector, relative to the loop's."""
+        return once(self.collector.p99_ms / self.sleep.p99_ms, self.other)
+
+
+def lateness(hz: float, seconds: float, *, busy: bool = False) -> Lateness:
+    """Measure both side by side, with three busy loops for each processor, and the neighbour if `busy`."""
+    loops = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
         for _ in range(_LOOPS_EACH * (os.cpu_count() or 1))
     ]
@@ -56,25 +73,30 @@ def lateness(hz: float, seconds: float) -> dict[str, Lateness]:
         for name in ("collector", "sleep")
     }  # fmt: skip
     try:
-        time.sleep(seconds)
-        for process in asked.values():
-            process.terminate()
-        return {name: _read(process, hz) for name, process in asked.items()}
+        with neighbour(hz, len(asked)) if busy else nullcontext():
+            time.sleep(_START_S)
+            before = processors()
+            time.sleep(seconds)
+            other = processors().other_since(before)
+            for process in asked.values():
+                process.terminate()
+            late = {name: _read(process, hz) for name, process in asked.items()}
+        return Lateness(late["collector"], late["sleep"], other)
     finally:
         for process in asked.values():
             process.kill()
             process.wait()
-        for loop in busy:
+        for loop in loops:
             loop.kill()
             loop.wait()
 
 
-def _read(process: subprocess.Popen[str], hz: float) -> Lateness:
+def _read(process: subprocess.Popen[str], hz: float) -> Late:
     text, _ = process.communicate(timeout=30)
-    rows: list[tuple[int, float]] = json.loads(text)[round(hz) :]  # the first second is start-up
+    rows: list[tuple[int, float]] = json.loads(text)[round(hz * _START_S) :]
     late = [row[1] for row in rows]
     expected = round((rows[-1][0] - rows[0][0]) * hz / 1000) + 1
-    return Lateness(
+    return Late(
         statistics.median(late), statistics.quantiles(late, n=100)[98], expected - len(rows)
     )
 

@@ -11,6 +11,7 @@ import pytest
 
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.hosts import LARGE, SMALL, Host, polls
+from tests.benchmarks.noise import Figure, once, processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,23 +27,25 @@ class Scale:
     """
 
     datapoints: int
-    encode_ms: float
-    ratio: float
-    poll_ratio: float
-    encode_ratio: float
+    encode_ms: Figure
+    ratio: Figure
+    poll_ratio: Figure
+    encode_ratio: Figure
 
 
 def scale() -> Scale:
     """Measure both hosts, one after the other."""
+    before = processors()
     small_count, small_poll, small_encode = _costs(SMALL)
     count, poll, encoded = _costs(LARGE)
-    return Scale(
-        count,
+    figures = (
         encoded * 1000,
         ((poll + encoded) / count) / ((small_poll + small_encode) / small_count),
         (poll / count) / (small_poll / small_count),
         (encoded / count) / (small_encode / small_count),
     )
+    other = processors().other_since(before)
+    return Scale(count, *(once(value, other) for value in figures))
 
 
 def _costs(host: Host) -> tuple[int, float, float]:
