@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
@@ -19,6 +18,15 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Layout, Poll
 
 ORIGIN = Origin("a5" * 32, "localhost")
+
+
+class _Mount(NamedTuple):
+    """A mount as psutil describes it."""
+
+    device: str
+    mountpoint: str
+    fstype: str
+    opts: str
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,7 @@ class Host:
             return type(record)(*islice(number, len(record)))
 
         mounts = [
-            SimpleNamespace(
-                device=f"/dev/m{i}", mountpoint=f"/srv/{i}", fstype="ext4", opts="rw,relatime"
-            )
-            for i in range(self.mounts)
+            _Mount(f"/dev/m{i}", f"/srv/{i}", "ext4", "rw,relatime") for i in range(self.mounts)
         ]
         answers: dict[str, Any] = {
             "net_io_counters": lambda **_: {
