@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,8 +52,8 @@ def scale() -> Scale:
 
 def _costs(host: Host) -> tuple[int, float, float]:
     """Return the datapoints of a poll, and the seconds to take and to encode one."""
-    with pytest.MonkeyPatch.context() as patch:
-        poller = host.install(patch)
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
+        poller = host.install(patch, Path(home, "proc"))
         layout, (poll,) = polls(poller, 1)
         layouts = {layout.identifier: layout}
         return (

@@ -10,6 +10,7 @@ import pytest
 from tests.benchmarks import figures
 from tests.benchmarks.alone import Rate
 from tests.benchmarks.figures import AGENT, BARE, Costs
+from tests.benchmarks.hosts import LARGE, polls
 from tests.benchmarks.late import Late, Lateness
 from tests.benchmarks.neighbour import Cache, bytes_of_walk, caches, numbers, size
 from tests.benchmarks.noise import OTHER_WORK, Figure, Processors, figure, idle_s, once
@@ -242,3 +243,12 @@ def test_the_comparison_has_a_row_for_each_program_and_process() -> None:
 def test_slow_rates_are_named_by_their_interval() -> None:
     """Nobody says 0.1 Hz."""
     assert [figures.rate_name(hz) for hz in (10, 1, 0.1)] == ["at 10 Hz", "at 1 Hz", "at 10 s"]
+
+
+def test_the_large_host_has_the_datapoints_of_all_its_devices(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """8 of each interface, 9 of each disk, 4 of each mount: else it would not be large."""
+    layout, found = polls(LARGE.install(monkeypatch, tmp_path / "proc"), 2)
+    assert len(layout.series) == 8 * 1_000 + 9 * 200 + 4 * 100
+    assert len(found) == 2
