@@ -12,8 +12,8 @@ STAMP := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
 # As on a host: installed, and not run from the checkout.
 INSTALLED := .venv-installed
-# Debian's packages that `make bench` compares the agent with, and counts system calls with.
-COMPARED := collectd-core netdata-core prometheus-node-exporter strace victoria-metrics
+# Debian's packages that `make bench` compares the agent with, what they need for it, and strace.
+COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-exporter strace victoria-metrics
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help

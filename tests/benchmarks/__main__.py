@@ -14,7 +14,7 @@ import tempfile
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pattoo_mp.config.families import FURTHER
 from tests.benchmarks import before, machine, system_calls
@@ -28,7 +28,7 @@ from tests.benchmarks.neighbour import SHARE
 from tests.benchmarks.report import page, table
 from tests.benchmarks.scale import scale
 from tests.benchmarks.side_by_side import measure
-from tests.benchmarks.subjects import Collectd, Netdata, NodeExporter, Program, TheAgent
+from tests.benchmarks.subjects import PEERS, Collectd, Netdata, NodeExporter, Program, TheAgent
 from tests.receiver.process import Receiver
 from tests.support.agent import Agent
 from tests.support.ports import free_port
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _ORIGINAL = "the original's library"
 _FASTEST_HZ = 100
-_PROGRAMS: Final = (Collectd, NodeExporter, Netdata)
 _TEXT = """\
 Written by `make bench`, with an installed agent, as on a host, not one run from a checkout.
 Processor time is user and system time of all threads. Memory is the proportional set size (PSS), which
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print the page, and write it if requested."""
     arguments = _arguments(argv)
     about = machine.rows(
-        {program.name: program.version() for program in _PROGRAMS}
+        {program.name: program.version() for program in PEERS}
         | {"VictoriaMetrics and vmagent": pairs.version(), "strace": system_calls.version()}
     )
     home = Path(tempfile.mkdtemp(prefix="pmp-"))
@@ -191,7 +190,7 @@ def _once(home: Path, receiver: Receiver, arguments: argparse.Namespace, quiet: 
 def _comparisons(home: Path, arguments: argparse.Namespace) -> str:
     """Return a table for each rate, on a quiet host and with the neighbour."""
     found = []
-    missing = [program.name for program in _PROGRAMS if not program.version()]
+    missing = [program.name for program in PEERS if not program.version()]
     if missing:
         found.append(f"Left out: {', '.join(missing)} not installed.\n")
     if any(hz > 1 for hz in arguments.rates):
@@ -203,7 +202,7 @@ def _comparisons(home: Path, arguments: argparse.Namespace) -> str:
             place = home / f"beside-{hz:g}-{busy:d}"
             measured = _side_by_side(place, hz, arguments, busy=busy)
             where = "with the neighbour" if busy else "on a quiet host"
-            found.append(f"### {rate_name(hz).capitalize()}, {where}\n\n{comparison(measured)}")
+            found.append(f"### {rate_name(hz).title()}, {where}\n\n{comparison(measured)}")
     return "\n".join(found)
 
 

@@ -105,12 +105,16 @@ def noise(measured: Measured) -> str:
     )
     if measured.uncounted:
         text += f" System calls: {measured.uncounted}."
+    if measured.absent:
+        text += f" Left out, as it did not start: {', '.join(measured.absent)}."
     return text + "\n"
 
 
 def _calls(measured: Measured, name: str, part: str | None = None) -> str:
     calls = measured.calls_of(name, part)
-    return "not counted" if calls is None else f"{calls:.0f}"
+    if calls is None:
+        return "not counted" if measured.uncounted else ""
+    return f"{calls:.0f}"
 
 
 def comparison(measured: Measured) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks.neighbour import Walked, neighbour
 from tests.benchmarks.noise import OTHER_WORK, Figure, Processors, figure, processors
+from tests.benchmarks.subjects import PEERS
 from tests.benchmarks.system_calls import UncountedError, system_calls
 from tests.support.usage import Usage, usage
 
@@ -41,7 +43,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Measured:
-    """The results of a run. `calls` are system calls a poll, or `uncounted` says why there are none."""
+    """The results of a run. `calls` are system calls a poll, or `uncounted` says why there are none.
+
+    `absent` are the programs of others that did not start.
+    """
 
     hz: float
     windows: Sequence[tuple[Look, Look]]
@@ -49,6 +54,7 @@ class Measured:
     calls: Mapping[Part, float] = field(default_factory=dict)
     uncounted: str = ""
     walked: Walked | None = None
+    absent: Sequence[str] = ()
 
     @property
     def other(self) -> list[float]:
@@ -145,33 +151,50 @@ def measure(
     """
     with running(subjects, hz, busy=busy) as (pids, walked):
         looks = list(watch(pids, hz, rounds, seconds))
-        datapoints = {subject.name: subject.datapoints for subject in subjects}
+        names = {name for name, _ in pids}
+        datapoints = {each.name: each.datapoints for each in subjects if each.name in names}
         calls: dict[Part, float] = {}
-        uncounted = "" if calls_s else "not counted here"
+        uncounted = ""
         if calls_s:
             try:
                 found = system_calls(pids, max(calls_s, LEAST_POLLS / hz))
                 calls = {part: each_s / hz for part, each_s in found.items()}
             except UncountedError as error:
                 uncounted = str(error)
-    return Measured(hz, list(pairwise(looks)), datapoints, calls, uncounted, walked)
+    absent = tuple(subject.name for subject in subjects if subject.name not in names)
+    return Measured(hz, list(pairwise(looks)), datapoints, calls, uncounted, walked, absent)
 
 
 @contextmanager
 def running(
     subjects: Sequence[Subject], hz: float, *, busy: bool
 ) -> Iterator[tuple[dict[Part, int], Walked | None]]:
-    """Run all subjects, and the neighbour if `busy`. Yield the processes, and what the neighbour did."""
+    """Run all subjects, and the neighbour if `busy`. Yield the processes, and what the neighbour did.
+
+    It goes on without a program of others that does not start.
+    """
     try:
         # Together, as some are ready only after some intervals.
         with ThreadPoolExecutor(len(subjects)) as pool:
-            list(pool.map(lambda subject: subject.start(), subjects))
-        pids = {(s.name, part): pid for s in subjects for part, pid in s.processes().items()}
+            starts = list(pool.map(_started, subjects))
+        present = [one for one, has_started in zip(subjects, starts, strict=True) if has_started]
+        pids = {(s.name, part): pid for s in present for part, pid in s.processes().items()}
         with neighbour(hz, len(subjects)) if busy else nullcontext() as walked:
             yield pids, walked
     finally:
         for subject in subjects:
             subject.end()
+
+
+def _started(subject: Subject) -> bool:
+    try:
+        subject.start()
+    except (AssertionError, OSError) as error:
+        if not isinstance(subject, PEERS):
+            raise
+        sys.stderr.write(f"{subject.name} does not start: {error}\n")
+        return False
+    return True
 
 
 def watch(pids: Mapping[Part, int], hz: float, rounds: int, seconds: float) -> Iterator[Look]:

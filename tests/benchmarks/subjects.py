@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import psutil
 
@@ -258,7 +258,19 @@ class Netdata:
         self._port = port
         self._interval_s = round(1 / hz)
         self._process: subprocess.Popen[bytes] | None = None
-        self.datapoints = 0
+
+    @property
+    def datapoints(self) -> int:
+        """The number of values that it has now; 0 while it does not answer."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", "/api/v1/charts")
+            charts = json.load(connection.getresponse())["charts"].values()
+        except (OSError, ValueError, HTTPException):
+            return 0
+        finally:
+            connection.close()
+        return sum(len(chart["dimensions"]) for chart in charts)
 
     @staticmethod
     def version() -> str:
@@ -297,7 +309,7 @@ class Netdata:
             ["netdata", "-D", "-c", configuration],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        wait_for(self._count, what="values of netdata")
+        wait_for(lambda: self.datapoints, what="values of netdata")
 
     def processes(self) -> dict[str, int]:
         """Return it and its helper, which starts plugins, if there is one."""
@@ -312,18 +324,9 @@ class Netdata:
                 os.killpg(self._process.pid, signal.SIGKILL)
             _finish(self._process)
 
-    def _count(self) -> int:
-        """Ask it how many values it has, and note that; 0 while it does not answer."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
-        try:
-            connection.request("GET", "/api/v1/charts")
-            charts = json.load(connection.getresponse())["charts"].values()
-        except (OSError, ValueError, HTTPException):
-            return 0
-        finally:
-            connection.close()
-        self.datapoints = sum(len(chart["dimensions"]) for chart in charts)
-        return self.datapoints
+
+#: The programs of others, each from Debian.
+PEERS: Final = (Collectd, NodeExporter, Netdata)
 
 
 def _finish(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
