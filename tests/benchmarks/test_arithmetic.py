@@ -240,6 +240,23 @@ def test_the_comparison_has_a_row_for_each_program_and_process() -> None:
     assert lines[-1].startswith("Of the windows: other work took 0.00 of a processor")
 
 
+def test_what_was_not_counted_and_what_did_not_start_is_named() -> None:
+    """A missing column or row has its reason below the table."""
+    whole = _measured([1.0] * 5)
+    measured = Measured(
+        HZ,
+        whole.windows,
+        whole.datapoints,
+        uncounted="strace is not installed",
+        absent=["collectd"],
+    )
+    text = figures.comparison(measured)
+    assert "| 3.0 | not counted | 2.0 |" in text
+    assert text.endswith(
+        " System calls: strace is not installed. Left out, as it did not start: collectd.\n"
+    )
+
+
 def test_slow_rates_are_named_by_their_interval() -> None:
     """Nobody says 0.1 Hz."""
     assert [figures.rate_name(hz) for hz in (10, 1, 0.1)] == ["at 10 Hz", "at 1 Hz", "at 10 s"]
