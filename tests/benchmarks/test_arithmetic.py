@@ -56,12 +56,12 @@ def test_a_disturbed_window_does_not_count() -> None:
     assert figure([1.0, 9.0, 1.0, 1.0, 0.1], disturbed) == Figure(1.0, 1.0, 1.0)
 
 
-@pytest.mark.parametrize("bad", [3, 4, 5])
-def test_a_figure_with_few_windows_left_is_too_noisy(bad: int) -> None:
+@pytest.mark.parametrize(("bad", "number"), [(3, 5), (5, 5), (4, 7)])
+def test_a_figure_with_few_windows_left_is_too_noisy(bad: int, number: int) -> None:
     """Half of them must be left, and three."""
-    found = figure([1.0] * 5, [number < bad for number in range(5)])
+    found = figure([1.0] * number, [n < bad for n in range(number)])
     assert f"{found:.2f}" == found.brief(".2f") == "too noisy"
-    assert found.doubt == f"other work disturbed {bad} of 5 windows"
+    assert found.doubt == f"other work disturbed {bad} of {number} windows"
 
 
 def test_two_windows_are_too_few() -> None:
@@ -133,7 +133,7 @@ def test_the_walks_of_all_processors_are_more_than_the_caches_hold() -> None:
     own, shared = Cache(2, 2 << 20, frozenset({0})), Cache(3, 32 << 20, frozenset({0, 1, 2, 3}))
     walk = bytes_of_walk([own, shared], ours, 1 << 40)
     assert len(ours) * walk > shared.size
-    assert walk > own.size + shared.size / len(ours)
+    assert walk == 1.25 * (own.size + shared.size / len(ours))
     assert bytes_of_walk([own, shared], ours, 1 << 20) == 1 << 20
     assert bytes_of_walk([], ours, 1 << 40) > 0
 
