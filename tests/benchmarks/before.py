@@ -43,7 +43,7 @@ def compare(home: Path, port: int, hz: float, arguments: argparse.Namespace) -> 
         f"at {hz:g} Hz", "processor, ms per poll: now, of both", "before, of both", "memory, MB: now",
         "before", "processor, relative to before, of both",
     )  # fmt: skip
-    return f"{table(head, rows)}\n{noise(measured)}"
+    return f"{table(head, rows)}\nOf the windows: {noise(measured)}\n"
 
 
 def _both(measured: Measured, which: str, part: str | None) -> str:

@@ -76,11 +76,10 @@ def costs(quiet: Costs, busy: Costs, memory_mb: float) -> str:
     ]  # fmt: skip
     head = (f"at {quiet.pair.hz:g} Hz", "target (maximum)", "quiet host", "with the neighbour")
     reasons = [
-        f"{where}: {sentence}"
+        f"{where}: {noise(c.pair)}{_doubts(c)}\n"
         for where, c in (("Quiet host", quiet), ("With the neighbour", busy))
-        for sentence in (noise(c.pair), *_doubts(c))
     ]
-    return table(head, rows) + "\n" + "\n".join(reason.strip() + "\n" for reason in reasons)
+    return f"{table(head, rows)}\n" + "\n".join(reasons)
 
 
 def missed(found: Rate) -> str:
@@ -88,12 +87,20 @@ def missed(found: Rate) -> str:
     return TOO_NOISY if found.missed and found.processor.doubt else str(found.missed)
 
 
-def _doubts(found: Costs) -> list[str]:
+def _doubts(found: Costs) -> str:
+    """Return a sentence on the figures that are too noisy; empty if there is none."""
+    pair = found.pair
     doubts = {
+        "wake-ups": pair.wakeups(AGENT).doubt,
+        "page faults": pair.faults(AGENT).doubt,
+        "the process tree relative to bare psutil": pair.ratio(AGENT, BARE).doubt,
+        "the collector": pair.ratio(AGENT, BARE, "collector").doubt,
+        "bare psutil": pair.processor_ms(BARE).doubt,
         "lateness": found.late.p99_ratio.doubt,
         f"{found.fastest.hz:g} Hz": found.fastest.processor.doubt,
     }
-    return [f"the figure of {what} is too noisy, as {why}." for what, why in doubts.items() if why]
+    some = "; ".join(f"{what}, as {why}" for what, why in doubts.items() if why)
+    return f" Too noisy: {some}." if some else ""
 
 
 def noise(measured: Measured) -> str:
@@ -107,7 +114,7 @@ def noise(measured: Measured) -> str:
         text += f" System calls: {measured.uncounted}."
     if measured.absent:
         text += f" Left out, as it did not start: {', '.join(measured.absent)}."
-    return text + "\n"
+    return text
 
 
 def _calls(measured: Measured, name: str, part: str | None = None) -> str:
@@ -129,7 +136,7 @@ def comparison(measured: Measured) -> str:
         "processor, µs per datapoint", "processor, relative to bare psutil", "wake-ups per poll",
         "system calls per poll", "page faults per poll", "memory, MB", "memory, relative to this agent",
     )  # fmt: skip
-    return f"{table(head, rows)}\nOf the windows: {noise(measured)}"
+    return f"{table(head, rows)}\nOf the windows: {noise(measured)}\n"
 
 
 def _row(measured: Measured, name: str, part: str | None, datapoints: int) -> Row:

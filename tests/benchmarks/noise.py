@@ -66,9 +66,8 @@ def figure(
     bad = disturbed or [False] * len(values)
     calm = [value for value, is_bad in zip(values, bad, strict=True) if not is_bad]
     if len(calm) < LEAST_WINDOWS or 2 * len(calm) < len(values):
-        doubt = f"other work disturbed {sum(bad)} of {len(bad)} windows" if sum(bad) else (
-            f"{len(values)} windows are too few")  # fmt: skip
-        return Figure(0.0, 0.0, 0.0, doubt)
+        disturbance = f"other work disturbed {sum(bad)} of {len(bad)} windows"
+        return Figure(0.0, 0.0, 0.0, disturbance if any(bad) else f"{len(bad)} windows are too few")
     low, median, high = statistics.quantiles(calm, n=4, method="inclusive")
     too_far = high - low > max(SPREAD * abs(median), floor)
     doubt = f"its quartiles are {low:.3g} and {high:.3g}" if too_far else ""

@@ -207,4 +207,4 @@ def rows(run: Outputs) -> str:
         ("… the longest", "no more", f"{before.longest_s:.2f}; {beside.longest_s:.2f}"),
     ]  # fmt: skip
     head = (f"at {run.measured.hz:g} Hz", "target (maximum)", "result")
-    return f"{table(head, found)}\n{noise(run.measured)}"
+    return f"{table(head, found)}\nOf the windows: {noise(run.measured)}\n"

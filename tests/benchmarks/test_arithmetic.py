@@ -219,7 +219,8 @@ def test_the_table_of_costs_compares_a_quiet_host_with_the_neighbour() -> None:
         in text
     )
     assert (
-        "With the neighbour: the figure of lateness is too noisy, as other work took 0.50" in text
+        "bare psutil, as other work disturbed 5 of 5 windows; lateness, as other work took 0.50"
+        in text
     )
 
 
