@@ -92,6 +92,7 @@ def _doubts(found: Costs) -> str:
     pair = found.pair
     doubts = {
         "wake-ups": pair.wakeups(AGENT).doubt,
+        "system calls": calls.doubt if (calls := pair.calls_of(AGENT)) else "",
         "page faults": pair.faults(AGENT).doubt,
         "the process tree relative to bare psutil": pair.ratio(AGENT, BARE).doubt,
         "the collector": pair.ratio(AGENT, BARE, "collector").doubt,
@@ -110,8 +111,8 @@ def noise(measured: Measured) -> str:
         f"{len(measured.windows)} windows; {sum(measured.disturbed)} of them were disturbed (more than "
         f"{OTHER_WORK:g}) and do not count."
     )
-    if measured.uncounted:
-        text += f" System calls: {measured.uncounted}."
+    if measured.calls.uncounted:
+        text += f" System calls: {measured.calls.uncounted}."
     if measured.absent:
         text += f" Left out, as it did not start: {', '.join(measured.absent)}."
     return text
@@ -120,8 +121,8 @@ def noise(measured: Measured) -> str:
 def _calls(measured: Measured, name: str, part: str | None = None) -> str:
     calls = measured.calls_of(name, part)
     if calls is None:
-        return "not counted" if measured.uncounted else ""
-    return f"{calls:.0f}"
+        return "not counted" if measured.calls.uncounted else ""
+    return calls.brief(".0f")
 
 
 def comparison(measured: Measured) -> str:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks.neighbour import Walked, neighbour
-from tests.benchmarks.noise import OTHER_WORK, Figure, Processors, figure, processors
+from tests.benchmarks.noise import OTHER_WORK, Figure, Processors, figure, once, processors
 from tests.benchmarks.subjects import PEERS
 from tests.benchmarks.system_calls import UncountedError, system_calls
 from tests.support.usage import Usage, usage
@@ -42,17 +42,25 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The results of a run. `calls` are system calls a poll, or `uncounted` says why there are none.
+class Calls:
+    """System calls a poll of each process, and how many processors other work used meanwhile.
 
-    `absent` are the programs of others that did not start.
+    If there are none, `uncounted` says why; it is empty if nobody asked for them.
     """
+
+    each: Mapping[Part, float] = field(default_factory=dict)
+    other: float = 0.0
+    uncounted: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The results of a run. `absent` are the programs of others that did not start."""
 
     hz: float
     windows: Sequence[tuple[Look, Look]]
     datapoints: Mapping[str, int]
-    calls: Mapping[Part, float] = field(default_factory=dict)
-    uncounted: str = ""
+    calls: Calls = field(default_factory=Calls)
     walked: Walked | None = None
     absent: Sequence[str] = ()
 
@@ -107,11 +115,12 @@ class Measured:
             for _, after in self.windows
         )
 
-    def calls_of(self, name: str, process: str | None = None) -> float | None:
+    def calls_of(self, name: str, process: str | None = None) -> Figure | None:
         """Return the system calls a poll; None if they were not counted."""
-        if not self.calls:
+        if not self.calls.each:
             return None
-        return sum(self.calls[part] for part in self._parts(name, process))
+        each = (self.calls.each[part] for part in self._parts(name, process))
+        return once(sum(each), self.calls.other)
 
     def _parts(self, name: str, process: str | None) -> list[Part]:
         return [
@@ -153,16 +162,19 @@ def measure(
         looks = list(watch(pids, hz, rounds, seconds))
         names = {name for name, _ in pids}
         datapoints = {each.name: each.datapoints for each in subjects if each.name in names}
-        calls: dict[Part, float] = {}
-        uncounted = ""
-        if calls_s:
-            try:
-                found = system_calls(pids, max(calls_s, LEAST_POLLS / hz))
-                calls = {part: each_s / hz for part, each_s in found.items()}
-            except UncountedError as error:
-                uncounted = str(error)
+        calls = _count(pids, hz, max(calls_s, LEAST_POLLS / hz)) if calls_s else Calls()
     absent = tuple(subject.name for subject in subjects if subject.name not in names)
-    return Measured(hz, list(pairwise(looks)), datapoints, calls, uncounted, walked, absent)
+    return Measured(hz, list(pairwise(looks)), datapoints, calls, walked, absent)
+
+
+def _count(pids: Mapping[Part, int], hz: float, seconds: float) -> Calls:
+    before = processors(pids.values())
+    try:
+        found = system_calls(pids, seconds)
+    except UncountedError as error:
+        return Calls(uncounted=str(error))
+    other = processors(pids.values()).other_since(before)
+    return Calls({part: each_s / hz for part, each_s in found.items()}, other)
 
 
 @contextmanager

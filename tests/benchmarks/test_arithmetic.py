@@ -14,7 +14,7 @@ from tests.benchmarks.hosts import LARGE, polls
 from tests.benchmarks.late import Late, Lateness
 from tests.benchmarks.neighbour import Cache, bytes_of_walk, caches, numbers, size
 from tests.benchmarks.noise import OTHER_WORK, Figure, Processors, figure, idle_s, once
-from tests.benchmarks.side_by_side import Look, Measured
+from tests.benchmarks.side_by_side import Calls, Look, Measured
 from tests.benchmarks.system_calls import UncountedError, system_calls, total
 from tests.support.usage import Usage
 
@@ -167,7 +167,7 @@ def _measured(ratios: Sequence[float], other: float = 0.0) -> Measured:
         looks.append(Look(used, Processors(at, at * (2 - other), 0.0, 2)))
     calls = {(AGENT, part): 40.0 for part in figures.PARTS} | {(BARE, ""): 30.0}
     windows = list(pairwise(looks))
-    return Measured(HZ, windows, {AGENT: 100, BARE: 100}, calls)
+    return Measured(HZ, windows, {AGENT: 100, BARE: 100}, Calls(calls, other))
 
 
 def test_ratios_are_those_of_each_window() -> None:
@@ -185,8 +185,8 @@ def test_counts_are_those_of_a_poll() -> None:
     measured = _measured([1.0] * 5)
     assert measured.wakeups(AGENT).median == pytest.approx(3.0)
     assert measured.faults(AGENT, "collector").median == pytest.approx(2.0)
-    assert measured.calls_of(AGENT) == 120.0
-    assert measured.calls_of(AGENT, "collector") == 40.0
+    assert measured.calls_of(AGENT) == once(120.0, 0.0)
+    assert measured.calls_of(AGENT, "collector") == once(40.0, 0.0)
     assert measured.memory_mb(AGENT) == 37.0
 
 
@@ -210,7 +210,7 @@ def test_the_table_of_costs_compares_a_quiet_host_with_the_neighbour() -> None:
         "too noisy",
     ]
     assert cells["… of the collector alone"] == ["1.1", "1.00", "too noisy"]
-    assert cells["system calls of the collector per poll"] == ["35", "40", "40"]
+    assert cells["system calls of the collector per poll"] == ["35", "40", "too noisy"]
     assert cells["ticks missed in 60 s at 100 Hz"] == ["0", "0", "too noisy"]
     assert cells["… share of one processor, %"] == ["20", "15.0", "too noisy"]
     assert "Quiet host: other work took 0.00 of a processor" in text
@@ -244,13 +244,8 @@ def test_the_comparison_has_a_row_for_each_program_and_process() -> None:
 def test_what_was_not_counted_and_what_did_not_start_is_named() -> None:
     """A missing column or row has its reason below the table."""
     whole = _measured([1.0] * 5)
-    measured = Measured(
-        HZ,
-        whole.windows,
-        whole.datapoints,
-        uncounted="strace is not installed",
-        absent=["collectd"],
-    )
+    calls = Calls(uncounted="strace is not installed")
+    measured = Measured(HZ, whole.windows, whole.datapoints, calls, absent=["collectd"])
     text = figures.comparison(measured)
     assert "| 3.0 | not counted | 2.0 |" in text
     assert text.endswith(
