@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ a quarter of the median.
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print the page, and write it if requested."""
     arguments = _arguments(argv)
+    # So that all that was started ends, whatever ends this.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     about = machine.rows(
         {program.name: program.version() for program in PEERS}
         | {"VictoriaMetrics and vmagent": pairs.version(), "strace": system_calls.version()}

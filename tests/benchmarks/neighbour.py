@@ -132,11 +132,14 @@ def _main(processor: int, amount: int, walks_a_second: float) -> None:
     find.restype, find.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     read: list[int] = []
+    parent = os.getppid()
     with suppress(KeyboardInterrupt):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         place = 0
         for _ in ticks(walks_a_second, _PHASE):
+            if os.getppid() != parent:  # killed: nobody is left to end this
+                return
             until = time.monotonic() + SHARE / walks_a_second
             done = 0
             while done < amount and time.monotonic() < until:
