@@ -116,7 +116,7 @@ class _Recording(Collector):
 
 def _collector(hz: float) -> list[tuple[int, float]]:
     ours, theirs = Link.pair()
-    reader = get_context("fork").Process(target=_drain, args=(theirs,), daemon=True)
+    reader = get_context("fork").Process(target=_drain, args=(theirs, ours), daemon=True)
     reader.start()
     theirs.close()
     collector = _Recording(ours, round(1000 / hz))
@@ -125,7 +125,8 @@ def _collector(hz: float) -> list[tuple[int, float]]:
     return collector.rows
 
 
-def _drain(link: Link) -> None:
+def _drain(link: Link, other_end: Link) -> None:
+    other_end.close()  # so that the end of the collector closes the link
     with suppress(LinkClosedError):
         while True:
             select.select([link], [], [])
