@@ -1,7 +1,8 @@
 """How late ticks are under load: the collector's, compared with a loop that only sleeps.
 
-python -m tests.benchmarks.late collector|sleep HZ prints, when it gets SIGTERM, how late (ms) each
-of its ticks was, and how many it missed.
+    python -m tests.benchmarks.late collector|sleep HZ
+
+prints an empty line once it runs and, when it gets SIGTERM, how late (ms) each of its ticks was.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ def lateness(hz: float, seconds: float, *, busy: bool = False) -> Lateness:
         for name in ("collector", "sleep")
     }  # fmt: skip
     try:
+        for process in asked.values():
+            assert process.stdout is not None
+            assert process.stdout.readline(), "a process whose ticks are measured did not start"
         with neighbour(hz, len(asked)) if busy else nullcontext():
             time.sleep(_START_S)
             before = processors()
@@ -110,6 +114,8 @@ class _Recording(Collector):
         self.rows: list[tuple[int, float]] = []
 
     def _poll(self, tick: Tick) -> None:
+        if not self.rows:
+            _say_that_it_runs()
         self.rows.append((tick.timestamp_ms, time.time_ns() / 1e6 - tick.timestamp_ms))
         super()._poll(tick)
 
@@ -133,10 +139,16 @@ def _drain(link: Link, other_end: Link) -> None:
             link.receive()
 
 
+def _say_that_it_runs() -> None:
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
 def _sleep(hz: float) -> list[tuple[int, float]]:
     rows: list[tuple[int, float]] = []
     with suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _say_that_it_runs()
         for due in ticks(hz, 0.5):
             rows.append((round(due * 1000), (time.time() - due) * 1000))  # noqa: PERF401 - it ends by a signal
     return rows
