@@ -1,4 +1,4 @@
-"""Measures the whole agent, and those peers that are installed, in one run of about 25 minutes.
+"""Measures the whole agent, and those peers that are installed, in one run of 25 to 30 minutes.
 
     python -m tests.benchmarks [--write docs/benchmarks.md] [--quick] [--before COMMAND]
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _ORIGINAL = "the original's library"
 _FASTEST_HZ = 100
+_SLOW_ROUNDS = 5
 _TEXT = """\
 Written by `make bench`, with an installed agent, as on a host, not one run from a checkout.
 Processor time is user and system time of all threads. Memory is the proportional set size (PSS), which
@@ -93,7 +94,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--rates", type=float, nargs="+", default=[10, 1, 0.1], metavar="HZ",
         help="of the comparison with others; the first is that of the targets",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, help="number of windows (7, or 5 with --quick)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="number of windows (7, or 5 with --quick; at most 5 at less than 1 Hz)",
+    )
     parser.add_argument(
         "--seconds",
         type=float,
@@ -205,7 +210,9 @@ def _comparisons(home: Path, arguments: argparse.Namespace) -> str:
             place = home / f"beside-{hz:g}-{busy:d}"
             measured = _side_by_side(place, hz, arguments, busy=busy)
             where = "with the neighbour" if busy else "on a quiet host"
-            found.append(f"### {rate_name(hz).title()}, {where}\n\n{comparison(measured)}")
+            found.append(
+                f"### {rate_name(hz).replace('at', 'At')}, {where}\n\n{comparison(measured)}"
+            )
     return "\n".join(found)
 
 
@@ -224,8 +231,10 @@ def _side_by_side(home: Path, hz: float, arguments: argparse.Namespace, *, busy:
             subjects.append(NodeExporter(free_port(), hz, 0.75))
         if Netdata.version() and hz <= 1:
             subjects.append(Netdata(home / "netdata", free_port(), hz))
+        # At a slow rate windows are long.
+        rounds = arguments.rounds if hz >= 1 else min(arguments.rounds, _SLOW_ROUNDS)
         return measure(
-            subjects, hz, arguments.rounds, arguments.seconds, busy=busy,
+            subjects, hz, rounds, arguments.seconds, busy=busy,
             calls_s=0.0 if busy else arguments.seconds,
         )  # fmt: skip
 
