@@ -12,6 +12,9 @@ STAMP := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
 # As on a host: installed, and not run from the checkout.
 INSTALLED := .venv-installed
+# Debian's packages that `make bench` compares the agent with, what they need for it, and strace.
+COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-exporter strace victoria-metrics
+QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop test check docs samples soak torture fuzz bench fleet format clean
@@ -38,8 +41,9 @@ torture: $(DEVELOPED)  ## Random faults from a seed: every poll must be accounte
 fuzz: $(DEVELOPED)  ## Random content for everything that is parsed from outside, for SECONDS.
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
-bench: $(DEVELOPED)  ## What the agent costs, compared with others: writes docs/benchmarks.md.
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name
+bench: $(DEVELOPED)  ## What the agent costs, compared with others: writes docs/benchmarks.md. ARGS=--quick: the costs only.
+	@for package in $(COMPARED); do .ci/install $$package || echo "It goes on without $$package."; done
+	$(if $(QUICK),,$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-sort=name)
 	rm -rf build  # it may hold removed or moved modules, which would be installed
 	$(PYTHON) -m venv $(INSTALLED)
 	$(INSTALLED)/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]'

@@ -9,13 +9,15 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from pattoo_mp import identity
+from pattoo_mp.collect import registry
 from pattoo_mp.collect.poller import Poller
+from pattoo_mp.doctor.polls import DEFAULT
 from pattoo_mp.model import Poll
 from pattoo_mp.upload.spooled import Outbox, SpooledPosts
 from pattoo_mp.wire.encode import encode
+from tests.benchmarks.noise import Figure, once, processors
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.subjects import TheAgent
-from tests.support.sources import BY_DEFAULT
 from tests.support.spools import AMPLE, OUTPUT, open_spool
 from tests.support.usage import memory_kb
 
@@ -27,6 +29,7 @@ _SAMPLES = 20
 _DRAINED = 10_000
 _LOOKS = 127
 _LOOK_HZ = 100
+_NO_HURRY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Backlog:
 
     polls: int
     bytes_a_datapoint: float
-    drained_a_s: float
+    drained_a_s: Figure
     memory_mb: float
 
 
@@ -44,7 +47,9 @@ def backlog(home: Path, port: int, hz: float, polls: int) -> Backlog:
     subject = TheAgent(home, port, hz)
     datapoints = _fill(subject, hz, polls)
     size = subject.agent.spool.stat().st_size / (datapoints * polls)
-    drained = _drain(subject.agent.spool, datapoints)
+    before = processors()
+    drained_a_s = _drain(subject.agent.spool, datapoints)
+    drained = once(drained_a_s, processors().other_since(before))
     try:
         subject.start()
         samples: list[int] = []
@@ -62,7 +67,8 @@ def _fill(subject: TheAgent, hz: float, polls: int) -> int:
     (subject.agent.home / "cache").mkdir(parents=True, mode=0o700)
     origin = identity.origin(daemon / "agent_id" / "pattoo_agent_os_autonomousd.agent_id")
     step = round(1000 / hz)
-    poller = Poller(BY_DEFAULT, origin, step)
+    # On a busy host, too, all polls must have the series of the first.
+    poller = Poller(registry.sources(_NO_HURRY_S, DEFAULT), origin, step)
     layout, first = poller.poll(0)
     # As many as a post holds, a moment apart, so that no two polls of a post have the same values.
     looks = [first, *(poller.poll(0)[1] for _ in islice(ticks(_LOOK_HZ), _LOOKS))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.figures import noise
 from tests.benchmarks.report import table
 from tests.benchmarks.side_by_side import Measured, measure
 from tests.benchmarks.subjects import TheAgent
@@ -18,38 +19,37 @@ _EACH: Final = 2
 _PARTS: Final = (None, "control", "collector", "uploader")
 
 
-def compare(home: Path, port: int, arguments: argparse.Namespace) -> str:
+def compare(home: Path, port: int, hz: float, arguments: argparse.Namespace) -> str:
     """Return the table. `arguments.before` is the other release's command."""
     subjects = [
-        TheAgent(
-            home / f"{which}{number}", port, arguments.hz, name=f"{which} {number}", command=command
-        )
+        TheAgent(home / f"{which}{number}", port, hz, name=f"{which} {number}", command=command)
         for number in range(_EACH)
         for which, command in (("now", None), ("before", arguments.before))
     ]
-    measured = measure(subjects, arguments.hz, arguments.rounds, arguments.seconds)
+    measured = measure(subjects, hz, arguments.rounds, arguments.seconds)
     rows = [
         (
             part or "all processes",
-            *(f"{_mean(measured, which, part, 'processor_ms'):.2f}" for which in ("now", "before")),
-            *(f"{_mean(measured, which, part, 'memory_mb'):.1f}" for which in ("now", "before")),
-            f"{_ratio(measured, part):.2f}",
+            *(_both(measured, which, part) for which in ("now", "before")),
+            *(f"{_memory_mb(measured, which, part):.1f}" for which in ("now", "before")),
+            "; ".join(
+                f"{measured.ratio(f'now {number}', f'before {number}', part, part):.2f}"
+                for number in range(_EACH)
+            ),
         )
         for part in _PARTS
     ]
     head = (
-        f"at {arguments.hz:g} Hz", "processor, ms per poll: now", "before", "memory, MB: now", "before",
-        "processor, relative to before",
+        f"at {hz:g} Hz", "processor, ms per poll: now, of both", "before, of both", "memory, MB: now",
+        "before", "processor, relative to before, of both",
     )  # fmt: skip
-    return table(head, rows)
+    return f"{table(head, rows)}\nOf the windows: {noise(measured)}\n"
 
 
-def _mean(measured: Measured, which: str, part: str | None, what: str) -> float:
-    costs = [measured.cost(f"{which} {number}", part) for number in range(_EACH)]
-    return statistics.mean(float(getattr(cost, what)) for cost in costs)
+def _both(measured: Measured, which: str, part: str | None) -> str:
+    each = (measured.processor_ms(f"{which} {number}", part) for number in range(_EACH))
+    return "; ".join(one.brief(".2f") for one in each)
 
 
-def _ratio(measured: Measured, part: str | None) -> float:
-    return statistics.median(
-        measured.ratio(f"now {number}", f"before {number}", part, part) for number in range(_EACH)
-    )
+def _memory_mb(measured: Measured, which: str, part: str | None) -> float:
+    return statistics.mean(measured.memory_mb(f"{which} {n}", part) for n in range(_EACH))

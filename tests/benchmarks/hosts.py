@@ -1,62 +1,58 @@
-"""Simulated hosts: psutil's answers, and polls of them."""
+"""Simulated hosts, small and large, and polls of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import count, islice
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import Origin
+from tests.support.procfs import ProcFS
 from tests.support.sources import sources_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from pattoo_mp.model import Layout, Poll
 
 ORIGIN = Origin("a5" * 32, "localhost")
+_FAMILIES = ("disk_io", "network", "partitions")
+
+
+class _Mount(NamedTuple):
+    """A mount as psutil describes it."""
+
+    device: str
+    mountpoint: str
+    fstype: str
+    opts: str
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host with so many interfaces, disks and mounts. Counters grow with each answer."""
+    """A host with so many interfaces, disks and mounts."""
 
     interfaces: int
     disks: int
     mounts: int
 
-    def install(self, patch: pytest.MonkeyPatch) -> Poller:
-        """Make psutil answer for this host, and return a poller of its families."""
-        number = count(1_000_000)
-        nic = psutil.net_io_counters()
-        disk = next(iter(psutil.disk_io_counters(perdisk=True).values()))
-        usage = psutil.disk_usage("/")
-
-        def ticking(record: Any) -> Any:  # noqa: ANN401 - psutil's private tuple types
-            return type(record)(*islice(number, len(record)))
-
+    def install(self, patch: pytest.MonkeyPatch, home: Path) -> Poller:
+        """Write a /proc of this host below `home`, and return a poller of the families with devices."""
+        simulated = ProcFS(home, patch)
+        simulated.interfaces(*(f"eth{number}" for number in range(self.interfaces)))
+        simulated.disks(*(f"sd{number}" for number in range(self.disks)))
         mounts = [
-            SimpleNamespace(
-                device=f"/dev/m{i}", mountpoint=f"/srv/{i}", fstype="ext4", opts="rw,relatime"
-            )
-            for i in range(self.mounts)
+            _Mount(f"/dev/m{number}", f"/srv/{number}", "ext4", "rw,relatime")
+            for number in range(self.mounts)
         ]
-        answers: dict[str, Any] = {
-            "net_io_counters": lambda **_: {
-                f"eth{i}": ticking(nic) for i in range(self.interfaces)
-            },
-            "disk_io_counters": lambda **_: {f"sd{i}": ticking(disk) for i in range(self.disks)},
-            "disk_partitions": lambda: mounts,
-            "disk_usage": lambda _: ticking(usage),
-        }
-        for name, answer in answers.items():
-            patch.setattr(psutil, name, answer)
-        names = ("disk_io", "network", "partitions")
-        return Poller(sources_of(*names, limit_s=1.0), ORIGIN, 100)
+        usage = psutil.disk_usage("/")
+        patch.setattr(psutil, "disk_partitions", lambda: mounts)
+        patch.setattr(psutil, "disk_usage", lambda _: usage)
+        return Poller(sources_of(*_FAMILIES, limit_s=1.0), ORIGIN, 100)
 
 
 SMALL = Host(interfaces=2, disks=3, mounts=4)

@@ -9,6 +9,8 @@ import sqlite3
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.benchmarks.neighbour import caches
+
 _PACKAGES = ("psutil", "requests", "urllib3", "msgpack", "PattooShared")
 
 
@@ -18,6 +20,7 @@ def rows(peers: dict[str, str]) -> list[tuple[str, str]]:
     installed = {name: number or "not installed, left out" for name, number in peers.items()}
     return [
         ("processor", f"{_processor()}, {os.cpu_count()} cores{_virtual()}"),
+        ("caches of a core", _caches()),
         ("memory", f"{gigabytes:.0f} GB"),
         ("load before the run", f"{os.getloadavg()[0]:.1f}, from other work"),
         ("kernel", f"{platform.system()} {re.split('-', platform.release())[0]}"),
@@ -25,6 +28,16 @@ def rows(peers: dict[str, str]) -> list[tuple[str, str]]:
         *((name, version(name)) for name in _PACKAGES),
         *installed.items(),
     ]
+
+
+def _caches() -> str:
+    """Return the size of each level, and how many processors share it."""
+    levels = [
+        f"level {cache.level}: {cache.size / 1024:,.0f} KiB"
+        + (f", shared by {len(cache.shared_by)}" if len(cache.shared_by) > 1 else "")
+        for cache in caches(min(os.sched_getaffinity(0)))
+    ]
+    return "; ".join(levels) or "the kernel does not tell"
 
 
 def _processor() -> str:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.benchmarks.figures import noise
 from tests.benchmarks.remote_sink import RemoteSink
 from tests.benchmarks.report import table
 from tests.benchmarks.side_by_side import Measured, measure
@@ -20,6 +21,8 @@ from tests.support.usage import memory_kb
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tests.benchmarks.noise import Figure
 
 ONE, TWO, REMOTE = "one output", "a second pattoo server", "a second output by remote write"
 #: What the page says above the table.
@@ -50,8 +53,8 @@ class Outputs:
     lags: tuple[Lags, Lags]
     missed: tuple[int, int]
 
-    def more_ms(self, name: str) -> float:
-        """Return the processor time (ms a poll) that a second output adds: the median of all windows."""
+    def more_ms(self, name: str) -> Figure:
+        """Return the processor time (ms a poll) that a second output adds."""
         return self.measured.more_ms(name, ONE)
 
 
@@ -203,4 +206,5 @@ def rows(run: Outputs) -> str:
         ),
         ("… the longest", "no more", f"{before.longest_s:.2f}; {beside.longest_s:.2f}"),
     ]  # fmt: skip
-    return table((f"at {run.measured.hz:g} Hz", "target (maximum)", "result"), found)
+    head = (f"at {run.measured.hz:g} Hz", "target (maximum)", "result")
+    return f"{table(head, found)}\nOf the windows: {noise(run.measured)}\n"

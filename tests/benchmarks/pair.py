@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.noise import OTHER_WORK, Figure, figure, processors
 from tests.benchmarks.report import table
 from tests.benchmarks.subjects import TheAgent
 from tests.support.ports import at, free_port
@@ -72,12 +73,18 @@ class Side:
     """The results of one side. `lost` are the seconds without a sample, of `due`."""
 
     processor_ms: list[float] = field(default_factory=list)
+    disturbed: list[bool] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     series: int = 0
     backlog_kb: float = 0.0
     killed: list[str] = field(default_factory=list)
     lost: int = 0
     due: int = 0
+
+    @property
+    def processor(self) -> Figure:
+        """The processor time, ms a second."""
+        return figure(self.processor_ms, self.disturbed)
 
 
 class _Kept:
@@ -193,9 +200,12 @@ def pair(home: Path, rounds: int, seconds: float, away_s: float = 120.0) -> dict
             time.sleep(_SETTLE_S)
             for _ in range(rounds):
                 before = {name: _usages(side) for name, side in sides.items()}
+                pids = [pid for side in sides.values() for pid in side.processes().values()]
+                begin = processors(pids)
                 time.sleep(seconds)
+                other = processors(pids).other_since(begin)
                 for name, side in sides.items():
-                    _note(found[name], before[name], _usages(side), seconds)
+                    _note(found[name], before[name], _usages(side), seconds, other)
         _be_away(sides, found, away_s)
         back = time.time()
         with victoria_metrics(home / "store", port) as store:
@@ -208,9 +218,12 @@ def _usages(side: _Ours | _Theirs) -> list[Usage]:
     return [usage(pid) for pid in side.processes().values()]
 
 
-def _note(side: Side, before: list[Usage], after: list[Usage], seconds: float) -> None:
+def _note(
+    side: Side, before: list[Usage], after: list[Usage], seconds: float, other: float
+) -> None:
     used = sum(a.processor_s - b.processor_s for a, b in zip(after, before, strict=True))
     side.processor_ms.append(1000 * used / seconds)
+    side.disturbed.append(other > OTHER_WORK)
     side.memory_mb.append(sum(each.memory_kb for each in after) / 1000)
 
 
@@ -255,8 +268,8 @@ def beside(found: dict[str, Side]) -> str:
     """Return the table of both sides."""
     rows = [
         (
-            name, str(side.series), f"{statistics.median(side.processor_ms):.2f}",
-            f"{1000 * statistics.median(side.processor_ms) / max(1, side.series):.1f}",
+            name, str(side.series), f"{side.processor:.2f}",
+            side.processor.times(1000 / max(1, side.series)).brief(".1f"),
             f"{statistics.median(side.memory_mb):.1f}", f"{side.backlog_kb:,.0f}",
             ", ".join(side.killed), f"{side.lost} of {side.due}",
         )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pattoo_mp.wire.encode import encode
 from tests.benchmarks.hosts import LARGE, SMALL, Host, polls
+from tests.benchmarks.noise import Figure, once, processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,29 +29,31 @@ class Scale:
     """
 
     datapoints: int
-    encode_ms: float
-    ratio: float
-    poll_ratio: float
-    encode_ratio: float
+    encode_ms: Figure
+    ratio: Figure
+    poll_ratio: Figure
+    encode_ratio: Figure
 
 
 def scale() -> Scale:
     """Measure both hosts, one after the other."""
+    before = processors()
     small_count, small_poll, small_encode = _costs(SMALL)
     count, poll, encoded = _costs(LARGE)
-    return Scale(
-        count,
+    figures = (
         encoded * 1000,
         ((poll + encoded) / count) / ((small_poll + small_encode) / small_count),
         (poll / count) / (small_poll / small_count),
         (encoded / count) / (small_encode / small_count),
     )
+    other = processors().other_since(before)
+    return Scale(count, *(once(value, other) for value in figures))
 
 
 def _costs(host: Host) -> tuple[int, float, float]:
     """Return the datapoints of a poll, and the seconds to take and to encode one."""
-    with pytest.MonkeyPatch.context() as patch:
-        poller = host.install(patch)
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
+        poller = host.install(patch, Path(home, "proc"))
         layout, (poll,) = polls(poller, 1)
         layouts = {layout.identifier: layout}
         return (

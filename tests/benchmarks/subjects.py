@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
-from http.client import HTTPConnection
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+import psutil
 
 from tests.benchmarks.pace import ticks
 from tests.benchmarks.sink import Sink
@@ -230,6 +237,96 @@ class NodeExporter:
                 connection.close()
                 continue
             self.datapoints = sum(not row.startswith(b"#") for row in text.splitlines())
+
+
+class Netdata:
+    """netdata with its plugins of the same families, which keeps its values in its own memory.
+
+    It polls in whole seconds.
+    """
+
+    name = "netdata"
+    _PLUGINS = ("proc", "diskspace")
+    _OTHERS = (
+        "apps", "cgroups", "charts.d", "checks", "cups", "ebpf", "enable running new plugins", "fping",
+        "freeipmi", "go.d", "idlejitter", "ioping", "netdata monitoring", "netdata monitoring extended",
+        "nfacct", "node.d", "perf", "python.d", "slabinfo", "statsd", "tc", "timex", "xenstat",
+    )  # fmt: skip
+
+    def __init__(self, home: Path, port: int, hz: float) -> None:
+        self._home = home
+        self._port = port
+        self._interval_s = round(1 / hz)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def datapoints(self) -> int:
+        """The number of values that it has now; 0 while it does not answer."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", "/api/v1/charts")
+            charts = json.load(connection.getresponse())["charts"].values()
+        except (OSError, ValueError, HTTPException):
+            return 0
+        finally:
+            connection.close()
+        return sum(len(chart["dimensions"]) for chart in charts)
+
+    @staticmethod
+    def version() -> str:
+        """Return the installed version; empty if not installed."""
+        program = shutil.which("netdata")
+        if program is None:
+            return ""
+        done = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+        found = re.search(r"v([\d.]+)", done.stdout + done.stderr)
+        return found[1] if found else "of unknown version"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        for name in ("cache", "lib", "log"):
+            (self._home / name).mkdir(parents=True)
+        configuration = self._home / "netdata.conf"
+        sections: dict[str, dict[str, object]] = {
+            "global": {"run as user": getpass.getuser()},
+            "directories": {name: self._home / name for name in ("cache", "lib", "log")},
+            "logs": dict.fromkeys(("debug", "error", "access"), "none"),
+            "db": {"mode": "ram", "update every": self._interval_s},
+            "web": {"bind to": "127.0.0.1", "default port": self._port},
+            **{name: {"enabled": "no"} for name in ("ml", "health", "registry")},
+            "plugins": {
+                name: "yes" if name in self._PLUGINS else "no"
+                for name in (*self._PLUGINS, *self._OTHERS)
+            },
+        }
+        configuration.write_text(
+            "".join(
+                f"[{name}]\n" + "".join(f"  {key} = {value}\n" for key, value in section.items())
+                for name, section in sections.items()
+            )
+        )
+        self._process = subprocess.Popen(
+            ["netdata", "-D", "-c", configuration],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        wait_for(lambda: self.datapoints, what="values of netdata")
+
+    def processes(self) -> dict[str, int]:
+        """Return it and its helper, which starts plugins, if there is one."""
+        assert self._process is not None
+        helpers = psutil.Process(self._process.pid).children(recursive=True)
+        return {"": self._process.pid} | {f"helper {n}": one.pid for n, one in enumerate(helpers)}
+
+    def end(self) -> None:
+        """Kill both."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            _finish(self._process)
+
+
+#: The programs of others, each from Debian.
+PEERS: Final = (Collectd, NodeExporter, Netdata)
 
 
 def _finish(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:

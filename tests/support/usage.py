@@ -10,16 +10,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time (s) and wake-ups since the start, memory (proportional set size, kB) now."""
+    """Processor time (s), wake-ups and page faults since the start, memory (PSS, kB) now."""
 
     processor_s: float
     wakeups: int
+    faults: int
     memory_kb: int
 
 
 def usage(pid: int) -> Usage:
     """Return the usage of `pid` with all its threads."""
-    return Usage(processor_s(pid), wakeups(pid), memory_kb(pid))
+    return Usage(processor_s(pid), wakeups(pid), faults(pid), memory_kb(pid))
 
 
 def processor_s(pid: int) -> float:
@@ -34,6 +35,13 @@ def processor_s(pid: int) -> float:
 def wakeups(pid: int) -> int:
     """Return how often its living threads waited and were woken: voluntary switches (proc(5), status)."""
     return sum(_switches(task / "status") for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+def faults(pid: int) -> int:
+    """Return its page faults, minor and major, with those of threads that have ended (proc(5), stat)."""
+    # The name in brackets may have spaces and brackets of its own.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[7]) + int(fields[9])
 
 
 def memory_kb(pid: int) -> int:
