@@ -33,11 +33,13 @@ from pattoo_mp.receiver.decode import (
     decode_post,
     shown,
 )
+from pattoo_mp.receiver.queries import Counts, make_queries
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pattoo_mp.receiver.reading import Reader
     from pattoo_mp.receiver.store import Store, StoredPost
 
 _log: Final = logging.getLogger(__name__)
@@ -55,21 +57,25 @@ def now_ms() -> int:
 
 def create_app(
     store: Store,
+    reader: Reader,
     *,
     max_body_bytes: int = MAX_BODY_BYTES,
     clock_ms: Callable[[], int] = now_ms,
 ) -> Flask:
-    """Return the WSGI application that stores accepted posts in `store`."""
+    """Return the WSGI application that stores accepted posts in `store`, and answers queries by `reader`."""
     app = Flask("pattoo_mp.receiver", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     large = Lock()
+    counts = Counts(clock_ms())
 
     @app.post(f"{PREFIX}/receive/<agent_id>")
     def receive(agent_id: str) -> Response:
         body = _body(request)
         with _one_at_a_time(large) if len(body) > LARGE_BYTES else nullcontext():
             post = decode_post(body, sent_to=agent_id)
-            stored_post = store.add(post, received_ms=clock_ms(), size_bytes=len(body))
+            now_ms = clock_ms()
+            stored_post = store.add(post, received_ms=now_ms, size_bytes=len(body))
+        counts.stored(now_ms, stored_post.stored)
         _log_stored(stored_post)
         return _text("OK", 200)
 
@@ -77,8 +83,19 @@ def create_app(
     def status() -> Response:
         return _text("The Pattoo Agent API is Operational.", 200)
 
-    app.register_error_handler(Refused, _refused)
-    app.register_error_handler(sqlite3.Error, _not_stored)
+    def refused(reason: Refused) -> Response:
+        if request.method == "POST":
+            counts.refused += 1
+        return _refused(reason)
+
+    def not_stored(error: sqlite3.Error) -> Response:
+        if request.method == "POST":
+            counts.trouble = f"not stored: {error}"
+        return _not_stored(error)
+
+    app.register_blueprint(make_queries(reader, store, counts, clock_ms))
+    app.register_error_handler(Refused, refused)
+    app.register_error_handler(sqlite3.Error, not_stored)
     app.register_error_handler(HTTPException, _http_error)
     return app
 

@@ -13,17 +13,22 @@ import signal
 import socket
 import sqlite3
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pattoo_mp import __version__
 from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.receiver.decode import MAX_BODY_BYTES, PREFIX
-from pattoo_mp.receiver.store import Store, table
+from pattoo_mp.receiver.reading import Reader
+from pattoo_mp.receiver.store import Store
+from pattoo_mp.receiver.table import table
 from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 PROGRAM: Final = "pattoo_mp_receiver"
 DONE: Final = 0
@@ -31,6 +36,8 @@ FAILED: Final = 1
 
 #: An agent, too, gives an exchange 30 s.
 REQUEST_S: Final = 30
+#: How often (s) the store seals, and looks for what is too old or too much.
+_TIDY_S: Final = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(database: Path, limit: int) -> int:
-    with Store(database, create=False) as store:
+    with Reader(database) as reader:
         width = shutil.get_terminal_size().columns  # COLUMNS, the terminal's, or 80
-        sys.stdout.write(f"{table(store.latest(limit), width)}\n")
+        sys.stdout.write(f"{table(reader.latest(limit), width)}\n")
     return DONE
 
 
@@ -59,14 +66,40 @@ def _serve(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     max_body_bytes: int = arguments.max_body_bytes
-    with listen(arguments.host, arguments.port) as listening, Store(arguments.database) as store:
-        app = create_app(store, max_body_bytes=max_body_bytes)
+    with (
+        listen(arguments.host, arguments.port) as listening,
+        Store(arguments.database) as store,
+        Reader(arguments.database) as reader,
+        tidying(store),
+    ):
+        app = create_app(store, reader, max_body_bytes=max_body_bytes)
         server = make_server(app, listening, max_body_bytes, arguments.request_seconds, PROGRAM)
         logging.info("posts are stored in %s", arguments.database)
         sys.stdout.write(f"Listening on {_url(listening)}\n")
         sys.stdout.flush()
         server.run()
     return DONE
+
+
+@contextmanager
+def tidying(store: Store) -> Iterator[None]:
+    """Tidy the store once a second, in a thread of its own, which ends with the block."""
+    ended = Event()
+
+    def tidy() -> None:
+        while not ended.wait(_TIDY_S):
+            try:
+                store.tidy(time.time_ns() // 1_000_000)
+            except sqlite3.Error as error:
+                logging.error("the store was not tidied: %s", error)  # noqa: TRY400 - said in one line
+
+    thread = Thread(target=tidy, name="tidy")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
