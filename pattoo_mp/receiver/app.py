@@ -33,7 +33,7 @@ from pattoo_mp.receiver.decode import (
     decode_post,
     shown,
 )
-from pattoo_mp.receiver.queries import Counts, make_queries
+from pattoo_mp.receiver.queries import Counts, Queries
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def create_app(
             counts.trouble = f"not stored: {error}"
         return _not_stored(error)
 
-    app.register_blueprint(make_queries(reader, store, counts, clock_ms))
+    app.register_blueprint(Queries(reader, store, counts, clock_ms).blueprint())
     app.register_error_handler(Refused, refused)
     app.register_error_handler(sqlite3.Error, not_stored)
     app.register_error_handler(HTTPException, _http_error)

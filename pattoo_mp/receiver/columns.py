@@ -18,7 +18,7 @@ import zlib
 from array import array
 from itertools import accumulate, repeat
 from operator import sub, truediv
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def encode(values: Sequence[float]) -> bytes:
 def decode(column: bytes, count: int) -> list[float]:
     """Return the `count` values of a column."""
     if column[0] == _DOUBLES:
-        return _inflated("d", column[1:], count).tolist()
+        return list(_inflated("d", column[1:], count))
     scale = _SCALES[column[0] >> 4 & 7]
     whole = decode_integers(column, count)
     return list(map(float, whole)) if scale == 1 else list(map(truediv, whole, repeat(scale)))
@@ -116,7 +116,7 @@ def _read_constant(column: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(column[at + 1 : end], "little", signed=True), end
 
 
-def _deflated(items: array[float] | array[int]) -> bytes:
+def _deflated(items: array[Any]) -> bytes:
     if sys.byteorder == "big":
         items.byteswap()
     raw, size = items.tobytes(), items.itemsize
@@ -124,8 +124,8 @@ def _deflated(items: array[float] | array[int]) -> bytes:
     return zlib.compress(laid_out, _LEVEL, _RAW_DEFLATE)
 
 
-def _inflated(form: str, packed: bytes, count: int) -> array[float] | array[int]:
-    items: array[float] | array[int] = array(form)
+def _inflated(form: str, packed: bytes, count: int) -> array[Any]:
+    items: array[Any] = array(form)
     size = items.itemsize
     laid_out = zlib.decompress(packed, _RAW_DEFLATE, count * size)
     raw = bytearray(count * size)

@@ -20,9 +20,11 @@ import os
 import sqlite3
 import time
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pattoo_mp.errors import PattooError
+from pattoo_mp.receiver.decode import COUNTER32, COUNTER64, STRING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,8 @@ _APPLICATION_ID_AT: Final = slice(68, 72)
 _VERSION_AT: Final = slice(60, 64)
 _HEADER_BYTES: Final = 100
 _BUSY_S: Final = 10.0
+
+COUNTERS: Final = frozenset({COUNTER32, COUNTER64})
 
 RAW, MINUTE, HOUR = TIERS = (0, 1, 2)
 #: The width of a row of each tier (ms); raw rows have none.
@@ -87,7 +91,7 @@ CREATE TABLE series (
     UNIQUE (agent, target, checksum)
 );
 CREATE TABLE layouts (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     series BLOB NOT NULL UNIQUE
 );
 CREATE TABLE polls (
@@ -330,3 +334,41 @@ class Layouts:
             self.forget()
         self._series[layout] = array("I", packed)
         self._ids[packed] = layout
+
+
+#: Metadata that describes the host, whose name is shown already.
+_HOST_METADATA: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A series, and where it belongs. `metadata` is as posted."""
+
+    id: int
+    agent: int
+    host: str
+    key: str
+    data_type: int
+    interval_ms: int
+    metadata: dict[str, str]
+    last_ms: int | None
+    last: float | None
+
+    @property
+    def kind(self) -> str:
+        """What its values are."""
+        if self.data_type == STRING:
+            return "text"
+        return "counter" if self.data_type in COUNTERS else "gauge"
+
+    @property
+    def label(self) -> str:
+        """The metadata that tells it from others of its host: `disk_partition=sda`, or an empty string."""
+        return label(self.metadata)
+
+
+def label(metadata: dict[str, str]) -> str:
+    """Metadata without what describes the host, as one text."""
+    return " ".join(
+        f"{key}={value}" for key, value in metadata.items() if key not in _HOST_METADATA
+    )

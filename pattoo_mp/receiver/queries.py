@@ -77,31 +77,47 @@ class Counts:
             self._recent.popleft()
 
 
-def make_queries(
-    reader: Reader, store: Store, counts: Counts, clock_ms: Callable[[], int]
-) -> Blueprint:
-    """Return the queries of a store, as a part of the application."""
-    queries = Blueprint("queries", __name__, url_prefix=PREFIX)
-    description = files(__package__).joinpath("openapi.json").read_bytes()
+class Queries:
+    """The queries of a store."""
 
-    @queries.get("/openapi.json")
-    def openapi() -> Response:
+    def __init__(
+        self, reader: Reader, store: Store, counts: Counts, clock_ms: Callable[[], int]
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._counts = counts
+        self._clock_ms = clock_ms
+        self._description = files(__package__).joinpath("openapi.json").read_bytes()
+
+    def blueprint(self) -> Blueprint:
+        """Return them as a part of the application."""
+        queries = Blueprint("queries", __name__, url_prefix=PREFIX)
+        for name, answer in (
+            ("openapi.json", self._openapi),
+            ("agents", self._agents),
+            ("series", self._series),
+            ("range", self._range),
+            ("newest", self._newest),
+            ("health", self._health),
+        ):
+            queries.add_url_rule(f"/{name}", name.partition(".")[0], answer, methods=["GET"])
+        return queries
+
+    def _openapi(self) -> Response:
         _only(())
-        return Response(description, mimetype="application/json")
+        return Response(self._description, mimetype="application/json")
 
-    @queries.get("/agents")
-    def agents() -> Response:
+    def _agents(self) -> Response:
         _only(())
-        now_ms = clock_ms()
-        return _json({"now_ms": now_ms, "agents": reader.agents(now_ms)})
+        now_ms = self._clock_ms()
+        return _json({"now_ms": now_ms, "agents": self._reader.agents(now_ms)})
 
-    @queries.get("/series")
-    def series() -> Response:
+    def _series(self) -> Response:
         _only(("words", "agent", "limit", "offset"))
         words = request.args.get("words", "")
         if len(words) > _WORDS_CHARACTERS:
             raise Refused(f"words: {len(words)} characters, expected at most 200", BAD)
-        total, found = reader.search(
+        total, found = self._reader.search(
             words,
             _integer("agent", 0, _LARGEST),
             _integer_or("limit", 200, 1, 5_000),
@@ -109,10 +125,9 @@ def make_queries(
         )
         return _json({"total": total, "series": found})
 
-    @queries.get("/range")
-    def range_() -> Response:
+    def _range(self) -> Response:
         _only(("series", "from", "to", "points"))
-        now_ms = clock_ms()
+        now_ms = self._clock_ms()
         numbers = _numbers()
         if not numbers:
             raise Refused("series: missing, expected ids separated by commas", BAD)
@@ -124,55 +139,48 @@ def make_queries(
         if from_ms >= to_ms:
             raise Refused(f"from: {from_ms}, expected less than {to_ms}, the end of the range", BAD)
         points = _integer_or("points", 500, 2, _MOST_POINTS)
-        return _json(_found(lambda: reader.range(numbers, from_ms, to_ms, points, now_ms)))
+        return _json(_found(lambda: self._reader.range(numbers, from_ms, to_ms, points, now_ms)))
 
-    @queries.get("/newest")
-    def newest() -> Response:
+    def _newest(self) -> Response:
         _only(("series", "agent", "since"))
         numbers, agent = _numbers(), _integer("agent", 0, _LARGEST)
         if not numbers and agent is None:
             raise Refused("expected series or agent", BAD)
         since = _integer("since", 0, _LARGEST)
-        return _json(_found(lambda: reader.newest(numbers, agent, since, clock_ms())))
+        return _json(_found(lambda: self._reader.newest(numbers, agent, since, self._clock_ms())))
 
-    @queries.get("/health")
-    def health() -> Response:
+    def _health(self) -> Response:
         _only(())
-        return _json(_health(reader, store, counts, clock_ms()))
-
-    return queries
-
-
-def _health(reader: Reader, store: Store, counts: Counts, now_ms: int) -> dict[str, Any]:
-    figures = reader.figures()
-    limits = store.limits
-    for tier, retention_ms in zip(figures["tiers"], limits.retention_ms, strict=True):
-        tier["retention_ms"] = retention_ms
-    state, reason = "well", ""
-    if store.dropped:
-        state, reason = "full", f"the store is at its limit of {limits.max_bytes} bytes"
-    if counts.trouble:
-        state, reason = "trouble", counts.trouble
-    return {
-        "now_ms": now_ms,
-        "version": __version__,
-        "started_ms": counts.started_ms,
-        "state": state,
-        "reason": reason,
-        "samples": counts.samples,
-        "samples_per_second": counts.rate(now_ms),
-        "posts": counts.posts,
-        "refused_posts": counts.refused,
-        "agents": figures["agents"],
-        "series": figures["series"],
-        "memory_bytes": _memory_bytes(),
-        "processor_seconds": process_time(),
-        "bytes": figures["bytes"],
-        "max_bytes": limits.max_bytes,
-        "tiers": figures["tiers"],
-        "dropped": {"blocks": store.dropped, "through_ms": figures["dropped_through_ms"]},
-        "put_aside": None if store.put_aside is None else str(store.put_aside),
-    }
+        counts, store, now_ms = self._counts, self._store, self._clock_ms()
+        figures = self._reader.figures()
+        for tier, retention_ms in zip(figures["tiers"], store.limits.retention_ms, strict=True):
+            tier["retention_ms"] = retention_ms
+        state, reason = "well", ""
+        if store.dropped:
+            limit = store.limits.max_bytes
+            state, reason = "full", f"the store is at its limit of {limit} bytes"
+        if counts.trouble:
+            state, reason = "trouble", counts.trouble
+        through_ms = figures.pop("dropped_through_ms")
+        return _json(
+            {
+                "now_ms": now_ms,
+                "version": __version__,
+                "started_ms": counts.started_ms,
+                "state": state,
+                "reason": reason,
+                "samples": counts.samples,
+                "samples_per_second": counts.rate(now_ms),
+                "posts": counts.posts,
+                "refused_posts": counts.refused,
+                "memory_bytes": _memory_bytes(),
+                "processor_seconds": process_time(),
+                "max_bytes": store.limits.max_bytes,
+                **figures,
+                "dropped": {"blocks": store.dropped, "through_ms": through_ms},
+                "put_aside": None if store.put_aside is None else str(store.put_aside),
+            }
+        )
 
 
 def _memory_bytes() -> int:

@@ -7,91 +7,38 @@ the tiers below: there each value is in one place only (`database`). All times a
 from __future__ import annotations
 
 import json
-import math
-import sqlite3
 import threading
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pattoo_mp.receiver import sealing
 from pattoo_mp.receiver.columns import decode_integers
-from pattoo_mp.receiver.database import (
-    HOUR,
-    MINUTE,
-    RAW,
-    STEP_MS,
-    SUMMARY,
-    TIER_NAMES,
-    TIERS,
-    Layouts,
-    open_reader,
-)
-from pattoo_mp.receiver.decode import STRING
-from pattoo_mp.receiver.sealing import COUNTERS, Known, Summary
+from pattoo_mp.receiver.database import RAW, TIER_NAMES, TIERS, Layouts, Series, open_reader
+from pattoo_mp.receiver.ranges import Ranges
 from pattoo_mp.receiver.store import DAY_MS, LATE_INTERVALS, SLACK_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Container, Iterable, Iterator, Sequence
+    from pathlib import Path
 
-_PARTS: Final = len(SUMMARY)
-#: Values that a range goes through at most; where there are more, minutes or hours are taken.
-_MOST_VALUES: Final = 2_000_000
-#: Widths of points (ms): these, and whole multiples of a minute, an hour, or a day.
-_STEPS: Final = (
-    *(1, 2, 5, 10, 20, 50, 100, 200, 500),
-    *(1_000, 2_000, 5_000, 10_000, 15_000, 30_000),
-    *(60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000),
-    *(3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000),
-)
+    from pattoo_mp.receiver.ranges import Grid, Points
+
 #: A range has so many gaps, and late times, at most: the newest.
 MOST_GAPS: Final = 1_000
 #: So many polls are given to one who follows; who is further behind asks for the range again.
 _MOST_POLLS: Final = 5_000
 #: Single missed ticks, and not an outage, are so many in a row at most.
 _FEW: Final = 5
-#: Metadata that describes the host, whose name is shown already.
-_HOST_METADATA: Final = frozenset({"release", "version", "processor", "type", "cpus", "hostname"})
 
 
-class NotFound(LookupError):
+#: Of a poll: agent, time, how late it came, layout, numbers.
+_Row = tuple[int, int, int, int, bytes]
+
+
+class NotFound(LookupError):  # noqa: N818 - it is an answer to a client, not a fault of ours
     """There is no such series or agent. The message names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A series, and where it belongs. `metadata` is as posted."""
-
-    id: int
-    agent: int
-    host: str
-    key: str
-    data_type: int
-    interval_ms: int
-    metadata: dict[str, str]
-    last_ms: int | None
-    last: float | None
-
-    @property
-    def kind(self) -> str:
-        """What its values are."""
-        if self.data_type == STRING:
-            return "text"
-        return "counter" if self.data_type in COUNTERS else "gauge"
-
-    @property
-    def label(self) -> str:
-        """The metadata that tells it from others of its host: `disk_partition=sda`, or an empty string."""
-        return label(self.metadata)
-
-
-def label(metadata: dict[str, str]) -> str:
-    """Metadata without what describes the host, as one text."""
-    return " ".join(
-        f"{key}={value}" for key, value in metadata.items() if key not in _HOST_METADATA
-    )
 
 
 class StoredPoint(NamedTuple):
@@ -121,37 +68,6 @@ class Totals:
     series: int
 
 
-@dataclass(slots=True)
-class _Points:
-    """The points of one series in a range: a summary for each that is not empty, by its place."""
-
-    grid: Grid
-    summaries: dict[int, Summary] = field(default_factory=dict)
-
-    def add(self, place: int, summary: Summary) -> None:
-        found = self.summaries.get(place)
-        self.summaries[place] = summary if found is None else sealing.merged(found, summary)
-
-
-class Grid(NamedTuple):
-    """`count` points of `step_ms` each, from `from_ms` on, made of the rows of `tier` and below."""
-
-    from_ms: int
-    step_ms: int
-    count: int
-    tier: int
-
-    @property
-    def to_ms(self) -> int:
-        """The end of the last point."""
-        return self.from_ms + self.step_ms * self.count
-
-    @property
-    def times(self) -> list[int]:
-        """The start of each point."""
-        return list(range(self.from_ms, self.to_ms, self.step_ms))
-
-
 class Reader:
     """The store at `path`, to read. Its methods may be called from any thread, each of which has a connection.
 
@@ -179,7 +95,7 @@ class Reader:
         self.close()
 
     def _connection(self) -> sqlite3.Connection:
-        """This thread's connection; a new one if another file has taken the place of a damaged one."""
+        """The connection of this thread; a new one if another file has taken the place of a damaged one."""
         try:
             file = self._path.stat().st_ino
         except OSError:
@@ -335,13 +251,8 @@ class Reader:
     ) -> tuple[int, list[dict[str, Any]]]:
         """How many series have all of the words, and `limit` of them from `offset` on, with their newest values."""
         wanted = words.casefold().split()
-        hits = [
-            series
-            for series in self._series(
-                "agent = ?" if agent is not None else "?", agent if agent is not None else 1
-            )
-            if _has(series, wanted)
-        ]
+        every = self._series("?1 IS NULL OR agent = ?1", agent)
+        hits = [series for series in every if _has(series, wanted)]
         shown = hits[offset : offset + limit]
         newest = self._newest_values(shown)
         return len(hits), [_described(series, newest.get(series.id)) for series in shown]
@@ -356,12 +267,23 @@ class Reader:
         return [found[number] for number in numbers]
 
     def _series(self, where: str, *parameters: object) -> Iterator[Series]:
-        for *names, metadata, last_ms, last in self._connection().execute(
+        for (
+            number,
+            agent,
+            host,
+            key,
+            data_type,
+            interval_ms,
+            metadata,
+            last_ms,
+            last,
+        ) in self._connection().execute(
             "SELECT id, agent, target, key, data_type, interval_ms, metadata, last_ms, last"  # noqa: S608 - of this file
             f" FROM series WHERE {where} ORDER BY target, key, id",
             parameters,
         ):
-            yield Series(*names, json.loads(metadata), last_ms, last)
+            names: dict[str, str] = json.loads(metadata)
+            yield Series(number, agent, host, key, data_type, interval_ms, names, last_ms, last)
 
     def _newest_values(self, wanted: Sequence[Series]) -> dict[int, tuple[int, float | str]]:
         """The newest value of each series, with its time."""
@@ -370,35 +292,31 @@ class Reader:
             for each in wanted
             if each.last_ms is not None and each.last is not None
         }
-        for each in wanted:
-            if each.kind == "text":
+        for series in wanted:
+            if series.kind == "text":
                 rows = self._rows(
                     "SELECT time_ms, value FROM texts WHERE series = ? ORDER BY time_ms DESC LIMIT 1",
-                    each.id,
+                    series.id,
                 )
-                found.update({each.id: row for row in rows})
-        for agent in {each.agent for each in wanted}:
+                found.update(dict.fromkeys([series.id], rows[0]) if rows else {})
+        for agent in {series.agent for series in wanted}:
             left = {each.id for each in wanted if each.agent == agent and each.kind != "text"}
-            for time_ms, series, values, _ in self._unsealed(agent, newest_first=True):
+            for time_ms, layout, values in self._newest_first(agent):
                 if not left:
                     break
-                for place, each in enumerate(series):
-                    if each in left:
-                        left.discard(each)
-                        found[each] = (time_ms, values[place])
+                for place, number in enumerate(layout):
+                    if number in left:
+                        left.discard(number)
+                        found[number] = (time_ms, values[place])
         return found
 
-    def _unsealed(
-        self, agent: int, *, newest_first: bool = False
-    ) -> Iterator[tuple[int, array[int], array[float], int]]:
-        """The polls of an agent that are not sealed: time, series, values, and how late they came."""
-        order = "DESC" if newest_first else "ASC"
-        cursor = self._connection().execute(
-            f"SELECT time_ms, layout, numbers, lag_ms FROM polls WHERE agent = ? ORDER BY time_ms {order}",  # noqa: S608
+    def _newest_first(self, agent: int) -> Iterator[tuple[int, array[int], array[float]]]:
+        """The polls of an agent that are not sealed: time, series, values."""
+        for time_ms, layout, numbers in self._connection().execute(
+            "SELECT time_ms, layout, numbers FROM polls WHERE agent = ? ORDER BY time_ms DESC",
             (agent,),
-        )
-        for time_ms, layout, numbers, lag_ms in cursor:
-            yield time_ms, self._layouts.series(layout), array("d", numbers), lag_ms
+        ):
+            yield time_ms, self._layouts.series(layout), array("d", numbers)
 
     # --- ranges
 
@@ -411,12 +329,13 @@ class Reader:
         try:
             asked = self.series(numbers)
             wanted = [series for series in asked if series.kind != "text"]
-            grid = self._grid(wanted, from_ms, to_ms, points)
-            agents = sorted({series.agent for series in wanted})
-            by_series: dict[int, _Points] = {}
-            for agent in agents:
+            ranges = Ranges(connection, self._layouts)
+            grid = ranges.grid(wanted, from_ms, to_ms, points)
+            agents = sorted({series.agent for series in asked})
+            found: dict[int, Points] = {}
+            for agent in {series.agent for series in wanted}:
                 own = [series for series in wanted if series.agent == agent]
-                by_series.update(self._points(agent, own, grid))
+                found.update(ranges.points(agent, own, grid))
             return {
                 "now_ms": now_ms,
                 "from_ms": grid.from_ms,
@@ -424,7 +343,7 @@ class Reader:
                 "step_ms": grid.step_ms,
                 "resolution": TIER_NAMES[grid.tier],
                 "times": grid.times,
-                "series": [_listed(series, by_series[series.id]) for series in wanted],
+                "series": [found[series.id].listed(series) for series in wanted],
                 "texts": [self._changes(series, grid) for series in asked if series.kind == "text"],
                 "agents": [self._axis(agent, grid, now_ms) for agent in agents],
                 "cursor": self._cursor(),
@@ -446,162 +365,6 @@ class Reader:
         late = self._late(agent, grid.from_ms, grid.to_ms)
         return {"agent": agent, "gaps": gaps, "late": late, "more": more or len(late) == MOST_GAPS}
 
-    def _grid(self, wanted: Sequence[Series], from_ms: int, to_ms: int, points: int) -> Grid:
-        intervals = [series.interval_ms for series in wanted] or [1_000]
-        # A point more, since the first one begins before the range.
-        least = max(min(intervals), math.ceil((to_ms - from_ms) / max(1, points - 1)))
-        step = _nice(least)
-        tier = HOUR if step >= STEP_MS[HOUR] else MINUTE if step >= STEP_MS[MINUTE] else RAW
-        span_ms = to_ms - from_ms
-        if tier == RAW and (
-            sum(span_ms / interval for interval in intervals) > _MOST_VALUES
-            or self._lacks(wanted, RAW, from_ms)
-        ):
-            tier = MINUTE
-        if tier == MINUTE and (
-            len(intervals) * span_ms / STEP_MS[MINUTE] > _MOST_VALUES
-            or self._lacks(wanted, MINUTE, from_ms)
-        ):
-            tier = HOUR
-        step = _nice(max(least, STEP_MS[tier]))
-        start = from_ms // step * step
-        return Grid(start, step, min(points, max(1, math.ceil((to_ms - start) / step))), tier)
-
-    def _lacks(self, wanted: Sequence[Series], tier: int, from_ms: int) -> bool:
-        """Whether the tier above goes further back than this one, and the range as well."""
-        for agent in {series.agent for series in wanted}:
-            oldest = self._oldest(agent, tier)
-            above = self._oldest(agent, tier + 1)
-            if oldest is not None and from_ms < oldest and above is not None:
-                if above + STEP_MS[tier + 1] < oldest:
-                    return True
-        return False
-
-    def _oldest(self, agent: int, tier: int) -> int | None:
-        """The time of the oldest row of a tier, sealed or not; None if it has none."""
-        (sealed,) = self._rows(
-            "SELECT min(first_ms) FROM blocks WHERE agent = ? AND tier = ?", agent, tier
-        )[0]
-        if sealed is not None:
-            return int(sealed)
-        query = (
-            "SELECT min(time_ms) FROM polls WHERE agent = ?"
-            if tier == RAW
-            else "SELECT min(time_ms) FROM buckets WHERE agent = ? AND tier = ?"
-        )
-        (oldest,) = self._rows(query, agent, *([] if tier == RAW else [tier]))[0]
-        return None if oldest is None else int(oldest)
-
-    def _points(self, agent: int, wanted: Sequence[Series], grid: Grid) -> dict[int, _Points]:
-        points = {series.id: _Points(grid) for series in wanted}
-        for tier in TIERS[MINUTE : grid.tier + 1]:
-            self._add_buckets(agent, tier, points, grid)
-        if grid.tier != RAW:
-            self._add_blocks(agent, points, grid)
-        self._add_polls(agent, wanted, points, grid)
-        return points
-
-    def _blocks(
-        self, agent: int, grid: Grid, before_ms: int = 0
-    ) -> Iterator[tuple[array[int], int, bytes, bytes]]:
-        """The blocks of the grid's tier that touch it: series, rows, times, columns."""
-        cursor = self._connection().execute(
-            "SELECT layout, rows, times, columns FROM blocks WHERE agent = ? AND tier = ? AND last_ms >= ?"
-            " AND first_ms < ? ORDER BY last_ms",
-            (agent, grid.tier, grid.from_ms - before_ms, grid.to_ms),
-        )
-        for layout, rows, times, columns in cursor:
-            yield self._layouts.series(layout), rows, times, columns
-
-    def _add_blocks(self, agent: int, points: dict[int, _Points], grid: Grid) -> None:
-        for series, rows, packed, columns in self._blocks(agent, grid):
-            places = [(place, each) for place, each in enumerate(series) if each in points]
-            if not places:
-                continue
-            times = decode_integers(packed, rows)
-            cuts = list(sealing.bounds(times, grid.step_ms, grid.from_ms))
-            for place, each in places:
-                parts = sealing.summary_columns(columns, place, len(series), rows)
-                for point, start, end in cuts:
-                    if 0 <= point < grid.count:
-                        points[each].add(point, sealing.summary_of(parts, start, end))
-
-    def _add_buckets(self, agent: int, tier: int, points: dict[int, _Points], grid: Grid) -> None:
-        """Add the rows of a tier that are not sealed; all of them are in no block of a higher tier."""
-        for time_ms, layout, packed in self._connection().execute(
-            "SELECT time_ms, layout, numbers FROM buckets WHERE agent = ? AND tier = ?"
-            " AND time_ms >= ? AND time_ms < ?",
-            (agent, tier, grid.from_ms, grid.to_ms),
-        ):
-            series = self._layouts.series(layout)
-            places = [(place, each) for place, each in enumerate(series) if each in points]
-            if places:
-                numbers = sealing.bucket_numbers(packed)
-                point = (time_ms - grid.from_ms) // grid.step_ms
-                for place, each in places:
-                    at = place * _PARTS
-                    points[each].add(point, tuple(numbers[at : at + _PARTS]))
-
-    def _add_polls(
-        self, agent: int, wanted: Sequence[Series], points: dict[int, _Points], grid: Grid
-    ) -> None:
-        """Add single values: those that are not sealed, and of a raw range those of its blocks."""
-        runs: dict[int, list[tuple[list[int], list[float]]]] = {each.id: [] for each in wanted}
-        # A counter's increase begins at the value before the range.
-        before_ms = 2 * max((each.interval_ms for each in wanted), default=0)
-        if grid.tier == RAW:
-            for series, rows, packed, columns in self._blocks(agent, grid, before_ms):
-                times: list[int] | None = None
-                for place, each in enumerate(series):
-                    if each in runs:
-                        times = times or decode_integers(packed, rows)
-                        column = sealing.polled_column(columns, place, len(series), rows)
-                        runs[each].append((times, column))
-        # In a tier above, it begins at the value that was sealed last.
-        self._add_unsealed(
-            agent, runs, grid.from_ms - before_ms if grid.tier == RAW else 0, grid.to_ms
-        )
-        for each in wanted:
-            if not runs[each.id]:
-                continue
-            times, values = _joined(runs[each.id])
-            known = Known(each.kind == "counter", None, None)
-            if grid.tier != RAW:
-                known = Known(each.kind == "counter", each.last_ms, each.last)
-            cuts = sealing.bounds(times, grid.step_ms, grid.from_ms)
-            for place, summary in sealing.summarize(times, values, known, cuts):
-                if 0 <= place < grid.count:
-                    points[each.id].add(place, summary)
-
-    def _add_unsealed(
-        self,
-        agent: int,
-        runs: dict[int, list[tuple[list[int], list[float]]]],
-        from_ms: int,
-        to_ms: int,
-    ) -> None:
-        new: dict[int, tuple[list[int], list[float]]] = {}
-        places: dict[int, list[tuple[int, int]]] = {}
-        for time_ms, layout, numbers in self._connection().execute(
-            "SELECT time_ms, layout, numbers FROM polls WHERE agent = ? AND time_ms >= ? AND time_ms < ?"
-            " ORDER BY time_ms",
-            (agent, from_ms, to_ms),
-        ):
-            if layout not in places:
-                series = self._layouts.series(layout)
-                places[layout] = [
-                    (place, each) for place, each in enumerate(series) if each in runs
-                ]
-            if not places[layout]:
-                continue
-            values = array("d", numbers)
-            for place, each in places[layout]:
-                times, column = new.setdefault(each, ([], []))
-                times.append(time_ms)
-                column.append(values[place])
-        for each, run in new.items():
-            runs[each].append(run)
-
     # --- the newest values
 
     def _cursor(self) -> int:
@@ -616,33 +379,41 @@ class Reader:
 
         Raises `NotFound`.
         """
-        wanted = {series.id: series for series in self.series(numbers)} if numbers else {}
-        if agent is not None and not self._rows("SELECT 1 FROM agents WHERE id = ?", agent):
-            raise NotFound(f"there is no agent {agent}")
-        agents = {series.agent for series in wanted.values()} | (
-            {agent} if agent is not None else set()
-        )
+        by_agent: dict[int, set[int] | None] = {}
+        for series in self.series(numbers):
+            chosen = by_agent.setdefault(series.agent, set())
+            if chosen is not None:
+                chosen.add(series.id)
+        if agent is not None:
+            self._require_agent(agent)
+            by_agent[agent] = None
         cursor = self._cursor()
         answer: dict[str, Any] = {"now_ms": now_ms, "cursor": cursor, "behind": False, "polls": []}
         if since is None:
-            answer["polls"] = self._last_polls(agents, wanted, agent)
-            return answer
-        if since == cursor:
-            return answer
-        marks = ", ".join("?" * len(agents))
+            answer["polls"] = self._last_polls(by_agent)
+        elif since != cursor:
+            polls = self._polls_since(since, cursor, by_agent)
+            answer.update({"behind": True} if polls is None else {"polls": polls})
+        return answer
+
+    def _require_agent(self, agent: int) -> None:
+        if not self._rows("SELECT 1 FROM agents WHERE id = ?", agent):
+            raise NotFound(f"there is no agent {agent}")
+
+    def _polls_since(
+        self, since: int, cursor: int, by_agent: dict[int, set[int] | None]
+    ) -> list[dict[str, Any]] | None:
+        """The polls that arrived between two cursors; None if some of them may be gone, or they are too many."""
+        marks = ", ".join("?" * len(by_agent))
         rows = self._rows(
             "SELECT agent, time_ms, lag_ms, layout, numbers FROM polls WHERE id > ? AND id <= ?"  # noqa: S608
             f" AND agent IN ({marks}) ORDER BY id LIMIT ?",
-            since, cursor, *agents, _MOST_POLLS + 1,
+            since, cursor, *by_agent, _MOST_POLLS + 1,
         )  # fmt: skip
-        if since > cursor or len(rows) > _MOST_POLLS or self._is_behind(since, agents):
-            answer["behind"] = True
-            return answer
-        for owner, time_ms, lag_ms, layout, numbers_ in rows:
-            poll = self._poll(owner, time_ms, lag_ms, layout, numbers_, wanted, agent)
-            if poll["series"]:
-                answer["polls"].append(poll)
-        return answer
+        if since > cursor or len(rows) > _MOST_POLLS or self._is_behind(since, by_agent):
+            return None
+        polls = (self._poll(row, by_agent[row[0]]) for row in rows)
+        return [poll for poll in polls if poll["series"]]
 
     def _is_behind(self, since: int, agents: Iterable[int]) -> bool:
         """Whether polls after `since` were sealed already, or it is of a store that was put aside."""
@@ -652,40 +423,34 @@ class Reader:
             self._rows(f"SELECT 1 FROM facts WHERE name IN ({marks}) AND value > ?", *names, since)  # noqa: S608
         )
 
-    def _last_polls(
-        self, agents: Iterable[int], wanted: dict[int, Series], agent: int | None
-    ) -> list[dict[str, Any]]:
+    def _last_polls(self, by_agent: dict[int, set[int] | None]) -> list[dict[str, Any]]:
+        """The newest poll of each agent; where it lacks some of the series wanted, those before, too."""
         polls = []
-        for each in sorted(agents):
-            left = {series.id for series in wanted.values() if series.agent == each}
+        for agent, wanted in by_agent.items():
+            left = wanted
             for row in self._connection().execute(
                 "SELECT agent, time_ms, lag_ms, layout, numbers FROM polls WHERE agent = ?"
                 " ORDER BY time_ms DESC LIMIT 100",
-                (each,),
+                (agent,),
             ):
-                poll = self._poll(*row, wanted, agent)
-                if poll["series"]:
-                    polls.append(poll)
-                left.difference_update(poll["series"])
-                if each == agent or not left:
+                poll = self._poll(row, left)
+                polls += [poll] if poll["series"] else []
+                left = (left or set()) - set(poll["series"])
+                if not left:
                     break
         return polls[::-1]
 
-    def _poll(
-        self, owner: int, time_ms: int, lag_ms: int, layout: int, numbers: bytes,
-        wanted: dict[int, Series], agent: int | None,
-    ) -> dict[str, Any]:  # fmt: skip
-        series, values = self._layouts.series(layout), array("d", numbers)
-        if owner == agent:
-            pairs = list(zip(series, values, strict=True))
-        else:
-            pairs = [pair for pair in zip(series, values, strict=True) if pair[0] in wanted]
+    def _poll(self, row: _Row, wanted: Container[int] | None) -> dict[str, Any]:
+        """A poll as an answer has it, with those of its series that are wanted; None: all."""
+        agent, time_ms, lag_ms, layout, numbers = row
+        pairs = zip(self._layouts.series(layout), array("d", numbers), strict=True)
+        chosen = [pair for pair in pairs if wanted is None or pair[0] in wanted]
         return {
-            "agent": owner,
+            "agent": agent,
             "time_ms": time_ms,
             "lag_ms": lag_ms,
-            "series": [each for each, _ in pairs],
-            "values": [value for _, value in pairs],
+            "series": [series for series, _ in chosen],
+            "values": [value for _, value in chosen],
         }
 
     # --- figures
@@ -717,7 +482,8 @@ class Reader:
                 }
             )
         (agents,), (series,) = (
-            self._rows(f"SELECT count(*) FROM {t}")[0] for t in ("agents", "series")
+            self._rows(f"SELECT count(*) FROM {name}")[0]  # noqa: S608 - as they stand here
+            for name in ("agents", "series")
         )
         dropped = self._rows("SELECT value FROM facts WHERE name = 'dropped_through_ms'")
         return {
@@ -757,41 +523,3 @@ def _described(series: Series, newest: tuple[int, float | str] | None) -> dict[s
         "metadata": series.metadata, "label": series.label,
         "newest_ms": newest[0] if newest else None, "newest": newest[1] if newest else None,
     }  # fmt: skip
-
-
-def _nice(least: int) -> int:
-    """The narrowest of the usual widths that is at least so wide."""
-    for step in _STEPS:
-        if step >= least:
-            return step
-    return math.ceil(least / DAY_MS) * DAY_MS
-
-
-def _joined(runs: Sequence[tuple[list[int], list[float]]]) -> tuple[list[int], list[float]]:
-    """Several runs as one. They follow each other, but for polls that came late."""
-    if all(one[0][-1] < other[0][0] for one, other in zip(runs, runs[1:], strict=False)):
-        return (
-            list(chain.from_iterable(times for times, _ in runs)),
-            list(chain.from_iterable(values for _, values in runs)),
-        )
-    return sealing.in_order(runs)
-
-
-def _listed(series: Series, points: _Points) -> dict[str, Any]:
-    """The points of a series as lists, with null where there is nothing."""
-    found = [points.summaries.get(place) for place in range(points.grid.count)]
-    listed: dict[str, Any] = {
-        "id": series.id,
-        "interval_ms": series.interval_ms,
-        "kind": series.kind,
-        "min": [each and each[3] for each in found],
-        "mean": [each and each[2] / each[0] for each in found],
-        "max": [each and each[4] for each in found],
-        "count": [int(each[0]) if each else 0 for each in found],
-    }
-    if series.kind == "counter":
-        listed["increase"] = [each[5] if each and each[1] > 0 else None for each in found]
-        listed["rate"] = [
-            1000 * each[5] / each[1] if each and each[1] > 0 else None for each in found
-        ]
-    return listed

@@ -13,11 +13,10 @@ from bisect import bisect_left
 from itertools import pairwise
 from math import fsum
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pattoo_mp.receiver.columns import decode, decode_integers, encode, encode_integers
-from pattoo_mp.receiver.database import HOUR, MINUTE, RAW, STEP_MS, SUMMARY
-from pattoo_mp.receiver.decode import COUNTER32, COUNTER64
+from pattoo_mp.receiver.columns import decode_integers, encode, encode_integers
+from pattoo_mp.receiver.database import COUNTERS, HOUR, MINUTE, RAW, STEP_MS, SUMMARY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _NOISE: Final = 1e-13
 _DECIMALS: Final = 3
 _PARTS: Final = len(SUMMARY)
-COUNTERS: Final = frozenset({COUNTER32, COUNTER64})
 
 #: A series in a minute or an hour, in the order of `SUMMARY`.
 Summary = tuple[float, float, float, float, float, float]
@@ -73,20 +71,17 @@ class Parts:
         return self._packed[self._ends[number] : self._ends[number + 1]]
 
 
-def polled_column(packed: bytes, place: int, width: int, rows: int) -> list[float]:
-    """The values of the series at `place` of `width` in a block of polls."""
-    return decode(Parts(packed, width)[place], rows)
-
-
-def summary_columns(packed: bytes, place: int, width: int, rows: int) -> list[list[float]]:
-    """The six columns of the series at `place` of `width` in a block of minutes or hours."""
-    parts = Parts(packed, width * _PARTS)
-    return [decode(parts[place * _PARTS + part], rows) for part in range(_PARTS)]
-
-
 def bucket_numbers(packed: bytes) -> array[float]:
     """The numbers of a row of `buckets`: six for each series of its layout."""
     return array("d", zlib.decompress(packed))
+
+
+def summary_at(numbers: Sequence[float], place: int) -> Summary:
+    """Return the summary of the series at `place` of the layout of a row of `buckets`."""
+    count, span_ms, total, least, greatest, increase = numbers[
+        place * _PARTS : (place + 1) * _PARTS
+    ]
+    return count, span_ms, total, least, greatest, increase
 
 
 # Summaries.
@@ -153,7 +148,7 @@ def decimal(number: float) -> float:
     return rounded if abs(rounded - number) <= _NOISE * abs(number) else number
 
 
-def merged(one: Sequence[float], other: Sequence[float]) -> Summary:
+def merged(one: Summary, other: Summary) -> Summary:
     """Return the summary of the values of both."""
     return (
         one[0] + other[0],
@@ -258,8 +253,7 @@ def add_buckets(
         if found:
             old = bucket_numbers(found[0])
             for number, each in enumerate(series):
-                at = number * _PARTS
-                by_series[each] = merged(old[at : at + _PARTS], by_series[each])
+                by_series[each] = merged(summary_at(old, number), by_series[each])
         numbers = array("d", [part for each in series for part in by_series[each]])
         connection.execute(
             "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?)",
@@ -315,8 +309,8 @@ def summary_of(parts: Sequence[Sequence[float]], start: int, end: int) -> Summar
     )
 
 
-def _by_layout(rows: Iterable[tuple[int, ...]]) -> Iterable[tuple[int, list[tuple[int, ...]]]]:
-    groups: dict[int, list[tuple[int, ...]]] = {}
+def _by_layout(rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[int, list[tuple[Any, ...]]]]:
+    groups: dict[int, list[tuple[Any, ...]]] = {}
     for row in rows:
         groups.setdefault(row[0], []).append(row)
     return groups.items()

@@ -4,8 +4,8 @@ A value of a series at a time is kept once; what comes again is counted as a dup
 value stays. A value that is older than the newest of its agent is kept too, and counted as late: a pattoo
 server would drop it silently. Texts are kept where they changed; the agent's test posts leave nothing.
 
-`add` is for posts. `tidy` is called now and then: it seals rows that have become many (`sealing`), removes
-what is too old, and the oldest detail where the store is at its limit. To read, see `reading`. All times
+`add` is for posts. `tidy` is called now and then: it seals rows that have become many, and removes what is too old or
+too much (`upkeep`). To read, see `reading`. All times
 are in ms.
 """
 
@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.receiver import database, sealing
+from pattoo_mp.receiver import database
 from pattoo_mp.receiver.columns import decode_integers
-from pattoo_mp.receiver.database import HOUR, MINUTE, RAW, STEP_MS, Layouts
+from pattoo_mp.receiver.database import RAW, Layouts
 from pattoo_mp.receiver.decode import STRING, Refused
+from pattoo_mp.receiver.upkeep import Limits, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,34 +47,8 @@ AHEAD_MS: Final = 3_600_000
 #: than three intervals and so much is silent.
 LATE_INTERVALS: Final = 2
 SLACK_MS: Final = 5_000
-
-#: A block has about so many values of each series, and not many more values than this in all.
-_ROWS: Final = 600
-_VALUES: Final = 500_000
-#: So many of the newest polls stay as they came, for those who follow them.
-_FOLLOWED: Final = 100
-#: Minutes and hours of an agent are sealed by so many.
-_BUCKETS: Final = (0, 120, 168)
-#: What is older (ms) is sealed, however little it is.
-_UNSEALED_MS: Final = (DAY_MS, 3 * DAY_MS, 60 * DAY_MS)
-#: Of `max_bytes`: from here on the oldest detail is removed. The rest is for the journal, and for posts meanwhile.
-_FULL: Final = 0.9
-#: Of the bytes of all blocks: a tier with less is left alone as long as another has more than its own.
-_SHARES: Final = (0.5, 0.35, 0.15)
-#: How often (ms) is looked for what has become old.
+#: How often (ms) `tidy` looks for what has become old.
 _SELDOM_MS: Final = 60_000
-#: How many blocks are removed in one transaction.
-_AT_ONCE: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is kept: bytes on the disk in all, for how long (ms) by tier, and series of an agent."""
-
-    max_bytes: int = 2_000_000_000
-    retention_ms: tuple[int, int, int] = (14 * DAY_MS, 92 * DAY_MS, 731 * DAY_MS)
-    agents: int = 1_000
-    series: int = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +130,7 @@ class Store:
     def _use(self, opened: database.Opened) -> None:
         self._connection = opened.connection
         self._layouts = Layouts(opened.connection)
+        self._upkeep = Upkeep(opened.connection, self._layouts, self.limits, self._transaction)
         self._agents: dict[str, _Agent] = {}
         self._times: tuple[int, frozenset[int]] = (0, frozenset())
         #: Whether all agents have been read.
@@ -186,9 +162,13 @@ class Store:
                 self._seal_full()
                 if not 0 <= now_ms - self._tidied_ms < _SELDOM_MS:
                     self._tidied_ms = now_ms
-                    self._seal_old(now_ms)
-                    self._forget(now_ms)
-                self._make_room()
+                    self._upkeep.seal_old(now_ms)
+                    if self._upkeep.forget(now_ms):
+                        self._agents.clear()
+                        self._is_read = False
+                    for agent in self._agents.values():
+                        agent.rows, agent.values = self._unsealed(agent.id)
+                self.dropped += self._upkeep.make_room()
             except sqlite3.DatabaseError as error:
                 if not database.is_damage(error):
                     raise
@@ -217,6 +197,15 @@ class Store:
         aside = database.put_aside(self.path)
         opened = database.open_store(self.path)
         self._use(database.Opened(opened.connection, aside))
+
+    def _seal_full(self) -> None:
+        if not self._is_read:
+            for (agent_id,) in self._connection.execute("SELECT agent_id FROM agents").fetchall():
+                self._agents[agent_id] = self._agents.get(agent_id) or self._known(agent_id)
+            self._is_read = True
+        for agent in list(self._agents.values()):
+            if self._upkeep.seal_full(agent.id, agent.rows, agent.values):
+                agent.rows, agent.values = self._unsealed(agent.id)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -340,7 +329,6 @@ class Store:
 
     def _sort(self, agent: _Agent, post: Post) -> _Sorted:
         found = _Sorted()
-        polls, intervals = found.polls, found.intervals
         for point in post.datapoints:
             series = agent.series.get((point.target, point.checksum))
             if series is None or series.metadata != hash(point.metadata):
@@ -353,25 +341,25 @@ class Store:
                     continue
             if point.data_type == STRING:
                 self._add_text(series, point)
-                continue
-            time_ms = point.timestamp_ms
-            values = polls.get(time_ms)
-            if values is None:
-                values = polls[time_ms] = {}
-                intervals[time_ms] = point.polling_interval_ms
-            elif series.id in values:
-                found.duplicates += 1
-                continue
-            # Converted to a float, as in the pattoo server.
-            values[series.id] = float(point.value)
-            intervals[time_ms] = min(intervals[time_ms], point.polling_interval_ms)
-            if series.interval_ms != point.polling_interval_ms:
-                series.interval_ms = point.polling_interval_ms
-                self._connection.execute(
-                    "UPDATE series SET interval_ms = ? WHERE id = ?",
-                    (series.interval_ms, series.id),
-                )
+            else:
+                self._take(found, series, point)
         return found
+
+    def _take(self, found: _Sorted, series: _Series, point: Datapoint) -> None:
+        values = found.polls.setdefault(point.timestamp_ms, {})
+        if series.id in values:
+            found.duplicates += 1
+            return
+        # Converted to a float, as in the pattoo server.
+        values[series.id] = float(point.value)
+        interval_ms = point.polling_interval_ms
+        if interval_ms < found.intervals.get(point.timestamp_ms, interval_ms + 1):
+            found.intervals[point.timestamp_ms] = interval_ms
+        if series.interval_ms != interval_ms:
+            series.interval_ms = interval_ms
+            self._connection.execute(
+                "UPDATE series SET interval_ms = ? WHERE id = ?", (interval_ms, series.id)
+            )
 
     def _name(self, agent: _Agent, series: _Series | None, point: Datapoint) -> _Series | None:
         """Create a series, or take its new metadata, which may change without its checksum. None at the limit."""
@@ -515,156 +503,6 @@ class Store:
         for start, end in ((after_ms, time_ms), (time_ms, before_ms)):
             if 2 * (end - start) > 3 * interval_ms:
                 self._add_gap(agent, start, end, interval_ms)
-
-    # --- sealing
-
-    def _seal_full(self) -> None:
-        """Seal the polls of agents that have many."""
-        if not self._is_read:
-            for (agent_id,) in self._connection.execute("SELECT agent_id FROM agents").fetchall():
-                self._agents[agent_id] = self._agents.get(agent_id) or self._known(agent_id)
-            self._is_read = True
-        for agent in list(self._agents.values()):
-            cut = self._cut(agent)
-            if cut is not None:
-                self._seal_polls(agent.id, cut)
-
-    def _cut(self, agent: _Agent) -> int | None:
-        """The time up to which an agent's polls are sealed now; None if they are few."""
-        if agent.rows <= _ROWS + _FOLLOWED and agent.values <= _VALUES:
-            return None
-        newest = self._connection.execute(
-            "SELECT time_ms, layout FROM polls WHERE agent = ? ORDER BY time_ms DESC LIMIT ?",
-            (agent.id, _FOLLOWED),
-        ).fetchall()
-        layouts = {layout for _, layout in newest}
-        width = len({series for layout in layouts for series in self._layouts.series(layout)})
-        # Where each value has a time of its own, a poll is many rows.
-        if agent.values <= min(_VALUES, (_ROWS + _FOLLOWED) * width):
-            return None
-        # Of very many series fewer polls stay: a fifth of what is too much.
-        stay = max(1, min(len(newest) - 1, _VALUES // 5 // width))
-        cut: int = newest[stay][0]
-        return cut
-
-    def _seal_polls(self, agent: int, before_ms: int) -> None:
-        with self._transaction() as connection:
-            sealing.seal_polls(connection, self._layouts, agent, before_ms)
-        for each in self._agents.values():
-            if each.id == agent:
-                each.rows, each.values = self._unsealed(agent)
-
-    def _seal_old(self, now_ms: int) -> None:
-        """Seal what is old, however little it is, and minutes and hours that are many."""
-        old_ms = now_ms - _UNSEALED_MS[RAW]
-        for agent, first_ms in self._connection.execute(
-            "SELECT agent, min(time_ms) FROM polls GROUP BY agent"
-        ).fetchall():
-            if first_ms < old_ms:
-                self._seal_polls(agent, old_ms)
-        for tier in (MINUTE, HOUR):
-            self._seal_buckets(tier, now_ms)
-
-    def _seal_buckets(self, tier: int, now_ms: int) -> None:
-        above = STEP_MS[min(tier + 1, HOUR)]
-        old_ms = (now_ms - _UNSEALED_MS[tier]) // above * above
-        for agent, rows, first_ms, last_ms in self._connection.execute(
-            "SELECT agent, count(DISTINCT time_ms), min(time_ms), max(time_ms) FROM buckets"
-            " WHERE tier = ? GROUP BY agent",
-            (tier,),
-        ).fetchall():
-            is_many = rows > _BUCKETS[tier] + above // STEP_MS[tier]
-            cut = last_ms // above * above if is_many else old_ms
-            if cut > first_ms:
-                with self._transaction() as connection:
-                    sealing.seal_buckets(connection, self._layouts, agent, tier, cut)
-
-    # --- retention
-
-    def _forget(self, now_ms: int) -> None:
-        """Remove what is older than its retention."""
-        kept = self.limits.retention_ms
-        with self._transaction() as connection:
-            for tier, retention_ms in enumerate(kept):
-                connection.execute(
-                    "DELETE FROM blocks WHERE tier = ? AND last_ms < ?",
-                    (tier, now_ms - retention_ms),
-                )
-            oldest_ms = now_ms - max(kept)
-            connection.execute("DELETE FROM gaps WHERE before_ms < ?", (oldest_ms,))
-            connection.execute("DELETE FROM late WHERE to_ms < ?", (oldest_ms,))
-            self._forget_series(connection, oldest_ms)
-
-    def _forget_series(self, connection: sqlite3.Connection, oldest_ms: int) -> None:
-        """Remove the names of series of which nothing is left, and then of agents."""
-        old = connection.execute(
-            "SELECT id, agent FROM series WHERE last_ms < ?", (oldest_ms,)
-        ).fetchall()
-        if not old:
-            return
-        unsealed = {
-            series
-            for (layout,) in connection.execute("SELECT DISTINCT layout FROM polls").fetchall()
-            for series in self._layouts.series(layout)
-        }
-        gone = [(series,) for series, _ in old if series not in unsealed]
-        connection.executemany("DELETE FROM series WHERE id = ?", gone)
-        connection.execute(
-            "DELETE FROM agents WHERE id NOT IN (SELECT agent FROM series) AND heard_ms < ?",
-            (oldest_ms,),
-        )
-        self._agents.clear()
-        self._is_read = False
-
-    def _used(self) -> int:
-        """Bytes of the file in use."""
-        (pages,), (free,), (size,) = (
-            self._connection.execute(f"PRAGMA {name}").fetchone()
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        used: int = (pages - free) * size
-        return used
-
-    def _most_detail(self) -> int | None:
-        """The most detailed tier whose blocks have more than their share; None if there are no blocks."""
-        sizes = dict(
-            self._connection.execute("SELECT tier, sum(size) FROM blocks GROUP BY tier").fetchall()
-        )
-        whole = sum(sizes.values())
-        return next((tier for tier in sorted(sizes) if sizes[tier] >= _SHARES[tier] * whole), None)
-
-    def _make_room(self) -> None:
-        """Remove the oldest detail until the store is within its limit."""
-        while self._used() > _FULL * self.limits.max_bytes:
-            tier = self._most_detail()
-            if tier is None:
-                break
-            with self._transaction() as connection:
-                removed = connection.execute(
-                    "DELETE FROM blocks WHERE id IN"
-                    " (SELECT id FROM blocks WHERE tier = ? ORDER BY last_ms LIMIT ?)"
-                    " RETURNING last_ms",
-                    (tier, _AT_ONCE),
-                ).fetchall()
-                connection.execute(
-                    "INSERT INTO facts VALUES ('dropped_through_ms', ?) ON CONFLICT DO UPDATE"
-                    " SET value = max(value, excluded.value)",
-                    (max(last_ms for (last_ms,) in removed),),
-                )
-            self.dropped += len(removed)
-            _log.info(
-                "the store is at its limit of %d bytes: removed %d blocks of the oldest detail",
-                self.limits.max_bytes,
-                len(removed),
-            )
-        self._shrink()
-
-    def _shrink(self) -> None:
-        """Give free pages back to the disk, a few at a time, if they are many."""
-        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        if free > pages // 5 and free > 2_000:
-            self._connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
 
 
 def _hash(metadata: dict[str, str]) -> int:

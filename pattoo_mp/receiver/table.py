@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.receiver.reading import label
+from pattoo_mp.receiver.database import label
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
