@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
+from pattoo_mp.receiver.access import TOO_MANY, UNKNOWN, Access
 from pattoo_mp.receiver.decode import (
     MAX_BODY_BYTES,
     NOT_A_POST,
@@ -59,6 +60,7 @@ def create_app(
     store: Store,
     reader: Reader,
     *,
+    access: Access | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
     clock_ms: Callable[[], int] = now_ms,
 ) -> Flask:
@@ -93,6 +95,9 @@ def create_app(
             counts.trouble = f"not stored: {error}"
         return _not_stored(error)
 
+    access = access or Access(None, "localhost")
+    app.before_request(access.check)
+    app.register_blueprint(access.blueprint())
     app.register_blueprint(Queries(reader, store, counts, clock_ms).blueprint())
     app.register_error_handler(Refused, refused)
     app.register_error_handler(sqlite3.Error, not_stored)
@@ -126,6 +131,10 @@ def _refused(refused: Refused) -> Response:
     answer = _text(str(refused), refused.status)
     if refused.status == BUSY:
         answer.headers["Retry-After"] = "1"
+    elif refused.status == TOO_MANY:
+        answer.headers["Retry-After"] = "60"
+    elif refused.status == UNKNOWN:
+        answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
 
 
@@ -147,9 +156,17 @@ def _http_error(error: HTTPException) -> Response:
 def _log_stored(post: StoredPost) -> None:
     agent, polls = shown(post.agent_id), post.polls
     points = counted(post.datapoints, "datapoint")
-    _log.info("agent %s: stored %d of %s, %s", agent, post.stored, points, counted(polls, "poll"))
+    _log.debug("agent %s: stored %d of %s, %s", agent, post.stored, points, counted(polls, "poll"))
     if post.duplicates or post.late:
-        _log.warning("agent %s: %d duplicates, %d too late", agent, post.duplicates, post.late)
+        _log.warning(
+            "agent %s: %d duplicates, %d older than its newest", agent, post.duplicates, post.late
+        )
+    if post.new_refused:
+        _log.warning(
+            "agent %s: %s not taken, as it is at its limit (--max-series)",
+            agent,
+            f"{post.new_refused} new series",
+        )
     if post.stale_envelope:
         _log.warning("agent %s: the envelope's timestamp is not newer than an earlier one", agent)
 

@@ -16,10 +16,12 @@ transaction; likewise from minutes to hours. So each value is counted once, wher
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import time
 from array import array
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,7 +29,7 @@ from pattoo_mp.errors import PattooError
 from pattoo_mp.receiver.decode import COUNTER32, COUNTER64, STRING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 #: SQLite's application id in the file's header: "pmpr".
@@ -194,6 +196,26 @@ def open_store(path: Path) -> Opened:
         raise StoreError(f"{path}: {error}; expected a database of this receiver") from error
 
 
+@contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Be the only process that writes to the database at `path`. Raises `StoreError` if another one is."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{lock}: {error.strerror}; expected a directory to write to") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{path}: another receiver has it; expected it to be stopped, or another --database"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open an existing database, only to read. Raises `StoreError`."""
     try:
@@ -286,6 +308,7 @@ def _require_ours(connection: sqlite3.Connection) -> None:
     if version != VERSION:
         raise sqlite3.DatabaseError(
             f"it has version {version}, and this release reads version {VERSION}"
+            + (", and takes over the other when it serves" if version < VERSION else "")
         )
 
 

@@ -10,7 +10,6 @@ import json
 import threading
 from array import array
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pattoo_mp.receiver.columns import decode_integers
@@ -510,9 +509,8 @@ def _gap(after_ms: int, before_ms: int, interval_ms: int) -> dict[str, Any]:
 def _has(series: Series, words: Sequence[str]) -> bool:
     if not words:
         return True
-    text = " ".join(
-        (series.host, series.key, *chain.from_iterable(series.metadata.items()))
-    ).casefold()
+    named = (f"{key}={value}" for key, value in series.metadata.items())
+    text = " ".join((series.host, series.key, *named)).casefold()
     return all(word in text for word in words)
 
 

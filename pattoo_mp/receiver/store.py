@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
+    from typing import Self
 
     from pattoo_mp.receiver.decode import Datapoint, Post
 
@@ -179,7 +180,7 @@ class Store:
         with self._lock:
             self._connection.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -401,7 +402,7 @@ class Store:
             "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", (series.id, point.timestamp_ms, text)
         )
         self._connection.execute(
-            "DELETE FROM texts WHERE series = ?1 AND time_ms < (SELECT time_ms FROM texts"
+            "DELETE FROM texts WHERE series = ?1 AND time_ms <= (SELECT time_ms FROM texts"
             " WHERE series = ?1 ORDER BY time_ms DESC LIMIT 1 OFFSET ?2)",
             (series.id, _TEXTS),
         )

@@ -168,10 +168,10 @@ def _with_before(home: Path, arguments: argparse.Namespace) -> tuple[str, str]:
 
 
 def _posted(receiver: Receiver) -> float:
-    """Return bytes per datapoint, over all posts except the first, which is smaller."""
-    with receiver.store() as store:
-        posts = store.posts()[1:]
-    return sum(post.bytes for post in posts) / sum(post.datapoints for post in posts)
+    """Return bytes per datapoint, over all posts."""
+    with receiver.reader() as reader:
+        totals = reader.totals()
+    return totals.bytes / totals.datapoints
 
 
 def _created(path: Path) -> Path:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from pattoo_mp.receiver.app import create_app
+from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
 from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, body, point
 
@@ -27,8 +28,8 @@ def test_a_full_disk_is_answered_with_500_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer and the log name the cause, nothing is half stored, and later posts are stored."""
-    with Store(tmp_path / "db.sqlite") as store:
-        client = create_app(store).test_client()
+    with Store(tmp_path / "db.sqlite") as store, Reader(store.path) as reader:
+        client = create_app(store, reader).test_client()
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
         with caplog.at_level(logging.ERROR):
@@ -37,14 +38,14 @@ def test_a_full_disk_is_answered_with_500_and_logged(
                 "not stored: database or disk is full",
             )
         assert "not stored: database or disk is full" in caplog.text
-        assert store.totals().posts == 0
+        assert reader.totals().posts == 0
         store._connection.execute("PRAGMA max_page_count = 100000")
         assert post(client, AGENT, body(point())) == (200, "OK")
 
 
 def test_the_clock_is_the_one_passed_in(tmp_path: Path) -> None:
     """A post's time of arrival is that of the clock."""
-    with Store(tmp_path / "db.sqlite") as store:
-        client = create_app(store, clock_ms=lambda: 77).test_client()
+    with Store(tmp_path / "db.sqlite") as store, Reader(store.path) as reader:
+        client = create_app(store, reader, clock_ms=lambda: 77).test_client()
         post(client, AGENT, body(point()))
-        assert store.posts()[0].received_ms == 77
+        assert reader.agents(77)[0]["heard_ms"] == 77

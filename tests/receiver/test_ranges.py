@@ -51,7 +51,7 @@ class Rig:
     def id_of(self, key: str) -> int:
         """The id of the series with this key."""
         _, found = self.reader.search(key, None, 10, 0)
-        return next(series["id"] for series in found if series["key"] == key)
+        return next(int(series["id"]) for series in found if series["key"] == key)
 
     def range(self, keys: list[str], from_ms: int, to_ms: int, points: int) -> dict[str, Any]:
         """Ask for a range, at its end."""
