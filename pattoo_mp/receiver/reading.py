@@ -139,14 +139,16 @@ class Reader:
         return tuple(sorted(times))
 
     def latest(self, limit: int) -> tuple[StoredPoint, ...]:
-        """The newest values of all agents that are not sealed yet, at most `limit`, newest first."""
+        """The newest values of all agents, at most `limit`, newest first.
+
+        Of what has been sealed, the newest value of each series.
+        """
         found: list[StoredPoint] = []
         names: dict[int, tuple[str, str, str, dict[str, str]]] = {}
-        cursor = self._connection().execute(
+        for time_ms, agent, layout, numbers in self._rows(
             "SELECT time_ms, agent, layout, numbers FROM polls ORDER BY time_ms DESC, id LIMIT ?",
-            (limit,),
-        )
-        for time_ms, agent, layout, numbers in cursor.fetchall():
+            limit,
+        ):
             if len(found) >= limit:
                 break
             series = self._layouts.series(layout)
@@ -158,7 +160,18 @@ class Reader:
                 for each, value in zip(series, values, strict=True)
             ]
             found += sorted(points, key=lambda point: (point.key, sorted(point.metadata.items())))
+        if len(found) < limit:
+            found += self._sealed_last(found[-1].timestamp_ms if found else None)
         return tuple(found[:limit])
+
+    def _sealed_last(self, before_ms: int | None) -> Iterator[StoredPoint]:
+        for agent_id, target, key, metadata, last_ms, last in self._rows(
+            "SELECT agent_id, target, key, metadata, last_ms, last FROM series"
+            " JOIN agents ON agents.id = agent WHERE last_ms < coalesce(?, last_ms + 1)"
+            " ORDER BY last_ms DESC, key",
+            before_ms,
+        ):
+            yield StoredPoint(last_ms, agent_id, target, key, json.loads(metadata), last)
 
     def _names(self, agent: int) -> dict[int, tuple[str, str, str, dict[str, str]]]:
         return {

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "pattoo_mp.receiver")
 JSON = {"Content-Type": "application/json"}
 SECONDS = 20
+#: Many tests post what would be too old.
+KEEP_ALL = ("--raw-days", "36500", "--minute-days", "36500", "--hour-days", "36500")
 
 
 def environment() -> dict[str, str]:
@@ -56,7 +58,7 @@ class Receiver:
     def __init__(self, home: Path, *arguments: str) -> None:
         self.database = home / "db.sqlite"
         self._log = home / "receiver.log"
-        options = ("--port", "0", "--database", str(self.database), *arguments)
+        options = ("--port", "0", "--database", str(self.database), *KEEP_ALL, *arguments)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*COMMAND, *options],
