@@ -79,7 +79,14 @@ def create_app(
             stored_post = store.add(post, received_ms=now_ms, size_bytes=len(body))
         counts.stored(now_ms, stored_post.stored)
         _log_stored(stored_post)
-        return _text("OK", 200)
+        answer = _text("OK", 200)
+        if stored_post.refused:
+            # The agent logs it (RFC 7234, section 5.5).
+            answer.headers["Warning"] = (
+                f'299 pattoo_mp_receiver "series beyond the {store.limits.series} of an agent'
+                ' (--max-series) are not kept"'
+            )
+        return answer
 
     @app.get(f"{PREFIX}/status")
     def status() -> Response:

@@ -48,6 +48,8 @@ AHEAD_MS: Final = 3_600_000
 #: than three intervals and so much is silent.
 LATE_INTERVALS: Final = 2
 SLACK_MS: Final = 5_000
+#: So many series of an agent that were not taken are remembered, to count each once.
+_REFUSED: Final = 10_000
 #: How often (ms) `tidy` looks for what has become old.
 _SELDOM_MS: Final = 60_000
 
@@ -388,7 +390,7 @@ class Store:
     def _refuse(self, agent: _Agent, point: Datapoint) -> bool:
         """Remember a series that was not taken. Return whether it is the first time."""
         name = (point.target, point.checksum)
-        if name in agent.refused or len(agent.refused) >= self.limits.series:
+        if name in agent.refused or len(agent.refused) >= _REFUSED:
             return False
         agent.refused.add(name)
         return True

@@ -110,3 +110,17 @@ def test_a_path_with_control_characters_does_not_forge_the_log(receiver: Receive
     """The URL that a client sends stays on one line of the log."""
     receiver.post("x%0AINFO%20forged", body(point()))
     assert "\nINFO forged" not in receiver.log
+
+
+def test_an_agent_is_told_that_it_has_too_many_series(
+    make_receiver: Callable[..., Receiver],
+) -> None:
+    """Its post is stored but for the new series, and the answer has a warning."""
+    receiver = make_receiver("--max-series", "10")
+    answer = receiver.post(GOLDEN_AGENT, GOLDEN)
+    assert (answer.status, answer.text) == (200, "OK")
+    assert "series beyond the 10 of an agent" in answer.headers["Warning"]
+    assert "85 new series not taken" in receiver.log
+    with receiver.reader() as reader:
+        assert reader.totals().stored == 10
+    assert "Warning" not in receiver.post(AGENT, body(point())).headers
