@@ -6,7 +6,8 @@
     404  wrong URL, wrong content type, a body that is not an object
     405  wrong method
     413  a body over the limit, or too many datapoints
-    503  a large post while another one is being decoded; its sender tries again
+    503  a large post while another one is being decoded; its sender tries again; a query while the store
+         cannot be read
     500  a post that is refused, or could not be stored; the pattoo server does not say which
 
 The body of any answer but a 200 is the reason, in one line of plain text.
@@ -25,6 +26,7 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
 from pattoo_mp.receiver.access import TOO_MANY, UNKNOWN, Access
+from pattoo_mp.receiver.database import StoreError, is_damage
 from pattoo_mp.receiver.decode import (
     MAX_BODY_BYTES,
     NOT_A_POST,
@@ -92,24 +94,38 @@ def create_app(
     def status() -> Response:
         return _text("The Pattoo Agent API is Operational.", 200)
 
+    access = access or Access(None, "localhost")
+    app.before_request(access.check)
+    app.register_blueprint(access.blueprint())
+    app.register_blueprint(Queries(reader, store, counts, clock_ms).blueprint())
+    _register_errors(app, store, counts)
+    return app
+
+
+def _register_errors(app: Flask, store: Store, counts: Counts) -> None:
+    """Answer each error in one line, and count it."""
+
     def refused(reason: Refused) -> Response:
         if request.method == "POST":
             counts.refused += 1
         return _refused(reason)
 
     def not_stored(error: sqlite3.Error) -> Response:
-        if request.method == "POST":
-            counts.trouble = f"not stored: {error}"
+        if request.method != "POST":
+            return not_answered(error)
+        counts.trouble = f"not stored: {error}"
         return _not_stored(error)
 
-    access = access or Access(None, "localhost")
-    app.before_request(access.check)
-    app.register_blueprint(access.blueprint())
-    app.register_blueprint(Queries(reader, store, counts, clock_ms).blueprint())
+    def not_answered(error: sqlite3.Error | StoreError) -> Response:
+        _log.error("%s not answered: %s", _request_line(), error)
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            store.doubt(error)
+        return _text(f"the store cannot be read: {error}", BUSY)
+
     app.register_error_handler(Refused, refused)
     app.register_error_handler(sqlite3.Error, not_stored)
+    app.register_error_handler(StoreError, not_answered)
     app.register_error_handler(HTTPException, _http_error)
-    return app
 
 
 @contextmanager

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_GAPS: Final = 1_000
 #: So many polls are given to one who follows; who is further behind asks for the range again.
 _MOST_POLLS: Final = 5_000
+#: A series that is in none of so many of the newest polls has the value that was sealed last.
+_LOOKED_AT: Final = 300
 #: Single missed ticks, and not an outage, are so many in a row at most.
 _FEW: Final = 5
 
@@ -325,8 +327,8 @@ class Reader:
     def _newest_first(self, agent: int) -> Iterator[tuple[int, array[int], array[float]]]:
         """The polls of an agent that are not sealed: time, series, values."""
         for time_ms, layout, numbers in self._connection().execute(
-            "SELECT time_ms, layout, numbers FROM polls WHERE agent = ? ORDER BY time_ms DESC",
-            (agent,),
+            "SELECT time_ms, layout, numbers FROM polls WHERE agent = ? ORDER BY time_ms DESC LIMIT ?",
+            (agent, _LOOKED_AT),
         ):
             yield time_ms, self._layouts.series(layout), array("d", numbers)
 

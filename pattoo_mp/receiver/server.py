@@ -44,6 +44,8 @@ FAILED: Final = 1
 REQUEST_S: Final = 30
 #: How often (s) the store seals, and looks for what is too old or too much.
 _TIDY_S: Final = 1.0
+#: Of it, so much at most: with many agents the rest waits for the next second.
+_TIDY_BUDGET_S: Final = 0.3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +111,7 @@ def tidying(store: Store) -> Iterator[None]:
     def tidy() -> None:
         while not ended.wait(_TIDY_S):
             try:
-                store.tidy(time.time_ns() // 1_000_000)
+                store.tidy(time.time_ns() // 1_000_000, _TIDY_BUDGET_S)
             except sqlite3.Error as error:
                 logging.error("the store was not tidied: %s", error)  # noqa: TRY400 - said in one line
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
+import time
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +54,8 @@ SLACK_MS: Final = 5_000
 _REFUSED: Final = 10_000
 #: How often (ms) `tidy` looks for what has become old.
 _SELDOM_MS: Final = 60_000
+#: A moment in which threads that wait with a post go first.
+_GIVE_WAY_S: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ class Store:
         #: Whether all agents have been read.
         self._is_read = False
         self._tidied_ms = -1
+        self._steps: Iterator[None] | None = None
         if opened.put_aside is not None:
             self.put_aside = opened.put_aside
             _log.error(
@@ -158,23 +163,55 @@ class Store:
                 self._replace(error)
                 return self._add(post, received_ms, size_bytes)
 
-    def tidy(self, now_ms: int) -> None:
-        """Seal what has become much, and remove what is too old or too much."""
+    def tidy(self, now_ms: int, budget_s: float = math.inf) -> None:
+        """Seal what has become much, and remove what is too old or too much.
+
+        After `budget_s` the rest is left for the next call. Posts are stored in between: each step holds
+        them up for the sealing of one agent.
+        """
+        until = time.monotonic() + budget_s
+        while self._step(now_ms) and time.monotonic() < until:
+            time.sleep(_GIVE_WAY_S)
+
+    def _step(self, now_ms: int) -> bool:
+        """Do a step of tidying. Return whether there are more."""
+        with self._lock:
+            if self._steps is None:
+                self._steps = self._all_steps(now_ms)
+            try:
+                next(self._steps)
+            except StopIteration:
+                self._steps = None
+                return False
+            except BaseException as error:
+                self._steps = None
+                if not (isinstance(error, sqlite3.DatabaseError) and database.is_damage(error)):
+                    raise
+                self._replace(error)
+                return False
+            return True
+
+    def _all_steps(self, now_ms: int) -> Iterator[None]:
+        yield from self._seal_full()
+        if not 0 <= now_ms - self._tidied_ms < _SELDOM_MS:
+            self._tidied_ms = now_ms
+            yield from self._upkeep.seal_old(now_ms)
+            if self._upkeep.forget(now_ms):
+                self._agents.clear()
+                self._is_read = False
+            for agent in self._agents.values():
+                agent.rows, agent.values = self._unsealed(agent.id)
+            yield
+        self.dropped += self._upkeep.make_room()
+
+    def doubt(self, error: sqlite3.Error) -> None:
+        """A reader has met damage: look at the whole file, and put it aside if it is so."""
         with self._lock:
             try:
-                self._seal_full()
-                if not 0 <= now_ms - self._tidied_ms < _SELDOM_MS:
-                    self._tidied_ms = now_ms
-                    self._upkeep.seal_old(now_ms)
-                    if self._upkeep.forget(now_ms):
-                        self._agents.clear()
-                        self._is_read = False
-                    for agent in self._agents.values():
-                        agent.rows, agent.values = self._unsealed(agent.id)
-                self.dropped += self._upkeep.make_room()
-            except sqlite3.DatabaseError as error:
-                if not database.is_damage(error):
-                    raise
+                is_well = self._connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            except sqlite3.DatabaseError as found:
+                is_well, error = False, found
+            if not is_well:
                 self._replace(error)
 
     def close(self) -> None:
@@ -201,7 +238,7 @@ class Store:
         opened = database.open_store(self.path)
         self._use(database.Opened(opened.connection, aside))
 
-    def _seal_full(self) -> None:
+    def _seal_full(self) -> Iterator[None]:
         if not self._is_read:
             for (agent_id,) in self._connection.execute("SELECT agent_id FROM agents").fetchall():
                 self._agents[agent_id] = self._agents.get(agent_id) or self._known(agent_id)
@@ -209,6 +246,7 @@ class Store:
         for agent in list(self._agents.values()):
             if self._upkeep.seal_full(agent.id, agent.rows, agent.values):
                 agent.rows, agent.values = self._unsealed(agent.id)
+                yield
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

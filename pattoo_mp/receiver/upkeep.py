@@ -14,7 +14,7 @@ from pattoo_mp.receiver.database import HOUR, MINUTE, RAW, STEP_MS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from pattoo_mp.receiver.database import Layouts
@@ -88,18 +88,19 @@ class Upkeep:
         with self._transaction() as connection:
             sealing.seal_polls(connection, self._layouts, agent, before_ms)
 
-    def seal_old(self, now_ms: int) -> None:
-        """Seal what is old, however little it is, and minutes and hours that are many."""
+    def seal_old(self, now_ms: int) -> Iterator[None]:
+        """Seal what is old, however little it is, and minutes and hours that are many; an agent at a step."""
         old_ms = now_ms - _UNSEALED_MS[RAW]
         for agent, first_ms in self._connection.execute(
             "SELECT agent, min(time_ms) FROM polls GROUP BY agent"
         ).fetchall():
             if first_ms < old_ms:
                 self._seal_polls(agent, old_ms)
+                yield
         for tier in (MINUTE, HOUR):
-            self._seal_buckets(tier, now_ms)
+            yield from self._seal_buckets(tier, now_ms)
 
-    def _seal_buckets(self, tier: int, now_ms: int) -> None:
+    def _seal_buckets(self, tier: int, now_ms: int) -> Iterator[None]:
         above = STEP_MS[min(tier + 1, HOUR)]
         old_ms = (now_ms - _UNSEALED_MS[tier]) // above * above
         for agent, rows, first_ms, last_ms in self._connection.execute(
@@ -112,6 +113,7 @@ class Upkeep:
             if cut > first_ms:
                 with self._transaction() as connection:
                     sealing.seal_buckets(connection, self._layouts, agent, tier, cut)
+                yield
 
     # --- retention
 

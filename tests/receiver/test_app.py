@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pattoo_mp.receiver.app import create_app
 from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
-from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, body, point
+from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +49,25 @@ def test_the_clock_is_the_one_passed_in(tmp_path: Path) -> None:
         client = create_app(store, reader, clock_ms=lambda: 77).test_client()
         post(client, AGENT, body(point()))
         assert reader.agents(77)[0]["heard_ms"] == 77
+
+
+def test_damage_that_a_query_meets_is_answered_in_one_line_and_put_aside(tmp_path: Path) -> None:
+    """The next query is answered from a new file."""
+    path = tmp_path / "db.sqlite"
+    with Store(path) as store, Reader(path) as reader:
+        client = create_app(store, reader, clock_ms=lambda: TICK).test_client()
+        for tick in range(40):
+            points = (point(timestamp=TICK + tick, checksum=f"{n:064x}") for n in range(500))
+            assert post(client, AGENT, body(*points)) == (200, "OK")
+    content = bytearray(path.read_bytes())
+    for at in range(len(content) // 2, len(content)):
+        content[at] = 0xFF
+    path.write_bytes(content)
+    with Store(path) as store, Reader(path) as reader:
+        client = create_app(store, reader, clock_ms=lambda: TICK).test_client()
+        statuses = [
+            client.get(f"/api/v1/range?series=1&from={TICK}&to={TICK + 40}").status_code
+            for _ in range(2)
+        ]
+        assert statuses == [503, 404]
+        assert store.put_aside is not None
