@@ -19,8 +19,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from setproctitle import setproctitle
-
 from pattoo_mp import __version__
 from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.receiver import database
@@ -74,7 +72,6 @@ def _show(path: Path, limit: int) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     access, app, bounded = _http()
-    setproctitle("pattoo_mp receiver")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
@@ -151,13 +148,16 @@ def _who(access: ModuleType, arguments: argparse.Namespace, listening: socket.so
 
 
 def _http() -> tuple[ModuleType, ModuleType, ModuleType]:
-    """Import what needs other packages: access, app, bounded. `--show` works without them."""
+    """Import what needs other packages, and set the title: access, app, bounded. `--show` works without them."""
     try:
+        from setproctitle import setproctitle  # noqa: PLC0415 - as those below
+
         from pattoo_mp.receiver import access, app, bounded  # noqa: PLC0415 - optional
     except ImportError as error:
         raise StartError(
             f'{error.name} is not installed; expected after: pip install "pattoo_mp[receiver]"'
         ) from error
+    setproctitle("pattoo_mp receiver")
     return access, app, bounded
 
 
