@@ -208,6 +208,8 @@ class Reader:
                 lag_ms,
             ) = row[:9]
             (posts, stored, duplicates, refused_series, size, series) = row[9:]
+            if not series:
+                continue  # it has only tested this receiver so far
             gaps, _ = self._gaps(number, since, now_ms, now_ms)
             (late,) = self._rows(
                 "SELECT total(polls) FROM late WHERE agent = ? AND to_ms >= ?", number, since

@@ -96,6 +96,8 @@ class _Agent:
     interval_ms: int
     envelope_ms: int
     series: dict[tuple[str, str], _Series]
+    #: The host and the program in its newest post, once there was one.
+    names: tuple[str, str] = ("", "")
     refused: set[tuple[str, str]] = field(default_factory=set)
     #: The start of the late polls that its newest poll belongs to.
     late_from_ms: int | None = None
@@ -286,6 +288,8 @@ class Store:
                 new_refused=found.new_refused,
                 stale_envelope=is_stale,
             )
+            if found.polls:
+                self._name_host(agent, post)
             connection.execute(
                 "UPDATE agents SET interval_ms = ?, newest_ms = ?, heard_ms = ?, lag_ms = coalesce(?, lag_ms),"
                 " envelope_ms = ?, posts = posts + 1, polls = polls + ?, datapoints = datapoints + ?,"
@@ -300,6 +304,17 @@ class Store:
             )  # fmt: skip
         return stored
 
+    def _name_host(self, agent: _Agent, post: Post) -> None:
+        """Keep the name of the host as it is now. A test post has another one, or none."""
+        names = next(
+            (point.target, point.program) for point in post.datapoints if point.data_type != STRING
+        )
+        if names != agent.names:
+            agent.names = names
+            self._connection.execute(
+                "UPDATE agents SET host = ?, program = ? WHERE id = ?", (*names, agent.id)
+            )
+
     def _agent(self, post: Post, received_ms: int) -> _Agent:
         if post.agent_id not in self._agents:
             self._agents[post.agent_id] = self._read_agent(post.agent_id) or self._new_agent(
@@ -311,13 +326,11 @@ class Store:
         (agents,) = self._connection.execute("SELECT count(*) FROM agents").fetchone()
         if agents >= self.limits.agents:
             raise Refused(f"a new agent, and the store has {agents} already, its limit")
-        first = post.datapoints[0] if post.datapoints else None
         self._connection.execute(
-            "INSERT INTO agents VALUES (NULL, ?, ?, ?, ?, ?, 0, ?, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO agents VALUES"
+            " (NULL, ?, '', '', ?, ?, 0, ?, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
             (
                 post.agent_id,
-                first.target if first else "",
-                first.program if first else "",
                 post.polling_interval_ms,
                 received_ms,
                 received_ms,

@@ -100,6 +100,15 @@ def test_a_test_post_leaves_no_series(store: Store, reader: Reader) -> None:
     assert reader.totals().series == 0
 
 
+def test_an_agent_has_the_name_of_its_host_as_it_is_now(store: Store, reader: Reader) -> None:
+    """A test post comes first, and has another one; the host may get a new name."""
+    add(store, point(key="test_post", data_type=2, value="test", agent_polled_target="test"))
+    assert reader.agents(TICK) == []
+    for tick, name in enumerate(("old", "new")):
+        add(store, point(timestamp=TICK + tick, agent_polled_target=name))
+        assert reader.agents(TICK)[0]["host"] == name
+
+
 def test_a_text_is_kept_where_it_changes(store: Store, reader: Reader) -> None:
     """At most 200 changes, each of at most 500 characters."""
     values = ["6.1", "6.1", "6.2", "x" * 600, *(str(number) for number in range(250))]
