@@ -63,7 +63,7 @@ def test_answers_are_as_described(filled: Receiver, path: str, mode: GenerationM
     url = f"http://{filled.host}:{filled.port}/api/v1"
     operation = schemathesis.openapi.from_url(f"{url}/openapi.json")[path]["GET"]
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode))
     def ask_anything(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(
@@ -124,7 +124,7 @@ def test_series_are_found_by_words(filled: Receiver) -> None:
     """All words, somewhere in host, key or metadata, in upper or lower case."""
     assert ask(filled, "series?words=NETWORK+bytes_recv")["total"] == 4
     assert ask(filled, "series?words=network+nonsense")["total"] == 0
-    found = ask(filled, "series?words=disk%3Dx")
+    found = ask(filled, "series?words=disk%3D%3CSCRIPT")
     assert found["total"] == 1
     assert found["series"][0]["newest"] == 43.5
     pages = [ask(filled, f"series?limit=2&offset={n}")["series"] for n in (0, 2)]
