@@ -17,7 +17,7 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench fleet format clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet format clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -55,6 +55,9 @@ check: $(DEVELOPED)  ## Lint, types, and the imports between packages.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+store: $(DEVELOPED)  ## Measure the receiver: writes the figures of docs/receiver.md.
+	$(BIN)/python -m tests.benchmarks.receiver --write docs/receiver.md $(ARGS)
 
 fleet: $(DEVELOPED)  ## Simulate thousands of agents on a server or a cluster: writes the figures of docs/fleet.md.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fleet]'

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.lifecycle import stop as stop_agent
+from pattoo_mp.receiver.database import StoreError
+from pattoo_mp.receiver.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,11 +205,10 @@ def environment() -> dict[str, str]:
 def count_datapoints() -> int:
     """Return how many datapoints the receiver has stored."""
     try:
-        with sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True) as connection:
-            (number,) = connection.execute("SELECT count(*) FROM datapoints").fetchone()
-    except sqlite3.Error:
+        with Reader(DATABASE) as reader:
+            return reader.totals().stored
+    except (StoreError, sqlite3.Error):
         return 0
-    return int(number)
 
 
 def port_problem(port: int) -> str:

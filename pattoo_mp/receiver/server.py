@@ -13,17 +13,26 @@ import signal
 import socket
 import sqlite3
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pattoo_mp import __version__
 from pattoo_mp.errors import PattooError, StartError
+from pattoo_mp.receiver import database
 from pattoo_mp.receiver.decode import MAX_BODY_BYTES, PREFIX
-from pattoo_mp.receiver.store import Store, table
+from pattoo_mp.receiver.reading import Reader
+from pattoo_mp.receiver.store import DAY_MS, Store
+from pattoo_mp.receiver.table import table
+from pattoo_mp.receiver.taking_over import take_over
+from pattoo_mp.receiver.upkeep import Limits
 from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
 
 PROGRAM: Final = "pattoo_mp_receiver"
 DONE: Final = 0
@@ -31,12 +40,20 @@ FAILED: Final = 1
 
 #: An agent, too, gives an exchange 30 s.
 REQUEST_S: Final = 30
+#: How often (s) the store seals, and looks for what is too old or too much.
+_TIDY_S: Final = 1.0
+#: Of it, so much at most: with many agents the rest waits for the next second.
+_TIDY_BUDGET_S: Final = 0.3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`; return the exit status."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.make_token is not None:
+            access, _, _ = _http()
+            access.make_token(arguments.make_token)
+            return DONE
         if arguments.show is not None:
             return _show(arguments.database, arguments.show)
         return _serve(arguments)
@@ -46,22 +63,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{arguments.database}: {error}")
 
 
-def _show(database: Path, limit: int) -> int:
-    with Store(database, create=False) as store:
+def _show(path: Path, limit: int) -> int:
+    with Reader(path) as reader:
         width = shutil.get_terminal_size().columns  # COLUMNS, the terminal's, or 80
-        sys.stdout.write(f"{table(store.latest(limit), width)}\n")
+        sys.stdout.write(f"{table(reader.latest(limit), width)}\n")
     return DONE
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    create_app, make_server = _http()
+    access, app, bounded = _http()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     max_body_bytes: int = arguments.max_body_bytes
-    with listen(arguments.host, arguments.port) as listening, Store(arguments.database) as store:
-        app = create_app(store, max_body_bytes=max_body_bytes)
-        server = make_server(app, listening, max_body_bytes, arguments.request_seconds, PROGRAM)
+    limits = _limits(arguments)
+    with (
+        listen(arguments.host, arguments.port) as listening,
+        database.owned(arguments.database),
+        _store(arguments.database, limits) as store,
+        Reader(arguments.database) as reader,
+        tidying(store),
+    ):
+        served = app.create_app(
+            store,
+            reader,
+            access=_who(access, arguments, listening),
+            max_body_bytes=max_body_bytes,
+        )
+        server = bounded.make_server(
+            served, listening, max_body_bytes, arguments.request_seconds, PROGRAM
+        )
         logging.info("posts are stored in %s", arguments.database)
         sys.stdout.write(f"Listening on {_url(listening)}\n")
         sys.stdout.flush()
@@ -69,19 +100,65 @@ def _serve(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _http() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Import what needs other packages, and set the title; `--show` works without them."""
+@contextmanager
+def tidying(store: Store) -> Iterator[None]:
+    """Tidy the store once a second, in a thread of its own, which ends with the block."""
+    ended = Event()
+
+    def tidy() -> None:
+        while not ended.wait(_TIDY_S):
+            try:
+                store.tidy(time.time_ns() // 1_000_000, _TIDY_BUDGET_S)
+            except sqlite3.Error as error:
+                logging.error("the store was not tidied: %s", error)  # noqa: TRY400 - said in one line
+
+    thread = Thread(target=tidy, name="tidy")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _store(path: Path, limits: Limits) -> Store:
+    take_over(path, limits)
+    return Store(path, limits)
+
+
+def _limits(arguments: argparse.Namespace) -> Limits:
+    days = (arguments.raw_days, arguments.minute_days, arguments.hour_days)
+    raw_ms, minute_ms, hour_ms = (DAY_MS * number for number in days)
+    return Limits(arguments.max_bytes, (raw_ms, minute_ms, hour_ms), series=arguments.max_series)
+
+
+def _who(access: ModuleType, arguments: argparse.Namespace, listening: socket.socket) -> Any:  # noqa: ANN401 - imported late
+    """Who may use it. Raises `StartError` if others can reach it, and there is no token."""
+    path = arguments.token_file
+    if path is not None:
+        token = access.read_token(path)
+        logging.info("posts, queries and the page need the token in %s", path)
+        return access.Access(token, arguments.host)
+    if not access.is_loopback(listening.getsockname()[0]):
+        raise StartError(
+            f"--host {arguments.host}: others can reach it there, so it needs --token-file; "
+            f"'{PROGRAM} --make-token FILE' makes one"
+        )
+    return access.Access(None, arguments.host)
+
+
+def _http() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """Import what needs other packages, and set the title: access, app, bounded. `--show` works without them."""
     try:
         from setproctitle import setproctitle  # noqa: PLC0415 - as those below
 
-        from pattoo_mp.receiver.app import create_app  # noqa: PLC0415 - optional
-        from pattoo_mp.receiver.bounded import make_server  # noqa: PLC0415 - optional
+        from pattoo_mp.receiver import access, app, bounded  # noqa: PLC0415 - optional
     except ImportError as error:
         raise StartError(
             f'{error.name} is not installed; expected after: pip install "pattoo_mp[receiver]"'
         ) from error
     setproctitle("pattoo_mp receiver")
-    return create_app, make_server
+    return access, app, bounded
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -123,7 +200,7 @@ def _fail(problem: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        description="Receives the posts of pattoo agents and keeps them in an SQLite database.",
+        description="Receives the posts of pattoo agents, keeps them in an SQLite database, and answers queries.",
         allow_abbrev=False,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -151,6 +228,42 @@ def _parser() -> argparse.ArgumentParser:
         default=REQUEST_S,
         metavar="SECONDS",
         help="close a connection whose request has not arrived whole by then (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=_integer(10_000_000, 2**50),
+        default=Limits().max_bytes,
+        metavar="BYTES",
+        help="size of the database; at the limit the oldest detail is removed (%(default)s)",
+    )
+    for tier, words, retention_ms in zip(
+        ("raw", "minute", "hour"),
+        ("polls as they came", "minutes", "hours"),
+        Limits().retention_ms,
+        strict=True,
+    ):
+        parser.add_argument(
+            f"--{tier}-days",
+            type=_integer(1, 36_500),
+            default=retention_ms // DAY_MS,
+            metavar="DAYS",
+            help=f"keep {words} for so long (%(default)s)",
+        )
+    parser.add_argument(
+        "--max-series",
+        type=_integer(1, 1_000_000),
+        default=Limits().series,
+        metavar="N",
+        help="series of one agent; more are not taken (%(default)s)",
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="private file with the token that posts, queries and the page need",
+    )
+    parser.add_argument(
+        "--make-token", type=Path, metavar="FILE", help="write a new token to a new file and exit"
     )
     parser.add_argument(
         "--show",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -118,7 +119,18 @@ def _inventory(arguments: argparse.Namespace, chosen: Boot, record: Record) -> I
     # Once installed, it is updated with new releases like the other files.
     if arguments.logrotate or templates.LOGROTATE_PATH in record.files:
         others.append(templates.logrotate_file(conf, directories))
-    return inventory(directories.values(), others)
+    owned = [*directories.values()]
+    if _has_receiver(arguments, record):
+        others += templates.receiver_files(chosen, root, conf, command_directory())
+        owned.append(templates.RECEIVER_DIRECTORY)
+    return inventory(owned, others)
+
+
+def _has_receiver(arguments: argparse.Namespace, record: Record) -> bool:
+    """Whether the receiver is wanted, or was installed before. Raises `SetupError` if it could not run."""
+    if arguments.receiver and find_spec("waitress") is None:
+        raise SetupError('--receiver: expected after: pip install "pattoo_mp[receiver]"')
+    return bool(arguments.receiver) or any(map(templates.is_receiver, record.files))
 
 
 def _boot(arguments: argparse.Namespace, record: Record) -> Boot:
@@ -163,9 +175,9 @@ def _require_single_boot(chosen: Boot, root: Path, record: Record) -> None:
 
 def _require_stopped() -> None:
     """Raise `SetupError` if the agent runs or would be started at boot."""
-    if templates.is_enabled(HOST):
+    if programs := " ".join(templates.enabled(HOST)):
         raise SetupError(
-            f"systemd starts the agent at boot; expected 'systemctl disable --now {PROGRAM}' first"
+            f"systemd starts {programs} at boot; expected 'systemctl disable --now {programs}' first"
         )
     try:
         pid = Agent(load.read_system_daemon_directory(Path(CONFIGURATION))).pid
@@ -186,7 +198,8 @@ def _print_next_steps(chosen: Boot, steps: list[Step]) -> None:
             f"set log_max_bytes to 0 in {CONFIGURATION}/{AGENT_FILE}: logrotate now rotates the log"
         )
     todo.append(f"sudo -u {USER} {command} --check")
-    todo.append(templates.start_command(chosen, command_directory()))
+    has_receiver = any(templates.is_receiver(step.what) for step in steps)
+    todo.append(templates.start_command(chosen, command_directory(), receiver=has_receiver))
     _print_commands(todo)
 
 
@@ -256,6 +269,11 @@ def _parser() -> argparse.ArgumentParser:
         "--logrotate",
         action="store_true",
         help="add a file for logrotate, to replace the agent's own rotation",
+    )
+    choosing.add_argument(
+        "--receiver",
+        action="store_true",
+        help="start the receiver at boot, too, which keeps and shows what agents post",
     )
     verbs.add_parser("install", parents=[changing, choosing], help="add what is missing")
     removing = verbs.add_parser("uninstall", parents=[changing], help="remove what install made")

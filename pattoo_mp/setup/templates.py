@@ -48,6 +48,13 @@ _SECTIONS: Final = {
 }
 
 
+#: The receiver's program, its unit, and the directory of its database.
+RECEIVER: Final = "pattoo_mp_receiver"
+RECEIVER_DIRECTORY: Final = f"/var/lib/{RECEIVER}"
+_RECEIVER_UNIT: Final = f"/etc/systemd/system/{RECEIVER}.service"
+_RECEIVER_ENABLED: Final = f"/etc/systemd/system/multi-user.target.wants/{RECEIVER}.service"
+
+
 class Boot(StrEnum):
     """What starts the agent at boot."""
 
@@ -91,6 +98,27 @@ def boot_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]
     return []
 
 
+def receiver_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]:
+    """The files that start the receiver at boot. Raises `SetupError` if nothing starts services there."""
+    plain_path(str(commands))
+    if boot is Boot.SYSTEMD:
+        text = (conf / f"{RECEIVER}.service").read_text(encoding="utf-8")
+        return [File(_RECEIVER_UNIT, _unit_text(text, commands).encode())]
+    if boot is Boot.SUPERVISORD:
+        text = (conf / f"{RECEIVER}.conf").read_text(encoding="utf-8")
+        text = replace(text, f"/opt/pattoo_mp/bin/{RECEIVER}", str(commands / RECEIVER))
+        path = _section_path(root).replace(PROGRAM, RECEIVER)
+        return [File(path, text.encode())]
+    raise SetupError(
+        "--receiver: neither systemd nor supervisord runs here; expected --boot, to name one"
+    )
+
+
+def is_receiver(path: str) -> bool:
+    """Whether the file at `path` starts the receiver at boot."""
+    return Path(path).stem == RECEIVER
+
+
 def _unit_text(text: str, commands: Path) -> str:
     """The shipped unit, for an agent whose command is in `commands`."""
     return replace(text, "Environment=PATH=/opt/pattoo_mp/bin:", f"Environment=PATH={commands}:")
@@ -111,15 +139,17 @@ def _sections_text(text: str, commands: Path) -> str:
     return replace(text, "; user=pattoo\n", f"user={USER}\n")
 
 
-def is_enabled(root: Path) -> bool:
-    """Whether systemd starts the agent at boot."""
-    return below(root, _ENABLED).is_symlink()
+def enabled(root: Path) -> list[str]:
+    """Which of agent and receiver systemd starts at boot."""
+    links = {PROGRAM: _ENABLED, RECEIVER: _RECEIVER_ENABLED}
+    return [program for program, link in links.items() if below(root, link).is_symlink()]
 
 
-def start_command(boot: Boot, commands: Path) -> str:
-    """The command that starts the agent, now and at boot."""
+def start_command(boot: Boot, commands: Path, *, receiver: bool = False) -> str:
+    """The command that starts the agent, and the receiver, now and at boot."""
+    programs = f"{PROGRAM} {RECEIVER}" if receiver else PROGRAM
     return {
-        Boot.SYSTEMD: f"systemctl daemon-reload && systemctl enable --now {PROGRAM}",
+        Boot.SYSTEMD: f"systemctl daemon-reload && systemctl enable --now {programs}",
         Boot.SUPERVISORD: "supervisorctl update",
         Boot.NONE: f"sudo -u {USER} {commands / PROGRAM} --start",
     }[boot]
@@ -128,7 +158,8 @@ def start_command(boot: Boot, commands: Path) -> str:
 def reload_commands(removed: Iterable[str]) -> list[str]:
     """The commands by which systemd or supervisord notices that these files were removed."""
     commands = {Boot.SYSTEMD: "systemctl daemon-reload", Boot.SUPERVISORD: "supervisorctl update"}
-    return [commands[boot] for path in removed if (boot := boot_of([path]))]
+    agents = (path.replace(RECEIVER, PROGRAM) for path in removed)
+    return list(dict.fromkeys(commands[boot] for path in agents if (boot := boot_of([path]))))
 
 
 def _section_path(root: Path) -> str:

@@ -19,6 +19,7 @@ _SECONDS: Final = re.compile(r"[0-9]+")
 ANSWER_BYTES: Final = 4096
 
 _QUOTED: Final = 80
+_WARNING: Final = 300
 _TITLE: Final = re.compile(rb"<title>([^<]{1,400})", re.IGNORECASE)
 #: Answers of proxies that deny access; pattoo itself has no authentication.
 _DENIED: Final = {
@@ -46,13 +47,15 @@ class Outcome:
 
     `fault` is the kind of the error, and `retry_after_s` the shortest delay that the server asked
     for. For a late answer, `reached` says whether there was a connection to post on: only then may
-    the post have been too large for the network or the server.
+    the post have been too large for the network or the server. `warning` is what a server that accepted
+    the post has to say about it, in one line.
     """
 
     error: str = ""
     fault: Fault = Fault.UNREACHABLE
     retry_after_s: float = 0.0
     reached: bool = False
+    warning: str = ""
 
     @property
     def delivered(self) -> bool:
@@ -70,7 +73,7 @@ class FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered, or as much of it as was read. `date` and `location` are raw headers.
+    """What a server answered, or as much of it as was read. `date`, `location` and `warning` are raw headers.
 
     `cookie` is the server's cookie for its session, as a name and a value, if the answer sets one.
 
@@ -86,6 +89,12 @@ class Answer:
     is_quotable: bool = True
     location: str | None = None
     cookie: str = ""
+    warning: str = ""
+
+    @property
+    def accepted(self) -> Outcome:
+        """The outcome of an answer that is the expected one."""
+        return Outcome(warning=one_line(self.warning)[:_WARNING] if self.is_quotable else "")
 
     def failure(self, expected: str) -> Outcome:
         """Return the outcome of an answer that is not the `expected` one."""

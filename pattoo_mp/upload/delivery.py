@@ -128,6 +128,8 @@ class Delivery:
         self._transport = transport
         self._envelope_ms = envelope_ms
         self._backoff = backoff
+        #: What the server said last about posts that it accepted.
+        self._warning = ""
 
     @property
     def waiting(self) -> bool:
@@ -151,6 +153,9 @@ class Delivery:
         outcome = self._transport.post(post.agent_id, post.body)
         if not outcome.delivered:
             return self._not_accepted(source, post, outcome)
+        if outcome.warning and outcome.warning != self._warning:
+            self._warning = outcome.warning
+            _LOG.warning("The server accepted a post, and says: %s", outcome.warning)
         polls = post.accepted()
         self._backoff.succeeded()
         source.batch_limit.accepted()

@@ -141,6 +141,7 @@ class HttpClient:
                     self._session.is_quotable,
                     response.headers.get("Location"),
                     response.headers.get("Set-Cookie", ""),
+                    response.headers.get("Warning", ""),
                 )
 
     def _response(self, method: str, url: str, body: bytes | None) -> Response:

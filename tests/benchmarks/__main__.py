@@ -275,10 +275,10 @@ def _say(what: str, *, busy: bool | None = None) -> None:
 
 
 def _posted(receiver: Receiver) -> float:
-    """Return bytes per datapoint, over all posts except the first, which is smaller."""
-    with receiver.store() as store:
-        posts = store.posts()[1:]
-    return sum(post.bytes for post in posts) / sum(post.datapoints for post in posts)
+    """Return bytes per datapoint, over all posts."""
+    with receiver.reader() as reader:
+        totals = reader.totals()
+    return totals.bytes / totals.datapoints
 
 
 @contextmanager

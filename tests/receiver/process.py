@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pattoo_mp.receiver.store import Store
+from pattoo_mp.receiver.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "pattoo_mp.receiver")
 JSON = {"Content-Type": "application/json"}
 SECONDS = 20
+#: Many tests post what would be too old.
+KEEP_ALL = ("--raw-days", "36500", "--minute-days", "36500", "--hour-days", "36500")
 
 
 def environment() -> dict[str, str]:
@@ -56,7 +58,7 @@ class Receiver:
     def __init__(self, home: Path, *arguments: str) -> None:
         self.database = home / "db.sqlite"
         self._log = home / "receiver.log"
-        options = ("--port", "0", "--database", str(self.database), *arguments)
+        options = ("--port", "0", "--database", str(self.database), *KEEP_ALL, *arguments)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*COMMAND, *options],
@@ -71,6 +73,7 @@ class Receiver:
         assert self.first_line, self.log
         url = urlsplit(self.first_line.removeprefix("Listening on ").strip())
         self.host, self.port, self.path = url.hostname or "", url.port or 0, url.path
+        self.host = self.host.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
 
     @property
     def log(self) -> str:
@@ -80,10 +83,20 @@ class Receiver:
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send one request below the API's path and read the answer."""
+        """Send one request below the path for posts, and read the answer."""
+        return self.ask_path(method, self.path + path, body, headers)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Ask for any path."""
+        return self.ask_path("GET", path, b"", headers)
+
+    def ask_path(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request for any path, and read the answer."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=SECONDS)
         try:
-            connection.request(method, self.path + path, body, dict(headers or {}))
+            connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
             return Answer(answer.status, answer.read().decode(), dict(answer.getheaders()))
         finally:
@@ -104,9 +117,9 @@ class Receiver:
             f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         ).encode()
 
-    def store(self) -> Store:
-        """Open the database while the process runs; the caller closes it."""
-        return Store(self.database, create=False)
+    def reader(self) -> Reader:
+        """Open the database to read, while the process runs; the caller closes it."""
+        return Reader(self.database)
 
     def end(self) -> None:
         """Kill the process."""

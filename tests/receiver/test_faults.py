@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.receiver.store import Store
+from pattoo_mp.receiver.reading import Reader
 from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
 from tests.support.waiting import wait_for
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def assert_serves(receiver: Receiver, posts: int) -> None:
     """Assert that a good post is stored, after exactly `posts` others."""
     assert receiver.post(GOLDEN_AGENT, GOLDEN).text == "OK"
-    with receiver.store() as store:
-        assert store.totals().posts == posts + 1
+    with receiver.reader() as reader:
+        assert reader.totals().posts == posts + 1
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_whole_post_whose_sender_left_is_stored(receiver: Receiver) -> None:
     whole = body(point())
     with receiver.connect() as client:
         client.sendall(receiver.head(AGENT, len(whole)) + whole)
-    with receiver.store() as store:
-        wait_for(lambda: store.totals().posts == 1, what="the post")
+    with receiver.reader() as reader:
+        wait_for(lambda: reader.totals().posts == 1, what="the post")
     assert_serves(receiver, posts=1)
 
 
@@ -103,16 +103,18 @@ def test_a_kill_under_load_leaves_a_readable_database(receiver: Receiver) -> Non
     ]
     for sender in senders:
         sender.start()
-    with receiver.store() as store:
-        wait_for(lambda: store.totals().posts >= 20, what="twenty posts")
+    with receiver.reader() as reader:
+        wait_for(lambda: reader.totals().posts >= 20, what="twenty posts")
     receiver.process.send_signal(signal.SIGKILL)
     receiver.process.wait(20)
     for sender in senders:
         sender.join(20)
         assert not sender.is_alive()
-    with Store(receiver.database, create=False) as store:
-        assert store._rows("PRAGMA integrity_check") == [("ok",)]
-        (counted,) = store._rows("SELECT count(*) FROM datapoints")[0]
-        posts = store.posts()
-    assert counted == sum(post.stored for post in posts)
-    assert all(post.stored + post.duplicates + post.late == 50 for post in posts)
+    with Reader(receiver.database) as reader:
+        assert reader._rows("PRAGMA integrity_check") == [("ok",)]
+        polls = reader._rows("SELECT layout, 1 FROM polls")
+        blocks = reader._rows("SELECT layout, rows FROM blocks WHERE tier = 0")
+        kept = [len(reader._layouts.series(layout)) * rows for layout, rows in [*polls, *blocks]]
+        totals = reader.totals()
+    assert sum(kept) == totals.stored
+    assert totals.stored + totals.duplicates == totals.datapoints == 50 * totals.posts

@@ -19,9 +19,9 @@ def test_a_real_post_is_answered_with_ok_and_stored(receiver: Receiver) -> None:
     """A post of the original agent is in the database when its answer arrives."""
     answer = receiver.post(GOLDEN_AGENT, GOLDEN)
     assert (answer.status, answer.text) == (200, "OK")
-    with receiver.store() as store:
-        assert (store.totals().posts, store.totals().stored) == (1, 95)
-        assert store.posts()[0].bytes == len(GOLDEN)
+    with receiver.reader() as reader:
+        assert (reader.totals().posts, reader.totals().stored) == (1, 95)
+        assert reader.totals().bytes == len(GOLDEN)
 
 
 def test_the_status_page_is_that_of_the_pattoo_server(receiver: Receiver) -> None:
@@ -36,11 +36,11 @@ def test_late_and_duplicate_points_are_accepted_and_counted(receiver: Receiver) 
     for timestamp, envelope_ms in sent:
         post = body(point(timestamp=timestamp), envelope_ms=envelope_ms)
         assert receiver.post(AGENT, post).status == 200
-    with receiver.store() as store:
-        totals = store.totals()
-    assert (totals.stored, totals.duplicates, totals.late) == (1, 1, 1)
+    with receiver.reader() as reader:
+        totals = reader.totals()
+    assert (totals.stored, totals.duplicates, totals.late) == (2, 1, 1)
     assert totals.stale_envelopes == 1
-    assert "0 duplicates, 1 too late" in receiver.log
+    assert "0 duplicates, 1 older than its newest" in receiver.log
     assert "timestamp is not newer than an earlier one" in receiver.log
 
 
@@ -67,8 +67,8 @@ def test_every_refusal_has_its_status_and_reason_and_is_logged(
         assert (answer.status, reason in answer.text) == (status, True), answer
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert answer.text in receiver.log
-    with receiver.store() as store:
-        assert store.totals().posts == 0
+    with receiver.reader() as reader:
+        assert reader.totals().posts == 0
 
 
 def test_a_wrong_method_is_answered_with_the_allowed_ones(receiver: Receiver) -> None:
@@ -85,8 +85,8 @@ def test_a_body_over_the_limit_is_answered_with_413(
     receiver = make_receiver("--max-body-bytes", str(len(whole)))
     assert receiver.post(AGENT, whole + b" " * excess).status == 413
     assert receiver.post(AGENT, whole).status == 200
-    with receiver.store() as store:
-        assert store.totals().posts == 1
+    with receiver.reader() as reader:
+        assert reader.totals().posts == 1
 
 
 def test_a_body_far_over_the_limit_is_not_read(make_receiver: Callable[..., Receiver]) -> None:
@@ -110,3 +110,17 @@ def test_a_path_with_control_characters_does_not_forge_the_log(receiver: Receive
     """The URL that a client sends stays on one line of the log."""
     receiver.post("x%0AINFO%20forged", body(point()))
     assert "\nINFO forged" not in receiver.log
+
+
+def test_an_agent_is_told_that_it_has_too_many_series(
+    make_receiver: Callable[..., Receiver],
+) -> None:
+    """Its post is stored but for the new series, and the answer has a warning."""
+    receiver = make_receiver("--max-series", "10")
+    answer = receiver.post(GOLDEN_AGENT, GOLDEN)
+    assert (answer.status, answer.text) == (200, "OK")
+    assert "series beyond the 10 of an agent" in answer.headers["Warning"]
+    assert "85 new series not taken" in receiver.log
+    with receiver.reader() as reader:
+        assert reader.totals().stored == 10
+    assert "Warning" not in receiver.post(AGENT, body(point())).headers

@@ -13,6 +13,7 @@ import pytest
 from pattoo_mp.receiver.app import LARGE_BYTES, create_app
 from pattoo_mp.receiver.bounded import CONNECTIONS, HELD_BYTES
 from pattoo_mp.receiver.decode import MAX_BODY_BYTES, Refused, decode_post
+from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
 from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, body, content, point
 from tests.receiver.test_app import post
@@ -192,8 +193,8 @@ class Waiting(Store):
 def test_only_one_large_post_is_decoded_at_a_time(tmp_path: Path) -> None:
     """Another one is to be sent again; small ones are stored meanwhile."""
     large = body(point()) + b" " * LARGE_BYTES
-    with contextlib.closing(Waiting(tmp_path / "db.sqlite")) as store:
-        app = create_app(store)
+    with Waiting(tmp_path / "db.sqlite") as store, Reader(store.path) as reader:
+        app = create_app(store, reader)
         answers: list[tuple[int, str]] = []
         first = threading.Thread(
             target=lambda: answers.append(post(app.test_client(), AGENT, large))

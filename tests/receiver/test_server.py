@@ -148,3 +148,13 @@ def test_bad_usage_is_status_2(tmp_path: Path, arguments: tuple[str, ...]) -> No
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert arguments[0] in done.stderr
+
+
+def test_a_second_receiver_does_not_write_to_the_same_database(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """One line says so; the first goes on."""
+    done = command("--port", "0", "--database", str(receiver.database), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "another receiver has it" in done.stderr
+    assert receiver.post(GOLDEN_AGENT, GOLDEN).status == 200

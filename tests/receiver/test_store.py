@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.receiver.decode import decode_post
-from pattoo_mp.receiver.store import Store, StoreError
+from pattoo_mp.receiver import database
+from pattoo_mp.receiver.database import StoreError
+from pattoo_mp.receiver.decode import Refused, decode_post
+from pattoo_mp.receiver.reading import Reader
+from pattoo_mp.receiver.store import Store
+from pattoo_mp.receiver.upkeep import Limits
 from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
 
 if TYPE_CHECKING:
@@ -33,90 +37,115 @@ def store(path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture
+def reader(store: Store) -> Iterator[Reader]:
+    """What reads it."""
+    with Reader(store.path) as opened:
+        yield opened
+
+
 def add(store: Store, *points: dict[str, object], envelope_ms: int = TICK) -> StoredPost:
     """Store a post of `points`."""
     sent = body(*points, envelope_ms=envelope_ms)
     return store.add(decode_post(sent), received_ms=TICK + 5, size_bytes=len(sent))
 
 
-def test_a_real_post_is_stored_whole(store: Store) -> None:
+def test_a_real_post_is_stored_whole(store: Store, reader: Reader) -> None:
     """Every datapoint of a post of the original agent is a series with one value."""
     stored = store.add(decode_post(GOLDEN), received_ms=1, size_bytes=len(GOLDEN))
-    assert (stored.datapoints, stored.stored, stored.bytes) == (95, 95, len(GOLDEN))
-    assert store.totals().series == 95
-    assert store.posts() == (stored,)
-    assert len(store.timestamps(GOLDEN_AGENT)) == stored.polls
+    assert (stored.datapoints, stored.stored) == (95, 95)
+    assert (reader.totals().series, reader.totals().bytes) == (95, len(GOLDEN))
+    assert len(reader.timestamps(GOLDEN_AGENT)) == stored.polls
 
 
-def test_posts_are_listed_in_the_order_of_arrival(store: Store) -> None:
-    """Not in the order of their envelopes' timestamps."""
-    for envelope_ms in (TICK + 2, TICK, TICK + 1):
-        add(store, envelope_ms=envelope_ms)
-    assert [post.envelope_ms for post in store.posts()] == [TICK + 2, TICK, TICK + 1]
-    assert [post.id for post in store.posts()] == [1, 2, 3]
-
-
-def test_the_same_point_twice_keeps_the_first_value(store: Store) -> None:
+def test_the_same_point_twice_keeps_the_first_value(store: Store, reader: Reader) -> None:
     """The second is counted as a duplicate, and the first value stays."""
     add(store, point(value=1))
     again = add(store, point(value=2), envelope_ms=TICK + 1)
     assert (again.stored, again.duplicates, again.late) == (0, 1, 0)
-    assert [found.value for found in store.latest(9)] == [1.0]
+    assert [found.value for found in reader.latest(9)] == [1.0]
 
 
-def test_the_same_point_twice_in_one_post_keeps_the_first_value(store: Store) -> None:
+def test_the_same_point_twice_in_one_post_keeps_the_first_value(
+    store: Store, reader: Reader
+) -> None:
     """A repeated point within one post is a duplicate, too."""
     stored = add(store, point(value=1), point(value=2))
     assert (stored.stored, stored.duplicates) == (1, 1)
-    assert [found.value for found in store.latest(9)] == [1.0]
+    assert [found.value for found in reader.latest(9)] == [1.0]
 
 
-def test_a_point_older_than_its_series_is_late(store: Store) -> None:
-    """It is dropped and counted; points of other series are not."""
+def test_a_point_older_than_the_newest_is_kept_and_counted_as_late(
+    store: Store, reader: Reader
+) -> None:
+    """A pattoo server would drop it."""
     add(store, point(timestamp=TICK + 10))
     other = point(timestamp=TICK, key="other", checksum="d1" * 32)
     later = add(store, point(timestamp=TICK), other, envelope_ms=TICK + 1)
-    assert (later.stored, later.duplicates, later.late) == (1, 0, 1)
-    assert store.timestamps(AGENT) == (TICK, TICK + 10)
+    assert (later.stored, later.duplicates, later.late) == (2, 0, 2)
+    assert reader.timestamps(AGENT) == (TICK, TICK + 10)
 
 
-def test_the_order_within_a_post_does_not_matter(store: Store) -> None:
+def test_the_order_within_a_post_does_not_matter(store: Store, reader: Reader) -> None:
     """A post with its newest point first is stored whole."""
     stored = add(store, *(point(timestamp=TICK + n) for n in (3, 1, 2)))
     assert (stored.stored, stored.polls) == (3, 3)
-    assert store.timestamps(AGENT) == (TICK + 1, TICK + 2, TICK + 3)
+    assert reader.timestamps(AGENT) == (TICK + 1, TICK + 2, TICK + 3)
 
 
-def test_a_string_leaves_no_series(store: Store) -> None:
-    """It counts as received, not as stored: agents send one to test a server."""
-    stored = add(store, point(data_type=2, value="up"))
-    assert (stored.datapoints, stored.stored, stored.duplicates, stored.late) == (1, 0, 0, 0)
-    assert (store.totals().series, store.latest(1)) == (0, ())
+def test_a_test_post_leaves_no_series(store: Store, reader: Reader) -> None:
+    """Agents send one text to test a server."""
+    stored = add(store, point(key="test_post", data_type=2, value="test"))
+    assert (stored.datapoints, stored.stored, stored.duplicates) == (1, 0, 0)
+    assert reader.totals().series == 0
+
+
+def test_an_agent_has_the_name_of_its_host_as_it_is_now(store: Store, reader: Reader) -> None:
+    """A test post comes first, and has another one; the host may get a new name."""
+    add(store, point(key="test_post", data_type=2, value="test", agent_polled_target="test"))
+    assert reader.agents(TICK) == []
+    for tick, name in enumerate(("old", "new")):
+        add(store, point(timestamp=TICK + tick, agent_polled_target=name))
+        assert reader.agents(TICK)[0]["host"] == name
+
+
+def test_a_text_is_kept_where_it_changes(store: Store, reader: Reader) -> None:
+    """At most 200 changes, each of at most 500 characters."""
+    values = ["6.1", "6.1", "6.2", "x" * 600, *(str(number) for number in range(250))]
+    for tick, value in enumerate(values):
+        add(store, point(key="release", data_type=2, value=value, timestamp=TICK + tick))
+    _, (series,) = reader.search("release", None, 9, 0)
+    assert (series["kind"], series["newest"]) == ("text", "249")
+    (texts,) = reader.range([series["id"]], TICK, TICK + 1_000, 500, TICK)["texts"]
+    assert len(texts["changes"]) == 200
+    assert reader.range([series["id"]], TICK, TICK + 1_000, 500, TICK)["series"] == []
 
 
 @pytest.mark.parametrize(("second", "stale"), [(TICK - 1, True), (TICK, True), (TICK + 1, False)])
-def test_a_stale_envelope_is_counted(store: Store, second: int, *, stale: bool) -> None:
+def test_a_stale_envelope_is_counted(
+    store: Store, reader: Reader, second: int, *, stale: bool
+) -> None:
     """An envelope must be newer than all earlier ones of the agent."""
     assert not add(store).stale_envelope
     assert add(store, envelope_ms=second).stale_envelope is stale
-    assert store.totals().stale_envelopes == int(stale)
+    assert reader.totals().stale_envelopes == int(stale)
 
 
-def test_series_differ_by_target_and_checksum(store: Store) -> None:
+def test_series_differ_by_target_and_checksum(store: Store, reader: Reader) -> None:
     """The same point of two targets, and of two checksums, is three series."""
     add(store, point(), point(agent_polled_target="other"), point(checksum="d1" * 32))
-    assert (store.totals().series, store.totals().stored) == (3, 3)
+    assert (reader.totals().series, reader.totals().stored) == (3, 3)
 
 
-def test_the_latest_datapoints_are_newest_first(store: Store) -> None:
+def test_the_latest_datapoints_are_newest_first(store: Store, reader: Reader) -> None:
     """At most as many as asked for, with key, metadata and value."""
     add(store, *(point(timestamp=TICK + n, value=n, disk="sda") for n in range(5)))
-    first, second = store.latest(2)
+    first, second = reader.latest(2)
     assert (first.timestamp_ms, second.timestamp_ms) == (TICK + 4, TICK + 3)
-    assert (first.key, first.metadata, first.value) == ("load", (("disk", "sda"),), 4.0)
+    assert (first.key, first.metadata, first.value) == ("load", {"disk": "sda"}, 4.0)
 
 
-def test_threads_store_without_losing_a_post(store: Store) -> None:
+def test_threads_store_without_losing_a_post(store: Store, reader: Reader) -> None:
     """Posts of several threads at once are all stored, each once."""
 
     def run(number: int) -> None:
@@ -128,26 +157,29 @@ def test_threads_store_without_losing_a_post(store: Store) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert (store.totals().posts, store.totals().stored) == (40, 40)
+    assert (reader.totals().posts, reader.totals().stored) == (40, 40)
 
 
-def test_a_full_disk_leaves_nothing_half_stored(store: Store) -> None:
+def test_a_full_disk_leaves_nothing_half_stored(store: Store, reader: Reader) -> None:
     """A post that does not fit raises, nothing of it is stored, and the next that fits is."""
+    add(store, point())  # so that the first pages of its tables exist
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(sqlite3.Error, match="full"):
         store.add(decode_post(GOLDEN), received_ms=1, size_bytes=1)
-    assert (store.totals().posts, store.totals().series) == (0, 0)
+    assert (reader.totals().posts, reader.totals().series) == (1, 1)
     store._connection.execute("PRAGMA max_page_count = 100000")
-    assert add(store, point()).stored == 1
+    assert add(store, point(timestamp=TICK + 1)).stored == 1
+    assert store.add(decode_post(GOLDEN), received_ms=1, size_bytes=1).stored == 95
 
 
 def test_a_database_can_be_reopened(path: Path) -> None:
     """It has what was stored before."""
     with Store(path) as first:
         add(first, point())
-    with Store(path, create=False) as second:
-        assert second.totals().stored == 1
+    with Store(path) as second, Reader(path) as reader:
+        assert reader.totals().stored == 1
+        assert add(second, point()).duplicates == 1
 
 
 def test_the_database_is_private(store: Store, path: Path) -> None:
@@ -158,9 +190,9 @@ def test_the_database_is_private(store: Store, path: Path) -> None:
 
 
 def test_a_missing_database_is_not_created_for_a_reader(path: Path) -> None:
-    """Opening without `create` names the missing file and creates none."""
+    """The error names the file."""
     with pytest.raises(StoreError, match=r"db\.sqlite"):
-        Store(path, create=False)
+        Reader(path)
     assert not path.exists()
 
 
@@ -177,3 +209,66 @@ def test_a_file_of_another_program_is_not_touched(path: Path) -> None:
     other.close()
     with pytest.raises(StoreError, match="of another program"):
         Store(path)
+
+
+def test_new_series_of_an_agent_at_its_limit_are_not_taken(path: Path) -> None:
+    """Its other values are, and the agent's figures say how many series were refused."""
+    with Store(path, Limits(series=3)) as store, Reader(path) as reader:
+        for tick in range(2):
+            points = (point(checksum=f"{n:064x}", timestamp=TICK + tick) for n in range(5))
+            stored = add(store, *points, envelope_ms=TICK + tick)
+            assert (stored.stored, stored.refused, stored.new_refused) == (3, 2, 0 if tick else 2)
+        (agent,) = reader.agents(TICK)
+        assert (agent["series"], agent["refused_series"]) == (3, 2)
+
+
+def test_more_agents_than_the_limit_are_refused(path: Path) -> None:
+    """The reason names the limit."""
+    with Store(path, Limits(agents=1)) as store:
+        add(store, point())
+        with pytest.raises(Refused, match="has 1 already, its limit"):
+            store.add(decode_post(GOLDEN), received_ms=1, size_bytes=1)
+
+
+def test_metadata_that_changes_without_its_checksum_is_kept(store: Store, reader: Reader) -> None:
+    """As a kernel's release does: the series has the newest."""
+    for tick, release in enumerate(("6.1", "6.2")):
+        add(store, point(timestamp=TICK + tick, release=release))
+    _, (series,) = reader.search("load", None, 9, 0)
+    assert series["metadata"] == {"release": "6.2"}
+
+
+@pytest.mark.parametrize("page", [2, -1])
+def test_a_damaged_file_is_put_aside_and_a_new_one_begun(path: Path, page: int) -> None:
+    """At the start, or when the damage is met; what comes then is stored, and readers see it."""
+    with Store(path) as store:
+        for tick in range(50):
+            store.add(decode_post(GOLDEN), received_ms=TICK + tick, size_bytes=1)
+            add(store, *(point(timestamp=TICK + tick, checksum=f"{n:064x}") for n in range(200)))
+    content = bytearray(path.read_bytes())
+    pages = len(content) // 4096
+    for number in range(1, pages) if page > 0 else range(pages // 2, pages):
+        content[number * 4096 : (number + 1) * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    with Store(path) as store:
+        add(store, point(timestamp=TICK + 9_999))
+        store.tidy(TICK + 10_000_000_000)
+        assert store.put_aside is not None
+        assert store.put_aside.name.startswith("db.sqlite.damaged-")
+        assert store.put_aside.stat().st_size == len(content)
+        add(store, point(timestamp=TICK + 99_999))
+        with Reader(path) as reader:
+            assert TICK + 99_999 in reader.timestamps(AGENT)
+
+
+def test_a_reader_follows_to_the_new_file(path: Path) -> None:
+    """A damaged file was put aside while it was open."""
+    with Store(path) as store, Reader(path) as reader:
+        add(store, point())
+        before = reader.newest([1], None, None, TICK)
+        store._connection.close()
+        aside = database.put_aside(path)
+        store._use(database.Opened(database.open_store(path).connection, aside))
+        add(store, point(timestamp=TICK + 1))
+        assert reader.timestamps(AGENT) == (TICK + 1,)
+        assert reader.newest([1], None, before["cursor"], TICK)["behind"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pattoo_mp.receiver.store import HEADINGS, StoredPoint, table
+from pattoo_mp.receiver.reading import StoredPoint
+from pattoo_mp.receiver.table import HEADINGS, table
 
 MOUNT = ("mount", "/var/lib/containers/storage/overlay/0123456789abcdef0123456789abcdef/merged")
 
@@ -11,7 +12,7 @@ def point(*metadata: tuple[str, str]) -> StoredPoint:
     """A datapoint with a long key."""
     return StoredPoint(
         timestamp_ms=1_700_000_000_000, agent_id="a", target="host.example.org",
-        key="disk_partition_disk_usage_percent", value=7.5, metadata=metadata,
+        key="disk_partition_disk_usage_percent", value=7.5, metadata=dict(metadata),
     )  # fmt: skip
 
 

@@ -163,6 +163,33 @@ def test_the_file_for_logrotate_is_optional(root: Path) -> None:
     assert not logrotate.exists()
 
 
+def test_the_receiver_is_optional(root: Path) -> None:
+    """Its unit names the command, and its store has a directory. Once installed, both are kept."""
+    setup(root, "install")
+    unit = root / "etc/systemd/system/pattoo_mp_receiver.service"
+    assert not unit.exists()
+    setup(root, "install", "--receiver")
+    assert "--database /var/lib/pattoo_mp_receiver/receiver.sqlite" in unit.read_text()
+    assert "/opt/pattoo_mp" not in unit.read_text()
+    assert stat.S_IMODE((root / "var/lib/pattoo_mp_receiver").stat().st_mode) == 0o750
+    unit.unlink()
+    setup(root, "install")
+    assert unit.exists()
+    (root / "var/lib/pattoo_mp_receiver/receiver.sqlite").write_text("what was kept")
+    setup(root, "uninstall")
+    assert not unit.exists()
+    assert (root / "var/lib/pattoo_mp_receiver/receiver.sqlite").exists()
+
+
+def test_the_receiver_needs_something_that_starts_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line says which option names it; nothing is installed."""
+    assert setup(root, "install", "--receiver", "--boot", "none") == 1
+    assert "neither systemd nor supervisord" in capsys.readouterr().err
+    assert not (root / "etc").exists()
+
+
 def test_a_later_install_keeps_the_choice_of_boot(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

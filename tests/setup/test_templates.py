@@ -47,6 +47,26 @@ def test_the_sections_go_to_the_directory_of_this_hosts_supervisord(
     assert "user" not in listener
 
 
+@pytest.mark.parametrize(
+    ("directory", "name"),
+    [
+        ("etc/supervisor/conf.d", "pattoo_mp_receiver.conf"),
+        ("etc/supervisord.d", "pattoo_mp_receiver.ini"),
+    ],
+)
+def test_the_receivers_section_is_beside_the_agents(home: Path, directory: str, name: str) -> None:
+    """With the absolute path of its command. supervisord notices when it is removed."""
+    (home / directory).mkdir(parents=True)
+    (file,) = templates.receiver_files(Boot.SUPERVISORD, home, SHIPPED, COMMANDS)
+    assert file.path == f"/{directory}/{name}"
+    sections = configparser.RawConfigParser()
+    sections.read_string(file.content.decode())
+    program = sections["program:pattoo_mp_receiver"]
+    assert program["command"].startswith("/srv/agent/bin/pattoo_mp_receiver --database /var/lib/")
+    assert program["user"] == "pattoo"
+    assert templates.reload_commands([file.path]) == ["supervisorctl update"]
+
+
 def test_a_host_without_either_gets_no_file(home: Path) -> None:
     """The administrator starts the agent by other means."""
     assert templates.detect(home) is Boot.NONE

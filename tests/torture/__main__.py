@@ -21,10 +21,12 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the agent's directory")
     parser.add_argument("--no-spool", action="store_true", help="leave out faults of the spool")
     parser.add_argument("--outputs", type=int, default=1, help="outputs with a server each (1)")
+    parser.add_argument("--store", action="store_true", help="post to a receiver, and kill it, too")
     words = parser.parse_args()
     verdict = torture(
         words.seed, words.seconds, words.hz, say,
         spool=not words.no_spool, keep=words.keep, outputs=words.outputs,
+        store=words.store,
     )  # fmt: skip
     say(f"\nseed {words.seed}, {words.seconds:g} s of faults at {words.hz:g} Hz\n{verdict.table}")
     for failure in verdict.failures:

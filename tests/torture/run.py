@@ -16,6 +16,7 @@ from tests.torture.faults import (
     SPOOL_FAULTS,
     run_track,
 )
+from tests.torture.store import FaultyStore
 from tests.torture.verdict import Verdict, gather, judge
 from tests.torture.world import World
 
@@ -40,9 +41,13 @@ def torture(
     spool: bool,
     keep: bool,
     outputs: int = 1,
+    store: bool = False,
 ) -> Verdict:
-    """Do a whole run. No process is left running in any case."""
-    world = World(hz, tell, outputs)
+    """Do a whole run. No process is left running in any case.
+
+    With `store`, the posts go to a real receiver, which is killed again and again.
+    """
+    world = World(hz, tell, outputs, store_seed=seed if store else None)
     left: list[int] = []
     status: dict[str, Any] = {}
     try:
@@ -58,6 +63,9 @@ def torture(
         several = f"{name}: " if outputs > 1 else ""
         verdict.rows += [(f"{several}{what}", figure) for what, figure in own.rows]
         verdict.failures += [f"{several}{failure}" for failure in own.failures]
+    for server in world.servers.values():
+        if isinstance(server, FaultyStore):
+            server.judge(verdict)
     kinds = Counter(name.partition(":")[0].partition(" to ")[0] for name in world.brought)
     words = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     verdict.rows.insert(0, ("faults", f"{len(world.brought)} ({words})"))

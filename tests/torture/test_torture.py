@@ -20,6 +20,14 @@ def test_the_account_is_right_after_fifteen_seconds_of_faults() -> None:
     assert verdict.failures == [], "\n".join([*story, verdict.table])
 
 
+@pytest.mark.timeout(150)
+def test_the_receiver_has_every_value_once_after_kills() -> None:
+    """With the same faults, and the receiver killed every few seconds."""
+    story: list[str] = []
+    verdict = torture(SEED, 10, 10, story.append, spool=False, keep=False, clock=False, store=True)
+    assert verdict.failures == [], "\n".join([*story, verdict.table])
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="Debian's package prometheus has it")
 def test_the_account_of_each_output_is_right_after_fifteen_seconds_of_faults() -> None:

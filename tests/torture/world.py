@@ -24,6 +24,7 @@ from tests.support.supervised import Supervised
 from tests.support.waiting import wait_for
 from tests.torture.receiver import FaultyReceiver
 from tests.torture.server import FaultyServer
+from tests.torture.store import FaultyStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,12 +65,23 @@ class Tortured(Supervised):
 
 
 class World:
-    """All parts of one run. `tell` receives each line of its protocol."""
+    """All parts of one run. `tell` receives each line of its protocol.
 
-    def __init__(self, hz: float, tell: Callable[[str], None], outputs: int = 1) -> None:
+    With `store_seed`, the real receiver is behind the first server, and killed at random.
+    """
+
+    def __init__(
+        self,
+        hz: float,
+        tell: Callable[[str], None],
+        outputs: int = 1,
+        *,
+        store_seed: int | None = None,
+    ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="pmp-torture-"))
         #: The server of each output. With several outputs, the last one is of kind remote_write.
-        self.servers: dict[str, FaultyServer] = {"pattoo": FaultyServer()}
+        first = FaultyServer() if store_seed is None else FaultyStore(store_seed)
+        self.servers: dict[str, FaultyServer] = {"pattoo": first}
         for number in range(2, outputs + 1):
             if number == outputs and self.has_prometheus:
                 self.servers["metrics"] = FaultyReceiver()

@@ -513,3 +513,18 @@ def test_the_only_old_post_is_passed_by_if_a_poll_is_taken(home: Path, moody: Mo
         posting.start()
         posting.wait_until_empty()
     assert moody.timestamps() == [1, 2, 3]
+
+
+def test_what_a_server_says_about_posts_that_it_accepted_is_logged_once(
+    posting: Posting, moody: MoodyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a receiver does where an agent has more series than it keeps: in a header, made printable."""
+    moody.mood = lambda _: (200, b"OK", {"Warning": '299 receiver "too\tmany series"'})
+    fill(posting.spool, 1, 1)
+    posting.start()
+    posting.wait_until_empty()
+    fill(posting.spool, 2, 2)
+    posting.drain.wake()
+    wait_for(lambda: len(moody.posts) == 2, what="the second post")
+    posting.wait_until_empty()
+    assert caplog.text.count('says: 299 receiver "too many series"') == 1

@@ -35,7 +35,7 @@ def post_outcome(answer: Answer) -> Outcome:
     """Return the outcome of a post. Only `OK` counts as accepted: captive portals answer 200, too."""
     is_whole = len(answer.body) <= ANSWER_BYTES
     if answer.status == 200 and is_whole and answer.body.strip() == _ACCEPTED:
-        return Outcome()
+        return answer.accepted
     return answer.failure("OK from pattoo")
 
 
