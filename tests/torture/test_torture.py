@@ -24,7 +24,7 @@ def test_the_account_is_right_after_fifteen_seconds_of_faults() -> None:
 def test_the_receiver_has_every_value_once_after_kills() -> None:
     """With the same faults, and the receiver killed every few seconds."""
     story: list[str] = []
-    verdict = torture(SEED, 10, 10, story.append, spool=False, keep=False, clock=False, store=True)
+    verdict = torture(SEED, 10, 10, story.append, spool=False, keep=False, store=True)
     assert verdict.failures == [], "\n".join([*story, verdict.table])
 
 
