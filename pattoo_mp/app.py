@@ -31,7 +31,7 @@ from pattoo_mp.errors import PattooError, StartError, where_and_why
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.place import Place
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(
     for number in log.SIGNAL_ACTIONS:  # logrotate may signal us as soon as the PID file exists
         signal.signal(number, signal.SIG_IGN)
     # Commands signal the holder of the lock only if it has this title.
-    setproctitle(f"{PROGRAM}: control")
+    setproctitle(f"{this_program().name}: control")
     terminal.leave_terminals_group()
     has_lost_terminal = terminal.terminal_check(os.environ)
     directory = config.system_daemon_directory
@@ -139,7 +139,7 @@ def _start_error(error: OSError) -> StartError:
 def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:
     """Set up the log and the process title by the settings."""
     log.set_up(_log_settings(config, to_stderr=to_stderr), process)
-    setproctitle(f"{PROGRAM}: {process}{_TITLES[process](config)}")
+    setproctitle(f"{this_program().name}: {process}{_TITLES[process](config)}")
 
 
 def _sender(
@@ -186,11 +186,7 @@ def _arbiter(
     def collect(link: Link) -> None:
         place.write("")
         adopt("collector", live.config)
-        from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
-        from pattoo_mp.collect.host import HostPaths  # noqa: PLC0415
-
-        HostPaths.of(live.config).adopt()
-        Collector(
+        this_program().load_collector()(
             link,
             origin,
             live.config,

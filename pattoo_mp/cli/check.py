@@ -75,7 +75,7 @@ class Checked:
         None if it is not set and has no default.
         """
         if found.given is None and self.config is not None:
-            return self.config.effective(found.setting.name)
+            return self.config.effective(found.setting.key)
         return found.given
 
 

@@ -12,7 +12,7 @@ from pattoo_mp.cli.words import age, counts, moment, rate
 from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.troubles import is_local_trouble
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted, printable
 
@@ -38,7 +38,7 @@ class Row:
 
 def heading(status: Status) -> str:
     """The first line, worded as by every pattoo agent."""
-    return f"Daemon is {'stopped' if status['state'] == 'stopped' else 'running'} - {PROGRAM}"
+    return f"Daemon is {'stopped' if status['state'] == 'stopped' else 'running'} - {this_program().name}"
 
 
 def rows(status: Status, before: Status | None = None) -> list[Row]:

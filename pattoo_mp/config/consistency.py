@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import validators, values
 from pattoo_mp.config.families import by_interval, names_on
-from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SHARED_FILE, program_settings
 from pattoo_mp.config.values import PATTOO, is_https
 from pattoo_mp.errors import TrustError
 
@@ -47,10 +47,12 @@ def misplaced_settings(files: Mapping[str, Sections]) -> Iterator[str]:
 
 def _why_not_read(file: str, section: str, key: str) -> str:
     """Why the agent does not read this key; empty if it does, or if the key is not the agent's."""
-    read_here = [setting.name for setting in SETTINGS if _is_read_from(setting, file, section)]
+    read_here = [
+        setting.name for setting in program_settings() if _is_read_from(setting, file, section)
+    ]
     if key in read_here:
         return ""
-    elsewhere = next((setting for setting in SETTINGS if setting.name == key), None)
+    elsewhere = next((setting for setting in program_settings() if setting.name == key), None)
     if elsewhere is not None:
         return f"is not read here, only in {elsewhere.file}, section {elsewhere.section}"
     similar = get_close_matches(key, read_here, n=1, cutoff=_SIMILAR)

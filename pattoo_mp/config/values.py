@@ -118,6 +118,9 @@ class Config:
     credentials_file: Path | None
     proxy: str | None
     proxy_credentials_file: Path | None
+    #: Where an output of kind pull listens that does not say it; only for a spoke.
+    ip_listen_address: str
+    listen_port: int
 
     @property
     def groups(self) -> dict[int, tuple[str, ...]]:

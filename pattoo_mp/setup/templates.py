@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import SetupError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import PROGRAMS, this_program
 from pattoo_mp.setup.host import CONFIGURATION, USER, File, below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pattoo_mp.program import Program
 
 
 #: Paths that need no quotes in a systemd unit, in supervisord's file, in logrotate's or in a shell.
@@ -39,13 +41,10 @@ def plain_path(path: str) -> str:
 
 # --- systemd's unit, or the sections for the system's supervisord
 
-_UNIT: Final = f"/etc/systemd/system/{PROGRAM}.service"
-_ENABLED: Final = f"/etc/systemd/system/multi-user.target.wants/{PROGRAM}.service"
-#: The directories whose files supervisord includes: on Debian, and on the Red Hat family.
-_SECTIONS: Final = {
-    "/etc/supervisor/conf.d": f"{PROGRAM}.conf",
-    "/etc/supervisord.d": f"{PROGRAM}.ini",
-}
+_UNITS: Final = "/etc/systemd/system"
+#: The directories whose files supervisord includes, on Debian and on the Red Hat family, and how the names
+#: of these files end.
+_SECTIONS: Final = {"/etc/supervisor/conf.d": ".conf", "/etc/supervisord.d": ".ini"}
 
 
 class Boot(StrEnum):
@@ -65,15 +64,20 @@ def detect(root: Path) -> Boot:
     return Boot.NONE
 
 
-def boot_of(paths: Iterable[str]) -> Boot | None:
-    """What starts the agent by one of the files at `paths`; None if none of them does that."""
-    sections = {f"{directory}/{name}" for directory, name in _SECTIONS.items()}
+def boot_of(paths: Iterable[str], programs: Sequence[Program] = PROGRAMS) -> Boot | None:
+    """What starts one of `programs` by one of the files at `paths`; None if none of them does that."""
+    units = {_unit(program) for program in programs}
+    sections = {f"{d}/{program.name}{end}" for d, end in _SECTIONS.items() for program in programs}
     for path in paths:
-        if path == _UNIT:
+        if path in units:
             return Boot.SYSTEMD
         if path in sections:
             return Boot.SUPERVISORD
     return None
+
+
+def _unit(program: Program) -> str:
+    return f"{_UNITS}/{program.name}.service"
 
 
 def boot_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]:
@@ -83,10 +87,10 @@ def boot_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]
     """
     plain_path(str(commands))
     if boot is Boot.SYSTEMD:
-        text = (conf / f"{PROGRAM}.service").read_text(encoding="utf-8")
-        return [File(_UNIT, _unit_text(text, commands).encode())]
+        text = (conf / f"{this_program().name}.service").read_text(encoding="utf-8")
+        return [File(_unit(this_program()), _unit_text(text, commands).encode())]
     if boot is Boot.SUPERVISORD:
-        text = (conf / f"{PROGRAM}.conf").read_text(encoding="utf-8")
+        text = (conf / f"{this_program().name}.conf").read_text(encoding="utf-8")
         return [File(_section_path(root), _sections_text(text, commands).encode())]
     return []
 
@@ -100,8 +104,8 @@ def _sections_text(text: str, commands: Path) -> str:
     """The shipped sections for supervisord, for such an agent, run as its user."""
     text = replace(
         text,
-        '/bin/sh "%(here)s/agent.sh"',
-        str(commands / PROGRAM),
+        f'/bin/sh "%(here)s/agent.sh"{"" if this_program() is PROGRAMS[0] else f" {this_program().name}"}',
+        str(commands / this_program().name),
     )
     text = replace(
         text,
@@ -111,17 +115,18 @@ def _sections_text(text: str, commands: Path) -> str:
     return replace(text, "; user=pattoo\n", f"user={USER}\n")
 
 
-def is_enabled(root: Path) -> bool:
-    """Whether systemd starts the agent at boot."""
-    return below(root, _ENABLED).is_symlink()
+def is_enabled(root: Path, program: Program) -> bool:
+    """Whether systemd starts the program at boot."""
+    wanted = f"{_UNITS}/multi-user.target.wants/{program.name}.service"
+    return below(root, wanted).is_symlink()
 
 
 def start_command(boot: Boot, commands: Path) -> str:
     """The command that starts the agent, now and at boot."""
     return {
-        Boot.SYSTEMD: f"systemctl daemon-reload && systemctl enable --now {PROGRAM}",
+        Boot.SYSTEMD: f"systemctl daemon-reload && systemctl enable --now {this_program().name}",
         Boot.SUPERVISORD: "supervisorctl update",
-        Boot.NONE: f"sudo -u {USER} {commands / PROGRAM} --start",
+        Boot.NONE: f"sudo -u {USER} {commands / this_program().name} --start",
     }[boot]
 
 
@@ -134,7 +139,7 @@ def reload_commands(removed: Iterable[str]) -> list[str]:
 def _section_path(root: Path) -> str:
     existing = [directory for directory in _SECTIONS if below(root, directory).is_dir()]
     directory = existing[0] if existing else next(iter(_SECTIONS))
-    return f"{directory}/{_SECTIONS[directory]}"
+    return f"{directory}/{this_program().name}{_SECTIONS[directory]}"
 
 
 # --- logrotate's file, for hosts where it rotates the log instead of the agent
@@ -201,7 +206,7 @@ def conf_directory() -> Path:
     beside = _PACKAGE.parent / "conf"
     if beside.is_dir():
         return beside
-    unit_file = _installed_file(f"share/pattoo_mp/conf/{PROGRAM}.service")
+    unit_file = _installed_file(f"share/pattoo_mp/conf/{this_program().name}.service")
     if unit_file is None:
         raise SetupError("share/pattoo_mp/conf: no such directory; expected it beside the program")
     return unit_file.parent
@@ -209,7 +214,7 @@ def conf_directory() -> Path:
 
 def command_directory() -> Path:
     """The directory of the agent's command."""
-    command = _installed_file(f"bin/{PROGRAM}")
+    command = _installed_file(f"bin/{this_program().name}")
     return command.parent if command else Path(sysconfig.get_path("scripts"))
 
 
