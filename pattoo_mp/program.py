@@ -73,7 +73,8 @@ SPOKE: Final = Program(
     about="Gives this host's performance to whoever asks: a hub, or Prometheus.",
     collector=_FAMILIES,
     output="pull",
-    defaults={"polling_interval": 10},
+    # The address is the original's; what it has for everybody there is limited (docs/security.md).
+    defaults={"polling_interval": 10, "ip_listen_address": "0.0.0.0"},  # noqa: S104
 )
 
 #: Every program of the family. The first one is what a process is that was not told.

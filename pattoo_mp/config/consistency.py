@@ -175,6 +175,7 @@ TRUST_FIELDS: Final = {
     "tls_key_file": "key_file",
     "credentials_file": "credentials_file",
     "proxy_credentials_file": "proxy_credentials_file",
+    "tokens_file": "tokens_file",
 }
 
 

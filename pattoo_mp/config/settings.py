@@ -181,8 +181,7 @@ _EVERY: Final = (
         "ip_listen_address", _OWN, _OWN, validators.host, "a host name or an IPv4 or IPv6 address",
         "The address at which an output of kind pull listens, unless that has listen. With 0.0.0.0, every "
         "IPv4 address of this host; with ::, every address.",
-        default="0.0.0.0",  # noqa: S104 - as the original; what strangers get is limited (docs/security.md)
-        programs=(SPOKE,),
+        default="127.0.0.1", programs=(SPOKE,),
     ),
     Setting(
         "ip_bind_port", _OWN, _OWN, validators.port, "a whole number from 1 to 65535",

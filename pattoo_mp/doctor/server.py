@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.host_checks import missing_for_remote_write
-from pattoo_mp.config.values import API, PATTOO, host_and_port
+from pattoo_mp.config.values import API, PATTOO, PULL, host_and_port
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.fault import Fault, advice
@@ -54,7 +54,8 @@ def check_servers(
 
     One exchange may take `exchange_s`; all of them, with name resolution, may take `whole_s`.
     """
-    asked = {(output.name, url): output for output in config.outputs for url in output.urls}
+    posting = [output for output in config.outputs if output.kind != PULL]
+    asked = {(output.name, url): output for output in posting for url in output.urls}
 
     def check(key: tuple[str, str]) -> ServerCheck:
         output, url = asked[key], key[1]
