@@ -126,12 +126,12 @@ class Server:
         self._handle = handle
         self._admit = admit
         self._tls = tls
-        self._wants_read: tuple[type[Exception], ...] = (BlockingIOError,)
+        self._wants_read: tuple[type[Exception], ...] = ()
         self._wants_write: tuple[type[Exception], ...] = ()
         if tls is not None:
             from ssl import SSLWantReadError, SSLWantWriteError  # noqa: PLC0415 - only with TLS
 
-            self._wants_read += (SSLWantReadError,)
+            self._wants_read = (SSLWantReadError,)
             self._wants_write = (SSLWantWriteError,)
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
@@ -296,6 +296,10 @@ class Server:
             self._watch(
                 connection,
                 selectors.EVENT_WRITE if connection.unsent else self._reading(connection),
+            )
+        except BlockingIOError:
+            self._watch(
+                connection, selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
             )
         except self._wants_read:
             self._watch(connection, selectors.EVENT_READ)
