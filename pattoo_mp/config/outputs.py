@@ -251,7 +251,7 @@ _PEM: Final = "the absolute path of a PEM file that the agent can read"
 _PRIVATE: Final = "the absolute path of a file that only the agent's user can read"
 
 _KEYS: Final[Mapping[str, Key]] = {
-    "kind": Key(validators.one_of(KINDS), " or ".join(KINDS), "Required."),
+    "kind": Key(validators.one_of(KINDS), f"one of {', '.join(KINDS)}", "Required."),
     "name": Key(_name, _A_NAME, "The name in status, log and ledger. The default is the kind."),
     "servers": Key(
         validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",

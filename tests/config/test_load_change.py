@@ -12,7 +12,7 @@ from pattoo_mp.config.load import changes, check, check_reload
 from pattoo_mp.config.settings import agent_file, program_settings
 from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.program import AUTONOMOUS
+from pattoo_mp.program import AUTONOMOUS, PROGRAMS, acting_as
 from tests.support.agent import Agent
 from tests.support.configs import config_in
 
@@ -42,12 +42,16 @@ def test_a_configuration_can_be_sent_in_a_message(home: Path) -> None:
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Config)])
 def test_a_different_field_is_one_changed_setting(home: Path, field: str) -> None:
-    """By the name that it has in the files."""
+    """By the name that it has in the files. A program does not see a setting that only another one has."""
     old = config_in(home)
     new = replace(old, **{field: other(getattr(old, field))})
-    found = changes(old, new)
-    assert [new.value_of(setting.name) for setting in found] == [getattr(new, field)]
-    assert changes(old, old) == []
+    found: list[object] = []
+    for program in PROGRAMS:
+        with acting_as(program):
+            found += [new.value_of(setting.key) for setting in changes(old, new)]
+            assert changes(old, old) == []
+    assert [value for value in found if value != getattr(new, field)] == []
+    assert found
 
 
 def test_an_unused_setting_is_never_a_change(home: Path) -> None:

@@ -136,7 +136,7 @@ def test_all_errors_are_found_at_once_each_with_its_entry_and_key(files: Files) 
         "entry 5: url: is not a key of an output of kind pattoo",
         "entry 6: kind: is not set",
     ]
-    assert lines[0].endswith("expected pattoo or remote_write")
+    assert lines[0].endswith("expected one of pattoo, remote_write, pull")
     assert lines[1].endswith("expected naming")
     assert lines[6].endswith("expected memory")
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_TURNS: Final = 30
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,18 @@ def ask(
         connection.close()
 
 
+def ask_in_turn(
+    port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> Answered:
+    """As `ask`; but come again if requests come too fast, when the answer says."""
+    for _ in range(_TURNS):
+        answer = ask(port, path, method, body, **headers)
+        if answer.status != 429:
+            return answer
+        time.sleep(float(answer.headers["retry-after"]))
+    raise AssertionError(f"too many requests to port {port}, all the time")
+
+
 @dataclass
 class Hub:
     """Fetches and acknowledges as docs/pull.md says. It keeps every poll that it has not had, in order."""
@@ -69,7 +84,7 @@ class Hub:
         """Fetch once, and keep what is new."""
         known = ",".join(list(self.layouts)[-16:])
         path = f"/pattoo-mp/1/polls?hub={self.name}&max_bytes={self.max_bytes}&known={known}"
-        answer = ask(self.port, path, **headers)
+        answer = ask_in_turn(self.port, path, "GET", None, **headers)
         if answer.status == 200:
             found = answer.json
             self.layouts |= found["layouts"]
@@ -82,7 +97,7 @@ class Hub:
         """Acknowledge all that it has, or a part of it."""
         number = self.polls[-1][0] if up_to is None else up_to
         body = json.dumps({"hub": self.name, "up_to": number}).encode()
-        return ask(self.port, "/pattoo-mp/1/polls/acknowledge", "POST", body, **headers)
+        return ask_in_turn(self.port, "/pattoo-mp/1/polls/acknowledge", "POST", body, **headers)
 
     def drain(self) -> int:
         """Fetch and acknowledge until nothing more waits; return how many polls are new."""

@@ -8,6 +8,7 @@ another. So neither a slow disk nor a slow client keeps another client from a pa
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import time
@@ -213,7 +214,8 @@ class PullOutput:
             tls = server_context(trust) if trust.certificate_file else None
         except (OSError, PattooError) as error:
             self._listen_at = time.monotonic() + _LISTEN_AGAIN_S
-            why = error.strerror or error if isinstance(error, OSError) else error
+            # `socket` adds the address, which the line has already.
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
             self._set_trouble(f"cannot listen at {self._output.listen}: {why}")
             return
         self._server = Server(listening, self._handle, self._access.admits, tls)
