@@ -17,6 +17,7 @@ from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.settings import program_settings
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.paths import config_directory
+from pattoo_mp.program import this_program
 from pattoo_mp.util.files import path_permissions
 from tests.support.unprivileged import as_nobody
 
@@ -45,7 +46,7 @@ class Files:
     def write(self) -> None:
         """Write both files."""
         (self.directory / "pattoo.yaml").write_text(yaml.safe_dump(self.shared))
-        (self.directory / f"{NAME}.yaml").write_text(yaml.safe_dump(self.agent))
+        (self.directory / this_program().file).write_text(yaml.safe_dump(self.agent))
 
     def load(self) -> Config:
         """Write and read them."""

@@ -155,12 +155,13 @@ def take(buffer: bytearray) -> Request | None:
 
 def _require_short(head: bytes | bytearray) -> None:
     first = head.find(b"\r\n", 0, LINE_BYTES + 2)
-    if first < 0 and len(head) > LINE_BYTES:
+    # A line end may have come in part.
+    if first < 0 and len(head) > LINE_BYTES + 1:
         raise _ends(
             HTTPStatus.REQUEST_URI_TOO_LONG,
             f"expected a request line of at most {LINE_BYTES} bytes",
         )
-    if len(head) > HEAD_BYTES:
+    if len(head) > HEAD_BYTES + len(_HEAD_END) - 1:
         raise _ends(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"expected headers of at most {HEAD_BYTES} bytes",
