@@ -82,7 +82,8 @@ def port() -> Iterator[int]:
         return Answer(HTTPStatus.OK, request.path.encode(), "text/plain")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BURST", 10**9)
+        patch.setattr(module, "BURST", 1e9)
+        patch.setattr(module, "RATE", 1e9)
         server = Server(listening, handle, lambda _: True)
         thread = threading.Thread(target=server.run)
         thread.start()
