@@ -42,6 +42,23 @@ def service_files(program: Program) -> dict[str, str]:
     return found
 
 
+def group_file() -> str:
+    """Return the sections by which supervisord treats all agents of a host as one group."""
+    files = " ".join(f"{program.name}.conf" for program in PROGRAMS)
+    return f"""\
+; The agents of this host as one group, for a supervisord that runs several of them:
+;
+;     [include]
+;     files = {files} pattoo_agents.conf
+;
+; supervisord does not start if a program of a group has no section: leave out those that are not included. The
+; programs are then called pattoo_agents:NAME, and `supervisorctl restart pattoo_agents:*` is about all of them.
+
+[group:pattoo_agents]
+programs={",".join(program.name for program in PROGRAMS)}
+"""
+
+
 def main() -> int:
     """Write them. Return the exit status."""
     for program in PROGRAMS:
@@ -53,6 +70,7 @@ def main() -> int:
                 (CONF / f"{program.name}.translations.csv").write_text(text, encoding="utf-8")
         for name, text in service_files(program).items():
             (CONF / name).write_text(text, encoding="utf-8")
+    (CONF / "pattoo_agents.conf").write_text(group_file(), encoding="utf-8")
     prometheus_names.SHIPPED.write_text(prometheus_names.names_file(), encoding="utf-8")
     FAMILIES_FILE.write_text(families(), encoding="utf-8")
     with TemporaryDirectory() as directory:
