@@ -10,7 +10,7 @@ from pattoo_mp.cli import output_table
 from pattoo_mp.cli.advice import advice
 from pattoo_mp.cli.words import age, counts, moment, rate
 from pattoo_mp.config.values import PULL
-from pattoo_mp.control.outputs import of_output
+from pattoo_mp.control.outputs import HUB, of_output
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.troubles import is_local_trouble
 from pattoo_mp.program import this_program
@@ -127,9 +127,8 @@ def _details(status: Status) -> Iterator[Row]:
     """What the table has no room for: the server of an output, and what is wrong with it."""
     yield _server(status)
     if before := status["polls"].get("before", 0):
-        yield Row(
-            "Polled", f"{counted(before, 'poll')} before it was configured, which it does not get"
-        )
+        since = "it first came" if _kind(status) == HUB else "it was configured"
+        yield Row("Polled", f"{counted(before, 'poll')} before {since}, which it does not get")
     if status["backlog"]["polls"]:
         yield _waiting(status)
     if status["polls"]["dropped"]:
@@ -210,7 +209,7 @@ def _server(status: Status) -> Row:
     posts = status["posts"]
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
-    label = {PULL: "Listens at", "hub": "Hub"}.get(_kind(status), "Server")
+    label = {PULL: "Listens at", HUB: "Hub"}.get(_kind(status), "Server")
     return Row(label, f"{posts['server'] or 'not known yet'}{instead}")
 
 

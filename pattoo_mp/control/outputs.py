@@ -93,6 +93,8 @@ class OutputWatch:
         return backlog(waiting, self.drain_rate.polls_per_s(), new_per_s)
 
 
+#: The kind of the account of a hub that fetches.
+HUB: Final = "hub"
 #: How often a hub is expected to fetch (ms): an original one asks every five minutes.
 HUB_SPACING_MS: Final = 300_000
 #: The parts of the status that each output has.

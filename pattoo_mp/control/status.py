@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__, paths
-from pattoo_mp.control.outputs import HUB_SPACING_MS, PARTS, OutputWatch
+from pattoo_mp.control.outputs import HUB, HUB_SPACING_MS, PARTS, OutputWatch
 from pattoo_mp.control.rates import usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.model import now_ms
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 
 SCHEMA: Final = 1
-#: The kind of the account of a hub that fetches.
-HUB: Final = "hub"
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
-from pattoo_mp.control.outputs import of_output
+from pattoo_mp.control.outputs import HUB, of_output
 from pattoo_mp.control.rates import is_behind, window_s
 from pattoo_mp.model import AHEAD_MS
 
@@ -184,7 +184,7 @@ def _server_troubles(status: Status) -> list[Trouble]:
     since_ms = unreached_ms or since_ms
     is_late = unreached_ms or is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"])
     if waiting_ms and is_late:
-        if status.get("kind") == "hub":
+        if status.get("kind") == HUB:
             return [trouble(Code.HUB_STAYS_AWAY, since_ms=since_ms)]
         if not is_local_trouble(status):
             return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
