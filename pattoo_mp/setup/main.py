@@ -117,7 +117,7 @@ def _inventory(arguments: argparse.Namespace, chosen: Boot, record: Record) -> I
         *templates.boot_files(chosen, root, conf, command_directory()),
     ]
     # Once installed, it is updated with new releases like the other files.
-    if arguments.logrotate or templates.LOGROTATE_PATH in record.files:
+    if arguments.logrotate or templates.logrotate_path() in record.files:
         others.append(templates.logrotate_file(conf, directories))
     return inventory(directories.values(), others)
 
@@ -188,7 +188,7 @@ def _print_next_steps(chosen: Boot, steps: list[Step]) -> None:
     todo = []
     if _is_written(f"{CONFIGURATION}/{SHARED_FILE}", steps):
         todo.append(f"edit {CONFIGURATION}/{SHARED_FILE}: set the address of the server")
-    if _is_written(templates.LOGROTATE_PATH, steps):
+    if _is_written(templates.logrotate_path(), steps):
         todo.append(
             f"set log_max_bytes to 0 in {CONFIGURATION}/{agent_file()}: logrotate now rotates the log"
         )

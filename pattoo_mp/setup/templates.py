@@ -144,17 +144,26 @@ def _section_path(root: Path) -> str:
 
 # --- logrotate's file, for hosts where it rotates the log instead of the agent
 
-LOGROTATE_PATH: Final = "/etc/logrotate.d/pattoo"
+_LOGROTATE: Final = "/etc/logrotate.d"
+
+
+def logrotate_path() -> str:
+    """The path of this program's file; that of the first one is called as pattoo's log."""
+    program = this_program()
+    return f"{_LOGROTATE}/{'pattoo' if program is PROGRAMS[0] else program.name}"
 
 
 def logrotate_file(conf: Path, directories: Mapping[str, str]) -> File:
     """The file for the directories of the settings. `conf` is the directory of the shipped files."""
     text = (conf / "pattoo.logrotate").read_text(encoding="utf-8")
+    text = replace(text, PROGRAMS[0].name, this_program().name)
+    text = replace(text, PROGRAMS[0].log_name, this_program().log_name)
     pid_in = directories.get("system_daemon_directory") or directories["daemon_directory"]
-    log = f"{plain_path(directories['log_directory'])}/pattoo.log"
-    text = replace(text, "/var/log/pattoo/pattoo.log", log)
+    log = this_program().log_name
+    logs = plain_path(directories["log_directory"])
+    text = replace(text, f"/var/log/pattoo/{log}", f"{logs}/{log}")
     text = replace(text, "/var/lib/pattoo/pid/", f"{plain_path(pid_in)}/pid/")
-    return File(LOGROTATE_PATH, text.encode())
+    return File(logrotate_path(), text.encode())
 
 
 # --- the places of a supervisord for the agent alone, whose user cannot write to the configuration

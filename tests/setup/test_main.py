@@ -342,3 +342,15 @@ def test_several_agents_are_set_up_on_one_host(root: Path) -> None:
         assert setup(root, "status", "--agent", agent) == 0
     assert setup(root, "uninstall", "--purge") == 0
     assert not [path for path in files(root) if SPOKE.name in path or NAME in path]
+
+
+def test_the_log_of_each_agent_is_rotated_by_its_own_file(root: Path) -> None:
+    """With its own log and PID file, so that its own process opens the new one."""
+    setup(root, "install", "--logrotate")
+    setup(root, "install", "--agent", "spoked", "--logrotate")
+    first = (root / "etc/logrotate.d/pattoo").read_text()
+    second = (root / f"etc/logrotate.d/{SPOKE.name}").read_text()
+    assert "/var/log/pattoo/pattoo.log {" in first
+    assert f"/var/log/pattoo/{SPOKE.name}.log {{" in second
+    assert f'"{SPOKE.name}: control"*) kill -USR1' in second
+    assert NAME not in second

@@ -235,5 +235,6 @@ def test_promtool_finds_nothing_but_the_names_of_node_exporter() -> None:
     said = (done.stdout + done.stderr).splitlines()
     camel = "metric names should be written in 'snake_case' not 'camelCase'"
     assert [line for line in said if not (line.startswith("node_") and camel in line)] == []
-    strict = text_string_to_metric_families(text_of(newest(polled), openmetrics=True))
+    text = text_of(newest(polled), openmetrics=True)
+    strict = text_string_to_metric_families(text)  # type: ignore[no-untyped-call] # it has no types
     assert len(list(strict)) > 50
