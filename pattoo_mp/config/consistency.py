@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.config import validators, values
 from pattoo_mp.config.families import by_interval, names_on
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SHARED_FILE, program_settings
-from pattoo_mp.config.values import PATTOO, is_https
+from pattoo_mp.config.values import PATTOO, PULL, is_https
 from pattoo_mp.errors import TrustError
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,11 +125,14 @@ _OF_PATTOO: Final = (
 
 def _kind_notes(values: Mapping[str, Any]) -> Iterator[str]:
     outputs = values["outputs"]
-    if outputs and all(output.kind != PATTOO for output in outputs):
+    kinds = {output.kind for output in outputs} or {this_program().output}
+    if PATTOO not in kinds:
         for name in _OF_PATTOO:
             if values[name]:
                 yield f"{name}: has no effect, because no output is of kind {PATTOO}"
     for output in outputs:
+        if output.kind == PULL:  # its certificate makes it use TLS
+            continue
         trust = output.trust
         uses_tls = output.needs_tls or (output.kind == PATTOO and not output.urls)
         if not uses_tls and (trust.ca_file or trust.certificate_file):

@@ -13,6 +13,7 @@ from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.values import Config
 from pattoo_mp.program import SPOKE, acting_as
 from tests.config.test_load import NAME, Files
+from tests.support.tls import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -378,3 +379,20 @@ def test_a_spoke_is_configured_as_the_original(tmp_path: Path) -> None:
         files.write()
         (output,) = load.check(files.directory).outputs
         assert (output.listen, output.is_exposed) == ("0.0.0.0:5000", False)
+
+
+def test_a_spoke_says_which_settings_have_no_effect(tmp_path: Path) -> None:
+    """Those of posts, without an output that posts; its certificate has one."""
+    certificate, key = Authority(tmp_path).files("localhost")
+    output = {
+        "kind": "pull", "tls_certificate_file": str(certificate), "tls_key_file": str(key),
+    }  # fmt: skip
+    with acting_as(SPOKE):
+        files = Files(tmp_path)
+        for own in ({}, {"outputs": [output]}):
+            files.agent = {SPOKE.name: {"servers": ["http://pattoo.example.org"], **own}}
+            files.write()
+            notes = read_files(files.directory).notes
+            assert [note.partition(f"{SPOKE.name}: ")[2] for note in notes] == [
+                "servers: has no effect, because no output is of kind pattoo"
+            ]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +155,25 @@ def test_each_hub_has_its_own_place(spoke: Agent, port: int) -> None:
     assert "pull/here" in shown
     assert "pull/away" in shown
     assert_adds_up(spoke, "pull/here")
+
+
+def test_an_answer_that_is_cut_comes_again(spoke: Agent, port: int) -> None:
+    """Wherever the network was cut; nothing counts as delivered that was not acknowledged."""
+    hub = Hub(port, "cut")
+    hub.fetch()
+    wait_for(lambda: account(spoke, "pull/cut").get("in_spool", 0) > 10, what="polls")
+    for received in (1, 100, 1000, 5000):
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET /pattoo-mp/1/polls?hub=cut HTTP/1.1\r\nHost: a\r\n\r\n")
+            left = received
+            while left > 0 and (piece := connection.recv(left)):
+                left -= len(piece)
+    assert account(spoke, "pull/cut")["delivered"] == 0
+    hub.drain()
+    assert len(hub.polls) > 10
+    assert_complete(hub)
+    assert_adds_up(spoke, "pull/cut")
 
 
 def test_the_health_page_says_what_the_status_says(spoke: Agent, port: int) -> None:

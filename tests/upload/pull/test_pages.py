@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections import Counter
+from hashlib import sha256
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -92,6 +93,54 @@ def test_the_page_of_the_captured_host_is_the_captured_page() -> None:
     assert len(expected) == len(pair_lists(CAPTURED_PAGE))
     assert by_checksum == expected
     assert "release" in NOT_HASHED
+
+
+def checksum_of(own: dict[str, Any]) -> str:
+    """The checksum of a datapoint by the rule of the server's library, from what was sent alone."""
+    digest = sha256((own["pattoo_key"] + str(own["pattoo_data_type"])).encode()).hexdigest()
+    origin = [f"pattoo_agent_{name}" for name in ("hostname", "id", "polled_target", "program")]
+    for key in [*(k for k in own if k not in OWN and k not in NOT_HASHED), *origin]:
+        digest = sha256((digest + key + str(own[key])).encode()).hexdigest()
+    return digest
+
+
+#: Names as hosts have them: of files, devices and themselves.
+NAMES: Final = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20
+)
+
+
+@given(st.data(), NAMES, st.binary(min_size=32, max_size=32).map(bytes.hex), st.integers(1, 9999))
+@settings(deadline=None, max_examples=30)
+def test_the_page_of_any_host_is_as_the_captured_one(
+    data: st.DataObject, hostname: str, agent_id: str, interval_s: int
+) -> None:
+    """Each datapoint has the keys of the captured one, in its order of metadata, and the checksum of the rule."""
+    series, _ = captured_series()
+    some = data.draw(st.lists(st.sampled_from(series), min_size=1, max_size=8))
+    renamed = [
+        Series(one.key, one.data_type, tuple((key, data.draw(NAMES)) for key, _ in one.metadata))
+        for one in some
+    ]
+    layout = Layout(Origin(agent_id, hostname, SPOKE.name), 10_000, tuple(renamed))
+    values = data.draw(st.lists(st.integers(0, 2**63), min_size=len(some), max_size=len(some)))
+    shown = Newest(OUTPUT, agent_id)
+    shown.show({10_000: Shown(layout, Poll.of(layout, now_ms(), values))})
+    page = shown.page(interval_s)
+    assert page is not None
+    captured = {own["pattoo_key"]: own for own in map(dict, pair_lists(CAPTURED_PAGE))}
+    points = [dict(pairs) for pairs in pair_lists(page)]
+    assert [p["pattoo_key"] for p in points] == [one.key for one in some]
+    assert [p["pattoo_value"] for p in points] == values
+    for own in points:
+        expected = captured[own["pattoo_key"]]
+        assert own.keys() == expected.keys()
+        assert [k for k in own if k not in OWN] == [k for k in expected if k not in OWN]
+        assert {k: type(v) for k, v in own.items() if k != "pattoo_value"} == {
+            k: type(v) for k, v in expected.items() if k != "pattoo_value"
+        }
+        assert own["pattoo_checksum"] == checksum_of(own)
+    assert all(own["pattoo_checksum"] == checksum_of(own) for own in captured.values())
 
 
 def test_this_host_has_the_series_of_an_original_and_no_others() -> None:
