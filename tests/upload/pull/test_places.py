@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -238,4 +239,37 @@ def test_places_stay_with_their_output(path: Path) -> None:
     spool.change_outputs(["pattoo"])
     assert list(spool.state.outputs) == ["pattoo"]
     assert spool.state.closes
+    spool.close()
+
+
+@pytest.mark.parametrize("how", ["damaged", "removed"])
+def test_a_place_outlasts_the_file(path: Path, how: str) -> None:
+    """The hub gets what could be read, and its account says what was lost."""
+    spool = open_spool(path, AMPLE, outputs=[PULL])
+    here = places(spool)
+    fetch(here)
+    for begin in range(1, 2000, 100):
+        fill(spool, begin, begin + 99)
+    here.acknowledge("a", fetch(here, max_bytes=10_000)["polls"][0][0])
+    spool.close()
+    if how == "removed":
+        path.unlink()
+    else:
+        with path.open("r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            file.write(os.urandom(8192))
+    spool = open_spool(path, AMPLE, outputs=[PULL])
+    here = places(spool)
+    assert here.names == ["a"]
+    got: list[int] = []
+    while (answer := fetch(here)) is not None:
+        got += times(answer)
+        here.acknowledge("a", answer["polls"][-1][0])
+    account = spool.state.outputs["pull/a"]
+    assert got == sorted(set(got))
+    assert len(got) == account.delivered - 1
+    assert account.delivered + account.dropped.total() == account.kept == 2000
+    assert account.dropped.total() > 0
+    fill(spool, 2001, 2002, "another")
+    assert times(fetch(here)) == [2001, 2002]
     spool.close()
