@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pattoo_mp.upload.pull import server as module
+from pattoo_mp.upload.pull import clients
 from pattoo_mp.upload.pull.http import (
     BODY_BYTES,
     HEAD_BYTES,
@@ -82,8 +82,8 @@ def port() -> Iterator[int]:
         return Answer(HTTPStatus.OK, request.path.encode(), "text/plain")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BURST", 1e9)
-        patch.setattr(module, "RATE", 1e9)
+        patch.setattr(clients, "BURST", 1e9)
+        patch.setattr(clients, "RATE", 1e9)
         server = Server(listening, handle, lambda _: True)
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -9,31 +9,23 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import time
-import zlib
 from collections import deque
-from functools import partial
-from http import HTTPStatus
-from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Any, Final
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Final
 
-from pattoo_mp import __version__
 from pattoo_mp.config.secrets import server_context
 from pattoo_mp.errors import PattooError, WireError
 from pattoo_mp.ipc.messages import UploadState
-from pattoo_mp.log import local_time
-from pattoo_mp.model import now_ms
-from pattoo_mp.program import this_program
 from pattoo_mp.spool.store import StorageError
 from pattoo_mp.upload.pull.access import Access
-from pattoo_mp.upload.pull.http import JSON, TEXT, Answer, RefusedError, bad
-from pattoo_mp.upload.pull.pages import Newest, Shown
-from pattoo_mp.upload.pull.places import MAX_PLACES, NoPlaceError, NotHandedOutError, Places
+from pattoo_mp.upload.pull.answers import Answers, unavailable
+from pattoo_mp.upload.pull.http import Answer, RefusedError
+from pattoo_mp.upload.pull.pages import Shown
+from pattoo_mp.upload.pull.places import Places
 from pattoo_mp.upload.pull.server import Server
 from pattoo_mp.upload.spooled import Outbox
-from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +33,8 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config, Output
     from pattoo_mp.model import Origin
     from pattoo_mp.spool.store import Spool
-    from pattoo_mp.upload.pull.http import Request
+    from pattoo_mp.upload.pull.answers import Job
     from pattoo_mp.upload.pull.server import Connection
-
-    Job = Callable[[], Answer]
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,32 +44,14 @@ _NEWEST: Final = 20
 _LISTEN_AGAIN_S: Final = 5.0
 #: How often hubs that do not come are looked for (s).
 _GIVE_UP_EVERY_S: Final = 60.0
-#: How long an answer of `/healthz` counts (s).
-_HEALTH_S: Final = 1.0
 _JOBS: Final = 64
 _FOREVER: Final = float("inf")
-
-_ORIGINAL: Final = re.compile(r"/pattoo-agent-os/(\d{1,9})")
-_POLLS: Final = "/pattoo-mp/1/polls"
-_ACKNOWLEDGE: Final = f"{_POLLS}/acknowledge"
-_HUB: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LAYOUT: Final = re.compile(r"[0-9a-f]{16,20}")
-_MAX_KNOWN: Final = 64
-_MAX_BYTES: Final = (10_000, 1_000_000)
-_DEFAULT_BYTES: Final = 250_000
-_ACK_DEPTH: Final = 1
-_METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-_METRICS_OPEN: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-_HEALTHY: Final = "healthy"
-#: Small answers are not worth compressing.
-_COMPRESS_BYTES: Final = 1000
 
 
 class PullOutput:
     """Runs until `stop`. `report` gets the state of an account by its name, `report_trouble` what is wrong here.
 
-    `ask_troubles` returns the codes of the troubles that `--status` shows now; it may take time, and raises
-    `OSError` or `PattooError` if control does not answer.
+    `ask_troubles` is as for `Answers`.
     """
 
     def __init__(
@@ -95,11 +67,9 @@ class PullOutput:
     ) -> None:
         self._output = output
         self._spool = spool
-        self._origin = origin
         self.config = config
         self._report = report
         self._report_trouble = report_trouble
-        self._ask_troubles = ask_troubles
         self._outbox = Outbox(spool, output.name)
         self._places = Places(spool, output.name, report)
         self._access = Access(output)
@@ -111,11 +81,15 @@ class PullOutput:
         self._stopping = False
         self._listen_at = self._give_up_at = 0.0
         self._trouble = ""
-        self._started_ms = now_ms()
-        self._pages = Lock()
-        self._newest = Newest(output, origin.agent_id)
-        self._compressed: dict[bytes, bytes] = {}
-        self._health: tuple[float, Answer] = (0.0, Answer(HTTPStatus.OK))
+        self._answers = Answers(
+            output,
+            origin,
+            self._places,
+            self._access,
+            interval_ms=lambda: min(self.config.groups),
+            ask_troubles=ask_troubles,
+            later=self._later,
+        )
         #: The loop is rightly idle until then (`time.monotonic`). Later it is working, or stuck.
         self.idle_until = _FOREVER
 
@@ -200,7 +174,7 @@ class PullOutput:
             _LOG.warning("The spool cannot be read or written for a hub: %s.", error)
         except Exception:  # noqa: BLE001 - the client gets an answer, whatever it was
             _LOG.exception("A request could not be answered.")
-        return _unavailable("the spool cannot be read or written now").answer
+        return unavailable("the spool cannot be read or written now").answer
 
     def _ensure_listening(self) -> None:
         if self._serving is not None and not self._serving.is_alive():
@@ -218,7 +192,7 @@ class PullOutput:
             why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
             self._set_trouble(f"cannot listen at {self._output.listen}: {why}")
             return
-        self._server = Server(listening, self._handle, self._access.admits, tls)
+        self._server = Server(listening, self._answers.handle, self._access.admits, tls)
         self._serving = Thread(target=self._serve, name=f"{self._output.name} server", daemon=True)
         self._serving.start()
         self._listen_at = _FOREVER
@@ -251,9 +225,7 @@ class PullOutput:
             except WireError:
                 continue  # the next poll brings it
             found[layout.interval_ms] = Shown(layout, spooled.poll)
-        with self._pages:
-            self._newest.show(found)
-            self._compressed.clear()
+        self._answers.show(found)
         self._outbox.sent(newest[-1].id, self._outbox.waiting)
 
     def _set_trouble(self, trouble: str) -> None:
@@ -266,154 +238,13 @@ class PullOutput:
         self._trouble = trouble
         self._report_trouble(trouble)
 
-    # --- the server's thread
-
-    def _handle(self, request: Request, connection: Connection) -> Answer | None:
-        original = _ORIGINAL.fullmatch(request.path)
-        if request.path != "/healthz":
-            self._access.check(connection.address, request.headers, is_original=bool(original))
-        if request.path == _ACKNOWLEDGE:
-            _require_method(request, "POST")
-            return self._later(connection, self._acknowledgement(request))
-        _require_method(request, "GET", "HEAD")
-        if request.path == _POLLS:
-            return self._later(connection, self._fetch(request))
-        if original:
-            return self._page(request, int(original[1]))
-        if request.path == "/metrics":
-            return self._metrics(request)
-        if request.path == "/healthz":
-            until, answer = self._health
-            return answer if time.monotonic() < until else self._later(connection, self._ask_health)
-        if request.path == "/":
-            return Answer(HTTPStatus.OK, self._about(), TEXT)
-        raise RefusedError(HTTPStatus.NOT_FOUND, "no such page; / lists those that there are")
-
-    def _later(self, connection: Connection, job: Job) -> Answer | None:
-        """Have this output's thread answer: there is no answer yet."""
+    def _later(self, connection: Connection, job: Job) -> None:
+        """Have this output's thread answer. Called by that of the server."""
         with self._changed:
             if len(self._jobs) >= _JOBS:
-                raise _unavailable("too many requests wait for the spool")
+                raise unavailable("too many requests wait for the spool")
             self._jobs.append((connection, job))
             self._changed.notify_all()
-        return None
-
-    def _page(self, request: Request, interval_s: int) -> Answer:
-        with self._pages:
-            page = self._newest.page(interval_s)
-            if page is None:
-                raise _unavailable("nothing was polled yet")
-            return self._whole(request, page, JSON)
-
-    def _metrics(self, request: Request) -> Answer:
-        is_open = "application/openmetrics-text" in request.headers.get("accept", "")
-        with self._pages:
-            text = self._newest.metrics(openmetrics=is_open)
-            if text is None:
-                raise _unavailable("no poll is recent enough to be a figure of now")
-            return self._whole(request, text, _METRICS_OPEN if is_open else _METRICS_TEXT)
-
-    def _whole(self, request: Request, body: bytes, content_type: str) -> Answer:
-        """Return a page, compressed if the request accepts that. It is compressed once for all requests."""
-        if not request.accepts("gzip"):
-            return Answer(HTTPStatus.OK, body, content_type, _VARY)
-        small = self._compressed.get(body)
-        if small is None:
-            small = self._compressed[body] = compressed(body)
-        return Answer(HTTPStatus.OK, small, content_type, _GZIP)
-
-    def _about(self) -> bytes:
-        with self._pages:
-            newest_ms = self._newest.newest_ms
-        polled = local_time(newest_ms / 1000) if newest_ms else "none yet"
-        return (
-            f"{this_program().name} of pattoo_mp {__version__} on {self._origin.hostname!a}\n"
-            f"{this_program().about}\n\n"
-            f"Listening since  {local_time(self._started_ms / 1000)}\n"
-            f"Last poll        {polled}\n\n"
-            "/pattoo-agent-os/<seconds>  the newest poll, for a hub of pattoo\n"
-            "/metrics                    the newest poll, for Prometheus\n"
-            f"{_POLLS}          all polls, for a hub of pattoo_mp\n"
-            "/healthz                    200 if the agent is well, else 503\n"
-        ).encode()
-
-    def _fetch(self, request: Request) -> Job:
-        given = request.parameters()
-        if unknown := given.keys() - {"hub", "max_bytes", "known"}:
-            raise bad(f"unknown parameter {min(unknown)!a}; expected hub, max_bytes and known")
-        hub = _hub(given.get("hub"))
-        text = given.get("max_bytes", str(_DEFAULT_BYTES))
-        least, most = _MAX_BYTES
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise bad(f"max_bytes: expected a number from {least} to {most}")
-        known = given["known"].split(",") if given.get("known") else []
-        if len(known) > _MAX_KNOWN or not all(map(_LAYOUT.fullmatch, known)):
-            raise bad(f"known: expected at most {_MAX_KNOWN} identifiers of layouts")
-        return partial(self._fetched, hub, int(text), known, gzip=request.accepts("gzip"))
-
-    def _fetched(self, hub: str, max_bytes: int, known: list[str], *, gzip: bool) -> Answer:
-        try:
-            text = self._places.fetch(hub, max_bytes, known, self._agent())
-        except NoPlaceError:
-            raise RefusedError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{MAX_PLACES} hubs have places already; one that does not come is given up after spool_max_age",
-                {"Retry-After": "60"},
-            ) from None
-        if text is None:
-            return Answer(HTTPStatus.NO_CONTENT)
-        if gzip and len(text) >= _COMPRESS_BYTES:
-            return Answer(HTTPStatus.OK, compressed(text), JSON, _GZIP)
-        return Answer(HTTPStatus.OK, text, JSON, _VARY)
-
-    def _agent(self) -> dict[str, Any]:
-        return {
-            "id": self._origin.agent_id,
-            "hostname": self._origin.hostname,
-            "polled_target": self._origin.hostname,
-            "program": self._origin.program,
-            "interval_ms": min(self.config.groups),
-        }
-
-    def _acknowledgement(self, request: Request) -> Job:
-        if "content-length" not in request.headers:
-            raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "expected Content-Length", closes=True)
-        try:
-            given = json_text.parse(request.body, depth=_ACK_DEPTH)
-        except ValueError as error:
-            raise bad(f"the body is not JSON: {error}") from None
-        if not isinstance(given, dict) or given.keys() != {"hub", "up_to"}:
-            raise bad("expected an object with hub and up_to")
-        hub, up_to = _hub(given["hub"]), given["up_to"]
-        if not isinstance(up_to, int) or isinstance(up_to, bool):
-            raise bad("up_to: expected the number of a poll")
-        return partial(self._acknowledged, hub, up_to)
-
-    def _acknowledged(self, hub: str, up_to: int) -> Answer:
-        try:
-            self._places.acknowledge(hub, up_to)
-        except NotHandedOutError:
-            raise RefusedError(
-                HTTPStatus.CONFLICT,
-                "up_to: not a number that was handed out to this hub since the agent has begun to listen; fetch again",
-            ) from None
-        return Answer(HTTPStatus.NO_CONTENT)
-
-    def _ask_health(self) -> Answer:
-        try:
-            codes = self._ask_troubles()
-        except (OSError, PattooError):
-            codes = ["control_silent"]
-        status = HTTPStatus.SERVICE_UNAVAILABLE if codes else HTTPStatus.OK
-        answer = Answer(
-            status, f"{', '.join(codes) or _HEALTHY}\n".encode("ascii", "replace"), TEXT
-        )
-        self._health = (time.monotonic() + _HEALTH_S, answer)
-        return answer
-
-
-_VARY: Final = {"Vary": "Accept-Encoding"}
-_GZIP: Final = {"Content-Encoding": "gzip", **_VARY}
 
 
 def listen(where: str) -> socket.socket:
@@ -425,25 +256,3 @@ def listen(where: str) -> socket.socket:
     return socket.create_server(
         address[:2], family=family, backlog=128, dualstack_ipv6=address[0] == "::"
     )
-
-
-def compressed(body: bytes) -> bytes:
-    """Return a body as gzip. The lowest level already makes a tenth of such text."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return packer.compress(body) + packer.flush()
-
-
-def _require_method(request: Request, *methods: str) -> None:
-    if request.method not in methods:
-        allowed = ", ".join(methods)
-        raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed}", {"Allow": allowed})
-
-
-def _hub(given: object) -> str:
-    if not isinstance(given, str) or not _HUB.fullmatch(given):
-        raise bad("hub: expected 1 to 64 characters of A-Z, a-z, 0-9, . _ and -")
-    return given
-
-
-def _unavailable(line: str) -> RefusedError:
-    return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, line, {"Retry-After": "5"})

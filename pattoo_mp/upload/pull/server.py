@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.model import now_ms
 from pattoo_mp.upload.pull import http
+from pattoo_mp.upload.pull.clients import RATE, Shares, network_of, plain_address
 from pattoo_mp.upload.pull.http import BODY_BYTES, HEAD_BYTES, Answer, RefusedError
 
 if TYPE_CHECKING:
@@ -41,11 +42,6 @@ IDLE_S: Final = 75.0
 _STALLED_S: Final = 10.0
 #: How long a connection that ends waits for the client to close it (s): closed at once, the answer may be lost.
 _LINGER_S: Final = 1.0
-#: Requests at once, and for each second after that, from one client.
-BURST: Final = 100
-RATE: Final = 20.0
-#: For how many clients the rate is known. The one that asked longest ago is forgotten.
-_CLIENTS: Final = 256
 _READ_BYTES: Final = 4096
 _SEND_BYTES: Final = 1 << 16
 #: Accepted in one turn, so that a flood of connections leaves time for those that are there.
@@ -66,23 +62,6 @@ _TOO_MANY: Final = (
 _LATE: Final = RefusedError(
     HTTPStatus.REQUEST_TIMEOUT, f"expected the whole request within {REQUEST_S:g} s", closes=True
 ).answer
-
-
-@dataclass(slots=True)
-class Bucket:
-    """How many requests a client may make at once, and since when that is known."""
-
-    tokens: float = BURST
-    at: float = 0.0
-
-    def take(self, now: float) -> bool:
-        """Take one; return whether there was one."""
-        self.tokens = min(BURST, self.tokens + (now - self.at) * RATE)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 @dataclass(eq=False, slots=True)
@@ -140,7 +119,7 @@ class Server:
         self._selector.register(listening, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._connections: dict[Connection, None] = {}
-        self._buckets: dict[str, Bucket] = {}
+        self._shares = Shares()
         self._completed: deque[tuple[Connection, Answer]] = deque()
         self._accept_at = 0.0
         self._stopping = False
@@ -362,7 +341,7 @@ class Server:
             connection.request = request
             connection.due_at = _NEVER
             connection.answer_by = time.monotonic() + ANSWER_S
-            if not self._has_share(connection.client):
+            if not self._shares.take(connection.client):
                 raise RefusedError(*_TOO_MANY, closes=True)  # noqa: TRY301 - as what `handle` raises
             answer = self._handle(request, connection)
         except RefusedError as refused:
@@ -372,14 +351,6 @@ class Server:
             return False
         self._begin_answer(connection, answer)
         return True
-
-    def _has_share(self, client: str) -> bool:
-        now = time.monotonic()
-        bucket = self._buckets.pop(client, None) or Bucket(at=now)
-        self._buckets[client] = bucket
-        while len(self._buckets) > _CLIENTS:
-            del self._buckets[next(iter(self._buckets))]
-        return bucket.take(now)
 
     def _refuse(self, connection: Connection, answer: Answer) -> None:
         if answer.closes:
@@ -427,16 +398,3 @@ def _turn_away(accepted: socket.socket) -> None:
         accepted.setblocking(False)
         accepted.send(_BUSY.packed())
     accepted.close()
-
-
-def plain_address(address: str) -> str:
-    """Return a client's address without its zone; an IPv4 one as such, however it came."""
-    plain = address.partition("%")[0]
-    return plain.removeprefix("::ffff:") if "." in plain else plain
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or an IPv6 network of 64 bits."""
-    if ":" not in address:
-        return address
-    return socket.inet_pton(socket.AF_INET6, address)[:8].hex()

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.upload.pull import clients
 from pattoo_mp.upload.pull import server as module
+from pattoo_mp.upload.pull.clients import Bucket, network_of
 from pattoo_mp.upload.pull.http import Answer
-from pattoo_mp.upload.pull.server import CONNECTIONS, FROM_ONE, Bucket, Server, network_of
+from pattoo_mp.upload.pull.server import CONNECTIONS, FROM_ONE, Server
 from tests.support.pulling import ask
 from tests.support.waiting import wait_for
 
@@ -154,9 +156,8 @@ def test_busy_connections_of_a_client_are_bounded(running: Running) -> None:
 
 def test_requests_come_at_a_bounded_rate(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then there is a 429, with when to come again."""
-    monkeypatch.setattr(module, "BURST", 5)
-    monkeypatch.setattr(module, "RATE", 0.001)
-    running.server._buckets.clear()
+    monkeypatch.setattr(clients, "BURST", 5)
+    monkeypatch.setattr(clients, "RATE", 0.001)
     answers = [ask(running.port, "/x") for _ in range(8)]
     refused = [answer for answer in answers if answer.status == 429]
     assert refused
@@ -166,9 +167,9 @@ def test_requests_come_at_a_bounded_rate(running: Running, monkeypatch: pytest.M
 def test_a_bucket_fills_with_time() -> None:
     """Up to what may come at once."""
     bucket = Bucket(at=100.0)
-    assert sum(bucket.take(100.0) for _ in range(1000)) == module.BURST
-    assert sum(bucket.take(101.0) for _ in range(1000)) == module.RATE
-    assert sum(bucket.take(999.0) for _ in range(1000)) == module.BURST
+    assert sum(bucket.take(100.0) for _ in range(1000)) == clients.BURST
+    assert sum(bucket.take(101.0) for _ in range(1000)) == clients.RATE
+    assert sum(bucket.take(999.0) for _ in range(1000)) == clients.BURST
 
 
 def test_what_is_no_http_gets_a_400_and_the_end(running: Running) -> None:
