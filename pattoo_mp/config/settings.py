@@ -217,9 +217,10 @@ _EVERY: Final = (
     ),
     Setting(
         "outputs", _OWN, _OWN, outputs.check, "a list of outputs, such as [{kind: pattoo}]",
-        f"Where each poll is sent: at most {outputs.MAX_OUTPUTS} outputs of the kinds pattoo and "
-        "remote_write (Prometheus, VictoriaMetrics, Mimir, Thanos), each with its own account. If this "
-        "is not set, there is one of kind pattoo. The documentation, page Outputs, has all keys.",
+        f"Where each poll goes: at most {outputs.MAX_OUTPUTS} outputs of the kinds pattoo, remote_write "
+        "(Prometheus, VictoriaMetrics, Mimir, Thanos) and pull (fetched by a hub or scraped by Prometheus), "
+        "each with its own account. If this is not set, there is one of kind pattoo; of a spoke, of kind "
+        "pull. The documentation, page Outputs, has all keys.",
         default=None,
         example=[
             {"kind": "pattoo"},

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pattoo_mp.program import AUTONOMOUS, PROGRAMS, SPOKE
+from pattoo_mp.collect.translations import translations
+from pattoo_mp.config import sample
+from pattoo_mp.config.settings import program_files
+from pattoo_mp.program import AUTONOMOUS, PROGRAMS, SPOKE, acting_as
 from tests.support.agent import ROOT, Agent
 from tests.support.ports import free_port
 from tests.support.pulling import ask
@@ -23,12 +26,18 @@ if TYPE_CHECKING:
 CONF = ROOT / "conf"
 
 
-def test_the_shipped_sections_are_those_of_every_program() -> None:
-    """`make samples` writes them by the names of the first."""
+def test_the_shipped_files_are_those_of_every_program() -> None:
+    """`make samples` writes them: sections and units by the names of the first, samples from the settings."""
     assert (CONF / "pattoo_agents.conf").read_text() == group_file()
     for program in PROGRAMS:
         for name, text in service_files(program).items():
             assert (CONF / name).read_text() == text
+        with acting_as(program):
+            for name in program_files():
+                assert (CONF / name).read_text() == sample.one_file(name)
+            if program.polls_host:
+                text = (CONF / f"{program.name}.translations.csv").read_text()
+                assert text == translations()
 
 
 def test_agents_run_as_one_group(home: Path, make_agent: Callable[..., Agent]) -> None:
