@@ -34,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 #: Connections in all, and from one client: an IPv4 address or an IPv6 network of 64 bits.
 CONNECTIONS: Final = 64
 FROM_ONE: Final = 16
+#: What all answers together may take that clients have not taken yet: some full ones of hubs.
+HELD_BYTES: Final = 4 << 20
 #: How long a request may take to arrive, an answer to be taken, and a connection to be idle (s).
 REQUEST_S: Final = 10.0
 ANSWER_S: Final = 60.0
@@ -50,7 +52,7 @@ _ACCEPT_PAUSE_S: Final = 0.5
 _NEVER: Final = float("inf")
 _BUSY: Final = RefusedError(
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "no room for another connection",
+    "no room for another connection or answer",
     {"Retry-After": "5"},
     closes=True,
 ).answer
@@ -362,6 +364,11 @@ class Server:
         keep_alive = request is not None and request.keep_alive
         connection.closes = answer.closes or not keep_alive
         is_head = request is not None and request.method == "HEAD"
+        if len(answer.body) > _SEND_BYTES and not is_head:
+            held = sum(len(each.unsent) for each in self._connections)
+            if held and held + len(answer.body) > HELD_BYTES:
+                answer = _BUSY
+                connection.closes = True
         connection.unsent = memoryview(answer.packed(with_body=not is_head, keep_alive=keep_alive))
         now = time.monotonic()
         connection.due_at, connection.answer_by = now + _STALLED_S, now + ANSWER_S

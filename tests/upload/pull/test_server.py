@@ -154,6 +154,20 @@ def test_busy_connections_of_a_client_are_bounded(running: Running) -> None:
         assert all(b"now" in connection.recv(4096) for connection in busy)
 
 
+def test_answers_that_nobody_takes_hold_little_memory(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One may be as large as it is; then there is a 503 until it is taken or given up."""
+    monkeypatch.setattr(module, "HELD_BYTES", 5_000_000)
+    with running.connect() as greedy:
+        greedy.sendall(REQUEST.replace(b"/x", b"/large"))
+        wait_for(lambda: running.server.requests, what="the first answer")
+        assert ask(running.port, "/large").status == 503
+        assert ask(running.port, "/large", "HEAD").status == 200
+    wait_for(lambda: not running.server._connections, what="the end of the connection")
+    assert ask(running.port, "/large").body == LARGE
+
+
 def test_requests_come_at_a_bounded_rate(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then there is a 429, with when to come again."""
     monkeypatch.setattr(clients, "BURST", 5)
