@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Run the pattoo_mp agent: from an installed package, or from a checkout beside this file."""
+"""Run an agent of pattoo_mp: from an installed package, or from a checkout beside this file.
+
+The name of this file says which one: those of the other programs are links to it.
+"""
 
 import os
 import sys
@@ -21,12 +24,12 @@ def main() -> int:
     if sys.version_info < OLDEST:
         return fail(f"{sys.executable} is Python {sys.version.split()[0]}; expected 3.11 or later")
     try:
-        from pattoo_mp.cli import main as cli  # noqa: PLC0415 - the path is known only now
+        from pattoo_mp.cli import run_as  # noqa: PLC0415 - the path is known only now
     except ModuleNotFoundError as error:
         return fail(
             f"{error.name} is not installed for {sys.executable}; expected after 'pip install'"
         )
-    return cli()
+    return run_as(Path(__file__).stem)
 
 
 def fail(problem: str) -> int:

@@ -6,6 +6,13 @@
 set -eu
 conf=$(CDPATH='' cd -- "${0%/*}" && pwd -P)
 name=pattoo_agent_os_autonomousd
+# Another program of the family is named before the options.
+case ${1-} in
+pattoo_agent_os_*)
+    name=$1
+    shift
+    ;;
+esac
 if [ -f "${conf%/conf}/pattoo_mp/__init__.py" ]; then
     program=${conf%/conf}/bin/$name.py
 else

@@ -24,38 +24,43 @@ from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.reload import LiveConfig
 from pattoo_mp.control.run_directory import record_supervisor, record_supervisor_if_refused
-from pattoo_mp.control.status_socket import StatusSocket
+from pattoo_mp.control.status_socket import StatusSocket, ask
 from pattoo_mp.control.systemd import Notifier
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
 from pattoo_mp.ipc.channel import Channel
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.place import Place
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pattoo_mp.config.values import Config, Output
     from pattoo_mp.control.reload import Reader
     from pattoo_mp.ipc.link import Link
+    from pattoo_mp.ipc.messages import UploadState
     from pattoo_mp.model import Origin
+    from pattoo_mp.spool.store import Spool
     from pattoo_mp.upload.delivery import Sender
     from pattoo_mp.upload.pattoo.legacy import LegacyPosts
+    from pattoo_mp.upload.pull.output import PullOutput
     from pattoo_mp.upload.spooled import Outbox
 
     Adopt = Callable[[str, Config], None]
 
 _LOG = logging.getLogger(__name__)
 
+#: How long control may take to answer a question of the uploader (s).
+_ASK_S: Final = 5.0
+
 #: What `ps` shows after the name of each process.
 _TITLES: Final[dict[str, Callable[[Config], str]]] = {
     "control": lambda _: "",
     "collector": lambda config: f" every {text.intervals(config.groups)}",
-    "uploader": lambda config: " to {} port {}".format(
-        *values.host_and_port(config.outputs[0].urls[0])
-    ),
+    "uploader": lambda config: _uploader_title(config.outputs[0]),
 }
 
 
@@ -83,7 +88,7 @@ def run(
     for number in log.SIGNAL_ACTIONS:  # logrotate may signal us as soon as the PID file exists
         signal.signal(number, signal.SIG_IGN)
     # Commands signal the holder of the lock only if it has this title.
-    setproctitle(f"{PROGRAM}: control")
+    setproctitle(f"{this_program().name}: control")
     terminal.leave_terminals_group()
     has_lost_terminal = terminal.terminal_check(os.environ)
     directory = config.system_daemon_directory
@@ -139,13 +144,27 @@ def _start_error(error: OSError) -> StartError:
 def _adopt(process: str, config: Config, *, to_stderr: bool) -> None:
     """Set up the log and the process title by the settings."""
     log.set_up(_log_settings(config, to_stderr=to_stderr), process)
-    setproctitle(f"{PROGRAM}: {process}{_TITLES[process](config)}")
+    setproctitle(f"{this_program().name}: {process}{_TITLES[process](config)}")
+
+
+def _uploader_title(first: Output) -> str:
+    host, port = values.host_and_port(first.urls[0])
+    return f" {'at' if first.kind == values.PULL else 'to'} {host} port {port}"
+
+
+def _troubles(directory: Path) -> list[str]:
+    """Return the codes of the troubles that `--status` shows now. Raises `OSError`, `PattooError`."""
+    found = ask(paths.status_socket(directory), _ASK_S)["troubles"]
+    return [str(trouble["code"]) for trouble in found]
 
 
 def _sender(
     config: Config, output: Output, outbox: Outbox, agent_id: str, legacy: LegacyPosts
 ) -> Sender:
     """Make what posts to an output. The original agent's unsent posts go to one of them."""
+    from pattoo_mp.upload.lean_requests import import_requests  # noqa: PLC0415
+
+    import_requests(needs_tls=config.needs_tls)
     if output.kind == values.REMOTE_WRITE:
         from pattoo_mp.upload.remote_write.servers import sender  # noqa: PLC0415
 
@@ -157,6 +176,29 @@ def _sender(
     of_legacy = legacy if output.name == config.heir else None
     made = deliverer(outbox, encode, of_legacy, output.families)
     return Sender(servers(config, output, agent_id), made, of_legacy)
+
+
+def _puller(
+    config: Config,
+    output: Output,
+    report: Callable[[str, UploadState], None],
+    report_trouble: Callable[[str], object],
+    *,
+    spool: Spool,
+    origin: Origin,
+) -> PullOutput:
+    """Make what answers for an output of kind pull."""
+    from pattoo_mp.upload.pull.output import PullOutput  # noqa: PLC0415
+
+    return PullOutput(
+        output,
+        spool,
+        config,
+        origin,
+        report=report,
+        report_trouble=report_trouble,
+        ask_troubles=partial(_troubles, config.system_daemon_directory),
+    )
 
 
 def _log_settings(config: Config, *, to_stderr: bool) -> log.LogSettings:
@@ -188,11 +230,7 @@ def _arbiter(
         ticks.close()
         place.write("")
         adopt("collector", live.config)
-        from pattoo_mp.collect.collector import Collector  # noqa: PLC0415
-        from pattoo_mp.collect.host import HostPaths  # noqa: PLC0415
-
-        HostPaths.of(live.config).adopt()
-        Collector(
+        this_program().load_collector()(
             link,
             origin,
             live.config,
@@ -207,7 +245,6 @@ def _arbiter(
         config = live.config
         adopt("uploader", config)
         from pattoo_mp.spool.store import Spool  # noqa: PLC0415
-        from pattoo_mp.upload.lean_requests import import_requests  # noqa: PLC0415
         from pattoo_mp.upload.pattoo.legacy import LegacyPosts  # noqa: PLC0415
         from pattoo_mp.upload.report import (  # noqa: PLC0415
             Progress,
@@ -230,7 +267,6 @@ def _arbiter(
             return
         progress.holds_polls = True
         send_account(link, spool, channel_name)
-        import_requests(needs_tls=config.needs_tls)
         from pattoo_mp.upload.uploader import Uploader  # noqa: PLC0415
 
         if config.hostname is None:
@@ -243,6 +279,7 @@ def _arbiter(
             channel_name,
             origin.agent_id,
             sender=partial(_sender, agent_id=origin.agent_id, legacy=legacy),
+            puller=partial(_puller, spool=spool, origin=origin),
             adopt=partial(adopt, "uploader"),
         ).run()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Final
 import msgpack
 
 from pattoo_mp.errors import WireError
+from pattoo_mp.program import this_program
 from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-PROGRAM: Final = "pattoo_agent_os_autonomousd"
 
 #: Data types as the pattoo server numbers them. It keeps no data of the type string.
 STRING: Final = 2
@@ -60,7 +59,7 @@ class Origin:
 
     agent_id: str
     hostname: str
-    program: str = PROGRAM
+    program: str = field(default_factory=lambda: this_program().name)
 
 
 @dataclass(frozen=True, slots=True)

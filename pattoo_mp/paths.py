@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
 
 
 def log_file(config: Config) -> Path:
-    """The log file that all pattoo programs share."""
-    return config.log_directory / "pattoo.log"
+    """The log file of this program."""
+    return config.log_directory / this_program().log_name
 
 
 def identity_file(config: Config) -> Path:
     """The file of the agent's identity, the same as the original agent's."""
-    return config.daemon_directory / "agent_id" / f"{PROGRAM}.agent_id"
+    return config.daemon_directory / "agent_id" / f"{this_program().name}.agent_id"
 
 
 def pid_file(system_daemon_directory: Path) -> Path:
     """The file that a running control process keeps locked."""
-    return system_daemon_directory / "pid" / f"{PROGRAM}.pid"
+    return system_daemon_directory / "pid" / f"{this_program().name}.pid"
 
 
 def status_socket(system_daemon_directory: Path) -> Path:
     """The socket on which a running control process answers status requests."""
-    return system_daemon_directory / "run" / f"{PROGRAM}.sock"
+    return system_daemon_directory / "run" / f"{this_program().name}.sock"
 
 
 def supervisor_file(system_daemon_directory: Path) -> Path:
     """The file in which a control process under supervisord records how to reach it."""
-    return system_daemon_directory / "run" / f"{PROGRAM}.supervisor"
+    return system_daemon_directory / "run" / f"{this_program().name}.supervisor"
 
 
 def tick_file(system_daemon_directory: Path) -> Path:
     """The file in which a control process notes the newest tick, for its successor."""
-    return system_daemon_directory / "run" / f"{PROGRAM}.tick"
+    return system_daemon_directory / "run" / f"{this_program().name}.tick"
 
 
 def keys_directory(config: Config) -> Path:
     """The directory of the agent's key for encrypted mode, the same as the original agent's."""
-    return config.daemon_directory / "keys" / PROGRAM
+    return config.daemon_directory / "keys" / this_program().name
 
 
 def spool_file(config: Config) -> Path:
     """The file of the polls that wait for the server."""
-    return config.cache_directory / f"{PROGRAM}.spool.sqlite"
+    return config.cache_directory / f"{this_program().name}.spool.sqlite"
 
 
 # The configuration directory.

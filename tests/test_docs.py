@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.cli.verbs import OPTIONS, VERBS
+from pattoo_mp.cli.verbs import OPTIONS, program_verbs
 from pattoo_mp.collect.schedule import Reason
 from pattoo_mp.control import broker, ledger
 from pattoo_mp.control.troubles import Code
@@ -96,7 +96,9 @@ def test_commands_shown_on_pages_exist() -> None:
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     text = "\n".join(page.read_text() for page in pages if page.name != "changelog.md")
     agents = re.findall(r"pattoo_agent_os_autonomousd(?:\.py)?((?: --[a-z-]+)+)", text)
-    declared = {known.name for known in (*VERBS, *OPTIONS)} | {"--help", "--version"}
+    declared = (
+        {v.name for v in program_verbs()} | {o.name for o in OPTIONS} | {"--help", "--version"}
+    )
     assert {word for words in agents for word in words.split()} - declared == set()
     makes = re.findall(r"(?:`|\$ )make((?: [a-z]+)+)", text)
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli import output
-from pattoo_mp.cli.verbs import OPTIONS, VERBS
+from pattoo_mp.cli.verbs import OPTIONS, program_verbs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ _STATUS = re.compile(r"((?:^#: .*\n)+)^\w+: Final = (\d+)$", re.MULTILINE)
 
 def verbs() -> str:
     """Return the verbs with their help, in Markdown."""
-    return _definitions((f"`{verb.name}`", verb.help) for verb in VERBS)
+    return _definitions((f"`{verb.name}`", verb.help) for verb in program_verbs())
 
 
 def options() -> str:
@@ -35,7 +35,9 @@ def exit_statuses() -> str:
 
 
 def _form(option: Option) -> str:
-    return f"`{option.name} {'|'.join(option.choices)}`" if option.choices else f"`{option.name}`"
+    if option.choices is None:
+        return f"`{option.name}`"
+    return f"`{option.name} {'|'.join(option.choices())}`"
 
 
 def _definitions(items: Iterable[tuple[str, str]]) -> str:

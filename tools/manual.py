@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 
-NAME: Final = f"{PROGRAM}.8"
+NAME: Final = f"{this_program().name}.8"
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "docs" / "man" / NAME
 
 #: Requests of man(7) that contain text, and not only layout.

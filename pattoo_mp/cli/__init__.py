@@ -6,8 +6,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.program import AUTONOMOUS, SPOKE, become, program_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pattoo_mp.program import Program
 
 _STDERR: Final = 2
 #: As in `output`, which is imported only once it can be.
@@ -16,19 +20,32 @@ _FAILED: Final = 1
 _EXAMINING: Final = frozenset({"--check", "--once", "--doctor"})
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def spoked() -> int:
+    """Run the command line of a spoke."""
+    return main(program=SPOKE)
+
+
+def run_as(name: str) -> int:
+    """Run the command line of the program of this name; of the first one if there is none."""
+    return main(program=program_of(name) or AUTONOMOUS)
+
+
+def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> int:
     """Run the command line `argv` (by default that of this process); return the exit status.
+
+    It is that of `program`, which this process is from now on.
 
     The usual `--foreground` command lines are recognised here, without the argument parser. This
     process becomes the agent's control process and keeps every module that it ever imported, so it
     imports neither the parser nor the code of the other verbs.
     """
+    become(program)
     _open_missing_streams()
     from pattoo_mp.util.dependencies import missing_packages  # noqa: PLC0415 - streams come first
 
     if problem := missing_packages():
         # What reports errors otherwise may need what is missing.
-        print(f"pattoo_agent_os_autonomousd: error: {problem}", file=sys.stderr)
+        print(f"{program.name}: error: {problem}", file=sys.stderr)
         return _FAILED
     words = sys.argv[1:] if argv is None else list(argv)
     match words:

@@ -131,6 +131,14 @@ def _server_takes_nothing(status: Status, trouble: Trouble) -> str:
     )
 
 
+def _hub_stays_away(status: Status, trouble: Trouble) -> str:
+    return (
+        f"the hub has fetched nothing for {age(status['now_ms'], int(trouble['since_ms']))}. Polls are kept for it "
+        "within the limits of the spool: check that it runs, that it asks this host, and that no firewall is in "
+        "between. One that does not come any more is given up after spool_max_age"
+    )
+
+
 def _what_to_check(posts: dict[str, Any]) -> str:
     """The end of the sentence: what to check. Empty if the error message itself says it."""
     kind = posts.get("last_fault", "").upper() if posts["failing_since_ms"] else ""
@@ -217,6 +225,7 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.NOTHING_KEPT: _nothing_kept,
     Code.CANNOT_POST: _cannot_post,
     Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
+    Code.HUB_STAYS_AWAY: _hub_stays_away,
     Code.JOURNAL_HELD: _journal_held,
     Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,

@@ -18,7 +18,7 @@ from pattoo_mp.config import host_checks, load, owner
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import named_directories
 from pattoo_mp.config.reading import Reading, read_within
-from pattoo_mp.config.values import PATTOO
+from pattoo_mp.config.values import PATTOO, PULL, is_loopback
 from pattoo_mp.doctor import server
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
@@ -62,7 +62,8 @@ class Checked:
     @property
     def is_well(self) -> bool:
         """Whether an agent could start and post."""
-        return not self.problems and bool(self.servers) and not any(s.error for s in self.servers)
+        is_complete = not self.problems and self.config is not None
+        return is_complete and not any(asked.error for asked in self.servers)
 
     @property
     def servers(self) -> tuple[ServerCheck, ...]:
@@ -75,7 +76,7 @@ class Checked:
         None if it is not set and has no default.
         """
         if found.given is None and self.config is not None:
-            return self.config.effective(found.setting.name)
+            return self.config.effective(found.setting.key)
         return found.given
 
 
@@ -123,9 +124,12 @@ def _check(directory: Path) -> Checked:
     problems += _transport_problems(directory, settings)
     problems += load.lacking_software(directory, settings)
     problems += _file_problems(settings, [*unusable, *untrusted])
-    reading = replace(reading, notes=(*reading.notes, *_lacking(settings)))
-    first, *others = server.check_servers(settings)
-    return Checked(directory, reading, tuple(problems), settings, states, first, tuple(others))
+    reading = replace(
+        reading, notes=(*reading.notes, *_lacking(settings), *_open_to_others(settings))
+    )
+    asked = server.check_servers(settings)
+    first, others = (asked[0], asked[1:]) if asked else (None, ())
+    return Checked(directory, reading, tuple(problems), settings, states, first, others)
 
 
 def _lacking(settings: Config) -> Iterator[str]:
@@ -135,6 +139,24 @@ def _lacking(settings: Config) -> Iterator[str]:
             "families: textfile sends nothing: prometheus_client is not installed; "
             "expected the extra `textfile` of pattoo_mp"
         )
+
+
+def _open_to_others(settings: Config) -> Iterator[str]:
+    """What others than this host get of an output that listens."""
+    for output in settings.outputs:
+        if output.is_exposed:
+            yield (
+                f"{output.named_by}: {output.listen} can be reached by others, without allow or tokens_file: "
+                "they get the page of an original spoke, and nothing else"
+            )
+        elif (
+            output.trust.tokens_file
+            and not output.trust.certificate_file
+            and not is_loopback(output.listen)
+        ):
+            yield (
+                f"outputs: {output.name}: tokens cross the network unencrypted without tls_certificate_file"
+            )
 
 
 def _untrusted(
@@ -255,7 +277,7 @@ def lines(checked: Checked) -> list[str]:
     if checked.config is not None:
         report += ["", "Directories"]
         report += _columns(_directories(checked.config, checked.states), indent=2)
-    if checked.config is not None and checked.config.given_outputs:
+    if checked.config is not None and (checked.config.given_outputs or not checked.servers):
         report += ["", "Outputs", *_columns(map(_output_row, checked.config.outputs), indent=2)]
     if checked.server is not None:
         report += ["", "Server"]
@@ -264,6 +286,10 @@ def lines(checked: Checked) -> list[str]:
 
 
 def _output_row(output: Output) -> tuple[str, ...]:
+    if output.kind == PULL:
+        who = f"for {', '.join(output.allow)}" if output.allow else ""
+        who += " with a token" if output.trust.tokens_file else ""
+        return output.name, output.kind, f"at {output.urls[0]}", who.strip()
     families = "all families" if output.families is None else ", ".join(output.families)
     return output.name, output.kind, output.naming and f"naming {output.naming}", families
 

@@ -11,9 +11,9 @@ from setproctitle import setproctitle
 
 from pattoo_mp.cli.output import DONE, FAILED
 from pattoo_mp.config import isolated
-from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.event_listener import HeartbeatListener, ticks
 from pattoo_mp.paths import config_directory
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ def run(_: argparse.Namespace) -> int:
     agent's files as root.
     """
     if "SUPERVISOR_ENABLED" not in os.environ:
-        print(f"{PROGRAM}: error: --event-listener: not run by supervisord; expected in an "
+        print(f"{this_program().name}: error: --event-listener: not run by supervisord; expected in an "
               "[eventlistener] section, as in conf/", file=sys.stderr)  # fmt: skip
         return FAILED
     logging.basicConfig(
@@ -35,7 +35,7 @@ def run(_: argparse.Namespace) -> int:
         stream=sys.stderr,
         format=f"%(asctime)s %(levelname)s [heartbeat {os.getpid()}] %(message)s",
     )
-    setproctitle(f"{PROGRAM}: heartbeat")
+    setproctitle(f"{this_program().name}: heartbeat")
     listener = HeartbeatListener(_directory, os.environ)
     for period_s in ticks(sys.stdin, sys.stdout):
         listener.tick(period_s)

@@ -12,11 +12,11 @@ from pattoo_mp.cli.output import DONE, STOPPED
 from pattoo_mp.cli.status import as_text, stopped_status
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.errors import ConfigError, PattooError, StatusError
-from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import configured_agent, startable_agent
 from pattoo_mp.operate.control_process import running_controls
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
+from pattoo_mp.program import this_program
 from pattoo_mp.util.text import counted, printable
 from pattoo_mp.util.users import user_name
 
@@ -46,7 +46,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         raise ConfigError([*error.problems, *_how_to_stop()]) from error
     if _stop(agent, force=arguments.force).was_running:
-        print(f"Daemon is stopped - {PROGRAM}")
+        print(f"Daemon is stopped - {this_program().name}")
     else:
         print(as_text(stopped_status(agent)))
     return DONE
@@ -74,14 +74,14 @@ def run_reload(_: argparse.Namespace) -> int:
         return STOPPED
     changed = reload(agent, pid)
     what = printable(", ".join(changed)) or "nothing has changed"
-    print(f"Daemon is reloaded - {PROGRAM} ({what})")
+    print(f"Daemon is reloaded - {this_program().name} ({what})")
     return DONE
 
 
 def _report_left(stopped: Stopped) -> None:
     for pid in stopped.left:
         print(
-            f"{PROGRAM}: process {pid} is left: it hangs in the kernel and cannot be killed. It ends "
+            f"{this_program().name}: process {pid} is left: it hangs in the kernel and cannot be killed. It ends "
             f"when what it waits for answers: ps -L -o stat,wchan -p {pid}",
             file=sys.stderr,
         )
@@ -92,7 +92,7 @@ def _start(agent: Agent) -> int:
     # The control process runs in another directory; it must find the configuration checked here.
     start(agent, [*own_command(), "--foreground"], {VARIABLE: str(agent.configuration)})
     pid = agent.pid
-    print(f"Daemon is running - {PROGRAM} (process {pid})")
+    print(f"Daemon is running - {this_program().name} (process {pid})")
     with contextlib.suppress(OSError):
         owner = Path(f"/proc/{pid}").stat().st_uid
         if owner != os.geteuid():

@@ -21,8 +21,8 @@ from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
 from pattoo_mp.doctor.polls import DEFAULT, snapshot
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.model import PROGRAM
 from pattoo_mp.paths import config_directory
+from pattoo_mp.program import this_program
 from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _configured() -> Config | None:
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
     ignored = f"the configuration is ignored, defaults are used: {printable(problem)}"
-    print(f"{PROGRAM}: {ignored}", file=sys.stderr)
+    print(f"{this_program().name}: {ignored}", file=sys.stderr)
     return None
 
 
@@ -91,7 +91,7 @@ def document(taken: Snapshot) -> dict[str, Any]:
     """What `--once --json` prints."""
     return {
         "schema": SCHEMA,
-        "agent": {"program": PROGRAM, "version": __version__},
+        "agent": {"program": this_program().name, "version": __version__},
         "timestamp_ms": taken.timestamp_ms,
         "host": dict(taken.host),
         "families": [_family(answer) for answer in taken.answers],

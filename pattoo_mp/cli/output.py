@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.errors import ConfigError, PattooError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _discard_output() -> None:
 
 def _print_error(problem: str) -> None:
     """Print one line. It may quote the agent, whose user must not control root's terminal."""
-    print(f"{PROGRAM}: error: {printable(problem)}", file=sys.stderr)
+    print(f"{this_program().name}: error: {printable(problem)}", file=sys.stderr)
 
 
 def escape_unencodable() -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pattoo_mp.cli import output_table
 from pattoo_mp.cli.advice import advice
 from pattoo_mp.cli.words import age, counts, moment, rate
-from pattoo_mp.control.outputs import of_output
+from pattoo_mp.config.values import PULL
+from pattoo_mp.control.outputs import HUB, of_output
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.troubles import is_local_trouble
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted, printable
 
@@ -38,7 +39,7 @@ class Row:
 
 def heading(status: Status) -> str:
     """The first line, worded as by every pattoo agent."""
-    return f"Daemon is {'stopped' if status['state'] == 'stopped' else 'running'} - {PROGRAM}"
+    return f"Daemon is {'stopped' if status['state'] == 'stopped' else 'running'} - {this_program().name}"
 
 
 def rows(status: Status, before: Status | None = None) -> list[Row]:
@@ -72,6 +73,9 @@ def _output(status: Status) -> Iterator[Row]:
     """The rows of an agent with one output."""
     yield _last_poll(status)
     yield _server(status)
+    if _kind(status) == PULL:
+        yield from _shown(status)
+        return
     is_new = not status["posts"]["last_ms"] and status["polls"]["delivered"]
     last_ms = status["posts"]["last_ms"]
     yield Row("Last post", "none since the start" if is_new else moment(last_ms))
@@ -85,6 +89,25 @@ def _output(status: Status) -> Iterator[Row]:
     yield Row("Quarantine", quarantined, bad=bool(status["recent"]["quarantined"]))
     yield from _missed(status)
     yield _last_error(status)
+
+
+def _shown(status: Status) -> Iterator[Row]:
+    """The further rows of an agent whose one output is fetched, and that no hub has fetched from yet."""
+    last_ms = status["posts"]["last_ms"]
+    yield Row("Last request", moment(last_ms) if last_ms else "none since the start")
+    yield Row("Rates", _rates(status["recent"]))
+    yield _polled(status)
+    yield Row("Shown", counted(status["polls"]["delivered"], "poll"))
+    yield _waiting(status)
+    yield _dropped(status)
+    yield from _missed(status)
+    yield _last_error(status)
+
+
+def _kind(status: Status) -> str:
+    """The kind of the output that a status is about; a control process of an earlier release has none."""
+    outputs = status.get("outputs") or [{}]
+    return str(status.get("kind") or outputs[0].get("kind", ""))
 
 
 def _outputs(status: Status, names: list[str]) -> Iterator[Row]:
@@ -104,9 +127,8 @@ def _details(status: Status) -> Iterator[Row]:
     """What the table has no room for: the server of an output, and what is wrong with it."""
     yield _server(status)
     if before := status["polls"].get("before", 0):
-        yield Row(
-            "Polled", f"{counted(before, 'poll')} before it was configured, which it does not get"
-        )
+        since = "it first came" if _kind(status) == HUB else "it was configured"
+        yield Row("Polled", f"{counted(before, 'poll')} before {since}, which it does not get")
     if status["backlog"]["polls"]:
         yield _waiting(status)
     if status["polls"]["dropped"]:
@@ -187,7 +209,8 @@ def _server(status: Status) -> Row:
     posts = status["posts"]
     instead_of = posts.get("instead_of")
     instead = f", instead of {instead_of}" if instead_of else ""
-    return Row("Server", f"{posts['server'] or 'not known yet'}{instead}")
+    label = {PULL: "Listens at", HUB: "Hub"}.get(_kind(status), "Server")
+    return Row(label, f"{posts['server'] or 'not known yet'}{instead}")
 
 
 def _lag(status: Status) -> Row:

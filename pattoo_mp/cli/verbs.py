@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import __version__
 from pattoo_mp.cli.output import handle_output_errors, report_errors
-from pattoo_mp.config.settings import FILES
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.config.settings import program_files
+from pattoo_mp.program import this_program
 from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of the verbs in `goes_with`: a flag, or with `choices` one of these values.
+    """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
     `help` must name these verbs: `--help` shows nothing else about them.
     """
@@ -46,10 +46,10 @@ class Option:
     name: str
     help: str
     goes_with: tuple[str, ...]
-    choices: tuple[str, ...] = ()
+    choices: Callable[[], tuple[str, ...]] | None = None
 
 
-VERBS: Final = (
+_EVERY: Final = (
     Verb("--start", "Start the agent daemon.", "lifecycle:run_start"),
     Verb("--stop", "Stop the agent daemon.", "lifecycle:run_stop"),
     Verb("--status", "Get daemon status.", "status:run"),
@@ -109,7 +109,7 @@ OPTIONS: Final = (
         "--file",
         "Prints only this file, ready to use, when used with --sample-config.",
         ("--sample-config",),
-        FILES,
+        program_files,
     ),
     Option("--all", "Shows the families that are off, too, when used with --once.", ("--once",)),
     Option(
@@ -123,6 +123,16 @@ OPTIONS: Final = (
         ("--status",),
     ),
 )
+
+
+#: Of programs that poll their host.
+_OF_FAMILIES: Final = frozenset({"--once", "--translations"})
+
+
+def program_verbs() -> tuple[Verb, ...]:
+    """The verbs of this program."""
+    polls_host = this_program().polls_host
+    return tuple(verb for verb in _EVERY if polls_host or verb.name not in _OF_FAMILIES)
 
 
 def run_verb(argv: Sequence[str]) -> int:
@@ -143,7 +153,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if arguments.verb is None:
-        parser.error(f"expected one of {', '.join(verb.name for verb in VERBS)}")
+        parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
     for option in OPTIONS:
         given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
         if given and arguments.verb.name not in option.goes_with:
@@ -157,17 +167,17 @@ class _Parser(OneLineParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=PROGRAM,
-        description="Reports this host's performance to a pattoo server.",
+        prog=this_program().name,
+        description=this_program().about,
         epilog="The configuration is read from PATTOO_CONFIGDIR, or from /etc/pattoo.",
         allow_abbrev=False,
     )
-    verbs = parser.add_mutually_exclusive_group()
-    for verb in VERBS:
-        verbs.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
+    group = parser.add_mutually_exclusive_group()
+    for verb in program_verbs():
+        group.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
     for option in OPTIONS:
         if option.choices:
-            parser.add_argument(option.name, choices=option.choices, help=option.help)
+            parser.add_argument(option.name, choices=option.choices(), help=option.help)
         else:
             parser.add_argument(option.name, action="store_true", help=option.help)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)

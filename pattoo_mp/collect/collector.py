@@ -24,6 +24,7 @@ from pattoo_mp import log
 from pattoo_mp.collect import registry
 from pattoo_mp.collect.changes import shortened
 from pattoo_mp.collect.context import Watch
+from pattoo_mp.collect.host import HostPaths
 from pattoo_mp.collect.poller import Groups
 from pattoo_mp.collect.schedule import Schedule
 from pattoo_mp.config.values import Config
@@ -63,6 +64,24 @@ _SLICE_NS: Final = 100_000
 _SCHED_ATTR: Final = struct.Struct("=IIQiIQQQ")
 #: System call numbers from <asm/unistd.h>: only a recent glibc has a function for it.
 _SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
+
+
+def collector(
+    link: Link,
+    origin: Origin,
+    config: Config,
+    after_ms: int,
+    *,
+    at_once: bool,
+    adopt: Callable[[Config], None],
+    begin: Callable[[str], None],
+) -> Collector:
+    """Return what the collector process of a program with families runs (`Program.collector`).
+
+    Every program's collector is made with these arguments, those of `Collector`, and has `run`.
+    """
+    HostPaths.of(config).adopt()
+    return Collector(link, origin, config, after_ms, at_once=at_once, adopt=adopt, begin=begin)
 
 
 class Collector:

@@ -20,7 +20,8 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect import host, registry
-from pattoo_mp.model import COUNTER64, PROGRAM
+from pattoo_mp.model import COUNTER64
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def translations() -> str:
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(HEADINGS)
     for key, translation, units in _rows():
-        writer.writerow((LANGUAGE, f"{PROGRAM}_{key}", translation, units))
+        writer.writerow((LANGUAGE, f"{this_program().name}_{key}", translation, units))
     return file.getvalue()
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import validators, values
 from pattoo_mp.config.families import by_interval, names_on
-from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
-from pattoo_mp.config.values import PATTOO, is_https
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SHARED_FILE, program_settings
+from pattoo_mp.config.values import PATTOO, PULL, is_https
 from pattoo_mp.errors import TrustError
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +48,12 @@ def misplaced_settings(files: Mapping[str, Sections]) -> Iterator[str]:
 
 def _why_not_read(file: str, section: str, key: str) -> str:
     """Why the agent does not read this key; empty if it does, or if the key is not the agent's."""
-    read_here = [setting.name for setting in SETTINGS if _is_read_from(setting, file, section)]
+    read_here = [
+        setting.name for setting in program_settings() if _is_read_from(setting, file, section)
+    ]
     if key in read_here:
         return ""
-    elsewhere = next((setting for setting in SETTINGS if setting.name == key), None)
+    elsewhere = next((setting for setting in program_settings() if setting.name == key), None)
     if elsewhere is not None:
         return f"is not read here, only in {elsewhere.file}, section {elsewhere.section}"
     similar = get_close_matches(key, read_here, n=1, cutoff=_SIMILAR)
@@ -122,11 +125,14 @@ _OF_PATTOO: Final = (
 
 def _kind_notes(values: Mapping[str, Any]) -> Iterator[str]:
     outputs = values["outputs"]
-    if outputs and all(output.kind != PATTOO for output in outputs):
+    kinds = {output.kind for output in outputs} or {this_program().output}
+    if PATTOO not in kinds:
         for name in _OF_PATTOO:
             if values[name]:
                 yield f"{name}: has no effect, because no output is of kind {PATTOO}"
     for output in outputs:
+        if output.kind == PULL:  # its certificate makes it use TLS
+            continue
         trust = output.trust
         uses_tls = output.needs_tls or (output.kind == PATTOO and not output.urls)
         if not uses_tls and (trust.ca_file or trust.certificate_file):
@@ -173,6 +179,7 @@ TRUST_FIELDS: Final = {
     "tls_key_file": "key_file",
     "credentials_file": "credentials_file",
     "proxy_credentials_file": "proxy_credentials_file",
+    "tokens_file": "tokens_file",
 }
 
 

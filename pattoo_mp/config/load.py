@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.config import host_checks, probe, ways
 from pattoo_mp.config.consistency import conflicting_settings, setting_of
@@ -25,10 +25,10 @@ from pattoo_mp.config.reading import (
     require_directory,
 )
 from pattoo_mp.config.secrets import credential_problems
-from pattoo_mp.config.settings import AGENT_FILE, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import SHARED_FILE, agent_file, defaults, program_settings
 from pattoo_mp.config.values import FIELDS, REMOTE_WRITE, Config
 from pattoo_mp.errors import ConfigError, TrustError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -73,15 +73,13 @@ def config_from(reading: Reading) -> Config:
     """Return the `Config` of files without problems. Raises `ConfigError` if there are any."""
     if reading.problems:
         raise ConfigError(reading.problems)
-    values = reading.values
+    # What another program of the family has, and this one has not.
+    values: dict[str, Any] = defaults() | reading.values
     if values["system_daemon_directory"] is None:
         values["system_daemon_directory"] = values["daemon_directory"]
+    unused = {setting.key for setting in program_settings() if not setting.is_used}
     return Config(
-        **{
-            FIELDS.get(setting.name, setting.name): values[setting.name]
-            for setting in SETTINGS
-            if setting.is_used
-        }
+        **{FIELDS.get(key, key): value for key, value in values.items() if key not in unused}
     )
 
 
@@ -102,7 +100,7 @@ def read_system_daemon_directory(directory: Path) -> Path:
 
 def read_directories(directory: Path) -> list[Path]:
     """Read only the directories that the agent writes to; none if a file or a setting is invalid."""
-    names = {setting.name for setting in SETTINGS if setting.is_written_to}
+    names = {setting.name for setting in program_settings() if setting.is_written_to}
     try:
         found = _read_shared(directory, names)
     except ConfigError:
@@ -118,7 +116,7 @@ def _read_shared(directory: Path, names: set[str]) -> dict[str, object]:
     sections = read_file(path, problems)
     found = {
         setting.name: read_setting(setting, path, sections, problems).value
-        for setting in SETTINGS
+        for setting in program_settings()
         if setting.name in names and not problems
     }
     if problems:
@@ -152,7 +150,7 @@ def check_reload(directory: Path, running: Config) -> Config:
 
 
 def _quoted(config: Config, setting: Setting) -> str:
-    value = config.value_of(setting.name)
+    value = config.value_of(setting.key)
     return "not set" if value is None else f"'{value}'"
 
 
@@ -160,8 +158,8 @@ def changes(old: Config, new: Config) -> list[Setting]:
     """The settings whose values differ, in the order of their declaration."""
     return [
         setting
-        for setting in SETTINGS
-        if setting.is_used and old.value_of(setting.name) != new.value_of(setting.name)
+        for setting in program_settings()
+        if setting.is_used and old.value_of(setting.key) != new.value_of(setting.key)
     ]
 
 
@@ -196,7 +194,7 @@ def encryption_problems(directory: Path, config: Config) -> list[str]:
     missing = host_checks.missing_for_encryption() if config.encrypted else ""
     return [
         f"{directory / setting.file}: {setting.section}: {setting.name}: True, but {missing}"
-        for setting in SETTINGS
+        for setting in program_settings()
         if setting.name == "encrypted" and missing
     ]
 
@@ -206,7 +204,7 @@ def remote_write_problems(directory: Path, config: Config) -> list[str]:
     needing = [output.name for output in config.outputs if output.kind == REMOTE_WRITE]
     missing = host_checks.missing_for_remote_write() if needing else ""
     return [
-        f"{directory / AGENT_FILE}: {PROGRAM}: outputs: {needing[0]}: kind: {REMOTE_WRITE}, but {missing}"
+        f"{directory / agent_file()}: {this_program().name}: outputs: {needing[0]}: kind: {REMOTE_WRITE}, but {missing}"
         for _ in needing[:1]
         if missing
     ]
@@ -238,7 +236,7 @@ def _lines(directory: Path, errors: Sequence[TrustError]) -> list[str]:
         f"{directory / setting.file}: {setting.section}: {error.setting}: "
         f"{format_value(str(error.path))} {error.wrong}; expected {error.expected}"
         for error in errors
-        for setting in SETTINGS
+        for setting in program_settings()
         if setting.name == error.setting.partition(":")[0]
     ]
 
@@ -266,7 +264,7 @@ def named_directories(config: Config) -> list[tuple[Setting, Path]]:
     """
     return [
         (setting, path)
-        for setting in SETTINGS
+        for setting in program_settings()
         if setting.is_written_to
         for path in [getattr(config, setting.name)]
         if setting.is_required or path != config.daemon_directory

@@ -7,6 +7,7 @@ be a secret is shown: the values of headers, and what is in place of the path of
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,13 +16,24 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from pattoo_mp.config import validators
 from pattoo_mp.config.families import EVERY
 from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
-from pattoo_mp.config.values import PATTOO, REMOTE_WRITE, Output, Trust
+from pattoo_mp.config.values import (
+    LISTEN,
+    PATTOO,
+    PULL,
+    REMOTE_WRITE,
+    Output,
+    Trust,
+    host_in_url,
+    is_loopback,
+)
 from pattoo_mp.config.yaml_files import NOT_SHOWN, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-KINDS: Final = (PATTOO, REMOTE_WRITE)
+KINDS: Final = (PATTOO, REMOTE_WRITE, PULL)
+#: Those that post.
+_POSTING: Final = (PATTOO, REMOTE_WRITE)
 NAMINGS: Final = ("prometheus", "pattoo")
 MAX_OUTPUTS: Final = 8
 _MAX_LABELS: Final = 16
@@ -30,6 +42,7 @@ _MAX_LABEL_VALUE: Final = 256
 _MAX_HEADERS: Final = 16
 _MAX_HEADER_NAME: Final = 128
 _MAX_HEADER_VALUE: Final = 4096
+_MAX_NETWORKS: Final = 256
 
 URL_EXAMPLE: Final = "https://metrics.example.org/api/v1/write"
 
@@ -107,6 +120,33 @@ def _url(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004 - one kind of error for every bad value
     return validators.url_with_path(value, _A_URL)
+
+
+def _listen(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 - one kind of error for every bad value
+    host, colon, port = value.strip().rpartition(":")
+    if (
+        not colon
+        or not port.isascii()
+        or not port.isdigit()
+        or (":" in host) != host.startswith("[")
+    ):
+        raise ValueError
+    return f"{host_in_url(validators.host(host.strip('[]')))}:{validators.port(int(port))}"
+
+
+def _allow(value: object) -> tuple[str, ...]:
+    words = validators.text_list(value)
+    if not 1 <= len(words) <= _MAX_NETWORKS:
+        raise InvalidPartError(f"{len(words)} networks", f"1 to {_MAX_NETWORKS} networks")
+    found = []
+    for word in words:
+        try:
+            found.append(str(ipaddress.ip_network(word.strip())))
+        except ValueError:
+            raise InvalidPartError(word, "a network such as 10.0.0.0/8, or an address") from None
+    return tuple(found)
 
 
 def _families(value: object) -> tuple[str, ...]:
@@ -211,7 +251,7 @@ _PEM: Final = "the absolute path of a PEM file that the agent can read"
 _PRIVATE: Final = "the absolute path of a file that only the agent's user can read"
 
 _KEYS: Final[Mapping[str, Key]] = {
-    "kind": Key(validators.one_of(KINDS), " or ".join(KINDS), "Required."),
+    "kind": Key(validators.one_of(KINDS), f"one of {', '.join(KINDS)}", "Required."),
     "name": Key(_name, _A_NAME, "The name in status, log and ledger. The default is the kind."),
     "servers": Key(
         validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",
@@ -237,13 +277,32 @@ _KEYS: Final[Mapping[str, Key]] = {
     "families": Key(
         _families, "a list of families, such as [processor, memory]",
         "The families that this output gets. The default is all that are polled.",
+        kinds=_POSTING,
     ),
-    "tls_ca_file": Key(validators.path, _PEM, "As the setting."),
+    "listen": Key(
+        _listen, f"an address and a port, such as {LISTEN}",
+        f"Where it listens. The default is {LISTEN}, for a spoke ip_listen_address and ip_bind_port.",
+        kinds=(PULL,),
+    ),
+    "allow": Key(
+        _allow, "a list of networks, such as [10.0.0.0/8]",
+        "Who may ask, beside this host. The default is everybody who can reach it.",
+        kinds=(PULL,),
+    ),
+    "tokens_file": Key(
+        validators.path, _PRIVATE, "A file with a token on each line; who asks has to bring one of them.",
+        kinds=(PULL,), hides=True,
+    ),
+    "tls_ca_file": Key(validators.path, _PEM, "As the setting.", kinds=_POSTING),
     "tls_certificate_file": Key(validators.path, _PEM, "As the setting."),
     "tls_key_file": Key(validators.path, _PEM, "As the setting."),
-    "credentials_file": Key(validators.path, _PRIVATE, "As the setting.", hides=True),
-    "proxy": Key(validators.proxy, validators.A_PROXY, "As the setting."),
-    "proxy_credentials_file": Key(validators.path, _PRIVATE, "As the setting.", hides=True),
+    "credentials_file": Key(
+        validators.path, _PRIVATE, "As the setting.", kinds=_POSTING, hides=True
+    ),
+    "proxy": Key(validators.proxy, validators.A_PROXY, "As the setting.", kinds=_POSTING),
+    "proxy_credentials_file": Key(
+        validators.path, _PRIVATE, "As the setting.", kinds=_POSTING, hides=True
+    ),
 }  # fmt: skip
 
 KEYS: Final = _KEYS
@@ -276,6 +335,7 @@ class _Entry:
                 self._check(key)
         if kind == REMOTE_WRITE and "url" not in self._set:
             self._missing("url")
+        self._check_who_may_ask()
 
     @property
     def name(self) -> str | None:
@@ -299,12 +359,15 @@ class _Entry:
                 get("tls_key_file"),
                 get("credentials_file"),
                 get("proxy_credentials_file"),
+                get("tokens_file"),
             ),
             proxy=get("proxy"),
             families=get("families"),
             naming=get("naming", NAMINGS[0]) if get("kind") == REMOTE_WRITE else "",
             labels=get("labels", ()),
             headers=get("headers", ()),
+            listen=get("listen", ""),
+            allow=get("allow", ()),
         )
 
     def _check(self, key: str) -> Any:  # noqa: ANN401 - as the key's check returns it
@@ -318,6 +381,12 @@ class _Entry:
         except (ValueError, OverflowError):
             self._wrong(key, NOT_SHOWN if one.hides else given, one.expected)
         return self._found.get(key)
+
+    def _check_who_may_ask(self) -> None:
+        listen = self._found.get("listen", LISTEN)
+        if not (is_loopback(listen) or "allow" in self._set or "tokens_file" in self._set):
+            expected = "allow or tokens_file beside an address that others can reach"
+            self._wrong("listen", listen, expected)
 
     def _missing(self, key: str) -> None:
         self.parts.append(InvalidPart(self.where, key, None, _KEYS[key].expected, "is not set"))

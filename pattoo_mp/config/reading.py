@@ -12,7 +12,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config.consistency import misplaced_settings, unused_settings
-from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import (
+    LATER_SHARED_FILE,
+    SERVER,
+    SHARED_FILE,
+    agent_file,
+    program_settings,
+)
 from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
 from pattoo_mp.config.yaml_files import (
     NOT_SHOWN,
@@ -23,8 +29,8 @@ from pattoo_mp.config.yaml_files import (
     unquoted,
 )
 from pattoo_mp.errors import ConfigError, where_and_why
-from pattoo_mp.model import PROGRAM
 from pattoo_mp.paths import DEFAULT_DIRECTORY, VARIABLE
+from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
@@ -68,8 +74,8 @@ class Reading:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The checked values by setting name."""
-        return {found.setting.name: found.value for found in self.found}
+        """The checked values by the key of their setting."""
+        return {found.setting.key: found.value for found in self.found}
 
 
 def read_within(directory: Path, read_s: float = _READ_S) -> Reading:
@@ -109,7 +115,7 @@ def require_directory(directory: Path) -> None:
 def _read_all(directory: Path) -> Reading:
     """Read and check the files in `directory`; change nothing."""
     problems: list[str] = []
-    files = {name: read_file(directory / name, problems) for name in (SHARED_FILE, AGENT_FILE)}
+    files = {name: read_file(directory / name, problems) for name in (SHARED_FILE, agent_file())}
     later_path = directory / LATER_SHARED_FILE
     later = read_file(later_path, problems, optional=True)
     if problems:
@@ -118,13 +124,16 @@ def _read_all(directory: Path) -> Reading:
         read_setting(setting, later_path, later, problems)
         if setting.file == SHARED_FILE and setting.section == SERVER and SERVER in later
         else read_setting(setting, directory / setting.file, files[setting.file], problems)
-        for setting in SETTINGS
+        for setting in program_settings()
     ]
-    problems += _unknown(directory / AGENT_FILE, files[AGENT_FILE])
+    problems += _unknown(directory / agent_file(), files[agent_file()])
     all_files = {**files, LATER_SHARED_FILE: later}
     notes = [f"{directory}/{line}" for line in misplaced_settings(all_files)]
     values = Reading(tuple(found), ()).values
-    notes += [f"{directory / AGENT_FILE}: {PROGRAM}: {line}" for line in unused_settings(values)]
+    notes += [
+        f"{directory / agent_file()}: {this_program().name}: {line}"
+        for line in unused_settings(values)
+    ]
     if SERVER in later and SERVER in files[SHARED_FILE]:
         notes.append(
             f"{directory / SHARED_FILE}: {SERVER} is ignored: {later_path} has this section too"
@@ -191,7 +200,7 @@ def _part_line(part: InvalidPart) -> str:
 
 def _unknown(path: Path, sections: Sections) -> list[str]:
     """Report unknown names in the agent's own file: most likely typos."""
-    ours = [setting for setting in SETTINGS if setting.file == AGENT_FILE]
+    ours = [setting for setting in program_settings() if setting.file == agent_file()]
     section_names = {setting.section for setting in ours}
     known = [setting.name for setting in ours]
     problems = [
@@ -212,7 +221,7 @@ def _unknown(path: Path, sections: Sections) -> list[str]:
 def _expected_setting(key: str, known: Sequence[str]) -> str:
     """The most similar setting, or the command that prints all of them: they fill a screen."""
     similar = get_close_matches(key.lower(), known, 1)
-    return similar[0] if similar else f"one that --sample-config --file {AGENT_FILE} prints"
+    return similar[0] if similar else f"one that --sample-config --file {agent_file()} prints"
 
 
 def _format_name(name: str) -> str:

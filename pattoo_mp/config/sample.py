@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from pattoo_mp.config.settings import FILES, SECTIONS, SETTINGS
+from pattoo_mp.config.settings import program_files, program_sections, program_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,22 +24,28 @@ _ONE_LINE: Final = 10_000
 
 def every_file() -> str:
     """All files, one after another, each below a line with its name."""
-    return "\n".join(f"# ---------- {name} ----------\n{one_file(name)}" for name in FILES)
+    return "\n".join(
+        f"# ---------- {name} ----------\n{one_file(name)}" for name in program_files()
+    )
 
 
 def one_file(name: str) -> str:
-    """The text of one of `FILES`."""
+    """The text of one of `files`."""
     intro = (
         f"{name}, read from the directory that PATTOO_CONFIGDIR names (/etc/pattoo if that is not "
         f"set). Remove the # in front of a setting to change it. A setting that is commented out shows "
         f"its default, or an example if it has none. --reload puts changes in force."
     )
-    sections = [
-        "\n".join(_section(about, [s for s in SETTINGS if (s.file, s.section) == (file, section)]))
-        for (file, section), about in SECTIONS.items()
+    texts = [
+        "\n".join(
+            _section(
+                about, [s for s in program_settings() if (s.file, s.section) == (file, section)]
+            )
+        )
+        for (file, section), about in program_sections().items()
         if file == name
     ]
-    return "\n\n".join([_comment(intro), *sections]) + "\n"
+    return "\n\n".join([_comment(intro), *texts]) + "\n"
 
 
 def _section(about: str, settings: list[Setting]) -> Iterator[str]:

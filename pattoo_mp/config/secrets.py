@@ -127,6 +127,36 @@ def _header(content: bytes, *, takes_tokens: bool) -> str:
     return f"Bearer {line}" if takes_tokens and _TOKEN.fullmatch(line) else ""
 
 
+# --- tokens of those who ask an output of kind pull
+
+_MAX_TOKENS: Final = 1000
+_TOKENS: Final = (
+    f"a token on each line, at most {_MAX_TOKENS}; lines that begin with # are comments"
+)
+
+
+def tokens(path: Path | None) -> tuple[str, ...]:
+    """Return the tokens in a file; none without a file. Raises `TrustError`."""
+    if path is None:
+        return ()
+    try:
+        text = read_secret(path).decode("ascii", "replace")
+    except NotSecretError as error:
+        raise TrustError("tokens_file", path, str(error), PRIVATE_FILE) from error
+    except OSError as error:
+        raise TrustError(
+            "tokens_file", path, f"cannot be read ({error.strerror})", _TOKENS
+        ) from error
+    lines = [line.strip() for line in text.split("\n")]
+    found = tuple(line for line in lines if line and not line.startswith("#"))
+    if not found:
+        raise TrustError("tokens_file", path, "has no token", _TOKENS)
+    is_valid = all(_TOKEN.fullmatch(token) and len(token) <= _MAX_LENGTH for token in found)
+    if not is_valid or len(found) > _MAX_TOKENS:
+        raise TrustError("tokens_file", path, "has invalid content", _TOKENS)
+    return found
+
+
 # --- TLS; OpenSSL is imported only if it is used
 
 _CA: Final = "CA certificates in PEM"
@@ -149,6 +179,16 @@ def tls_problems(trust: Trust) -> list[TrustError]:
         except TrustError as error:
             found.append(error)
     return found
+
+
+def server_context(trust: Trust) -> ssl.SSLContext:
+    """Return the TLS context of a server with the certificate of `trust`. Raises `TrustError`."""
+    import ssl  # noqa: PLC0415 - as in `_context`
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_certificate(context, trust)
+    return context
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
@@ -240,4 +280,8 @@ def credential_problems(trust: Trust) -> list[TrustError]:
             authorization(kind, path)
         except TrustError as error:
             found.append(error)
+    try:
+        tokens(trust.tokens_file)
+    except TrustError as error:
+        found.append(error)
     return found

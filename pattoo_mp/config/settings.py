@@ -1,4 +1,4 @@
-"""Every setting, declared once in `SETTINGS`: file, section, check, default and help.
+"""Every setting, declared once: file, section, check, default and help. `settings` has those of a program.
 
 The parser, `--check`, the sample configuration and the reference in the documentation derive from
 these declarations.
@@ -6,8 +6,9 @@ these declarations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config import outputs, validators, values
@@ -20,7 +21,7 @@ from pattoo_mp.config.validators import (
     per_family,
 )
 from pattoo_mp.config.yaml_files import redacted
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import SPOKE, Program, this_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,8 @@ class Setting:
       held, and its host name and its view of the host stay as they were at the start.
     - `is_used`: false for a setting that the agent checks and shows, but does not use; `Config` does
       not carry it.
+    - `programs` are those that have it, all if it is empty. In a `Config` of another one it has its default.
+    - `key` names its value where that of another setting has the same name, in another section.
     """
 
     name: str
@@ -65,6 +68,12 @@ class Setting:
     is_written_to: bool = False
     needs_restart: bool = False
     is_used: bool = True
+    programs: tuple[Program, ...] = ()
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", self.name)
 
     @property
     def is_required(self) -> bool:
@@ -79,7 +88,8 @@ class Setting:
 
 SHARED_FILE: Final = "pattoo.yaml"
 LATER_SHARED_FILE: Final = "pattoo_agent.yaml"
-AGENT_FILE: Final = f"{PROGRAM}.yaml"
+#: In a declaration, the section and the file of the program that this is.
+_OWN: Final = ""
 #: The section of the shared files with the address of the pattoo server.
 SERVER: Final = "pattoo_agent_api"
 LOG_FORMATS: Final = ("text", "json")
@@ -107,31 +117,19 @@ def _filter(
     expected = f"a list of patterns such as ['{example}']"
     return (
         Setting(
-            f"{name}_include", PROGRAM, AGENT_FILE, nonempty_patterns, expected,
+            f"{name}_include", _OWN, _OWN, nonempty_patterns, expected,
             f"Which {what} are polled.",
             default=["*"],
         ),
         Setting(
-            f"{name}_exclude", PROGRAM, AGENT_FILE, patterns, expected,
+            f"{name}_exclude", _OWN, _OWN, patterns, expected,
             f"Which {what} are not polled, even if {name}_include matches them.",
             default=list(exclude),
         ),
     )  # fmt: skip
 
 
-#: The help text of each section, by file and section.
-SECTIONS: Final = {
-    (SHARED_FILE, "pattoo"): "Settings that all pattoo programs on this host share.",
-    (SHARED_FILE, SERVER): (
-        f"The pattoo server. If {LATER_SHARED_FILE} has this section too, the agent uses that one and "
-        f"ignores this one."
-    ),
-    (AGENT_FILE, PROGRAM): "Settings of this agent only. The file must exist.",
-}
-#: The files that an administrator has to write.
-FILES: Final = tuple(dict.fromkeys(file for file, _ in SECTIONS))
-
-SETTINGS: Final = (
+_EVERY: Final = (
     Setting(
         "log_directory", "pattoo", SHARED_FILE, validators.path, _WRITABLE_DIRECTORY,
         "Where pattoo.log is written.",
@@ -175,24 +173,35 @@ SETTINGS: Final = (
         default=20201,
     ),
     Setting(
-        "polling_interval", PROGRAM, AGENT_FILE, validators.interval_ms, _INTERVAL,
+        "polling_interval", _OWN, _OWN, validators.interval_ms, _INTERVAL,
         "Seconds from one poll to the next.",
         default=300,
     ),
     Setting(
-        "intervals", PROGRAM, AGENT_FILE, per_family(validators.interval_ms, _INTERVAL),
+        "ip_listen_address", _OWN, _OWN, validators.host, "a host name or an IPv4 or IPv6 address",
+        "The address at which an output of kind pull listens, unless that has listen. With 0.0.0.0, every "
+        "IPv4 address of this host; with ::, every address.",
+        default="127.0.0.1", programs=(SPOKE,),
+    ),
+    Setting(
+        "ip_bind_port", _OWN, _OWN, validators.port, "a whole number from 1 to 65535",
+        "The port at which it listens.",
+        default=5000, programs=(SPOKE,), key="listen_port",
+    ),
+    Setting(
+        "intervals", _OWN, _OWN, per_family(validators.interval_ms, _INTERVAL),
         "a mapping from families to seconds, such as {processor: 0.1, partitions: 60}",
         "Families with their own interval, which are not polled at polling_interval.",
         default={},
     ),
     Setting(
-        "encrypted", PROGRAM, AGENT_FILE, validators.yes_or_no, "true or false",
+        "encrypted", _OWN, _OWN, validators.yes_or_no, "true or false",
         "Encrypt posts for the server, with gpg and python-gnupg. The server must be set up to decrypt "
         "them.",
         default=False,
     ),
     Setting(
-        "post_jitter", PROGRAM, AGENT_FILE, validators.optional(validators.seconds(0, _MAX_JITTER_S)),
+        "post_jitter", _OWN, _OWN, validators.optional(validators.seconds(0, _MAX_JITTER_S)),
         f"a number of seconds from 0 to {_MAX_JITTER_S}",
         "Each agent delays its posts by a fixed time of up to this many seconds, so that the agents of "
         "a site do not all post at once. The limit is the shortest interval in force; the default is "
@@ -200,17 +209,18 @@ SETTINGS: Final = (
         default=None, example=60,
     ),
     Setting(
-        "servers", PROGRAM, AGENT_FILE, validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",
+        "servers", _OWN, _OWN, validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",
         "Pattoo servers, or reverse proxies in front of them, as URLs up to the server's own path "
         f"{values.API}. Each poll goes to one server, the first that accepts posts. If this is not "
         "set, the server is at ip_address and ip_bind_port.",
         default=[], example=["https://pattoo.example.org"],
     ),
     Setting(
-        "outputs", PROGRAM, AGENT_FILE, outputs.check, "a list of outputs, such as [{kind: pattoo}]",
-        f"Where each poll is sent: at most {outputs.MAX_OUTPUTS} outputs of the kinds pattoo and "
-        "remote_write (Prometheus, VictoriaMetrics, Mimir, Thanos), each with its own account. If this "
-        "is not set, there is one of kind pattoo. The documentation, page Outputs, has all keys.",
+        "outputs", _OWN, _OWN, outputs.check, "a list of outputs, such as [{kind: pattoo}]",
+        f"Where each poll goes: at most {outputs.MAX_OUTPUTS} outputs of the kinds pattoo, remote_write "
+        "(Prometheus, VictoriaMetrics, Mimir, Thanos) and pull (fetched by a hub or scraped by Prometheus), "
+        "each with its own account. If this is not set, there is one of kind pattoo; of a spoke, of kind "
+        "pull. The documentation, page Outputs, has all keys.",
         default=None,
         example=[
             {"kind": "pattoo"},
@@ -224,25 +234,25 @@ SETTINGS: Final = (
         shown=outputs.shown,
     ),
     Setting(
-        "failover_after", PROGRAM, AGENT_FILE, validators.seconds(1, _MAX_FAILOVER_S),
+        "failover_after", _OWN, _OWN, validators.seconds(1, _MAX_FAILOVER_S),
         f"a number of seconds from 1 to {_MAX_FAILOVER_S}",
         "Fail over to the next server after the current one has accepted nothing for this long. Return "
         "to an earlier server after it has been well for this long.",
         default=300,
     ),
     Setting(
-        "tls_ca_file", PROGRAM, AGENT_FILE, validators.optional(validators.path), _PEM_FILE,
+        "tls_ca_file", _OWN, _OWN, validators.optional(validators.path), _PEM_FILE,
         "The certificates of the only CAs that are trusted for servers. If this is not set, the CAs "
         "that this host trusts.",
         default=None, example="/etc/pattoo/ca.pem",
     ),
     Setting(
-        "tls_certificate_file", PROGRAM, AGENT_FILE, validators.optional(validators.path), _PEM_FILE,
+        "tls_certificate_file", _OWN, _OWN, validators.optional(validators.path), _PEM_FILE,
         "The client certificate for a server that requires one, with its intermediate certificates.",
         default=None, example="/etc/pattoo/agent.pem",
     ),
     Setting(
-        "tls_key_file", PROGRAM, AGENT_FILE, validators.optional(validators.path),
+        "tls_key_file", _OWN, _OWN, validators.optional(validators.path),
         "the absolute path of a PEM file that only the agent's user can read",
         "The private key of tls_certificate_file, without a pass phrase. The file must belong to the "
         "agent's user, with mode 0600 or 0400. If this is not set, the key is in "
@@ -250,101 +260,101 @@ SETTINGS: Final = (
         default=None, example="/etc/pattoo/agent.key",
     ),
     Setting(
-        "credentials_file", PROGRAM, AGENT_FILE, validators.optional(validators.path), _PRIVATE_FILE,
+        "credentials_file", _OWN, _OWN, validators.optional(validators.path), _PRIVATE_FILE,
         "Credentials for a reverse proxy in front of the server: one line with a bearer token, or with "
         "user:password. The file must belong to the agent's user, with mode 0600 or 0400.",
         default=None, example="/etc/pattoo/credentials", hides=True,
     ),
     Setting(
-        "proxy", PROGRAM, AGENT_FILE, validators.optional(validators.proxy), validators.A_PROXY,
+        "proxy", _OWN, _OWN, validators.optional(validators.proxy), validators.A_PROXY,
         "The HTTP proxy between the agent and the server. If this is not set, the agent uses the "
         "environment: https_proxy, http_proxy, all_proxy and no_proxy.",
         default=None, example="http://proxy.example.org:3128",
     ),
     Setting(
-        "proxy_credentials_file", PROGRAM, AGENT_FILE, validators.optional(validators.path), _PRIVATE_FILE,
+        "proxy_credentials_file", _OWN, _OWN, validators.optional(validators.path), _PRIVATE_FILE,
         "Credentials for the HTTP proxy: one line with user:password. The file must belong to the "
         "agent's user, with mode 0600 or 0400.",
         default=None, example="/etc/pattoo/proxy-credentials", hides=True,
     ),
     Setting(
-        "spool_max_bytes", PROGRAM, AGENT_FILE, validators.whole_number(1_000_000),
+        "spool_max_bytes", _OWN, _OWN, validators.whole_number(1_000_000),
         "a whole number of bytes, 1000000 or more",
         "The largest size of the spool. When it is full, the oldest polls are dropped.",
         default=1_000_000_000,
     ),
     Setting(
-        "spool_max_age", PROGRAM, AGENT_FILE, validators.whole_number(60),
+        "spool_max_age", _OWN, _OWN, validators.whole_number(60),
         "a whole number of seconds, 60 or more",
         "The age at which a poll in the spool is dropped.",
         default=30 * 86_400,
     ),
     Setting(
-        "spool_min_free_bytes", PROGRAM, AGENT_FILE, validators.whole_number(0),
+        "spool_min_free_bytes", _OWN, _OWN, validators.whole_number(0),
         "a whole number of bytes, 0 or more",
         "If the spool's file system has less free space than this, the spool does not grow, and the "
         "oldest polls are dropped.",
         default=64_000_000,
     ),
     Setting(
-        "log_format", PROGRAM, AGENT_FILE, validators.one_of(LOG_FORMATS), f"one of {', '.join(LOG_FORMATS)}",
+        "log_format", _OWN, _OWN, validators.one_of(LOG_FORMATS), f"one of {', '.join(LOG_FORMATS)}",
         "The format of this agent's lines in pattoo.log: text for people, JSON for programs.",
         default="text",
     ),
     Setting(
-        "log_max_bytes", PROGRAM, AGENT_FILE, validators.log_max_bytes,
+        "log_max_bytes", _OWN, _OWN, validators.log_max_bytes,
         f"a whole number of bytes, {validators.MIN_LOG_BYTES} or more, or 0",
         "At this size pattoo.log is renamed to pattoo.log.1, and a new file is begun. "
         "0 disables rotation; use logrotate.",
         default=10_000_000,
     ),
     Setting(
-        "log_backups", PROGRAM, AGENT_FILE, validators.whole_number(1, validators.MAX_LOG_BACKUPS), "a whole number from 1 to 100",
+        "log_backups", _OWN, _OWN, validators.whole_number(1, validators.MAX_LOG_BACKUPS), "a whole number from 1 to 100",
         "How many renamed logs are kept. pattoo.log.1 is the newest.",
         default=5,
     ),
     Setting(
-        "families", PROGRAM, AGENT_FILE, further_families, f"a list of any of {', '.join(FURTHER)}",
+        "families", _OWN, _OWN, further_families, f"a list of any of {', '.join(FURTHER)}",
         "Families to poll in addition to those of the original agent.",
         default=[],
     ),
     Setting(
-        "families_off", PROGRAM, AGENT_FILE, original_families,
+        "families_off", _OWN, _OWN, original_families,
         f"a list of any of {', '.join(ORIGINAL)}",
         "Families of the original agent that are not polled. Their charts on the server end.",
         default=[],
     ),
     Setting(
-        "textfile_directory", PROGRAM, AGENT_FILE, validators.optional(validators.path),
+        "textfile_directory", _OWN, _OWN, validators.optional(validators.path),
         "the absolute path of a directory that the agent can read",
         "Where the family textfile finds its *.prom files.",
         default=None, example="/var/lib/pattoo/textfile",
     ),
     Setting(
-        "hostname", PROGRAM, AGENT_FILE, validators.optional(validators.host), "a host name",
+        "hostname", _OWN, _OWN, validators.optional(validators.host), "a host name",
         "The host name that the server gets. A different name begins new charts. The default is the "
         "fully qualified name of this host at the first start, which is kept beside the identity.",
         default=None, example="web1.example.org", needs_restart=True,
     ),
     Setting(
-        "procfs_path", PROGRAM, AGENT_FILE, validators.path, _PATH_IN_CONTAINER,
+        "procfs_path", _OWN, _OWN, validators.path, _PATH_IN_CONTAINER,
         "The host's /proc, for an agent in a container.",
         default="/proc", needs_restart=True,
     ),
     Setting(
-        "sysfs_path", PROGRAM, AGENT_FILE, validators.path, _PATH_IN_CONTAINER,
+        "sysfs_path", _OWN, _OWN, validators.path, _PATH_IN_CONTAINER,
         "The host's /sys, for an agent in a container.",
         default="/sys", needs_restart=True,
     ),
     Setting(
-        "rootfs_path", PROGRAM, AGENT_FILE, validators.path, _PATH_IN_CONTAINER,
+        "rootfs_path", _OWN, _OWN, validators.path, _PATH_IN_CONTAINER,
         "The host's /, for an agent in a container.",
         default="/", needs_restart=True,
     ),
     *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
     *_filter("filesystems", "types of file systems", "squashfs"),
     Setting(
-        "filesystems_without_device", PROGRAM, AGENT_FILE, patterns,
+        "filesystems_without_device", _OWN, _OWN, patterns,
         "a list of patterns such as ['tmpfs', 'nfs*', 'cifs', 'fuse.*']",
         "Which types of file systems are polled although they are on no device of this host. The "
         "original agent polls none of them.",
@@ -354,7 +364,7 @@ SETTINGS: Final = (
     *_filter("interfaces", "network interfaces", "veth*"),
     *_filter("temperatures", "temperature sensors", "coretemp *"),
     Setting(
-        "top_processes", PROGRAM, AGENT_FILE, validators.whole_number(1, validators.MAX_TOP_PROCESSES),
+        "top_processes", _OWN, _OWN, validators.whole_number(1, validators.MAX_TOP_PROCESSES),
         f"a whole number from 1 to {validators.MAX_TOP_PROCESSES}",
         "How many programs the family top_processes reports: this many with the most CPU time, and as "
         "many with the most memory.",
@@ -363,6 +373,48 @@ SETTINGS: Final = (
 )  # fmt: skip
 
 
+def program_sections() -> dict[tuple[str, str], str]:
+    """The help text of each section of this program, by file and section."""
+    return {
+        (SHARED_FILE, "pattoo"): "Settings that all pattoo programs on this host share.",
+        (SHARED_FILE, SERVER): (
+            f"The pattoo server. If {LATER_SHARED_FILE} has this section too, the agent uses that one and "
+            f"ignores this one."
+        ),
+        (agent_file(), this_program().name): "Settings of this agent only. The file must exist.",
+    }
+
+
+def program_files() -> tuple[str, ...]:
+    """The names of the files that an administrator of this program has to write."""
+    return tuple(dict.fromkeys(file for file, _ in program_sections()))
+
+
+def agent_file() -> str:
+    """The name of this program's own file."""
+    return this_program().file
+
+
+def program_settings() -> tuple[Setting, ...]:
+    """The settings of this program, in the order of their declaration."""
+    return _settings_of(this_program())
+
+
+@lru_cache
+def _settings_of(program: Program) -> tuple[Setting, ...]:
+    found = []
+    for setting in _EVERY:
+        if setting.programs and program not in setting.programs:
+            continue
+        default = program.defaults.get(setting.name, setting.default)
+        if setting.file == _OWN:
+            setting = replace(setting, section=program.name, file=program.file)  # noqa: PLW2901
+        found.append(replace(setting, default=default))
+    return tuple(found)
+
+
 def defaults() -> dict[str, object]:
-    """The checked defaults by name, of all settings that have one and are used."""
-    return {s.name: s.check(s.default) for s in SETTINGS if s.is_used and not s.is_required}
+    """The checked defaults by key, of all settings of any program that have one and are used."""
+    own = {setting.key: setting for setting in program_settings()}
+    every = [own.get(setting.key, setting) for setting in _EVERY]
+    return {s.key: s.check(s.default) for s in every if s.is_used and not s.is_required}

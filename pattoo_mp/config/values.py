@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config.families import by_interval, names_on
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ FIELDS: Final = {"polling_interval": "interval_ms", "outputs": "given_outputs"}
 #: The kinds of outputs; each is also the name of one that has no other.
 PATTOO: Final = "pattoo"
 REMOTE_WRITE: Final = "remote_write"
+PULL: Final = "pull"
+#: Where an output of kind pull listens if nothing says it.
+LISTEN: Final = "127.0.0.1:5000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Output:
 
     `urls` are those of its servers in order of preference; only pattoo's may be several. `families`
     are those that it gets, None for all. `named_by` are the settings that name its servers. `naming`,
-    `labels` and `headers` are for remote write.
+    `labels` and `headers` are for remote write. `listen` and `allow` are for pull, whose one URL is its own.
     """
 
     kind: str
@@ -50,10 +54,19 @@ class Output:
     naming: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    listen: str = ""
+    allow: tuple[str, ...] = ()
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this host can reach it, and anybody may ask."""
+        return bool(self.listen) and not (
+            is_loopback(self.listen) or self.allow or self.trust.tokens_file
+        )
 
     @property
     def needs_tls(self) -> bool:
-        """Whether a server or the proxy has an https URL."""
+        """Whether a server or the proxy has an https URL, or it is one itself."""
         return any(map(is_https, [*self.urls, self.proxy or ""]))
 
     @classmethod
@@ -62,7 +75,12 @@ class Output:
         trust = {name: Path(path) for name, path in sent["trust"].items() if path}
         pairs = {name: tuple(map(tuple, sent[name])) for name in ("labels", "headers")}
         families = None if sent["families"] is None else tuple(sent["families"])
-        whole = {"urls": tuple(sent["urls"]), "families": families, "trust": Trust(**trust)}
+        whole = {
+            "urls": tuple(sent["urls"]),
+            "families": families,
+            "trust": Trust(**trust),
+            "allow": tuple(sent["allow"]),
+        }
         return cls(**{**sent, **whole, **pairs})
 
 
@@ -118,6 +136,9 @@ class Config:
     credentials_file: Path | None
     proxy: str | None
     proxy_credentials_file: Path | None
+    #: Where an output of kind pull listens that does not say it; only for a spoke.
+    ip_listen_address: str
+    listen_port: int
 
     @property
     def groups(self) -> dict[int, tuple[str, ...]]:
@@ -157,8 +178,9 @@ class Config:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """Where polls are sent: the setting `outputs`, completed; without it, one of kind pattoo."""
-        given = self.given_outputs or (Output(PATTOO, PATTOO, (), NO_FILES),)
+        """Where polls are sent: the setting `outputs`, completed; without it, the one of this program."""
+        kind = this_program().output
+        given = self.given_outputs or (Output(kind, kind, (), NO_FILES),)
         return tuple(map(self._completed, given))
 
     def _completed(self, given: Output) -> Output:
@@ -167,6 +189,8 @@ class Config:
         No secret goes anywhere else than the setting beside it says: the credentials belong to
         `servers`, the key to the certificate, and the credentials of a proxy to `proxy`.
         """
+        if given.kind == PULL:
+            return self._listening(given)
         if given.kind != PATTOO:
             return replace(given, named_by="url")
         named_by = "servers" if self.servers or given.urls else "ip_address and ip_bind_port"
@@ -182,6 +206,16 @@ class Config:
         )
         urls, proxy = given.urls or self.server_urls, given.proxy or self.proxy
         return replace(given, urls=urls, trust=trust, proxy=proxy, named_by=named_by)
+
+    def _listening(self, given: Output) -> Output:
+        """Return an output of kind pull with the address at which it listens, and the URL of that."""
+        is_own = given.listen or this_program().output != PULL
+        listen = given.listen or LISTEN
+        if not is_own:
+            listen = f"{host_in_url(self.ip_listen_address)}:{self.listen_port}"
+        named_by = "listen" if is_own else "ip_listen_address and ip_bind_port"
+        scheme = "https" if given.trust.certificate_file else "http"
+        return replace(given, listen=listen, urls=(f"{scheme}://{listen}",), named_by=named_by)
 
     @property
     def heir(self) -> str:
@@ -255,6 +289,7 @@ class Trust:
     key_file: Path | None = None
     credentials_file: Path | None = None
     proxy_credentials_file: Path | None = None
+    tokens_file: Path | None = None
 
     def stamp(self) -> Stamp:
         """Return a value that changes when one of the files is replaced or written to."""
@@ -293,6 +328,12 @@ def url(address: str, port: int) -> str:
 def host_in_url(address: str) -> str:
     """A checked host name or address as part of a URL: RFC 3986, RFC 6874 for an IPv6 zone."""
     return f"[{address.replace('%', '%25')}]" if ":" in address else address
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether only this host can reach the address `host:port`."""
+    host = listen.rpartition(":")[0].strip("[]")
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def is_https(server: str) -> bool:

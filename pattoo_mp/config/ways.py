@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
 from pattoo_mp.config.consistency import TRUST_FIELDS
-from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SHARED_FILE, agent_file, program_settings
 from pattoo_mp.errors import TrustError
 from pattoo_mp.util import trust
 
@@ -30,7 +30,10 @@ _SHARED: Final = "textfile_directory"
 
 def configuration_files(directory: Path) -> list[Path]:
     """Return the directory of the configuration and its files, which need not exist."""
-    return [directory, *(directory / name for name in (SHARED_FILE, LATER_SHARED_FILE, AGENT_FILE))]
+    return [
+        directory,
+        *(directory / name for name in (SHARED_FILE, LATER_SHARED_FILE, agent_file())),
+    ]
 
 
 def configuration_problems(directory: Path, user: int | None = None) -> list[str]:
@@ -69,9 +72,9 @@ def setting_problems(config: Config, user: int | None = None) -> list[TrustError
 
 def _named(config: Config) -> Iterator[tuple[str, object]]:
     """Yield each setting that names a path of the agent or of the transport, with its value."""
-    for setting in SETTINGS:
+    for setting in program_settings():
         if setting.is_written_to or setting.name in _READ:
-            yield setting.name, config.value_of(setting.name)
+            yield setting.name, config.value_of(setting.key)
     for output in config.given_outputs:
         for name, field in TRUST_FIELDS.items():
             yield f"outputs: {output.name}: {name}", getattr(output.trust, field)

@@ -93,6 +93,10 @@ class OutputWatch:
         return backlog(waiting, self.drain_rate.polls_per_s(), new_per_s)
 
 
+#: The kind of the account of a hub that fetches.
+HUB: Final = "hub"
+#: How often a hub is expected to fetch (ms): an original one asks every five minutes.
+HUB_SPACING_MS: Final = 300_000
 #: The parts of the status that each output has.
 PARTS: Final = ("polls", "posts", "recent", "backlog")
 
@@ -108,4 +112,10 @@ def of_output(status: dict[str, Any], name: str) -> dict[str, Any]:
     own = {what: why for what, why in uploader["troubles"].items() if not what.startswith("posts")}
     troubles_of_output = own | ({"posts": posts} if posts else {})
     workers = status["workers"] | {"uploader": {**uploader, "troubles": troubles_of_output}}
-    return {**status, "workers": workers, **{part: status[part] | output[part] for part in PARTS}}
+    kind = {"kind": output["kind"]}
+    return {
+        **status,
+        **kind,
+        "workers": workers,
+        **{part: status[part] | output[part] for part in PARTS},
+    }

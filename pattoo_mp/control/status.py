@@ -11,10 +11,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__, paths
-from pattoo_mp.control.outputs import PARTS, OutputWatch
+from pattoo_mp.control.outputs import HUB, HUB_SPACING_MS, PARTS, OutputWatch
 from pattoo_mp.control.rates import usual_spacing_s, window_s
 from pattoo_mp.control.troubles import Code, trouble, troubles
 from pattoo_mp.model import now_ms
+from pattoo_mp.spool.account import is_place
 from pattoo_mp.util.process import stat_fields
 
 if TYPE_CHECKING:
@@ -137,24 +138,30 @@ def _polls(broker: Broker) -> dict[str, Any]:
 
 
 def _outputs(broker: Broker, config: Config, status: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the parts of the status that each output has, in the order of the configuration."""
+    """Return the parts of the status that each output has, in the order of the configuration.
+
+    After them come the hubs that fetch from an output of kind pull, each with its own account.
+    """
     ledger, channel = broker.ledger, broker.channel
     window = window_s(ledger.interval_ms)
-    spacing_ms = round(usual_spacing_s(ledger.interval_ms / 1000) * 1000)
+    usual_ms = round(usual_spacing_s(ledger.interval_ms / 1000) * 1000)
     found = []
     # Before the spool's account is known, the configured outputs have nothing yet.
-    for output in config.outputs:
-        watch = broker.outputs.get(output.name) or OutputWatch()
+    named = {output.name: (output.kind, output.named_by) for output in config.outputs}
+    named |= {name: (HUB, "") for name in broker.outputs if is_place(name)}
+    for name, (kind, named_by) in named.items():
+        watch = broker.outputs.get(name) or OutputWatch()
+        spacing_ms = HUB_SPACING_MS if kind == HUB else usual_ms
         polls = watch.polls(ledger.dropped_of(watch.account), channel.oldest_ms)
         polls["before"] = ledger.before(watch.account)
         waiting = polls["in_spool"] + len(channel)
         _, counts = watch.recent.since(window, watch.counts(broker.dropped_in_channel))
         found.append(
             {
-                "name": output.name,
-                "kind": output.kind,
+                "name": name,
+                "kind": kind,
                 "polls": polls,
-                "posts": watch.posts(spacing_ms) | {"named_by": output.named_by},
+                "posts": watch.posts(spacing_ms) | {"named_by": named_by},
                 "recent": counts,
                 "backlog": watch.backlog(
                     polls["oldest_waiting_ms"],

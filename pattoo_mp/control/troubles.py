@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
-from pattoo_mp.control.outputs import of_output
+from pattoo_mp.control.outputs import HUB, of_output
 from pattoo_mp.control.rates import is_behind, window_s
 from pattoo_mp.model import AHEAD_MS
 
@@ -37,6 +37,8 @@ class Code(StrEnum):
     CANNOT_POST = "cannot_post"
     #: The server took nothing for the time of three posts, although polls were waiting.
     SERVER_TAKES_NOTHING = "server_takes_nothing"
+    #: A hub that fetches has not come for a quarter of an hour, although polls wait for it.
+    HUB_STAYS_AWAY = "hub_stays_away"
     #: Another process reads the spool, and its journal grows.
     JOURNAL_HELD = "journal_held"
     #: The times of polls are ahead of the clock.
@@ -182,6 +184,8 @@ def _server_troubles(status: Status) -> list[Trouble]:
     since_ms = unreached_ms or since_ms
     is_late = unreached_ms or is_behind(since_ms, status["posts"]["spacing_ms"], status["now_ms"])
     if waiting_ms and is_late:
+        if status.get("kind") == HUB:
+            return [trouble(Code.HUB_STAYS_AWAY, since_ms=since_ms)]
         if not is_local_trouble(status):
             return [trouble(Code.SERVER_TAKES_NOTHING, since_ms=since_ms)]
         if not any(found["code"] in _SPOOL_FAILS for found in _spool_troubles(status)):

@@ -149,6 +149,7 @@ class Examination:
         for checked in server.check_servers(self._config):
             self._ahead_s = checked.ahead_s if self._ahead_s is None else self._ahead_s
             yield from server.findings(checked, self._config)
+        yield from server.listening_findings(self._config, is_running=self._pid is not None)
 
     def _clock(self) -> Iterable[Finding]:
         return host.clock_findings(host.is_synchronised(), self._ahead_s)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.config import host_checks, probe, ways
 from pattoo_mp.config.load import named_directories, transport_problems
-from pattoo_mp.config.settings import FILES
+from pattoo_mp.config.settings import program_files
 from pattoo_mp.doctor import host
 from pattoo_mp.doctor.finding import Finding, ok, trouble
 from pattoo_mp.errors import PattooError
@@ -184,7 +184,7 @@ def file_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iter
 
     `user` is the agent's user, and `pid` its control process, if one runs.
     """
-    for name in FILES:
+    for name in program_files():
         if not os.access(etc / name, os.R_OK):
             yield trouble(
                 name, f"{etc / name} cannot be read by {user}", f"let {user} read it, and {etc} too"

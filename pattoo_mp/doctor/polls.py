@@ -26,7 +26,7 @@ from pattoo_mp.collect.families import disk_io, network, temperatures
 from pattoo_mp.collect.filters import Filter, Filters
 from pattoo_mp.collect.mounts import mount_access
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.config.settings import SETTINGS, defaults
+from pattoo_mp.config.settings import defaults, program_settings
 from pattoo_mp.config.values import FIELDS, Config
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.doctor.host import current_name
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from pattoo_mp.model import Layout, Pair, Poll, Series, Value
 
 
-_DEFAULTS: Final[dict[str, Any]] = {s.name: None for s in SETTINGS if s.is_used} | defaults()
+_DEFAULTS: Final[dict[str, Any]] = {
+    s.key: None for s in program_settings() if s.is_used
+} | defaults()
 #: The defaults of all settings. Those without one are None: directories, which no poll uses.
 DEFAULT_CONFIG: Final = Config(**{FIELDS.get(name, name): _DEFAULTS[name] for name in _DEFAULTS})
 #: The series of the original agent only: what is polled without a configuration.

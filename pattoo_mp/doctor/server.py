@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.host_checks import missing_for_remote_write
-from pattoo_mp.config.values import API, PATTOO, host_and_port
+from pattoo_mp.config.values import API, PATTOO, PULL, host_and_port
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.fault import Fault, advice
 from pattoo_mp.upload.pattoo.transport import PattooTransport
+from pattoo_mp.upload.pull.output import listen
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ _EXCHANGE_S: Final = 10.0
 _WHOLE_S: Final = 15.0
 #: A server that takes longer than this for a page of one line takes longer still for posts.
 _SLOW_S: Final = 1.0
+#: What stands for every address of this host, and one of them.
+_LOCAL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ def check_servers(
 
     One exchange may take `exchange_s`; all of them, with name resolution, may take `whole_s`.
     """
-    asked = {(output.name, url): output for output in config.outputs for url in output.urls}
+    posting = [output for output in config.outputs if output.kind != PULL]
+    asked = {(output.name, url): output for output in posting for url in output.urls}
 
     def check(key: tuple[str, str]) -> ServerCheck:
         output, url = asked[key], key[1]
@@ -128,6 +134,48 @@ def findings(checked: ServerCheck, config: Config) -> Iterator[Finding]:
         )
     else:
         yield ok(subject, f"{checked.url} answered within {took}")
+
+
+def listening_findings(config: Config, *, is_running: bool) -> Iterator[Finding]:
+    """Yield findings on each output that listens: whether it does, or could if the agent were started."""
+    for output in config.outputs:
+        if output.kind != PULL:
+            continue
+        subject = f"output {output.name}"
+        error = _no_answer(output.listen) if is_running else _no_port(output.listen)
+        if error and is_running:
+            yield trouble(subject, f"nothing answers at {output.listen}: {error}", "see --status")
+        elif error:
+            yield trouble(
+                subject,
+                f"cannot listen at {output.listen}: {error}",
+                f"ss -ltnp shows who does; set {output.named_by} if it is to be another address",
+            )
+        else:
+            yield ok(subject, f"{'answers' if is_running else 'can listen'} at {output.urls[0]}")
+        if output.is_exposed:
+            yield note(
+                subject,
+                "others than this host get the page of an original spoke, and nothing else",
+                "set allow or tokens_file if they are to get more, or listen at 127.0.0.1",
+            )
+
+
+def _no_answer(where: str) -> str:
+    host, port = host_and_port(f"http://{where}")
+    try:
+        socket.create_connection((_LOCAL.get(host, host), port), _EXCHANGE_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _no_port(where: str) -> str:
+    try:
+        listen(where).close()
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    return ""
 
 
 def _advice(checked: ServerCheck, config: Config) -> str:

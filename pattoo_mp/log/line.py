@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util.text import counted, printable
 
 _RECENT_S: Final = 2.0
@@ -146,7 +146,7 @@ def json_lines(process: str) -> Format:
         fields: dict[str, object] = {
             "time": _utc(line.created),
             "level": logging.getLevelName(line.level).lower(),
-            "program": PROGRAM,
+            "program": this_program().name,
             "process": process,
             "pid": pid,
             "logger": line.logger,

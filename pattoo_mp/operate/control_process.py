@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.control.run_directory import UNNAMED, holder
 from pattoo_mp.errors import PattooError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util.files import process_owner
 from pattoo_mp.util.held_process import HeldProcess, all_processes, stat_of
 from pattoo_mp.util.text import printable
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from pattoo_mp.operate.agent import Agent
 
-_TITLE: Final = f"{PROGRAM}: control".encode()
-_PID_FILE: Final = f"/pid/{PROGRAM}.pid"
 _COMMAND_BYTES: Final = 4096
 _SHOWN_CHARACTERS: Final = 60
 
@@ -70,7 +68,7 @@ def _not_signalled(why: str, expected: str) -> PattooError:
 
 def is_control(pid: int) -> bool:
     """Whether the process has the title of a control process."""
-    return _command(pid).startswith(_TITLE)
+    return _command(pid).startswith(f"{this_program().name}: control".encode())
 
 
 def running_controls() -> list[tuple[int, str, str]]:
@@ -93,7 +91,7 @@ def _open_pid_file(pid: int) -> str:
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 target = str(link.readlink()).removesuffix(" (deleted)")
-                if target.endswith(_PID_FILE):
+                if target.endswith(f"/pid/{this_program().name}.pid"):
                     return target
     return ""
 

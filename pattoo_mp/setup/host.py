@@ -18,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config import reading, sample
-from pattoo_mp.config.settings import FILES, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import SHARED_FILE, program_files, program_settings
 from pattoo_mp.errors import ConfigError, SetupError
 from pattoo_mp.paths import DEFAULT_DIRECTORY
 from pattoo_mp.setup import places
@@ -74,7 +74,10 @@ def inventory(agent_directories: Iterable[str], other_files: Iterable[File]) -> 
             *(Directory(path, is_agent_owned=True) for path in dict.fromkeys(agent_directories)),
         ),
         (
-            *(File(f"{CONFIGURATION}/{name}", sample.one_file(name).encode()) for name in FILES),
+            *(
+                File(f"{CONFIGURATION}/{name}", sample.one_file(name).encode())
+                for name in program_files()
+            ),
             *other_files,
         ),
     )
@@ -84,7 +87,7 @@ def sample_directories() -> dict[str, str]:
     """The directories in the sample configuration, by setting."""
     return {
         setting.name: str(setting.example)
-        for setting in SETTINGS
+        for setting in program_settings()
         if setting.is_written_to and setting.is_required
     }
 
@@ -178,7 +181,7 @@ def agent_directories(root: Path) -> dict[str, str]:
     sections = reading.read_file(path, problems)
     values = {
         setting.name: reading.read_setting(setting, path, sections, problems).value
-        for setting in SETTINGS
+        for setting in program_settings()
         if setting.is_written_to and not problems
     }
     if problems:

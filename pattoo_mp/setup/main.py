@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import __version__
 from pattoo_mp.cli.output import BAD_USAGE, DONE, FAILED
 from pattoo_mp.config import load
-from pattoo_mp.config.settings import AGENT_FILE, SHARED_FILE
+from pattoo_mp.config.settings import SHARED_FILE, agent_file
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.errors import ConfigError, PattooError, SetupError
-from pattoo_mp.model import PROGRAM
 from pattoo_mp.operate.agent import Agent
+from pattoo_mp.program import AUTONOMOUS, PROGRAMS, acting_as, program_of, this_program
 from pattoo_mp.setup import act, host, plan, templates
 from pattoo_mp.setup.host import (
     CONFIGURATION,
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o022)
     try:
         run = {"install": _install, "uninstall": _uninstall, "status": _status}[arguments.verb]
-        return run(arguments)
+        with acting_as(program_of(arguments.agent) or AUTONOMOUS):
+            return run(arguments)
     except ConfigError as error:
         for problem in error.problems:
             print(f"{NAME}: error: {printable(problem)}", file=sys.stderr)
@@ -117,7 +118,7 @@ def _inventory(arguments: argparse.Namespace, chosen: Boot, record: Record) -> I
         *templates.boot_files(chosen, root, conf, command_directory()),
     ]
     # Once installed, it is updated with new releases like the other files.
-    if arguments.logrotate or templates.LOGROTATE_PATH in record.files:
+    if arguments.logrotate or templates.logrotate_path() in record.files:
         others.append(templates.logrotate_file(conf, directories))
     owned = [*directories.values()]
     if _has_receiver(arguments, record):
@@ -165,7 +166,7 @@ def _require_root(arguments: argparse.Namespace) -> None:
 def _require_single_boot(chosen: Boot, root: Path, record: Record) -> None:
     """Raise `SetupError` if another file than that of `chosen` would start the agent too."""
     for path in record.files:
-        other = templates.boot_of([path])
+        other = templates.boot_of([path], [this_program()])
         if other not in {None, chosen} and below(root, path).exists():
             raise SetupError(
                 f"--boot {chosen}: {other} already starts the agent, by {path}; expected "
@@ -174,11 +175,17 @@ def _require_single_boot(chosen: Boot, root: Path, record: Record) -> None:
 
 
 def _require_stopped() -> None:
-    """Raise `SetupError` if the agent runs or would be started at boot."""
-    if programs := " ".join(templates.enabled(HOST)):
+    """Raise `SetupError` if an agent of this host runs, or if it or the receiver would be started at boot."""
+    if names := " ".join(templates.enabled(HOST)):
         raise SetupError(
-            f"systemd starts {programs} at boot; expected 'systemctl disable --now {programs}' first"
+            f"systemd starts {names} at boot; expected 'systemctl disable --now {names}' first"
         )
+    for program in PROGRAMS:
+        with acting_as(program):
+            _require_one_stopped()
+
+
+def _require_one_stopped() -> None:
     try:
         pid = Agent(load.read_system_daemon_directory(Path(CONFIGURATION))).pid
     except ConfigError:
@@ -188,14 +195,14 @@ def _require_stopped() -> None:
 
 
 def _print_next_steps(chosen: Boot, steps: list[Step]) -> None:
-    command = command_directory() / PROGRAM
+    command = command_directory() / this_program().name
     require_usable(command, Path(sys.executable))
     todo = []
     if _is_written(f"{CONFIGURATION}/{SHARED_FILE}", steps):
         todo.append(f"edit {CONFIGURATION}/{SHARED_FILE}: set the address of the server")
-    if _is_written(templates.LOGROTATE_PATH, steps):
+    if _is_written(templates.logrotate_path(), steps):
         todo.append(
-            f"set log_max_bytes to 0 in {CONFIGURATION}/{AGENT_FILE}: logrotate now rotates the log"
+            f"set log_max_bytes to 0 in {CONFIGURATION}/{agent_file()}: logrotate now rotates the log"
         )
     todo.append(f"sudo -u {USER} {command} --check")
     has_receiver = any(templates.is_receiver(step.what) for step in steps)
@@ -261,6 +268,10 @@ def _parser() -> argparse.ArgumentParser:
     changing.add_argument("--dry-run", action="store_true", help="only print what would be done")
     choosing = OneLineParser(add_help=False)
     choosing.add_argument(
+        "--agent", choices=[each.short for each in PROGRAMS], default=AUTONOMOUS.short,
+        help="which agent to set up (default: autonomousd). Several may be on one host",
+    )  # fmt: skip
+    choosing.add_argument(
         "--boot", choices=[each.value for each in Boot],
         help="what starts the agent at boot (default: as at the last install, or what runs services "
         "on this host)",
@@ -277,6 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs.add_parser("install", parents=[changing, choosing], help="add what is missing")
     removing = verbs.add_parser("uninstall", parents=[changing], help="remove what install made")
+    removing.set_defaults(agent=AUTONOMOUS.short)
     removing.add_argument(
         "--purge", action="store_true", help="remove configuration, data and the user too"
     )

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import SetupError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import PROGRAMS, this_program
 from pattoo_mp.setup.host import CONFIGURATION, USER, File, below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pattoo_mp.program import Program
 
 
 #: Paths that need no quotes in a systemd unit, in supervisord's file, in logrotate's or in a shell.
@@ -39,20 +41,16 @@ def plain_path(path: str) -> str:
 
 # --- systemd's unit, or the sections for the system's supervisord
 
-_UNIT: Final = f"/etc/systemd/system/{PROGRAM}.service"
-_ENABLED: Final = f"/etc/systemd/system/multi-user.target.wants/{PROGRAM}.service"
-#: The directories whose files supervisord includes: on Debian, and on the Red Hat family.
-_SECTIONS: Final = {
-    "/etc/supervisor/conf.d": f"{PROGRAM}.conf",
-    "/etc/supervisord.d": f"{PROGRAM}.ini",
-}
+_UNITS: Final = "/etc/systemd/system"
+_WANTED: Final = f"{_UNITS}/multi-user.target.wants"
+#: The directories whose files supervisord includes, on Debian and on the Red Hat family, and how the names
+#: of these files end.
+_SECTIONS: Final = {"/etc/supervisor/conf.d": ".conf", "/etc/supervisord.d": ".ini"}
 
 
 #: The receiver's program, its unit, and the directory of its database.
 RECEIVER: Final = "pattoo_mp_receiver"
 RECEIVER_DIRECTORY: Final = f"/var/lib/{RECEIVER}"
-_RECEIVER_UNIT: Final = f"/etc/systemd/system/{RECEIVER}.service"
-_RECEIVER_ENABLED: Final = f"/etc/systemd/system/multi-user.target.wants/{RECEIVER}.service"
 
 
 class Boot(StrEnum):
@@ -72,15 +70,20 @@ def detect(root: Path) -> Boot:
     return Boot.NONE
 
 
-def boot_of(paths: Iterable[str]) -> Boot | None:
-    """What starts the agent by one of the files at `paths`; None if none of them does that."""
-    sections = {f"{directory}/{name}" for directory, name in _SECTIONS.items()}
+def boot_of(paths: Iterable[str], programs: Sequence[Program] = PROGRAMS) -> Boot | None:
+    """What starts one of `programs` by one of the files at `paths`; None if none of them does that."""
+    units = {_unit(program.name) for program in programs}
+    sections = {f"{d}/{program.name}{end}" for d, end in _SECTIONS.items() for program in programs}
     for path in paths:
-        if path == _UNIT:
+        if path in units:
             return Boot.SYSTEMD
         if path in sections:
             return Boot.SUPERVISORD
     return None
+
+
+def _unit(name: str) -> str:
+    return f"{_UNITS}/{name}.service"
 
 
 def boot_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]:
@@ -90,11 +93,13 @@ def boot_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[File]
     """
     plain_path(str(commands))
     if boot is Boot.SYSTEMD:
-        text = (conf / f"{PROGRAM}.service").read_text(encoding="utf-8")
-        return [File(_UNIT, _unit_text(text, commands).encode())]
+        text = (conf / f"{this_program().name}.service").read_text(encoding="utf-8")
+        return [File(_unit(this_program().name), _unit_text(text, commands).encode())]
     if boot is Boot.SUPERVISORD:
-        text = (conf / f"{PROGRAM}.conf").read_text(encoding="utf-8")
-        return [File(_section_path(root), _sections_text(text, commands).encode())]
+        text = (conf / f"{this_program().name}.conf").read_text(encoding="utf-8")
+        return [
+            File(_section_path(root, this_program().name), _sections_text(text, commands).encode())
+        ]
     return []
 
 
@@ -103,12 +108,11 @@ def receiver_files(boot: Boot, root: Path, conf: Path, commands: Path) -> list[F
     plain_path(str(commands))
     if boot is Boot.SYSTEMD:
         text = (conf / f"{RECEIVER}.service").read_text(encoding="utf-8")
-        return [File(_RECEIVER_UNIT, _unit_text(text, commands).encode())]
+        return [File(_unit(RECEIVER), _unit_text(text, commands).encode())]
     if boot is Boot.SUPERVISORD:
         text = (conf / f"{RECEIVER}.conf").read_text(encoding="utf-8")
         text = replace(text, f"/opt/pattoo_mp/bin/{RECEIVER}", str(commands / RECEIVER))
-        path = _section_path(root).replace(PROGRAM, RECEIVER)
-        return [File(path, text.encode())]
+        return [File(_section_path(root, RECEIVER), text.encode())]
     raise SetupError(
         "--receiver: neither systemd nor supervisord runs here; expected --boot, to name one"
     )
@@ -128,8 +132,8 @@ def _sections_text(text: str, commands: Path) -> str:
     """The shipped sections for supervisord, for such an agent, run as its user."""
     text = replace(
         text,
-        '/bin/sh "%(here)s/agent.sh"',
-        str(commands / PROGRAM),
+        f'/bin/sh "%(here)s/agent.sh"{"" if this_program() is PROGRAMS[0] else f" {this_program().name}"}',
+        str(commands / this_program().name),
     )
     text = replace(
         text,
@@ -140,47 +144,56 @@ def _sections_text(text: str, commands: Path) -> str:
 
 
 def enabled(root: Path) -> list[str]:
-    """Which of agent and receiver systemd starts at boot."""
-    links = {PROGRAM: _ENABLED, RECEIVER: _RECEIVER_ENABLED}
-    return [program for program, link in links.items() if below(root, link).is_symlink()]
+    """Which of the agents and the receiver systemd starts at boot."""
+    names = [*(program.name for program in PROGRAMS), RECEIVER]
+    return [name for name in names if below(root, f"{_WANTED}/{name}.service").is_symlink()]
 
 
 def start_command(boot: Boot, commands: Path, *, receiver: bool = False) -> str:
     """The command that starts the agent, and the receiver, now and at boot."""
-    programs = f"{PROGRAM} {RECEIVER}" if receiver else PROGRAM
+    programs = f"{this_program().name} {RECEIVER}" if receiver else this_program().name
     return {
         Boot.SYSTEMD: f"systemctl daemon-reload && systemctl enable --now {programs}",
         Boot.SUPERVISORD: "supervisorctl update",
-        Boot.NONE: f"sudo -u {USER} {commands / PROGRAM} --start",
+        Boot.NONE: f"sudo -u {USER} {commands / this_program().name} --start",
     }[boot]
 
 
 def reload_commands(removed: Iterable[str]) -> list[str]:
     """The commands by which systemd or supervisord notices that these files were removed."""
     commands = {Boot.SYSTEMD: "systemctl daemon-reload", Boot.SUPERVISORD: "supervisorctl update"}
-    agents = (path.replace(RECEIVER, PROGRAM) for path in removed)
+    agents = (path.replace(RECEIVER, PROGRAMS[0].name) for path in removed)
     return list(dict.fromkeys(commands[boot] for path in agents if (boot := boot_of([path]))))
 
 
-def _section_path(root: Path) -> str:
+def _section_path(root: Path, name: str) -> str:
     existing = [directory for directory in _SECTIONS if below(root, directory).is_dir()]
     directory = existing[0] if existing else next(iter(_SECTIONS))
-    return f"{directory}/{_SECTIONS[directory]}"
+    return f"{directory}/{name}{_SECTIONS[directory]}"
 
 
 # --- logrotate's file, for hosts where it rotates the log instead of the agent
 
-LOGROTATE_PATH: Final = "/etc/logrotate.d/pattoo"
+_LOGROTATE: Final = "/etc/logrotate.d"
+
+
+def logrotate_path() -> str:
+    """The path of this program's file; that of the first one is called as pattoo's log."""
+    program = this_program()
+    return f"{_LOGROTATE}/{'pattoo' if program is PROGRAMS[0] else program.name}"
 
 
 def logrotate_file(conf: Path, directories: Mapping[str, str]) -> File:
     """The file for the directories of the settings. `conf` is the directory of the shipped files."""
     text = (conf / "pattoo.logrotate").read_text(encoding="utf-8")
+    text = replace(text, PROGRAMS[0].name, this_program().name)
+    text = replace(text, PROGRAMS[0].log_name, this_program().log_name)
     pid_in = directories.get("system_daemon_directory") or directories["daemon_directory"]
-    log = f"{plain_path(directories['log_directory'])}/pattoo.log"
-    text = replace(text, "/var/log/pattoo/pattoo.log", log)
+    log = this_program().log_name
+    logs = plain_path(directories["log_directory"])
+    text = replace(text, f"/var/log/pattoo/{log}", f"{logs}/{log}")
     text = replace(text, "/var/lib/pattoo/pid/", f"{plain_path(pid_in)}/pid/")
-    return File(LOGROTATE_PATH, text.encode())
+    return File(logrotate_path(), text.encode())
 
 
 # --- the places of a supervisord for the agent alone, whose user cannot write to the configuration
@@ -232,7 +245,7 @@ def conf_directory() -> Path:
     beside = _PACKAGE.parent / "conf"
     if beside.is_dir():
         return beside
-    unit_file = _installed_file(f"share/pattoo_mp/conf/{PROGRAM}.service")
+    unit_file = _installed_file(f"share/pattoo_mp/conf/{this_program().name}.service")
     if unit_file is None:
         raise SetupError("share/pattoo_mp/conf: no such directory; expected it beside the program")
     return unit_file.parent
@@ -240,7 +253,7 @@ def conf_directory() -> Path:
 
 def command_directory() -> Path:
     """The directory of the agent's command."""
-    command = _installed_file(f"bin/{PROGRAM}")
+    command = _installed_file(f"bin/{this_program().name}")
     return command.parent if command else Path(sysconfig.get_path("scripts"))
 
 

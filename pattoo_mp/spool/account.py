@@ -28,6 +28,24 @@ if TYPE_CHECKING:
 _CHECKSUM: Final = "crc"
 #: The one output of a file of schema 1, which had no name.
 UNNAMED: Final = ""
+#: Between the name of an output that is fetched and that of who fetches it: together they name an account.
+#: No configured name has it.
+_OF: Final = "/"
+
+
+def place_of(output: str, client: str) -> str:
+    """Return the name of the account of a client that fetches from an output: its place in the spool."""
+    return f"{output}{_OF}{client}"
+
+
+def is_place(name: str) -> bool:
+    """Whether an account is the place of a client, and not that of a configured output."""
+    return _OF in name
+
+
+def output_of(name: str) -> str:
+    """Return the configured output that an account belongs to."""
+    return name.partition(_OF)[0]
 
 
 @dataclass(slots=True)

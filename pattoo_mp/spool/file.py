@@ -21,7 +21,9 @@ from pattoo_mp.spool.account import (
     AccountCopy,
     OutputState,
     SpoolState,
+    is_place,
     is_sound,
+    output_of,
     state_of,
 )
 from pattoo_mp.spool.recovery import (
@@ -177,13 +179,13 @@ class SpoolFile:
         return lock_path(self._path)
 
     def _adopt_outputs(self) -> None:
-        """Make the account one of the configured outputs.
+        """Make the account one of the configured outputs, with the places of those who fetch from them.
 
         A new one begins with the next poll, since the backlog of another says nothing about it. What
         waited only for one that is gone is removed.
         """
         now = self.state.copy()
-        gone = [name for name in now.outputs if name not in {*self._outputs, UNNAMED}]
+        gone = [name for name in now.outputs if output_of(name) not in {*self._outputs, UNNAMED}]
         new = [name for name in self._outputs if name not in now.outputs]
         if not gone and not new and UNNAMED not in now.outputs:
             return
@@ -199,7 +201,8 @@ class SpoolFile:
             for name in new:
                 now.outputs[name] = OutputState(done_id=newest)
             left = [now.outputs.pop(name) for name in gone]
-            now.outputs = {name: now.outputs[name] for name in self._outputs}
+            places = sorted(filter(is_place, now.outputs))
+            now.outputs = {name: now.outputs[name] for name in (*self._outputs, *places)}
             alone = tables.count(former, now.done_id)
             for name in gone:
                 tables.quarantine.remove_output(name)

@@ -8,7 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pattoo_mp.errors import SpoolError
-from pattoo_mp.spool.account import OutputState, SpoolState
+from pattoo_mp.spool.account import OutputState, SpoolState, output_of
 from pattoo_mp.spool.file import SpoolFile
 from pattoo_mp.spool.layouts import unpack
 from pattoo_mp.spool.limits import JOURNAL_BYTES
@@ -89,8 +89,20 @@ class Spool:
         with self._lock:
             self._file.change_outputs(outputs)
             for known in (self._needed, self._envelope_ms, self._file.handed_out, self._file.lost):
-                for gone in known.keys() - set(outputs):
+                for gone in [name for name in known if output_of(name) not in outputs]:
                     del known[gone]
+
+    def add_place(self, name: str) -> None:
+        """Give a client that fetches from an output a place (`place_of`): it gets the polls from now on."""
+        self._do(lambda: self._add_place(name))
+
+    def remove_place(self, name: str) -> None:
+        """Take a client's place away, with its account. What waited for it alone is removed."""
+        self._do(lambda: self._remove_place(name))
+
+    def newest(self, output: str, limit: int) -> list[Spooled]:
+        """Return up to `limit` of the newest sound polls that wait for an output, oldest first."""
+        return self._do(lambda: self._newest(output, limit))
 
     @property
     def limits(self) -> Limits:
@@ -286,6 +298,25 @@ class Spool:
             for spooled in damaged:
                 if not self._set_aside_for_all(spooled.id, _UNREADABLE):
                     raise MissingRowsError(f"poll {spooled.id} is listed but cannot be moved")
+
+    def _newest(self, output: str, limit: int) -> list[Spooled]:
+        found = self._file.tables.newest(limit, self._file.state.outputs[output].done_id)
+        return [spooled for spooled in found if spooled.sound]
+
+    def _add_place(self, name: str) -> None:
+        now = self.state
+        now.outputs[name] = OutputState(done_id=self._file.tables.newest_id())
+        with self._file.transaction(now):
+            pass  # only the account changes
+
+    def _remove_place(self, name: str) -> None:
+        now = self.state
+        del now.outputs[name]
+        with self._file.transaction(now) as tables:
+            tables.quarantine.remove_output(name)
+            tables.remove(now.done_id)
+        for known in (self._needed, self._file.handed_out, self._file.lost):
+            known.pop(name, None)
 
     def _keep_layouts_of(self, output: str, polls: list[Spooled]) -> None:
         """Keep only layouts needed next in memory: an outage may have more than fit into it."""

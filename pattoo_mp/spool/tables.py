@@ -190,6 +190,13 @@ class Tables:
         """Return up to `limit` of the oldest polls with an id above `after`, oldest first."""
         return self._read(_SELECT + "WHERE polls.id > ? ORDER BY polls.id LIMIT ?", after, limit)
 
+    def newest(self, limit: int, after: int = 0) -> list[Spooled]:
+        """Return up to `limit` of the newest polls with an id above `after`, oldest first."""
+        found = self._read(
+            _SELECT + "WHERE polls.id > ? ORDER BY polls.id DESC LIMIT ?", after, limit
+        )
+        return found[::-1]
+
     def oldest_id(self, after: int = 0) -> int:
         """Return the id of the oldest poll with an id above `after`; 0 if there is none."""
         return self._number("SELECT id FROM polls WHERE id > ? ORDER BY id LIMIT 1", after)

@@ -1,7 +1,7 @@
 """The uploader process: moves polls from the link to the spool, and from the spool to its outputs.
 
 The main thread reads the link and commits polls to the spool. Each output has a thread that posts
-(drain.py). So a post that hangs stops neither the reading nor another output.
+(drain.py) or answers who fetches (pull/). So a post that hangs stops neither the reading nor another output.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import contextlib
 import logging
 import select
 import signal
+import sys
 import time
 from functools import partial
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pattoo_mp import log
-from pattoo_mp.config.values import Config
+from pattoo_mp.config.values import PULL, Config
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState, posts_trouble
 from pattoo_mp.model import Poll, is_divided, now_ms, part_identifiers
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
-from pattoo_mp.upload.exchange import HAS_TLS
 from pattoo_mp.upload.pacing import Pace, offset_s
 from pattoo_mp.upload.report import spool_limits
 from pattoo_mp.upload.spooled import Outbox
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Output
     from pattoo_mp.ipc.link import Link, Message
     from pattoo_mp.upload.delivery import Sender
+
+    #: Makes a `Puller`, with what reports the state of an account by its name, and a trouble of this host.
+    MakePuller = Callable[
+        [Config, Output, Callable[[str, UploadState], None], Callable[[str], object]], "Puller"
+    ]
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,10 +59,32 @@ class StuckError(Exception):
     """A posting thread hangs. Only a new process helps."""
 
 
+class Puller(Protocol):
+    """What answers for an output that is fetched. Its thread calls `run`."""
+
+    #: It is rightly idle until then (`time.monotonic`). Later it is working, or stuck.
+    idle_until: float
+    #: The settings in force.
+    config: Config
+
+    def run(self) -> None:
+        """Answer until `stop` is called."""
+
+    def stop(self) -> None:
+        """End; callable from any thread."""
+
+    def wake(self) -> None:
+        """Announce new polls in the spool."""
+
+    def report(self) -> None:
+        """Report the state."""
+
+
 class Uploader:
     """Runs until control closes the link or is gone, or a signal asks it to end.
 
-    `sender` makes what posts to an output; `adopt` applies new settings to the process itself.
+    `sender` makes what posts to an output, `puller` what answers for one that is fetched; `adopt` applies new
+    settings to the process itself.
     """
 
     def __init__(
@@ -69,6 +96,7 @@ class Uploader:
         agent_id: str,
         *,
         sender: Callable[[Config, Output, Outbox], Sender],
+        puller: MakePuller | None = None,
         adopt: Callable[[Config], None] = lambda _: None,
     ) -> None:
         self._link = link
@@ -80,6 +108,7 @@ class Uploader:
         self._agent_id = agent_id
         self._wakeup = Wakeup(_ENDING, log.SIGNAL_ACTIONS)
         self._sender = sender
+        self._puller = puller
         self._posting: dict[str, _Posting] = {}
         self._held: list[tuple[int, Poll]] = []
         #: The layouts of the last committed polls and of the held ones.
@@ -119,17 +148,22 @@ class Uploader:
         """Start to post to the outputs of a configuration that have no thread yet."""
         outputs = config.outputs
         for output in outputs:
-            if output.name not in self._posting:
-                outbox = Outbox(self._spool, output.name)
+            note = partial(self._note, posts_trouble(output.name, outputs[0].name))
+            if output.name in self._posting:
+                continue
+            outbox = Outbox(self._spool, output.name)
+            if output.kind == PULL and self._puller is not None:
+                drain: Drain | Puller = self._puller(config, output, self._report, note)
+            else:
                 drain = Drain(
                     outbox,
                     self._sender(config, output, outbox),
                     partial(self._report, output.name),
-                    partial(self._note, posts_trouble(output.name, outputs[0].name)),
+                    note,
                     pace=Pace(offset_s(self._agent_id, config.jitter_s), config.spacing_s),
                 )
-                self._posting[output.name] = _Posting(output, outbox, drain)
-                drain.report()
+            self._posting[output.name] = _Posting(output, outbox, drain)
+            drain.report()
 
     def _stop_posting(self) -> None:
         for posting in self._posting.values():
@@ -188,7 +222,7 @@ class Uploader:
                 _LOG.error("Unknown message from control: %.80r", message)
 
     def _apply_settings(self, number: int, config: Config) -> None:
-        if config.needs_tls and not HAS_TLS:
+        if config.needs_tls and not _has_tls():
             _LOG.info("The new settings need TLS; this uploader ends, and its successor loads TLS.")
             self._closed = True
             return
@@ -204,7 +238,11 @@ class Uploader:
 
     def _change_outputs(self, config: Config) -> None:
         outputs = {output.name: output for output in config.outputs}
-        gone = [name for name in self._posting if name not in outputs]
+        gone = [
+            name
+            for name, posting in self._posting.items()
+            if name not in outputs or posting.begins_anew(outputs[name])
+        ]
         for name in gone:
             self._posting[name].drain.stop()
         until = time.monotonic() + _LEAVE_S
@@ -216,6 +254,9 @@ class Uploader:
             output = outputs[name]
             moved = output != posting.output or _shared(config) != _shared(self._config)
             posting.output = output
+            if not isinstance(posting.drain, Drain):
+                posting.drain.config = config
+                continue
             posting.drain.change(
                 offset_s(self._agent_id, config.jitter_s),
                 config.spacing_s,
@@ -344,19 +385,29 @@ class Uploader:
 
 
 class _Posting:
-    """An output with its thread, which posts."""
+    """An output with its thread, which posts or answers."""
 
-    def __init__(self, output: Output, outbox: Outbox, drain: Drain) -> None:
+    def __init__(self, output: Output, outbox: Outbox, drain: Drain | Puller) -> None:
         self.output = output
         self.outbox = outbox
         self.drain = drain
         self._thread = Thread(target=drain.run, name=output.name, daemon=True)
         self._thread.start()
 
+    def begins_anew(self, output: Output) -> bool:
+        """Whether it needs another thread with other keys of its output: one that listens elsewhere."""
+        return output != self.output and PULL in {output.kind, self.output.kind}
+
     def has_ended(self, until: float) -> bool:
         """Wait until a time (`time.monotonic`) for the thread; return whether it has ended."""
         self._thread.join(timeout=max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
+
+
+def _has_tls() -> bool:
+    """Whether posts can use TLS: the HTTP client may have been loaded without, or not at all yet."""
+    exchange = sys.modules.get("pattoo_mp.upload.exchange")
+    return exchange is None or bool(exchange.HAS_TLS)
 
 
 def _shared(config: Config) -> tuple[object, ...]:

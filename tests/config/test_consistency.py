@@ -8,7 +8,7 @@ import pytest
 
 from pattoo_mp.config.consistency import conflicting_settings, misplaced_settings, unused_settings
 from pattoo_mp.config.reading import read_files
-from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SERVER, SHARED_FILE, defaults
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, SHARED_FILE, agent_file, defaults
 from tests.support.agent import NAME, Agent
 from tests.support.configs import config_in
 
@@ -71,11 +71,11 @@ def test_intervals_of_disabled_families_and_too_long_jitter_get_a_note(
 def test_notes_of_a_reading_name_file_and_section(home: Path) -> None:
     """As --check and --doctor show them."""
     agent = Agent(home)
-    agent.write(AGENT_FILE, f"{NAME}:\n  textfile_directory: /srv\n")
+    agent.write(agent_file(), f"{NAME}:\n  textfile_directory: /srv\n")
     reading = read_files(agent.configuration)
     assert reading.problems == ()
     assert reading.notes == (
-        f"{agent.configuration}/{AGENT_FILE}: {NAME}: textfile_directory: has no effect, "
+        f"{agent.configuration}/{agent_file()}: {NAME}: textfile_directory: has no effect, "
         f"because families does not include textfile",
     )
 
@@ -163,9 +163,9 @@ def test_a_setting_in_its_section_gets_no_note() -> None:
     ("file", "section", "key", "place"),
     [
         (SHARED_FILE, "pattoo", "ip_address", f"{SHARED_FILE}, section {SERVER}"),
-        (SHARED_FILE, "pattoo", "polling_interval", f"{AGENT_FILE}, section {AGENT_FILE[:-5]}"),
-        (SHARED_FILE, AGENT_FILE[:-5], "polling_interval",
-         f"{AGENT_FILE}, section {AGENT_FILE[:-5]}"),
+        (SHARED_FILE, "pattoo", "polling_interval", f"{agent_file()}, section {agent_file()[:-5]}"),
+        (SHARED_FILE, agent_file()[:-5], "polling_interval",
+         f"{agent_file()}, section {agent_file()[:-5]}"),
         (LATER_SHARED_FILE, "pattoo", "log_level", f"{SHARED_FILE}, section pattoo"),
     ],
 )  # fmt: skip

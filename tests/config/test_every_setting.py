@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pattoo_mp.config.load import changes, check, check_reload
-from pattoo_mp.config.settings import FILES, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import SHARED_FILE, program_files, program_settings
 from pattoo_mp.config.values import FIELDS, Config
 from pattoo_mp.errors import ConfigError
 from tests.collect import test_collector_settings as of_collector
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.config.settings import Setting
 
-USED: Final = {setting.name: setting for setting in SETTINGS if setting.is_used}
+USED: Final = {setting.name: setting for setting in program_settings() if setting.is_used}
 #: A value unlike the default, as it is written in a file. {home} is a directory of the test.
 OTHER: Final[dict[str, object]] = {
     "log_directory": "{home}/other", "cache_directory": "{home}/other",
@@ -59,12 +59,12 @@ def write(home: Path, values: dict[str, object]) -> Path:
     needed: dict[str, object] = {
         name: "{home}/" + name for name in ("log_directory", "cache_directory", "daemon_directory")
     }
-    content: dict[str, dict[str, dict[str, object]]] = {file: {} for file in FILES}
+    content: dict[str, dict[str, dict[str, object]]] = {file: {} for file in program_files()}
     for name, value in {**needed, **values}.items():
         setting = USED[name]
         content[setting.file].setdefault(setting.section, {})[name] = value
     content[SHARED_FILE].setdefault("pattoo_agent_api", {})
-    content[FILES[-1]].setdefault(FILES[-1].removesuffix(".yaml"), {})
+    content[program_files()[-1]].setdefault(program_files()[-1].removesuffix(".yaml"), {})
     for file, sections in content.items():
         (home / file).write_text(json.dumps(sections).replace("{home}", str(home)))
     return home

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from pattoo_mp.config import load
 from pattoo_mp.config.reading import read_files
-from pattoo_mp.config.settings import SETTINGS
+from pattoo_mp.config.settings import program_settings
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.paths import config_directory
+from pattoo_mp.program import this_program
 from pattoo_mp.util.files import path_permissions
 from tests.support.unprivileged import as_nobody
 
@@ -45,7 +46,7 @@ class Files:
     def write(self) -> None:
         """Write both files."""
         (self.directory / "pattoo.yaml").write_text(yaml.safe_dump(self.shared))
-        (self.directory / f"{NAME}.yaml").write_text(yaml.safe_dump(self.agent))
+        (self.directory / this_program().file).write_text(yaml.safe_dump(self.agent))
 
     def load(self) -> Config:
         """Write and read them."""
@@ -467,7 +468,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )  # fmt: skip
-names = st.sampled_from([setting.name for setting in SETTINGS]) | st.text(
+names = st.sampled_from([setting.name for setting in program_settings()]) | st.text(
     string.ascii_lowercase, min_size=1, max_size=8
 )
 sections = st.dictionaries(

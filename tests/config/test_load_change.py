@@ -9,17 +9,17 @@ import msgpack
 import pytest
 
 from pattoo_mp.config.load import changes, check, check_reload
-from pattoo_mp.config.settings import AGENT_FILE, SETTINGS
+from pattoo_mp.config.settings import agent_file, program_settings
 from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import AUTONOMOUS, PROGRAMS, acting_as
 from tests.support.agent import Agent
 from tests.support.configs import config_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DIRECTORIES = [setting.name for setting in SETTINGS if setting.is_written_to]
+DIRECTORIES = [setting.name for setting in program_settings() if setting.is_written_to]
 
 
 def other(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
@@ -42,12 +42,16 @@ def test_a_configuration_can_be_sent_in_a_message(home: Path) -> None:
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Config)])
 def test_a_different_field_is_one_changed_setting(home: Path, field: str) -> None:
-    """By the name that it has in the files."""
+    """By the name that it has in the files. A program does not see a setting that only another one has."""
     old = config_in(home)
     new = replace(old, **{field: other(getattr(old, field))})
-    found = changes(old, new)
-    assert [new.value_of(setting.name) for setting in found] == [getattr(new, field)]
-    assert changes(old, old) == []
+    found: list[object] = []
+    for program in PROGRAMS:
+        with acting_as(program):
+            found += [new.value_of(setting.key) for setting in changes(old, new)]
+            assert changes(old, old) == []
+    assert [value for value in found if value != getattr(new, field)] == []
+    assert found
 
 
 def test_an_unused_setting_is_never_a_change(home: Path) -> None:
@@ -63,7 +67,7 @@ def test_an_unused_setting_is_never_a_change(home: Path) -> None:
 
 def test_settings_that_need_a_restart() -> None:
     """Open files, the lock, the host name and the view of the host are fixed at the start."""
-    assert [setting.name for setting in SETTINGS if setting.needs_restart] == [
+    assert [setting.name for setting in program_settings() if setting.needs_restart] == [
         "log_directory", "cache_directory", "daemon_directory", "system_daemon_directory",
         "hostname", "procfs_path", "sysfs_path", "rootfs_path",
     ]  # fmt: skip
@@ -79,7 +83,7 @@ def test_a_changed_host_name_is_refused(home: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         check_reload(directory, running)
     assert caught.value.problems == (
-        f"{directory}/{AGENT_FILE}: {PROGRAM}: hostname: not set; expected 'web1', "
+        f"{directory}/{agent_file()}: {AUTONOMOUS.name}: hostname: not set; expected 'web1', "
         f"as in the running agent: a change needs a restart",
     )
 
@@ -104,7 +108,7 @@ def test_an_invalid_file_is_refused_as_at_a_start(home: Path) -> None:
     """With the same lines, and no others."""
     agent = Agent(home)
     running = check(agent.configuration)
-    agent.write(AGENT_FILE, "nothing: here\n")
+    agent.write(agent_file(), "nothing: here\n")
     with pytest.raises(ConfigError) as at_reload:
         check_reload(agent.configuration, running)
     with pytest.raises(ConfigError) as at_start:

@@ -11,7 +11,9 @@ from pattoo_mp.config import load
 from pattoo_mp.config.outputs import shown
 from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.values import Config
+from pattoo_mp.program import SPOKE, acting_as
 from tests.config.test_load import NAME, Files
+from tests.support.tls import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +138,7 @@ def test_all_errors_are_found_at_once_each_with_its_entry_and_key(files: Files) 
         "entry 5: url: is not a key of an output of kind pattoo",
         "entry 6: kind: is not set",
     ]
-    assert lines[0].endswith("expected pattoo or remote_write")
+    assert lines[0].endswith("expected one of pattoo, remote_write, pull")
     assert lines[1].endswith("expected naming")
     assert lines[6].endswith("expected memory")
 
@@ -297,3 +299,100 @@ def test_a_missing_library_is_one_line(files: Files, monkeypatch: pytest.MonkeyP
         "is not installed; expected the extra `remote-write` of pattoo_mp"
     ]
     assert load.remote_write_problems(files.directory, checked(files, {"kind": "pattoo"})) == []
+
+
+# --- an output that is fetched
+
+
+def test_an_output_that_is_fetched_listens_at_this_host(files: Files) -> None:
+    """By default; its URL is its own."""
+    (output,) = checked(files, {"kind": "pull"}).outputs
+    assert (output.listen, output.urls, output.named_by) == (
+        "127.0.0.1:5000",
+        ("http://127.0.0.1:5000",),
+        "listen",
+    )
+    assert not output.is_exposed
+    config = checked(files, {"kind": "pull", "listen": "[::1]:80", "allow": ["::1", "10.0.0.0/8"]})
+    assert Config.of(msgpack.unpackb(msgpack.packb(config.fields()))) == config
+    assert config.outputs[0].allow == ("::1/128", "10.0.0.0/8")
+
+
+def test_an_output_that_others_can_reach_says_who_may_ask(files: Files) -> None:
+    """Or it is refused; with either key it is not."""
+    (line,) = problems(files, [{"kind": "pull", "listen": "0.0.0.0:5000"}])
+    assert line == (
+        "entry 1: listen: '0.0.0.0:5000'; expected allow or tokens_file beside an address that others "
+        "can reach"
+    )
+    allowed = {"kind": "pull", "listen": "0.0.0.0:5000", "allow": ["10.0.0.0/8"]}
+    assert not checked(files, allowed).outputs[0].is_exposed
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("listen", "5000", "an address and a port, such as 127.0.0.1:5000"),
+        ("listen", "127.0.0.1:0", "an address and a port, such as 127.0.0.1:5000"),
+        ("listen", "::1:5000", "an address and a port, such as 127.0.0.1:5000"),
+        ("listen", 5000, "an address and a port, such as 127.0.0.1:5000"),
+        ("allow", ["10.0.0.1/8"], "a network such as 10.0.0.0/8, or an address"),
+        ("allow", [], "1 to 256 networks"),
+        ("tokens_file", "token", "the absolute path of a file that only the agent's user can read"),
+    ],
+)
+def test_each_key_of_an_output_that_is_fetched_is_checked(
+    files: Files, key: str, value: object, expected: str
+) -> None:
+    """With what was expected; a token in place of a path is not shown."""
+    (line,) = problems(files, [{"kind": "pull", key: value}])
+    assert line.startswith(f"entry 1: {key}: ")
+    assert line.endswith(f"expected {expected}")
+    assert "'token'" not in line
+
+
+@pytest.mark.parametrize(
+    "key", ["servers", "url", "families", "proxy", "credentials_file", "tls_ca_file"]
+)
+def test_it_has_no_keys_of_outputs_that_post(files: Files, key: str) -> None:
+    """They would have no effect."""
+    (line,) = problems(files, [{"kind": "pull", key: "x"}])
+    assert line.startswith(f"entry 1: {key}: is not a key of an output of kind pull; expected ")
+
+
+def test_a_spoke_is_configured_as_the_original(tmp_path: Path) -> None:
+    """Its two keys, with the original's defaults; then strangers get the original's page only."""
+    with acting_as(SPOKE):
+        files = Files(tmp_path)
+        files.agent = {SPOKE.name: {}}
+        files.write()
+        config = load.check(files.directory)
+        (output,) = config.outputs
+        assert (output.kind, output.listen, config.interval_ms) == ("pull", "0.0.0.0:5000", 10_000)
+        assert output.is_exposed
+        files.agent = {SPOKE.name: {"ip_listen_address": "::", "ip_bind_port": 6000}}
+        files.write()
+        (output,) = load.check(files.directory).outputs
+        assert (output.listen, output.urls) == ("[::]:6000", ("http://[::]:6000",))
+        assert output.named_by == "ip_listen_address and ip_bind_port"
+        files.agent = {SPOKE.name: {"outputs": [{"kind": "pull", "allow": ["10.0.0.0/8"]}]}}
+        files.write()
+        (output,) = load.check(files.directory).outputs
+        assert (output.listen, output.is_exposed) == ("0.0.0.0:5000", False)
+
+
+def test_a_spoke_says_which_settings_have_no_effect(tmp_path: Path) -> None:
+    """Those of posts, without an output that posts; its certificate has one."""
+    certificate, key = Authority(tmp_path).files("localhost")
+    output = {
+        "kind": "pull", "tls_certificate_file": str(certificate), "tls_key_file": str(key),
+    }  # fmt: skip
+    with acting_as(SPOKE):
+        files = Files(tmp_path)
+        for own in ({}, {"outputs": [output]}):
+            files.agent = {SPOKE.name: {"servers": ["http://pattoo.example.org"], **own}}
+            files.write()
+            notes = read_files(files.directory).notes
+            assert [note.partition(f"{SPOKE.name}: ")[2] for note in notes] == [
+                "servers: has no effect, because no output is of kind pattoo"
+            ]

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from pattoo_mp.config import load
-from pattoo_mp.config.settings import AGENT_FILE, SETTINGS, SHARED_FILE
+from pattoo_mp.config.settings import SHARED_FILE, agent_file, program_settings
 from pattoo_mp.config.yaml_files import read_sections, redacted
 from pattoo_mp.errors import ConfigError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import AUTONOMOUS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def written(directory: Path, line: str, shared: str = "") -> Path:
         f"pattoo:\n  log_directory: {directory}\n  cache_directory: {directory}\n"
         f"  daemon_directory: {directory}\n{shared}"
     )
-    (directory / AGENT_FILE).write_text(f"{PROGRAM}:\n  {line}\n")
+    (directory / agent_file()).write_text(f"{AUTONOMOUS.name}:\n  {line}\n")
     return directory
 
 
@@ -41,7 +41,7 @@ def problem(directory: Path, line: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load.check(written(directory, line))
     (only,) = caught.value.problems
-    return only.removeprefix(f"{directory / AGENT_FILE}: {PROGRAM}: ")
+    return only.removeprefix(f"{directory / agent_file()}: {AUTONOMOUS.name}: ")
 
 
 @pytest.mark.parametrize(("text", "interval_ms"), UNAMBIGUOUS)
@@ -115,7 +115,11 @@ def test_ambiguous_numbers_of_other_programs_are_ignored(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "setting",
-    [s for s in SETTINGS if s.file == AGENT_FILE and isinstance(s.default, (int, float))],
+    [
+        s
+        for s in program_settings()
+        if s.file == agent_file() and isinstance(s.default, (int, float))
+    ],
     ids=lambda setting: setting.name,
 )
 def test_a_default_in_quotes_gets_a_hint(tmp_path: Path, setting: Setting) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pattoo_shared import encrypt
 
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import AUTONOMOUS
 from pattoo_mp.upload.pattoo.encrypted.session import EncryptedTransport
 from pattoo_mp.upload.pattoo.transport import PattooTransport
 from tests.support.decrypting import end_gpg_agent
@@ -28,20 +28,20 @@ def ours(home: Path, keyrings: Keyrings, monkeypatch: pytest.MonkeyPatch) -> Key
     """Our keys where the original looks for its own, with a path that is short enough for its sockets."""
     for name in ("log", "cache", "daemon/agent_id", "daemon/keys"):
         (home / name).mkdir(parents=True)
-    (home / "daemon/agent_id" / f"{PROGRAM}.agent_id").write_text(AGENT_ID)
+    (home / "daemon/agent_id" / f"{AUTONOMOUS.name}.agent_id").write_text(AGENT_ID)
     (home / "pattoo.yaml").write_text(
         f"pattoo:\n  log_directory: {home}/log\n  cache_directory: {home}/cache\n"
         f"  daemon_directory: {home}/daemon\n"
     )
     (home / "pattoo_agent.yaml").write_text("pattoo_agent_api:\n  ip_address: 127.0.0.1\n")
     monkeypatch.setenv("PATTOO_CONFIGDIR", str(home))
-    return keyrings.of_agent(home / "daemon/keys" / PROGRAM)
+    return keyrings.of_agent(home / "daemon/keys" / AUTONOMOUS.name)
 
 
 @pytest.fixture
 def original(ours: Keyring) -> Iterator[encrypt.Encryption]:
     """The original library's view of these keys."""
-    yield encrypt.Encryption(PROGRAM)
+    yield encrypt.Encryption(AUTONOMOUS.name)
     end_gpg_agent(ours.directory / ".keyring")
 
 

@@ -20,7 +20,8 @@ from pattoo_shared.variables import (
 )
 
 from pattoo_mp.collect.poller import Poller
-from pattoo_mp.model import COUNTER64, PROGRAM, Layout, Origin, Poll, Series, Value
+from pattoo_mp.model import COUNTER64, Layout, Origin, Poll, Series, Value
+from pattoo_mp.program import AUTONOMOUS
 from pattoo_mp.upload.pattoo.transport import make_test_post
 from pattoo_mp.wire.checksum import NOT_HASHED, series_checksum
 from pattoo_mp.wire.encode import encode
@@ -116,7 +117,7 @@ def test_the_original_library_reads_what_was_polled(make: Made) -> None:
         assert record.pattoo_agent_polling_interval == str(point.interval_ms)
         assert record.pattoo_metadata == sorted(normalise(point.series.metadata))
         assert record.pattoo_agent_id == ORIGIN.agent_id
-        assert record.pattoo_agent_program == PROGRAM
+        assert record.pattoo_agent_program == AUTONOMOUS.name
         assert record.pattoo_agent_hostname == ORIGIN.hostname
         assert record.pattoo_agent_polled_target == ORIGIN.hostname
 
@@ -153,7 +154,7 @@ def test_the_original_library_drops_a_datapoint_that_lacks_a_pair(original_home:
 
 def test_the_checksums_of_this_host_are_those_of_the_original_classes() -> None:
     """A database that the original agent filled continues with the same series."""
-    agent = AgentPolledData(PROGRAM, INTERVAL_MS // 1000)
+    agent = AgentPolledData(AUTONOMOUS.name, INTERVAL_MS // 1000)
     layout, poll = polled(Origin(agent.agent_id, agent.agent_hostname))
     values = [value if sendable(value) else 0 for value in poll.values()]
     whole = Poll.of(layout, TICK_MS, values)
@@ -164,7 +165,7 @@ def test_the_checksums_of_this_host_are_those_of_the_original_classes() -> None:
 
 def test_odd_metadata_has_the_checksum_of_the_original_classes() -> None:
     """Case, white space, duplicate keys and other scripts count as in the original."""
-    agent = AgentPolledData(PROGRAM, INTERVAL_MS // 1000)
+    agent = AgentPolledData(AUTONOMOUS.name, INTERVAL_MS // 1000)
     metadata = ((" Disk ", " SDA\t"), ("DISK", "sdb"), ("Größe", "ñ 日本"), ("empty", ""))
     odd = Series("  Disk_IO ", COUNTER64, (*metadata, ("release", "6"), ("version", "#1")))
     layout = Layout(Origin(agent.agent_id, agent.agent_hostname), INTERVAL_MS, (odd,))

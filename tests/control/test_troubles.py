@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pattoo_mp.control.outputs import HUB, HUB_SPACING_MS
 from pattoo_mp.control.troubles import troubles
 from tests.support.statuses import NOON_MS, status, worker
 
@@ -288,3 +289,11 @@ def test_a_server_that_was_never_reached_is_a_trouble_after_a_minute() -> None:
     assert status(**started, posts=soon, polls=polls)["troubles"] == []
     reached = {**posts, "count": 1, "last_ms": NOON_MS - 2 * MINUTE_MS}
     assert status(**started, posts=reached, polls=polls)["troubles"] == []
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(14, []), (16, ["hub_stays_away"])])
+def test_a_hub_may_ask_as_seldom_as_an_original(minutes: int, expected: list[str]) -> None:
+    """Every five minutes; one that has not come for three times as long is a trouble."""
+    changes = behind(minutes * 60)
+    changes["posts"]["spacing_ms"] = HUB_SPACING_MS
+    assert codes(kind=HUB, **changes) == expected

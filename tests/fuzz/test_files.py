@@ -16,7 +16,7 @@ from pattoo_mp.cli.status import as_line, as_text
 from pattoo_mp.config import secrets
 from pattoo_mp.config.load import check
 from pattoo_mp.config.reading import read_files
-from pattoo_mp.config.settings import AGENT_FILE, LATER_SHARED_FILE, SHARED_FILE
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SHARED_FILE, agent_file
 from pattoo_mp.control.run_directory import cut_short_pid, locked_run, running_pid
 from pattoo_mp.errors import ConfigError, IdentityError, PattooError, TrustError
 from pattoo_mp.identity import kept_name, name_file, read_agent_id
@@ -153,7 +153,7 @@ def test_a_configuration_is_read_or_has_problems_in_one_line_each(
 ) -> None:
     """And no message shows the password of a URL."""
     (tmp_path / SHARED_FILE).write_bytes(shared)
-    (tmp_path / AGENT_FILE).write_bytes(own)
+    (tmp_path / agent_file()).write_bytes(own)
     with bounded():
         try:
             check(tmp_path)
@@ -184,4 +184,4 @@ def test_credentials_make_a_header_or_are_refused(tmp_path: Path, content: bytes
 
 def test_the_files_that_are_fuzzed_are_those_that_are_read() -> None:
     """A third one of another name has the same form as the first."""
-    assert len({SHARED_FILE, AGENT_FILE, LATER_SHARED_FILE}) == 3
+    assert len({SHARED_FILE, agent_file(), LATER_SHARED_FILE}) == 3

@@ -13,7 +13,7 @@ import pytest
 from pattoo_mp.cli import check as _read_before_rights_are_given_up  # noqa: F401
 from pattoo_mp.cli import main
 from pattoo_mp.config import load
-from pattoo_mp.config.settings import FILES
+from pattoo_mp.config.settings import program_files
 from pattoo_mp.doctor.files import SPOOL_BYTES
 from pattoo_mp.paths import VARIABLE
 from tests.support.agent import NAME
@@ -242,16 +242,16 @@ def test_json_has_the_same_content(make_agent: MakeAgent, server: PattooServer) 
 def test_the_sample_files_are_accepted(make_agent: MakeAgent) -> None:
     """With --file each is printed alone; without it, both are printed."""
     agent = make_agent()
-    for name in FILES:
+    for name in program_files():
         agent.write(name, agent.run("--sample-config", "--file", name).stdout)
     assert load.check(agent.configuration).ip_bind_port == 20201
     both = agent.run("--sample-config")
     assert both.returncode == 0
-    assert all(f"# ---------- {name} ----------\n" in both.stdout for name in FILES)
+    assert all(f"# ---------- {name} ----------\n" in both.stdout for name in program_files())
 
 
 @pytest.mark.parametrize(
-    "words", [("--start", "--json"), ("--check", "--file", FILES[0]), ("--sample-config", "--file", "x")]
+    "words", [("--start", "--json"), ("--check", "--file", program_files()[0]), ("--sample-config", "--file", "x")]
 )  # fmt: skip
 def test_options_are_only_accepted_with_their_verbs(
     make_agent: MakeAgent, words: tuple[str, ...]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.cli.verbs import VERBS
+from pattoo_mp.cli.verbs import program_verbs
 from tests.integration.conftest import NOT_SOURCES
 from tests.support.agent import NAME, ROOT
 from tests.support.supervised import Supervised
@@ -41,7 +41,7 @@ def without_packages(checkout: Path, *words: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
+@pytest.mark.parametrize("verb", [verb.name for verb in program_verbs()])
 def test_a_fresh_clone_says_in_one_line_what_to_install(checkout: Path, verb: str) -> None:
     """All missing packages at once, this Python, and the command; never a traceback."""
     done = without_packages(checkout, str(checkout / "bin" / f"{NAME}.py"), verb)

@@ -42,8 +42,8 @@ import signal, socket, sys, threading, time
 from pathlib import Path
 from setproctitle import setproctitle
 from pattoo_mp.control.run_directory import locked_run
-from pattoo_mp.model import PROGRAM
-setproctitle(f"{PROGRAM}: control")
+from pattoo_mp.program import AUTONOMOUS
+setproctitle(f"{AUTONOMOUS.name}: control")
 def drip(caller, answer):
     with caller:
         for byte in answer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.config.settings import SETTINGS
+from pattoo_mp.config.settings import program_settings
 from pattoo_mp.setup.host import Directory
 from tests.support.agent import NAME, ROOT
 from tests.support.systemd import Systemd
@@ -113,6 +113,6 @@ def test_the_unit_makes_each_directory_of_the_sample() -> None:
         "RuntimeDirectory": "/run",
     }
     made = {f"{parent}/pattoo" for name, parent in parents.items() if f"{name}=pattoo" in unit}
-    assert made == {setting.example for setting in SETTINGS if setting.is_written_to}
+    assert made == {setting.example for setting in program_settings() if setting.is_written_to}
     assert {f"{name}Mode=0750" for name in parents} <= set(unit)
     assert "RuntimeDirectoryPreserve=yes" in unit  # the PID file shows how a run ended

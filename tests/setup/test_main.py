@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.program import SPOKE
 from pattoo_mp.setup import host
 from pattoo_mp.setup.main import main
 from tests.support.agent import NAME
@@ -347,3 +348,36 @@ def test_purge_removes_nothing_behind_a_link_of_another_user(root: Path) -> None
     assert setup(root, "uninstall", "--purge") == 0
     assert (precious / "file").exists()
     assert not (root / "srv/cache").exists()
+
+
+def test_several_agents_are_set_up_on_one_host(root: Path) -> None:
+    """Each with its own configuration and unit; what they share is there once, and all goes at once."""
+    setup(root, "install")
+    before = files(root)
+    assert setup(root, "install", "--agent", "spoked") == 0
+    new = files(root).keys() - before.keys()
+    assert new == {
+        f"/etc/pattoo/{SPOKE.name}.yaml",
+        f"/etc/systemd/system/{SPOKE.name}.service",
+    }
+    changed = {path for path, content in before.items() if files(root)[path] != content}
+    assert changed == {"/var/lib/pattoo_mp-setup/installed.json"}
+    unit = (root / f"etc/systemd/system/{SPOKE.name}.service").read_text()
+    assert f"ExecStart=/usr/bin/env {SPOKE.name} --foreground\n" in unit
+    assert NAME not in unit
+    for agent in ("autonomousd", "spoked"):
+        assert setup(root, "status", "--agent", agent) == 0
+    assert setup(root, "uninstall", "--purge") == 0
+    assert not [path for path in files(root) if SPOKE.name in path or NAME in path]
+
+
+def test_the_log_of_each_agent_is_rotated_by_its_own_file(root: Path) -> None:
+    """With its own log and PID file, so that its own process opens the new one."""
+    setup(root, "install", "--logrotate")
+    setup(root, "install", "--agent", "spoked", "--logrotate")
+    first = (root / "etc/logrotate.d/pattoo").read_text()
+    second = (root / f"etc/logrotate.d/{SPOKE.name}").read_text()
+    assert "/var/log/pattoo/pattoo.log {" in first
+    assert f"/var/log/pattoo/{SPOKE.name}.log {{" in second
+    assert f'"{SPOKE.name}: control"*) kill -USR1' in second
+    assert NAME not in second

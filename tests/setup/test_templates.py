@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pattoo_mp.errors import SetupError
+from pattoo_mp.program import PROGRAMS, acting_as
 from pattoo_mp.setup import templates
 from pattoo_mp.setup.templates import Boot
 from tests.support.agent import NAME, ROOT
@@ -113,3 +114,23 @@ def test_a_supervisord_of_the_agents_user_has_its_files_in_the_agents_directorie
         for key, value in section.items():
             if "PATTOO_CONFIGDIR" in value and name != "include":
                 assert key in sections[name]
+
+
+def test_each_program_has_its_own_sections(home: Path) -> None:
+    """Its command and its listener are its own, with the same settings."""
+    (home / "etc/supervisor/conf.d").mkdir(parents=True)
+    found = {}
+    for program in PROGRAMS:
+        with acting_as(program):
+            (file,) = templates.boot_files(Boot.SUPERVISORD, home, SHIPPED, COMMANDS)
+        assert file.path == f"/etc/supervisor/conf.d/{program.name}.conf"
+        sections = configparser.RawConfigParser()
+        sections.read_string(file.content.decode())
+        command = sections[f"program:{program.name}"].pop("command")
+        assert command == f"/srv/agent/bin/{program.name} --foreground"
+        (listener,) = [name for name in sections if name.startswith("eventlistener:")]
+        assert sections[listener]["command"] == f"/srv/agent/bin/{program.name} --event-listener"
+        found[listener] = dict(sections[f"program:{program.name}"])
+    assert len(found) == len(PROGRAMS)
+    first, *others = found.values()
+    assert all(other == first for other in others)

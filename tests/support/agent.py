@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.control.run_directory import cut_short_pid, running_pid
 from pattoo_mp.control.status_socket import ask
+from pattoo_mp.program import AUTONOMOUS, Program
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIM = ROOT / "bin" / "pattoo_agent_os_autonomousd.py"
-NAME = "pattoo_agent_os_autonomousd"
+NAME = AUTONOMOUS.name
+SHIM = ROOT / "bin" / f"{NAME}.py"
 
 
 @dataclass
@@ -32,11 +33,13 @@ class Agent:
     port: int = 9
     interval: float | str = 0.1
     log_level: str = ""
-    command: list[str] = field(default_factory=lambda: [sys.executable, str(SHIM)])
+    command: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    program: Program = AUTONOMOUS
 
     def __post_init__(self) -> None:
         """Write the configuration."""
+        self.command = self.command or [sys.executable, str(ROOT / "bin" / f"{self.name}.py")]
         self.configuration.mkdir(parents=True, exist_ok=True)
         log_level = f"  log_level: {self.log_level}\n" if self.log_level else ""
         self.write(
@@ -45,7 +48,12 @@ class Agent:
             f"  daemon_directory: {self.home}/daemon\n{log_level}"
             f"pattoo_agent_api:\n  ip_address: 127.0.0.1\n  ip_bind_port: {self.port}\n",
         )
-        self.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: {self.interval}\n")
+        self.write(f"{self.name}.yaml", f"{self.name}:\n  polling_interval: {self.interval}\n")
+
+    @property
+    def name(self) -> str:
+        """The name of its program."""
+        return self.program.name
 
     @property
     def configuration(self) -> Path:
@@ -56,7 +64,7 @@ class Agent:
     def stopped(self) -> str:
         """What `--status` prints while it does not run."""
         return (
-            f"Daemon is stopped - {NAME}\n  PID file       {self.home}/daemon/pid/{NAME}.pid is not "
+            f"Daemon is stopped - {self.name}\n  PID file       {self.home}/daemon/pid/{self.name}.pid is not "
             f"locked, so no agent is running (configuration: {self.configuration})\n"
         )
 
@@ -68,18 +76,18 @@ class Agent:
     @property
     def log(self) -> str:
         """The content of the log."""
-        path = self.home / "log" / "pattoo.log"
+        path = self.home / "log" / self.program.log_name
         return path.read_text() if path.exists() else ""
 
     @property
     def spool(self) -> Path:
         """The path of the spool."""
-        return self.home / "cache" / f"{NAME}.spool.sqlite"
+        return self.home / "cache" / f"{self.name}.spool.sqlite"
 
     @property
     def pid(self) -> int | None:
         """The control process, if it runs."""
-        return running_pid(self.home / "daemon" / "pid" / f"{NAME}.pid")
+        return running_pid(self.home / "daemon" / "pid" / f"{self.name}.pid")
 
     def write(self, name: str, text: str) -> None:
         """Write one configuration file."""
@@ -91,7 +99,7 @@ class Agent:
 
     def set_own(self, name: str, value: str) -> None:
         """Set one of the agent's own settings in the same way."""
-        self._set(f"{NAME}.yaml", NAME, name, value)
+        self._set(f"{self.name}.yaml", self.name, name, value)
 
     def _set(self, file: str, section: str, name: str, value: str) -> None:
         path = self.configuration / file
@@ -136,7 +144,7 @@ class Agent:
 
         def asked() -> dict[str, Any] | None:
             try:
-                return ask(self.home / "daemon" / "run" / f"{NAME}.sock")
+                return ask(self.home / "daemon" / "run" / f"{self.name}.sock")
             except (FileNotFoundError, ConnectionRefusedError):
                 if self.pid is None:
                     raise

@@ -49,5 +49,7 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         procfs_path=Path("/proc"),
         sysfs_path=Path("/sys"),
         rootfs_path=Path("/"),
+        ip_listen_address="127.0.0.1",
+        listen_port=5000,
     )
     return replace(usual, **other)

@@ -74,12 +74,22 @@ class Store:
 
 
 @contextmanager
-def prometheus(directory: Path, port: int = 0, out_of_order: str = "") -> Iterator[Store]:
-    """Run Prometheus with its store in `directory`; `out_of_order` is a time, as 2h."""
+def prometheus(
+    directory: Path,
+    port: int = 0,
+    out_of_order: str = "",
+    scraping: dict[str, Any] | None = None,
+) -> Iterator[Store]:
+    """Run Prometheus with its store in `directory`; `out_of_order` is a time, as 2h.
+
+    With `scraping`, a part of `scrape_configs`, it scrapes as well, and logs warnings.
+    """
     directory.mkdir(exist_ok=True)
     config = directory / "prometheus.yml"
     window = f"storage: {{tsdb: {{out_of_order_time_window: {out_of_order}}}}}\n"
     config.write_text(window if out_of_order else "global: {}\n")
+    if scraping:
+        config.write_text(json.dumps({"scrape_configs": [scraping]}))
     store = Store(port or free_port())
     command = [
         _program("prometheus"),
@@ -87,7 +97,7 @@ def prometheus(directory: Path, port: int = 0, out_of_order: str = "") -> Iterat
         f"--storage.tsdb.path={directory / 'data'}",
         f"--web.listen-address=127.0.0.1:{store.port}",
         "--web.enable-remote-write-receiver",
-        "--log.level=error",
+        f"--log.level={'warn' if scraping else 'error'}",
     ]
     with _running(command, store, directory):
         yield store

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import KeyringError
-from pattoo_mp.model import PROGRAM
+from pattoo_mp.program import this_program
 from pattoo_mp.util import files
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Keyring:
 
     def _make(self) -> OwnKey:
         pass_phrase = secrets.token_hex(32)
-        comment = f"Key pair generated for {PROGRAM}"
-        fingerprint = self.gpg.make_key(PROGRAM, comment, self._agent_id, pass_phrase)
+        comment = f"Key pair generated for {this_program().name}"
+        fingerprint = self.gpg.make_key(this_program().name, comment, self._agent_id, pass_phrase)
         _write(self.directory / f"{fingerprint}-{self._agent_id}", pass_phrase)
         _LOG.info("Made a new key for this agent: %s.", fingerprint)
         return OwnKey(fingerprint, self.gpg.public_key(fingerprint), pass_phrase)
