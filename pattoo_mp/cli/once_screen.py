@@ -82,8 +82,8 @@ class Screen:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow=cut)
         grid.add_column(width=_FIGURE_WIDTH, no_wrap=True, justify="right")
-        grid.add_column(width=past, no_wrap=True, style="cyan")
-        grid.add_column(no_wrap=True, overflow=cut, style="dim")
+        grid.add_column(width=past, no_wrap=True, overflow="crop", style="cyan")
+        grid.add_column(width=max(0, wide - past), no_wrap=True, overflow=cut, style="dim")
         for row in rows:
             label = Text(row.label, "bold" if row.is_heading else "")
             figure = Text(row.figure, _style(row))
