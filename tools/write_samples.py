@@ -11,7 +11,7 @@ from pattoo_mp.config import sample
 from pattoo_mp.config.settings import FILES
 from pattoo_mp.model import PROGRAM
 from pattoo_mp.wire.families import FILE as FAMILIES_FILE
-from tools import build_docs, manual, prometheus_names
+from tools import build_docs, figures, manual, prometheus_names
 from tools.families import families
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -23,6 +23,7 @@ def main() -> int:
         (CONF / name).write_text(sample.one_file(name), encoding="utf-8")
     (CONF / f"{PROGRAM}.translations.csv").write_text(translations(), encoding="utf-8")
     prometheus_names.SHIPPED.write_text(prometheus_names.names_file(), encoding="utf-8")
+    figures.SHIPPED.write_text(figures.figures(), encoding="utf-8")
     FAMILIES_FILE.write_text(families(), encoding="utf-8")
     with TemporaryDirectory() as directory:
         status = build_docs.build("man", Path(directory))

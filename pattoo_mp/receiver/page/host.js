@@ -1,0 +1,74 @@
+// A host: its overview, every family below, and a second host beside it.
+
+import * as address from "./address.js";
+import * as api from "./api.js";
+import { foreign, h } from "./dom.js";
+import { families, overview } from "./overview.js";
+import { span } from "./units.js";
+
+const STATES = { live: "live", late: "late: polls arrive long after their time", silent: "silent" };
+
+/** The state of an agent in words and a sign; never by colour alone. */
+export function stateOf(agent) {
+  const silent = agent.state === "silent" ? ` for ${span(Math.max(0, (api.now() - agent.newest_ms) / 1000))}` : "";
+  const sign = { live: "●", late: "◐", silent: "○" }[agent.state] ?? "?";
+  return h("span", { className: `state ${agent.state}` }, `${sign} ${STATES[agent.state] ?? agent.state}${silent}`);
+}
+
+/** What is wrong with an agent's polls in the last day, in words; empty if nothing. */
+export function troubleOf(agent) {
+  const found = [];
+  if (agent.gaps_day.missed) found.push(`${agent.gaps_day.missed} polls missing in ${agent.gaps_day.gaps} ${agent.gaps_day.gaps === 1 ? "gap" : "gaps"}`);
+  if (agent.late_polls_day) found.push(`${agent.late_polls_day} polls came late`);
+  if (agent.refused_series) found.push(`${agent.refused_series} series refused: the agent is at its limit`);
+  return found.length ? `last 24 h: ${found.join(", ")}` : "";
+}
+
+/** Fill `main` with a host. Returns the charts that are in it; more come as families are opened. */
+export async function showHost(main, agents, agent, { make, changed }) {
+  const shown = address.shown();
+  const second = agents.find((other) => other.id === shown.with && other.id !== agent.id);
+  const [catalog, beside] = await Promise.all([api.seriesOf(agent.id), second ? api.seriesOf(second.id) : []]);
+  const charts = overview(catalog, beside).map(make);
+  const more = h("div", { className: "families" }, h("h2", {}, "All figures"));
+  main.replaceChildren(
+    head(agents, agent, second),
+    h("div", { className: "charts own" }),
+    charts.length ? h("div", { className: "charts" }, charts.map((chart) => chart.element)) : h("p", { className: "empty" }, "This agent has sent no figures that are known here. All it sent is below."),
+    more,
+  );
+  for (const family of families(catalog)) more.append(familyOf(family, { make, charts, changed }));
+  return charts;
+}
+
+function head(agents, agent, second) {
+  const others = agents.filter((other) => other.id !== agent.id);
+  const choice = h("select", {
+    id: "with", onchange: () => address.show({ with: choice.value ? Number(choice.value) : null }),
+  }, h("option", { value: "" }, "nothing"), others.map((other) => h("option", { value: String(other.id), selected: other.id === second?.id }, other.host.slice(0, 100))));
+  return h("div", { className: "head" },
+    h("h1", {}, foreign(agent.host)), stateOf(agent),
+    h("span", { className: "dim" }, `every ${span(agent.interval_ms / 1000)}, ${agent.series} series`),
+    h("span", { className: "trouble" }, troubleOf(agent)),
+    others.length > 0 && h("label", { className: "with", for: "with" }, "beside it ", choice));
+}
+
+function familyOf(family, { make, charts, changed }) {
+  const place = h("div", { className: "charts" });
+  let own = [];
+  const whole = h("details", {
+    ontoggle: () => {
+      if (whole.open && !own.length) {
+        own = family.charts().map(make);
+        place.append(...own.map((chart) => chart.element));
+        charts.push(...own);
+      } else if (!whole.open) {
+        for (const chart of own) charts.splice(charts.indexOf(chart), 1);
+        own = [];
+        place.replaceChildren();
+      }
+      changed();
+    },
+  }, h("summary", {}, family.title, h("span", { className: "dim" }, ` ${family.count}`)), place);
+  return whole;
+}
