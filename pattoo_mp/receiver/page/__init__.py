@@ -30,7 +30,7 @@ _TYPES: Final = {
 FILES: Final = (
     "index.html", "style.css", "icon.svg", "figures.json",
     "main.js", "address.js", "api.js", "axis.js", "chart.js", "columns.js", "dom.js", "feed.js",
-    "host.js", "keys.js", "overview.js", "search.js", "timebar.js", "units.js", "wall.js",
+    "host.js", "keys.js", "overview.js", "search.js", "time.js", "timebar.js", "units.js", "wall.js",
     "vendor/uPlot.js", "vendor/uPlot.css", "vendor/uPlot.LICENSE",
 )  # fmt: skip
 

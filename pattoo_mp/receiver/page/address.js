@@ -7,7 +7,7 @@
 
 const LEAST_SPAN = 2000;
 const MOST_SPAN = 20 * 366 * 86400000;
-export const USUAL_SPAN = 15 * 60000;
+export const USUAL_SPAN = 5 * 60000;
 
 const listeners = [];
 let current = read();

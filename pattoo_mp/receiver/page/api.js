@@ -70,7 +70,7 @@ function setClock(nowMs, took) {
 
 export const agents = async () => (await ask("/agents")).agents;
 export const health = () => ask("/health");
-export const findSeries = (words, limit) => ask("/series", { words, limit });
+export const findSeries = (words, limit, agent = null) => ask("/series", { words, limit, agent });
 export const range = (ids, from, to, points) => ask("/range", {
   series: ids.join(","), from: Math.floor(from), to: to === null ? null : Math.ceil(to), points: Math.max(1, Math.min(5000, Math.round(points))),
 });

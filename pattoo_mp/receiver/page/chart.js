@@ -4,7 +4,7 @@ import { drawMarks, wrongAt } from "./axis.js";
 import * as api from "./api.js";
 import { Columns } from "./columns.js";
 import { foreign, h, say } from "./dom.js";
-import { timeTick } from "./timebar.js";
+import { TIME_STEPS, timeTick, timeTicks } from "./time.js";
 import { heading, inLegend, span, tick, words } from "./units.js";
 
 // Paul Tol's palettes "bright" and "muted", which people with any kind of colour blindness can tell apart.
@@ -232,7 +232,7 @@ export class Chart {
       },
       scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => this.#scale(low, high) } },
       axes: [
-        { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 22, gap: 5, space: 70, values: (plot, splits, _axis, _space, step) => splits.map((time) => timeTick(time, step)) },
+        { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 22, gap: 5, space: 70, incrs: TIME_STEPS, splits: (_plot, _axis, low, high, step) => timeTicks(low, high, step), values: (plot, splits, _axis, _space, step) => splits.map((time) => timeTick(time, step)) },
         { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 62, gap: 4, space: 26, values: (_, splits) => splits.map((value) => tick(value, plan.unit)), incrs: ["bytes", "bytes/s"].includes(plan.unit) ? BINARY_STEPS : undefined },
       ],
       hooks: {

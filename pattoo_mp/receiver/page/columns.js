@@ -101,19 +101,19 @@ export class Columns {
     const wide = GAP * Math.max(this.step, part.interval);
     for (let at = Math.min(this.length - 1, Math.floor((time - this.start) / this.step)); at >= 0; at -= 1) {
       if (time - (this.start + at * this.step) > wide + this.step) return null;
-      if (part.values[at] !== null) return part.values[at] * part.line.factor;
+      if (part.values[at] !== null) return part.values[at] * part.line.factor + part.line.offset;
     }
     return null;
   }
 
   #drawn(part, values) {
-    const { factor, sign } = part.line;
+    const { factor, offset, sign } = part.line;
     const most = Math.round((GAP * Math.max(this.step, part.interval)) / this.step);
     const found = new Array(values.length).fill(null);
     let before = -Infinity;
     for (let index = 0; index < values.length; index += 1) {
       if (values[index] === null) continue;
-      found[index] = values[index] * factor * sign;
+      found[index] = (values[index] * factor + offset) * sign;
       if (index - before <= most) found.fill(undefined, before + 1, index);
       before = index;
     }

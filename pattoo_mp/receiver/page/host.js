@@ -50,7 +50,7 @@ function head(agents, agent, second) {
     h("h1", {}, foreign(agent.host)), stateOf(agent),
     h("span", { className: "dim" }, `every ${span(agent.interval_ms / 1000)}, ${agent.series} series`),
     h("span", { className: "trouble" }, troubleOf(agent)),
-    others.length > 0 && h("label", { className: "with", for: "with" }, "beside it ", choice));
+    others.length > 0 && h("label", { className: "with", for: "with" }, second ? "beside it, dashed " : "beside it ", choice));
 }
 
 function familyOf(family, { make, charts, changed }) {

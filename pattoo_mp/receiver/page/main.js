@@ -7,9 +7,10 @@ import { foreign, h, say } from "./dom.js";
 import { Feed } from "./feed.js";
 import { showHost } from "./host.js";
 import { help, listen } from "./keys.js";
-import { ownChart } from "./overview.js";
+import { overview, ownChart } from "./overview.js";
 import { Search, toggle } from "./search.js";
-import { moment, TimeBar } from "./timebar.js";
+import { moment } from "./time.js";
+import { TimeBar } from "./timebar.js";
 import { loadFigures, shown, span, unitOf } from "./units.js";
 import { Wall } from "./wall.js";
 
@@ -19,7 +20,7 @@ const FIRST_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const main = $("main");
 const feed = new Feed(address.shown, moved);
-const search = new Search();
+const search = new Search(() => hostShown()?.id ?? null);
 const bar = new TimeBar($("time"), () => feed.window()[1], () => search.open(), () => keys.showModal());
 
 let agents = [];
@@ -29,6 +30,7 @@ let charts = [];
 let ownCharts = [];
 let drawn = 0;
 let crosshair = null;
+let series = 0;
 
 // What is shown.
 
@@ -52,6 +54,7 @@ async function draw() {
   wall = null;
   charts = [];
   const agent = hostShown();
+  series = agent?.series ?? 0;
   if (viewed() === "empty") main.replaceChildren(empty());
   else if (viewed() === "gone") main.replaceChildren(h("p", { className: "empty" }, "The receiver knows no such host. ", h("a", { href: address.link({ host: null, wall: true }) }, "All hosts")));
   else if (agent) {
@@ -64,6 +67,16 @@ async function draw() {
   }
   document.title = agent ? `${agent.host.slice(0, 80)} · pattoo_mp` : "pattoo_mp";
   if (number === drawn) await drawOwn();
+}
+
+/** Whether the overview of the host would have other lines: a disk was found, say. */
+async function hasNewLines() {
+  const agent = hostShown();
+  if (wall || !agent || agent.series === series) return false;
+  series = agent.series;
+  const wanted = overview(await api.seriesOf(agent.id), []).flatMap((plan) => plan.lines.map((line) => line.id));
+  const known = new Set(charts.flatMap((chart) => chart.ids));
+  return wanted.some((id) => !known.has(id));
 }
 
 function make(plan) {
@@ -224,10 +237,8 @@ async function refresh() {
   $("health").classList.toggle("wrong", health.state !== "well");
   const longest = Math.max(...health.tiers.map((tier) => tier.retention_ms));
   if (longest > 0 && longest !== bar.longest) bar.offer(longest);
-  const before = agents.map((agent) => `${agent.id} ${agent.series}`).join();
   agents = await api.agents();
-  const isOther = agents.map((agent) => `${agent.id} ${agent.series}`).sort().join() !== before.split(",").sort().join();
-  if (!view || `${viewed()} ${address.shown().with}` !== view || (isOther && !wall)) await guarded(draw);
+  if (!view || `${viewed()} ${address.shown().with}` !== view || (await hasNewLines())) await guarded(draw);
   else if (wall) await guarded(() => wall.refresh(agents, feed.window()));
   navigate();
 }

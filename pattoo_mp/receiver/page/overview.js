@@ -8,7 +8,7 @@ const MOST_LINES = 12;
 const share = (name) => [`cpu_times_percent_${name}`, name];
 
 const OVERVIEW = [
-  { id: "processor", title: "Processor", keys: ["user", "nice", "system", "iowait", "irq", "softirq", "steal"].map(share), isStacked: true, most: 100 },
+  { id: "processor", title: "Processor", keys: ["user", "nice", "system", "iowait", "irq", "softirq", "steal"].map(share), compared: [["cpu_times_percent_idle", "busy", { factor: -1, offset: 100 }]], isStacked: true, most: 100 },
   { id: "load", title: "Load", keys: [["load_average_01min", "1 min"], ["load_average_05min", "5 min"], ["load_average_15min", "15 min"]], unit: "" },
   { id: "memory", title: "Memory", keys: [["memory_used", "used"], ["memory_cached", "cached"]], limit: "memory_total", isFilled: true },
   { id: "swap", title: "Swap", keys: [["swap_memory_used", "used"]], limit: "swap_memory_total" },
@@ -40,7 +40,7 @@ export function line(series, name, number, extra = {}) {
   const { factor } = unitOf(series);
   return {
     id: series.id, agent: series.agent, host: series.host, key: series.key, kind: series.kind, interval: series.interval_ms,
-    name: text(name || series.key), factor, sign: 1, colour: number, dash: 0, ...extra,
+    name: text(name || series.key), factor, offset: 0, sign: 1, colour: number, dash: 0, ...extra,
   };
 }
 
@@ -54,17 +54,21 @@ function overviewChart(chart, catalog, beside) {
   const units = [];
   const isCompared = beside.length > 0;
   const colours = new Map();
+  // Beside another host, a line says more than areas upon each other.
+  const keys = (isCompared && chart.compared) || chart.keys;
+  const found = [...catalog, ...beside].filter((series) => series.key === keys[0][0]);
+  const isOfOne = new Set(found.map(deviceOf)).size < 2;
   [catalog, beside].forEach((host, number) => {
-    for (const [position, [key, name]] of chart.keys.entries()) {
+    for (const [position, [key, name, extra]] of keys.entries()) {
       for (const series of host.filter((candidate) => candidate.key === key)) {
         if (series.kind === "counter" && series.newest === 0) continue;
         const device = deviceOf(series);
-        const own = chart.isMirrored ? device : `${key} ${device}`;
+        const own = chart.isMirrored && !isOfOne ? device : `${key} ${device}`;
         if (!colours.has(own)) colours.set(own, colours.size);
         const label = [device, name].filter(Boolean).join(" ");
         units.push(unitOf(series).unit);
-        lines.push(line(series, isCompared ? `${label} · ${series.host}` : label, colours.get(own), {
-          dash: number, sign: chart.isMirrored && position === 1 ? -1 : 1,
+        lines.push(line(series, number ? `${label} · ${series.host}` : label, colours.get(own), {
+          dash: number, sign: chart.isMirrored && position === 1 ? -1 : 1, ...extra,
         }));
       }
     }

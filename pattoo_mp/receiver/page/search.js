@@ -10,7 +10,9 @@ const MOST = 60;
 const PAUSE_MS = 120;
 
 export class Search {
-  constructor() {
+  /** `host()` is the agent whose figures come first, or null. */
+  constructor(host) {
+    this.host = host;
     this.found = [];
     this.chosen = 0;
     this.input = h("input", {
@@ -36,9 +38,12 @@ export class Search {
   async #ask() {
     const asked = this.input.value.trim();
     try {
-      const answer = await api.findSeries(asked, MOST);
+      // Those of the host that is shown come first.
+      const host = this.host();
+      const [first, answer] = await Promise.all([host === null ? { series: [] } : api.findSeries(asked, MOST, host), api.findSeries(asked, MOST)]);
       if (asked !== this.input.value.trim()) return;
-      this.found = answer.series.filter((series) => series.kind !== "text");
+      const all = new Map([...first.series, ...answer.series].map((series) => [series.id, series]));
+      this.found = [...all.values()].filter((series) => series.kind !== "text").slice(0, MOST);
       this.chosen = 0;
       say(this.count, answer.total ? `${answer.total} series${answer.total > this.found.length ? `, the first ${this.found.length} are shown` : ""}` : "No series has all of these words.");
     } catch (error) {
@@ -59,8 +64,8 @@ export class Search {
     const value = series.kind === "counter" ? "" : shown(series.newest === null ? null : series.newest * factor, unit);
     return h("li", {
       id: `found-${number}`, role: "option", "aria-selected": "false", onclick: () => { this.chosen = number; this.#put(); },
-    }, h("b", {}, isDrawn ? "✓" : ""), h("span", { className: "title" }, foreign(words(series.key).title), " ", foreign(deviceOf(series), { className: "device" })),
-    foreign(series.host, { className: "dim" }), h("code", {}, foreign(series.key)), h("output", {}, value));
+    }, h("b", {}, isDrawn ? "✓" : ""), h("span", { className: "title" }, foreign(words(series.key).title)), h("output", {}, value),
+    h("span", { className: "of" }, foreign(deviceOf(series), { className: "device" }), foreign(series.host), h("code", {}, foreign(series.key))));
   }
 
   #mark() {

@@ -3,10 +3,8 @@
 import * as address from "./address.js";
 import * as api from "./api.js";
 import { h, say } from "./dom.js";
+import { DAY, HOUR, local, MINUTE } from "./time.js";
 
-const MINUTE = 60000;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
 const SPANS = [
   [MINUTE, "1 min"], [5 * MINUTE, "5 min"], [15 * MINUTE, "15 min"], [HOUR, "1 h"], [6 * HOUR, "6 h"], [DAY, "24 h"],
   [7 * DAY, "7 d"], [30 * DAY, "30 d"], [90 * DAY, "90 d"], [365 * DAY, "1 y"], [730 * DAY, "2 y"],
@@ -96,31 +94,4 @@ export class TimeBar {
     address.show({ span: to - from, to });
     return true;
   }
-}
-
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const two = (number) => String(number).padStart(2, "0");
-
-function local(ms) {
-  const date = new Date(ms);
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
-/** A time on an axis with a label every `step` ms: the date where a day begins, and no more digits than needed. */
-export function timeTick(ms, step) {
-  const date = new Date(ms);
-  const day = `${MONTHS[date.getMonth()]} ${date.getDate()}`;
-  if (step >= 28 * DAY) return date.getMonth() ? `${MONTHS[date.getMonth()]} ${date.getFullYear()}` : String(date.getFullYear());
-  if (step >= DAY || (date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0 && step >= MINUTE)) return day;
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  if (step >= MINUTE) return time;
-  return `${time}:${two(date.getSeconds())}${step < 1000 ? `.${Math.floor(date.getMilliseconds() / 100)}` : ""}`;
-}
-
-/** A moment in the browser's time zone; to the thousandth only where little time is shown. */
-export function moment(ms, span) {
-  const date = new Date(ms);
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${day} ${time}${span <= 2 * MINUTE ? `.${String(date.getMilliseconds()).padStart(3, "0")}` : ""}`;
 }
