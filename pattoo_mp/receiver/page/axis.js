@@ -24,7 +24,22 @@ export function wrongAt(marks, time) {
 function gapWords(gap) {
   if (gap.kind === "missed") return gap.missed === 1 ? "a missed tick" : `${gap.missed} missed ticks`;
   if (gap.kind === "open" || gap.before_ms === null) return "nothing has arrived since";
-  return `an outage: ${gap.missed} polls are missing (${span((gap.before_ms - gap.after_ms) / 1000)})`;
+  return `an outage of ${span((gap.before_ms - gap.after_ms) / 1000)}: ${gap.missed} polls are missing`;
+}
+
+/** What is wrong between two times, newest first: the words, and where it is. */
+export function eventsOf(marks, from, to) {
+  const found = [];
+  for (const agent of marks) {
+    const of = marks.length > 1 ? `${agent.host}: ` : "";
+    for (const gap of agent.gaps) {
+      if (gap.after_ms < to && (gap.before_ms ?? Infinity) > from) found.push({ words: of + gapWords(gap), kind: gap.kind, from: gap.after_ms, to: gap.before_ms ?? to });
+    }
+    for (const late of agent.late) {
+      if (late.from_ms < to && late.to_ms > from) found.push({ words: `${of}${late.polls} ${late.polls === 1 ? "poll" : "polls"} up to ${span(late.lag_ms / 1000)} late`, kind: "late", from: late.from_ms, to: late.to_ms });
+    }
+  }
+  return found.sort((one, other) => other.from - one.from);
 }
 
 /** Draw them on a chart, below its lines. */

@@ -1,6 +1,6 @@
 // One chart: a card with a heading, what each line is and has at the crosshair, and the plot.
 
-import { drawMarks, wrongAt } from "./axis.js";
+import { drawMarks, eventsOf, wrongAt } from "./axis.js";
 import * as api from "./api.js";
 import { Columns } from "./columns.js";
 import { foreign, h, say } from "./dom.js";
@@ -115,6 +115,9 @@ export class Chart {
 
   /** What is wrong at a time, in words. */
   wrong(time) { return wrongAt(this.#marked(), time); }
+
+  /** What is wrong between two times. */
+  events(from, to) { return eventsOf(this.#marked(), from, to); }
 
   /** What the receiver said of the polls, and who has been silent since. */
   #marked() {

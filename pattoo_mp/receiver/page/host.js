@@ -2,8 +2,9 @@
 
 import * as address from "./address.js";
 import * as api from "./api.js";
-import { foreign, h } from "./dom.js";
+import { foreign, h, say } from "./dom.js";
 import { families, overview } from "./overview.js";
+import { moment } from "./time.js";
 import { span } from "./units.js";
 
 const STATES = { live: "live", late: "late: polls arrive long after their time", silent: "silent" };
@@ -24,21 +25,26 @@ export function troubleOf(agent) {
   return found.length ? `last 24 h: ${found.join(", ")}` : "";
 }
 
-/** Fill `main` with a host. Returns the charts that are in it; more come as families are opened. */
+/**
+ * Fill `main` with a host. Returns the charts that are in it, to which those of families are added as they are
+ * opened, and a function that says how the agent is by now.
+ */
 export async function showHost(main, agents, agent, { make, changed }) {
   const shown = address.shown();
   const second = agents.find((other) => other.id === shown.with && other.id !== agent.id);
   const [catalog, beside] = await Promise.all([api.seriesOf(agent.id), second ? api.seriesOf(second.id) : []]);
   const charts = overview(catalog, beside).map(make);
   const more = h("div", { className: "families" }, h("h2", {}, "All figures"));
+  const { element, tell } = head(agents, agent, second);
   main.replaceChildren(
-    head(agents, agent, second),
+    element,
+    h("ul", { className: "events", "aria-label": "What was wrong in this time" }),
     h("div", { className: "charts own" }),
     charts.length ? h("div", { className: "charts" }, charts.map((chart) => chart.element)) : h("p", { className: "empty" }, "This agent has sent no figures that are known here. All it sent is below."),
     more,
   );
   for (const family of families(catalog)) more.append(familyOf(family, { make, charts, changed }));
-  return charts;
+  return { charts, tell };
 }
 
 function head(agents, agent, second) {
@@ -46,11 +52,20 @@ function head(agents, agent, second) {
   const choice = h("select", {
     id: "with", onchange: () => address.show({ with: choice.value ? Number(choice.value) : null }),
   }, h("option", { value: "" }, "nothing"), others.map((other) => h("option", { value: String(other.id), selected: other.id === second?.id }, other.host.slice(0, 100))));
-  return h("div", { className: "head" },
-    h("h1", {}, foreign(agent.host)), stateOf(agent),
-    h("span", { className: "dim" }, `every ${span(agent.interval_ms / 1000)}, ${agent.series} series`),
-    h("span", { className: "trouble" }, troubleOf(agent)),
+  const state = h("span", {});
+  const about = h("span", { className: "dim" });
+  const trouble = h("span", { className: "trouble" });
+  const tell = (now) => {
+    const { className, textContent } = stateOf(now);
+    state.className = className;
+    say(state, textContent);
+    say(about, `every ${span(now.interval_ms / 1000)}, ${now.series} series`);
+    say(trouble, troubleOf(now));
+  };
+  tell(agent);
+  const element = h("div", { className: "head" }, h("h1", {}, foreign(agent.host)), state, about, trouble,
     others.length > 0 && h("label", { className: "with", for: "with" }, second ? "beside it, dashed " : "beside it ", choice));
+  return { element, tell };
 }
 
 function familyOf(family, { make, charts, changed }) {

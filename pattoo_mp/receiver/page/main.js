@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { Chart, onTheme } from "./chart.js";
 import { foreign, h, say } from "./dom.js";
 import { Feed } from "./feed.js";
-import { showHost } from "./host.js";
+import { showEvents, showHost } from "./host.js";
 import { help, listen } from "./keys.js";
 import { overview, ownChart } from "./overview.js";
 import { Search, toggle } from "./search.js";
@@ -14,8 +14,9 @@ import { TimeBar } from "./timebar.js";
 import { loadFigures, shown, span, unitOf } from "./units.js";
 import { Wall } from "./wall.js";
 
-const AGENTS_MS = 5000;
+const AGENTS_MS = 3000;
 const FIRST_MS = 1000;
+const EVENTS_MS = 400;
 
 const $ = (id) => document.getElementById(id);
 const main = $("main");
@@ -31,6 +32,8 @@ let ownCharts = [];
 let drawn = 0;
 let crosshair = null;
 let series = 0;
+let told = 0;
+let tellHost = () => {};
 
 // What is shown.
 
@@ -53,6 +56,7 @@ async function draw() {
   navigate();
   wall = null;
   charts = [];
+  tellHost = () => {};
   const agent = hostShown();
   series = agent?.series ?? 0;
   if (viewed() === "empty") main.replaceChildren(empty());
@@ -60,7 +64,8 @@ async function draw() {
   else if (agent) {
     const made = await showHost(main, agents, agent, { make, changed: () => feed.show([...ownCharts, ...charts]) });
     if (number !== drawn) return;
-    charts = made;
+    charts = made.charts;
+    tellHost = made.tell;
   } else {
     wall = new Wall(main);
     await wall.refresh(agents, feed.window());
@@ -128,7 +133,13 @@ function cursor(time, wrong) {
   tell();
 }
 
-function moved() {
+function moved(from, to) {
+  const place = main.querySelector(".events");
+  const [first] = charts.filter((chart) => chart.columns);
+  if (place && first && performance.now() - told > EVENTS_MS) {
+    told = performance.now();
+    showEvents(place, first.events(from, to), address.shown().span);
+  }
   if (crosshair && !document.querySelector(".chart .plot:hover") && !charts.concat(ownCharts).some((chart) => chart.isLed)) {
     crosshair = null;
     tell();
@@ -240,6 +251,7 @@ async function refresh() {
   agents = await api.agents();
   if (!view || `${viewed()} ${address.shown().with}` !== view || (await hasNewLines())) await guarded(draw);
   else if (wall) await guarded(() => wall.refresh(agents, feed.window()));
+  else if (hostShown()) tellHost(hostShown());
   navigate();
 }
 

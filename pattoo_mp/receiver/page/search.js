@@ -20,7 +20,9 @@ export class Search {
       role: "combobox", "aria-expanded": "true", "aria-controls": "found", "aria-autocomplete": "list",
       oninput: () => { clearTimeout(this.timer); this.timer = setTimeout(() => this.#ask(), PAUSE_MS); }, onkeydown: (event) => this.#key(event),
     });
-    this.list = h("ul", { id: "found", role: "listbox", "aria-label": "Series" });
+    this.list = h("ul", {
+      id: "found", role: "listbox", "aria-label": "Series", onmousedown: (event) => event.preventDefault(), // typing goes on
+    });
     this.count = h("p", { className: "dim", role: "status" });
     this.dialog = h("dialog", { className: "search", "aria-label": "Find a series", onclick: (event) => event.target === this.dialog && this.dialog.close() },
       h("label", { for: "find" }, "Find a figure by words of its name, its device or its host"), this.input, this.list, this.count,
@@ -81,6 +83,7 @@ export class Search {
       this.chosen = Math.max(0, Math.min(this.found.length - 1, this.chosen + step));
       this.#mark();
     } else if (event.key === "Enter") this.#put();
+    else if (event.key === "Escape") this.dialog.close(); // the browser would empty the field first
     else return;
     event.preventDefault();
   }
