@@ -62,7 +62,7 @@ export class Chart {
   }
 
   #entry(line, index) {
-    const value = h("output", {}, "–");
+    const value = h("output", {}, "-");
     const toggle = h("button", {
       type: "button", className: "line", "aria-pressed": "true", title: [line.name, words(line.key).meaning, line.key].filter(Boolean).join("\n").slice(0, 400),
       onclick: () => this.#toggle(index, toggle),
@@ -179,7 +179,7 @@ export class Chart {
     this.values.forEach((value, index) => {
       const line = this.plan.lines[index];
       const found = this.columns?.at(index, time) ?? null;
-      say(value, found === null && isNewest ? "–" : inLegend(found, this.plan.unit));
+      say(value, found === null && isNewest ? "-" : inLegend(found, this.plan.unit));
       value.classList.toggle("small", line.sign < 0);
     });
   }

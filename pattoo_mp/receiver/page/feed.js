@@ -8,7 +8,7 @@ import * as api from "./api.js";
 const ASK_MS = 500;
 const AGAIN_MS = 2000;
 const SETTLE_MS = 1500;
-/** Coarse charts change slowly, but not all at once: each is asked for anew now and then. */
+/** A second. */
 const MOST_FRAMES = 30;
 const LATEST_MS = 6000;
 
@@ -174,9 +174,9 @@ export class Feed {
     requestAnimationFrame(() => this.#frame());
     const [from, to] = this.window();
     const now = performance.now();
-    const perPixel = (to - from) / 800;
-    // No more often than something can be seen to move.
-    const due = Math.max(1000 / MOST_FRAMES, this.isLive ? Math.min(1000, perPixel / 2) : 250);
+    // No more often than something can be seen to move: half a pixel.
+    const width = this.charts.find((chart) => chart.isVisible)?.width ?? 400;
+    const due = Math.max(1000 / MOST_FRAMES, this.isLive ? Math.min(1000, (to - from) / width / 2) : 250);
     if (now - this.lastFrame < due - 4) return;
     this.lastFrame = now;
     for (const chart of this.charts) {

@@ -25,6 +25,22 @@ export function troubleOf(agent) {
   return found.length ? `last 24 h: ${found.join(", ")}` : "";
 }
 
+const MOST_EVENTS = 4;
+
+/** The newest of what was wrong in the time that is shown; a click shows it more closely. */
+export function showEvents(place, events, span_) {
+  const key = events.map((event) => `${event.from} ${event.words}`).join();
+  if (place.dataset.key === key) return;
+  place.dataset.key = key;
+  place.replaceChildren(...events.slice(0, MOST_EVENTS).map((event) => h("li", {}, h("button", {
+    type: "button", title: "Show it more closely", onclick: () => {
+      const width = Math.max(10000, 4 * (event.to - event.from));
+      address.show({ span: width, to: (event.from + event.to + width) / 2 });
+    },
+  }, h("i", { className: `mark ${event.kind === "open" ? "outage" : event.kind}` }), moment(event.from, span_), " ", foreign(event.words)))),
+  ...(events.length > MOST_EVENTS ? [h("li", { className: "dim" }, `and ${events.length - MOST_EVENTS} more`)] : []));
+}
+
 /**
  * Fill `main` with a host. Returns the charts that are in it, to which those of families are added as they are
  * opened, and a function that says how the agent is by now.

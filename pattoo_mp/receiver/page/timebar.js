@@ -4,6 +4,7 @@ import * as address from "./address.js";
 import * as api from "./api.js";
 import { h, say } from "./dom.js";
 import { DAY, HOUR, local, MINUTE } from "./time.js";
+import { span as spanWords } from "./units.js";
 
 const SPANS = [
   [MINUTE, "1 min"], [5 * MINUTE, "5 min"], [15 * MINUTE, "15 min"], [HOUR, "1 h"], [6 * HOUR, "6 h"], [DAY, "24 h"],
@@ -48,7 +49,7 @@ export class TimeBar {
     const isUsual = offered.some(([length]) => length === span);
     this.spans.replaceChildren(
       ...offered.map(([length, name]) => h("option", { value: String(length) }, name)),
-      ...(isUsual ? [] : [h("option", { value: String(span) }, "chosen")]),
+      ...(isUsual ? [] : [h("option", { value: String(span) }, spanWords(span / 1000))]),
     );
     this.spans.value = String(span);
     say(this.pause, to === null ? "Pause" : "Live");

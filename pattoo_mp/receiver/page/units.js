@@ -76,7 +76,7 @@ export function span(seconds) {
 
 /** A value with its unit, in few digits. What is drawn below the axis is shown without its sign. */
 export function shown(value, unit) {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (value === null || value === undefined || Number.isNaN(value)) return "-";
   switch (unit) {
     case "bytes": return scaled(value, 1024, BINARY);
     case "bytes/s": return scaled(value, 1024, BINARY, (size) => `${size}/s`);

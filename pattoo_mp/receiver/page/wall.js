@@ -81,7 +81,7 @@ function card(agent) {
   const trouble = h("p", { className: "trouble" });
   const rows = FIGURES.map((figure) => {
     const canvas = h("canvas", { width: 240, height: 34, "aria-hidden": "true" });
-    const value = h("output", {}, "–");
+    const value = h("output", {}, "-");
     return { row: h("div", { className: "figure" }, h("span", { className: "dim" }, figure.name), canvas, value), canvas, value };
   });
   const element = h("a", { className: "card", "data-agent": String(agent.id) }, h("header", {}, h("h2", {}, foreign(agent.host)), state), trouble, rows.map(({ row }) => row));
