@@ -34,7 +34,7 @@ def running_browser() -> Iterator[Browser]:
         os.environ["TMPDIR"] = place
         try:
             with sync_playwright() as driver:
-                environment = {**os.environ, "HOME": place}
+                environment: dict[str, str | float | bool] = {**os.environ, "HOME": place}
                 browser = driver.chromium.launch(
                     executable_path=program, args=list(_OPTIONS), env=environment
                 )

@@ -84,4 +84,5 @@ class _File:
         """The file, or 304 if the browser has it already."""
         response = Response(self._body, content_type=self._type)
         response.set_etag(self._tag)
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response

@@ -10,6 +10,10 @@ const MOST_SPAN = 20 * 366 * 86400000;
 export const USUAL_SPAN = 5 * 60000;
 
 const listeners = [];
+// What was shown when a login was asked for.
+const before = sessionStorage.getItem("shown");
+sessionStorage.removeItem("shown");
+if (before && !location.hash) history.replaceState(null, "", before);
 let current = read();
 
 function number(parameters, name) {
@@ -60,9 +64,9 @@ export function show(changes, { isStep = false } = {}) {
 }
 
 function change(next) {
-  const before = current;
+  const previous = current;
   current = next;
-  for (const listener of listeners) listener(current, before);
+  for (const listener of listeners) listener(current, previous);
 }
 
 /** Call a function with what is shown and what was, at each change. */

@@ -50,6 +50,7 @@ export async function ask(path, parameters = {}) {
     onContact(null);
   }
   if (answer.status === 401) {
+    sessionStorage.setItem("shown", location.hash); // a login leads to the page without it
     location.assign("/login");
     throw new Refusal(401, "log in first");
   }

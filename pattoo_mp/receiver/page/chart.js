@@ -14,7 +14,7 @@ const COLOURS = {
 };
 const DASHES = [undefined, [5, 4], [2, 3]];
 const HEIGHT = 150;
-const POINTS_A_PIXEL = 1.5;
+const POINTS_A_PIXEL = 1.7;
 const MOST_BOUNDS = 3;
 // As the receiver has it: silent is nothing for three intervals and so long.
 const SILENT_MS = 5000;
@@ -98,7 +98,7 @@ export class Chart {
       this.marks = answer.agents.map((agent) => ({ ...agent, host: hosts.get(agent.agent) ?? "" }));
       this.element.classList.remove("failed");
       say(this.note, [this.plan.note, this.columns.isCoarse ? `a point is ${span(this.columns.step / 1000)}` : ""].filter(Boolean).join(" · "));
-      this.#rebuild();
+      this.#renew();
     } catch (error) {
       if (number !== this.loading) return;
       this.isStale = true;
@@ -208,14 +208,28 @@ export class Chart {
     if (this.columns) this.#rebuild();
   }
 
+  /** Draw other values. What a plot is made of stays the same mostly, and with it the crosshair. */
+  #renew() {
+    const shape = String(this.#bounds());
+    if (!this.plot || shape !== this.shape) {
+      this.#rebuild();
+      return;
+    }
+    this.plot.setData(this.#table(), false);
+    this.plot.redraw(true);
+  }
+
   #rebuild() {
     const scale = this.plot ? { min: this.plot.scales.x.min, max: this.plot.scales.x.max } : null;
+    const { left, top } = this.plot?.cursor ?? {};
     this.plot?.destroy();
+    this.shape = String(this.#bounds());
     this.plot = new uPlot(this.#options(), this.#table(), this.place);
     this.#touch(this.plot.over);
     this.isNew = false;
     if (scale?.min) this.plot.setScale("x", scale);
-    this.#say(Infinity, true);
+    if (left >= 0) this.plot.setCursor({ left, top });
+    else this.#say(Infinity, true);
   }
 
   #options() {
@@ -235,7 +249,7 @@ export class Chart {
       },
       scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => this.#scale(low, high) } },
       axes: [
-        { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 22, gap: 5, space: 70, incrs: TIME_STEPS, splits: (_plot, _axis, low, high, step) => timeTicks(low, high, step), values: (plot, splits, _axis, _space, step) => splits.map((time) => timeTick(time, step)) },
+        { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 22, gap: 5, space: 70, incrs: TIME_STEPS, splits: (_plot, _axis, low, high, step) => timeTicks(low, high, step), values: (plot, splits, _axis, _space, step) => splits.map((time) => (isCut(plot, time) ? "" : timeTick(time, step))) },
         { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 62, gap: 4, space: 26, values: (_, splits) => splits.map((value) => tick(value, plan.unit)), incrs: ["bytes", "bytes/s"].includes(plan.unit) ? BINARY_STEPS : undefined },
       ],
       hooks: {
@@ -302,6 +316,9 @@ export class Chart {
 }
 
 const BINARY_STEPS = Array.from({ length: 52 }, (_, power) => [2 ** power, 1.5 * 2 ** power]).flat().filter((step) => step >= 1);
+
+/** Whether a label at this time would not fit at the right. */
+const isCut = (plot, time) => plot.valToPos(time, "x") > plot.over.clientWidth - 18;
 
 /** The indexes of points with nothing on both sides. */
 function lonely(plot, number) {
