@@ -29,10 +29,10 @@ def browser() -> Iterator[Browser]:
 class Site:
     """A receiver with its page, and agents that post to it, below `home`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *options: str) -> None:
         self.home = home
         self.agents: list[Agent] = []
-        self.receiver = Receiver(home)
+        self.receiver = Receiver(home, *options)
 
     @property
     def url(self) -> str:

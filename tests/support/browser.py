@@ -51,10 +51,10 @@ def running_browser() -> Iterator[Browser]:
 def open_page(browser: Browser, url: str, *, away: bool = False, **options: Any) -> Iterator[Page]:  # noqa: ANN401 - the driver's options
     """Open a page. Afterwards nothing may be wrong in its console.
 
-    `away`: the receiver goes away meanwhile, which the browser itself logs.
+    `away`: requests fail meanwhile as they should, for the receiver is away or wants a login. The browser itself logs these.
     """
     wrong: list[str] = []
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context = browser.new_context(**{"viewport": {"width": 1000, "height": 700}, **options})
     try:
         page = context.new_page()
         page.set_default_timeout(TIME_LIMIT_MS)
@@ -63,7 +63,8 @@ def open_page(browser: Browser, url: str, *, away: bool = False, **options: Any)
             "console",
             lambda said: (
                 wrong.append(said.text)
-                if said.type in {"error", "warning"} and not (away and "net::ERR_" in said.text)
+                if said.type in {"error", "warning"}
+                and not (away and said.text.startswith("Failed to load resource"))
                 else None
             ),
         )
