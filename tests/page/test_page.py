@@ -37,15 +37,21 @@ DRAWN = (
     f"selector => {{ {_PIXELS}"
     " return data.reduce((sum, value, at) => (sum * 31 + value * (at % 97)) % 1000000007, 7); }"
 )
+_STRONG = """
+    const strong = (from, to) => {
+        let found = 0;
+        for (let at = 0; at < data.length; at += 4) {
+            const x = (at / 4) % canvas.width / canvas.width;
+            const [r, g, b] = [data[at], data[at + 1], data[at + 2]];
+            if (x >= from && x < to && data[at + 3] > 60 && Math.max(r, g, b) - Math.min(r, g, b) > 60) found += 1;
+        }
+        return found;
+    };
+"""
 #: Whether a chart has lines: pixels in a strong colour.
-HAS_LINES = f"""selector => {{ {_PIXELS}
-    let strong = 0;
-    for (let at = 0; at < data.length; at += 4) {{
-        const [r, g, b] = [data[at], data[at + 1], data[at + 2]];
-        if (data[at + 3] > 60 && Math.max(r, g, b) - Math.min(r, g, b) > 60) strong += 1;
-    }}
-    return strong > 50;
-}}"""
+HAS_LINES = f"selector => {{ {_PIXELS} {_STRONG} return strong(0, 1) > 50; }}"
+#: In the middle of its time; the scale takes some of the left.
+HAS_LINES_IN_THE_MIDDLE = f"selector => {{ {_PIXELS} {_STRONG} return strong(0.56, 0.6) > 0; }}"
 
 
 def wait_for_lines(page: Page, selector: str = PROCESSOR) -> None:
@@ -214,6 +220,7 @@ def test_polls_that_were_never_made_stay_a_gap(site: Site, browser: Browser) -> 
         page.hover(f"{PROCESSOR} .u-over")
         until(page, "/polls are missing/.test(document.querySelector('#moment').textContent)")
         assert page.inner_text(f"{PROCESSOR} output") == "-"
+        assert not page.evaluate(HAS_LINES_IN_THE_MIDDLE, PROCESSOR)
 
 
 def test_two_hosts_on_a_wall_and_one_beside_the_other(site: Site, browser: Browser) -> None:

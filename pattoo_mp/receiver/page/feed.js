@@ -25,6 +25,8 @@ export class Feed {
     this.seen = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: "200px" });
     this.generation = 0;
     this.lastFrame = 0;
+    // A page that is not seen asks for nothing.
+    document.addEventListener("visibilitychange", () => { if (!document.hidden && this.isLive) this.reload(); });
     requestAnimationFrame(() => this.#frame());
     this.#follow();
   }
