@@ -178,9 +178,9 @@ export class Chart {
   #say(time, isNewest) {
     this.values.forEach((value, index) => {
       const line = this.plan.lines[index];
-      const found = this.columns?.at(index, time) ?? null;
-      say(value, found === null && isNewest ? "-" : inLegend(found, this.plan.unit));
-      value.classList.toggle("small", line.sign < 0);
+      // The newest value is shown until its agent counts as silent.
+      const oldest = isNewest ? 3 * line.interval + SILENT_MS : 0;
+      say(value, inLegend(this.columns?.at(index, time, oldest) ?? null, this.plan.unit));
     });
   }
 
@@ -229,7 +229,6 @@ export class Chart {
     this.isNew = false;
     if (scale?.min) this.plot.setScale("x", scale);
     if (left >= 0) this.plot.setCursor({ left, top });
-    else this.#say(Infinity, true);
   }
 
   #options() {

@@ -95,10 +95,10 @@ export class Columns {
     return [times, ...drawn, ...limits];
   }
 
-  /** The value of a line at or just before a time; null in a gap. */
-  at(index, time) {
+  /** The value of a line at or just before a time; null in a gap, or if it is older than so much. */
+  at(index, time, oldest = 0) {
     const part = this.parts[index];
-    const wide = GAP * Math.max(this.step, part.interval);
+    const wide = Math.max(oldest, GAP * Math.max(this.step, part.interval));
     for (let at = Math.min(this.length - 1, Math.floor((time - this.start) / this.step)); at >= 0; at -= 1) {
       if (time - (this.start + at * this.step) > wide + this.step) return null;
       if (part.values[at] !== null) return part.values[at] * part.line.factor + part.line.offset;

@@ -12,7 +12,7 @@ export function h(tag, properties = {}, ...children) {
     else if (name.includes("-") || name === "role" || name === "for" || name === "list") made.setAttribute(name, value);
     else made[name] = value;
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return made;
 }
 

@@ -217,6 +217,7 @@ api.watchContact((since) => {
   const banner = $("banner");
   banner.hidden = since === null;
   document.body.classList.toggle("away", since !== null);
+  if (since !== null) say($("health"), "");
   if (since !== null) say(banner, `The receiver at ${location.host} has not answered since ${moment(since, Infinity)}. What is shown is from before. This page tries again every two seconds.`);
 });
 

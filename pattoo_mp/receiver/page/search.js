@@ -67,7 +67,7 @@ export class Search {
     return h("li", {
       id: `found-${number}`, role: "option", "aria-selected": "false", onclick: () => { this.chosen = number; this.#put(); },
     }, h("b", {}, isDrawn ? "✓" : ""), h("span", { className: "title" }, foreign(words(series.key).title)), h("output", {}, value),
-    h("span", { className: "of" }, foreign(deviceOf(series), { className: "device" }), foreign(series.host), h("code", {}, foreign(series.key))));
+    h("span", { className: "of" }, deviceOf(series) && foreign(deviceOf(series), { className: "device" }), foreign(series.host), h("code", {}, foreign(series.key))));
   }
 
   #mark() {
