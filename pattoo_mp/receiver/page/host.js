@@ -7,13 +7,14 @@ import { families, overview } from "./overview.js";
 import { moment } from "./time.js";
 import { span } from "./units.js";
 
-const STATES = { live: "live", late: "late: polls arrive long after their time", silent: "silent" };
+const STATES = { live: "live", late: "late", silent: "silent" };
+const MEANINGS = { live: "Polls arrive in time", late: "Polls arrive long after their time", silent: "Nothing has arrived for three intervals and five seconds" };
 
 /** The state of an agent in words and a sign; never by colour alone. */
 export function stateOf(agent) {
   const silent = agent.state === "silent" ? ` for ${span(Math.max(0, (api.now() - agent.newest_ms) / 1000))}` : "";
   const sign = { live: "●", late: "◐", silent: "○" }[agent.state] ?? "?";
-  return h("span", { className: `state ${agent.state}` }, `${sign} ${STATES[agent.state] ?? agent.state}${silent}`);
+  return h("span", { className: `state ${agent.state}`, title: MEANINGS[agent.state] }, `${sign} ${STATES[agent.state] ?? agent.state}${silent}`);
 }
 
 /** What is wrong with an agent's polls in the last day, in words; empty if nothing. */
@@ -72,8 +73,8 @@ function head(agents, agent, second) {
   const about = h("span", { className: "dim" });
   const trouble = h("span", { className: "trouble" });
   const tell = (now) => {
-    const { className, textContent } = stateOf(now);
-    state.className = className;
+    const { className, textContent, title } = stateOf(now);
+    Object.assign(state, { className, title });
     say(state, textContent);
     say(about, `every ${span(now.interval_ms / 1000)}, ${now.series} series`);
     say(trouble, troubleOf(now));

@@ -36,7 +36,7 @@ export class Wall {
     const parts = await Promise.all(api.chunks(all.map(({ series }) => series.id)).map((ids) => api.range(ids, from, to, POINTS)));
     const points = new Map(parts.flatMap((part) => part.series.map((own) => [own.id, { ...own, step: part.step_ms }])));
     this.#order(agents);
-    for (const agent of agents) this.#fill(agent, lines, points);
+    for (const agent of agents) this.#fill(agent, lines, points, from);
   }
 
   #order(agents) {
@@ -54,12 +54,12 @@ export class Wall {
     });
   }
 
-  #fill(agent, lines, points) {
+  #fill(agent, lines, points, from) {
     const own = this.cards.get(agent.id);
     own.element.href = address.link({ host: agent.id, with: null, wall: false });
     own.element.classList.toggle("silent", agent.state === "silent");
     const state = stateOf(agent);
-    own.state.className = state.className;
+    Object.assign(own.state, { className: state.className, title: state.title });
     say(own.state, state.textContent);
     say(own.trouble, troubleOf(agent));
     FIGURES.forEach((figure, number) => {
@@ -69,8 +69,9 @@ export class Wall {
       row.row.hidden = !part;
       if (!part) return;
       const values = part.mean.map((value) => (value === null ? null : figure.of(value)));
-      const newest = found.series.newest === null ? null : figure.of(found.series.newest * unitOf(found.series).factor);
-      say(row.value, shown(agent.state === "silent" ? null : newest, figure.unit));
+      const isOld = found.series.newest === null || agent.state === "silent" || found.series.newest_ms < from;
+      const newest = isOld ? null : figure.of(found.series.newest * unitOf(found.series).factor);
+      say(row.value, shown(newest, figure.unit));
       sparkline(row.canvas, values, { most: figure.most, colour: colour(number), wide: Math.ceil((1.5 * part.interval_ms) / part.step) });
     });
   }
