@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -29,22 +29,30 @@ def running_browser() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("needs Debian's chromium")
-    before = os.environ.get("TMPDIR")
     with tempfile.TemporaryDirectory(prefix="pmp-browser-", ignore_cleanup_errors=True) as place:
-        os.environ["TMPDIR"] = place
-        try:
-            with sync_playwright() as driver:
-                environment: dict[str, str | float | bool] = {**os.environ, "HOME": place}
-                browser = driver.chromium.launch(
-                    executable_path=program, args=list(_OPTIONS), env=environment
-                )
-                yield browser
-                browser.close()
-        finally:
-            if before is None:
-                del os.environ["TMPDIR"]
-            else:
-                os.environ["TMPDIR"] = before
+        environment: dict[str, str | float | bool] = {**os.environ, "HOME": place, "TMPDIR": place}
+        with ExitStack() as running:
+            with _files_in(place):
+                driver = running.enter_context(sync_playwright())
+            browser = driver.chromium.launch(
+                executable_path=program, args=list(_OPTIONS), env=environment
+            )
+            running.callback(browser.close)
+            yield browser
+
+
+@contextmanager
+def _files_in(place: str) -> Iterator[None]:
+    """Let what is started meanwhile, here the driver, have its temporary files in `place`."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = place
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 @contextmanager
