@@ -271,6 +271,8 @@ def test_nothing_of_a_post_is_markup(site: Site, browser: Browser) -> None:
     with open_page(browser, f"{site.url}#wall") as page:
         page.wait_for_selector(".card")
         assert HOSTILE in page.inner_text(".card h2")
+        # The agent polls every five minutes: sixty polls are what a person wants to see first.
+        assert page.input_value("#span") == "21600000"
         page.click(".card")
         page.wait_for_selector("h1 bdi")
         assert page.inner_text("h1") == HOSTILE

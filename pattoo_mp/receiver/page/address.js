@@ -7,7 +7,8 @@
 
 const LEAST_SPAN = 2000;
 const MOST_SPAN = 20 * 366 * 86400000;
-export const USUAL_SPAN = 5 * 60000;
+/** What is shown if the address says nothing. */
+let usual = 5 * 60000;
 
 const listeners = [];
 // What was shown when a login was asked for.
@@ -29,7 +30,7 @@ function read() {
   return {
     host: number(parameters, "host"),
     with: number(parameters, "with"),
-    span: Math.min(MOST_SPAN, Math.max(LEAST_SPAN, number(parameters, "span") ?? USUAL_SPAN)),
+    span: Math.min(MOST_SPAN, Math.max(LEAST_SPAN, number(parameters, "span") ?? usual)),
     to: number(parameters, "to"),
     charts: charts.slice(0, 50),
     wall: parameters.has("wall"),
@@ -41,7 +42,7 @@ function write(state) {
   if (state.host !== null) parts.push(`host=${state.host}`);
   else if (state.wall) parts.push("wall");
   if (state.with !== null) parts.push(`with=${state.with}`);
-  if (state.span !== USUAL_SPAN) parts.push(`span=${Math.round(state.span)}`);
+  if (state.span !== usual) parts.push(`span=${Math.round(state.span)}`);
   if (state.to !== null) parts.push(`to=${Math.round(state.to)}`);
   if (state.charts.length) parts.push(`charts=${state.charts.map((chart) => chart.join(".")).join("~")}`);
   return `#${parts.join("&")}`;
@@ -49,6 +50,13 @@ function write(state) {
 
 /** What is shown now. */
 export const shown = () => current;
+
+/** Show so much time where the address says nothing. */
+export function setUsual(span) {
+  const isShown = current.span === usual;
+  usual = span;
+  if (isShown) current = { ...current, span };
+}
 
 /** The address of what is shown, with changes. */
 export const link = (changes) => write({ ...current, ...changes });

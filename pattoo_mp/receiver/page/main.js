@@ -250,6 +250,7 @@ async function refresh() {
   const longest = Math.max(...health.tiers.map((tier) => tier.retention_ms));
   if (longest > 0 && longest !== bar.longest) bar.offer(longest);
   agents = await api.agents();
+  if (agents.length && !view) bar.suit(Math.min(...agents.map((agent) => agent.interval_ms)));
   if (!view || `${viewed()} ${address.shown().with}` !== view || (await hasNewLines())) await guarded(draw);
   else if (wall) await guarded(() => wall.refresh(agents, feed.window()));
   else if (hostShown()) tellHost(hostShown());

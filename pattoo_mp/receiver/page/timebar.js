@@ -36,6 +36,13 @@ export class TimeBar {
     this.show();
   }
 
+  /** Show what suits agents of this interval (ms), where the address says nothing: sixty polls or more. */
+  suit(interval) {
+    const [span] = SPANS.find(([length]) => length >= Math.max(5 * MINUTE, 60 * interval)) ?? SPANS.at(-1);
+    address.setUsual(span);
+    this.show();
+  }
+
   /** Offer ranges up to the receiver's retention. */
   offer(longestMs) {
     this.longest = longestMs;
