@@ -42,8 +42,8 @@ export function eventsOf(marks, from, to) {
   return found.sort((one, other) => other.from - one.from);
 }
 
-/** Draw them on a chart, below its lines. */
-export function drawMarks(plot, marks, colours) {
+/** Draw them on a chart: outages below its lines, and above them the lane with the others. */
+export function drawMarks(plot, marks, colours, { isAbove }) {
   const { ctx, bbox } = plot;
   const [from, to] = [plot.scales.x.min, plot.scales.x.max];
   const ratio = devicePixelRatio;
@@ -53,14 +53,14 @@ export function drawMarks(plot, marks, colours) {
   ctx.clip();
   marks.forEach((agent, lane) => {
     const place = { plot, ctx, ratio, colours, bottom: bbox.top + bbox.height - lane * (LANE + 2) * ratio };
-    for (const late of agent.late) {
+    for (const late of isAbove ? agent.late : []) {
       if (late.to_ms >= from && late.from_ms <= to) drawLate(place, late);
     }
     for (const gap of agent.gaps) {
       const end = gap.before_ms ?? to;
       if (end < from || gap.after_ms > to) continue;
-      if (gap.kind === "missed") drawMissed(place, gap);
-      else drawOutage(place, gap.after_ms, end, marks.length > 1 ? agent.host : "");
+      if (gap.kind === "missed" && isAbove) drawMissed(place, gap);
+      else if (gap.kind !== "missed" && !isAbove) drawOutage(place, gap.after_ms, end, marks.length > 1 ? agent.host : "");
     }
   });
   ctx.restore();

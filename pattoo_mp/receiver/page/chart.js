@@ -252,7 +252,8 @@ export class Chart {
         { stroke: look.text, grid: { stroke: look.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif", size: 62, gap: 4, space: 26, values: (_, splits) => splits.map((value) => tick(value, plan.unit)), incrs: ["bytes", "bytes/s"].includes(plan.unit) ? BINARY_STEPS : undefined },
       ],
       hooks: {
-        drawClear: [(plot) => drawMarks(plot, this.#marked(), look)],
+        drawClear: [(plot) => drawMarks(plot, this.#marked(), look, { isAbove: false })],
+        draw: [(plot) => drawMarks(plot, this.#marked(), look, { isAbove: true })],
         setSelect: [(plot) => this.#selected(plot)],
         setCursor: [() => this.#sayAtCursor()],
       },
@@ -264,7 +265,7 @@ export class Chart {
     const isAlone = this.plan.lines.length === 1 || this.plan.isFilled;
     const fill = this.plan.isStacked ? (index === 0 ? `${stroke}99` : undefined) : isAlone ? `${stroke}2e` : undefined;
     return {
-      stroke, width: this.plan.isStacked ? 1 : 1.5, dash: DASHES[line.dash], show: !this.hidden.has(index), fill,
+      stroke, width: this.plan.isStacked ? 0 : 1.5, dash: DASHES[line.dash], show: !this.hidden.has(index), fill,
       // Only values that stand alone between gaps: a line needs two.
       points: { show: false, size: 4, filter: lonely, fill: stroke, width: 0 },
     };

@@ -20,7 +20,7 @@ export function stateOf(agent) {
 /** What is wrong with an agent's polls in the last day, in words; empty if nothing. */
 export function troubleOf(agent) {
   const found = [];
-  if (agent.gaps_day.missed) found.push(`${agent.gaps_day.missed} polls missing in ${agent.gaps_day.gaps} ${agent.gaps_day.gaps === 1 ? "gap" : "gaps"}`);
+  if (agent.gaps_day.missed) found.push(`${agent.gaps_day.missed} ${agent.gaps_day.missed === 1 ? "poll" : "polls"} missing in ${agent.gaps_day.gaps} ${agent.gaps_day.gaps === 1 ? "gap" : "gaps"}`);
   if (agent.late_polls_day) found.push(`${agent.late_polls_day} polls came late`);
   if (agent.refused_series) found.push(`${agent.refused_series} series refused: the agent is at its limit`);
   return found.length ? `last 24 h: ${found.join(", ")}` : "";
