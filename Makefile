@@ -17,11 +17,11 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet format clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-	    printf '%-9s %s\n' "$$name" "$$what"; done
+	    printf '%-11s %s\n' "$$name" "$$what"; done
 
 run: $(STAMP)  ## Start the agent with a local receiver, and show this host's metrics.
 	@$(BIN)/python -m tools.first_run start --port $(PORT)
@@ -68,6 +68,9 @@ docs: $(DEVELOPED)  ## Build the documentation in docs/_build/html; a warning or
 
 samples: $(DEVELOPED)  ## Write conf/*.yaml, conf/*.csv and the man page from the code's declarations.
 	$(BIN)/python -m tools.write_samples
+
+screenshots: $(DEVELOPED)  ## Write the pictures of the page in docs/figures; needs Debian's chromium.
+	$(BIN)/python -m tools.screenshots
 
 format: $(DEVELOPED)  ## Format the code.
 	$(BIN)/ruff format .

@@ -158,6 +158,7 @@ def configure(port: int) -> None:
     )
     (CONFIGURATION / "pattoo_agent_os_autonomousd.yaml").write_text(
         f"pattoo_agent_os_autonomousd:\n  polling_interval: {POLLING_INTERVAL_S}\n"
+        "  families: [pressure]\n"
     )
     shipped = SHIPPED.read_text()
     # supervisord includes files relative to its own.
@@ -170,14 +171,15 @@ def configure(port: int) -> None:
 
 
 def show(port: int) -> None:
-    """Show a few datapoints, and the commands that show more."""
-    print(f"This host's metrics arrive at http://127.0.0.1:{port}/pattoo/api/v1/agent:\n")
+    """Say where the page is; show a few datapoints, and the commands that show more."""
+    print(f"See this host at http://127.0.0.1:{port}/\n\nThe newest figures:\n")
     sys.stdout.flush()
     receiver = BIN / "pattoo_mp_receiver"
     subprocess.run([receiver, "--database", DATABASE, "--show", str(SHOWN)], check=True)
     environ = f"PATTOO_CONFIGDIR={quote(str(CONFIGURATION))}"
     bin_, database, supervisor = (quote(str(path)) for path in (BIN, DATABASE, SUPERVISOR))
     print(
+        f"\npage      http://127.0.0.1:{port}/"
         f"\nstatus    {environ} bin/pattoo_agent_os_autonomousd.py --status"
         f"\nlog       {HOME}/log/pattoo.log"
         f"\nreceived  {bin_}/pattoo_mp_receiver --database {database} --show 100"

@@ -12,7 +12,7 @@ from pattoo_mp.config import sample
 from pattoo_mp.config.settings import program_files
 from pattoo_mp.program import PROGRAMS, acting_as
 from pattoo_mp.wire.families import FILE as FAMILIES_FILE
-from tools import build_docs, manual, prometheus_names
+from tools import build_docs, figures, manual, prometheus_names
 from tools.families import families
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def main() -> int:
             (CONF / name).write_text(text, encoding="utf-8")
     (CONF / "pattoo_agents.conf").write_text(group_file(), encoding="utf-8")
     prometheus_names.SHIPPED.write_text(prometheus_names.names_file(), encoding="utf-8")
+    figures.SHIPPED.write_text(figures.figures(), encoding="utf-8")
     FAMILIES_FILE.write_text(families(), encoding="utf-8")
     with TemporaryDirectory() as directory:
         status = build_docs.build("man", Path(directory))

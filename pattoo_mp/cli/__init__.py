@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
         from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
         from pattoo_mp.util.process import run_apart  # noqa: PLC0415
 
-        return report_errors(lambda: run_apart(lambda: run_verb(words)))
+        watches = "--watch" in words
+        return report_errors(lambda: run_apart(lambda: run_verb(words), ends_itself=watches))
     return run_verb(words)
 
 

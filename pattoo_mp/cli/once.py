@@ -1,7 +1,8 @@
 """`--once`: poll this host once and print the values. It posts nothing and disturbs no agent.
 
 They are printed as text with rounded figures, or with `--json` exactly, as the document that
-`once.schema.json` describes.
+`once.schema.json` describes. With `--watch` the host is polled every second: a screen with rates and
+the last minute, or a line for each poll in a pipe.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import logging
 import sys
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__, identity, paths
 from pattoo_mp.cli.output import DONE, FAILED, escape_unencodable
+from pattoo_mp.cli.watching import is_capable_terminal, watch
+from pattoo_mp.cli.words import moment
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
-from pattoo_mp.doctor.polls import DEFAULT, snapshot
+from pattoo_mp.doctor.polls import DEFAULT, Snapshots, snapshot
 from pattoo_mp.errors import ConfigError
+from pattoo_mp.model import now_ms
 from pattoo_mp.paths import config_directory
 from pattoo_mp.program import this_program
 from pattoo_mp.util.text import counted, printable
@@ -51,16 +56,50 @@ def run(arguments: argparse.Namespace) -> int:
     configured = _configured()
     filters = DEFAULT if configured is None else Filters.of(configured)
     filters.paths.adopt()
-    taken = snapshot(
-        replace(filters, families=EVERY) if arguments.all else filters,
-        None if configured is None else _name(configured),
-    )
+    if arguments.all:
+        filters = replace(filters, families=EVERY)
+    hostname = None if configured is None else _name(configured)
+    if arguments.watch:
+        return _watch(Snapshots.of_host(filters, hostname), as_json=arguments.json)
+    taken = snapshot(filters, hostname)
     if arguments.json:
         print(json.dumps(document(taken), indent=2))
     else:
         escape_unencodable()
         print("\n".join(lines(taken)))
+    return _exit_status(taken)
+
+
+def _exit_status(taken: Snapshot) -> int:
     return DONE if any(answer.figures for answer in taken.answers) else FAILED
+
+
+def _watch(snapshots: Snapshots, *, as_json: bool) -> int:
+    """Poll every second: in place on a terminal, else a line each. Return the last poll's status."""
+    escape_unencodable()
+    ask = partial(_ask, snapshots)
+    if as_json:
+        return _exit_status(
+            watch(ask, lambda taken: print(json.dumps(document(taken)), flush=True))
+        )
+    if is_capable_terminal():
+        from pattoo_mp.cli.once_screen import Screen  # noqa: PLC0415 - it loads rich
+
+        with Screen() as screen:
+            return _exit_status(watch(ask, screen.show, screen.move))
+    from pattoo_mp.cli.once_rows import History, as_line  # noqa: PLC0415 - it imports this module
+
+    history = History()
+
+    def show(taken: Snapshot) -> None:
+        history.add(taken)
+        print(as_line(history, moment(taken.timestamp_ms)), flush=True)
+
+    return _exit_status(watch(ask, show))
+
+
+def _ask(snapshots: Snapshots) -> Snapshot:
+    return snapshots.take(now_ms())
 
 
 def _name(configured: Config) -> str | None:
@@ -151,16 +190,17 @@ def _device(labels: tuple[Pair, ...]) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    value, unit = _shown(figure)
+    value, unit = readable(figure)
     return f"    {printable(figure.key):<{_KEY_WIDTH}}{value:>{_VALUE_WIDTH}}  {unit}".rstrip()
 
 
-def _shown(figure: Figure) -> tuple[str, str]:
+def readable(figure: Figure) -> tuple[str, str]:
+    """The value with few digits, and its unit."""
     if isinstance(figure.value, int) and figure.key.endswith("boot_time"):
         return _date(figure.value)
     if isinstance(figure.value, int) and figure.key.endswith("_mtu"):
         return f"{figure.value:,}", "bytes"  # an MTU is compared with those of other hosts
-    return _readable(figure.value, figure.unit)
+    return _formatted(figure.value, figure.unit)
 
 
 def _date(seconds: float) -> tuple[str, str]:
@@ -168,16 +208,17 @@ def _date(seconds: float) -> tuple[str, str]:
     return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S %Z}", ""
 
 
-def _readable(value: Value, unit: str) -> tuple[str, str]:
+def _formatted(value: Value, unit: str) -> tuple[str, str]:
     if value is None:
         return "not sent", ""
     if unit == "bytes":
-        return _scaled(value)
+        return scaled(value)
     figure = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     return figure, "%" if unit == "percent" else unit
 
 
-def _scaled(size: float) -> tuple[str, str]:
+def scaled(size: float) -> tuple[str, str]:
+    """A number of bytes in the unit that leaves few digits."""
     power = 0
     while abs(size) >= 1000 and power < len(_SIZES) - 1:
         size /= 1000

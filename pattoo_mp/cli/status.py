@@ -7,20 +7,14 @@ agent is well.
 from __future__ import annotations
 
 import json
-import os
-import select
-import signal
-import sys
-import termios
 import time
-import tty
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
 from pattoo_mp.cli.status_rows import heading, output_names, rows, waiting
+from pattoo_mp.cli.watching import is_capable_terminal, watch
 from pattoo_mp.cli.words import moment
 from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.run_directory import holder
@@ -43,7 +37,6 @@ Display = Callable[[dict[str, Any]], None]
 #: How long control may hold its lock without listening, before and after its run.
 _NOT_LISTENING_S: Final = 1.0
 _RETRY_S: Final = 0.02
-_PERIOD_S: Final = 1.0
 _LABEL_WIDTH: Final = 15
 
 
@@ -53,8 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     with errors_as_json(arguments, unknown):
         agent = configured_agent()
         if arguments.watch:
+            # It goes on while the agent is stopped, which may be a restart.
             with _watch_display(as_json=arguments.json) as show:
-                return _watch(agent, show)
+                return exit_status(watch(lambda: fetch_status(agent), show))
         status = fetch_status(agent)
         _display(as_json=arguments.json)(status)
         return exit_status(status)
@@ -97,65 +91,6 @@ def fetch_status(agent: Agent) -> dict[str, Any]:
 def stopped_status(agent: Agent) -> dict[str, Any]:
     """The status of an agent that is known not to run."""
     return stopped(agent.pid_file, agent.configuration, agent.cut_short)
-
-
-def _watch(agent: Agent, show: Display) -> int:
-    """Show the status every second until Ctrl-C or q; return the exit status of the last answer.
-
-    It goes on while the agent is stopped, which may be a restart. Raises as `fetch_status` does.
-    """
-    # SIGTERM must restore the terminal, too; and in a background job of a script SIGINT is ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
-    status = fetch_status(agent)
-    with suppress(KeyboardInterrupt), _keys() as is_ended:
-        while True:
-            show(status)
-            if is_ended(_PERIOD_S):
-                break
-            status = fetch_status(agent)
-    return exit_status(status)
-
-
-@contextmanager
-def _keys() -> Iterator[Callable[[float], bool]]:
-    """Give a function that waits for some seconds, and returns whether q was typed meanwhile.
-
-    In the block the terminal passes on each key at once, and shows none. Without a terminal, or as a
-    job in its background, which must not read from it, the function only waits.
-    """
-    keyboard = sys.stdin.fileno()
-    if not _is_ours(keyboard):
-        yield _wait
-        return
-    before = termios.tcgetattr(keyboard)
-    tty.setcbreak(keyboard, termios.TCSADRAIN)
-    try:
-        yield partial(_is_q_typed, keyboard)
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
-
-
-def _is_ours(keyboard: int) -> bool:
-    """Whether the descriptor is a terminal from which this process may read."""
-    try:
-        return os.tcgetpgrp(keyboard) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def _wait(seconds: float) -> bool:
-    time.sleep(seconds)
-    return False
-
-
-def _is_q_typed(keyboard: int, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while select.select([keyboard], [], [], max(0.0, until - time.monotonic()))[0]:
-        keys = os.read(keyboard, 64)
-        if not keys or b"q" in keys.lower():  # the end: the terminal is gone
-            return True
-    return False
 
 
 # Plain text, for a pipe, a file or a simple terminal.
@@ -207,7 +142,7 @@ def _display(*, as_json: bool) -> Display:
     """How to show one status."""
     if as_json:
         return lambda status: print(json.dumps(status, indent=2))
-    if _is_capable_terminal():
+    if is_capable_terminal():
         return _print_table
     return lambda status: print(as_text(status))
 
@@ -217,7 +152,7 @@ def _watch_display(*, as_json: bool) -> Iterator[Display]:
     """How to show status after status: in place on a terminal, else a line each."""
     if as_json:
         yield lambda status: print(json.dumps(status), flush=True)
-    elif _is_capable_terminal():
+    elif is_capable_terminal():
         from pattoo_mp.cli.status_screen import Screen  # noqa: PLC0415
 
         with Screen() as screen:
@@ -230,8 +165,3 @@ def _print_table(status: dict[str, Any]) -> None:
     from pattoo_mp.cli.status_screen import print_report  # noqa: PLC0415
 
     print_report(status)
-
-
-def _is_capable_terminal() -> bool:
-    """Whether stdout is a terminal that can do more than print line after line."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"

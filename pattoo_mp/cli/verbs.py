@@ -119,8 +119,8 @@ OPTIONS: Final = (
     ),
     Option(
         "--watch",
-        "Refreshes the status every second, until q or Ctrl-C, when used with --status.",
-        ("--status",),
+        "Refreshes every second, until q or Ctrl-C, when used with --once or --status.",
+        ("--once", "--status"),
     ),
 )
 

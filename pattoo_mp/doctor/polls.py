@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from fnmatch import filter as matching
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pattoo_mp.collect import host, registry
 from pattoo_mp.collect.context import Plan
@@ -248,7 +248,6 @@ def filter_findings(config: Config) -> Iterator[Finding]:
 #: The time over which the processors' shares are measured. The kernel counts in hundredths of a
 #: second, so a much shorter time would give coarse values.
 PRIMING_S: Final = 0.5
-_NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,28 +287,40 @@ def snapshot(filters: Filters = DEFAULT, hostname: str | None = None) -> Snapsho
 
     `hostname` is the configured one, if any.
     """
-    registry.prime()
-    time.sleep(PRIMING_S)
-    sources = registry.sources(registry.LIMIT_S, filters)
-    return snapshot_of(sources, time.time_ns() // _NS_PER_MS, hostname)
+    return Snapshots.of_host(filters, hostname).take(now_ms())
 
 
 def snapshot_of(
     sources: Sequence[Source], timestamp_ms: int, hostname: str | None = None
 ) -> Snapshot:
     """Take a snapshot of these sources, asking each as a poll does."""
-    hostname = hostname or current_name() or socket.gethostname()
-    tables = {table.name: table for table in registry.tables()}
-    cpus = _number_of_cpus()
-    origin = Origin("", hostname)
-    return Snapshot(
-        timestamp_ms,
-        normalise(host.metadata(hostname, cpus)),
-        tuple(
-            _answer(tables[source.name], Poller((source,), origin, 1, lambda: cpus), timestamp_ms)
+    return Snapshots(sources, hostname).take(timestamp_ms)
+
+
+class Snapshots:
+    """Takes snapshot after snapshot of the same sources."""
+
+    def __init__(self, sources: Sequence[Source], hostname: str | None = None) -> None:
+        hostname = hostname or current_name() or socket.gethostname()
+        tables = {table.name: table for table in registry.tables()}
+        cpus = _number_of_cpus()
+        self._host = normalise(host.metadata(hostname, cpus))
+        self._pollers = [
+            (tables[source.name], Poller((source,), Origin("", hostname), 1, lambda: cpus))
             for source in sources
-        ),
-    )
+        ]
+
+    @classmethod
+    def of_host(cls, filters: Filters = DEFAULT, hostname: str | None = None) -> Self:
+        """Make the sources of this host, and wait `PRIMING_S` for the processors' shares."""
+        registry.prime()
+        time.sleep(PRIMING_S)
+        return cls(registry.sources(registry.LIMIT_S, filters), hostname)
+
+    def take(self, timestamp_ms: int) -> Snapshot:
+        """Ask each source, as a poll does."""
+        answers = (_answer(table, poller, timestamp_ms) for table, poller in self._pollers)
+        return Snapshot(timestamp_ms, self._host, tuple(answers))
 
 
 def _number_of_cpus() -> int | None:

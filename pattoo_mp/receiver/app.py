@@ -36,6 +36,7 @@ from pattoo_mp.receiver.decode import (
     decode_post,
     shown,
 )
+from pattoo_mp.receiver.page import add_page
 from pattoo_mp.receiver.queries import Counts, Queries
 from pattoo_mp.util.text import counted
 
@@ -98,6 +99,7 @@ def create_app(
     app.before_request(access.check)
     app.register_blueprint(access.blueprint())
     app.register_blueprint(Queries(reader, store, counts, clock_ms).blueprint())
+    add_page(app)
     _register_errors(app, store, counts)
     return app
 

@@ -197,7 +197,7 @@ def _only(names: Collection[str]) -> None:
         if name not in names:
             raise Refused(f"{shown(name)}: no such parameter, expected {_words(names)}", BAD)
         if len(values) > 1:
-            raise Refused(f"{name}: given {len(values)} times, expected once", BAD)
+            raise Refused(f"{name}: given more than once, expected once", BAD)
 
 
 def _words(names: Collection[str]) -> str:

@@ -39,11 +39,12 @@ def kill_and_wait(pid: int, wait_s: float) -> None:
 _DISAPPEAR_S: Final = 1.0
 
 
-def run_apart(run: Callable[[], int]) -> int:
+def run_apart(run: Callable[[], int], *, ends_itself: bool = False) -> int:
     """Call `run` in a child process, and return what it returns, the exit status.
 
     A process with a thread that hangs in the kernel never disappears, so its parent would wait for
-    good, as a shell does. This one waits only until `run` has returned.
+    good, as a shell does. This one waits only until `run` has returned. `ends_itself`: `run` returns
+    at SIGTERM and Ctrl-C, and is given the time to, for it has a terminal to restore.
     """
     reading, writing = os.pipe()
     parent = os.getpid()
@@ -53,6 +54,9 @@ def run_apart(run: Callable[[], int]) -> int:
         die_with(parent, signal.SIGKILL)
         _run_in_child(run, writing)
     os.close(writing)
+    if ends_itself:
+        signal.signal(signal.SIGTERM, lambda number, _: os.kill(pid, number))
+        signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to the child, too
     said = os.read(reading, 1)
     os.close(reading)
     until = time.monotonic() + _DISAPPEAR_S

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from jsonschema import validate
 
+from pattoo_mp.receiver.page import FILES
 from tests.support.agent import NAME, ROOT, Agent
 from tests.support.commands import run
 from tests.support.waiting import wait_for
@@ -74,6 +75,14 @@ def test_the_wheel_contains_all_files_of_conf(installed: Path) -> None:
     assert {p.name: p.read_bytes() for p in shipped.iterdir()} == {
         p.name: p.read_bytes() for p in (ROOT / "conf").iterdir()
     }
+
+
+def test_the_wheel_contains_all_files_of_the_page(installed: Path) -> None:
+    """With the licence of what draws its charts."""
+    (page,) = installed.glob("lib/python*/site-packages/pattoo_mp/receiver/page")
+    for name in FILES:
+        shipped = ROOT / "pattoo_mp" / "receiver" / "page" / name
+        assert (page / name).read_bytes() == shipped.read_bytes(), name
 
 
 def test_once_of_an_installed_agent_matches_its_schema(installed: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -35,6 +36,8 @@ class Terminal:
     ) -> None:
         bland = {name: value for name, value in environment.items() if name not in _TASTES}
         self.output = ""
+        # A read may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._status: int | None = None
         self._pid, self._ours = pty.fork()
         if self._pid == 0:
@@ -72,7 +75,7 @@ class Terminal:
         # A terminal reports the end of the program as EIO.
         with contextlib.suppress(OSError):
             while select.select([self._ours], [], [], 0)[0]:
-                self.output += os.read(self._ours, 1 << 16).decode()
+                self.output += self._decoder.decode(os.read(self._ours, 1 << 16))
 
     def _ended(self) -> bool:
         self._read()
