@@ -91,7 +91,7 @@ def ask(receiver: Receiver, path: str) -> dict[str, Any]:
         ("range?series=1&from=5&to=5", 400, "expected less than 5"),
         ("range?series=1&from=x", 400, "from: 'x', expected an integer"),
         ("range?series=1&from=1&points=1", 400, "points: '1', expected an integer from 2 to 5000"),
-        ("range?series=1&from=1&from=2", 400, "from: given 2 times"),
+        ("range?series=1&from=1&from=2", 400, "from: given more than once"),
         ("range?series=1&from=1&width=2", 400, "'width': no such parameter"),
         ("range?series=1,&from=1", 400, "ids separated by commas"),
         ("range?series=999&from=1", 404, "there is no series 999"),
