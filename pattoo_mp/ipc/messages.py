@@ -6,14 +6,21 @@ collector → control    PART identifier packed                       (of the la
                                                                 (reason: why ticks before it were missed)
                        INTERVALS intervals_ms after_ms              (in force after that time)
                        LEDGER                                       (request the figures)
-control → collector    LEDGER figures                               ({output: {name: number}}; the answer)
+                       SPOKE_POLL layout_id timestamp_ms packed group missed reason
+                                                                (a hub's; LAYOUT has the group as its interval_ms)
+                       SPOKES rows                                  (a hub's; `SpokeReport`s that changed, by target)
+                       FORGET targets groups                        (those that were removed from the settings)
+control → collector    GROUPS newest_ms                             ({group: ms}; some of those of a hub)
+                       STORED polls           (how many of this collector's are in the spool; negative: of an earlier one's)
+                       LEDGER figures                               ({output: {name: number}}; the answer)
                        AVOID reasons           ({source: why}, the complete set of those not to read)
 control → uploader     LEDGER_SNAPSHOT text                         (as of the poll that follows)
                        PART identifier packed
                        LAYOUT identifier packed
-                       POLL sequence layout_id timestamp_ms packed
+                       POLL sequence layout_id timestamp_ms packed (group)  (the group of a spoke's)
                        CLOSE                                        (no more polls follow)
-uploader → control     UPLOAD output state account  (its name, `UploadState` as a list, `SpoolState` as a map)
+uploader → control     GROUPS groups                                ({group: [newest_ms, kept]}; before the first UPLOAD)
+                       UPLOAD output state account  (its name, `UploadState` as a list, `SpoolState` as a map)
                        KEPT sequence                                (committed to the spool; 0: none yet)
                        LEAVING                                      (got a SIGTERM; asks for CLOSE)
 worker → control       NOTE troubles                                ({what: why}, the complete set)
@@ -49,6 +56,11 @@ class Kind(StrEnum):
     INTERVALS = "intervals"
     LEDGER = "ledger"
     AVOID = "avoid"
+    SPOKE_POLL = "spoke_poll"
+    SPOKES = "spokes"
+    FORGET = "forget"
+    GROUPS = "groups"
+    STORED = "stored"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Control takes a worker for hung after a minute without a message.
 _EVERY_S: Final = 1.0
+#: How many groups of spokes a message has.
+_GROUPS: Final = 1000
 
 
 class Progress:
@@ -55,7 +57,10 @@ def send_account(link: Link, spool: Spool, channel: str) -> None:
     if not spool.account_loaded:
         return
     account = spool.state.of_channel(channel)
+    groups = list(spool.groups.items())
     with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
+        for first in range(0, len(groups), _GROUPS):
+            link.send(Kind.GROUPS, dict(groups[first : first + _GROUPS]))
         for output in account.outputs:
             link.send(Kind.UPLOAD, output, UploadState().fields(), account.fields())
 
