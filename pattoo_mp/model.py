@@ -126,9 +126,10 @@ class Layout:
 
         Those of a divided layout hold only the identifiers of its parts.
         """
-        origin = (self.origin.agent_id, self.origin.hostname, self.origin.program)
-        if self.origin.polled_target:
-            origin = (*origin, self.origin.polled_target)
+        of = self.origin
+        origin = [of.agent_id, of.hostname, of.program]
+        if of.polled_target:
+            origin.append(of.polled_target)
         if self.parts:
             identifiers = [part.identifier for part in self.parts]
             return _pack((origin, self.interval_ms, identifiers), unicode_errors="surrogateescape")

@@ -36,9 +36,17 @@ _UNKNOWN: Final[dict[str, float]] = {"memory_bytes": 0, "cpu_s": 0.0}
 
 
 def snapshot(
-    started_ms: int, workers: Iterable[Worker], broker: Broker, live: LiveConfig
+    started_ms: int,
+    workers: Iterable[Worker],
+    broker: Broker,
+    live: LiveConfig,
+    *,
+    every_spoke: bool = False,
 ) -> dict[str, Any]:
-    """Return the status of a running agent. Times are in ms since the epoch, 0 for never."""
+    """Return the status of a running agent. Times are in ms since the epoch, 0 for never.
+
+    Of a hub's spokes, which may be thousands, there are numbers and the worst; with `every_spoke`, all.
+    """
     ledger = broker.ledger
     uploads = [output.upload for output in broker.outputs.values()]
     status: dict[str, Any] = {
@@ -67,6 +75,10 @@ def snapshot(
     for part in PARTS:
         status[part] = status.get(part, {}) | first[part]
     status["outputs"] = outputs
+    if broker.spokes is not None:
+        status["spokes"] = broker.spokes.summary()
+        if every_spoke:
+            status["spokes"]["all"] = broker.spokes.every()
     status["troubles"] = troubles(status)
     return status
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Without an uploader this lasts ten minutes at 10 Hz, or more than an hour and a half at 1 Hz.
 MAX_POLLS: Final = 6_000
 MAX_BYTES: Final = 16 << 20
+#: Those of a hub: five minutes of 10,000 spokes at 60 s.
+HUB_POLLS: Final = 50_000
+HUB_BYTES: Final = 96 << 20
 #: Memory of a poll besides its packed values: the object, its strings, its queue entry.
 _OVERHEAD_BYTES: Final = 300
 
@@ -208,6 +211,10 @@ class Channel:
     def keep_groups(self, groups: Collection[Group]) -> None:
         """Forget other groups: if one returns, a layout precedes its first poll."""
         self._layouts.keep_groups(groups)
+
+    def forget(self, group: Group) -> None:
+        """Forget a group that is gone."""
+        self._layouts.forget(group)
 
     @property
     def last_sequence(self) -> int:

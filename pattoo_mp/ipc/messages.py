@@ -111,6 +111,54 @@ class UploadState:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SpokeReport:
+    """What a hub's collector has to say of a target, for the status.
+
+    - `state` is one of `SpokeState`, since `since_ms` (ms since the epoch), because of `why`.
+    - `kind` is "gapless" for an agent of ours, "page" for an original, empty before the first answer;
+      `agent_id` and `hostname` are those in its last answer.
+    - `asked` to `missed` are what happened since the last report: requests, those without a usable answer,
+      polls taken, values left out of them, polls that had come before, ticks without a poll.
+    - `account` is the spoke's own of what it has for this hub: polled, delivered, waiting, quarantined,
+      dropped, and the ticks that it has missed; empty for a page.
+    """
+
+    state: str
+    since_ms: int
+    why: str
+    kind: str
+    agent_id: str
+    hostname: str
+    asked: int
+    failed: int
+    taken: int
+    left_out: int
+    repeated: int
+    missed: int
+    left_out_why: str = ""
+    account: tuple[int, ...] = ()
+
+    def fields(self) -> list[object]:
+        """Return the report as the fields of a message; `SpokeReport(*fields)` reads them."""
+        return [getattr(self, name) for name in self.__slots__]
+
+
+class SpokeState(StrEnum):
+    """How a spoke answers a hub, the best first."""
+
+    #: Not asked yet.
+    NEW = "new"
+    #: The last answer was good, and in time.
+    WELL = "well"
+    #: It took very long, or did not arrive within the time limit.
+    SLOW = "slow"
+    #: Nothing listens there, the host does not answer, or its name is unknown.
+    AWAY = "away"
+    #: It answered with something that is no answer of a spoke, or refused the hub.
+    REFUSING = "refusing"
+
+
 def posts_trouble(output: str, first: str) -> str:
     """Return the name of an output's trouble with posting on this host. `first` is the first output."""
     return "posts" if output == first else f"posts {output}"

@@ -8,7 +8,6 @@ are read anyway when the file is opened.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from pattoo_mp.model import UNDIVIDED_DIGITS, Layout, is_divided, part_identifie
 from pattoo_mp.util.lean_imports import blake2b
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 
 _NONE: Final[Mapping[str, str]] = {}

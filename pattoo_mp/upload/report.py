@@ -57,12 +57,17 @@ def send_account(link: Link, spool: Spool, channel: str) -> None:
     if not spool.account_loaded:
         return
     account = spool.state.of_channel(channel)
-    groups = list(spool.groups.items())
     with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
-        for first in range(0, len(groups), _GROUPS):
-            link.send(Kind.GROUPS, dict(groups[first : first + _GROUPS]))
+        send_groups(link, spool)
         for output in account.outputs:
             link.send(Kind.UPLOAD, output, UploadState().fields(), account.fields())
+
+
+def send_groups(link: Link, spool: Spool) -> None:
+    """Send control what a hub's spool knows of its spokes: before the account, which lets it begin."""
+    groups = list(spool.groups.items())
+    for first in range(0, len(groups), _GROUPS):
+        link.send(Kind.GROUPS, dict(groups[first : first + _GROUPS]))
 
 
 def spool_limits(config: Config) -> Limits:

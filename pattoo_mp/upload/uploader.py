@@ -25,7 +25,7 @@ from pattoo_mp.spool.layouts import MissingLayoutError
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.pacing import Pace, offset_s
-from pattoo_mp.upload.report import spool_limits
+from pattoo_mp.upload.report import send_groups, spool_limits
 from pattoo_mp.upload.spooled import Outbox
 from pattoo_mp.util.signals import Wakeup
 
@@ -361,6 +361,8 @@ class Uploader:
         """
         if not self._spool.account_loaded:
             self._spool.open()
+            with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
+                send_groups(self._link, self._spool)
             self._announce()
 
     def _report_storage(self, error: str) -> None:
