@@ -139,6 +139,15 @@ def _hub_stays_away(status: Status, trouble: Trouble) -> str:
     )
 
 
+def _spokes_fail(status: Status, trouble: Trouble) -> str:
+    spokes = status["spokes"]
+    return (
+        f"{spokes['lasting']} of {spokes['count']} spokes have not answered well since "
+        f"{moment(int(trouble['since_ms']))} or later. See below which and why; if they have a network or a "
+        "firewall in common, check that first. --doctor asks each once"
+    )
+
+
 def _what_to_check(posts: dict[str, Any]) -> str:
     """The end of the sentence: what to check. Empty if the error message itself says it."""
     kind = posts.get("last_fault", "").upper() if posts["failing_since_ms"] else ""
@@ -227,6 +236,7 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
     Code.HUB_STAYS_AWAY: _hub_stays_away,
     Code.JOURNAL_HELD: _journal_held,
+    Code.SPOKES_FAIL: _spokes_fail,
     Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,
     Code.QUARANTINE: _quarantine,

@@ -131,35 +131,43 @@ def with_files(
     problems: list[str],
     line: Callable[[InvalidPart], str],
 ) -> tuple[Target, ...]:
-    """Return the targets with those of the files in a directory. Problems get a line each; `line` words it."""
+    """Return the targets with those of the files in a directory.
+
+    Each problem gets a line in `problems`; `line` words one with a part of an entry.
+    """
     if directory is None:
         return targets
     try:
-        files = sorted(path for path in directory.iterdir() if path.suffix in SUFFIXES)
+        # One that begins with a dot is being written, or an editor's.
+        files = [p for p in directory.iterdir() if p.suffix in SUFFIXES and p.name[0] != "."]
     except OSError as error:
         problems.append(f"{where_and_why(error)}; expected a directory with files of targets")
         return targets
     if len(files) > _MAX_FILES:
-        problems.append(
-            f"{directory}: {len(files)} files of targets; expected at most {_MAX_FILES}"
-        )
+        problems.append(f"{directory}: {len(files)} files; expected at most {_MAX_FILES}")
         return targets
     found = list(targets)
-    for path in files:
-        if path.name.startswith("."):
-            continue  # one that is being written, or an editor's
-        parts: list[InvalidPart] = []
-        try:
-            found += _entries(_content(path), parts)
-        except ConfigError as error:
-            problems += error.problems
-        except ValueError:
-            problems.append(f"{path}: expected a list of targets, such as {EXAMPLE}")
-        problems += [f"{path}: {line(part)}" for part in parts]
+    for path in sorted(files):
+        found += _of_file(path, problems, line)
     problems += [f"{directory}: {line(part)}" for part in _same(found)]
     if len(found) > MAX_TARGETS:
         problems.append(f"{directory}: {len(found)} targets; expected at most {MAX_TARGETS}")
     return tuple(found)
+
+
+def _of_file(
+    path: Path, problems: list[str], line: Callable[[InvalidPart], str]
+) -> tuple[Target, ...]:
+    parts: list[InvalidPart] = []
+    found: tuple[Target, ...] = ()
+    try:
+        found = _entries(_content(path), parts)
+    except ConfigError as error:
+        problems += error.problems
+    except ValueError:
+        problems.append(f"{path}: expected a list of targets, such as {EXAMPLE}")
+    problems += [f"{path}: {line(part)}" for part in parts]
+    return found
 
 
 def _content(path: Path) -> object:
@@ -205,25 +213,32 @@ def _entry(where: str, given: object, parts: list[InvalidPart]) -> Target | None
     name = given.get("name")
     if isinstance(name, str) and _NAME.fullmatch(name):
         where = name
-    before = len(parts)
     values: dict[str, Any] = {}
-    for key, one in given.items():
-        known = KEYS.get(str(key))
-        if known is None:
-            similar = get_close_matches(str(key).lower(), KEYS, 1)
-            expected = similar[0] if similar else f"one of {', '.join(KEYS)}"
-            parts.append(InvalidPart(where, str(key), None, expected, "unknown key"))
-        elif one is not None:
-            try:
-                values[str(key)] = known.check(one)
-            except (ValueError, OverflowError):
-                is_hidden = known.hides and not str(one).startswith("/")
-                shown_as = NOT_SHOWN if is_hidden else one
-                parts.append(InvalidPart(where, str(key), shown_as, known.expected))
-    for key in _REQUIRED:
-        if given.get(key) is None:
-            parts.append(InvalidPart(where, key, None, KEYS[key].expected, "is not set"))
-    return _target(values) if len(parts) == before else None
+    wrong = [_check_key(where, str(key), one, values) for key, one in given.items()]
+    wrong += [
+        InvalidPart(where, key, None, KEYS[key].expected, "is not set")
+        for key in _REQUIRED
+        if given.get(key) is None
+    ]
+    found = [part for part in wrong if part is not None]
+    parts += found
+    return None if found else _target(values)
+
+
+def _check_key(where: str, key: str, given: object, values: dict[str, Any]) -> InvalidPart | None:
+    """Check a key of an entry. Its value goes into `values`; return what is wrong with it."""
+    known = KEYS.get(key)
+    if known is None:
+        similar = get_close_matches(key.lower(), KEYS, 1)
+        expected = similar[0] if similar else f"one of {', '.join(KEYS)}"
+        return InvalidPart(where, key, None, expected, "unknown key")
+    try:
+        if given is not None:
+            values[key] = known.check(given)
+    except (ValueError, OverflowError):
+        is_hidden = known.hides and not str(given).startswith("/")
+        return InvalidPart(where, key, NOT_SHOWN if is_hidden else given, known.expected)
+    return None
 
 
 def _target(values: Mapping[str, Any]) -> Target:

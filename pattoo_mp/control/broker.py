@@ -67,12 +67,7 @@ class Broker:
 
     def handle(self, worker: Worker, message: Message) -> None:
         """Handle one message of a worker."""
-        if self.ledger.account is not None:
-            window = window_s(self.ledger.interval_ms)
-            self.recent.record(window, self.counts)
-            self.recent_layouts.record(window, self.layout_counts)
-            for output in self.outputs.values():
-                output.recent.record(window, partial(self._counts_of, output))
+        self._record_recent()
         match message:
             case [
                 Kind.PART | Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind,
@@ -91,6 +86,15 @@ class Broker:
                 worker.fatal = reason
             case _:
                 _LOG.error("Unknown message from the %s: %.80r", worker.role.name, message)
+
+    def _record_recent(self) -> None:
+        if self.ledger.account is None:
+            return
+        window = window_s(self.ledger.interval_ms)
+        self.recent.record(window, self.counts)
+        self.recent_layouts.record(window, self.layout_counts)
+        for output in self.outputs.values():
+            output.recent.record(window, partial(self._counts_of, output))
 
     def collector_started(self, intervals_ms: Collection[int], now_ms: int) -> None:
         """Prepare for a new collector. Ticks missed before its first polls are due to its absence.

@@ -21,7 +21,7 @@ _GROUPS: Final = 1000
 #: How many of the worst the status names.
 WORST: Final = 20
 #: The states in which a spoke needs a look, the worst first.
-_BAD: Final = (SpokeState.REFUSING, SpokeState.AWAY, SpokeState.SLOW)
+BAD_SPOKES: Final = (SpokeState.REFUSING, SpokeState.AWAY, SpokeState.SLOW)
 _ACCOUNT: Final = ("polled", "delivered", "waiting", "quarantined", "dropped", "missed")
 
 
@@ -85,17 +85,23 @@ class Spokes:
         # What is known of the groups stays, for the ledger, and if they come again.
         del groups
 
-    def summary(self) -> dict[str, Any]:
-        """Return how many there are in each state, and the worst, as a part of the status."""
+    def summary(self, lasting_since_ms: int) -> dict[str, Any]:
+        """Return how many there are in each state, and the worst, as a part of the status.
+
+        `lasting` counts those that have not been well since that time.
+        """
         counts = {state.value: 0 for state in SpokeState}
         for report in self._reports.values():
             counts[report.state] = counts.get(report.state, 0) + 1
-        bad = [(name, report) for name, report in self._reports.items() if report.state in _BAD]
-        order = {state.value: number for number, state in enumerate(_BAD)}
+        bad = [
+            (name, report) for name, report in self._reports.items() if report.state in BAD_SPOKES
+        ]
+        order = {state.value: number for number, state in enumerate(BAD_SPOKES)}
         bad.sort(key=lambda one: (order[one[1].state], one[1].since_ms, one[0]))
         return {
             "count": len(self._reports),
             **counts,
+            "lasting": sum(report.since_ms < lasting_since_ms for _, report in bad),
             "late_p99_ms": self._figures.get("late_p99_ms", 0.0),
             "worst": [self._row(name, report) for name, report in bad[:WORST]],
         }

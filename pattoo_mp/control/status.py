@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 
+#: A spoke that has not been well for so many (of the longest) intervals counts as lasting.
+_SPOKE_INTERVALS: Final = 3
+
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _UNKNOWN: Final[dict[str, float]] = {"memory_bytes": 0, "cpu_s": 0.0}
@@ -76,7 +79,8 @@ def snapshot(
         status[part] = status.get(part, {}) | first[part]
     status["outputs"] = outputs
     if broker.spokes is not None:
-        status["spokes"] = broker.spokes.summary()
+        quiet_ms = _SPOKE_INTERVALS * max(live.config.groups)
+        status["spokes"] = broker.spokes.summary(status["now_ms"] - quiet_ms)
         if every_spoke:
             status["spokes"]["all"] = broker.spokes.every()
     status["troubles"] = troubles(status)

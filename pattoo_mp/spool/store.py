@@ -281,8 +281,7 @@ class Spool:
             if age_is_known:
                 self.limits.drop_too_old(tables, now)
             self.limits.drop_too_many(tables, now, used_before, self._path.parent)
-        if groups:
-            self.groups.update(groups)
+        self._note_groups(groups)
         # Polls dropped now stay dropped, whatever becomes of their post or of the file.
         oldest = self._file.tables.oldest_id()
         for name, ids in self._file.handed_out.items():
@@ -292,6 +291,10 @@ class Spool:
         if now_ms:
             self._envelope_ms = {name: output.envelope_ms for name, output in now.outputs.items()}
         return len(new)
+
+    def _note_groups(self, groups: dict[str, tuple[int, int]]) -> None:
+        if groups:
+            self.groups.update(groups)
 
     def _is_timely(
         self,

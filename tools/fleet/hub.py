@@ -144,7 +144,9 @@ class _Spokes:
         if parts.path.startswith("/pattoo-agent-os/") and kind == "page":
             now = str(time.time_ns() // 1_000_000).encode()
             interval = f"{self._fleet.interval_s}000".encode()
-            body = self._page.replace(_ID.encode(), agent.encode()).replace(str(_TIME).encode(), now)
+            body = self._page.replace(_ID.encode(), agent.encode()).replace(
+                str(_TIME).encode(), now
+            )
             return _http(200, body.replace(str(_INTERVAL).encode(), interval))
         if not parts.path.startswith("/pattoo-mp/1/polls") or kind != "gapless":
             return _http(404, b"no")
@@ -153,7 +155,7 @@ class _Spokes:
             return _http(204, b"")
         return self._polls(number, agent, "known" in parse_qs(parts.query))
 
-    def _polls(self, number: int, agent: str, is_known: bool) -> bytes:  # noqa: FBT001
+    def _polls(self, number: int, agent: str, is_known: bool) -> bytes:
         interval_s = self._fleet.interval_s
         newest = int(time.time()) // interval_s
         first = self._acknowledged.get(number, newest - 1) + 1
@@ -279,7 +281,7 @@ class Run:
 
     def hub(self, *words: str) -> str:
         """Run the hub's command, and return what it prints."""
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [sys.executable, str(_COMMAND), *words],
             env=self._environment,
             capture_output=True,
@@ -338,7 +340,7 @@ def _measured(before: dict[str, Any], after: dict[str, Any], seconds: float) -> 
 
 def table(fleet: Fleet, found: Measured) -> str:
     """Return the figures as a table, with a sentence on how they were taken."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
             f"{found.cpu[name] * 100:.0f} % of one processor",

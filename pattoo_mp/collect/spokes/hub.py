@@ -37,8 +37,9 @@ from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from pattoo_mp.collect.spokes.pulled import Known
     from pattoo_mp.config.values import Target, Trust
     from pattoo_mp.ipc.link import Link, Message
     from pattoo_mp.model import Layout, Origin, Poll
@@ -75,7 +76,7 @@ _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 #: Of the lateness of the last requests, the 99th percentile is reported.
 _SAMPLES: Final = 2000
-_PULL: Final = "/pattoo-mp/1/polls"
+PULL_PATH: Final = "/pattoo-mp/1/polls"
 
 
 def collector(
@@ -90,7 +91,7 @@ def collector(
 ) -> Hub:
     """Return what the collector process of a hub runs (`Program.collector`)."""
     del at_once, begin  # of collectors that poll a host
-    return Hub(link, origin.agent_id, config, after_ms, adopt)
+    return Hub(link, origin.agent_id, config, after_ms, adopt=adopt)
 
 
 class Hub:
@@ -107,15 +108,15 @@ class Hub:
         agent_id: str,
         config: Config,
         after_ms: int,
+        *,
         adopt: Callable[[Config], None] = lambda _: None,
-        exchanger: Exchanger | None = None,
     ) -> None:
         self._link = link
         self._agent_id = agent_id
         self._config = config
         self._after_s = after_ms / 1000
         self._adopt = adopt
-        self._exchanger = exchanger or Exchanger()
+        self._exchanger = Exchanger()
         self._spokes: dict[str, Spoke] = {}
         #: The next tick of each target; the number keeps targets of one moment apart.
         self._dues: list[tuple[float, int, Spoke]] = []
@@ -142,7 +143,7 @@ class Hub:
     def run(self) -> None:
         """Ask until a signal comes or control ends."""
         request_short_slice()
-        _raise_limit()
+        raise_limit()
         self._wakeup = Wakeup((signal.SIGTERM, signal.SIGINT), log.SIGNAL_ACTIONS)
         try:
             asyncio.run(self._run())
@@ -242,9 +243,7 @@ class Hub:
                 spoke.token_due = min(spoke.token_due, time.monotonic() + _TOKEN_S)
         except (LinkClosedError, asyncio.CancelledError):
             raise
-        except (
-            Exception
-        ) as error:  # one spoke must not end the others; it is logged with its traceback
+        except Exception as error:  # noqa: BLE001 - one spoke must not end the others
             _LOG.exception("The answer of %s led to an unexpected error.", spoke.target.name)
             spoke.failed(SpokeState.REFUSING, f"its answer led to an error: {type(error).__name__}")
         finally:
@@ -294,11 +293,10 @@ class Hub:
 
     async def _ask_page(self, spoke: Spoke, began: float) -> None:
         """Ask for the page of an original. Raises `AskError`."""
-        path = f"/pattoo-agent-os/{max(1, round(spoke.interval_s))}"
-        lines = request("GET", path, spoke.host, token=self._token(spoke), close=True)
+        lines = request("GET", page_path(spoke), spoke.host, token=self._token(spoke), close=True)
         answer = (await self._exchange(spoke, lines))[0]
         if answer.status != _OK:
-            raise _refused(answer)
+            raise refused(answer)
         found = page.read(answer.body, now_ms(), (spoke.digest, spoke.layout_id))
         if spoke.kind != PAGE:
             spoke.kind, spoke.probe_at = PAGE, began + _PROBE_S
@@ -316,58 +314,64 @@ class Hub:
         spoke.digest, spoke.layout_id = found.digest, poll.layout_id
         self._send(spoke, poll, found.layout, max(0, ticks), why)
         spoke.took(1, 0, found.left_out, max(0, ticks))
-        spoke.answered(
-            time.monotonic() - began, found.left_out.why and f"left out: {found.left_out.why}"
-        )
+        spoke.answered(time.monotonic() - began, _left_out(found.left_out))
 
     async def _pull(self, spoke: Spoke, began: float) -> bool:
         """Fetch what an agent of ours has. Return False if it is none. Raises `AskError`."""
-        hub = self._config.hub_name or self._agent_id
         known = spoke.known or {}
-        query = f"hub={hub}&max_bytes={_MAX_BYTES}"
-        if known:
-            query += f"&known={','.join(known)}"
-        token = self._token(spoke)
-        requests = []
-        acknowledged = spoke.up_to
-        if acknowledged:
-            content = json.dumps({"hub": hub, "up_to": acknowledged}).encode()
-            requests.append(
-                request("POST", f"{_PULL}/acknowledge", spoke.host, token=token, content=content)
-            )
-        requests.append(request("GET", f"{_PULL}?{query}", spoke.host, token=token, close=True))
+        requests = self._fetch(spoke, known)
         answers = await self._exchange(spoke, *requests)
-        if acknowledged:
+        if len(requests) > 1:
             if answers[0].status not in {_NO_CONTENT, _CONFLICT}:
-                raise _refused(answers[0])
+                raise refused(answers[0])
             spoke.up_to = 0
-            if len(answers) < 2:
-                raise AskError(SpokeState.REFUSING, "the connection ended after an acknowledgement")
+        if len(answers) < len(requests):
+            raise bad("the connection ended after an acknowledgement")
         answer = answers[-1]
         if answer.status == _NOT_FOUND and spoke.kind != GAPLESS:
             return False
         if answer.status not in {_OK, _NO_CONTENT}:
-            raise _refused(answer)
-        spoke.kind = GAPLESS
-        spoke.more = False
-        if answer.status == _NO_CONTENT:
-            spoke.answered(time.monotonic() - began)
-            return True
+            raise refused(answer)
+        spoke.kind, spoke.more = GAPLESS, False
         try:
-            found = pulled.read(answer.body, now_ms(), known)
-            self._take(spoke, found)
+            found = self._fetched(spoke, answer, known)
         except LayoutMissingError:
-            if not known:
-                raise bad("its answer lacks the layout of a poll") from None
-            spoke.known = None
-            self._ask_again(spoke)
+            self._ask_for_layouts(spoke)
             return True
         if found.early:
             raise bad(found.early)
-        spoke.answered(
-            time.monotonic() - began, found.left_out.why and f"left out: {found.left_out.why}"
-        )
+        spoke.answered(time.monotonic() - began, _left_out(found.left_out))
         return True
+
+    def _fetched(self, spoke: Spoke, answer: Answer, known: Mapping[str, Known]) -> pulled.Pulled:
+        """Take what an answer has. Raises `AskError`, `LayoutMissingError`."""
+        if answer.status == _NO_CONTENT:
+            return pulled.Pulled()
+        found = pulled.read(answer.body, now_ms(), known)
+        self._take(spoke, found)
+        return found
+
+    def _fetch(self, spoke: Spoke, known: Mapping[str, Known]) -> list[bytes]:
+        """Return the requests: an acknowledgement if something is to be acknowledged, and the fetch."""
+        hub, token = self._config.hub_name or self._agent_id, self._token(spoke)
+        requests = []
+        if spoke.up_to:
+            content = json.dumps({"hub": hub, "up_to": spoke.up_to}).encode()
+            path = f"{PULL_PATH}/acknowledge"
+            requests.append(request("POST", path, spoke.host, token=token, content=content))
+        query = f"hub={hub}&max_bytes={_MAX_BYTES}"
+        if known:
+            query += f"&known={','.join(known)}"
+        path = f"{PULL_PATH}?{query}"
+        requests.append(request("GET", path, spoke.host, token=token, close=True))
+        return requests
+
+    def _ask_for_layouts(self, spoke: Spoke) -> None:
+        """Fetch again, without saying what is known. Raises `AskError` if that was so already."""
+        if not spoke.known:
+            raise bad("its answer lacks the layout of a poll")
+        spoke.known = None
+        self._ask_again(spoke)
 
     def _take(self, spoke: Spoke, found: pulled.Pulled) -> None:
         """Send control what an answer has."""
@@ -568,6 +572,15 @@ class Hub:
             self._write()
 
 
+def _left_out(left_out: LeftOut) -> str:
+    return f"values left out: {left_out.why}" if left_out.total else ""
+
+
+def page_path(spoke: Spoke) -> str:
+    """Return the path of an original's page; its interval is in whole seconds."""
+    return f"/pattoo-agent-os/{max(1, round(spoke.interval_s))}"
+
+
 def _is_bad(spoke: Spoke) -> bool:
     return spoke.state in {SpokeState.AWAY, SpokeState.SLOW, SpokeState.REFUSING}
 
@@ -581,7 +594,7 @@ async def _wait_for(event: asyncio.Event, within_s: float | None) -> None:
         pass
 
 
-def _refused(answer: Answer) -> AskError:
+def refused(answer: Answer) -> AskError:
     """Return the error for an answer with another status than a good one."""
     words = {
         401: "it wants a token (token_file), or another one",
@@ -618,7 +631,7 @@ def _without_digits(words: str) -> str:
     return "".join(c for c in words if not c.isdigit())
 
 
-def _raise_limit() -> None:
+def raise_limit() -> None:
     """Allow this process the descriptors that it may need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _CONNECTIONS + _OF_BAD + _OTHER_FILES
