@@ -184,11 +184,13 @@ class Broker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the agent does its work: a poll is in the spool; of a hub, its collector asks.
+        """Whether the agent does its work: a poll is in the spool.
 
-        No spoke may be there yet.
+        Of a hub, the spool is open, and spokes are asked; none of them may be there yet.
         """
-        return self.any_kept or (self.spokes is not None and self.spokes.are_asked)
+        if self.spokes is None:
+            return self.any_kept
+        return self.spokes.are_asked and self.ledger.account is not None
 
     @property
     def dropped_in_channel(self) -> int:

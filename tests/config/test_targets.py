@@ -24,9 +24,7 @@ def etc(home: Path) -> Iterator[Path]:
     directory = home / "etc"
     directory.mkdir()
     (home / "targets").mkdir()
-    shared = "".join(
-        f"  {name}_directory: {home}/{name}\n" for name in ("log", "cache", "daemon")
-    )
+    shared = "".join(f"  {name}_directory: {home}/{name}\n" for name in ("log", "cache", "daemon"))
     (directory / "pattoo.yaml").write_text(f"pattoo:\n{shared}")
     write(directory, [])
     with acting_as(HUB):
@@ -48,7 +46,13 @@ def problems(etc: Path) -> list[str]:
 
 def test_the_two_keys_of_the_original_are_enough(etc: Path) -> None:
     """The name is the address with the port; the interval is that of the hub, 300 s by default."""
-    write(etc, [{"ip_address": "10.0.0.1", "ip_bind_port": 5000}, {"ip_address": "::1", "ip_bind_port": 5001}])
+    write(
+        etc,
+        [
+            {"ip_address": "10.0.0.1", "ip_bind_port": 5000},
+            {"ip_address": "::1", "ip_bind_port": 5001},
+        ],
+    )
     config = load.check(etc)
     assert [target.name for target in config.targets] == ["10.0.0.1:5000", "[::1]:5001"]
     assert [target.interval_ms for target in config.targets] == [0, 0]
@@ -71,7 +75,17 @@ def test_every_key_of_a_target_reaches_the_processes(etc: Path) -> None:
     config = load.check(etc)
     (target,) = config.targets
     assert (target.name, target.interval_ms, target.tls) == ("db1", 10_000, True)
-    assert list(map(str, (target.trust.credentials_file, target.trust.ca_file, target.trust.certificate_file, target.trust.key_file))) == ["/etc/t", "/etc/ca", "/etc/c", "/etc/k"]
+    assert list(
+        map(
+            str,
+            (
+                target.trust.credentials_file,
+                target.trust.ca_file,
+                target.trust.certificate_file,
+                target.trust.key_file,
+            ),
+        )
+    ) == ["/etc/t", "/etc/ca", "/etc/c", "/etc/k"]
     assert config.hub_name == "basel"
     assert Config.of(config.fields()) == config
 
@@ -104,7 +118,9 @@ def test_all_errors_come_at_once_with_a_line_each(etc: Path) -> None:
 def test_target_files_add_their_targets(etc: Path, home: Path) -> None:
     """YAML and JSON; other files and those that are being written are left alone."""
     targets = home / "targets"
-    (targets / "a.yaml").write_text("- {ip_address: a, ip_bind_port: 1}\n- {ip_address: b, ip_bind_port: 2}\n")
+    (targets / "a.yaml").write_text(
+        "- {ip_address: a, ip_bind_port: 1}\n- {ip_address: b, ip_bind_port: 2}\n"
+    )
     (targets / "b.json").write_text('[{"ip_address": "c", "ip_bind_port": 3}]')
     (targets / ".c.yaml").write_text("half a")
     (targets / "README").write_text("not for us")
@@ -121,19 +137,28 @@ def test_errors_in_target_files_name_the_file(etc: Path, home: Path) -> None:
     (targets / "d.json").write_text('[{"ip_address": "d", "ip_bind_port": 4}]')
     write(etc, [{"ip_address": "d", "ip_bind_port": 4}], f"  targets_directory: {targets}\n")
     found = problems(etc)
-    assert [line.removeprefix(f"{targets}/").partition(":")[0] for line in found] == ["a.yaml", "b.json", "c.yml", str(targets)]
+    assert [line.removeprefix(f"{targets}/").partition(":")[0] for line in found] == [
+        "a.yaml",
+        "b.json",
+        "c.yml",
+        str(targets),
+    ]
     assert "each spoke once" in found[-1]
 
 
 def test_a_missing_directory_of_targets_is_a_problem(etc: Path, home: Path) -> None:
     """Otherwise a typo would mean a hub that asks nobody."""
     write(etc, [], f"  targets_directory: {home}/nowhere\n")
-    assert problems(etc) == [f"{home}/nowhere: No such file or directory; expected a directory with files of targets"]
+    assert problems(etc) == [
+        f"{home}/nowhere: No such file or directory; expected a directory with files of targets"
+    ]
 
 
 def test_ten_thousand_targets_are_read_from_json(etc: Path, home: Path) -> None:
     """In YAML they would be too much for a file."""
-    entries = [{"ip_address": f"10.1.{n // 250}.{n % 250}", "ip_bind_port": 5000} for n in range(10_000)]
+    entries = [
+        {"ip_address": f"10.1.{n // 250}.{n % 250}", "ip_bind_port": 5000} for n in range(10_000)
+    ]
     (home / "targets" / "all.json").write_text(json.dumps(entries))
     write(etc, [], f"  targets_directory: {home}/targets\n")
     assert len(load.check(etc).targets) == 10_000

@@ -163,6 +163,7 @@ class Hub:
         loop.add_reader(self._link.fileno(), self._receive)
         loop.add_reader(self._wakeup.fileno(), self._take_signals)
         self._set_targets(self._config, self._after_s)
+        self._send_reports()
         working = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._report_often())]
         await asyncio.wait([self._ended, *working], return_when=asyncio.FIRST_COMPLETED)
         for task in (*working, *self._tasks):
@@ -196,8 +197,7 @@ class Hub:
 
     def _start(self, spoke: Spoke, due: float, now: float) -> None:
         """Begin to ask a target whose tick is due, unless it is being asked, and plan its next tick."""
-        interval = spoke.interval_s
-        self._plan(spoke, due + interval * max(1, (now - due) // interval))
+        self._plan(spoke, spoke.due_after(now))
         if spoke.target.name in self._waiting:
             spoke.waits = True
         elif not spoke.busy and not self._is_full():
@@ -556,7 +556,8 @@ class Hub:
                 if spoke.interval_s == interval_s:
                     continue
             left = spoke.first_due(wall, after_s if spoke.state is SpokeState.NEW else wall)
-            self._plan(spoke, now + (left if left > 0 else next(overdue) * _APART_S))
+            spoke.slot = now + left
+            self._plan(spoke, spoke.slot if left > 0 else now + next(overdue) * _APART_S)
 
     def _forget(self, names: list[str]) -> None:
         groups: list[str] = []

@@ -32,7 +32,8 @@ _RANGE: Final = 2**64
 class Spoke:
     """A target with its state. Times without a unit in their name are monotonic, in s.
 
-    - `due` is its next tick; `offset_s` is where its ticks are in its interval, the same after a restart.
+    - `slot` is its next tick by the clock; `offset_s` is where that is in its interval, the same after a
+      restart. `due` is when it is asked next: at that tick, or sooner after a start.
     - `kind` is `GAPLESS` or `PAGE`, empty as long as that is unknown; `probe_at`: when to ask again which.
     - `up_to` is the number to acknowledge once this collector's poll number `safe_at` is in the spool.
     - `digest` and `layout_id` are those of the last page; `known` are the layouts of an agent of ours.
@@ -64,7 +65,7 @@ class Spoke:
         "offset_s",
         "probe_at",
         "safe_at",
-        "since_ms",
+        "since_ms", "slot",
         "state",
         "target",
         "token",
@@ -80,7 +81,7 @@ class Spoke:
         self.why = self.logged = ""
         self.kind = self.agent_id = self.hostname = ""
         self.busy = self.gone = self.more = self.waits = False
-        self.due = self.probe_at = self.token_due = 0.0
+        self.due = self.slot = self.probe_at = self.token_due = 0.0
         self.up_to = self.safe_at = 0
         self.digest, self.layout_id, self.token = b"", "", ""
         self.known: dict[str, Known] | None = None
@@ -115,6 +116,13 @@ class Spoke:
         base = max(after_s, wall_s - self.interval_s)
         ticks = (base - self.offset_s) // self.interval_s + 1
         return ticks * self.interval_s + self.offset_s - wall_s
+
+    def due_after(self, now: float) -> float:
+        """Return when it is asked next, after it is asked now: at a tick, but not twice within half an interval."""
+        while self.slot < now + self.interval_s / 2:
+            late = (now + self.interval_s / 2 - self.slot) // self.interval_s
+            self.slot += self.interval_s * max(1.0, late)
+        return self.slot
 
     def asked(self) -> None:
         """Count a request."""

@@ -27,7 +27,9 @@ def datapoints(body: bytes) -> list[list[tuple[str, Any]]]:
     """Return the datapoints of a post, each as its sorted pairs, in any order."""
     points = json.loads(body)["pattoo_datapoints"]
     pairs = points["key_value_pairs"]
-    return sorted(sorted(map(tuple, (pairs[str(n)] for n in row))) for row in points["datapoint_pairs"])  # type: ignore[type-var]
+    return sorted(
+        sorted(map(tuple, (pairs[str(n)] for n in row))) for row in points["datapoint_pairs"]
+    )
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> bytes:

@@ -13,7 +13,7 @@ from pattoo_mp.collect.spokes.pulled import LayoutMissingError
 
 NOW = 1_796_000_385_196
 AGENT = "70" * 32
-LAYOUT = {
+LAYOUT: dict[str, Any] = {
     "agent_id": AGENT,
     "hostname": "web1",
     "program": "pattoo_agent_os_spoked",
@@ -64,12 +64,19 @@ def test_a_known_layout_need_not_come_again() -> None:
 def test_a_divided_layout_is_read_as_a_whole() -> None:
     """Its series are those of its parts, one part after the other."""
     of = {key: value for key, value in LAYOUT.items() if key != "series"}
-    parts = {"p1": of | {"series": LAYOUT["series"][:1]}, "p2": of | {"series": LAYOUT["series"][1:]}}  # type: ignore[index]
+    parts = {
+        "p1": of | {"series": LAYOUT["series"][:1]},
+        "p2": of | {"series": LAYOUT["series"][1:]},
+    }
     whole = parts | {"aa": of | {"parts": ["p1", "p2"]}}
     found = pulled.read(answer(layouts=whole), NOW, {})
     assert [series.key for series in found.layouts["aa"].series] == ["load", "read"]
     with pytest.raises(LayoutMissingError):  # the first part was left out as known
-        pulled.read(answer(layouts={"aa": whole["aa"], "p2": parts["p2"]}), NOW, {"other": pulled.Known("x", 1, "g")})
+        pulled.read(
+            answer(layouts={"aa": whole["aa"], "p2": parts["p2"]}),
+            NOW,
+            {"other": pulled.Known("x", 1, "g")},
+        )
 
 
 def test_polls_of_the_future_stay_at_the_spoke() -> None:
