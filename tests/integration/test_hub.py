@@ -84,8 +84,10 @@ class Cutting:
 
     def _forward(self, client: socket.socket) -> None:
         left = self.cuts.pop() if self.cuts else 1 << 30
-        spoke = socket.create_connection(("127.0.0.1", self._target), 10)
-        with contextlib.suppress(OSError), client, spoke:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+            opened.enter_context(client)
+            where = ("127.0.0.1", self._target)
+            spoke = opened.enter_context(socket.create_connection(where, 10))
             spoke.sendall(client.recv(65536))
             while left > 0 and (content := spoke.recv(min(left, 65536))):
                 client.sendall(content)
