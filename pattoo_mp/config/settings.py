@@ -232,7 +232,7 @@ _EVERY: Final = (
         "Each agent delays its posts by a fixed time of up to this many seconds, so that the agents of "
         "a site do not all post at once. The limit is the shortest interval in force; the default is "
         "a quarter of that, at most 60.",
-        default=None, example=60,
+        default=None, example=60, programs=_WITH_FAMILIES,
     ),
     Setting(
         "servers", _OWN, _OWN, validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",

@@ -137,6 +137,8 @@ def _polling_troubles(status: Status) -> list[Trouble]:
 
 def _layout_troubles(status: Status) -> list[Trouble]:
     """Check for a host whose devices change in every other poll: each change costs processor time."""
+    if "spokes" in status:
+        return []  # each of a hub's spokes has its own devices
     recent = status["recent"]
     changes = recent.get("layouts", 0)
     if changes >= _CHANGES and 2 * changes >= recent["polled"]:

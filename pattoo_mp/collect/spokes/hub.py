@@ -49,6 +49,12 @@ _LOG = logging.getLogger(__name__)
 #: How many spokes are asked at a time: of those that answered well, and of the others.
 _CONNECTIONS: Final = 600
 _OF_BAD: Final = 400
+#: If this process is late by more than this (s), it has too little processor time. Then only so many spokes
+#: are asked at a time: each of hundreds would take longer than its time limit, and all be in vain.
+_LAG_S: Final = 0.2
+_IF_LATE: Final = 50
+#: How often that is checked (s).
+_CHECK_S: Final = 0.1
 #: Descriptors for everything else.
 _OTHER_FILES: Final = 64
 #: Overdue targets are asked one after the other, so far apart (s): after a start these are all.
@@ -135,7 +141,7 @@ class Hub:
         self._changed: dict[str, Spoke] = {}
         self._late: deque[float] = deque(maxlen=_SAMPLES)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._began = 0.0
+        self._began = self._lag_s = 0.0
         self._reported_at = 0.0
         self._is_blocked = False
         self._is_writing = False
@@ -164,7 +170,8 @@ class Hub:
         loop.add_reader(self._wakeup.fileno(), self._take_signals)
         self._set_targets(self._config, self._after_s)
         self._send_reports()
-        working = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._report_often())]
+        tasks = (self._tick(), self._report_often(), self._measure_lag())
+        working = [asyncio.ensure_future(task) for task in tasks]
         await asyncio.wait([self._ended, *working], return_when=asyncio.FIRST_COMPLETED)
         for task in (*working, *self._tasks):
             task.cancel()
@@ -184,16 +191,31 @@ class Hub:
         """Start a request for each target that is due."""
         while True:
             now = time.monotonic()
-            while self._dues and self._dues[0][0] <= now:
+            while self._dues and self._dues[0][0] <= now and not self._is_overloaded:
                 due, _, spoke = heapq.heappop(self._dues)
                 if not spoke.gone and due == spoke.due:
                     self._start(spoke, due, now)
             left = self._dues[0][0] - time.monotonic() if self._dues else None
+            if self._is_overloaded:
+                left = _CHECK_S
             self._new_due.clear()
             if left is None or left > 0:
                 await _wait_for(self._new_due, left)
             else:
                 await asyncio.sleep(0)
+
+    @property
+    def _is_overloaded(self) -> bool:
+        """Whether no further spoke is asked until others have answered."""
+        return self._lag_s > _LAG_S and len(self._tasks) >= _IF_LATE
+
+    async def _measure_lag(self) -> None:
+        """Keep track of how late this process is."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(_CHECK_S)
+            late = time.monotonic() - began - _CHECK_S
+            self._lag_s = max(late, self._lag_s * 0.8)
 
     def _start(self, spoke: Spoke, due: float, now: float) -> None:
         """Begin to ask a target whose tick is due, unless it is being asked, and plan its next tick."""
