@@ -175,7 +175,8 @@ def _sender(
     from pattoo_mp.upload.pattoo.servers import deliverer, servers  # noqa: PLC0415
     from pattoo_mp.wire.encode import encode  # noqa: PLC0415
 
-    of_legacy = legacy if output.name == config.heir else None
+    # What an original hub could not post is of many agents; it stays where it is (docs/hub.md).
+    of_legacy = legacy if output.name == config.heir and not of_spokes else None
     made = deliverer(outbox, encode, of_legacy, output.families, of_spokes=of_spokes)
     return Sender(servers(config, output, agent_id), made, of_legacy)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import validators
 from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
-from pattoo_mp.config.values import Target, Trust, host_in_url
+from pattoo_mp.config.values import NO_FILES, Target, Trust, host_in_url
 from pattoo_mp.config.yaml_files import NOT_SHOWN, read_content, redacted
 from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.util import json_text
@@ -95,6 +95,13 @@ KEYS: Final[Mapping[str, Key]] = {
     ),
     "tls_key_file": Key(validators.path, _PRIVATE, "Its key, if that is in a file of its own."),
 }  # fmt: skip
+#: The keys that name a file, with the field of `Trust` that holds it.
+TRUST_KEYS: Final = {
+    "tls_ca_file": "ca_file",
+    "tls_certificate_file": "certificate_file",
+    "tls_key_file": "key_file",
+    "token_file": "credentials_file",
+}
 _REQUIRED: Final = ("ip_address", "ip_bind_port")
 
 
@@ -138,8 +145,7 @@ def with_files(
     if directory is None:
         return targets
     try:
-        # One that begins with a dot is being written, or an editor's.
-        files = [p for p in directory.iterdir() if p.suffix in SUFFIXES and p.name[0] != "."]
+        files = target_files(directory)
     except OSError as error:
         problems.append(f"{where_and_why(error)}; expected a directory with files of targets")
         return targets
@@ -147,12 +153,18 @@ def with_files(
         problems.append(f"{directory}: {len(files)} files; expected at most {_MAX_FILES}")
         return targets
     found = list(targets)
-    for path in sorted(files):
+    for path in files:
         found += _of_file(path, problems, line)
     problems += [f"{directory}: {line(part)}" for part in _same(found)]
     if len(found) > MAX_TARGETS:
         problems.append(f"{directory}: {len(found)} targets; expected at most {MAX_TARGETS}")
     return tuple(found)
+
+
+def target_files(directory: Path) -> list[Path]:
+    """Return the files with targets in a directory. Raises `OSError`."""
+    # One that begins with a dot is being written, or an editor's.
+    return sorted(p for p in directory.iterdir() if p.suffix in SUFFIXES and p.name[0] != ".")
 
 
 def _of_file(
@@ -244,12 +256,8 @@ def _check_key(where: str, key: str, given: object, values: dict[str, Any]) -> I
 def _target(values: Mapping[str, Any]) -> Target:
     get = values.get
     address, port = values["ip_address"], values["ip_bind_port"]
-    trust = Trust(
-        ca_file=get("tls_ca_file"),
-        certificate_file=get("tls_certificate_file"),
-        key_file=get("tls_key_file"),
-        credentials_file=get("token_file"),
-    )
+    trust = Trust(**{field: get(key) for key, field in TRUST_KEYS.items()})
+    trust = NO_FILES if trust == NO_FILES else trust
     return Target(
         name=get("name") or f"{host_in_url(address)}:{port}",
         ip_address=address,

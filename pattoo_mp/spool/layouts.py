@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
+#: So many groups of spokes keep their layout in the file while no poll waits: those that came last.
+_MOST_GROUPS: Final = 50_000
 _NONE: Final[Mapping[str, str]] = {}
 
 
@@ -186,7 +188,11 @@ class Layouts:
 
         `of_groups` has the newest layout of groups of spokes. Those of all groups are kept.
         """
-        self._of_groups.update(of_groups)
+        for group, identifier in of_groups.items():
+            self._of_groups.pop(group, None)
+            self._of_groups[group] = identifier
+        while len(self._of_groups) > _MOST_GROUPS:
+            del self._of_groups[next(iter(self._of_groups))]
         kept = {*identifiers, self._last_divided, *self._of_groups.values()}
         self._parts = {name: parts for name, parts in self._parts.items() if name in kept}
         kept.update(*self._parts.values())

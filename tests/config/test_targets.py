@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -187,3 +188,19 @@ def test_a_target_survives_a_message() -> None:
     """One without files has none afterwards."""
     (target,) = check([{"ip_address": "a", "ip_bind_port": 1}])
     assert Target.of(target.sent()) == target
+
+
+def test_a_token_that_others_can_read_is_a_problem(etc: Path, home: Path) -> None:
+    """It is found before a start, as are files of targets that others may write to."""
+    token = home / "token"
+    token.write_text("abc\n")
+    token.chmod(0o644)
+    (home / "targets" / "a.yaml").write_text("[]")
+    (home / "targets" / "a.yaml").chmod(0o666)
+    target = {"ip_address": "a", "ip_bind_port": 1, "token_file": str(token)}
+    write(etc, [target], f"  targets_directory: {home}/targets\n")
+    config = load.check(etc)
+    (problem,) = load.transport_file_problems(etc, config)
+    assert f"ip_targets: a:1: token_file: '{token}' is accessible to other users" in problem
+    found = load.trust_problems(etc, config, os.geteuid())
+    assert any("targets_directory: " in line and "a.yaml" in line for line in found)

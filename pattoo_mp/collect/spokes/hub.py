@@ -55,6 +55,8 @@ _LAG_S: Final = 0.2
 _IF_LATE: Final = 50
 #: How often that is checked (s).
 _CHECK_S: Final = 0.1
+#: So many agents are known at a time: a spoke might have another identity in each answer.
+_AGENTS: Final = 40_000
 #: Descriptors for everything else.
 _OTHER_FILES: Final = 64
 #: Overdue targets are asked one after the other, so far apart (s): after a start these are all.
@@ -433,6 +435,8 @@ class Hub:
         spoke.agent_id, spoke.hostname = agent_id, hostname[:255]
 
     def _own_also(self, spoke: Spoke, agent_id: str) -> None:
+        if agent_id not in self._owners and len(self._owners) >= _AGENTS:
+            raise bad(f"it is one more than {_AGENTS} agents at a hub")
         owner = self._owners.setdefault(agent_id, spoke)
         if owner is not spoke:
             raise bad(f"it has the identity of {owner.target.name}; expected one of its own")
