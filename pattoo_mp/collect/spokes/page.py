@@ -31,6 +31,8 @@ _OWN: Final = frozenset({
     "pattoo_agent_polling_interval", "pattoo_agent_id", "pattoo_key", "pattoo_data_type", "pattoo_value",
     "pattoo_timestamp", "pattoo_checksum", *_HOST,
 })  # fmt: skip
+#: A pair of a datapoint: its key, its value, and whether it is one of the ten. Metadata that is no text has None.
+_Pair = tuple[str, Any, bool]
 _DEPTH: Final = 8
 _MOST_POINTS: Final = 100_000
 _MOST_PAIRS: Final = 250
@@ -87,8 +89,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _rows(points: object) -> Iterator[list[tuple[str, Any]] | None]:
-    """Yield the pairs of each datapoint, None for what is none."""
+def _rows(points: object) -> Iterator[list[_Pair] | None]:
+    """Yield the pairs of each datapoint, None for what is none. Pairs are checked once, as most are shared."""
     if not isinstance(points, dict) or points.keys() != _POINTS:
         raise bad("its page is no post: pattoo_datapoints has other keys")
     given, rows = points["key_value_pairs"], points["datapoint_pairs"]
@@ -97,26 +99,31 @@ def _rows(points: object) -> Iterator[list[tuple[str, Any]] | None]:
     if len(rows) > _MOST_POINTS:
         raise bad(f"its page has {len(rows)} datapoints; expected at most {_MOST_POINTS}")
     pairs = {
-        int(name): (pair[0], pair[1])
+        int(name): _pair(*pair)
         for name, pair in given.items()
         if name.isdecimal() and len(name) < 10 and _is_pair(pair)
     }
     for row in rows:
-        if not isinstance(row, list) or len(row) > _MOST_PAIRS:
+        is_row = isinstance(row, list) and len(row) <= _MOST_PAIRS
+        if not is_row or not set(map(type, row)) <= {int}:
             yield None
             continue
         try:
-            yield [pairs[number] for number in row if type(number) is int or _fail()]
-        except (KeyError, TypeError):
+            yield [pairs[number] for number in row]
+        except KeyError:
             yield None
-
-
-def _fail() -> bool:
-    raise TypeError
 
 
 def _is_pair(pair: object) -> bool:
     return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+
+
+def _pair(key: str, value: object) -> _Pair:
+    if key in _OWN:
+        return key, value, True
+    if taken.text(key) is None or taken.text(value) is None:
+        return key, None, False
+    return key, value, False
 
 
 class _Points:
@@ -127,30 +134,27 @@ class _Points:
         self._now_ms = now_ms
         self._left_out = left_out
         self._of: tuple[str, ...] = ()
+        self._checked: tuple[tuple[str, ...], str] | None = None
         self._interval_ms = 0
         self._series: dict[tuple[str, int, tuple[tuple[str, str], ...]], None] = {}
         self._times: list[int] = []
         self.values: list[int | float] = []
 
-    def add(self, row: list[tuple[str, Any]] | None) -> None:
+    def add(self, row: list[_Pair] | None) -> None:
         """Take a datapoint, or count why not."""
         why = "are no datapoints" if row is None else self._add(row)
         if why:
             self._left_out.note(why)
 
-    def _add(self, row: list[tuple[str, Any]]) -> str:
-        own: dict[str, Any] = {}
-        metadata: list[tuple[str, str]] = []
-        for key, value in row:
-            if key in _OWN:
-                own.setdefault(key, value)
-            elif taken.text(key) is None or taken.text(value) is None:
-                return "have metadata that is no text"
-            else:
-                metadata.append((key, value))
+    def _add(self, row: list[_Pair]) -> str:
+        # Of a pair that comes twice, the first one counts.
+        own = {key: value for key, value, is_own in reversed(row) if is_own}
+        metadata = tuple((key, value) for key, value, is_own in row if not is_own)
+        if None in dict(metadata).values():
+            return "have metadata that is no text"
         if len(own) < len(_OWN):
             return f"lack {min(_OWN - own.keys())}"
-        return self._check(own) or self._keep(own, tuple(metadata))
+        return self._check(own) or self._keep(own, metadata)
 
     def _check(self, own: Mapping[str, Any]) -> str:
         """Return why a datapoint cannot be used; empty if it can."""
@@ -173,14 +177,17 @@ class _Points:
 
     def _check_origin(self, own: Mapping[str, Any]) -> str:
         interval = own["pattoo_agent_polling_interval"]
-        interval_ms = int(interval) if _is_digits(interval) else 0
         of = tuple(own[name] for name in _HOST)
+        if (of, interval) == self._checked:
+            return ""
+        interval_ms = int(interval) if _is_digits(interval) else 0
         if taken.interval_ms(interval_ms) is None:
             return "have a bad interval"
         if not all(one and taken.text(one) is not None for one in of):
             return "have no name of a host or a program"
         if not self._of:
             self._of, self._interval_ms = of, interval_ms
+            self._checked = of, interval
         if self._of != of:
             return "are of another host"
         return "" if self._interval_ms == interval_ms else "have another interval"
