@@ -232,6 +232,7 @@ class Measured:
     seconds: float
     states: dict[str, int]
     unaccounted: int
+    waiting: int
 
 
 class Run:
@@ -335,6 +336,7 @@ def _measured(before: dict[str, Any], after: dict[str, Any], seconds: float) -> 
         seconds,
         {state: after["spokes"][state] for state in ("well", "slow", "away", "refusing", "new")},
         after["polls"]["unaccounted"],
+        after["polls"]["in_spool"] + after["polls"]["in_channel"],
     )
 
 
@@ -354,7 +356,8 @@ def table(fleet: Fleet, found: Measured) -> str:
         as_table(("process", "processor", "memory"), rows)
         + f"\n{fleet.spokes:,} spokes at {fleet.interval_s} s for {found.seconds:.0f} s; of them {fleet.hanging} hang, "
         f"{fleet.away} are away, {fleet.lying} lie and {fleet.endless} send without end. Of the other {ticks:,}: "
-        f"{found.missed} ticks missed, {found.failed} requests failed; {found.polls:,} polls taken, {found.posts:,} posts. "
+        f"{found.missed} ticks missed, {found.failed} requests failed; {found.polls:,} polls taken, {found.posts:,} posts, "
+        f"{found.waiting} polls waiting at the end. "
         f"Requests began {found.late_p99_ms:.0f} ms late (99th percentile). States: "
         + ", ".join(f"{n} {state}" for state, n in found.states.items() if n)
         + f". Unaccounted: {found.unaccounted}. This host: {os.cpu_count()} processors, shared with the simulated spokes "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.config.values import host_in_url
@@ -27,6 +28,8 @@ MISSED_WHY: Final = {
 HUB_WAS_DOWN: Final = "the hub was down"
 HUB_WAS_LATE: Final = "the hub was late"
 _RANGE: Final = 2**64
+#: The part of an interval before which no spoke is asked again, but for what it has more of.
+_SOONEST: Final = 0.4
 
 
 class Spoke:
@@ -118,10 +121,13 @@ class Spoke:
         return ticks * self.interval_s + self.offset_s - wall_s
 
     def due_after(self, now: float) -> float:
-        """Return when it is asked next, after it is asked now: at a tick, but not twice within half an interval."""
-        while self.slot < now + self.interval_s / 2:
-            late = (now + self.interval_s / 2 - self.slot) // self.interval_s
-            self.slot += self.interval_s * max(1.0, late)
+        """Return when it is asked next, after it is asked now: at a tick, but not soon after.
+
+        At most 1.4 intervals later, so that no tick seems to be missed.
+        """
+        soonest = now + _SOONEST * self.interval_s
+        if self.slot < soonest:
+            self.slot += self.interval_s * math.ceil((soonest - self.slot) / self.interval_s)
         return self.slot
 
     def asked(self) -> None:

@@ -8,7 +8,6 @@ from pattoo_mp import paths
 from pattoo_mp.upload.delivery import Delivery
 from pattoo_mp.upload.failover import Server, Servers
 from pattoo_mp.upload.pattoo.transport import PattooTransport
-from pattoo_mp.upload.spokes import SpokePosts
 from pattoo_mp.upload.spooled import SpooledPosts
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def deliverer(
 
     The output gets only these families of the polls, if not None. `of_spokes`: the spool is a hub's.
     """
-    posts: type[SpooledPosts] = SpokePosts if of_spokes else SpooledPosts
+    posts = _posts_of_spokes() if of_spokes else SpooledPosts
     selection = None if families is None else _selection(families)
 
     def make(server: Transport, envelope_ms: Callable[[], int], backoff: Backoff) -> Delivery:
@@ -55,6 +54,13 @@ def deliverer(
         return Delivery(sources, server, envelope_ms, backoff)
 
     return make
+
+
+def _posts_of_spokes() -> type[SpooledPosts]:
+    # Only a hub needs it.
+    from pattoo_mp.upload.spokes import SpokePosts  # noqa: PLC0415
+
+    return SpokePosts
 
 
 def _selection(families: Collection[str]) -> Selection:
