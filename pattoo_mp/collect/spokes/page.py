@@ -150,7 +150,7 @@ class _Points:
         # Of a pair that comes twice, the first one counts.
         own = {key: value for key, value, is_own in reversed(row) if is_own}
         metadata = tuple((key, value) for key, value, is_own in row if not is_own)
-        if None in dict(metadata).values():
+        if any(value is None for _, value in metadata):
             return "have metadata that is no text"
         if len(own) < len(_OWN):
             return f"lack {min(_OWN - own.keys())}"

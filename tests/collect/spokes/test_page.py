@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pattoo_mp.collect.spokes import page
 from pattoo_mp.collect.spokes.exchange import AskError
@@ -184,3 +186,37 @@ def test_a_page_with_a_time_for_each_value_stays_cheap() -> None:
     found = page.read(changed(spread), THEN)
     assert found.poll.timed()[1] is None
     assert len(decode_post(posted(found)).datapoints) == 95
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=600) | st.just("\ud800x") | st.just("\udc80"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+KEYS = st.sampled_from([*sorted({pair[0] for pair in json.loads(SAMPLE)["pattoo_datapoints"]["key_value_pairs"].values()}), "new", "é\x1b", "PATTOO_KEY "])  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 229), KEYS, JSON), max_size=12),
+    st.lists(st.tuples(st.integers(0, 94), st.lists(JSON | st.integers(0, 240), max_size=20)), max_size=4),
+)  # fmt: skip
+@settings(deadline=None, max_examples=150)
+def test_whatever_a_page_holds_a_receiver_takes_what_is_made_of_it(
+    pairs: list[tuple[int, str, Any]], rows: list[tuple[int, list[Any]]]
+) -> None:
+    """Pairs and rows of a good page are replaced by anything: it is refused, or the post is good."""
+
+    def change(content: dict[str, Any]) -> None:
+        points = content["pattoo_datapoints"]
+        for number, key, value in pairs:
+            points["key_value_pairs"][str(number)] = [key, value]
+        for number, row in rows:
+            points["datapoint_pairs"][number] = row
+
+    try:
+        found = page.read(changed(change), THEN)
+    except AskError:
+        return
+    post = decode_post(posted(found), sent_to=found.origin.agent_id)
+    values = [value for value in found.poll.values() if value is not None]
+    assert len(post.datapoints) == len(values)

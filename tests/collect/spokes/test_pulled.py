@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pattoo_mp.collect.spokes import pulled
 from pattoo_mp.collect.spokes.exchange import AskError
 from pattoo_mp.collect.spokes.pulled import LayoutMissingError
+from pattoo_mp.model import Layout
+from pattoo_mp.receiver.decode import decode_post
+from pattoo_mp.wire.encode import encode
 
 NOW = 1_796_000_385_196
 AGENT = "70" * 32
@@ -124,3 +130,46 @@ def test_a_value_that_is_no_number_is_left_out(value: object) -> None:
     found = pulled.read(answer(polls=[[1, NOW, "aa", [value, 2]]]), NOW, {})
     assert found.polls[0].values() == [None, 2]
     assert found.left_out.total == 1
+
+
+def paths(content: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - any JSON
+    """Return the path of each part of a content."""
+    keys = (
+        content
+        if isinstance(content, dict)
+        else range(len(content))
+        if isinstance(content, list)
+        else ()
+    )
+    return [before, *(path for key in keys for path in paths(content[key], (*before, key)))]
+
+
+PATHS = [path for path in paths(json.loads(answer())) if path]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=600) | st.just("\ud800") | st.just("\udc80"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from(PATHS), JSON), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_whatever_an_answer_holds_a_receiver_takes_what_is_made_of_it(
+    changes: list[tuple[tuple[Any, ...], Any]],
+) -> None:
+    """Parts of a good answer are replaced by anything: it is refused, or the posts are good."""
+    content = json.loads(answer())
+    for (*path, last), value in changes:
+        at = content
+        with contextlib.suppress(LookupError, TypeError):
+            for key in path:
+                at = at[key]
+            at[last] = value
+    try:
+        found = pulled.read(json.dumps(content).encode(), NOW, {})
+    except AskError:
+        return
+    layouts = {layout.identifier: layout for layout in found.layouts.values()}
+    for poll in found.polls:
+        Layout.unpack(layouts[poll.layout_id].packed)
+        decode_post(encode(layouts, [poll], NOW))
