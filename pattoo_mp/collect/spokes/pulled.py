@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -20,6 +21,7 @@ _LATEST: Final = 1
 MOST_POLLS: Final = 1000
 MOST_KNOWN: Final = 64
 _MOST_SERIES: Final = 100_000
+_IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _ACCOUNT: Final = ("polled", "delivered", "waiting", "quarantined")
 
 
@@ -151,6 +153,9 @@ class _Polls:
     def _layout(self, name: str) -> Known:
         if name in self._found.known:
             return self._found.known[name]
+        # It goes into the line of the next request.
+        if not _IDENTIFIER.fullmatch(name):
+            raise bad("its answer has a bad identifier of a layout")
         if name in self._known and name not in self._layouts:
             found = self._known[name]
         else:

@@ -110,6 +110,8 @@ def test_polls_of_the_future_stay_at_the_spoke() -> None:
         (answer(polls=[[2, NOW, "aa", [1, 2]], [2, NOW, "aa", [1, 2]]]), "out of order"),
         (answer(polls=[[2, -5, "aa", [1, 2]]]), "out of order"),
         (answer(polls=["x"]), "is none"),
+        (answer(layouts={"a\r\nHost: x": LAYOUT}, polls=[[1, NOW, "a\r\nHost: x", [1, 2]]]), "bad identifier"),
+        (answer(layouts={"a" * 65: LAYOUT}, polls=[[1, NOW, "a" * 65, [1, 2]]]), "bad identifier"),
         (answer(layouts={"aa": LAYOUT | {"hostname": ""}}), "origin"),
         (answer(layouts={"aa": LAYOUT | {"interval_ms": 0}}), "origin"),
         (answer(layouts={"aa": LAYOUT | {"agent_id": "../.."}}), "agent id"),
