@@ -23,6 +23,7 @@ from pattoo_mp.doctor import server, spokes
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import config_directory, raw_config_directory
+from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.upload.fault import HERE
 from pattoo_mp.util import text, trust
@@ -231,6 +232,7 @@ def _states(paths: list[Path]) -> dict[Path, State]:
 
 def document(checked: Checked) -> dict[str, Any]:
     """What `--check --json` prints."""
+    spoke_rows = {"spokes": [_spoke(probed) for probed in checked.spokes]}
     return {
         "schema": SCHEMA,
         "directory": str(checked.directory),
@@ -242,9 +244,9 @@ def document(checked: Checked) -> dict[str, Any]:
         "outputs": [] if checked.config is None else list(map(_output, checked.config.outputs)),
         "server": None if checked.server is None else _server(checked.server),
         "other_servers": [_server(asked) for asked in checked.other_servers],
-        "spokes": [_spoke(probed) for probed in checked.spokes],
         "notes": list(checked.reading.notes),
         "problems": list(checked.problems),
+        **(spoke_rows if this_program().is_hub else {}),
     }
 
 

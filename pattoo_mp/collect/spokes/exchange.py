@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +129,7 @@ class Exchanger:
             what = "no connection" if stage[0] is SpokeState.AWAY else "no whole answer"
             raise AskError(stage[0], f"{what} within {duration(self.exchange_s)}") from None
         except OSError as error:
-            raise AskError(stage[0], _why(error, stage[0])) from None
+            raise _failed(error, stage[0]) from None
         except (asyncio.IncompleteReadError, EOFError):
             raise AskError(SpokeState.REFUSING, "the connection ended within an answer") from None
         except (asyncio.LimitOverrunError, ValueError):
@@ -302,17 +303,15 @@ def _too_large() -> AskError:
     return AskError(SpokeState.REFUSING, f"its answer is larger than {size(BODY_BYTES)}")
 
 
-def _why(error: OSError, state: SpokeState) -> str:
+def _failed(error: OSError, state: SpokeState) -> AskError:
     """Return what is known of a failed connection."""
-    verify = getattr(error, "verify_message", "")
-    if verify:
-        return f"its certificate is not accepted: {shown(verify)}"
-    reason = getattr(error, "reason", "") or error.strerror or type(error).__name__
-    # asyncio's text of a failed connection repeats the address.
+    if verify := getattr(error, "verify_message", ""):
+        return AskError(SpokeState.REFUSING, f"its certificate is not accepted: {shown(verify)}")
+    if reason := getattr(error, "reason", ""):
+        words = str(reason).replace("_", " ").lower()
+        return AskError(SpokeState.REFUSING, f"TLS failed: {shown(words)}")
+    # asyncio's own text of a failed connection repeats the address.
+    known = error.errno is not None and error.errno > 0
+    why = os.strerror(error.errno or 0) if known else error.strerror or type(error).__name__
     what = "cannot be reached" if state is SpokeState.AWAY else "broke off"
-    if error.errno is not None:
-        import os  # noqa: PLC0415
-
-        with contextlib.suppress(ValueError, OverflowError):
-            reason = os.strerror(error.errno) if error.errno > 0 else reason
-    return f"{what}: {shown(str(reason))}"
+    return AskError(state, f"{what}: {shown(why)}")

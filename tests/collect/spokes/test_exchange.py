@@ -12,11 +12,16 @@ import pytest
 
 from pattoo_mp.collect.spokes import exchange as module
 from pattoo_mp.collect.spokes.exchange import Answer, AskError, Exchanger, request
+from pattoo_mp.config.secrets import tls_context
+from pattoo_mp.config.values import Trust
 from pattoo_mp.ipc.messages import SpokeState
 from tests.support.ports import dropping_port, free_port
+from tests.support.tls import Authority
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -58,6 +63,12 @@ async def hanging(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None
     """Never answer."""
     with contextlib.suppress(OSError):
         await reader.read()
+
+
+async def confused(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take the beginning of TLS for a bad request."""
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    writer.close()
 
 
 async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,3 +199,27 @@ def test_a_name_is_looked_up_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert asyncio.run(run()) == ["127.0.0.1", "127.0.0.1", "::1"]
     assert asked == ["spoke1"]
+
+
+def test_tls_is_checked_as_everywhere(tmp_path: Path) -> None:
+    """A certificate of another CA is refused, and so is a spoke without TLS."""
+    ours, others = Authority(tmp_path), Authority(tmp_path, "others")
+
+    async def run(server_context: ssl.SSLContext | None, ca: Path) -> list[Answer]:
+        serve = sending(OK + b"Content-Length: 2\r\n\r\nok") if server_context else confused
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context)
+        port = server.sockets[0].getsockname()[1]
+        context = tls_context(Trust(ca))
+        try:
+            return await Exchanger(5.0).exchange("127.0.0.1", port, [REQUEST], context)
+        finally:
+            server.close()
+
+    assert asyncio.run(run(ours.server(), ours.file))[0].body == b"ok"
+    for server_context, why in (
+        (others.server(), "certificate is not accepted"),
+        (None, "TLS failed"),
+    ):
+        with pytest.raises(AskError, match=why) as caught:
+            asyncio.run(run(server_context, ours.file))
+        assert caught.value.state is SpokeState.REFUSING
