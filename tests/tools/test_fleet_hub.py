@@ -10,10 +10,10 @@ from tools.fleet.hub import Fleet, Run, table
 @pytest.mark.timeout(120)
 def test_bad_spokes_cost_the_others_no_tick() -> None:
     """Spokes that hang, are away, lie or send without end; the command writes its figures."""
-    fleet = Fleet(spokes=60, hanging=5, away=4, lying=5, endless=2, interval_s=4)
+    fleet = Fleet(spokes=60, hanging=5, away=4, lying=5, endless=2, interval_s=3)
     run = Run(fleet)
     try:
-        found = run.measure(14.0, 8.0)
+        found = run.measure(7.0, 6.0)
     finally:
         run.close()
     assert (found.missed, found.failed, found.unaccounted) == (0, 0, 0)

@@ -34,6 +34,7 @@ from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, SpokeState
 from pattoo_mp.model import now_ms
 from pattoo_mp.util.signals import Wakeup
+from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     import ssl
@@ -246,7 +247,8 @@ class Hub:
         is_full = is_full or self._link.unsent_bytes > _UNSENT_BYTES
         if is_full and not self._is_blocked:
             _LOG.error(
-                "%d polls wait for the spool; no spoke is asked until they are in it.", unstored
+                "%s wait for the spool; no spoke is asked until they are in it.",
+                counted(unstored, "poll"),
             )
         self._is_blocked = is_full
         return is_full

@@ -16,7 +16,7 @@ from pattoo_mp.collect.spokes.taken import AHEAD_MS, DATA_TYPES, NUMBERS, LeftOu
 from pattoo_mp.model import Layout, Origin, Poll, Series, group_of, pack_values
 from pattoo_mp.util import json_text
 from pattoo_mp.util.lean_imports import blake2b
-from pattoo_mp.util.text import duration
+from pattoo_mp.util.text import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +97,8 @@ def _rows(points: object) -> Iterator[list[_Pair] | None]:
     if not isinstance(given, dict) or not isinstance(rows, list):
         raise bad("its page is no post: pattoo_datapoints has other types")
     if len(rows) > _MOST_POINTS:
-        raise bad(f"its page has {len(rows)} datapoints; expected at most {_MOST_POINTS}")
+        many = counted(len(rows), "datapoint")
+        raise bad(f"its page has {many}; expected at most {_MOST_POINTS}")
     pairs = {
         int(name): _pair(*pair)
         for name, pair in given.items()
