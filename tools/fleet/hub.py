@@ -379,7 +379,7 @@ def main() -> int:
     )  # fmt: skip
     run = Run(fleet)
     try:
-        text = table(fleet, run.measure(1.5 * words.interval, words.seconds))
+        text = table(fleet, run.measure(3.0 * words.interval, words.seconds))
     finally:
         run.close()
     sys.stdout.write(text)
