@@ -142,7 +142,7 @@ class Spool:
         """The time of the newest poll (ms), and how many were kept, of each spoke's group."""
         with self._lock:
             if self._groups is None:
-                self._groups = self._file.tables.groups()
+                self._groups = self._do(lambda: self._file.tables.groups())
             return self._groups
 
     @property

@@ -17,6 +17,7 @@ import resource
 import signal
 import time
 from collections import deque
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -144,6 +145,7 @@ class Hub:
         self._changed: dict[str, Spoke] = {}
         self._late: deque[float] = deque(maxlen=_SAMPLES)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work = 0
         self._began = self._lag_s = 0.0
         self._reported_at = 0.0
         self._is_blocked = False
@@ -210,7 +212,7 @@ class Hub:
     @property
     def _is_overloaded(self) -> bool:
         """Whether no further spoke is asked until others have answered."""
-        return self._lag_s > _LAG_S and len(self._tasks) >= _IF_LATE
+        return self._lag_s > _LAG_S and self._at_work >= _IF_LATE
 
     async def _measure_lag(self) -> None:
         """Keep track of how late this process is."""
@@ -232,7 +234,16 @@ class Hub:
         spoke.busy = True
         task = asyncio.ensure_future(self._ask(spoke, due))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Those that only wait for a spoke that hangs take no processor time.
+        work = int(not spoke.hangs)
+        self._at_work += work
+        task.add_done_callback(partial(self._note_done, work))
+
+    def _note_done(self, work: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._at_work -= work
+        if not task.cancelled():
+            task.exception()  # control is gone, which `_receive` finds out, too
 
     def _plan(self, spoke: Spoke, due: float) -> None:
         spoke.due = due
@@ -325,7 +336,8 @@ class Hub:
             raise refused(answer)
         found = page.read(answer.body, now_ms(), (spoke.digest, spoke.layout_id))
         if spoke.kind != PAGE:
-            spoke.kind, spoke.probe_at = PAGE, began + _PROBE_S
+            # Without word from control it was not asked what it is.
+            spoke.kind, spoke.probe_at = PAGE, began + _PROBE_S if self._stored is not None else 0.0
         self._own(spoke, found.origin.agent_id, found.origin.hostname)
         poll, newest_ms = found.poll, self._newest.get(found.group, 0)
         if poll.timestamp_ms <= newest_ms:
@@ -354,10 +366,8 @@ class Hub:
         if len(answers) < len(requests):  # a proxy may close each connection after an answer
             answers += await self._exchange(spoke, requests[-1])
         answer = answers[-1]
-        if answer.status == _NOT_FOUND and spoke.kind != GAPLESS:
+        if not _is_ours(spoke, answer):
             return False
-        if answer.status not in {_OK, _NO_CONTENT}:
-            raise refused(answer)
         spoke.kind, spoke.more = GAPLESS, False
         try:
             found = self._fetched(spoke, answer, known)
@@ -608,6 +618,17 @@ def _left_out(left_out: LeftOut) -> str:
 def page_path(spoke: Spoke) -> str:
     """Return the path of an original's page; its interval is in whole seconds."""
     return f"/pattoo-agent-os/{max(1, round(spoke.interval_s))}"
+
+
+def _is_ours(spoke: Spoke, answer: Answer) -> bool:
+    """Whether the answer to a fetch is that of an agent of ours. Raises `AskError` if it is a bad one."""
+    if answer.status == _NOT_FOUND and spoke.kind != GAPLESS:
+        return False
+    if answer.status == _NOT_FOUND:
+        spoke.kind = ""  # an original may have taken its place
+    if answer.status not in {_OK, _NO_CONTENT}:
+        raise refused(answer)
+    return True
 
 
 def _is_bad(spoke: Spoke) -> bool:

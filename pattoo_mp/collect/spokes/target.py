@@ -37,6 +37,7 @@ class Spoke:
 
     - `slot` is its next tick by the clock; `offset_s` is where that is in its interval, the same after a
       restart. `due` is when it is asked next: at that tick, or sooner after a start.
+    - `hangs`: its last request ended without an answer. `waits`: it is to be asked once its polls are stored.
     - `kind` is `GAPLESS` or `PAGE`, empty as long as that is unknown; `probe_at`: when to ask again which.
     - `up_to` is the number to acknowledge once this collector's poll number `safe_at` is in the spool.
     - `digest` and `layout_id` are those of the last page; `known` are the layouts of an agent of ours.
@@ -56,6 +57,7 @@ class Spoke:
         "digest",
         "due",
         "gone",
+        "hangs",
         "hostname",
         "interval_s",
         "kind",
@@ -68,7 +70,8 @@ class Spoke:
         "offset_s",
         "probe_at",
         "safe_at",
-        "since_ms", "slot",
+        "since_ms",
+        "slot",
         "state",
         "target",
         "token",
@@ -83,7 +86,7 @@ class Spoke:
         self.state = SpokeState.NEW
         self.why = self.logged = ""
         self.kind = self.agent_id = self.hostname = ""
-        self.busy = self.gone = self.more = self.waits = False
+        self.busy = self.gone = self.hangs = self.more = self.waits = False
         self.due = self.slot = self.probe_at = self.token_due = 0.0
         self.up_to = self.safe_at = 0
         self.digest, self.layout_id, self.token = b"", "", ""
@@ -140,13 +143,14 @@ class Spoke:
             self.set_state(SpokeState.SLOW, f"its answer took {took_s:.1f} s")
         else:
             self.set_state(SpokeState.WELL, why)
-        self.miss_why = HUB_WAS_LATE
+        self.miss_why, self.hangs = HUB_WAS_LATE, False
 
     def failed(self, state: SpokeState, why: str) -> None:
         """Note a request without a usable answer."""
         self._failed += 1
         self.set_state(state, why)
         self.miss_why = MISSED_WHY.get(state, HUB_WAS_LATE)
+        self.hangs = state is not SpokeState.REFUSING
 
     def set_state(self, state: SpokeState, why: str) -> None:
         """Note how it answers, and why so."""

@@ -43,6 +43,9 @@ class Spoke(Answering):
         """Send what waits."""
         owner = self.server
         owner.requests.append(self.path)
+        if owner.is_original:
+            self._send(404, b"no")
+            return
         polls = [poll for poll in owner.polls if poll[0] > owner.acknowledged][: owner.most]
         known = self.path.partition("known=")[2].split(",")
         names = {poll[2] for poll in polls} - set(known)
@@ -95,7 +98,7 @@ class SpokeServer(Listening):
         self.acknowledged = 0
         self.acknowledgements: list[dict[str, Any]] = []
         self.requests: list[str] = []
-        self.conflict = self.closes = False
+        self.conflict = self.closes = self.is_original = False
         self.most = 1000
         self.began = int(time.time()) * 1000 - 100_000
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -312,3 +315,15 @@ def test_a_target_that_is_away_is_reported_with_the_reason(home: Path, made: lis
 
     report = wait_for(away, what="the report")
     assert report.why == "cannot be reached: Connection refused"
+
+
+def test_an_original_that_takes_the_place_of_a_spoke_of_ours_is_asked_for_its_page(
+    hub: Process, spoke: SpokeServer
+) -> None:
+    """The first request after the change fails; the next one finds out what is there now."""
+    spoke.poll()
+    hub.stored(0)
+    wait_for(lambda: len(hub.times()) == 1, what="a poll")
+    hub.stored(1)
+    spoke.is_original = True
+    wait_for(lambda: "/pattoo-agent-os/1" in spoke.requests, what="a request for the page")
