@@ -72,6 +72,11 @@ def _worker_dies(status: Status, trouble: Trouble) -> str:
 def _no_polls(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["collector"]["pid"]
     since = f"since {moment(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
+    if spokes := status.get("spokes"):
+        return (
+            f"no spoke has given a poll {since}; {spokes['well']} of {spokes['count']} answer. See below why the "
+            "others do not, and ip_targets if there are none; --doctor asks each once"
+        )
     return (
         f"nothing has been polled {since}. The collector hangs or was stopped: "
         f"ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, "

@@ -296,6 +296,12 @@ def test_each_trouble_is_one_line_with_advice(code: Code) -> None:
     assert line.count(". ") >= 1
 
 
+def test_a_hub_without_polls_is_told_to_look_at_its_spokes() -> None:
+    """Its collector is rarely to blame."""
+    shown: dict[str, Any] = much_trouble() | {"spokes": {"well": 0, "count": 9}}
+    assert "0 of 9 answer" in advice(shown, trouble(Code.NO_POLLS, since_ms=5))
+
+
 def test_an_unknown_trouble_is_shown_by_its_code() -> None:
     """The agent is of a later release than the command."""
     later: Trouble = {"code": "new_one", "subject": "", "since_ms": 0}
