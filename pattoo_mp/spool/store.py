@@ -142,7 +142,7 @@ class Spool:
         """The time of the newest poll (ms), and how many were kept, of each spoke's group."""
         with self._lock:
             if self._groups is None:
-                self._groups = self._do(lambda: self._file.tables.groups())
+                self._groups = self._do(self._read_groups)
             return self._groups
 
     @property
@@ -291,6 +291,9 @@ class Spool:
         if now_ms:
             self._envelope_ms = {name: output.envelope_ms for name, output in now.outputs.items()}
         return len(new)
+
+    def _read_groups(self) -> dict[str, tuple[int, int]]:
+        return self._file.tables.groups()  # the tables may be those of a new file by now
 
     def _note_groups(self, groups: dict[str, tuple[int, int]]) -> None:
         if groups:

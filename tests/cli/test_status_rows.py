@@ -290,7 +290,7 @@ def test_each_trouble_is_one_line_with_advice(code: Code) -> None:
     """For every code there is."""
     shown: dict[str, Any] = much_trouble()
     shown["workers"]["uploader"]["left_behind"] = [{"pid": 5, "since_ms": 1, "place": "memory"}]
-    shown["spokes"] = {"lasting": 5, "count": 9}
+    shown["spokes"] = {"lasting": 5, "count": 9, "well": 4}
     line = advice(shown, trouble(code, "uploader" if code.startswith("worker") else ""))
     assert "\n" not in line
     assert line.count(". ") >= 1
