@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import json
 import logging
 import resource
 import signal
@@ -24,13 +23,12 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import log
 from pattoo_mp.collect.collector import request_short_slice
 from pattoo_mp.collect.spokes import page, pulled
-from pattoo_mp.collect.spokes.exchange import Answer, AskError, Exchanger, request, shown
+from pattoo_mp.collect.spokes.asking import NO_CONTENT, Asker
+from pattoo_mp.collect.spokes.exchange import AskError
 from pattoo_mp.collect.spokes.pulled import LayoutMissingError
 from pattoo_mp.collect.spokes.taken import LeftOut, bad
 from pattoo_mp.collect.spokes.target import GAPLESS, PAGE, Spoke
-from pattoo_mp.config import secrets
 from pattoo_mp.config.values import Config
-from pattoo_mp.errors import TrustError
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, SpokeState
 from pattoo_mp.model import now_ms
@@ -38,11 +36,10 @@ from pattoo_mp.util.signals import Wakeup
 from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
+    from pattoo_mp.collect.spokes.exchange import Answer
     from pattoo_mp.collect.spokes.pulled import Known
-    from pattoo_mp.config.values import Target, Trust
     from pattoo_mp.ipc.link import Link, Message
     from pattoo_mp.model import Layout, Origin, Poll
 
@@ -75,18 +72,9 @@ _ALIVE_S: Final = 10.0
 _WAIT_S: Final = 5.0
 #: How often a spoke that has pages only is asked whether it is one of ours now (s).
 _PROBE_S: Final = 3600.0
-#: How often a token is read again at the earliest (s).
-_TOKEN_S: Final = 60.0
-_MAX_BYTES: Final = 1_000_000
 _FLUSH_S: Final = 2.0
-_NEVER: Final = float("inf")
-_OK: Final = 200
-_NO_CONTENT: Final = 204
-_NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
 #: Of the lateness of the last requests, the 99th percentile is reported.
 _SAMPLES: Final = 2000
-PULL_PATH: Final = "/pattoo-mp/1/polls"
 
 
 def collector(
@@ -126,7 +114,7 @@ class Hub:
         self._config = config
         self._after_s = after_ms / 1000
         self._adopt = adopt
-        self._exchanger = Exchanger()
+        self._asker = Asker(config.hub_name or agent_id)
         self._spokes: dict[str, Spoke] = {}
         #: The next tick of each target; the number keeps targets of one moment apart.
         self._dues: list[tuple[float, int, Spoke]] = []
@@ -135,7 +123,6 @@ class Hub:
         self._newest: dict[str, int] = {}
         #: Which target an agent was found at: another one with the same identity is refused.
         self._owners: dict[str, Spoke] = {}
-        self._contexts: dict[Trust, ssl.SSLContext] = {}
         self._sent = 0
         self._stored: int | None = None
         self._unstored: deque[int] = deque()
@@ -276,8 +263,6 @@ class Hub:
                 await self._ask_now(spoke)
         except AskError as error:
             spoke.failed(error.state, str(error))
-            if error.status == 401:
-                spoke.token_due = min(spoke.token_due, time.monotonic() + _TOKEN_S)
         except (LinkClosedError, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - one spoke must not end the others
@@ -302,38 +287,9 @@ class Hub:
                 return
         await self._ask_page(spoke, began)
 
-    async def _exchange(self, spoke: Spoke, *requests: bytes) -> list[Answer]:
-        target = spoke.target
-        context = self._context(target) if target.tls else None
-        return await self._exchanger.exchange(
-            target.ip_address, target.ip_bind_port, requests, context
-        )
-
-    def _context(self, target: Target) -> ssl.SSLContext:
-        if target.trust not in self._contexts:
-            try:
-                self._contexts[target.trust] = secrets.tls_context(target.trust)
-            except TrustError as error:
-                raise AskError(SpokeState.REFUSING, f"this hub cannot ask it: {error}") from None
-        return self._contexts[target.trust]
-
-    def _token(self, spoke: Spoke) -> str:
-        """Return the header with the token of a target, read again now and then."""
-        path = spoke.target.trust.credentials_file
-        if path is not None and time.monotonic() >= spoke.token_due:
-            try:
-                spoke.token = secrets.authorization(secrets.SERVER, path)
-            except TrustError as error:
-                raise AskError(SpokeState.REFUSING, f"this hub cannot ask it: {error}") from None
-            spoke.token_due = time.monotonic() + _PROBE_S
-        return spoke.token if path is not None else ""
-
     async def _ask_page(self, spoke: Spoke, began: float) -> None:
         """Ask for the page of an original. Raises `AskError`."""
-        lines = request("GET", page_path(spoke), spoke.host, token=self._token(spoke), close=True)
-        answer = (await self._exchange(spoke, lines))[0]
-        if answer.status != _OK:
-            raise refused(answer)
+        answer = await self._asker.page(spoke)
         found = page.read(answer.body, now_ms(), (spoke.digest, spoke.layout_id))
         if spoke.kind != PAGE:
             # Without word from control it was not asked what it is.
@@ -357,16 +313,8 @@ class Hub:
     async def _pull(self, spoke: Spoke, began: float) -> bool:
         """Fetch what an agent of ours has. Return False if it is none. Raises `AskError`."""
         known = spoke.known or {}
-        requests = self._fetch(spoke, known)
-        answers = await self._exchange(spoke, *requests)
-        if len(requests) > 1:
-            if answers[0].status not in {_NO_CONTENT, _CONFLICT}:
-                raise refused(answers[0])
-            spoke.up_to = 0
-        if len(answers) < len(requests):  # a proxy may close each connection after an answer
-            answers += await self._exchange(spoke, requests[-1])
-        answer = answers[-1]
-        if not _is_ours(spoke, answer):
+        answer = await self._asker.polls(spoke)
+        if answer is None:
             return False
         spoke.kind, spoke.more = GAPLESS, False
         try:
@@ -381,26 +329,11 @@ class Hub:
 
     def _fetched(self, spoke: Spoke, answer: Answer, known: Mapping[str, Known]) -> pulled.Pulled:
         """Take what an answer has. Raises `AskError`, `LayoutMissingError`."""
-        if answer.status == _NO_CONTENT:
+        if answer.status == NO_CONTENT:
             return pulled.Pulled()
         found = pulled.read(answer.body, now_ms(), known)
         self._take(spoke, found)
         return found
-
-    def _fetch(self, spoke: Spoke, known: Mapping[str, Known]) -> list[bytes]:
-        """Return the requests: an acknowledgement if something is to be acknowledged, and the fetch."""
-        hub, token = self._config.hub_name or self._agent_id, self._token(spoke)
-        requests = []
-        if spoke.up_to:
-            content = json.dumps({"hub": hub, "up_to": spoke.up_to}).encode()
-            path = f"{PULL_PATH}/acknowledge"
-            requests.append(request("POST", path, spoke.host, token=token, content=content))
-        query = f"hub={hub}&max_bytes={_MAX_BYTES}"
-        if known:
-            query += f"&known={','.join(known)}"
-        path = f"{PULL_PATH}?{query}"
-        requests.append(request("GET", path, spoke.host, token=token, close=True))
-        return requests
 
     def _ask_for_layouts(self, spoke: Spoke) -> None:
         """Fetch again, without saying what is known. Raises `AskError` if that was so already."""
@@ -569,7 +502,7 @@ class Hub:
     def _renew(self, number: int, config: Config) -> None:
         before = self._config
         self._config = config
-        self._contexts.clear()
+        self._asker.change(config.hub_name or self._agent_id)
         self._set_targets(config, time.time())
         if before.groups.keys() != config.groups.keys():
             self._link.send(Kind.INTERVALS, sorted(config.groups), now_ms())
@@ -615,22 +548,6 @@ def _left_out(left_out: LeftOut) -> str:
     return f"values left out: {left_out.why}" if left_out.total else ""
 
 
-def page_path(spoke: Spoke) -> str:
-    """Return the path of an original's page; its interval is in whole seconds."""
-    return f"/pattoo-agent-os/{max(1, round(spoke.interval_s))}"
-
-
-def _is_ours(spoke: Spoke, answer: Answer) -> bool:
-    """Whether the answer to a fetch is that of an agent of ours. Raises `AskError` if it is a bad one."""
-    if answer.status == _NOT_FOUND and spoke.kind != GAPLESS:
-        return False
-    if answer.status == _NOT_FOUND:
-        spoke.kind = ""  # an original may have taken its place
-    if answer.status not in {_OK, _NO_CONTENT}:
-        raise refused(answer)
-    return True
-
-
 def _is_bad(spoke: Spoke) -> bool:
     return spoke.state in {SpokeState.AWAY, SpokeState.SLOW, SpokeState.REFUSING}
 
@@ -642,22 +559,6 @@ async def _wait_for(event: asyncio.Event, within_s: float | None) -> None:
             await event.wait()
     except TimeoutError:
         pass
-
-
-def refused(answer: Answer) -> AskError:
-    """Return the error for an answer with another status than a good one."""
-    words = {
-        401: "it wants a token (token_file), or another one",
-        403: "this hub's address is not in its allow",
-        _NOT_FOUND: "it has no such page: it is no spoke",
-        429: "it is asked too often",
-        503: "it cannot answer now",
-    }
-    why = words.get(answer.status, "")
-    if 300 <= answer.status < 400:
-        why = f"it redirects to {shown(answer.headers.get('location', 'nowhere'))}, which is not followed"
-    text = f"status {answer.status}{f': {why}' if why else ''}"
-    return AskError(SpokeState.REFUSING, text, answer.status)
 
 
 def _log_state(spoke: Spoke) -> None:

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.spokes import page
+from pattoo_mp.collect.spokes.asking import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    OK,
+    PULL_PATH,
+    page_path,
+    refused,
+)
 from pattoo_mp.collect.spokes.exchange import AskError, Exchanger, request
-from pattoo_mp.collect.spokes.hub import PULL_PATH, page_path, raise_limit, refused
+from pattoo_mp.collect.spokes.hub import raise_limit
 from pattoo_mp.collect.spokes.target import GAPLESS, PAGE, Spoke
 from pattoo_mp.config import secrets
 from pattoo_mp.errors import TrustError
@@ -25,9 +33,6 @@ if TYPE_CHECKING:
     from pattoo_mp.config.values import Config, Target
 
 _AT_A_TIME: Final = 200
-_BAD_REQUEST: Final = 400
-_NOT_FOUND: Final = 404
-_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,12 @@ async def _ask(exchanger: Exchanger, target: Target, config: Config) -> str:
         return answers[0]
 
     answer = await get(PULL_PATH)
-    if answer.status == _BAD_REQUEST:
+    if answer.status == BAD_REQUEST:
         return GAPLESS
-    if answer.status != _NOT_FOUND:
+    if answer.status != NOT_FOUND:
         raise refused(answer)
     answer = await get(page_path(spoke))
-    if answer.status != _OK:
+    if answer.status != OK:
         raise refused(answer)
     page.read(answer.body, now_ms())
     return PAGE
