@@ -8,12 +8,14 @@ remembered here until all before it was. If the process ends before that, the ne
 
 from __future__ import annotations
 
+import heapq
 import time
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
-from pattoo_mp.upload.post import MAX_DATAPOINTS, MAX_POLLS, Post
+from pattoo_mp.upload.post import MAX_DATAPOINTS, Post
 from pattoo_mp.upload.spooled import SpooledPosts
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 #: The spool is told of accepted polls at most so often (s): each time takes a commit.
 _ACKNOWLEDGE_S: Final = 0.5
+#: So many polls are read for a turn. In a backlog of thousands of spokes each has only one among so many; then more
+#: are read, so that a post has several of one spoke. 20,000 have some 30 MB.
+_TURN: Final = 1_000
+_LONG_TURN: Final = 20_000
 #: The agents of so many layouts are remembered.
 _AGENTS: Final = 50_000
 
@@ -42,8 +48,9 @@ class SpokePosts(SpooledPosts):
     ) -> None:
         super().__init__(outbox, self._next_envelope_ms, encode, selection=selection)
         self._new_envelope_ms = envelope_ms
-        #: What is left of the turn, by number.
-        self._turn: list[Spooled] = []
+        #: What is left of the turn: the polls of each agent by number, and the agents by their first one.
+        self._turn: dict[str, deque[Spooled]] = {}
+        self._order: list[tuple[int, str]] = []
         #: The numbers of accepted polls that the spool was not told of yet.
         self._accepted: list[int] = []
         self._last_id = 0
@@ -86,28 +93,42 @@ class SpokePosts(SpooledPosts):
         """Return the post of one poll only, the one after `number` older ones. None if it cannot be."""
         if not self._turn:
             self._begin()
+        left = sorted((s for polls in self._turn.values() for s in polls), key=lambda s: s.id)
         try:
-            return self._of(self._turn[number : number + 1]) if number < len(self._turn) else None
+            return self._of(left[number : number + 1]) if number < len(left) else None
         except WireError:
             return None
 
     def _begin(self) -> bool:
         """Read the polls of a turn; return whether there are any."""
-        self._turn = self._outbox.oldest(MAX_POLLS)
-        if self._turn:
-            self._last_id = self._turn[-1].id
+        is_backlog = super().waiting > 2 * _TURN
+        found = self._outbox.oldest(_LONG_TURN if is_backlog else _TURN)
+        self._turn, self._order = {}, []
+        for spooled in found:
+            self._turn.setdefault(self._agent_of(spooled)[0], deque()).append(spooled)
+        self._order = [(polls[0].id, agent) for agent, polls in self._turn.items()]
+        heapq.heapify(self._order)
+        if found:
+            self._last_id = found[-1].id
             self._turn_ms, self._has_post = self._new_envelope_ms(), set()
-        return bool(self._turn)
+        return bool(found)
+
+    @property
+    def _first(self) -> str:
+        """The agent that has the oldest poll of what is left of the turn."""
+        while True:
+            first_id, agent = self._order[0]
+            polls = self._turn.get(agent)
+            if polls and polls[0].id == first_id:
+                return agent
+            heapq.heappop(self._order)
 
     def _of_one(self) -> list[Spooled]:
         """Return polls of the spoke that has the oldest one, as many as a post may hold."""
         chosen: list[Spooled] = []
-        agent, room = self._agent_of(self._turn[0])[0], MAX_DATAPOINTS
-        for spooled in self._turn:
-            its, series = self._agent_of(spooled)
-            if its != agent:
-                continue
-            room -= series
+        room = MAX_DATAPOINTS
+        for spooled in self._turn[self._first]:
+            room -= self._agent_of(spooled)[1]
             if chosen and (room < 0 or len(chosen) >= self.batch_limit.polls):
                 break
             chosen.append(spooled)
@@ -157,7 +178,7 @@ class SpokePosts(SpooledPosts):
 
     def _are_accepted(self, polls: Sequence[Spooled]) -> int:
         """Note that the server has these polls; return their number."""
-        self._remove({spooled.id for spooled in polls})
+        self._remove(polls)
         self._accepted += [spooled.id for spooled in polls]
         now = time.monotonic()
         if not self._turn or now - self._acknowledged_at >= _ACKNOWLEDGE_S:
@@ -166,7 +187,7 @@ class SpokePosts(SpooledPosts):
 
     def _acknowledge(self) -> None:
         """Tell the spool up to which number all polls were accepted."""
-        last_id = self._turn[0].id - 1 if self._turn else self._last_id
+        last_id = self._turn[self._first][0].id - 1 if self._turn else self._last_id
         polls = sum(number <= last_id for number in self._accepted)
         if polls:
             self._acknowledged_at = time.monotonic()
@@ -176,18 +197,18 @@ class SpokePosts(SpooledPosts):
     def _set_aside(self, spooled: Spooled, reason: str) -> None:
         self._acknowledge()  # it is the oldest one now
         self._outbox.set_aside(spooled.id, reason)
-        self._remove({spooled.id})
+        self._remove([spooled])
 
     def _set_aside_bad(self, polls: Sequence[Spooled], error: WireError) -> None:
         """Move those of `polls` that cannot be read to quarantine."""
         bad = [spooled for spooled in polls if not self._is_readable(spooled)]
         if not bad:
             # The spool found damage and replaced the file that these polls were read from.
-            self._turn = []
+            self._turn = {}
             raise OSError(f"its polls have changed: {error}") from error
         for spooled in bad:
             self._outbox.set_aside_unreadable(spooled.id, str(error))
-            self._remove({spooled.id})
+            self._remove([spooled])
 
     def _is_readable(self, spooled: Spooled) -> bool:
         try:
@@ -197,5 +218,12 @@ class SpokePosts(SpooledPosts):
             return False
         return True
 
-    def _remove(self, numbers: set[int]) -> None:
-        self._turn = [spooled for spooled in self._turn if spooled.id not in numbers]
+    def _remove(self, done: Sequence[Spooled]) -> None:
+        """Take polls of one agent out of the turn."""
+        agent, numbers = self._agent_of(done[0])[0], {spooled.id for spooled in done}
+        # A layout that could not be read may have come again, and its polls are under another name.
+        for name in [agent] if agent in self._turn else list(self._turn):
+            left = deque(s for s in self._turn.pop(name) if s.id not in numbers)
+            if left:
+                self._turn[name] = left
+                heapq.heappush(self._order, (left[0].id, name))

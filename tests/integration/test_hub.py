@@ -142,6 +142,8 @@ def well(hub: Agent, number: int = 0) -> dict[str, Any]:
 
 def assert_agreement(hub: Agent, spoke: Agent, server: PattooServer, fewest: int) -> None:
     """Assert that spoke, hub and server agree on every poll, once the spoke polls no more."""
+    # A hub that was started again knows who a spoke is with its next poll.
+    wait_for(lambda: row(hub)["agent_id"], what="a poll of the spoke")
     spoke.signal("collector", "SIGSTOP")
 
     def at_rest() -> dict[str, Any] | None:

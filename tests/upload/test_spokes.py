@@ -159,6 +159,15 @@ def test_a_spoke_with_many_polls_has_several_posts(
     assert post_module.MAX_DATAPOINTS > 2
 
 
+def test_a_backlog_is_read_far_enough_for_posts_of_several_polls(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each spoke of thousands would have one poll in each turn, and a post for it."""
+    monkeypatch.setattr("pattoo_mp.upload.spokes._TURN", 3)
+    put(spool, *((spoke, second) for second in range(1, 5) for spoke in range(3)))
+    assert deliver(source(spool)) == [("a", [1, 2, 3, 4]), ("b", [1, 2, 3, 4]), ("c", [1, 2, 3, 4])]
+
+
 def test_polls_without_a_wanted_family_are_done_without_a_post(spool: Spool) -> None:
     """As those of an agent's own."""
     put(spool, (0, 1), key="load_average_01min")
