@@ -59,9 +59,10 @@ check: $(DEVELOPED)  ## Lint, types, and the imports between packages.
 store: $(DEVELOPED)  ## Measure the receiver: writes the figures of docs/receiver.md.
 	$(BIN)/python -m tests.benchmarks.receiver --write docs/receiver.md $(ARGS)
 
-fleet: $(DEVELOPED)  ## Simulate thousands of agents on a server or a cluster: writes the figures of docs/fleet.md.
+fleet: $(DEVELOPED)  ## Simulate thousands of agents on a server or a cluster, or of spokes of a hub: writes the figures of docs.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fleet]'
 	$(BIN)/python -m tools.fleet --write
+	$(BIN)/python -m tools.fleet.hub --write
 
 docs: $(DEVELOPED)  ## Build the documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs

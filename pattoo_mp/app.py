@@ -24,11 +24,12 @@ from pattoo_mp.control.broker import Broker
 from pattoo_mp.control.ledger import Ledger
 from pattoo_mp.control.reload import LiveConfig
 from pattoo_mp.control.run_directory import record_supervisor, record_supervisor_if_refused
+from pattoo_mp.control.spokes import Spokes
 from pattoo_mp.control.status_socket import StatusSocket, ask
 from pattoo_mp.control.systemd import Notifier
 from pattoo_mp.control.worker import Role
 from pattoo_mp.errors import PattooError, StartError, where_and_why
-from pattoo_mp.ipc.channel import Channel
+from pattoo_mp.ipc.channel import HUB_BYTES, HUB_POLLS, Channel
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.place import Place
 from pattoo_mp.program import this_program
@@ -165,16 +166,18 @@ def _sender(
     from pattoo_mp.upload.lean_requests import import_requests  # noqa: PLC0415
 
     import_requests(needs_tls=config.needs_tls)
+    of_spokes = this_program().is_hub
     if output.kind == values.REMOTE_WRITE:
         from pattoo_mp.upload.remote_write.servers import sender  # noqa: PLC0415
 
-        return sender(output, outbox)
+        return sender(output, outbox, of_spokes=of_spokes)
     from pattoo_mp.upload.delivery import Sender  # noqa: PLC0415
     from pattoo_mp.upload.pattoo.servers import deliverer, servers  # noqa: PLC0415
     from pattoo_mp.wire.encode import encode  # noqa: PLC0415
 
-    of_legacy = legacy if output.name == config.heir else None
-    made = deliverer(outbox, encode, of_legacy, output.families)
+    # What an original hub could not post is of many agents; it stays where it is (docs/hub.md).
+    of_legacy = legacy if output.name == config.heir and not of_spokes else None
+    made = deliverer(outbox, encode, of_legacy, output.families, of_spokes=of_spokes)
     return Sender(servers(config, output, agent_id), made, of_legacy)
 
 
@@ -221,8 +224,11 @@ def _arbiter(
     *,
     has_lost_terminal: Callable[[], bool] | None,
 ) -> Arbiter:
+    is_hub = this_program().is_hub
     ticks = run_directory.TickFile(paths.tick_file(live.config.system_daemon_directory))
-    ledger = Ledger(*live.config.groups, earlier_ms=ticks.earlier_ms)
+    ledger = Ledger(*live.config.groups, earlier_ms=ticks.earlier_ms, of_spokes=is_hub)
+    # Of a hub's polls, a collector sends no more than fit (collect.spokes.hub).
+    channel = Channel(HUB_POLLS, HUB_BYTES) if is_hub else Channel()
     channel_name = os.urandom(8).hex()
     place = Place()
 
@@ -300,7 +306,7 @@ def _arbiter(
             # if it is stopped.
             on_orphaned=signal.SIGCONT,
         ),
-        Broker(Channel(), ledger, ticks.note),
+        Broker(channel, ledger, ticks.note, spokes=Spokes() if is_hub else None),
         StatusSocket(paths.status_socket(live.config.system_daemon_directory)),
         on_ready,
         live=live,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -44,6 +45,9 @@ _LAYOUT_ID_BYTES = 8
 UNDIVIDED_DIGITS: Final = 2 * _LAYOUT_ID_BYTES
 #: The identifier of a divided layout is longer: it is recognised without its bytes.
 _DIVIDED_ID_BYTES = 10
+#: How a compressed layout begins; others begin with a list of three.
+_ZLIB: Final = b"\x78"
+_COMPRESSION: Final = 6
 _UINT64_MAX = 2**64 - 1
 _INT64_MIN = -(2**63)
 
@@ -55,11 +59,20 @@ def now_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The source of datapoints: the agent's identity, its host and its program."""
+    """The source of datapoints: the agent's identity, its host and its program.
+
+    `polled_target` is what the agent polled, if that is not its own host.
+    """
 
     agent_id: str
     hostname: str
     program: str = field(default_factory=lambda: this_program().name)
+    polled_target: str = ""
+
+    @property
+    def target(self) -> str:
+        """What was polled."""
+        return self.polled_target or self.hostname
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +93,15 @@ class Layout:
 
     A large one is divided: its `parts` are layouts, and its series are theirs. If a device changes,
     only one part does, and the others need not be made, sent and stored again.
+
+    A hub has one for each spoke, thousands in all: they are `compressed`, to a tenth of the size.
     """
 
     origin: Origin
     interval_ms: int
     series: tuple[Series, ...]
     parts: tuple[Layout, ...] = ()
+    compressed: bool = False
 
     @classmethod
     def of_parts(cls, parts: Sequence[Layout]) -> Layout:
@@ -110,13 +126,17 @@ class Layout:
 
         Those of a divided layout hold only the identifiers of its parts.
         """
-        origin = (self.origin.agent_id, self.origin.hostname, self.origin.program)
+        of = self.origin
+        origin = [of.agent_id, of.hostname, of.program]
+        if of.polled_target:
+            origin.append(of.polled_target)
         if self.parts:
             identifiers = [part.identifier for part in self.parts]
             return _pack((origin, self.interval_ms, identifiers), unicode_errors="surrogateescape")
         series = [(s.key, s.data_type, s.metadata) for s in self.series]
         # A mount point may hold bytes that are not UTF-8; they must survive until the encoder.
-        return _pack((origin, self.interval_ms, series), unicode_errors="surrogateescape")
+        packed = _pack((origin, self.interval_ms, series), unicode_errors="surrogateescape")
+        return zlib.compress(packed, _COMPRESSION) if self.compressed else packed
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Layout) and other.identifier == self.identifier
@@ -142,14 +162,26 @@ class Layout:
         Raises `WireError` if the bytes are no layout.
         """
         try:
-            origin, interval_ms, rows = msgpack.unpackb(packed, unicode_errors="surrogateescape")
+            compressed = packed[:1] == _ZLIB
+            content = zlib.decompress(packed) if compressed else packed
+            origin, interval_ms, rows = msgpack.unpackb(content, unicode_errors="surrogateescape")
             series = tuple(
                 Series(str(key), int(data_type), tuple((str(k), str(v)) for k, v in metadata))
                 for key, data_type, metadata in rows
             )
-            return cls(Origin(*map(str, origin)), int(interval_ms), series)
-        except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+            layout = cls(Origin(*map(str, origin)), int(interval_ms), series, (), compressed)
+        except (
+            ValueError,
+            TypeError,
+            OverflowError,
+            msgpack.UnpackException,
+            zlib.error,
+        ) as error:
             raise WireError(f"unreadable layout: {error}") from error
+        if compressed:
+            # Another release of zlib might make other bytes, and so another identifier, of it.
+            layout.__dict__["packed"] = packed
+        return layout
 
 
 def is_divided(identifier: str) -> bool:
@@ -177,11 +209,13 @@ class Poll:
     """The values of a layout at one time.
 
     The values stay packed between the collector and the encoder: nothing on that way needs them.
+    `group` names the origin and the interval of a spoke's poll; it is empty for the agent's own.
     """
 
     layout_id: str
     timestamp_ms: int
     packed: bytes
+    group: str = ""
 
     @classmethod
     def of(cls, layout: Layout, timestamp_ms: int, values: Sequence[Value]) -> Poll:
@@ -194,15 +228,42 @@ class Poll:
 
     def values(self) -> list[Value]:
         """Return the unpacked values. Raises `WireError` if the bytes are damaged."""
+        values = self._unpacked()
+        return values if isinstance(values, list) else _timed(values)[0]
+
+    def timed(self) -> tuple[list[Value], list[int] | None]:
+        """Return the values, and by how much later (ms) than the poll each was read, if they differ.
+
+        The original spoke gives each value a time of its own. Raises `WireError`.
+        """
+        values = self._unpacked()
+        return (values, None) if isinstance(values, list) else _timed(values)
+
+    def _unpacked(self) -> object:
         try:
-            values = msgpack.unpackb(self.packed)
+            return msgpack.unpackb(self.packed)
         except (ValueError, msgpack.UnpackException) as error:
             raise WireError(f"unreadable poll: {error}") from error
-        if not isinstance(values, list):
-            raise WireError(
-                f"unreadable poll: a {type(values).__name__}; expected a list of values"
-            )
-        return values
+
+
+def group_of(agent_id: str, interval_ms: int) -> str:
+    """Return the name of a spoke's group: its polls of one interval, of which each has another time."""
+    return f"{agent_id} {interval_ms}"
+
+
+def pack_values(values: Sequence[Value], later_ms: Sequence[int] | None = None) -> bytes:
+    """Return a poll's values as bytes; `later_ms` is as `Poll.timed` returns it."""
+    if later_ms is None:
+        return _pack_values(values)
+    return _pack({"values": list(values), "later_ms": list(later_ms)})
+
+
+def _timed(content: object) -> tuple[list[Value], list[int] | None]:
+    match content:
+        case {"values": [*values], "later_ms": [*later]} if len(values) == len(later):
+            if all(type(one) is int for one in later):
+                return values, later
+    raise WireError(f"unreadable poll: a {type(content).__name__}; expected a list of values")
 
 
 def _pack(content: object, unicode_errors: str = "strict") -> bytes:

@@ -41,6 +41,11 @@ class Program:
     defaults: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     @property
+    def is_hub(self) -> bool:
+        """Whether its sources are spokes, not families."""
+        return not self.polls_host
+
+    @property
     def file(self) -> str:
         """The name of its configuration file, besides those that all pattoo programs share."""
         return f"{self.name}.yaml"
@@ -77,8 +82,16 @@ SPOKE: Final = Program(
     defaults={"polling_interval": 10, "ip_listen_address": "0.0.0.0"},  # noqa: S104
 )
 
+HUB: Final = Program(
+    name="pattoo_agent_os_hubd",
+    short="hubd",
+    about="Asks spokes for their hosts' performance, and reports it to a pattoo server.",
+    collector="pattoo_mp.collect.spokes.hub:collector",
+    polls_host=False,
+)
+
 #: Every program of the family. The first one is what a process is that was not told.
-PROGRAMS: Final = (AUTONOMOUS, SPOKE)
+PROGRAMS: Final = (AUTONOMOUS, SPOKE, HUB)
 
 
 class _Process:

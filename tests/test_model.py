@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pattoo_mp.errors import WireError
-from pattoo_mp.model import FLOAT, INTEGER, Layout, Origin, Poll, Series
+from pattoo_mp.model import FLOAT, INTEGER, Layout, Origin, Poll, Series, pack_values
 from tests.wire.posts import FILE_NAMES, LAYOUTS, TIMES_MS, VALUES, quick
 
 if TYPE_CHECKING:
@@ -206,3 +206,38 @@ def test_any_bytes_are_values_or_refused(packed: bytes) -> None:
     except WireError:
         return
     assert isinstance(values, list)
+
+
+def test_an_agents_own_layouts_and_polls_are_as_in_every_release() -> None:
+    """A spool of any release goes on, and none has a trace of spokes."""
+    origin = Origin("a5" * 32, "host.example.org", "pattoo_agent_os_autonomousd")
+    one = Layout(
+        origin, 1000, (Series("load", INTEGER, (("hostname", "host"),)), Series("x", FLOAT))
+    )
+    divided = Layout.of_parts([one, Layout(origin, 1000, (Series("y", FLOAT),))])
+    assert (one.identifier, divided.identifier) == ("53b1a2e61be539db", "a27e86f01a912328c392")
+    assert Poll.of(one, 5, [1, 2.5]).packed.hex() == "9201cb4004000000000000"
+
+
+@quick
+@given(LAYOUTS)
+def test_a_spokes_layout_is_small_and_keeps_its_target(layout: Layout) -> None:
+    """It is compressed, and has the same bytes after it was unpacked."""
+    origin = replace(layout.origin, polled_target="another")
+    made = replace(layout, origin=origin, compressed=True)
+    back = Layout.unpack(made.packed)
+    assert (back, back.compressed, back.packed) == (made, True, made.packed)
+    assert content(back) == content(made)
+    assert back.origin.target == "another"
+    assert replace(origin, polled_target="").target == origin.hostname
+
+
+def test_values_with_times_of_their_own_survive_packing() -> None:
+    """Those of an original spoke's page."""
+    poll = Poll("id", 5, pack_values([1, None, 2.5], [0, 3, 3]), "group")
+    assert poll.values() == [1, None, 2.5]
+    assert poll.timed() == ([1, None, 2.5], [0, 3, 3])
+    assert Poll("id", 5, pack_values([1, 2])).timed() == ([1, 2], None)
+    for bad in ({"values": [1], "later_ms": [1, 2]}, {"values": [1], "later_ms": ["x"]}, {}, 5):
+        with pytest.raises(WireError):
+            Poll("id", 5, msgpack.packb(bad)).values()

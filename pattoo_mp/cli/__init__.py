@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.program import AUTONOMOUS, SPOKE, become, program_of
+from pattoo_mp.program import AUTONOMOUS, HUB, SPOKE, become, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,11 @@ _EXAMINING: Final = frozenset({"--check", "--once", "--doctor"})
 def spoked() -> int:
     """Run the command line of a spoke."""
     return main(program=SPOKE)
+
+
+def hubd() -> int:
+    """Run the command line of a hub."""
+    return main(program=HUB)
 
 
 def run_as(name: str) -> int:

@@ -72,6 +72,11 @@ def _worker_dies(status: Status, trouble: Trouble) -> str:
 def _no_polls(status: Status, trouble: Trouble) -> str:
     pid = status["workers"]["collector"]["pid"]
     since = f"since {moment(int(trouble['since_ms']))}" if trouble["since_ms"] else "yet"
+    if spokes := status.get("spokes"):
+        return (
+            f"no spoke has given a poll {since}; {spokes['well']} of {spokes['count']} answer. See below why the "
+            "others do not, and ip_targets if there are none; --doctor asks each once"
+        )
     return (
         f"nothing has been polled {since}. The collector hangs or was stopped: "
         f"ps -o stat,wchan -p {pid} shows which; kill -CONT {pid} resumes a stopped one, "
@@ -136,6 +141,15 @@ def _hub_stays_away(status: Status, trouble: Trouble) -> str:
         f"the hub has fetched nothing for {age(status['now_ms'], int(trouble['since_ms']))}. Polls are kept for it "
         "within the limits of the spool: check that it runs, that it asks this host, and that no firewall is in "
         "between. One that does not come any more is given up after spool_max_age"
+    )
+
+
+def _spokes_fail(status: Status, trouble: Trouble) -> str:
+    spokes = status["spokes"]
+    return (
+        f"{spokes['lasting']} of {spokes['count']} spokes have not answered well since "
+        f"{moment(int(trouble['since_ms']))} or later. See below which and why; if they have a network or a "
+        "firewall in common, check that first. --doctor asks each once"
     )
 
 
@@ -227,6 +241,7 @@ _LINES: Final[dict[str, Callable[[Status, Trouble], str]]] = {
     Code.SERVER_TAKES_NOTHING: _server_takes_nothing,
     Code.HUB_STAYS_AWAY: _hub_stays_away,
     Code.JOURNAL_HELD: _journal_held,
+    Code.SPOKES_FAIL: _spokes_fail,
     Code.TIMES_AHEAD: _times_ahead,
     Code.DROPPING: _dropping,
     Code.QUARANTINE: _quarantine,

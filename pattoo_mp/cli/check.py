@@ -19,19 +19,21 @@ from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import named_directories
 from pattoo_mp.config.reading import Reading, read_within
 from pattoo_mp.config.values import PATTOO, PULL, is_loopback
-from pattoo_mp.doctor import server
+from pattoo_mp.doctor import server, spokes
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.paths import config_directory, raw_config_directory
+from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.upload.fault import HERE
 from pattoo_mp.util import text, trust
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.text import counted, printable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pattoo_mp.collect.spokes.probe import Probed
     from pattoo_mp.config.reading import Found
     from pattoo_mp.config.values import Config, Output
     from pattoo_mp.doctor.server import ServerCheck
@@ -58,11 +60,13 @@ class Checked:
     states: Mapping[Path, State] = field(default_factory=dict)
     server: ServerCheck | None = None
     other_servers: tuple[ServerCheck, ...] = ()
+    spokes: tuple[Probed, ...] = ()
 
     @property
     def is_well(self) -> bool:
         """Whether an agent could start and post."""
         is_complete = not self.problems and self.config is not None
+        is_complete = is_complete and all(probed.kind for probed in self.spokes)
         return is_complete and not any(asked.error for asked in self.servers)
 
     @property
@@ -100,6 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
             kind = "server" if asked.output and asked.output.kind != PATTOO else "pattoo server"
             where = "a host that can reach it" if asked.fault in HERE else f"a working {kind}"
             raise PattooError(f"{asked.url}: {asked.error}; expected {where}")
+    bad = [probed for probed in checked.spokes if not probed.kind]
+    if bad:
+        several = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise PattooError(f"{bad[0].target.name}: {bad[0].why}{several}; expected a spoke")
     return DONE
 
 
@@ -129,7 +137,10 @@ def _check(directory: Path) -> Checked:
     )
     asked = server.check_servers(settings)
     first, others = (asked[0], asked[1:]) if asked else (None, ())
-    return Checked(directory, reading, tuple(problems), settings, states, first, others)
+    found_spokes = tuple(spokes.check_spokes(settings))
+    return Checked(
+        directory, reading, tuple(problems), settings, states, first, others, found_spokes
+    )
 
 
 def _lacking(settings: Config) -> Iterator[str]:
@@ -221,6 +232,7 @@ def _states(paths: list[Path]) -> dict[Path, State]:
 
 def document(checked: Checked) -> dict[str, Any]:
     """What `--check --json` prints."""
+    spoke_rows = {"spokes": [_spoke(probed) for probed in checked.spokes]}
     return {
         "schema": SCHEMA,
         "directory": str(checked.directory),
@@ -234,6 +246,7 @@ def document(checked: Checked) -> dict[str, Any]:
         "other_servers": [_server(asked) for asked in checked.other_servers],
         "notes": list(checked.reading.notes),
         "problems": list(checked.problems),
+        **(spoke_rows if this_program().is_hub else {}),
     }
 
 
@@ -267,6 +280,16 @@ def _server(asked: ServerCheck) -> dict[str, Any]:
     }
 
 
+def _spoke(probed: Probed) -> dict[str, Any]:
+    return {
+        "name": probed.target.name,
+        "state": probed.state.value,
+        "kind": probed.kind,
+        "why": probed.why,
+        "round_trip_s": round(probed.took_s, 6),
+    }
+
+
 # The text for a person.
 
 
@@ -282,6 +305,8 @@ def lines(checked: Checked) -> list[str]:
     if checked.server is not None:
         report += ["", "Server"]
         report += _columns([(one.url, _answer(one)) for one in checked.servers], indent=2)
+    if checked.spokes:
+        report += ["", "Spokes", *_columns(map(spokes.line, checked.spokes), indent=2)]
     return [*report, "", "All is well."] if checked.is_well else report
 
 
@@ -307,6 +332,8 @@ def _value(checked: Checked, found: Found) -> str:
     value = checked.in_force(found)
     if found.setting.name == "outputs" and checked.config is not None:
         value = checked.config.effective("outputs")
+    if found.setting.key == "targets" and checked.config is not None:
+        value = counted(len(checked.config.targets), "target")
     return "not set" if value is None else printable(str(value))
 
 

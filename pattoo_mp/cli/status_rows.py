@@ -12,7 +12,9 @@ from pattoo_mp.cli.words import age, counts, moment, rate
 from pattoo_mp.config.values import PULL
 from pattoo_mp.control.outputs import HUB, of_output
 from pattoo_mp.control.run_directory import holder
+from pattoo_mp.control.spokes import BAD_SPOKES
 from pattoo_mp.control.troubles import is_local_trouble
+from pattoo_mp.ipc.messages import SpokeState
 from pattoo_mp.program import this_program
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted, printable
@@ -55,6 +57,7 @@ def rows(status: Status, before: Status | None = None) -> list[Row]:
         found.append(Row("Control", holder(status["control"]["pid"])))
     elif status["state"] == "running":
         found += _processes(status, before)
+        found += _spokes(status)
         several = output_names(status)
         found += _outputs(status, several) if several else _output(status)
         found += _seldom(status)
@@ -174,6 +177,23 @@ def _processes(status: Status, before: Status | None) -> Iterator[Row]:
                 f"last ended by {worker['last_death']}"
             )
         yield Row(name.capitalize(), shown, bad=not worker["pid"])
+
+
+def _spokes(status: Status) -> Iterator[Row]:
+    """How a hub's spokes answer, and the worst of them."""
+    spokes = status.get("spokes")
+    if spokes is None:
+        return
+    states = [f"{spokes[state]} {state}" for state in SpokeState if spokes[state]]
+    late = f"; requests begin {spokes['late_p99_ms']:.0f} ms late (p99)" if spokes["count"] else ""
+    worst = spokes["worst"]
+    yield Row("Spokes", f"{', '.join(states) or 'none'}{late}", bad=bool(worst))
+    for spoke in worst:
+        since = f"{spoke['state']} since {moment(spoke['since_ms'])}"
+        yield Row(f"  {spoke['name']}", f"{since}: {spoke['why']}", bad=True)
+    hidden = sum(spokes[state] for state in BAD_SPOKES) - len(worst)
+    if hidden:
+        yield Row("", f"and {hidden} more; --json has all")
 
 
 def _process(status: Status, before: Status | None, *path: str) -> str:

@@ -26,7 +26,7 @@ from pattoo_mp.config.reading import (
 )
 from pattoo_mp.config.secrets import credential_problems
 from pattoo_mp.config.settings import SHARED_FILE, agent_file, defaults, program_settings
-from pattoo_mp.config.values import FIELDS, REMOTE_WRITE, Config
+from pattoo_mp.config.values import FIELDS, NO_FILES, REMOTE_WRITE, Config
 from pattoo_mp.errors import ConfigError, TrustError
 from pattoo_mp.program import this_program
 
@@ -223,6 +223,11 @@ def transport_problems(config: Config) -> list[TrustError]:
             problem.setting = setting_of(config, output, problem.setting)
             # Outputs may share the files of the top level.
             found.setdefault((problem.setting, str(problem.path), problem.wrong), problem)
+    for target in config.targets:
+        for problem in credential_problems(target.trust) if target.trust is not NO_FILES else ():
+            key = "token_file" if problem.setting == "credentials_file" else problem.setting
+            problem.setting = f"ip_targets: {target.name}: {key}"
+            found[problem.setting, str(problem.path), problem.wrong] = problem
     return list(found.values())
 
 

@@ -7,16 +7,18 @@ setting, value and what was expected.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from pattoo_mp.config import targets
 from pattoo_mp.config.consistency import misplaced_settings, unused_settings
 from pattoo_mp.config.settings import (
     LATER_SHARED_FILE,
     SERVER,
     SHARED_FILE,
     agent_file,
+    defaults,
     program_settings,
 )
 from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
@@ -126,13 +128,14 @@ def _read_all(directory: Path) -> Reading:
         else read_setting(setting, directory / setting.file, files[setting.file], problems)
         for setting in program_settings()
     ]
+    found = _with_target_files(found, problems)
     problems += _unknown(directory / agent_file(), files[agent_file()])
     all_files = {**files, LATER_SHARED_FILE: later}
     notes = [f"{directory}/{line}" for line in misplaced_settings(all_files)]
     values = Reading(tuple(found), ()).values
     notes += [
         f"{directory / agent_file()}: {this_program().name}: {line}"
-        for line in unused_settings(values)
+        for line in unused_settings(defaults() | values)
     ]
     if SERVER in later and SERVER in files[SHARED_FILE]:
         notes.append(
@@ -190,6 +193,17 @@ def read_setting(setting: Setting, path: Path, sections: Sections, problems: lis
         expected = f"{invalid.expected}{_notation_hint(setting.check, given)}"
         problems.append(f"{path}: {setting.section}: {setting.name}: {text}; expected {expected}")
         return Found(setting, path, NOT_SHOWN if setting.hides else setting.shown(given), is_set)
+
+
+def _with_target_files(found: list[Found], problems: list[str]) -> list[Found]:
+    """Return the settings with the targets of the files that a hub's settings name."""
+    directory = next((one.value for one in found if one.setting.name == "targets_directory"), None)
+    return [
+        replace(one, value=targets.with_files(one.value, directory, problems, _part_line))
+        if one.setting.key == "targets" and one.value is not None
+        else one
+        for one in found
+    ]
 
 
 def _part_line(part: InvalidPart) -> str:

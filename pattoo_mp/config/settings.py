@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config import outputs, validators, values
+from pattoo_mp.config import outputs, targets, validators, values
 from pattoo_mp.config.families import FURTHER, ORIGINAL
 from pattoo_mp.config.validators import (
     further_families,
@@ -21,7 +21,7 @@ from pattoo_mp.config.validators import (
     per_family,
 )
 from pattoo_mp.config.yaml_files import redacted
-from pattoo_mp.program import SPOKE, Program, this_program
+from pattoo_mp.program import AUTONOMOUS, HUB, SPOKE, Program, this_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,6 +90,8 @@ SHARED_FILE: Final = "pattoo.yaml"
 LATER_SHARED_FILE: Final = "pattoo_agent.yaml"
 #: In a declaration, the section and the file of the program that this is.
 _OWN: Final = ""
+#: The programs that poll their host.
+_WITH_FAMILIES: Final = (AUTONOMOUS, SPOKE)
 #: The section of the shared files with the address of the pattoo server.
 SERVER: Final = "pattoo_agent_api"
 LOG_FORMATS: Final = ("text", "json")
@@ -119,12 +121,12 @@ def _filter(
         Setting(
             f"{name}_include", _OWN, _OWN, nonempty_patterns, expected,
             f"Which {what} are polled.",
-            default=["*"],
+            default=["*"], programs=_WITH_FAMILIES,
         ),
         Setting(
             f"{name}_exclude", _OWN, _OWN, patterns, expected,
             f"Which {what} are not polled, even if {name}_include matches them.",
-            default=list(exclude),
+            default=list(exclude), programs=_WITH_FAMILIES,
         ),
     )  # fmt: skip
 
@@ -175,7 +177,31 @@ _EVERY: Final = (
     Setting(
         "polling_interval", _OWN, _OWN, validators.interval_ms, _INTERVAL,
         "Seconds from one poll to the next.",
-        default=300,
+        default=300, programs=_WITH_FAMILIES,
+    ),
+    Setting(
+        "polling_interval", _OWN, _OWN, targets.interval_ms, targets.INTERVAL,
+        "Seconds from one request to a spoke to the next. A target may have an interval of its own.",
+        default=300, programs=(HUB,),
+    ),
+    Setting(
+        "ip_targets", _OWN, _OWN, targets.check, f"a list of targets, such as {targets.EXAMPLE}",
+        "The spokes to ask, originals or of this project. Each has ip_address and ip_bind_port; the "
+        "documentation, page Hub, has all keys.",
+        default=[], example=targets.EXAMPLE, shown=targets.shown, programs=(HUB,), key="targets",
+    ),
+    Setting(
+        "targets_directory", _OWN, _OWN, validators.optional(validators.path),
+        "the absolute path of a directory that the agent can read",
+        "Where further targets are: each *.yaml, *.yml or *.json file holds a list as ip_targets has it.",
+        default=None, example="/etc/pattoo/targets", programs=(HUB,),
+    ),
+    Setting(
+        "hub_name", _OWN, _OWN, validators.optional(targets.hub_name),
+        "1 to 64 characters of A-Z, a-z, 0-9, ., _ and -",
+        "The name of this hub at spokes, where each hub has a place of its own. Another name begins a new "
+        "place. The default is the agent's identity.",
+        default=None, example="basel", programs=(HUB,),
     ),
     Setting(
         "ip_listen_address", _OWN, _OWN, validators.host, "a host name or an IPv4 or IPv6 address",
@@ -192,13 +218,13 @@ _EVERY: Final = (
         "intervals", _OWN, _OWN, per_family(validators.interval_ms, _INTERVAL),
         "a mapping from families to seconds, such as {processor: 0.1, partitions: 60}",
         "Families with their own interval, which are not polled at polling_interval.",
-        default={},
+        default={}, programs=_WITH_FAMILIES,
     ),
     Setting(
         "encrypted", _OWN, _OWN, validators.yes_or_no, "true or false",
         "Encrypt posts for the server, with gpg and python-gnupg. The server must be set up to decrypt "
         "them.",
-        default=False,
+        default=False, programs=_WITH_FAMILIES,
     ),
     Setting(
         "post_jitter", _OWN, _OWN, validators.optional(validators.seconds(0, _MAX_JITTER_S)),
@@ -206,7 +232,7 @@ _EVERY: Final = (
         "Each agent delays its posts by a fixed time of up to this many seconds, so that the agents of "
         "a site do not all post at once. The limit is the shortest interval in force; the default is "
         "a quarter of that, at most 60.",
-        default=None, example=60,
+        default=None, example=60, programs=_WITH_FAMILIES,
     ),
     Setting(
         "servers", _OWN, _OWN, validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",
@@ -316,19 +342,19 @@ _EVERY: Final = (
     Setting(
         "families", _OWN, _OWN, further_families, f"a list of any of {', '.join(FURTHER)}",
         "Families to poll in addition to those of the original agent.",
-        default=[],
+        default=[], programs=_WITH_FAMILIES,
     ),
     Setting(
         "families_off", _OWN, _OWN, original_families,
         f"a list of any of {', '.join(ORIGINAL)}",
         "Families of the original agent that are not polled. Their charts on the server end.",
-        default=[],
+        default=[], programs=_WITH_FAMILIES,
     ),
     Setting(
         "textfile_directory", _OWN, _OWN, validators.optional(validators.path),
         "the absolute path of a directory that the agent can read",
         "Where the family textfile finds its *.prom files.",
-        default=None, example="/var/lib/pattoo/textfile",
+        default=None, example="/var/lib/pattoo/textfile", programs=_WITH_FAMILIES,
     ),
     Setting(
         "hostname", _OWN, _OWN, validators.optional(validators.host), "a host name",
@@ -339,17 +365,17 @@ _EVERY: Final = (
     Setting(
         "procfs_path", _OWN, _OWN, validators.path, _PATH_IN_CONTAINER,
         "The host's /proc, for an agent in a container.",
-        default="/proc", needs_restart=True,
+        default="/proc", needs_restart=True, programs=_WITH_FAMILIES,
     ),
     Setting(
         "sysfs_path", _OWN, _OWN, validators.path, _PATH_IN_CONTAINER,
         "The host's /sys, for an agent in a container.",
-        default="/sys", needs_restart=True,
+        default="/sys", needs_restart=True, programs=_WITH_FAMILIES,
     ),
     Setting(
         "rootfs_path", _OWN, _OWN, validators.path, _PATH_IN_CONTAINER,
         "The host's /, for an agent in a container.",
-        default="/", needs_restart=True,
+        default="/", needs_restart=True, programs=_WITH_FAMILIES,
     ),
     *_filter("mounts", "mount points", "/srv/*", ["*docker*"]),
     *_filter("filesystems", "types of file systems", "squashfs"),
@@ -358,7 +384,7 @@ _EVERY: Final = (
         "a list of patterns such as ['tmpfs', 'nfs*', 'cifs', 'fuse.*']",
         "Which types of file systems are polled although they are on no device of this host. The "
         "original agent polls none of them.",
-        default=[],
+        default=[], programs=_WITH_FAMILIES,
     ),
     *_filter("disks", "disks and partitions", "sd*", _RAM_AND_LOOP_DISKS),
     *_filter("interfaces", "network interfaces", "veth*"),
@@ -368,7 +394,7 @@ _EVERY: Final = (
         f"a whole number from 1 to {validators.MAX_TOP_PROCESSES}",
         "How many programs the family top_processes reports: this many with the most CPU time, and as "
         "many with the most memory.",
-        default=5,
+        default=5, programs=_WITH_FAMILIES,
     ),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from pattoo_mp.config.families import by_interval, names_on
 from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 #: The largest default of post_jitter, in seconds, and the part of the shortest interval that it is
@@ -85,6 +85,32 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A spoke that a hub asks. `interval_ms` is 0 for that of the hub."""
+
+    name: str
+    ip_address: str
+    ip_bind_port: int
+    interval_ms: int
+    tls: bool
+    trust: Trust
+
+    def sent(self) -> list[object]:
+        """Return it as values for a message; `of` reads them."""
+        trust = [str(path) if path else None for path in astuple(self.trust)]
+        return [self.name, self.ip_address, self.ip_bind_port, self.interval_ms, self.tls, trust]
+
+    @classmethod
+    def of(cls, sent: Sequence[Any]) -> Target:
+        """Make a `Target` of what `sent` returned."""
+        name, address, port, interval_ms, tls, files = sent
+        paths = [Path(path) if path else None for path in files]
+        # Thousands of targets may have no files.
+        trust = Trust(*paths) if any(paths) else NO_FILES
+        return cls(name, address, port, interval_ms, tls, trust)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The checked settings by name, except for the names in `FIELDS`.
 
@@ -139,10 +165,20 @@ class Config:
     #: Where an output of kind pull listens that does not say it; only for a spoke.
     ip_listen_address: str
     listen_port: int
+    #: Whom a hub asks, and what it is called there; only for a hub.
+    targets: tuple[Target, ...]
+    targets_directory: Path | None
+    hub_name: str | None
 
     @property
     def groups(self) -> dict[int, tuple[str, ...]]:
-        """The families that are polled together, by their interval (ms), the shortest first."""
+        """The families that are polled together, by their interval (ms), the shortest first.
+
+        A hub has the intervals of its targets, without families.
+        """
+        if this_program().is_hub:
+            own = {target.interval_ms or self.interval_ms for target in self.targets}
+            return dict.fromkeys(sorted(own or {self.interval_ms}), ())
         names = names_on(self.families, self.families_off)
         return by_interval(names, self.interval_ms, self.intervals)
 
@@ -157,6 +193,8 @@ class Config:
 
         It is at most the shortest interval.
         """
+        if this_program().is_hub:
+            return 0.0  # its spokes are asked one after the other, so its posts are spread
         if self.post_jitter is not None:
             return min(self.post_jitter, self.shortest_s)
         return min(self.shortest_s * _JITTER_PART, _MAX_DEFAULT_JITTER_S)
@@ -250,7 +288,11 @@ class Config:
 
     def fields(self) -> dict[str, Any]:
         """All fields, as values for a message; `of` reads them."""
-        return {name: _as_sent(value) for name, value in asdict(self).items()}
+        shallow = {field.name: getattr(self, field.name) for field in fields(self)}
+        targets = [target.sent() for target in shallow.pop("targets")]
+        outputs = [asdict(output) for output in shallow.pop("given_outputs")]
+        sent = shallow | {"given_outputs": outputs}
+        return {name: _as_sent(value) for name, value in sent.items()} | {"targets": targets}
 
     @classmethod
     def of(cls, sent: Mapping[str, Any]) -> Config:
@@ -258,7 +300,8 @@ class Config:
         paths = {name: Path(path) for name, path in sent.items() if path and name in _PATHS}
         lists = {name: tuple(words) for name, words in sent.items() if isinstance(words, list)}
         outputs = tuple(map(Output.of, sent["given_outputs"]))
-        return cls(**{**sent, **paths, **lists, "given_outputs": outputs})
+        targets = tuple(map(Target.of, sent["targets"]))
+        return cls(**{**sent, **paths, **lists, "given_outputs": outputs, "targets": targets})
 
 
 #: The fields of `Config` that are paths.

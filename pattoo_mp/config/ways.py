@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.config.consistency import TRUST_FIELDS
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SHARED_FILE, agent_file, program_settings
+from pattoo_mp.config.targets import TRUST_KEYS, target_files
+from pattoo_mp.config.values import NO_FILES
 from pattoo_mp.errors import TrustError
 from pattoo_mp.util import trust
 
@@ -78,6 +80,19 @@ def _named(config: Config) -> Iterator[tuple[str, object]]:
     for output in config.given_outputs:
         for name, field in TRUST_FIELDS.items():
             yield f"outputs: {output.name}: {name}", getattr(output.trust, field)
+    yield from _named_by_hub(config)
+
+
+def _named_by_hub(config: Config) -> Iterator[tuple[str, object]]:
+    """Yield what a hub's settings name: who may change a file of targets decides whom it believes."""
+    if config.targets_directory is not None:
+        yield "targets_directory", config.targets_directory
+        for path in target_files(config.targets_directory):
+            yield "targets_directory", path
+    for target in config.targets:
+        if target.trust is not NO_FILES:
+            for name, field in TRUST_KEYS.items():
+                yield f"ip_targets: {target.name}: {name}", getattr(target.trust, field)
 
 
 def file_problems(config: Config, user: int, reported: Collection[Path]) -> list[str]:

@@ -44,6 +44,18 @@ def read_sections(path: Path) -> Sections:
 
     Raises `ConfigError`, or `FileNotFoundError` if there is no such file.
     """
+    return _sections(path, _read(path))
+
+
+def read_content(path: Path) -> object:
+    """Read the file `path`, whatever it holds. Raises `ConfigError`."""
+    try:
+        return _read(path)
+    except FileNotFoundError as error:
+        raise _problem(path, "is gone") from error
+
+
+def _read(path: Path) -> object:
     try:
         # Reading a FIFO would wait for a writer, and each process of the agent reads the file again.
         if stat.S_ISFIFO(path.stat().st_mode):
@@ -57,7 +69,7 @@ def read_sections(path: Path) -> Sections:
         raise _problem(path, f"cannot be read ({error.strerror}){owner}") from error
     if len(content) > _MAX_BYTES:
         raise _problem(path, f"is larger than {_MAX_BYTES} bytes")
-    return _sections(path, _load(path, content))
+    return _load(path, content)
 
 
 def _load(path: Path, content: bytes) -> object:

@@ -104,6 +104,7 @@ class Arbiter:
                 self._advance_reload()
                 self._workers.replace(any_ended=signal.SIGCHLD in signals)
                 self._broker.lease_to(self._workers.uploader)
+                self._broker.confirm_to(self._workers.collector)
                 self._workers.rest()
                 self._workers.begin_polling()
                 self._advance_stop()
@@ -141,7 +142,7 @@ class Arbiter:
         self._workers.reset_timers(0.0 if timeout_s is None else began + timeout_s)
         if self._status_socket in readable:
             self._workers.listen()  # no status is older than the question
-            self._status_socket.answer(self._status())
+            self._status_socket.answer(self._status(every_spoke=True))
         self._status_socket.flush(writable)
         self._workers.flush(writable)
         return readable
@@ -161,11 +162,13 @@ class Arbiter:
 
     # --- status, readiness, reload, files
 
-    def _status(self) -> dict[str, Any]:
-        return snapshot(self._started_ms, self._workers, self._broker, self._live)
+    def _status(self, *, every_spoke: bool = False) -> dict[str, Any]:
+        return snapshot(
+            self._started_ms, self._workers, self._broker, self._live, every_spoke=every_spoke
+        )
 
     def _report_ready(self) -> None:
-        if not self._ready and self._broker.any_kept:
+        if not self._ready and self._broker.is_ready:
             self._ready = True
             self._notifier.ready()
             self._on_ready()

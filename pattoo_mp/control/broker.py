@@ -15,7 +15,7 @@ from pattoo_mp.control.rates import RecentCounts, window_s
 from pattoo_mp.ipc.channel import Missed
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState
-from pattoo_mp.model import Poll, is_divided, part_identifiers
+from pattoo_mp.model import Poll, is_divided, now_ms, part_identifiers
 from pattoo_mp.spool.account import SpoolState
 from pattoo_mp.util.text import counted, duration
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pattoo_mp.control.ledger import Gap, Ledger
     from pattoo_mp.control.rates import Counts
+    from pattoo_mp.control.spokes import Spokes
     from pattoo_mp.control.worker import Worker
     from pattoo_mp.ipc.channel import Channel
     from pattoo_mp.ipc.link import Link, Message
@@ -45,9 +46,16 @@ class Broker:
     """
 
     def __init__(
-        self, channel: Channel, ledger: Ledger, note_tick: Callable[[int], None] = lambda _: None
+        self,
+        channel: Channel,
+        ledger: Ledger,
+        note_tick: Callable[[int], None] = lambda _: None,
+        *,
+        spokes: Spokes | None = None,
     ) -> None:
         self.channel = channel
+        #: Those of a hub; None for an agent that polls its host.
+        self.spokes = spokes
         self.ledger = ledger
         self._note_tick = note_tick
         self.outputs: dict[str, OutputWatch] = {}
@@ -60,23 +68,22 @@ class Broker:
         self._snapshot_totals = _NOTHING_SENT
         self._last_layout_id = ""
         self._last_parts: frozenset[str] = frozenset()
+        #: The layout that the uploader has for each group of a spoke: the spool keeps it.
+        self._given: dict[str, str] = {}
         #: How many layouts the collector has sent.
         self.layouts = 0
 
     def handle(self, worker: Worker, message: Message) -> None:
         """Handle one message of a worker."""
-        if self.ledger.account is not None:
-            window = window_s(self.ledger.interval_ms)
-            self.recent.record(window, self.counts)
-            self.recent_layouts.record(window, self.layout_counts)
-            for output in self.outputs.values():
-                output.recent.record(window, partial(self._counts_of, output))
+        self._record_recent()
         match message:
             case [
                 Kind.PART | Kind.LAYOUT | Kind.POLL | Kind.INTERVALS | Kind.LEDGER as kind,
                 *fields,
             ]:
                 self._handle_collector(worker, kind, fields)
+            case [Kind.SPOKE_POLL | Kind.SPOKES | Kind.FORGET | Kind.GROUPS as kind, *fields]:
+                self._handle_spokes(worker, kind, fields)
             case [Kind.KEPT | Kind.UPLOAD | Kind.LEAVING as kind, *fields]:
                 self._handle_uploader(worker, kind, fields)
             case [Kind.APPLIED, number]:
@@ -88,6 +95,15 @@ class Broker:
             case _:
                 _LOG.error("Unknown message from the %s: %.80r", worker.role.name, message)
 
+    def _record_recent(self) -> None:
+        if self.ledger.account is None:
+            return
+        window = window_s(self.ledger.interval_ms)
+        self.recent.record(window, self.counts)
+        self.recent_layouts.record(window, self.layout_counts)
+        for output in self.outputs.values():
+            output.recent.record(window, partial(self._counts_of, output))
+
     def collector_started(self, intervals_ms: Collection[int], now_ms: int) -> None:
         """Prepare for a new collector. Ticks missed before its first polls are due to its absence.
 
@@ -96,6 +112,8 @@ class Broker:
         if set(intervals_ms) != set(self.ledger.intervals_ms):
             self._change_intervals(intervals_ms, max(now_ms, self.ledger.last_poll_ms))
         self.ledger.excuse(_COLLECTOR_WAS_DOWN)
+        if self.spokes is not None:
+            self.spokes.collector_started(self.channel.last_sequence)
 
     def count_missed(self, now_ms: int) -> None:
         """Count the ticks missed until now because the collector hung."""
@@ -111,6 +129,7 @@ class Broker:
         self.leaving = self.closed = False
         self._last_layout_id = ""
         self._last_parts = frozenset()
+        self._given.clear()
         for output in self.outputs.values():
             output.uploader_gone()
         self._snapshot_totals = _NOTHING_SENT
@@ -138,10 +157,18 @@ class Broker:
                         later -= missed.pop(sequence, Missed()).ticks
                         later_gaps = sum(each.gaps for each in missed.values())
                         self._send_ledger_snapshot(link, later, later_gaps)
-                    self._send_layout(link, poll.layout_id, lease.layouts)
-                    link.send(Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed)
+                    self._send_poll(link, sequence, poll, lease.layouts)
         except LinkClosedError:
             _LOG.debug("The uploader has exited; the next one gets the polls.")
+
+    def confirm_to(self, collector: Worker) -> None:
+        """Tell a hub's collector what the spool has: a spoke keeps a poll until then."""
+        if self.spokes is None or collector.link is None or self.ledger.account is None:
+            return
+        try:
+            self.spokes.confirm(collector.link)
+        except LinkClosedError:
+            _LOG.debug("The collector has exited; the next one is told.")
 
     def close_to(self, uploader: Worker) -> None:
         """Tell the uploader that no more polls follow: it saves what it has and exits."""
@@ -168,6 +195,16 @@ class Broker:
         return output.counts(self.dropped_in_channel)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the agent does its work: a poll is in the spool.
+
+        Of a hub, the spool is open, and spokes are asked; none of them may be there yet.
+        """
+        if self.spokes is None:
+            return self.any_kept
+        return self.spokes.are_asked and self.ledger.account is not None
+
+    @property
     def dropped_in_channel(self) -> int:
         """How many polls the channel had no room for."""
         return self.ledger.dropped.total()
@@ -184,6 +221,18 @@ class Broker:
         else:
             collector.made_progress = True
             self._take_from_collector(kind, fields)
+
+    def _send_poll(
+        self, link: Link, sequence: int, poll: Poll, layouts: Mapping[str, bytes]
+    ) -> None:
+        if not poll.group:
+            self._send_layout(link, poll.layout_id, layouts)
+            link.send(Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed)
+            return
+        if self._given.get(poll.group) != poll.layout_id and poll.layout_id in layouts:
+            self._given[poll.group] = poll.layout_id
+            link.send(Kind.LAYOUT, poll.layout_id, layouts[poll.layout_id])
+        link.send(Kind.POLL, sequence, poll.layout_id, poll.timestamp_ms, poll.packed, poll.group)
 
     def _send_layout(self, link: Link, identifier: str, layouts: Mapping[str, bytes]) -> None:
         """Send the layout of a poll, with its parts, as far as the uploader may not have them.
@@ -218,15 +267,40 @@ class Broker:
             self._note_tick(self.ledger.newest_tick_ms)
             _log_gap(gap)
             self.channel.note_missed(gap.ticks, gap.reason)
+        self._put(Poll(*poll))
+
+    def _handle_spokes(self, worker: Worker, kind: Kind, fields: list[Any]) -> None:
+        """Handle what only a hub has."""
+        if self.spokes is None:
+            return
+        if kind == Kind.GROUPS:
+            self.spokes.take_over(fields[0])
+            return
+        worker.made_progress = True
+        if kind == Kind.SPOKES:
+            self.spokes.report(*fields)
+        elif kind == Kind.FORGET:
+            self.spokes.forget(*fields)
+            for group in fields[1]:
+                self.channel.forget(group)
+                self._given.pop(group, None)
+        else:
+            layout_id, timestamp_ms, packed, group, missed, reason = fields
+            self.ledger.spoke_poll(timestamp_ms, now_ms(), missed, reason)
+            self.spokes.note_poll(group, timestamp_ms)
+            self._put(Poll(layout_id, timestamp_ms, packed, group))
+
+    def _put(self, poll: Poll) -> None:
         dropped = self.channel.dropped
-        self.channel.put(Poll(*poll))
+        self.channel.put(poll)
         if self.channel.dropped > dropped:
             self.ledger.dropped[CHANNEL_FULL] += self.channel.dropped - dropped
             self._drops.note(self.ledger.total_dropped(), several=len(self.outputs) > 1)
 
     def _change_intervals(self, intervals_ms: Collection[int], after_ms: int) -> None:
         self.ledger.change_intervals(intervals_ms, after_ms)
-        self.channel.keep_groups(intervals_ms)
+        if self.spokes is None:
+            self.channel.keep_groups(intervals_ms)
 
     def _send_figures(self, collector: Worker) -> None:
         """Send the ledger's figures, but not before the spool's account is known."""
@@ -265,6 +339,8 @@ class Broker:
         if sequence:
             uploader.made_progress = self.any_kept = True
             self.channel.acknowledge(sequence)
+            if self.spokes is not None:
+                self.spokes.stored(sequence)
 
     def _send_ledger_snapshot(
         self, link: Link, later: Counter[str], later_gaps: int, *, is_last: bool = False

@@ -127,10 +127,13 @@ class Ledger:
     polls of this control process; `last_poll_ms` is the newest poll of any interval. `account` is the
     spool's account; None until the uploader has sent it. `earlier_ms` is the newest tick of earlier
     control processes that is known without the spool; 0 if none is.
+
+    A hub's polls are `of_spokes`, each with ticks of its own. So its collector counts them (`spoke_poll`).
     """
 
-    def __init__(self, *intervals_ms: int, earlier_ms: int = 0) -> None:
+    def __init__(self, *intervals_ms: int, earlier_ms: int = 0, of_spokes: bool = False) -> None:
         self._earlier_ms = earlier_ms
+        self._of_spokes = of_spokes
         self._tracks = {interval_ms: Track(interval_ms) for interval_ms in intervals_ms}
         self.polled = 0
         self.last_poll_ms = 0
@@ -161,6 +164,8 @@ class Ledger:
         Without an earlier poll in the spool's account, the agent begins anew: someone has removed the
         spool, perhaps since its polls had times far ahead.
         """
+        if self._of_spokes:
+            return self.last_poll_ms
         is_new = self.account is not None and not self.account.newest_ms
         counted_ms = max(track.counted_ms for track in self._tracks.values())
         return max(self.last_poll_ms, counted_ms, 0 if is_new else self._earlier_ms)
@@ -192,6 +197,18 @@ class Ledger:
         self.last_poll_ms = timestamp_ms
         return gap
 
+    def spoke_poll(self, timestamp_ms: int, now_ms: int, missed: int, reason: str) -> None:
+        """Count a poll of a spoke. `missed` of its ticks before it were missed, for `reason`."""
+        if not self._began_ms:
+            self._began_ms = now_ms
+            if self.account is not None and 0 < self.account.newest_ms < now_ms:
+                self.pauses.add(Pause(self.account.newest_ms, now_ms, AGENT_WAS_DOWN))
+        if missed > 0:
+            self.missed[reason] += missed
+        self.polled += 1
+        # The clock of a spoke may be ahead.
+        self.last_poll_ms = max(self.last_poll_ms, min(timestamp_ms, now_ms))
+
     def count_missed(self, now_ms: int, reason: str) -> list[Gap]:
         """Count the ticks missed until now, when no poll comes. Return the gaps, one per interval."""
         gaps = []
@@ -217,7 +234,7 @@ class Ledger:
         ended = [track for ms, track in self._tracks.items() if ms not in intervals_ms]
         new = [Track(ms) for ms in sorted(intervals_ms) if ms not in self._tracks]
         staying = [track for ms, track in self._tracks.items() if ms in intervals_ms]
-        if self.last_poll_ms:
+        if self.last_poll_ms and not self._of_spokes:
             for track in new:
                 track.begin(self.last_poll_ms, after_ms)
         for track in ended:
@@ -350,7 +367,8 @@ class Ledger:
         ours = list(self.gaps)
         self.gaps = deque(_gaps(snapshot.get("gaps")), maxlen=_GAPS)
         counted_ms = _counts(snapshot.get("counted_ms"))
-        missed = list(self._gaps_since(account.newest_ms, counted_ms)) if account.newest_ms else []
+        is_later = account.newest_ms and not self._of_spokes
+        missed = list(self._gaps_since(account.newest_ms, counted_ms)) if is_later else []
         self.gaps.extend(ours)
         return missed
 

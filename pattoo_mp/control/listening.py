@@ -56,11 +56,14 @@ class Rest:
         link = self._collector.link
         received = link.take_received() if link is not None else (0, 0)
         if self._polled > polled:
-            self.ends_at = now + self._seconds(since_s, *received)
+            # A hub's polls come one by one, from many spokes, however long the interval of each is.
+            is_hub = self._broker.spokes is not None
+            own_s = self._broker.ledger.interval_ms / 1000
+            interval_s = since_s / (self._polled - polled) if is_hub else own_s
+            self.ends_at = now + self._seconds(since_s, interval_s, *received)
 
-    def _seconds(self, since_s: float, messages: int, size: int) -> float:
+    def _seconds(self, since_s: float, interval_s: float, messages: int, size: int) -> float:
         """Return how long to rest; `messages` of a total `size` came in the last `since_s`."""
-        interval_s = self._broker.ledger.interval_ms / 1000
         until_commit_s = commit_s(interval_s)
         if until_commit_s < 2 * interval_s:
             return 0.0

@@ -30,15 +30,26 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 
+#: A spoke that has not been well for so many (of the longest) intervals counts as lasting.
+_SPOKE_INTERVALS: Final = 3
+
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _UNKNOWN: Final[dict[str, float]] = {"memory_bytes": 0, "cpu_s": 0.0}
 
 
 def snapshot(
-    started_ms: int, workers: Iterable[Worker], broker: Broker, live: LiveConfig
+    started_ms: int,
+    workers: Iterable[Worker],
+    broker: Broker,
+    live: LiveConfig,
+    *,
+    every_spoke: bool = False,
 ) -> dict[str, Any]:
-    """Return the status of a running agent. Times are in ms since the epoch, 0 for never."""
+    """Return the status of a running agent. Times are in ms since the epoch, 0 for never.
+
+    Of a hub's spokes, which may be thousands, there are numbers and the worst; with `every_spoke`, all.
+    """
     ledger = broker.ledger
     uploads = [output.upload for output in broker.outputs.values()]
     status: dict[str, Any] = {
@@ -67,6 +78,11 @@ def snapshot(
     for part in PARTS:
         status[part] = status.get(part, {}) | first[part]
     status["outputs"] = outputs
+    if broker.spokes is not None:
+        quiet_ms = _SPOKE_INTERVALS * max(live.config.groups)
+        status["spokes"] = broker.spokes.summary(status["now_ms"] - quiet_ms)
+        if every_spoke:
+            status["spokes"]["all"] = broker.spokes.every()
     status["troubles"] = troubles(status)
     return status
 

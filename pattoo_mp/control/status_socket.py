@@ -36,7 +36,8 @@ _PAUSE_S: Final = 1.0
 ANSWER_S: Final = 5.0
 #: More than the largest status: 100 left-out sources may have names of 4 kB, in which each byte takes
 #: up to 5 characters in JSON, and errors with those names.
-_ANSWER_BYTES: Final = 1 << 23
+#: A hub with 20,000 spokes has 500 bytes for each, besides the reasons of those that are not well.
+_ANSWER_BYTES: Final = 1 << 25
 #: So many callers may be reading. If there are more, the one that began first is given up.
 _CALLERS: Final = 8
 #: A caller that has read nothing for this long (s) is given up.

@@ -41,6 +41,8 @@ class Code(StrEnum):
     HUB_STAYS_AWAY = "hub_stays_away"
     #: Another process reads the spool, and its journal grows.
     JOURNAL_HELD = "journal_held"
+    #: At least a tenth of a hub's spokes have not answered well for three intervals.
+    SPOKES_FAIL = "spokes_fail"
     #: The times of polls are ahead of the clock.
     TIMES_AHEAD = "times_ahead"
     #: Polls were dropped recently.
@@ -65,6 +67,8 @@ _NEVER_REACHED_MS: Final = 60_000
 #: How long after the start of control a worker may still be missing.
 _START_MS: Final = 10_000
 _DEATHS: Final = 3
+#: The part of a hub's spokes that have to fail is one in so many.
+_FAILING: Final = 10
 #: So many changes of devices are no trouble: a host has them when containers are started.
 _CHANGES: Final = 20
 
@@ -81,6 +85,7 @@ def troubles(status: Status) -> list[Trouble]:
         *_polling_troubles(status),
         *_layout_troubles(status),
         *_spool_troubles(status),
+        *_spoke_troubles(status),
         *_clock_troubles(status),
         *_ledger_troubles(status),
     ]
@@ -132,6 +137,8 @@ def _polling_troubles(status: Status) -> list[Trouble]:
 
 def _layout_troubles(status: Status) -> list[Trouble]:
     """Check for a host whose devices change in every other poll: each change costs processor time."""
+    if "spokes" in status:
+        return []  # each of a hub's spokes has its own devices
     recent = status["recent"]
     changes = recent.get("layouts", 0)
     if changes >= _CHANGES and 2 * changes >= recent["polled"]:
@@ -202,6 +209,14 @@ def _never_reached_since_ms(status: Status) -> int:
     failing_ms = int(posts["failing_since_ms"])
     is_long = 0 < failing_ms < status["now_ms"] - _NEVER_REACHED_MS
     return failing_ms if is_long and not posts["count"] else 0
+
+
+def _spoke_troubles(status: Status) -> list[Trouble]:
+    """Check for a hub many of whose spokes fail. A single host that is away is no trouble of the hub."""
+    spokes = status.get("spokes")
+    if spokes is None or not spokes["lasting"] or spokes["lasting"] * _FAILING < spokes["count"]:
+        return []
+    return [trouble(Code.SPOKES_FAIL, since_ms=min(s["since_ms"] for s in spokes["worst"]))]
 
 
 def _clock_troubles(status: Status) -> list[Trouble]:

@@ -13,10 +13,11 @@ from pattoo_mp import paths
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config import owner, ways
 from pattoo_mp.config.load import config_from
-from pattoo_mp.doctor import agent, files, host, polls, server, spool
+from pattoo_mp.doctor import agent, files, host, polls, server, spokes, spool
 from pattoo_mp.doctor.finding import Finding, Part, note, ok, trouble
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import Origin
+from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 #: More than any part needs unless something hangs; the parts' own limits are shorter.
 _PART_S: Final = 20.0
+
+
+#: What a hub with thousands of spokes needs beyond that.
+_SPOKES_S: Final = {"Spokes": spokes.WHOLE_S}
 
 
 class Examination:
@@ -70,9 +75,12 @@ class Examination:
             yield self._part("Places", self._places)
         if self._has_access and self._config.encrypted:
             yield self._part("Keys", self._keys)
+        if this_program().is_hub:
+            yield self._part("Spokes", lambda: spokes.findings(spokes.check_spokes(self._config)))
         yield self._part("Server", self._server)
         yield self._part("Clock", self._clock)
-        yield self._part("Polls", self._polls)
+        if this_program().polls_host:
+            yield self._part("Polls", self._polls)
         if self._has_access:
             yield self._part("Spool", self._spool)
 
@@ -80,7 +88,7 @@ class Examination:
         """Run a check. If it fails or hangs, that becomes one more finding."""
         found: list[Finding] = []
         limited: TimeLimited[str, None] = TimeLimited(
-            title, lambda _: found.extend(check()), self._part_s
+            title, lambda _: found.extend(check()), self._part_s + _SPOKES_S.get(title, 0.0)
         )
         try:
             limited.ask_one(title)
@@ -171,7 +179,7 @@ class Examination:
     def _spool(self) -> Iterator[Finding]:
         usage = spool.disk_usage(paths.spool_file(self._config))
         yield from spool.disk_findings(self._config, usage)
-        if len(self._measured) == len(self._config.groups):
+        if self._measured and len(self._measured) == len(self._config.groups):
             poll_bytes = sum(
                 spool.bytes_per_poll(measured.layout, measured.poll, self._config.cache_directory)
                 * (self._config.interval_ms / measured.layout.interval_ms)

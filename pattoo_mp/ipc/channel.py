@@ -24,21 +24,32 @@ if TYPE_CHECKING:
 #: Without an uploader this lasts ten minutes at 10 Hz, or more than an hour and a half at 1 Hz.
 MAX_POLLS: Final = 6_000
 MAX_BYTES: Final = 16 << 20
+#: Those of a hub: five minutes of 10,000 spokes at 60 s.
+HUB_POLLS: Final = 50_000
+HUB_BYTES: Final = 96 << 20
 #: Memory of a poll besides its packed values: the object, its strings, its queue entry.
 _OVERHEAD_BYTES: Final = 300
+
+
+#: An interval (ms); or, for a spoke's polls, the name of their group.
+Group = int | str
 
 
 class KeptLayouts:
     """The layouts of the polls in the queue, and of the next polls of each group.
 
-    The parts of a divided layout are kept beside it, each once.
+    The parts of a divided layout are kept beside it, each once. A hub has thousands of groups, so no step
+    goes through all layouts.
     """
 
     def __init__(self) -> None:
         self._packed: dict[str, bytes] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
-        self._polls: Counter[str] = Counter()
-        self._newest: dict[int, str] = {}
+        #: How many polls, groups and divided layouts need each.
+        self._needed: Counter[str] = Counter()
+        self._newest: dict[Group, str] = {}
+        #: How many groups, directly or by a divided layout, have it as their newest one.
+        self._current: Counter[str] = Counter()
         #: What only polls of earlier layouts need.
         self.old_bytes = 0
 
@@ -52,32 +63,37 @@ class KeptLayouts:
 
     def add_part(self, identifier: str, packed: bytes) -> None:
         """Keep a part of the layout that is added next."""
-        self._packed[identifier] = packed
+        self._add(identifier, packed)
 
-    def add(self, identifier: str, packed: bytes, interval_ms: int) -> None:
+    def add(self, identifier: str, packed: bytes, group: Group) -> None:
         """Keep the layout of a group's next polls."""
-        self._packed[identifier] = packed
+        self._add(identifier, packed)
         if is_divided(identifier):
             self._parts[identifier] = part_identifiers(packed)
-        self._newest[interval_ms] = identifier
-        self._remove_unused()
+        before = self._newest.get(group)
+        self._newest[group] = identifier
+        self._set_current(identifier)
+        if before is not None:
+            self._unset_current(before)
 
-    def keep_groups(self, intervals_ms: Collection[int]) -> None:
-        """Forget groups of other intervals."""
-        self._newest = {ms: newest for ms, newest in self._newest.items() if ms in intervals_ms}
-        self._remove_unused()
+    def keep_groups(self, groups: Collection[Group]) -> None:
+        """Forget the other groups."""
+        for group in [group for group in self._newest if group not in groups]:
+            self.forget(group)
+
+    def forget(self, group: Group) -> None:
+        """Forget a group."""
+        newest = self._newest.pop(group, None)
+        if newest is not None:
+            self._unset_current(newest)
 
     def use(self, identifier: str) -> None:
         """Note that a poll of this layout has come."""
-        self._polls[identifier] += 1
+        self._need(identifier)
 
     def release(self, identifier: str) -> None:
         """Note that a poll of this layout has gone."""
-        self._polls[identifier] -= 1
-        if not self._polls[identifier]:
-            del self._polls[identifier]
-            if identifier not in self._newest.values():
-                self._remove_unused()
+        self._release(identifier)
 
     def of(self, identifiers: Collection[str]) -> dict[str, bytes]:
         """Return these layouts and their parts, as far as they are known."""
@@ -86,12 +102,44 @@ class KeptLayouts:
     def _with_parts(self, identifiers: Collection[str]) -> set[str]:
         return set(identifiers).union(*(self._parts.get(i, ()) for i in identifiers))
 
-    def _remove_unused(self) -> None:
-        newest = self._with_parts(set(self._newest.values()))
-        needed = newest | self._with_parts(self._polls)
-        self._packed = {i: packed for i, packed in self._packed.items() if i in needed}
-        self._parts = {i: parts for i, parts in self._parts.items() if i in needed}
-        self.old_bytes = sum(len(p) for i, p in self._packed.items() if i not in newest)
+    def _of(self, identifier: str) -> tuple[str, ...]:
+        return (identifier, *self._parts.get(identifier, ()))
+
+    def _add(self, identifier: str, packed: bytes) -> None:
+        # It is old until a group has it.
+        if identifier not in self._packed:
+            self.old_bytes += len(packed)
+        elif not self._current[identifier]:
+            self.old_bytes += len(packed) - len(self._packed[identifier])
+        self._packed[identifier] = packed
+
+    def _need(self, identifier: str) -> None:
+        for one in self._of(identifier):
+            self._needed[one] += 1
+
+    def _release(self, identifier: str) -> None:
+        for one in self._of(identifier):
+            self._needed[one] -= 1
+            if self._needed[one] <= 0:
+                del self._needed[one]
+                # Not a current one: its group needs it.
+                self.old_bytes -= len(self._packed.pop(one, b""))
+                self._parts.pop(one, None)
+
+    def _set_current(self, identifier: str) -> None:
+        self._need(identifier)
+        for one in self._of(identifier):
+            self._current[one] += 1
+            if self._current[one] == 1:
+                self.old_bytes -= len(self._packed.get(one, b""))
+
+    def _unset_current(self, identifier: str) -> None:
+        for one in self._of(identifier):
+            self._current[one] -= 1
+            if not self._current[one]:
+                del self._current[one]
+                self.old_bytes += len(self._packed.get(one, b""))
+        self._release(identifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +200,26 @@ class Channel:
         """The number of polls that are leased and not acknowledged yet."""
         return len(self._leased)
 
-    def add_layout(self, identifier: str, packed: bytes, interval_ms: int) -> None:
+    def add_layout(self, identifier: str, packed: bytes, group: Group) -> None:
         """Store a layout for later polls of its group, until the group gets another layout."""
-        self._layouts.add(identifier, packed, interval_ms)
+        self._layouts.add(identifier, packed, group)
 
     def add_part(self, identifier: str, packed: bytes) -> None:
         """Store a part of the layout that comes next; that layout's other parts are here."""
         self._layouts.add_part(identifier, packed)
 
-    def keep_groups(self, intervals_ms: Collection[int]) -> None:
-        """Forget groups of other intervals: if one returns, a layout precedes its first poll."""
-        self._layouts.keep_groups(intervals_ms)
+    def keep_groups(self, groups: Collection[Group]) -> None:
+        """Forget other groups: if one returns, a layout precedes its first poll."""
+        self._layouts.keep_groups(groups)
+
+    def forget(self, group: Group) -> None:
+        """Forget a group that is gone."""
+        self._layouts.forget(group)
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence number of the newest poll; 0 before the first one."""
+        return self._sequence
 
     def note_missed(self, ticks: int, reason: str) -> None:
         """Note a gap of missed ticks before the next poll."""

@@ -6,14 +6,21 @@ collector → control    PART identifier packed                       (of the la
                                                                 (reason: why ticks before it were missed)
                        INTERVALS intervals_ms after_ms              (in force after that time)
                        LEDGER                                       (request the figures)
-control → collector    LEDGER figures                               ({output: {name: number}}; the answer)
+                       SPOKE_POLL layout_id timestamp_ms packed group missed reason
+                                                                (a hub's; LAYOUT has the group as its interval_ms)
+                       SPOKES rows                                  (a hub's; `SpokeReport`s that changed, by target)
+                       FORGET targets groups                        (those that were removed from the settings)
+control → collector    GROUPS newest_ms                             ({group: ms}; some of those of a hub)
+                       STORED polls           (how many of this collector's are in the spool; negative: of an earlier one's)
+                       LEDGER figures                               ({output: {name: number}}; the answer)
                        AVOID reasons           ({source: why}, the complete set of those not to read)
 control → uploader     LEDGER_SNAPSHOT text                         (as of the poll that follows)
                        PART identifier packed
                        LAYOUT identifier packed
-                       POLL sequence layout_id timestamp_ms packed
+                       POLL sequence layout_id timestamp_ms packed (group)  (the group of a spoke's)
                        CLOSE                                        (no more polls follow)
-uploader → control     UPLOAD output state account  (its name, `UploadState` as a list, `SpoolState` as a map)
+uploader → control     GROUPS groups                                ({group: [newest_ms, kept]}; before the first UPLOAD)
+                       UPLOAD output state account  (its name, `UploadState` as a list, `SpoolState` as a map)
                        KEPT sequence                                (committed to the spool; 0: none yet)
                        LEAVING                                      (got a SIGTERM; asks for CLOSE)
 worker → control       NOTE troubles                                ({what: why}, the complete set)
@@ -49,6 +56,11 @@ class Kind(StrEnum):
     INTERVALS = "intervals"
     LEDGER = "ledger"
     AVOID = "avoid"
+    SPOKE_POLL = "spoke_poll"
+    SPOKES = "spokes"
+    FORGET = "forget"
+    GROUPS = "groups"
+    STORED = "stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,54 @@ class UploadState:
             last_fault=error.last_fault,
             failing_since_ms=failing.failing_since_ms,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SpokeReport:
+    """What a hub's collector has to say of a target, for the status.
+
+    - `state` is one of `SpokeState`, since `since_ms` (ms since the epoch), because of `why`.
+    - `kind` is "gapless" for an agent of ours, "page" for an original, empty before the first answer;
+      `agent_id` and `hostname` are those in its last answer.
+    - `asked` to `missed` are what happened since the last report: requests, those without a usable answer,
+      polls taken, values left out of them, polls that had come before, ticks without a poll.
+    - `account` is the spoke's own of what it has for this hub: polled, delivered, waiting, quarantined,
+      dropped, and the ticks that it has missed; empty for a page.
+    """
+
+    state: str
+    since_ms: int
+    why: str
+    kind: str
+    agent_id: str
+    hostname: str
+    asked: int
+    failed: int
+    taken: int
+    left_out: int
+    repeated: int
+    missed: int
+    left_out_why: str = ""
+    account: tuple[int, ...] = ()
+
+    def fields(self) -> list[object]:
+        """Return the report as the fields of a message; `SpokeReport(*fields)` reads them."""
+        return [getattr(self, name) for name in self.__slots__]
+
+
+class SpokeState(StrEnum):
+    """How a spoke answers a hub, the best first."""
+
+    #: Not asked yet.
+    NEW = "new"
+    #: The last answer was good, and in time.
+    WELL = "well"
+    #: It took very long, or did not arrive within the time limit.
+    SLOW = "slow"
+    #: Nothing listens there, the host does not answer, or its name is unknown.
+    AWAY = "away"
+    #: It answered with something that is no answer of a spoke, or refused the hub.
+    REFUSING = "refusing"
 
 
 def posts_trouble(output: str, first: str) -> str:

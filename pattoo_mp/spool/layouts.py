@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
 from pattoo_mp.model import UNDIVIDED_DIGITS, Layout, is_divided, part_identifiers
@@ -19,12 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
+#: So many groups of spokes keep their layout in the file while no poll waits: those that came last.
+_MOST_GROUPS: Final = 50_000
+_NONE: Final[Mapping[str, str]] = {}
+
+
 def unpack(identifier: str, packed: bytes, part: Callable[[str], Layout]) -> Layout:
     """Return the layout that `packed` holds. `part` returns the parts of a divided one.
 
     Raises `WireError` if the bytes are no layout, and what `part` raises.
     """
     return Layout.join(packed, part) if is_divided(identifier) else Layout.unpack(packed)
+
+
+class MissingLayoutError(sqlite3.IntegrityError):
+    """A poll has a layout that neither came with it nor is in the file, which may be a new one."""
 
 
 class LayoutUse:
@@ -82,6 +91,8 @@ class Layouts:
         #: The parts of divided layouts in `_rows`, with their rows.
         self._parts: dict[str, dict[str, int]] = {}
         self._last_divided = ""
+        #: The newest layout of each spoke's group: its next poll, minutes later, most often has it.
+        self._of_groups: dict[str, str] = {}
         self.use = use or LayoutUse()
         self.handed_out: frozenset[str] = frozenset()
 
@@ -124,7 +135,7 @@ class Layouts:
             query = "SELECT id FROM layouts WHERE identifier = ?"
             row = self._connection.execute(query, (identifier,)).fetchone()
             if row is None:
-                raise sqlite3.IntegrityError(f"the layout {identifier} was never given")
+                raise MissingLayoutError(f"the layout {identifier} was never given")
             self._rows[identifier] = int(row[0])
         return self._rows[identifier]
 
@@ -172,9 +183,17 @@ class Layouts:
         """Return the rows of all layouts."""
         return [row for (row,) in self._connection.execute("SELECT id FROM layouts")]
 
-    def remember(self, identifiers: set[str]) -> None:
-        """Keep the rows of these layouts in memory: the next polls most often have the same."""
-        kept = {*identifiers, self._last_divided}
+    def remember(self, identifiers: set[str], of_groups: Mapping[str, str] = _NONE) -> None:
+        """Keep the rows of these layouts in memory: the next polls most often have the same.
+
+        `of_groups` has the newest layout of groups of spokes. Those of all groups are kept.
+        """
+        for group, identifier in of_groups.items():
+            self._of_groups.pop(group, None)
+            self._of_groups[group] = identifier
+        while len(self._of_groups) > _MOST_GROUPS:
+            del self._of_groups[next(iter(self._of_groups))]
+        kept = {*identifiers, self._last_divided, *self._of_groups.values()}
         self._parts = {name: parts for name, parts in self._parts.items() if name in kept}
         kept.update(*self._parts.values())
         self._rows = {name: row for name, row in self._rows.items() if name in kept}

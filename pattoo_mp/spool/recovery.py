@@ -133,6 +133,9 @@ def _fill(new: Tables, old: OldSpool, limit: SizeLimit, progress: Callable[[], N
     state = _final_account(known, new, result, old.reason, limit.reason)
     with new.transaction():
         new.set_facts(state.facts())
+        if old.tables is not None:
+            with suppress(*READ_ERRORS):
+                new.set_groups(old.tables.groups())
     lost = {name: _lost_ids(ids, new, result) for name, ids in old.handed_out.items()}
     return Recovered(state, lost, new.layouts.use)
 

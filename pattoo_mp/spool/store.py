@@ -33,6 +33,8 @@ StorageError = (sqlite3.Error, OSError)
 
 _OLDER: Final = "older than a poll before it"
 _UNREADABLE: Final = "damaged in the spool"
+#: So many layouts of spokes are kept unpacked: a post has those of one.
+_OF_SPOKES: Final = 4
 
 
 class Spool:
@@ -62,6 +64,9 @@ class Spool:
         self._path = path
         self._lock = RLock()
         self._layouts: dict[str, Layout] = {}
+        # Those of spokes are too many to be kept unpacked.
+        self._of_spokes: dict[str, Layout] = {}
+        self._groups: dict[str, tuple[int, int]] | None = None
         # The layouts given last, which are used first: those in the file may be damaged meanwhile.
         self._packed: dict[str, bytes] = {}
         # The layouts that each output needs next.
@@ -135,6 +140,14 @@ class Spool:
             return self._file.state.copy()
 
     @property
+    def groups(self) -> dict[str, tuple[int, int]]:
+        """The time of the newest poll (ms), and how many were kept, of each spoke's group."""
+        with self._lock:
+            if self._groups is None:
+                self._groups = self._do(self._read_groups)
+            return self._groups
+
+    @property
     def has_layouts(self) -> bool:
         """Whether layouts were given since the start: then those in the file need not be sound."""
         return bool(self._packed)
@@ -174,12 +187,14 @@ class Spool:
     def layout(self, identifier: str) -> Layout:
         """Return the layout of a stored poll. Raises `WireError` if it cannot be read."""
         with self._lock:
-            if identifier not in self._layouts:
-                packed = self._packed.get(identifier)
-                if packed is None:
-                    packed = self._do(lambda: self._file.tables.layouts.read_packed(identifier))
-                self._layouts[identifier] = unpack(identifier, packed, self.layout)
-            return self._layouts[identifier]
+            known = self._layouts.get(identifier) or self._of_spokes.get(identifier)
+            if known is None:
+                known = self._unpacked(identifier)
+                kept = self._of_spokes if known.compressed else self._layouts
+                kept[identifier] = known
+                while len(self._of_spokes) > _OF_SPOKES:
+                    del self._of_spokes[next(iter(self._of_spokes))]
+            return known
 
     def acknowledge(self, output: str, last_id: int) -> int:
         """Note that an output's server has all polls up to an id; return how many it took.
@@ -231,6 +246,12 @@ class Spool:
 
     # --- with the lock held
 
+    def _unpacked(self, identifier: str) -> Layout:
+        packed = self._packed.get(identifier)
+        if packed is None:
+            packed = self._do(lambda: self._file.tables.layouts.read_packed(identifier))
+        return unpack(identifier, packed, self.layout)
+
     def _do(self, action: Callable[[], T]) -> T:
         with self._lock:
             return self._file.run(action)
@@ -254,7 +275,8 @@ class Spool:
         if not new and ledger_snapshot in {"", now.book}:
             return 0
         self._check_journal()
-        timely = [poll for _, poll in new if _is_timely(poll, now, earlier_ms)]
+        groups: dict[str, tuple[int, int]] = {}
+        timely = [poll for _, poll in new if self._is_timely(poll, now, earlier_ms, groups)]
         now.sequence = new[-1][0] if new else now.sequence
         now.book = ledger_snapshot or now.book
         now.kept += len(new)
@@ -268,11 +290,13 @@ class Spool:
         used_before = self._file.tables.used_bytes()
         with self._file.transaction(now) as tables:
             tables.add(timely, layouts)
+            tables.set_groups(groups)
             self.limits.drop_from_quarantine(tables.quarantine, now)
             if age_is_known:
                 self.limits.drop_too_old(tables, now)
             self.limits.drop_too_many(tables, now, used_before, self._path.parent)
         self._earlier_ms = earlier_ms
+        self._note_groups(groups)
         # Polls dropped now stay dropped, whatever becomes of their post or of the file.
         oldest = self._file.tables.oldest_id()
         for name, ids in self._file.handed_out.items():
@@ -282,6 +306,32 @@ class Spool:
         if now_ms:
             self._envelope_ms = {name: output.envelope_ms for name, output in now.outputs.items()}
         return len(new)
+
+    def _read_groups(self) -> dict[str, tuple[int, int]]:
+        return self._file.tables.groups()  # the tables may be those of a new file by now
+
+    def _note_groups(self, groups: dict[str, tuple[int, int]]) -> None:
+        if groups:
+            self.groups.update(groups)
+
+    def _is_timely(
+        self,
+        poll: Poll,
+        now: SpoolState,
+        earlier_ms: int,
+        groups: dict[str, tuple[int, int]],
+    ) -> bool:
+        """Whether a poll is newer than those before it: of its group, if it is a spoke's.
+
+        `groups` gets what changes.
+        """
+        if not poll.group:
+            return _is_timely(poll, now, earlier_ms)
+        newest_ms, kept = groups.get(poll.group) or self.groups.get(poll.group) or (0, 0)
+        is_timely = poll.timestamp_ms > newest_ms
+        groups[poll.group] = max(newest_ms, poll.timestamp_ms), kept + 1
+        now.newest_ms = max(now.newest_ms, poll.timestamp_ms)
+        return is_timely
 
     def _oldest(self, output: str, limit: int) -> list[Spooled]:
         while True:

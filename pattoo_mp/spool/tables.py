@@ -29,6 +29,14 @@ _SPARE_PAGES: Final = 8
 #: The journal's index grows by so much for each so many bytes of the journal (sqlite.org/walformat.html).
 _INDEX_PART: Final = 32 << 10
 _JOURNAL_PER_PART: Final = 4062 * 4120
+#: The newest poll of each spoke's group, of a hub, and how many were kept. Only a hub has this table.
+_GROUPS: Final = """
+CREATE TABLE IF NOT EXISTS spoke_groups (
+    name TEXT PRIMARY KEY,
+    newest_ms INTEGER NOT NULL,
+    kept INTEGER NOT NULL
+) WITHOUT ROWID
+"""
 #: More than one commit adds to the journal.
 _COMMIT_BYTES: Final = 2 << 20
 _SELECT: Final = (
@@ -157,7 +165,10 @@ class Tables:
         newest = self._number("SELECT id FROM polls ORDER BY id DESC LIMIT 1")
         ids = range(newest - len(rows) + 1, newest + 1)
         self.layouts.note(zip((poll.layout_id for poll in polls), ids, strict=True))
-        self.layouts.remember({poll.layout_id for poll in polls})
+        self.layouts.remember(
+            {poll.layout_id for poll in polls},
+            {poll.group: poll.layout_id for poll in polls if poll.group},
+        )
 
     def restore(self, rows: Sequence[Spooled], layouts: Mapping[str, bytes]) -> int:
         """Insert polls of another file with their ids there; return how many were inserted."""
@@ -288,6 +299,31 @@ class Tables:
             return
         with suppress(sqlite3.OperationalError):  # the polls are removed; the pages can wait
             self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+
+    # --- the groups of spokes
+
+    def groups(self) -> dict[str, tuple[int, int]]:
+        """Return the time of the newest poll (ms), and how many were kept, of each spoke's group."""
+        query = "SELECT count(*) FROM sqlite_master WHERE name = 'spoke_groups'"
+        if not self._number(query):
+            return {}
+        rows = self._connection.execute("SELECT name, newest_ms, kept FROM spoke_groups")
+        # A damaged file may hold any type.
+        return {
+            name: (newest_ms, kept)
+            for name, newest_ms, kept in rows
+            if isinstance(name, str) and isinstance(newest_ms, int) and isinstance(kept, int)
+        }
+
+    def set_groups(self, groups: Mapping[str, tuple[int, int]]) -> None:
+        """Set what `groups` returns, for some groups."""
+        if groups:
+            self._connection.execute(_GROUPS)
+            self._connection.executemany(
+                "INSERT INTO spoke_groups (name, newest_ms, kept) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET newest_ms = excluded.newest_ms, kept = excluded.kept",
+                [(name, *values) for name, values in groups.items()],
+            )
 
     # --- facts
 

@@ -159,7 +159,7 @@ class Delivery:
         polls = post.accepted()
         self._backoff.succeeded()
         source.batch_limit.accepted()
-        return Attempt("", polls, len(post.body), more, post.span_s)
+        return Attempt("", polls, len(post.body), more, post.span_s, at_once=source.in_turn)
 
     def _not_accepted(self, source: Source, post: Post, outcome: Outcome) -> Attempt:
         match outcome.fault:

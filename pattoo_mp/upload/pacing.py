@@ -81,6 +81,8 @@ class Pace:
         """Note an attempt. Posts are spaced from start to start, retries from the failure's end."""
         if attempt.failed:
             self._free_at = ended + max(self._least_s, attempt.wait_s)
+        elif attempt.at_once:
+            self._free_at = ended
         else:
             self._free_at = started + self._spacing_s(attempt)
 

@@ -52,6 +52,10 @@ class Source(Protocol):
     def waiting(self) -> int:
         """How many polls or posts wait to be sent."""
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the next post belongs to the last one, and follows it at once."""
+
     def oldest(self) -> Post | None:
         """Make the next post. Return None if nothing can be sent."""
 
@@ -71,13 +75,16 @@ def first_post(
     polls: Sequence[Spooled],
     layout: Callable[[str], Layout],
     datapoints: int = MAX_DATAPOINTS,
+    *,
+    one_origin: bool = True,
 ) -> list[Spooled]:
     """Return the polls of the next post, oldest first: as many as fit, but at least one if any.
 
     All are of one agent, host and program, which a post names only once. It also names its interval
     only once, but the server never reads that: its ingester (`cache_to_keypairs` in PattooShared's
     `converter.py`, release 0.0.98) takes the interval from the pairs of each datapoint. So polls of
-    different intervals share a post. A poll that is larger than the limit goes alone.
+    different intervals share a post. A poll that is larger than the limit goes alone. With `one_origin`
+    false they may be of several agents: a remote write request names each.
     """
     chosen: list[Spooled] = []
     room = datapoints
@@ -85,8 +92,9 @@ def first_post(
         this = layout(spooled.poll.layout_id)
         room -= len(this.series)
         if chosen:
-            first = layout(chosen[0].poll.layout_id)
-            if first.origin != this.origin or room < 0:
+            if room < 0:
+                break
+            if one_origin and layout(chosen[0].poll.layout_id).origin != this.origin:
                 break
         chosen.append(spooled)
     return chosen
@@ -264,7 +272,8 @@ class Attempt:
     `error` is a failure of the server or the network, of the kind `fault`; `trouble` is a failure
     of this host. On success, `polls` of the spool were delivered in a body of `bytes_sent`. `more`
     says whether more waited than the post could hold, and `span_s` is the time that its polls
-    cover. After a failure, the next attempt waits for at least `wait_s`.
+    cover. After a failure, the next attempt waits for at least `wait_s`. After a success with `at_once`
+    the next one does not wait.
     """
 
     error: str = ""
@@ -275,6 +284,7 @@ class Attempt:
     wait_s: float = 0.0
     trouble: str = ""
     fault: Fault = Fault.UNREACHABLE
+    at_once: bool = False
 
     @property
     def failed(self) -> bool:

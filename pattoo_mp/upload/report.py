@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Control takes a worker for hung after a minute without a message.
 _EVERY_S: Final = 1.0
+#: How many groups of spokes a message has.
+_GROUPS: Final = 1000
 
 
 class Progress:
@@ -56,8 +58,16 @@ def send_account(link: Link, spool: Spool, channel: str) -> None:
         return
     account = spool.state.of_channel(channel)
     with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
+        send_groups(link, spool)
         for output in account.outputs:
             link.send(Kind.UPLOAD, output, UploadState().fields(), account.fields())
+
+
+def send_groups(link: Link, spool: Spool) -> None:
+    """Send control what a hub's spool knows of its spokes: before the account, which lets it begin."""
+    groups = list(spool.groups.items())
+    for first in range(0, len(groups), _GROUPS):
+        link.send(Kind.GROUPS, dict(groups[first : first + _GROUPS]))
 
 
 def spool_limits(config: Config) -> Limits:

@@ -159,7 +159,7 @@ class SpooledPosts:
 
     A post has at most `datapoints`, and only polls up to the time `until_ms` (ms since the epoch). With a
     `selection`, posts hold only that part of the polls; a poll of which nothing is left counts as
-    delivered without a post.
+    delivered without a post. `one_origin` is as for `first_post`.
     """
 
     def __init__(
@@ -171,7 +171,9 @@ class SpooledPosts:
         until_ms: Callable[[], float] = lambda: inf,
         *,
         selection: Selection | None = None,
+        one_origin: bool = True,
     ) -> None:
+        self._one_origin = one_origin
         self._selection = selection
         self._outbox = outbox
         self._envelope_ms = envelope_ms
@@ -188,6 +190,11 @@ class SpooledPosts:
         """How many polls are in the spool."""
         return self._outbox.waiting
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the next post follows the last one at once: each has all that fits."""
+        return False
+
     def oldest(self) -> Post | None:
         """Return the post of the oldest polls. Unreadable polls are moved to quarantine.
 
@@ -197,7 +204,9 @@ class SpooledPosts:
         try:
             most = min(self.batch_limit.polls, self._read)
             found = self._wanted(self._outbox.oldest(most))
-            polls = self._timely(first_post(found, self._layout, self._datapoints))
+            polls = self._timely(
+                first_post(found, self._layout, self._datapoints, one_origin=self._one_origin)
+            )
             if len(polls) < len(found) or most == self._read:
                 # If polls are large, few fit; do not keep many more of them in memory.
                 self._read = max(_LEAST_READ, 2 * len(polls))

@@ -21,10 +21,11 @@ from pattoo_mp.config.values import PULL, Config
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, UploadState, posts_trouble
 from pattoo_mp.model import Poll, is_divided, now_ms, part_identifiers
+from pattoo_mp.spool.layouts import MissingLayoutError
 from pattoo_mp.spool.store import Spool, StorageError
 from pattoo_mp.upload.drain import Drain
 from pattoo_mp.upload.pacing import Pace, offset_s
-from pattoo_mp.upload.report import spool_limits
+from pattoo_mp.upload.report import send_groups, spool_limits
 from pattoo_mp.upload.spooled import Outbox
 from pattoo_mp.util.signals import Wakeup
 
@@ -206,8 +207,8 @@ class Uploader:
                     self._last_divided = identifier
                     self._last_parts = frozenset(part_identifiers(packed))
                     self._announced -= self._last_parts
-            case [Kind.POLL, sequence, layout_id, timestamp_ms, packed]:
-                self._held.append((sequence, Poll(layout_id, timestamp_ms, packed)))
+            case [Kind.POLL, sequence, layout_id, timestamp_ms, packed, *group]:
+                self._held.append((sequence, Poll(layout_id, timestamp_ms, packed, *group)))
                 self._announced.discard(layout_id)
                 self._book = self._next_book
             case [Kind.LEDGER_SNAPSHOT, book]:
@@ -304,6 +305,10 @@ class Uploader:
             self._open_spool()
             if self._held:
                 self._spool.append(self._held, self._layouts, self._channel, self._book, now_ms())
+        except MissingLayoutError as error:
+            _LOG.warning("%s; this uploader ends, and its successor gets all of them.", error)
+            self._closed, self._held = True, []
+            return
         except StorageError as error:
             self._commit_at = time.monotonic() + _RETRY_S
             self._report_storage(str(error))
@@ -338,6 +343,8 @@ class Uploader:
         """
         if not self._spool.account_loaded:
             self._spool.open()
+            with contextlib.suppress(LinkClosedError):  # the next `receive` finds out
+                send_groups(self._link, self._spool)
             self._announce()
 
     def _report_storage(self, error: str) -> None:

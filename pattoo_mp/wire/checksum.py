@@ -35,7 +35,7 @@ def origin_pairs(origin: Origin) -> tuple[Pair, ...]:
     return (
         ("pattoo_agent_hostname", origin.hostname),
         ("pattoo_agent_id", origin.agent_id),
-        ("pattoo_agent_polled_target", origin.hostname),
+        ("pattoo_agent_polled_target", origin.target),
         ("pattoo_agent_program", origin.program),
     )
 

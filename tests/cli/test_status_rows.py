@@ -290,9 +290,16 @@ def test_each_trouble_is_one_line_with_advice(code: Code) -> None:
     """For every code there is."""
     shown: dict[str, Any] = much_trouble()
     shown["workers"]["uploader"]["left_behind"] = [{"pid": 5, "since_ms": 1, "place": "memory"}]
+    shown["spokes"] = {"lasting": 5, "count": 9, "well": 4}
     line = advice(shown, trouble(code, "uploader" if code.startswith("worker") else ""))
     assert "\n" not in line
     assert line.count(". ") >= 1
+
+
+def test_a_hub_without_polls_is_told_to_look_at_its_spokes() -> None:
+    """Its collector is rarely to blame."""
+    shown: dict[str, Any] = much_trouble() | {"spokes": {"well": 0, "count": 9}}
+    assert "0 of 9 answer" in advice(shown, trouble(Code.NO_POLLS, since_ms=5))
 
 
 def test_an_unknown_trouble_is_shown_by_its_code() -> None:

@@ -51,5 +51,7 @@ def config_in(home: Path, **other: Any) -> Config:  # noqa: ANN401 - whatever a 
         rootfs_path=Path("/"),
         ip_listen_address="127.0.0.1",
         listen_port=5000,
+        targets_directory=None,
+        hub_name=None,
     )
     return replace(usual, **other)

@@ -30,6 +30,11 @@ class _Polls:
         self.batch_limit = BatchLimit()
         self.waiting = 0
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the next post follows the last one at once."""
+        return False
+
     def oldest(self) -> Post:
         polls = min(self.waiting, self.batch_limit.polls, self._most)
         return Post(

@@ -311,6 +311,11 @@ class LegacySource:
         """How many files are still to be sent."""
         return self._files.waiting
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the next post follows the last one at once: none does."""
+        return False
+
     def oldest(self) -> Post | None:
         """Return the post of the oldest valid file. Invalid ones are renamed."""
         while (file := self._files.oldest()) is not None:

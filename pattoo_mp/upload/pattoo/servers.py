@@ -37,20 +37,30 @@ def deliverer(
     encode: Encode,
     legacy: LegacyPosts | None = None,
     families: Collection[str] | None = None,
+    *,
+    of_spokes: bool = False,
 ) -> MakeDeliverer:
     """Return what makes the output's deliverer: of the `legacy` posts first, then of the polls.
 
-    The output gets only these families of the polls, if not None.
+    The output gets only these families of the polls, if not None. `of_spokes`: the spool is a hub's.
     """
+    posts = _posts_of_spokes() if of_spokes else SpooledPosts
     selection = None if families is None else _selection(families)
 
     def make(server: Transport, envelope_ms: Callable[[], int], backoff: Backoff) -> Delivery:
-        sources: list[Source] = [SpooledPosts(outbox, envelope_ms, encode, selection=selection)]
+        sources: list[Source] = [posts(outbox, envelope_ms, encode, selection=selection)]
         if legacy is not None:
             sources.insert(0, legacy.source(envelope_ms))
         return Delivery(sources, server, envelope_ms, backoff)
 
     return make
+
+
+def _posts_of_spokes() -> type[SpooledPosts]:
+    # Only a hub needs it.
+    from pattoo_mp.upload.spokes import SpokePosts  # noqa: PLC0415
+
+    return SpokePosts
 
 
 def _selection(families: Collection[str]) -> Selection:

@@ -75,7 +75,13 @@ class RemoteWriteDelivery(Delivery):
     )
 
     def __init__(
-        self, outbox: Outbox, transport: RemoteWriteTransport, receiver: Receiver, backoff: Backoff
+        self,
+        outbox: Outbox,
+        transport: RemoteWriteTransport,
+        receiver: Receiver,
+        backoff: Backoff,
+        *,
+        of_spokes: bool = False,
     ) -> None:
         self._posts = SpooledPosts(
             outbox,
@@ -83,7 +89,11 @@ class RemoteWriteDelivery(Delivery):
             receiver.body,
             datapoints=MAX_SAMPLES,
             until_ms=lambda: now_ms() + AHEAD_S * 1000,
+            one_origin=not of_spokes,
         )
+        if of_spokes:
+            # A probe says something of one host, and a request has the polls of many.
+            receiver.can_probe = False
         super().__init__([self._posts], transport, lambda: 0, backoff)
         self._outbox = outbox
         self._receiver = receiver

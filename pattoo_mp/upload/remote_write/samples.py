@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.errors import WireError
+from pattoo_mp.model import Layout
 from pattoo_mp.upload.remote_write.message import Block, labels_of, metadata, request
 from pattoo_mp.upload.remote_write.naming import distinct
 from pattoo_mp.util.recent import Recent
@@ -18,7 +19,7 @@ from pattoo_mp.util.recent import Recent
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from pattoo_mp.model import Layout, Origin, Poll
+    from pattoo_mp.model import Origin, Poll
     from pattoo_mp.upload.remote_write.naming import Metric, Named, Naming
 
     #: Polls of one origin and interval follow one another.
@@ -51,8 +52,9 @@ class Encoder:
         self._naming = naming
         self._rows: Recent[str, Rows] = Recent(_LAYOUTS)
         self._parts: dict[str, Named] = {}
-        #: The last layout that a receiver was sent, by group.
-        self._sent: dict[Group, Layout] = {}
+        #: The last layout that a receiver was sent, by group. Those of spokes, of which a hub has
+        #: thousands, are packed.
+        self._sent: dict[Group, Layout | bytes] = {}
 
     def rows(self, layout: Layout) -> Rows:
         """Return the names of a layout's series."""
@@ -76,7 +78,7 @@ class Encoder:
         """Note that a receiver has a batch: a series that the next one lacks has ended."""
         for poll in batch.polls:
             layout = batch.layouts[poll.layout_id]
-            self._sent[_group(layout)] = layout
+            self._sent[_group(layout)] = _kept(layout)
 
     def metadata(self, batch: Batch) -> bytes:
         """Return the metadata of a batch's metrics as a part of a message."""
@@ -90,19 +92,20 @@ class Encoder:
         for layout, polls in batch.runs():
             rows = self.rows(layout)
             ended = self._ended(layout, current)
-            current[_group(layout)] = layout
+            current[_group(layout)] = _kept(layout)
             yield Block(tuple(p.timestamp_ms for p in polls), _columns(rows, polls), ended)
 
-    def _ended(self, layout: Layout, current: Mapping[Group, Layout]) -> Collection[bytes]:
+    def _ended(self, layout: Layout, current: Mapping[Group, Layout | bytes]) -> Collection[bytes]:
         """Return the series that the layout before this one had, and that no layout has now."""
         group = _group(layout)
         before = current.get(group)
-        if before is None or before == layout:
+        if before is None or before == _kept(layout):
             return ()
-        gone = set(self.rows(before).present - self.rows(layout).present)
+        gone = set(self.rows(_layout(before)).present - self.rows(layout).present)
         for other, elsewhere in current.items():
-            if other != group and gone:
-                gone -= self.rows(elsewhere).present
+            # The series of another host have other labels.
+            if other != group and other[0] == group[0] and gone:
+                gone -= self.rows(_layout(elsewhere)).present
         return sorted(gone)
 
     def _named(self, layout: Layout) -> Rows:
@@ -175,6 +178,14 @@ def only_sample(labels: bytes, time_ms: int, value: float) -> bytes:
 
 def _group(layout: Layout) -> Group:
     return layout.origin, layout.interval_ms
+
+
+def _kept(layout: Layout) -> Layout | bytes:
+    return layout.packed if layout.compressed else layout
+
+
+def _layout(kept: Layout | bytes) -> Layout:
+    return kept if isinstance(kept, Layout) else Layout.unpack(kept)
 
 
 def _columns(rows: Rows, polls: Sequence[Poll]) -> list[tuple[bytes, Sequence[object]]]:

@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from pattoo_mp.upload.spooled import Outbox
 
 
-def sender(output: Output, outbox: Outbox, exchange_s: float = EXCHANGE_S) -> Sender:
-    """Make what posts to an output."""
+def sender(
+    output: Output, outbox: Outbox, exchange_s: float = EXCHANGE_S, *, of_spokes: bool = False
+) -> Sender:
+    """Make what posts to an output. `of_spokes`: the spool is a hub's."""
     transport = RemoteWriteTransport(
         output.urls[0], output.trust, output.proxy, exchange_s, dict(output.headers)
     )
     receiver = Receiver(naming(output), output.urls[0])
 
     def make(_: Transport, __: Callable[[], int], backoff: Backoff) -> RemoteWriteDelivery:
-        return RemoteWriteDelivery(outbox, transport, receiver, backoff)
+        return RemoteWriteDelivery(outbox, transport, receiver, backoff, of_spokes=of_spokes)
 
     return Sender(Servers([Server(transport, transport)]), make)
 

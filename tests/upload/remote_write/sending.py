@@ -55,16 +55,27 @@ def output(url: str, **other: object) -> Output:
 class Sending:
     """A spool, and the delivery of its polls to `url`."""
 
-    def __init__(self, home: Path, url: str, exchange_s: float = 30.0, **settings: object) -> None:
+    def __init__(
+        self,
+        home: Path,
+        url: str,
+        exchange_s: float = 30.0,
+        *,
+        of_spokes: bool = False,
+        **settings: object,
+    ) -> None:
         self.start_ms = start_ms()
         self.spool = open_spool(home / "spool.sqlite", AMPLE, outputs=(NAME,))
         self.number = 0
-        self.reconnect(url, exchange_s, **settings)
+        self.reconnect(url, exchange_s, of_spokes=of_spokes, **settings)
 
-    def reconnect(self, url: str, exchange_s: float = 30.0, **settings: object) -> None:
+    def reconnect(
+        self, url: str, exchange_s: float = 30.0, *, of_spokes: bool = False, **settings: object
+    ) -> None:
         """Begin as a new process does, which knows only the spool."""
         self.outbox = Outbox(self.spool, NAME)
-        made = sender(output(url, **settings), self.outbox, exchange_s)
+        given = output(url, **settings)
+        made = sender(given, self.outbox, exchange_s, of_spokes=of_spokes)
         self.drawn: list[float] = []
         self.deliverer = made.deliverer(made.servers.current, lambda: 0, Backoff(self._draw))
 

@@ -1,0 +1,1 @@
+pattoo_agent_os_autonomousd.py
