@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pattoo_mp.config.values import NO_FILES, PULL, Output
 from pattoo_mp.doctor.server import check_servers, listening_findings
+from pattoo_mp.upload.pull.output import listen
 from tests.support.configs import config_in
 from tests.support.ports import free_port
 
@@ -53,3 +54,19 @@ def test_what_strangers_get_is_noted(home: Path) -> None:
     """Of an address that they can reach."""
     found = findings(home, f"0.0.0.0:{free_port()}", is_running=False)
     assert "the page of an original spoke, and nothing else" in found[-1].found
+
+
+def test_an_address_may_have_a_zone(home: Path) -> None:
+    """As one of IPv6 that is valid on one link only."""
+    where = f"[::1%251]:{free_port()}"
+    one, _ = findings(home, where, is_running=False)
+    assert one.found == f"can listen at http://{where}"
+    with listen(where):
+        one, _ = findings(home, where, is_running=True)
+        assert one.found == f"answers at http://{where}"
+
+
+def test_an_unknown_name_is_said_to_be_one(home: Path) -> None:
+    """A resolver's errors have numbers of their own."""
+    one, _ = findings(home, "[fe80::1%25none]:5000", is_running=False)
+    assert one.found == "cannot listen at [fe80::1%25none]:5000: Name or service not known"
