@@ -249,6 +249,7 @@ class Uploader:
         for name in gone:
             if not self._posting.pop(name).has_ended(until):
                 raise StuckError(f"the posting thread of {name}, which is gone, does not end")
+            self._note(posts_trouble(name, self._config.outputs[0].name), "")
         self._spool.change_outputs(list(outputs))
         for name, posting in self._posting.items():
             output = outputs[name]
