@@ -21,8 +21,10 @@ from pattoo_mp.config.families import EVERY
 from pattoo_mp.config.values import NO_FILES, PULL, Output
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Origin, Poll, Series, Value, now_ms
 from pattoo_mp.program import SPOKE
+from pattoo_mp.upload.pull import pages
 from pattoo_mp.upload.pull.pages import Newest, Shown
 from pattoo_mp.wire.checksum import NOT_HASHED
+from pattoo_mp.wire.encode import encode
 from tests.support.sources import BY_DEFAULT, sources_of
 from tests.wire.posts import pair_lists
 
@@ -199,6 +201,21 @@ def test_a_page_is_made_once_a_poll() -> None:
     assert second is not None
     before, after = json.loads(first), json.loads(second)
     assert before["pattoo_agent_timestamp"] < after["pattoo_agent_timestamp"]
+
+
+def test_a_page_for_another_interval_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for many costs no more than who asks for one."""
+    made = []
+
+    def counting(*given: Any) -> bytes:  # noqa: ANN401 - as `encode` takes them
+        made.append(given)
+        return encode(*given)
+
+    monkeypatch.setattr(pages, "encode", counting)
+    shown = newest(poll_of([Series("a", INTEGER, (("b", "1000"),))], [1000]))
+    found = [shown.page(interval_s) for interval_s in (1, 10, 100, 1000, 10, 1)]
+    assert len(set(found)) == 4
+    assert len(made) == 1
 
 
 def test_polls_of_other_origins_are_not_shown() -> None:
