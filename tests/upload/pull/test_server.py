@@ -56,9 +56,9 @@ class Running:
         self._thread.join(10)
         assert not self._thread.is_alive()
 
-    def connect(self) -> socket.socket:
-        """Return a new connection to it."""
-        return socket.create_connection(("127.0.0.1", self.port), 10)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        """Return a new connection to it, from this address."""
+        return socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
 
 
 @pytest.fixture
@@ -151,6 +151,23 @@ def test_busy_connections_of_a_client_are_bounded(running: Running) -> None:
             assert read_all(one_more).startswith(b"HTTP/1.1 503 ")
         running.release()
         assert all(b"now" in connection.recv(4096) for connection in busy)
+
+
+def test_a_few_slow_clients_do_not_keep_out_another(running: Running) -> None:
+    """Though they have all connections, and none of these is idle."""
+    with contextlib.ExitStack() as held:
+        for number in range(CONNECTIONS):
+            slow = held.enter_context(running.connect(f"127.0.0.{2 + number // FROM_ONE}"))
+            slow.sendall(REQUEST[:10])
+        wait_for(
+            lambda: sum(bool(each.received) for each in running.server._connections) == CONNECTIONS,
+            what="all of them",
+        )
+        assert ask(running.port, "/x").body == b"here"
+        wait_for(
+            lambda: len(running.server._connections) < CONNECTIONS,
+            what="the end of the answered one",
+        )
 
 
 def test_answers_that_nobody_takes_hold_little_memory(
