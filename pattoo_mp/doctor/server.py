@@ -151,7 +151,10 @@ def listening_findings(config: Config, *, is_running: bool) -> Iterator[Finding]
                 f"ss -ltnp shows who does; set {output.named_by} if it is to be another address",
             )
         else:
-            yield ok(subject, f"{'answers' if is_running else 'can listen'} at {output.urls[0]}")
+            yield ok(
+                subject,
+                f"{'something answers' if is_running else 'can listen'} at {output.urls[0]}",
+            )
         if output.is_exposed:
             yield note(
                 subject,

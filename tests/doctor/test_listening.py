@@ -33,13 +33,13 @@ def test_a_free_port_can_be_listened_at(home: Path) -> None:
 
 
 def test_a_port_of_another_program_is_trouble(home: Path) -> None:
-    """Before a start; while the agent runs, it is most likely its own."""
+    """Before a start; while the agent runs, it cannot be told from its own, and is not said to be."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         where = f"127.0.0.1:{other.getsockname()[1]}"
         (one,) = findings(home, where, is_running=False)
         assert one.found == f"cannot listen at {where}: Address already in use"
         (one,) = findings(home, where, is_running=True)
-        assert one.found == f"answers at http://{where}"
+        assert one.found == f"something answers at http://{where}"
 
 
 def test_an_agent_that_does_not_answer_is_trouble(home: Path) -> None:
