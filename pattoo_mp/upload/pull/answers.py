@@ -46,6 +46,8 @@ _ORIGINAL: Final = re.compile(r"/pattoo-agent-os/(\d{1,9})")
 _POLLS: Final = "/pattoo-mp/1/polls"
 _ACKNOWLEDGE: Final = f"{_POLLS}/acknowledge"
 _HEALTH: Final = "/healthz"
+_METRICS: Final = "/metrics"
+_PATHS: Final = frozenset({"/", _METRICS, _HEALTH, _POLLS, _ACKNOWLEDGE})
 _HUB: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LAYOUT: Final = re.compile(r"[0-9a-f]{16,20}")
 _MAX_KNOWN: Final = 64
@@ -102,6 +104,8 @@ class Answers:
         original = _ORIGINAL.fullmatch(request.path)
         if request.path != _HEALTH:
             self._access.check(connection.address, request.headers, is_original=bool(original))
+        if not original and request.path not in _PATHS:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "no such page; / lists those that there are")
         _require_method(request, *(("POST",) if request.path == _ACKNOWLEDGE else ("GET", "HEAD")))
         job = self._job(request)
         if job is None:
@@ -121,13 +125,11 @@ class Answers:
         return self._ask_health if request.path == _HEALTH and not self._knows_health else None
 
     def _at_once(self, request: Request) -> Answer:
-        if request.path == "/metrics":
+        if request.path == _METRICS:
             return self._metrics(request)
         if request.path == _HEALTH:
             return self._health[1]
-        if request.path == "/":
-            return Answer(HTTPStatus.OK, self._about(), TEXT)
-        raise RefusedError(HTTPStatus.NOT_FOUND, "no such page; / lists those that there are")
+        return Answer(HTTPStatus.OK, self._about(), TEXT)
 
     def _page(self, request: Request, interval_s: int) -> Answer:
         with self._pages:

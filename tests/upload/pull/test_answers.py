@@ -54,11 +54,11 @@ class Asked:
         """Show a poll."""
         self.answers.show({layout.interval_ms: Shown(layout, poll)})
 
-    def get(self, path: str, **headers: str) -> Any:  # noqa: ANN401 - an answer, or None
+    def get(self, path: str, method: str = "GET", **headers: str) -> Any:  # noqa: ANN401 - an answer, or None
         """The answer to a request of this host."""
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         connection = Connection(cast("Any", None), "127.0.0.1", "127.0.0.1", 0)
-        return self.answers.handle(Request("GET", path, headers=named), connection)
+        return self.answers.handle(Request(method, path, headers=named), connection)
 
 
 @pytest.fixture
@@ -102,3 +102,11 @@ def test_a_damaged_poll_is_a_503(asked: Asked, path: str) -> None:
         asked.get(path)
     assert caught.value.answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert b"a poll of 1 values for a layout of 50 series" in caught.value.answer.body
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_another_path_is_a_404_by_any_method(asked: Asked, method: str) -> None:
+    """A 405 would say that the others are taken there."""
+    with pytest.raises(RefusedError) as caught:
+        asked.get("/x", method)
+    assert caught.value.answer.status == HTTPStatus.NOT_FOUND
