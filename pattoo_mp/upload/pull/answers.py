@@ -27,7 +27,7 @@ from pattoo_mp.util import json_text
 from pattoo_mp.util.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pattoo_mp.config.values import Output
     from pattoo_mp.model import Origin
@@ -93,10 +93,10 @@ class Answers:
         self._compressed: Recent[bytes, bytes] = Recent(_COMPRESSED)
         self._health: tuple[float, Answer] = (0.0, Answer(HTTPStatus.OK))
 
-    def show(self, polls: Mapping[int, Shown]) -> None:
-        """Show other polls, by interval (ms), from now on. Callable from any thread."""
+    def show(self, polls: Mapping[int, Shown], groups: Collection[int]) -> None:
+        """Show other polls, from now on, as `Newest.show`. Callable from any thread."""
         with self._pages:
-            self._newest.show(polls)
+            self._newest.show(polls, groups)
             self._compressed = Recent(_COMPRESSED)
 
     def handle(self, request: Request, connection: Connection) -> Answer | None:

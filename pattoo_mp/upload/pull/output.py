@@ -224,7 +224,7 @@ class PullOutput:
             except WireError:
                 continue  # the next poll brings it
             found[layout.interval_ms] = Shown(layout, spooled.poll)
-        self._answers.show(found)
+        self._answers.show(found, self.config.groups)
         self._outbox.sent(newest[-1].id, self._outbox.waiting)
 
     def _set_trouble(self, trouble: str) -> None:

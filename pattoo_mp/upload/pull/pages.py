@@ -19,7 +19,7 @@ from pattoo_mp.util.recent import Recent
 from pattoo_mp.wire.encode import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from pattoo_mp.config.values import Output
     from pattoo_mp.model import Value
@@ -90,8 +90,8 @@ class Newest:
         """The time of the newest poll (ms since the epoch); 0 if there is none."""
         return max((shown.poll.timestamp_ms for shown in self._shown.values()), default=0)
 
-    def show(self, polls: Mapping[int, Shown]) -> None:
-        """Show other polls, by interval (ms); groups that are not among them keep theirs."""
+    def show(self, polls: Mapping[int, Shown], groups: Collection[int]) -> None:
+        """Show other polls, by interval (ms). Of the others, those whose interval is in `groups` stay."""
         own = {
             interval_ms: shown
             for interval_ms, shown in polls.items()
@@ -99,7 +99,7 @@ class Newest:
         }
         if own:
             self._shown |= own
-            self._forget_groups()
+            self._forget_groups(own.keys() | set(groups))
             self._body = b""
             self._pages = Recent(_INTERVALS)
             self._texts = {}
@@ -131,11 +131,12 @@ class Newest:
                 self._texts[openmetrics] = text
         return text
 
-    def _forget_groups(self) -> None:
-        """Forget groups that are not polled any more, as after a reload."""
+    def _forget_groups(self, groups: Collection[int]) -> None:
+        """Forget groups that are not polled any more: other ones than these, and those that fell silent."""
         newest_ms = self.newest_ms
         for interval_ms, shown in list(self._shown.items()):
-            if shown.poll.timestamp_ms + _limit_ms(interval_ms) < newest_ms:
+            is_silent = shown.poll.timestamp_ms + _limit_ms(interval_ms) < newest_ms
+            if is_silent or interval_ms not in groups:
                 del self._shown[interval_ms]
 
     def _fresh(self) -> dict[int, Shown]:

@@ -52,7 +52,7 @@ class Asked:
 
     def show(self, layout: Layout, poll: Poll) -> None:
         """Show a poll."""
-        self.answers.show({layout.interval_ms: Shown(layout, poll)})
+        self.answers.show({layout.interval_ms: Shown(layout, poll)}, [layout.interval_ms])
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Any:  # noqa: ANN401 - an answer, or None
         """The answer to a request of this host."""
