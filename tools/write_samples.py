@@ -29,6 +29,7 @@ def service_files(program: Program) -> dict[str, str]:
         text = (CONF / f"{first.name}{end}").read_text(encoding="utf-8")
         if program is not first:
             text = text.replace(first.name, program.name)
+            text = text.replace(f"log is {first.log_name}", f"log is {program.log_name}")
             text = text.replace('agent.sh" --', f'agent.sh" {program.name} --')
             text = text.replace(
                 "[eventlistener:pattoo_heartbeat]",

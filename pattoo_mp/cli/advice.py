@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp.cli.words import age, moment
 from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.troubles import Code
+from pattoo_mp.program import this_program
 from pattoo_mp.upload.fault import Fault, expected
 from pattoo_mp.upload.fault import advice as fault_advice
 from pattoo_mp.util import text
@@ -45,7 +46,7 @@ def _worker_gone(status: Status, trouble: Trouble) -> str:
     last_end = f", last ended by {worker['last_death']}" if worker["last_death"] else ""
     return (
         f"the {trouble['subject']} is not running{last_end}. It is restarted automatically; if it "
-        "keeps ending, see pattoo.log for the reason"
+        f"keeps ending, see {this_program().log_name} for the reason"
     )
 
 
@@ -65,7 +66,7 @@ def _worker_hangs(status: Status, trouble: Trouble) -> str:
 def _worker_dies(status: Status, trouble: Trouble) -> str:
     return (
         f"the {trouble['subject']} keeps dying, last by {_worker(status, trouble)['last_death']}. "
-        f"See pattoo.log from {moment(int(trouble['since_ms']))} on for the reason"
+        f"See {this_program().log_name} from {moment(int(trouble['since_ms']))} on for the reason"
     )
 
 
@@ -122,7 +123,8 @@ def _cannot_post(status: Status, trouble: Trouble) -> str:
     return (
         f"nothing could be posted for {age(status['now_ms'], int(trouble['since_ms']))} "
         f"({_reported(status, 'posts')}). The cause is on this host, "
-        "not on the server. Polls are kept, and will be sent once it is fixed: see pattoo.log and --doctor"
+        "not on the server. Polls are kept, and will be sent once it is fixed: "
+        f"see {this_program().log_name} and --doctor"
     )
 
 
@@ -188,7 +190,7 @@ def _quarantine(status: Status, _: Trouble) -> str:
     return (
         f"{counted(status['recent']['quarantined'], 'poll')} set aside in the last "
         f"{text.duration(status['recent']['seconds'])}. The server refuses them but accepts "
-        "others: see pattoo.log, and the server's log, for the reason"
+        f"others: see {this_program().log_name}, and the server's log, for the reason"
     )
 
 
@@ -196,7 +198,7 @@ def _devices_change(status: Status, _: Trouble) -> str:
     recent = status["recent"]
     return (
         f"mounts, interfaces or other devices came or went {counted(recent.get('layouts', 0), 'time')} in the "
-        f"last {text.duration(recent['seconds'])}, and each change costs processor time. pattoo.log "
+        f"last {text.duration(recent['seconds'])}, and each change costs processor time. {this_program().log_name} "
         "names them once a minute: leave them out with mounts_exclude, interfaces_exclude or disks_exclude"
     )
 
@@ -204,7 +206,7 @@ def _devices_change(status: Status, _: Trouble) -> str:
 def _unaccounted(status: Status, _: Trouble) -> str:
     return (
         f"{counted(status['polls']['unaccounted'], 'poll')} cannot be accounted for. This is a "
-        "defect of the agent: please report it, with pattoo.log"
+        f"defect of the agent: please report it, with {this_program().log_name}"
     )
 
 

@@ -162,7 +162,7 @@ def _stopped(status: Status) -> Iterator[Row]:
         yield Row(
             "Last run",
             f"process {status['cut_short_pid']} did not end in order: it was killed, it crashed, or "
-            "the host went down. See pattoo.log and dmesg",
+            f"the host went down. See {this_program().log_name} and dmesg",
             bad=True,
         )
 

@@ -27,6 +27,7 @@ import msgpack
 
 from pattoo_mp.config.values import Config
 from pattoo_mp.errors import ConfigError, where_and_why
+from pattoo_mp.program import this_program
 from pattoo_mp.util import users
 from pattoo_mp.util.process import die_with, kill_and_wait
 
@@ -203,9 +204,7 @@ class Reader(Generic[Result]):
         return self._convert(outcome["result"])
 
     def _no_result(self) -> str:
-        return (
-            f"{self._directory}: the configuration reader exited without a result; see pattoo.log"
-        )
+        return f"{self._directory}: the configuration reader exited without a result; see {this_program().log_name}"
 
     @staticmethod
     def _require_no_hanging_reader(directory: Path) -> None:

@@ -324,19 +324,19 @@ _EVERY: Final = (
     ),
     Setting(
         "log_format", _OWN, _OWN, validators.one_of(LOG_FORMATS), f"one of {', '.join(LOG_FORMATS)}",
-        "The format of this agent's lines in pattoo.log: text for people, JSON for programs.",
+        "The format of the lines in this agent's log: text for people, JSON for programs.",
         default="text",
     ),
     Setting(
         "log_max_bytes", _OWN, _OWN, validators.log_max_bytes,
         f"a whole number of bytes, {validators.MIN_LOG_BYTES} or more, or 0",
-        "At this size pattoo.log is renamed to pattoo.log.1, and a new file is begun. "
+        "At this size the log is renamed, with .1 after its name, and a new file is begun. "
         "0 disables rotation; use logrotate.",
         default=10_000_000,
     ),
     Setting(
         "log_backups", _OWN, _OWN, validators.whole_number(1, validators.MAX_LOG_BACKUPS), "a whole number from 1 to 100",
-        "How many renamed logs are kept. pattoo.log.1 is the newest.",
+        "How many renamed logs are kept. The one with .1 is the newest.",
         default=5,
     ),
     Setting(

@@ -15,6 +15,7 @@ from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import NotOurSupervisorError, PattooError, StatusError
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
+from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 from pattoo_mp.util.files import process_owner
 from pattoo_mp.util.text import counted
@@ -159,7 +160,7 @@ def findings(running: Running, *, is_user: bool = False) -> Iterator[Finding]:
             "last run",
             f"process {running.cut_short_pid} did not end in order: it was killed, it crashed, or the "
             "host went down",
-            "find out which: see pattoo.log, dmesg -T and last -x",
+            f"find out which: see {this_program().log_name}, dmesg -T and last -x",
         )
     if running.troubles:
         yield trouble(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.timelimit.deadline import TimeLimited
 from pattoo_mp.upload.fault import Fault, advice
 from pattoo_mp.upload.pattoo.transport import PattooTransport
-from pattoo_mp.upload.pull.output import listen
+from pattoo_mp.upload.pull.output import listen, why_not
 from pattoo_mp.util import text
 
 if TYPE_CHECKING:
@@ -152,7 +151,10 @@ def listening_findings(config: Config, *, is_running: bool) -> Iterator[Finding]
                 f"ss -ltnp shows who does; set {output.named_by} if it is to be another address",
             )
         else:
-            yield ok(subject, f"{'answers' if is_running else 'can listen'} at {output.urls[0]}")
+            yield ok(
+                subject,
+                f"{'something answers' if is_running else 'can listen'} at {output.urls[0]}",
+            )
         if output.is_exposed:
             yield note(
                 subject,
@@ -163,6 +165,7 @@ def listening_findings(config: Config, *, is_running: bool) -> Iterator[Finding]
 
 def _no_answer(where: str) -> str:
     host, port = host_and_port(f"http://{where}")
+    host = host.replace("%25", "%")  # as in a URL, before the zone of an address
     try:
         socket.create_connection((_LOCAL.get(host, host), port), _EXCHANGE_S).close()
     except OSError as error:
@@ -174,7 +177,7 @@ def _no_port(where: str) -> str:
     try:
         listen(where).close()
     except OSError as error:
-        return os.strerror(error.errno) if error.errno else str(error)
+        return why_not(error)
     return ""
 
 

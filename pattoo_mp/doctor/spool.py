@@ -13,6 +13,7 @@ from pattoo_mp.config import host_checks
 from pattoo_mp.doctor.files import SPOOL_BYTES, free_bytes
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import KeyringError
+from pattoo_mp.program import this_program
 from pattoo_mp.spool.limits import GUARANTEED_BYTES
 from pattoo_mp.spool.tables import Tables
 from pattoo_mp.upload.pattoo.encrypted.known import FILE, KnownServers
@@ -93,7 +94,7 @@ def disk_findings(config: Config, usage: DiskUsage) -> Iterator[Finding]:
         yield note(
             "put aside",
             f"{', '.join(usage.set_aside)} in {directory}",
-            "pattoo.log says why, and how much of it was recovered; remove it when you no longer need it",
+            f"{this_program().log_name} says why, and how much of it was recovered; remove it when you no longer need it",
         )
 
 

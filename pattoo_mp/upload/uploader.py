@@ -163,7 +163,7 @@ class Uploader:
                     note,
                     pace=Pace(offset_s(self._agent_id, config.jitter_s), config.spacing_s),
                 )
-            self._posting[output.name] = _Posting(output, outbox, drain)
+            self._posting[output.name] = _Posting(output, outbox, drain, note)
             drain.report()
 
     def _stop_posting(self) -> None:
@@ -248,8 +248,10 @@ class Uploader:
             self._posting[name].drain.stop()
         until = time.monotonic() + _LEAVE_S
         for name in gone:
-            if not self._posting.pop(name).has_ended(until):
+            posting = self._posting.pop(name)
+            if not posting.has_ended(until):
                 raise StuckError(f"the posting thread of {name}, which is gone, does not end")
+            posting.note("")
         self._spool.change_outputs(list(outputs))
         for name, posting in self._posting.items():
             output = outputs[name]
@@ -392,12 +394,15 @@ class Uploader:
 
 
 class _Posting:
-    """An output with its thread, which posts or answers."""
+    """An output with its thread, which posts or answers. `note` gets its trouble on this host; empty ends it."""
 
-    def __init__(self, output: Output, outbox: Outbox, drain: Drain | Puller) -> None:
+    def __init__(
+        self, output: Output, outbox: Outbox, drain: Drain | Puller, note: Callable[[str], object]
+    ) -> None:
         self.output = output
         self.outbox = outbox
         self.drain = drain
+        self.note = note
         self._thread = Thread(target=drain.run, name=output.name, daemon=True)
         self._thread.start()
 

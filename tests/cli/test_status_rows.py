@@ -12,6 +12,7 @@ from pattoo_mp.cli.advice import advice
 from pattoo_mp.cli.status_rows import rows
 from pattoo_mp.control.status import silent, stopped
 from pattoo_mp.control.troubles import Code, Trouble, trouble
+from pattoo_mp.program import SPOKE, acting_as
 from tests.support.schema import check
 from tests.support.statuses import (
     NOON_MS,
@@ -332,3 +333,15 @@ def test_the_rates_of_several_outputs_are_their_sum() -> None:
     shown["outputs"][1]["recent"] |= {"posts": 60, "sent_bytes": 603_000}
     (rates,) = [row.text for row in rows(shown) if row.label == "Rates"]
     assert rates == "6 polls/min, 18 posts/min, 4 kB/s, over the last 5 min"
+
+
+@pytest.mark.parametrize("code", Code)
+def test_advice_names_the_log_of_the_program(code: Code) -> None:
+    """Each program has its own."""
+    shown: dict[str, Any] = much_trouble()
+    shown["workers"]["uploader"]["left_behind"] = [{"pid": 5, "since_ms": 1, "place": "memory"}]
+    found = trouble(code, "uploader" if code.startswith("worker") else "")
+    with acting_as(SPOKE):
+        text = advice(shown, found)
+        assert "pattoo.log" not in text
+    assert advice(shown, found) == text.replace(SPOKE.log_name, "pattoo.log")

@@ -298,6 +298,20 @@ def test_a_port_that_is_taken_is_a_trouble_of_this_host(
     wait_for(lambda: not spoke.status()["workers"]["uploader"]["troubles"], what="no trouble")
 
 
+def test_a_reload_to_another_port_ends_the_trouble_with_one(
+    make_agent: Callable[..., Agent], port: int
+) -> None:
+    """It was one of the output as it had been."""
+    spoke = make_agent(program=SPOKE)
+    configure(spoke, port)
+    with socket.create_server(("127.0.0.1", port)):
+        spoke.start()
+        wait_for(lambda: spoke.status()["workers"]["uploader"]["troubles"], what="a trouble")
+        configure(spoke, free_port())
+        assert spoke.run("--reload").returncode == 0
+        wait_for(lambda: not spoke.status()["workers"]["uploader"]["troubles"], what="no trouble")
+
+
 @pytest.mark.timeout(120)
 def test_agents_on_one_host_do_not_touch_each_other(
     make_agent: Callable[..., Agent], port: int, server: PattooServer

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
-from pattoo_mp.errors import PattooError
+from pattoo_mp.errors import PattooError, WireError
 from pattoo_mp.log import local_time
 from pattoo_mp.model import now_ms
 from pattoo_mp.program import this_program
@@ -24,9 +24,10 @@ from pattoo_mp.upload.pull.http import JSON, TEXT, Answer, RefusedError, bad
 from pattoo_mp.upload.pull.pages import Newest
 from pattoo_mp.upload.pull.places import MAX_PLACES, NoPlaceError, NotHandedOutError
 from pattoo_mp.util import json_text
+from pattoo_mp.util.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pattoo_mp.config.values import Output
     from pattoo_mp.model import Origin
@@ -45,6 +46,8 @@ _ORIGINAL: Final = re.compile(r"/pattoo-agent-os/(\d{1,9})")
 _POLLS: Final = "/pattoo-mp/1/polls"
 _ACKNOWLEDGE: Final = f"{_POLLS}/acknowledge"
 _HEALTH: Final = "/healthz"
+_METRICS: Final = "/metrics"
+_PATHS: Final = frozenset({"/", _METRICS, _HEALTH, _POLLS, _ACKNOWLEDGE})
 _HUB: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LAYOUT: Final = re.compile(r"[0-9a-f]{16,20}")
 _MAX_KNOWN: Final = 64
@@ -54,6 +57,8 @@ _ACK_DEPTH: Final = 1
 _METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _METRICS_OPEN: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _HEALTHY: Final = "healthy"
+#: Pages that are kept compressed: those of the hubs' intervals, and both texts for Prometheus.
+_COMPRESSED: Final = 6
 #: Small answers are not worth compressing.
 _COMPRESS_BYTES: Final = 1000
 
@@ -85,24 +90,29 @@ class Answers:
         self._started_ms = now_ms()
         self._pages = Lock()
         self._newest = Newest(output, origin.agent_id)
-        self._compressed: dict[bytes, bytes] = {}
+        self._compressed: Recent[bytes, bytes] = Recent(_COMPRESSED)
         self._health: tuple[float, Answer] = (0.0, Answer(HTTPStatus.OK))
 
-    def show(self, polls: Mapping[int, Shown]) -> None:
-        """Show other polls, by interval (ms), from now on. Callable from any thread."""
+    def show(self, polls: Mapping[int, Shown], groups: Collection[int]) -> None:
+        """Show other polls, from now on, as `Newest.show`. Callable from any thread."""
         with self._pages:
-            self._newest.show(polls)
-            self._compressed.clear()
+            self._newest.show(polls, groups)
+            self._compressed = Recent(_COMPRESSED)
 
     def handle(self, request: Request, connection: Connection) -> Answer | None:
         """Return the answer to a request; None if it comes later. Raises `RefusedError`."""
         original = _ORIGINAL.fullmatch(request.path)
         if request.path != _HEALTH:
             self._access.check(connection.address, request.headers, is_original=bool(original))
+        if not original and request.path not in _PATHS:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "no such page; / lists those that there are")
         _require_method(request, *(("POST",) if request.path == _ACKNOWLEDGE else ("GET", "HEAD")))
         job = self._job(request)
         if job is None:
-            return self._page(request, int(original[1])) if original else self._at_once(request)
+            try:
+                return self._page(request, int(original[1])) if original else self._at_once(request)
+            except WireError as error:
+                raise unavailable(f"the newest poll cannot be shown: {error}") from None
         self._later(connection, job)
         return None
 
@@ -112,17 +122,14 @@ class Answers:
             return self._acknowledgement(request)
         if request.path == _POLLS:
             return self._fetch(request)
-        is_known = time.monotonic() < self._health[0]
-        return self._ask_health if request.path == _HEALTH and not is_known else None
+        return self._ask_health if request.path == _HEALTH and not self._knows_health else None
 
     def _at_once(self, request: Request) -> Answer:
-        if request.path == "/metrics":
+        if request.path == _METRICS:
             return self._metrics(request)
         if request.path == _HEALTH:
             return self._health[1]
-        if request.path == "/":
-            return Answer(HTTPStatus.OK, self._about(), TEXT)
-        raise RefusedError(HTTPStatus.NOT_FOUND, "no such page; / lists those that there are")
+        return Answer(HTTPStatus.OK, self._about(), TEXT)
 
     def _page(self, request: Request, interval_s: int) -> Answer:
         with self._pages:
@@ -143,9 +150,7 @@ class Answers:
         """Return a page, compressed if the request accepts that. It is compressed once for all requests."""
         if not request.accepts("gzip"):
             return Answer(HTTPStatus.OK, body, content_type, _VARY)
-        small = self._compressed.get(body)
-        if small is None:
-            small = self._compressed[body] = compressed(body)
+        small = self._compressed.get(body, lambda: compressed(body))
         return Answer(HTTPStatus.OK, small, content_type, _GZIP)
 
     def _about(self) -> bytes:
@@ -225,7 +230,13 @@ class Answers:
             ) from None
         return Answer(HTTPStatus.NO_CONTENT)
 
+    @property
+    def _knows_health(self) -> bool:
+        return time.monotonic() < self._health[0]
+
     def _ask_health(self) -> Answer:
+        if self._knows_health:  # asked for another request that waited, which may have taken long
+            return self._health[1]
         try:
             codes = self._ask_troubles()
         except (OSError, PattooError):

@@ -135,7 +135,8 @@ def take(buffer: bytearray) -> Request | None:
 
     Raises `RefusedError` if it never can be one, or is one that is not taken; the connection ends then.
     """
-    while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: some clients send a line end too many
+    # RFC 9112, 2.2: some clients send a line end too many. Who sends nothing else could go on for ever.
+    if buffer.startswith(b"\r\n"):
         del buffer[:2]
     end = buffer.find(_HEAD_END, 0, HEAD_BYTES + len(_HEAD_END))
     if end < 0:

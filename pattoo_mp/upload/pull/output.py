@@ -188,8 +188,7 @@ class PullOutput:
             tls = server_context(trust) if trust.certificate_file else None
         except (OSError, PattooError) as error:
             self._listen_at = time.monotonic() + _LISTEN_AGAIN_S
-            # `socket` adds the address, which the line has already.
-            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+            why = why_not(error) if isinstance(error, OSError) else error
             self._set_trouble(f"cannot listen at {self._output.listen}: {why}")
             return
         self._server = Server(listening, self._answers.handle, self._access.admits, tls)
@@ -225,7 +224,7 @@ class PullOutput:
             except WireError:
                 continue  # the next poll brings it
             found[layout.interval_ms] = Shown(layout, spooled.poll)
-        self._answers.show(found)
+        self._answers.show(found, self.config.groups)
         self._outbox.sent(newest[-1].id, self._outbox.waiting)
 
     def _set_trouble(self, trouble: str) -> None:
@@ -248,11 +247,24 @@ class PullOutput:
 
 
 def listen(where: str) -> socket.socket:
-    """Return a socket that listens at `host:port`. Raises `OSError`."""
+    """Return a socket that listens at `host:port`. Raises `OSError`.
+
+    As in a URL, the % before the zone of an IPv6 address is %25.
+    """
     host, _, port = where.rpartition(":")
     family, _, _, _, address = socket.getaddrinfo(
-        host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        host.strip("[]").replace("%25", "%"),
+        int(port),
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
     )[0]
     return socket.create_server(
-        address[:2], family=family, backlog=128, dualstack_ipv6=address[0] == "::"
+        address, family=family, backlog=128, dualstack_ipv6=address[0] == "::"
     )
+
+
+def why_not(error: OSError) -> str:
+    """Return why `listen` failed, without the address, which `socket` adds and the line has already."""
+    if error.errno and error.errno > 0:  # those of a resolver are negative
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

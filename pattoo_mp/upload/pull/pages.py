@@ -19,13 +19,18 @@ from pattoo_mp.util.recent import Recent
 from pattoo_mp.wire.encode import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from pattoo_mp.config.values import Output
     from pattoo_mp.model import Value
 
 #: Pages for so many different intervals are kept: few hubs ask a spoke.
 _INTERVALS: Final = 4
+#: The page is made for this interval (ms). The interval is at two places of it, and in no checksum, so the
+#: page for another one costs little: anybody may ask for any number of them.
+_MADE_FOR_MS: Final = 1000
+_ENVELOPE: Final = b'"pattoo_agent_polling_interval": %d,'
+_PAIR: Final = b'["pattoo_agent_polling_interval","%d"]'
 #: A poll that is older than so many intervals is no figure of now: /metrics leaves it out.
 _STALE_INTERVALS: Final = 3
 _LEAST_STALE_MS: Final = 30_000
@@ -74,6 +79,7 @@ class Newest:
         self._agent_id = agent_id
         self._naming = PrometheusNaming(output)
         self._shown: dict[int, Shown] = {}
+        self._body = b""
         self._pages: Recent[int, bytes] = Recent(_INTERVALS)
         self._texts: dict[bool, bytes] = {}
         self._plan: tuple[tuple[str, ...], dict[str, tuple[Metric, list[_Line]]]] = ((), {})
@@ -84,8 +90,8 @@ class Newest:
         """The time of the newest poll (ms since the epoch); 0 if there is none."""
         return max((shown.poll.timestamp_ms for shown in self._shown.values()), default=0)
 
-    def show(self, polls: Mapping[int, Shown]) -> None:
-        """Show other polls, by interval (ms); groups that are not among them keep theirs."""
+    def show(self, polls: Mapping[int, Shown], groups: Collection[int]) -> None:
+        """Show other polls, by interval (ms). Of the others, those whose interval is in `groups` stay."""
         own = {
             interval_ms: shown
             for interval_ms, shown in polls.items()
@@ -93,7 +99,8 @@ class Newest:
         }
         if own:
             self._shown |= own
-            self._forget_groups()
+            self._forget_groups(own.keys() | set(groups))
+            self._body = b""
             self._pages = Recent(_INTERVALS)
             self._texts = {}
             # The server names its files by this, so it grows from page to page.
@@ -124,11 +131,12 @@ class Newest:
                 self._texts[openmetrics] = text
         return text
 
-    def _forget_groups(self) -> None:
-        """Forget groups that are not polled any more, as after a reload."""
+    def _forget_groups(self, groups: Collection[int]) -> None:
+        """Forget groups that are not polled any more: other ones than these, and those that fell silent."""
         newest_ms = self.newest_ms
         for interval_ms, shown in list(self._shown.items()):
-            if shown.poll.timestamp_ms + _limit_ms(interval_ms) < newest_ms:
+            is_silent = shown.poll.timestamp_ms + _limit_ms(interval_ms) < newest_ms
+            if is_silent or interval_ms not in groups:
                 del self._shown[interval_ms]
 
     def _fresh(self) -> dict[int, Shown]:
@@ -140,17 +148,27 @@ class Newest:
         }
 
     def _made_page(self, interval_s: int) -> bytes:
+        if not interval_s:
+            return _without_data(self._agent_id, self._made_ms)
+        self._body = self._body or self._made_body()
+        page = self._body
+        for text in (_ENVELOPE, _PAIR):
+            page = page.replace(text % _MADE_FOR_MS, text % (interval_s * 1000), 1)
+        return page
+
+    def _made_body(self) -> bytes:
         layouts, polls = {}, []
         for shown in self._shown.values():
             parts = tuple(
-                replace(part, interval_ms=interval_s * 1000) for part in shown.layout.undivided
+                replace(part, interval_ms=_MADE_FOR_MS) for part in shown.layout.undivided
             )
             layout = Layout.of_parts(parts) if shown.layout.parts else parts[0]
             layouts[layout.identifier] = layout
-            values = [None] * len(layout.series) if not interval_s else shown.poll.values()
-            polls.append(Poll.of(layout, shown.poll.timestamp_ms, values))
-        body = encode(layouts, sorted(polls, key=lambda poll: poll.timestamp_ms), self._made_ms)
-        return body + b"\n" if interval_s else _without_data(self._agent_id, self._made_ms)
+            polls.append(Poll.of(layout, shown.poll.timestamp_ms, shown.poll.values()))
+        return (
+            encode(layouts, sorted(polls, key=lambda poll: poll.timestamp_ms), self._made_ms)
+            + b"\n"
+        )
 
     # --- the text for Prometheus
 

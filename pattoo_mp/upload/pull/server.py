@@ -2,7 +2,7 @@
 
 A client can hold a connection, a few kilobytes and its share of time, and nothing else: connections are
 bounded in all and for each client, a request has to arrive within `REQUEST_S`, an answer to be taken within
-`ANSWER_S`, and requests come at a bounded rate. Where connections run out, an idle one is closed for a new one.
+`ANSWER_S`, and requests come at a bounded rate. Where connections run out, an idle one is closed for a new one, or one of the client that has most.
 What may take time (the spool) is asked in another thread, and its answer comes by `complete`.
 """
 
@@ -13,7 +13,7 @@ import logging
 import selectors
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -224,7 +224,9 @@ class Server:
         if len(same) >= FROM_ONE and not self._make_room(same):
             _turn_away(accepted)
             return
-        if len(self._connections) >= CONNECTIONS and not self._make_room(list(self._connections)):
+        if len(self._connections) >= CONNECTIONS and not (
+            self._make_room(list(self._connections)) or self._make_room_of_the_greediest(len(same))
+        ):
             _turn_away(accepted)
             return
         accepted.setblocking(False)
@@ -260,6 +262,17 @@ class Server:
         if not idle:
             return False
         self._close(min(idle, key=lambda each: each.due_at))
+        return True
+
+    def _make_room_of_the_greediest(self, own: int) -> bool:
+        """Close the oldest connection of the client that has most; a few slow ones could keep out all others.
+
+        Return whether there was one that has more than a client that has `own` of them will have.
+        """
+        ((client, most),) = Counter(each.client for each in self._connections).most_common(1)
+        if most <= own + 1:
+            return False
+        self._close(next(each for each in self._connections if each.client == client))
         return True
 
     def _close(self, connection: Connection) -> None:
@@ -312,7 +325,8 @@ class Server:
         if connection.unsent:
             return self._send(connection)
         if connection.ending:
-            return bool(self._discard(connection))
+            self._discard(connection)
+            return False  # a client that sends faster than this reads has no more than its turn
         if connection.request is not None:
             return False
         if self._take_request(connection):
@@ -393,11 +407,9 @@ class Server:
             connection.due_at = time.monotonic() + (REQUEST_S if has_begun else IDLE_S)
         return True
 
-    def _discard(self, connection: Connection) -> int:
-        data = connection.socket.recv(_SEND_BYTES)
-        if not data:
+    def _discard(self, connection: Connection) -> None:
+        if not connection.socket.recv(_SEND_BYTES):
             self._close(connection)
-        return len(data)
 
 
 def _turn_away(accepted: socket.socket) -> None:

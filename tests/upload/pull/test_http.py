@@ -64,6 +64,7 @@ def test_a_request_is_taken_once_it_is_whole(cut: int) -> None:
     ("content", "status"),
     [
         (b"GET /\r\n\r\n", 400),
+        (b"\r\n" * 2000, 400),
         (b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"get / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET / HTTP/1.1\n" + b"Host: a\n\n\r\n\r\n", 400),

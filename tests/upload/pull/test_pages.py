@@ -21,8 +21,10 @@ from pattoo_mp.config.families import EVERY
 from pattoo_mp.config.values import NO_FILES, PULL, Output
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Layout, Origin, Poll, Series, Value, now_ms
 from pattoo_mp.program import SPOKE
+from pattoo_mp.upload.pull import pages
 from pattoo_mp.upload.pull.pages import Newest, Shown
 from pattoo_mp.wire.checksum import NOT_HASHED
+from pattoo_mp.wire.encode import encode
 from tests.support.sources import BY_DEFAULT, sources_of
 from tests.wire.posts import pair_lists
 
@@ -46,7 +48,7 @@ OWN: Final = {
 def newest(*polls: tuple[Layout, Poll]) -> Newest:
     """The pages of these polls."""
     found = Newest(OUTPUT, AGENT_ID)
-    found.show({layout.interval_ms: Shown(layout, poll) for layout, poll in polls})
+    found.show({layout.interval_ms: Shown(layout, poll) for layout, poll in polls}, [])
     return found
 
 
@@ -125,7 +127,7 @@ def test_the_page_of_any_host_is_as_the_captured_one(
     layout = Layout(Origin(agent_id, hostname, SPOKE.name), 10_000, tuple(renamed))
     values = data.draw(st.lists(st.integers(0, 2**63), min_size=len(some), max_size=len(some)))
     shown = Newest(OUTPUT, agent_id)
-    shown.show({10_000: Shown(layout, Poll.of(layout, now_ms(), values))})
+    shown.show({10_000: Shown(layout, Poll.of(layout, now_ms(), values))}, [])
     page = shown.page(interval_s)
     assert page is not None
     captured = {own["pattoo_key"]: own for own in map(dict, pair_lists(CAPTURED_PAGE))}
@@ -193,12 +195,27 @@ def test_a_page_is_made_once_a_poll() -> None:
     assert shown.page(10) is first
     assert shown.metrics(openmetrics=False) is shown.metrics(openmetrics=False)
     layout, poll = poll_of([Series("a", INTEGER)], [2])
-    shown.show({1000: Shown(layout, poll)})
+    shown.show({1000: Shown(layout, poll)}, [])
     second = shown.page(10)
     assert first is not None
     assert second is not None
     before, after = json.loads(first), json.loads(second)
     assert before["pattoo_agent_timestamp"] < after["pattoo_agent_timestamp"]
+
+
+def test_a_page_for_another_interval_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for many costs no more than who asks for one."""
+    made = []
+
+    def counting(*given: Any) -> bytes:  # noqa: ANN401 - as `encode` takes them
+        made.append(given)
+        return encode(*given)
+
+    monkeypatch.setattr(pages, "encode", counting)
+    shown = newest(poll_of([Series("a", INTEGER, (("b", "1000"),))], [1000]))
+    found = [shown.page(interval_s) for interval_s in (1, 10, 100, 1000, 10, 1)]
+    assert len(set(found)) == 4
+    assert len(made) == 1
 
 
 def test_polls_of_other_origins_are_not_shown() -> None:
@@ -245,6 +262,18 @@ def test_what_is_no_figure_is_left_out(value: Value) -> None:
     text = text_of(newest(poll_of(series, [value, 1.0])))
     assert "node_load1 " not in text
     assert "node_load5 1.0" in text
+
+
+def test_a_figure_of_an_interval_that_was_given_up_is_none() -> None:
+    """After a reload to a longer one the old poll would be shown in place of newer ones; another group stays."""
+    series = [Series("load_average_01min", INTEGER)]
+    shown = newest(poll_of(series, [1]), poll_of([Series("other", INTEGER)], [5], 3000))
+    layout, poll = poll_of(series, [2], 2000)
+    shown.show({2000: Shown(layout, poll)}, [2000, 3000])
+    text = text_of(shown)
+    assert "node_load1 2" in text
+    assert 'interval="1"' not in text
+    assert 'interval="3"' in text
 
 
 def test_openmetrics_calls_counters_by_their_family() -> None:

@@ -14,7 +14,7 @@ from pattoo_mp.upload.pull import clients
 from pattoo_mp.upload.pull import server as module
 from pattoo_mp.upload.pull.clients import Bucket, network_of
 from pattoo_mp.upload.pull.http import Answer
-from pattoo_mp.upload.pull.server import CONNECTIONS, FROM_ONE, Server
+from pattoo_mp.upload.pull.server import CONNECTIONS, FROM_ONE, Connection, Server
 from tests.support.pulling import ask
 from tests.support.waiting import wait_for
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pattoo_mp.upload.pull.http import Request
-    from pattoo_mp.upload.pull.server import Connection
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = b"x" * 20_000_000
@@ -57,9 +56,9 @@ class Running:
         self._thread.join(10)
         assert not self._thread.is_alive()
 
-    def connect(self) -> socket.socket:
-        """Return a new connection to it."""
-        return socket.create_connection(("127.0.0.1", self.port), 10)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        """Return a new connection to it, from this address."""
+        return socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
 
 
 @pytest.fixture
@@ -154,6 +153,23 @@ def test_busy_connections_of_a_client_are_bounded(running: Running) -> None:
         assert all(b"now" in connection.recv(4096) for connection in busy)
 
 
+def test_a_few_slow_clients_do_not_keep_out_another(running: Running) -> None:
+    """Though they have all connections, and none of these is idle."""
+    with contextlib.ExitStack() as held:
+        for number in range(CONNECTIONS):
+            slow = held.enter_context(running.connect(f"127.0.0.{2 + number // FROM_ONE}"))
+            slow.sendall(REQUEST[:10])
+        wait_for(
+            lambda: sum(bool(each.received) for each in running.server._connections) == CONNECTIONS,
+            what="all of them",
+        )
+        assert ask(running.port, "/x").body == b"here"
+        wait_for(
+            lambda: len(running.server._connections) < CONNECTIONS,
+            what="the end of the answered one",
+        )
+
+
 def test_answers_that_nobody_takes_hold_little_memory(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +208,19 @@ def test_what_is_no_http_gets_a_400_and_the_end(running: Running) -> None:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n")
         assert read_all(connection).startswith(b"HTTP/1.1 400 ")
     assert ask(running.port, "/x").status == 200
+
+
+def test_who_sends_on_after_the_end_has_a_turn_at_a_time(running: Running) -> None:
+    """However much has come: others have their turns between."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.sendall(b"x" * 150_000)
+        connection = Connection(ours, "127.0.0.1", "127.0.0.1", 0, ending=True)
+        running.server._connections[connection] = None
+        assert running.server._step(connection) is False
+        assert ours.recv(1)  # the rest is for a later turn
+        del running.server._connections[connection]
 
 
 def test_an_address_that_may_not_ask_gets_a_403() -> None:
