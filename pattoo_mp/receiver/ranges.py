@@ -109,7 +109,7 @@ class Ranges:
     def grid(self, wanted: Sequence[Series], from_ms: int, to_ms: int, points: int) -> Grid:
         """Return the grid of at most `points` points, at least two, that a range of these series is reduced to."""
         span_ms = to_ms - from_ms
-        intervals = [series.interval_ms for series in wanted] or [1_000]
+        intervals = [_interval_ms(series) for series in wanted] or [1_000]
         # A point less, since the first one begins before the range.
         least = max(min(intervals), math.ceil(span_ms / (points - 1)))
         tier = (
@@ -164,7 +164,7 @@ class Ranges:
             self._add_buckets(agent, tier, points, grid)
         if grid.tier == RAW:
             # A counter's increase begins at the value before the range.
-            before_ms = 2 * max(series.interval_ms for series in wanted)
+            before_ms = 2 * max(map(_interval_ms, wanted))
             runs = self._sealed(agent, points, grid, grid.from_ms - before_ms)
             self._add_unsealed(agent, runs, grid.from_ms - before_ms, grid.to_ms)
         else:
@@ -260,6 +260,11 @@ class Ranges:
                 point = (time_ms - grid.from_ms) // grid.step_ms
                 for place, each in places:
                     points[each].add(point, sealing.summary_at(numbers, place))
+
+
+def _interval_ms(series: Series) -> int:
+    # Nobody polls so seldom, but a post may say so, and what is computed from it has to fit SQLite.
+    return min(series.interval_ms, _DAY_MS)
 
 
 def _nice(least: int) -> int:
