@@ -17,6 +17,7 @@ import math
 import sqlite3
 import time
 from array import array
+from bisect import bisect_left, bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -274,8 +275,9 @@ class Store:
             agent.envelope_ms = max(post.timestamp_ms, agent.envelope_ms)
             found = self._sort(agent, post)
             lag_ms = None
+            again = self._stored_already(agent, found.polls)
             for time_ms in sorted(found.polls):
-                self._add_poll(agent, time_ms, found, received_ms)
+                self._add_poll(agent, time_ms, found, again.get(time_ms), received_ms)
                 lag_ms = received_ms - time_ms
             stored = StoredPost(
                 agent_id=post.agent_id,
@@ -460,12 +462,13 @@ class Store:
             (series.id, _TEXTS),
         )
 
-    def _add_poll(self, agent: _Agent, time_ms: int, found: _Sorted, received_ms: int) -> None:
+    def _add_poll(
+        self, agent: _Agent, time_ms: int, found: _Sorted, again: set[int] | None, received_ms: int
+    ) -> None:
+        """Add a poll but for the series that are sent `again`."""
         values = found.polls[time_ms]
         is_late = time_ms < agent.greatest_ms
-        if time_ms <= agent.greatest_ms:
-            has = self._series_at(agent, time_ms)
-            again = values.keys() & has
+        if again:
             found.duplicates += len(again)
             values = {series: values[series] for series in values if series not in again}
             if not values:
@@ -489,20 +492,40 @@ class Store:
         if lag_ms >= -AHEAD_MS:
             self._track(agent, time_ms, found.intervals[time_ms], lag_ms)
 
-    def _series_at(self, agent: _Agent, time_ms: int) -> set[int]:
-        """The series of an agent that have a value of this time."""
-        series: set[int] = set()
-        for (layout,) in self._connection.execute(
-            "SELECT layout FROM polls WHERE agent = ? AND time_ms = ?", (agent.id, time_ms)
+    def _stored_already(
+        self, agent: _Agent, polls: dict[int, dict[int, float]]
+    ) -> dict[int, set[int]]:
+        """The series in `polls`, by time, of which the agent has a value of that time already.
+
+        All times are looked up at once: the blocks of an agent that sends much of long ago would else be
+        decoded for each of them.
+        """
+        times = sorted(time_ms for time_ms in polls if time_ms <= agent.greatest_ms)
+        found: dict[int, set[int]] = {}
+        if not times:
+            return found
+        layouts: dict[int, frozenset[int]] = {}
+
+        def add(time_ms: int, layout: int) -> None:
+            if layout not in layouts:
+                layouts[layout] = frozenset(self._layouts.series(layout))
+            found.setdefault(time_ms, set()).update(polls[time_ms].keys() & layouts[layout])
+
+        for time_ms, layout in self._connection.execute(
+            "SELECT time_ms, layout FROM polls WHERE agent = ? AND time_ms >= ? AND time_ms <= ?",
+            (agent.id, times[0], times[-1]),
         ).fetchall():
-            series.update(self._layouts.series(layout))
-        for block, layout in self._connection.execute(
-            "SELECT id, layout FROM blocks WHERE agent = ? AND tier = ? AND last_ms >= ? AND first_ms <= ?",
-            (agent.id, RAW, time_ms, time_ms),
+            if time_ms in polls:
+                add(time_ms, layout)
+        for block, layout, first_ms, last_ms in self._connection.execute(
+            "SELECT id, layout, first_ms, last_ms FROM blocks WHERE agent = ? AND tier = ?"
+            " AND last_ms >= ? AND first_ms <= ?",
+            (agent.id, RAW, times[0], times[-1]),
         ).fetchall():
-            if time_ms in self._times_of(block):
-                series.update(self._layouts.series(layout))
-        return series
+            if bisect_left(times, first_ms) < bisect_right(times, last_ms):
+                for time_ms in polls.keys() & self._times_of(block):
+                    add(time_ms, layout)
+        return found
 
     def _times_of(self, block: int) -> frozenset[int]:
         # An agent sends again what is in one or two blocks.

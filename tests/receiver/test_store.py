@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import stat
 import threading
 from typing import TYPE_CHECKING
+from unittest.mock import Mock, patch
 
 import pytest
 
-from pattoo_mp.receiver import database
+from pattoo_mp.receiver import columns, database
+from pattoo_mp.receiver import store as store_module
 from pattoo_mp.receiver.database import StoreError
 from pattoo_mp.receiver.decode import Refused, decode_post
 from pattoo_mp.receiver.reading import Reader
@@ -272,3 +275,18 @@ def test_a_reader_follows_to_the_new_file(path: Path) -> None:
         add(store, point(timestamp=TICK + 1))
         assert reader.timestamps(AGENT) == (TICK + 1,)
         assert reader.newest([1], None, before["cursor"], TICK)["behind"]
+
+
+def test_polls_of_long_ago_in_no_order_take_few_steps(store: Store, reader: Reader) -> None:
+    """Every block of such an agent covers all times, and each is read once for a post, not for each poll."""
+    rng = random.Random(5)  # noqa: S311 - no secret
+    times = rng.sample(range(TICK - 10**9, TICK), 5_000)
+    for number in range(0, len(times), 1_000):
+        add(store, *(point(timestamp=each) for each in times[number : number + 1_000]))
+        store.tidy(TICK + 100_000 * number)
+    decode = Mock(wraps=columns.decode_integers)
+    with patch.object(store_module, "decode_integers", decode):
+        again = add(store, *(point(timestamp=each) for each in times[::10]), point(timestamp=1))
+    assert (again.stored, again.duplicates) == (1, 500)
+    assert decode.call_count <= 10
+    assert len(reader.timestamps(AGENT)) == 5_001
