@@ -109,8 +109,11 @@ def tidying(store: Store) -> Iterator[None]:
         while not ended.wait(_TIDY_S):
             try:
                 store.tidy(time.time_ns() // 1_000_000, _TIDY_BUDGET_S)
-            except sqlite3.Error as error:
+            except (OSError, PattooError, sqlite3.Error) as error:
                 logging.error("the store was not tidied: %s", error)  # noqa: TRY400 - said in one line
+            except Exception:
+                # Without this thread the store would grow without a bound.
+                logging.exception("the store was not tidied")
 
     thread = Thread(target=tidy, name="tidy")
     thread.start()
