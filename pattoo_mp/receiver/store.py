@@ -27,6 +27,7 @@ from pattoo_mp.receiver import database
 from pattoo_mp.receiver.columns import decode_integers
 from pattoo_mp.receiver.database import RAW, Layouts
 from pattoo_mp.receiver.decode import STRING, Refused
+from pattoo_mp.receiver.sealing import AHEAD_MS
 from pattoo_mp.receiver.upkeep import Limits, Upkeep
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ TEST_KEY: Final = "test_post"
 #: A text is cut here; so many changes of one series are kept (the newest).
 TEXT_CHARACTERS: Final = 500
 _TEXTS: Final = 200
-#: Polls from further in the future than this do not count as an agent's newest: its clock is wrong.
-AHEAD_MS: Final = 3_600_000
+#: So much of all bytes may be metadata and texts; beyond, new series are not taken, and older texts go.
+_NAMES: Final = 0.2
 #: Polls that arrive later than so many intervals and so much are late; an agent that is silent for longer
 #: than three intervals and so much is silent.
 LATE_INTERVALS: Final = 2
@@ -142,6 +143,7 @@ class Store:
         self._layouts = Layouts(opened.connection)
         self._upkeep = Upkeep(opened.connection, self._layouts, self.limits, self._transaction)
         self._agents: dict[str, _Agent] = {}
+        self._names_bytes = self._upkeep.names_bytes()
         self._times: tuple[int, frozenset[int]] = (0, frozenset())
         #: Whether all agents have been read.
         self._is_read = False
@@ -202,10 +204,13 @@ class Store:
             if self._upkeep.forget(now_ms):
                 self._agents.clear()
                 self._is_read = False
+            self._names_bytes = self._upkeep.names_bytes()
             for agent in self._agents.values():
                 agent.rows, agent.values = self._unsealed(agent.id)
             yield
-        self.dropped += self._upkeep.make_room()
+        for dropped in self._upkeep.make_room(now_ms):
+            self.dropped += dropped
+            yield
 
     def doubt(self, error: sqlite3.Error) -> None:
         """A reader has met damage: look at the whole file, and put it aside if it is so."""
@@ -272,7 +277,8 @@ class Store:
         with self._transaction() as connection:
             agent = self._agent(post, received_ms)
             is_stale = post.timestamp_ms <= agent.envelope_ms
-            agent.envelope_ms = max(post.timestamp_ms, agent.envelope_ms)
+            if post.timestamp_ms <= received_ms + AHEAD_MS:
+                agent.envelope_ms = max(post.timestamp_ms, agent.envelope_ms)
             found = self._sort(agent, post)
             lag_ms = None
             again = self._stored_already(agent, found.polls)
@@ -421,13 +427,16 @@ class Store:
         """Create a series, or take its new metadata, which may change without its checksum. None at the limit."""
         metadata = json.dumps(dict(point.metadata), ensure_ascii=False)
         if series is not None:
-            self._connection.execute(
-                "UPDATE series SET metadata = ? WHERE id = ?", (metadata, series.id)
-            )
+            if not self._has_many_names():
+                self._connection.execute(
+                    "UPDATE series SET metadata = ? WHERE id = ?", (metadata, series.id)
+                )
+                self._names_bytes += len(metadata.encode())
             series.metadata = hash(point.metadata)
             return series
-        if len(agent.series) >= self.limits.series:
+        if len(agent.series) >= self.limits.series or self._has_many_names():
             return None
+        self._names_bytes += len(metadata.encode())
         (number,) = self._connection.execute(
             "INSERT INTO series (agent, target, checksum, key, data_type, interval_ms, metadata)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -439,6 +448,10 @@ class Store:
         series = _Series(number, hash(point.metadata), point.polling_interval_ms)
         agent.series[point.target, point.checksum] = series
         return series
+
+    def _has_many_names(self) -> bool:
+        """Whether metadata and texts have their share of all bytes. They are counted with each `tidy`."""
+        return self._names_bytes > _NAMES * self.limits.max_bytes
 
     def _refuse(self, agent: _Agent, point: Datapoint) -> bool:
         """Remember a series that was not taken. Return whether it is the first time."""
@@ -456,10 +469,11 @@ class Store:
         self._connection.execute(
             "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", (series.id, point.timestamp_ms, text)
         )
+        self._names_bytes += len(text.encode())
         self._connection.execute(
             "DELETE FROM texts WHERE series = ?1 AND time_ms <= (SELECT time_ms FROM texts"
             " WHERE series = ?1 ORDER BY time_ms DESC LIMIT 1 OFFSET ?2)",
-            (series.id, _TEXTS),
+            (series.id, 1 if self._has_many_names() else _TEXTS),
         )
 
     def _add_poll(
@@ -467,7 +481,8 @@ class Store:
     ) -> None:
         """Add a poll but for the series that are sent `again`."""
         values = found.polls[time_ms]
-        is_late = time_ms < agent.greatest_ms
+        # Not the greatest, which may be of a clock that was ahead.
+        is_late = time_ms < agent.newest_ms
         if again:
             found.duplicates += len(again)
             values = {series: values[series] for series in values if series not in again}
@@ -502,30 +517,30 @@ class Store:
         """
         times = sorted(time_ms for time_ms in polls if time_ms <= agent.greatest_ms)
         found: dict[int, set[int]] = {}
-        if not times:
-            return found
         layouts: dict[int, frozenset[int]] = {}
-
-        def add(time_ms: int, layout: int) -> None:
+        for time_ms, layout in self._layouts_at(agent, times) if times else ():
             if layout not in layouts:
                 layouts[layout] = frozenset(self._layouts.series(layout))
             found.setdefault(time_ms, set()).update(polls[time_ms].keys() & layouts[layout])
+        return found
 
+    def _layouts_at(self, agent: _Agent, times: list[int]) -> Iterator[tuple[int, int]]:
+        """The layouts of an agent's values at these times, which are in order; a time may have several."""
+        wanted = frozenset(times)
         for time_ms, layout in self._connection.execute(
             "SELECT time_ms, layout FROM polls WHERE agent = ? AND time_ms >= ? AND time_ms <= ?",
             (agent.id, times[0], times[-1]),
         ).fetchall():
-            if time_ms in polls:
-                add(time_ms, layout)
+            if time_ms in wanted:
+                yield time_ms, layout
         for block, layout, first_ms, last_ms in self._connection.execute(
             "SELECT id, layout, first_ms, last_ms FROM blocks WHERE agent = ? AND tier = ?"
             " AND last_ms >= ? AND first_ms <= ?",
             (agent.id, RAW, times[0], times[-1]),
         ).fetchall():
             if bisect_left(times, first_ms) < bisect_right(times, last_ms):
-                for time_ms in polls.keys() & self._times_of(block):
-                    add(time_ms, layout)
-        return found
+                for time_ms in wanted & self._times_of(block):
+                    yield time_ms, layout
 
     def _times_of(self, block: int) -> frozenset[int]:
         # An agent sends again what is in one or two blocks.

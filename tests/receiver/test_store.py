@@ -279,7 +279,7 @@ def test_a_reader_follows_to_the_new_file(path: Path) -> None:
 
 def test_polls_of_long_ago_in_no_order_take_few_steps(store: Store, reader: Reader) -> None:
     """Every block of such an agent covers all times, and each is read once for a post, not for each poll."""
-    rng = random.Random(5)  # noqa: S311 - no secret
+    rng = random.Random(5)
     times = rng.sample(range(TICK - 10**9, TICK), 5_000)
     for number in range(0, len(times), 1_000):
         add(store, *(point(timestamp=each) for each in times[number : number + 1_000]))
