@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -119,6 +119,7 @@ class Ranges:
             tier = RAW  # so few that each is a point
         if tier == RAW and (
             sum(span_ms / interval for interval in intervals) > _MOST_VALUES
+            or self._has_more(wanted, from_ms, to_ms)
             or self._lacks(wanted, RAW, from_ms)
         ):
             tier = MINUTE
@@ -130,6 +131,19 @@ class Ranges:
         step = _nice(max(least, STEP_MS[tier]))
         start = from_ms // step * step
         return Grid(start, step, max(1, math.ceil((to_ms - start) / step)), tier)
+
+    def _has_more(self, wanted: Sequence[Series], from_ms: int, to_ms: int) -> bool:
+        """Whether blocks have more polls in a range than the intervals of today say."""
+        values = 0
+        for agent, number in Counter(series.agent for series in wanted).items():
+            for (rows,) in self._connection.execute(
+                "SELECT rows FROM blocks WHERE agent = ? AND tier = ? AND last_ms >= ? AND first_ms < ?",
+                (agent, RAW, from_ms, to_ms),
+            ):
+                values += rows * number
+                if values > _MOST_VALUES:
+                    return True
+        return False
 
     def _lacks(self, wanted: Sequence[Series], tier: int, from_ms: int) -> bool:
         """Whether tiers above have some of a range from `from_ms` on that this one has no more."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.receiver import upkeep
+from pattoo_mp.receiver import ranges, upkeep
 from pattoo_mp.receiver.decode import COUNTER64, FLOAT, STRING, Datapoint, Post
 from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
@@ -380,3 +380,16 @@ def test_the_newest_gaps_of_a_slow_agent_are_kept(
     assert [gap["after_ms"] for gap in axis["gaps"]] == [
         T0 + tick * 1_000 for tick in range(78, 98, 2)
     ]
+
+
+def test_a_range_of_polls_closer_than_their_interval_is_made_of_minutes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a change from 1 s to 5 minutes: what there is decides, so that memory stays within bounds."""
+    monkeypatch.setattr(ranges, "_MOST_VALUES", 1_000)
+    for start in range(0, 2_000, 100):
+        polls = {T0 + tick * 1_000: {"gauge": 1.0 * tick} for tick in range(start, start + 100)}
+        rig.post(polls, 300_000)
+        rig.store.tidy(T0 + start * 1_000)
+    assert rig.check(["gauge"], T0, T0 + 2_100_000, 500) == "minute"
+    assert rig.check(["gauge"], T0, T0 + 500_000, 500) == "raw"
