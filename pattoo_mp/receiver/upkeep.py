@@ -38,6 +38,8 @@ _FULL: Final = 0.9
 _ROOMY: Final = 0.89
 #: Of the bytes of all blocks: a tier with less is left alone as long as another has more than its own.
 _SHARES: Final = (0.5, 0.35, 0.15)
+#: Of `max_bytes`: where lists of series have more, those that are not used any more go with each block.
+_LAYOUTS: Final = 0.01
 #: So many gaps, and late times, of an agent are kept: the newest. One that is always slow has many.
 _GAPS: Final = 20_000
 #: How many blocks are removed in one transaction, at most.
@@ -237,11 +239,7 @@ class Upkeep:
             excess = self._used() - _ROOMY * self._limits.max_bytes
             with self._transaction() as connection:
                 removed = []
-                for block, size, last_ms in connection.execute(
-                    "SELECT id, size, last_ms FROM blocks WHERE tier = ?"
-                    " ORDER BY last_ms <= ?, last_ms LIMIT ?",
-                    (tier, ahead_ms, _AT_ONCE),
-                ).fetchall():
+                for block, size, last_ms in self._first_to_go(tier, ahead_ms):
                     connection.execute("DELETE FROM blocks WHERE id = ?", (block,))
                     removed.append(last_ms)
                     excess -= size
@@ -254,7 +252,8 @@ class Upkeep:
                         " SET value = max(value, excluded.value)",
                         (max(through_ms),),
                     )
-                self._forget_layouts(connection)
+                if self._layouts_bytes() > _LAYOUTS * self._limits.max_bytes:
+                    self._forget_layouts(connection)
             _log.info(
                 "the store is at its limit of %d bytes: removed %d blocks of the oldest detail",
                 self._limits.max_bytes,
@@ -262,6 +261,21 @@ class Upkeep:
             )
             yield len(removed)
         self._shrink()
+
+    def _first_to_go(self, tier: int, ahead_ms: int) -> list[tuple[int, int, int]]:
+        """Blocks of a tier, in the order in which they are removed: id, size, time of the last row."""
+        for since_ms in (ahead_ms, -1):
+            found = self._connection.execute(
+                "SELECT id, size, last_ms FROM blocks WHERE tier = ? AND last_ms > ? ORDER BY last_ms LIMIT ?",
+                (tier, since_ms, _AT_ONCE),
+            ).fetchall()
+            if found:
+                break
+        return found
+
+    def _layouts_bytes(self) -> int:
+        (size,) = self._connection.execute("SELECT total(length(series)) FROM layouts").fetchone()
+        return int(size)
 
     def _seal_all(self, now_ms: int) -> Iterator[int]:
         """Seal all but the newest poll of each agent, an agent at a step. No blocks are removed: 0 of them."""
