@@ -28,7 +28,7 @@ from pattoo_mp.receiver.columns import decode_integers
 from pattoo_mp.receiver.database import RAW, Layouts
 from pattoo_mp.receiver.decode import STRING, Refused
 from pattoo_mp.receiver.sealing import AHEAD_MS
-from pattoo_mp.receiver.upkeep import Limits, Upkeep
+from pattoo_mp.receiver.upkeep import SERIES_BYTES, Limits, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -436,7 +436,7 @@ class Store:
             return series
         if len(agent.series) >= self.limits.series or self._has_many_names():
             return None
-        self._names_bytes += len(metadata.encode())
+        self._names_bytes += len(metadata.encode()) + SERIES_BYTES
         (number,) = self._connection.execute(
             "INSERT INTO series (agent, target, checksum, key, data_type, interval_ms, metadata)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",

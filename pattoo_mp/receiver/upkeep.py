@@ -38,6 +38,8 @@ _FULL: Final = 0.9
 _ROOMY: Final = 0.89
 #: Of the bytes of all blocks: a tier with less is left alone as long as another has more than its own.
 _SHARES: Final = (0.5, 0.35, 0.15)
+#: A series takes about so many bytes, without its metadata.
+SERIES_BYTES: Final = 300
 #: Of `max_bytes`: where lists of series have more, those that are not used any more go with each block.
 _LAYOUTS: Final = 0.01
 #: So many gaps, and late times, of an agent are kept: the newest. One that is always slow has many.
@@ -188,10 +190,11 @@ class Upkeep:
         return bool(gone)
 
     def names_bytes(self) -> int:
-        """Bytes of what is not in blocks, and so not removed: metadata, and texts."""
+        """Bytes of what is not in blocks, and so not removed: names and metadata of series, and texts."""
         (size,) = self._connection.execute(
-            "SELECT (SELECT total(length(CAST(metadata AS BLOB))) FROM series)"
-            " + (SELECT total(length(CAST(value AS BLOB))) FROM texts)"
+            "SELECT (SELECT total(length(CAST(metadata AS BLOB))) + count(*) * ? FROM series)"
+            " + (SELECT total(length(CAST(value AS BLOB))) FROM texts)",
+            (SERIES_BYTES,),
         ).fetchone()
         return int(size)
 

@@ -14,7 +14,7 @@ import pytest
 from pattoo_mp.receiver import columns, database
 from pattoo_mp.receiver import store as store_module
 from pattoo_mp.receiver.database import StoreError
-from pattoo_mp.receiver.decode import Refused, decode_post
+from pattoo_mp.receiver.decode import Datapoint, Post, Refused, decode_post
 from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
 from pattoo_mp.receiver.upkeep import Limits
@@ -290,3 +290,19 @@ def test_polls_of_long_ago_in_no_order_take_few_steps(store: Store, reader: Read
     assert (again.stored, again.duplicates) == (1, 500)
     assert decode.call_count <= 10
     assert len(reader.timestamps(AGENT)) == 5_001
+
+
+def test_series_of_all_agents_have_a_share_of_the_room(path: Path) -> None:
+    """Many agents at their limits would have more of them than may be kept, and more than fits into memory."""
+    with Store(path, Limits(max_bytes=1_000_000)) as store, Reader(path) as reader:
+        for agent in range(20):
+            points = tuple(
+                Datapoint("k", 1.0, 99, TICK, f"{n:064x}", 1_000, str(agent), "h", "h", "p", ())
+                for n in range(100)
+            )
+            post = Post(TICK, str(agent), 1_000, points)
+            stored = store.add(post, received_ms=TICK, size_bytes=1)
+            assert stored.stored + stored.refused == 100
+        assert 500 < reader.totals().series < 800
+        store.tidy(TICK)
+        assert reader.figures()["bytes"] < 900_000
