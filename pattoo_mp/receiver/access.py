@@ -214,8 +214,8 @@ class Access:
             COOKIE,
             f"{until}.{self._seal(until)}",
             max_age=_LOGIN_DAYS * _DAY_S,
-            # Whether there is a proxy with TLS in front is known from what it says.
-            secure=request.headers.get("X-Forwarded-Proto") == "https",
+            # Whether there is a proxy with TLS in front is known from what it says (`bounded`).
+            secure=request.is_secure,
             httponly=True,
             samesite="Strict",
         )

@@ -87,7 +87,7 @@ def create_app(
             # The agent logs it (RFC 7234, section 5.5).
             answer.headers["Warning"] = (
                 f'299 pattoo_mp_receiver "series beyond the {store.limits.series} of an agent'
-                ' (--max-series) are not kept"'
+                ' (--max-series), or the room for names (--max-bytes), are not kept"'
             )
         return answer
 
@@ -188,7 +188,7 @@ def _log_stored(post: StoredPost) -> None:
         )
     if post.new_refused:
         _log.warning(
-            "agent %s: %s not taken, as it is at its limit (--max-series)",
+            "agent %s: %s not taken: it is at its limit (--max-series), or names have no room (--max-bytes)",
             agent,
             f"{post.new_refused} new series",
         )

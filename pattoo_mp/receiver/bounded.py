@@ -48,6 +48,11 @@ _WAITRESS: Final[dict[str, Any]] = {
     "asyncore_use_poll": True,
     "recv_bytes": 65_536,
     "log_socket_errors": False,
+    # A proxy on this host says who its client is, and whether it came by TLS. Without it, waitress removes both.
+    "trusted_proxy": "127.0.0.1",
+    "trusted_proxy_count": 1,
+    "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+    "clear_untrusted_proxy_headers": True,
 }
 
 

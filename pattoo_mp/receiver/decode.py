@@ -163,7 +163,7 @@ def decode_post(body: bytes, *, sent_to: str | None = None) -> Post:
     if not isinstance(envelope, dict):
         raise Refused(f"the body: expected a JSON object, got {shown(envelope)}", NOT_A_POST)
     _only(envelope, _ENVELOPE, "the body")
-    agent_id = _field(envelope, "pattoo_agent_id", text)
+    agent_id = _field(envelope, "pattoo_agent_id", column)
     if sent_to is not None and agent_id != sent_to:
         raise Refused(f"pattoo_agent_id: {shown(agent_id)}, but the URL says {shown(sent_to)}")
     return Post(

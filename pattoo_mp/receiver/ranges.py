@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -109,7 +109,7 @@ class Ranges:
     def grid(self, wanted: Sequence[Series], from_ms: int, to_ms: int, points: int) -> Grid:
         """Return the grid of at most `points` points, at least two, that a range of these series is reduced to."""
         span_ms = to_ms - from_ms
-        intervals = [series.interval_ms for series in wanted] or [1_000]
+        intervals = [_interval_ms(series) for series in wanted] or [1_000]
         # A point less, since the first one begins before the range.
         least = max(min(intervals), math.ceil(span_ms / (points - 1)))
         tier = (
@@ -119,6 +119,7 @@ class Ranges:
             tier = RAW  # so few that each is a point
         if tier == RAW and (
             sum(span_ms / interval for interval in intervals) > _MOST_VALUES
+            or self._has_more(wanted, from_ms, to_ms)
             or self._lacks(wanted, RAW, from_ms)
         ):
             tier = MINUTE
@@ -130,6 +131,19 @@ class Ranges:
         step = _nice(max(least, STEP_MS[tier]))
         start = from_ms // step * step
         return Grid(start, step, max(1, math.ceil((to_ms - start) / step)), tier)
+
+    def _has_more(self, wanted: Sequence[Series], from_ms: int, to_ms: int) -> bool:
+        """Whether blocks have more polls in a range than the intervals of today say."""
+        values = 0
+        for agent, number in Counter(series.agent for series in wanted).items():
+            for (rows,) in self._connection.execute(
+                "SELECT rows FROM blocks WHERE agent = ? AND tier = ? AND last_ms >= ? AND first_ms < ?",
+                (agent, RAW, from_ms, to_ms),
+            ):
+                values += rows * number
+                if values > _MOST_VALUES:
+                    return True
+        return False
 
     def _lacks(self, wanted: Sequence[Series], tier: int, from_ms: int) -> bool:
         """Whether tiers above have some of a range from `from_ms` on that this one has no more."""
@@ -164,7 +178,7 @@ class Ranges:
             self._add_buckets(agent, tier, points, grid)
         if grid.tier == RAW:
             # A counter's increase begins at the value before the range.
-            before_ms = 2 * max(series.interval_ms for series in wanted)
+            before_ms = 2 * max(map(_interval_ms, wanted))
             runs = self._sealed(agent, points, grid, grid.from_ms - before_ms)
             self._add_unsealed(agent, runs, grid.from_ms - before_ms, grid.to_ms)
         else:
@@ -260,6 +274,11 @@ class Ranges:
                 point = (time_ms - grid.from_ms) // grid.step_ms
                 for place, each in places:
                     points[each].add(point, sealing.summary_at(numbers, place))
+
+
+def _interval_ms(series: Series) -> int:
+    # Nobody polls so seldom, but a post may say so, and what is computed from it has to fit SQLite.
+    return min(series.interval_ms, _DAY_MS)
 
 
 def _nice(least: int) -> int:

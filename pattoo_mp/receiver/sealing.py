@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _NOISE: Final = 1e-13
 _DECIMALS: Final = 3
 _PARTS: Final = len(SUMMARY)
+#: Polls from further in the future (ms) than this do not count as the newest: a clock is wrong.
+AHEAD_MS: Final = 3_600_000
 
 #: A series in a minute or an hour, in the order of `SUMMARY`.
 Summary = tuple[float, float, float, float, float, float]
@@ -46,6 +48,9 @@ class Known(NamedTuple):
     is_counter: bool
     last_ms: int | None
     last: float | None
+
+
+_UNKNOWN: Final = Known(is_counter=False, last_ms=None, last=None)
 
 
 # The parts of a block.
@@ -179,17 +184,21 @@ def seal_polls(
         )
     }
     size = 0
-    seen: dict[int, list[tuple[list[int], Sequence[float]]]] = {}
-    for layout, group in _by_layout(rows):
-        series = layouts.series(layout)
-        times = [time_ms for _, time_ms, _, _ in group]
-        table = array("d", b"".join(numbers for *_, numbers in group))
-        columns = [table[place :: len(series)] for place in range(len(series))]
-        lags = encode_integers([lag_ms for _, _, lag_ms, _ in group])
-        size += _write(connection, (agent, RAW, layout), times, lags, map(encode, columns))
-        for each, column in zip(series, columns, strict=True):
-            seen.setdefault(each, []).append((times, column))
-    _roll_up(connection, layouts, agent, seen, known)
+    # Those of a clock that was ahead are no measure for what comes after them, nor in one block with it.
+    ahead = [row for row in rows if row[2] < -AHEAD_MS]
+    in_time = [row for row in rows if row[2] >= -AHEAD_MS] if ahead else rows
+    for part, before in ((in_time, known), (ahead, {})):
+        seen: dict[int, list[tuple[list[int], Sequence[float]]]] = {}
+        for layout, group in _by_layout(part):
+            series = layouts.series(layout)
+            times = [time_ms for _, time_ms, _, _ in group]
+            table = array("d", b"".join(numbers for *_, numbers in group))
+            columns = [table[place :: len(series)] for place in range(len(series))]
+            lags = encode_integers([lag_ms for _, _, lag_ms, _ in group])
+            size += _write(connection, (agent, RAW, layout), times, lags, map(encode, columns))
+            for each, column in zip(series, columns, strict=True):
+                seen.setdefault(each, []).append((times, column))
+        _roll_up(connection, layouts, agent, seen, before)
     # Who follows the polls from before this one has missed some.
     connection.execute(
         "INSERT INTO facts SELECT ?1, max(id) FROM polls WHERE agent = ?2 AND time_ms < ?3 HAVING max(id) > 0"
@@ -207,7 +216,7 @@ def _roll_up(
     seen: dict[int, list[tuple[list[int], Sequence[float]]]],
     known: dict[int, Known],
 ) -> None:
-    """Add the values of polls to the minutes, and keep the newest of each series."""
+    """Add the values of polls to the minutes, and keep the newest of each series that is `known`."""
     buckets: dict[int, dict[int, Summary]] = {}
     cut: dict[int, list[tuple[int, int, int]]] = {}  # by the identity of a list of times
     newest = []
@@ -215,10 +224,10 @@ def _roll_up(
         times, values = runs[0] if len(runs) == 1 else in_order(runs)
         if id(times) not in cut or len(runs) > 1:
             cut[id(times)] = list(bounds(times, STEP_MS[MINUTE]))
-        was = known.get(series, Known(is_counter=False, last_ms=None, last=None))
+        was = known.get(series, _UNKNOWN)
         for number, summary in summarize(times, values, was, cut[id(times)]):
             buckets.setdefault(number * STEP_MS[MINUTE], {})[series] = summary
-        if was.last_ms is None or times[-1] > was.last_ms:
+        if series in known and (was.last_ms is None or times[-1] > was.last_ms):
             newest.append((times[-1], values[-1], series))
     connection.executemany("UPDATE series SET last_ms = ?, last = ? WHERE id = ?", newest)
     add_buckets(connection, layouts, agent, MINUTE, buckets)

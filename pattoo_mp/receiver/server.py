@@ -14,7 +14,7 @@ import socket
 import sqlite3
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -77,19 +77,14 @@ def _serve(arguments: argparse.Namespace) -> int:
         signal.signal(number, _end)
     max_body_bytes: int = arguments.max_body_bytes
     limits = _limits(arguments)
-    with (
-        listen(arguments.host, arguments.port) as listening,
-        database.owned(arguments.database),
-        _store(arguments.database, limits) as store,
-        Reader(arguments.database) as reader,
-        tidying(store),
-    ):
-        served = app.create_app(
-            store,
-            reader,
-            access=_who(access, arguments, listening),
-            max_body_bytes=max_body_bytes,
-        )
+    with ExitStack() as stack:
+        listening = stack.enter_context(listen(arguments.host, arguments.port))
+        who = _who(access, arguments, listening)  # before a database is made, or taken over
+        stack.enter_context(database.owned(arguments.database))
+        store = stack.enter_context(_store(arguments.database, limits))
+        reader = stack.enter_context(Reader(arguments.database))
+        stack.enter_context(tidying(store))
+        served = app.create_app(store, reader, access=who, max_body_bytes=max_body_bytes)
         server = bounded.make_server(
             served, listening, max_body_bytes, arguments.request_seconds, PROGRAM
         )
@@ -109,8 +104,11 @@ def tidying(store: Store) -> Iterator[None]:
         while not ended.wait(_TIDY_S):
             try:
                 store.tidy(time.time_ns() // 1_000_000, _TIDY_BUDGET_S)
-            except sqlite3.Error as error:
+            except (OSError, PattooError, sqlite3.Error) as error:
                 logging.error("the store was not tidied: %s", error)  # noqa: TRY400 - said in one line
+            except Exception:
+                # Without this thread the store would grow without a bound.
+                logging.exception("the store was not tidied")
 
     thread = Thread(target=tidy, name="tidy")
     thread.start()

@@ -17,6 +17,7 @@ import math
 import sqlite3
 import time
 from array import array
+from bisect import bisect_left, bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -26,7 +27,8 @@ from pattoo_mp.receiver import database
 from pattoo_mp.receiver.columns import decode_integers
 from pattoo_mp.receiver.database import RAW, Layouts
 from pattoo_mp.receiver.decode import STRING, Refused
-from pattoo_mp.receiver.upkeep import Limits, Upkeep
+from pattoo_mp.receiver.sealing import AHEAD_MS
+from pattoo_mp.receiver.upkeep import SERIES_BYTES, Limits, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +46,8 @@ TEST_KEY: Final = "test_post"
 #: A text is cut here; so many changes of one series are kept (the newest).
 TEXT_CHARACTERS: Final = 500
 _TEXTS: Final = 200
-#: Polls from further in the future than this do not count as an agent's newest: its clock is wrong.
-AHEAD_MS: Final = 3_600_000
+#: So much of all bytes may be metadata and texts; beyond, new series are not taken, and older texts go.
+_NAMES: Final = 0.2
 #: Polls that arrive later than so many intervals and so much are late; an agent that is silent for longer
 #: than three intervals and so much is silent.
 LATE_INTERVALS: Final = 2
@@ -141,6 +143,7 @@ class Store:
         self._layouts = Layouts(opened.connection)
         self._upkeep = Upkeep(opened.connection, self._layouts, self.limits, self._transaction)
         self._agents: dict[str, _Agent] = {}
+        self._names_bytes = self._upkeep.names_bytes()
         self._times: tuple[int, frozenset[int]] = (0, frozenset())
         #: Whether all agents have been read.
         self._is_read = False
@@ -201,10 +204,13 @@ class Store:
             if self._upkeep.forget(now_ms):
                 self._agents.clear()
                 self._is_read = False
+            self._names_bytes = self._upkeep.names_bytes()
             for agent in self._agents.values():
                 agent.rows, agent.values = self._unsealed(agent.id)
             yield
-        self.dropped += self._upkeep.make_room()
+        for dropped in self._upkeep.make_room(now_ms):
+            self.dropped += dropped
+            yield
 
     def doubt(self, error: sqlite3.Error) -> None:
         """A reader has met damage: look at the whole file, and put it aside if it is so."""
@@ -271,11 +277,13 @@ class Store:
         with self._transaction() as connection:
             agent = self._agent(post, received_ms)
             is_stale = post.timestamp_ms <= agent.envelope_ms
-            agent.envelope_ms = max(post.timestamp_ms, agent.envelope_ms)
+            if post.timestamp_ms <= received_ms + AHEAD_MS:
+                agent.envelope_ms = max(post.timestamp_ms, agent.envelope_ms)
             found = self._sort(agent, post)
             lag_ms = None
+            again = self._stored_already(agent, found.polls)
             for time_ms in sorted(found.polls):
-                self._add_poll(agent, time_ms, found, received_ms)
+                self._add_poll(agent, time_ms, found, again.get(time_ms), received_ms)
                 lag_ms = received_ms - time_ms
             stored = StoredPost(
                 agent_id=post.agent_id,
@@ -419,13 +427,16 @@ class Store:
         """Create a series, or take its new metadata, which may change without its checksum. None at the limit."""
         metadata = json.dumps(dict(point.metadata), ensure_ascii=False)
         if series is not None:
-            self._connection.execute(
-                "UPDATE series SET metadata = ? WHERE id = ?", (metadata, series.id)
-            )
+            if not self._has_many_names():
+                self._connection.execute(
+                    "UPDATE series SET metadata = ? WHERE id = ?", (metadata, series.id)
+                )
+                self._names_bytes += len(metadata.encode())
             series.metadata = hash(point.metadata)
             return series
-        if len(agent.series) >= self.limits.series:
+        if len(agent.series) >= self.limits.series or self._has_many_names():
             return None
+        self._names_bytes += len(metadata.encode()) + SERIES_BYTES
         (number,) = self._connection.execute(
             "INSERT INTO series (agent, target, checksum, key, data_type, interval_ms, metadata)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -437,6 +448,10 @@ class Store:
         series = _Series(number, hash(point.metadata), point.polling_interval_ms)
         agent.series[point.target, point.checksum] = series
         return series
+
+    def _has_many_names(self) -> bool:
+        """Whether metadata and texts have their share of all bytes. They are counted with each `tidy`."""
+        return self._names_bytes > _NAMES * self.limits.max_bytes
 
     def _refuse(self, agent: _Agent, point: Datapoint) -> bool:
         """Remember a series that was not taken. Return whether it is the first time."""
@@ -454,18 +469,21 @@ class Store:
         self._connection.execute(
             "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", (series.id, point.timestamp_ms, text)
         )
+        self._names_bytes += len(text.encode())
         self._connection.execute(
             "DELETE FROM texts WHERE series = ?1 AND time_ms <= (SELECT time_ms FROM texts"
             " WHERE series = ?1 ORDER BY time_ms DESC LIMIT 1 OFFSET ?2)",
-            (series.id, _TEXTS),
+            (series.id, 1 if self._has_many_names() else _TEXTS),
         )
 
-    def _add_poll(self, agent: _Agent, time_ms: int, found: _Sorted, received_ms: int) -> None:
+    def _add_poll(
+        self, agent: _Agent, time_ms: int, found: _Sorted, again: set[int] | None, received_ms: int
+    ) -> None:
+        """Add a poll but for the series that are sent `again`."""
         values = found.polls[time_ms]
-        is_late = time_ms < agent.greatest_ms
-        if time_ms <= agent.greatest_ms:
-            has = self._series_at(agent, time_ms)
-            again = values.keys() & has
+        # Not the greatest, which may be of a clock that was ahead.
+        is_late = time_ms < agent.newest_ms
+        if again:
             found.duplicates += len(again)
             values = {series: values[series] for series in values if series not in again}
             if not values:
@@ -489,20 +507,40 @@ class Store:
         if lag_ms >= -AHEAD_MS:
             self._track(agent, time_ms, found.intervals[time_ms], lag_ms)
 
-    def _series_at(self, agent: _Agent, time_ms: int) -> set[int]:
-        """The series of an agent that have a value of this time."""
-        series: set[int] = set()
-        for (layout,) in self._connection.execute(
-            "SELECT layout FROM polls WHERE agent = ? AND time_ms = ?", (agent.id, time_ms)
+    def _stored_already(
+        self, agent: _Agent, polls: dict[int, dict[int, float]]
+    ) -> dict[int, set[int]]:
+        """The series in `polls`, by time, of which the agent has a value of that time already.
+
+        All times are looked up at once: the blocks of an agent that sends much of long ago would else be
+        decoded for each of them.
+        """
+        times = sorted(time_ms for time_ms in polls if time_ms <= agent.greatest_ms)
+        found: dict[int, set[int]] = {}
+        layouts: dict[int, frozenset[int]] = {}
+        for time_ms, layout in self._layouts_at(agent, times) if times else ():
+            if layout not in layouts:
+                layouts[layout] = frozenset(self._layouts.series(layout))
+            found.setdefault(time_ms, set()).update(polls[time_ms].keys() & layouts[layout])
+        return found
+
+    def _layouts_at(self, agent: _Agent, times: list[int]) -> Iterator[tuple[int, int]]:
+        """The layouts of an agent's values at these times, which are in order; a time may have several."""
+        wanted = frozenset(times)
+        for time_ms, layout in self._connection.execute(
+            "SELECT time_ms, layout FROM polls WHERE agent = ? AND time_ms >= ? AND time_ms <= ?",
+            (agent.id, times[0], times[-1]),
         ).fetchall():
-            series.update(self._layouts.series(layout))
-        for block, layout in self._connection.execute(
-            "SELECT id, layout FROM blocks WHERE agent = ? AND tier = ? AND last_ms >= ? AND first_ms <= ?",
-            (agent.id, RAW, time_ms, time_ms),
+            if time_ms in wanted:
+                yield time_ms, layout
+        for block, layout, first_ms, last_ms in self._connection.execute(
+            "SELECT id, layout, first_ms, last_ms FROM blocks WHERE agent = ? AND tier = ?"
+            " AND last_ms >= ? AND first_ms <= ?",
+            (agent.id, RAW, times[0], times[-1]),
         ).fetchall():
-            if time_ms in self._times_of(block):
-                series.update(self._layouts.series(layout))
-        return series
+            if bisect_left(times, first_ms) < bisect_right(times, last_ms):
+                for time_ms in wanted & self._times_of(block):
+                    yield time_ms, layout
 
     def _times_of(self, block: int) -> frozenset[int]:
         # An agent sends again what is in one or two blocks.

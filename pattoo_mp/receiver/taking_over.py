@@ -61,8 +61,9 @@ def take_over(path: Path, limits: Limits) -> None:
             with Store(new, limits) as store:
                 values = sum(_copy(old, store, *agent) for agent in old.execute(_AGENTS).fetchall())
         kept = path.with_name(f"{path.name}.before-{time.time_ns() // 1_000_000}")
-        path.rename(kept)
-        new.rename(path)
+        # Two names for a moment: so a kill leaves one of them at `path`.
+        kept.hardlink_to(path)
+        new.replace(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"{path}: of an earlier release, and could not be taken over: {error}; expected one that can"

@@ -88,6 +88,17 @@ def test_a_login_gives_a_cookie_that_is_enough(guarded: Receiver, token_file: Pa
         assert agents(guarded, Cookie=changed) == 401
 
 
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_the_cookie_goes_by_tls_alone_if_the_login_did(
+    guarded: Receiver, token_file: Path, scheme: str
+) -> None:
+    """The proxy in front says so."""
+    form = f"token={token_file.read_text().strip()}".encode()
+    headers = {**FORM, "X-Forwarded-Proto": scheme}
+    cookie = guarded.ask_path("POST", "/login", form, headers).headers["Set-Cookie"]
+    assert ("Secure" in cookie) == (scheme == "https")
+
+
 def test_tries_of_a_login_are_limited(guarded: Receiver, token_file: Path) -> None:
     """After five wrong ones not even the token is looked at; who has it in a header goes on."""
     assert [log_in(guarded, "x" * 43).status for _ in range(5)] == [401] * 5
@@ -104,6 +115,20 @@ def test_tries_in_headers_are_limited_too(guarded: Receiver, token_file: Path) -
     assert agents(guarded, Authorization=f"Bearer {token_file.read_text().strip()}") == 429
 
 
+def test_wrong_tries_of_one_client_of_a_proxy_lock_out_no_other(
+    guarded: Receiver, token_file: Path
+) -> None:
+    """Only the last address counts: those before are of the client itself."""
+    right = f"Bearer {token_file.read_text().strip()}"
+    for number in range(101):
+        header = {"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.1", "Authorization": "Bearer wrong"}
+        last = agents(guarded, **header)
+    assert last == 429
+    assert agents(guarded, **{"X-Forwarded-For": "192.0.2.2", "Authorization": right}) == 200
+    assert agents(guarded, Authorization=right) == 200
+    assert agents(guarded, **{"X-Forwarded-For": "192.0.2.1", "Authorization": right}) == 429
+
+
 def test_beyond_this_host_a_token_is_required(tmp_path: Path) -> None:
     """The line says how to make one."""
     done = command("--host", EVERYWHERE, "--port", "0", cwd=tmp_path)
@@ -111,6 +136,7 @@ def test_beyond_this_host_a_token_is_required(tmp_path: Path) -> None:
     (line,) = [line for line in done.stderr.splitlines() if "error" in line]
     assert "needs --token-file" in line
     assert "--make-token" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

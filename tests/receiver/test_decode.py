@@ -197,6 +197,7 @@ BAD_SHAPES = {
     "one of the ten twice": (_set(ROWS, [[0, 0]]), "duplicate pair"),
     "an envelope's time in a string": (_set(("pattoo_agent_timestamp",), "1"), "an integer"),
     "an envelope's interval of 0": (_set(("pattoo_agent_polling_interval",), 0), "positive"),
+    "an agent id that is too long": (_set(("pattoo_agent_id",), "a" * 513), "at most 512"),
     "an agent id that is a number": (_set(("pattoo_agent_id",), 1), "expected a string"),
 }
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
-from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, body, point
+from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
 from tests.receiver.process import Receiver
 
 if TYPE_CHECKING:
@@ -174,3 +174,16 @@ def test_the_description_has_all_queries() -> None:
     """Each query that there is, and no other."""
     path = Path(__file__).parents[2] / "pattoo_mp" / "receiver" / "openapi.json"
     assert set(json.loads(path.read_text())["paths"]) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("interval_ms", [2**53, 2**63 - 1])
+def test_a_range_of_a_series_with_a_huge_interval_is_answered(
+    receiver: Receiver, interval_ms: int
+) -> None:
+    """A post may say that it polls every million years."""
+    sent = body(point(agent_polling_interval=str(interval_ms)))
+    assert receiver.post(AGENT, sent).status == 200
+    number = json.loads(receiver.get("/api/v1/series").text)["series"][0]["id"]
+    answer = receiver.get(f"/api/v1/range?series={number}&from={TICK - 1_000}&to={TICK + 1_000}")
+    assert answer.status == 200
+    assert sum(json.loads(answer.text)["series"][0]["count"]) == 1

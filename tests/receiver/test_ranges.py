@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections import defaultdict
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pattoo_mp.receiver import upkeep
-from pattoo_mp.receiver.decode import COUNTER64, FLOAT, Datapoint, Post
+from pattoo_mp.receiver import ranges, upkeep
+from pattoo_mp.receiver.decode import COUNTER64, FLOAT, STRING, Datapoint, Post
 from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
 
@@ -259,3 +260,136 @@ def test_at_its_limit_the_store_loses_the_oldest_detail_first(tmp_path: Path) ->
         assert rig.check(["g1"], T0 + 2_900 * 10_000, T0 + 3_000 * 10_000, 500) == "raw"
         assert rig.range(["g1"], T0, T0 + HOUR_MS, 500)["resolution"] != "raw"
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 1_500_000
+
+
+YEARS_MS = 10 * 365 * 24 * HOUR_MS
+
+
+def test_a_clock_that_was_ahead_does_not_stop_a_counter(rig: Rig) -> None:
+    """Its polls are kept, and are no measure for those of the right time that come after them."""
+    for tick in range(900):
+        rig.post({T0 + YEARS_MS + tick * 1_000: {"c": 0.0}}, 1_000, delay_ms=50 - YEARS_MS)
+        rig.store.tidy(T0 + tick * 1_000)
+    rig.values.clear()
+    start = T0 + HOUR_MS
+    for tick in range(1_800):
+        rig.post({start + tick * 1_000: {"c": tick * 5.0}}, 1_000)
+        rig.store.tidy(start + tick * 1_000)
+    assert rig.check(["c"], start, start + 1_800_000, 10_000) == "raw"
+    assert rig.check(["c"], start, start + 1_800_000, 40) == "minute"
+    assert rig.reader.totals().late == 0
+    assert rig.reader.totals().stale_envelopes == 0
+
+
+def _noise(rig: Rig, from_ms: int, polls: int, delay_ms: int = 50) -> None:
+    chance = random.Random(from_ms)
+    for tick in range(polls):
+        time_ms = from_ms + tick * 10_000
+        rig.post({time_ms: {f"g{n}": chance.random() for n in range(40)}}, 10_000, delay_ms)
+        if tick % 100 == 0:
+            rig.store.tidy(time_ms + delay_ms)
+
+
+def test_at_its_limit_the_store_loses_first_what_a_clock_ahead_has_left(tmp_path: Path) -> None:
+    """It would else stay for years, and what is polled now would go."""
+    path = tmp_path / "db.sqlite"
+    with (
+        Store(path, upkeep.Limits(max_bytes=2_000_000)) as store,
+        closing(Reader(path)) as reader,
+    ):
+        rig = Rig(store, reader)
+        _noise(rig, T0 + YEARS_MS, 3_000, delay_ms=-YEARS_MS)
+        rig.values.clear()
+        start = T0 + 24 * HOUR_MS
+        _noise(rig, start, 3_000)
+        assert store.dropped > 0
+        assert rig.check(["g1"], start + 5_000_000, start + 30_000_000, 5_000) == "raw"
+        assert reader.figures()["dropped_through_ms"] is None
+
+
+def test_what_is_in_no_block_is_sealed_and_removed_at_the_limit(tmp_path: Path) -> None:
+    """Many agents have many newest polls, which would else be more than all that may be kept."""
+    path = tmp_path / "db.sqlite"
+    with Store(path, upkeep.Limits(max_bytes=600_000)) as store, closing(Reader(path)) as reader:
+        rig = Rig(store, reader)
+        _noise(rig, T0, 600)
+        _noise(rig, T0 + HOUR_MS * 2, 600)
+        for number in range(20):
+            points = [
+                _point(f"g{n}", n / 7 + tick, T0 + 4 * HOUR_MS + tick * 1_000, 1_000)
+                for n in range(30)
+                for tick in range(90)
+            ]
+            post = Post(T0 + 4 * HOUR_MS, f"{number:064x}", 1_000, tuple(points))
+            store.add(post, received_ms=T0 + 4 * HOUR_MS + 90_000, size_bytes=1)
+            store.tidy(T0 + 4 * HOUR_MS + 90_000 + number)
+        assert reader.figures()["bytes"] < 600_000
+
+
+def test_names_and_texts_have_a_share_of_the_room(tmp_path: Path) -> None:
+    """Series that come and go with long metadata do not push out values; what is known goes on."""
+    path = tmp_path / "db.sqlite"
+    with Store(path, upkeep.Limits(max_bytes=1_000_000)) as store, closing(Reader(path)) as reader:
+        rig = Rig(store, reader)
+        refused = 0
+        for tick in range(200):
+            time_ms = T0 + tick * 1_000
+            rig.post({time_ms: {"gauge": float(tick)}}, 1_000)
+            known = _point("gauge", 1.0, time_ms, 1_000)
+            metadata = tuple((f"m{n}", f"{tick} " * 100) for n in range(40))
+            new = replace(known, key="new", checksum=f"{tick:064x}", metadata=metadata)
+            text = replace(new, data_type=STRING, value=f"{tick}" + "x" * 400, checksum="e" * 64)
+            post = Post(time_ms, AGENT, 1_000, (new, text))
+            refused += store.add(post, received_ms=time_ms, size_bytes=1).new_refused
+            store.tidy(time_ms)
+        assert 0 < refused < 200
+        assert reader.figures()["bytes"] < 900_000
+        assert store.dropped == 0
+        assert rig.check(["gauge"], T0, T0 + 200_000, 1_000) == "raw"
+
+
+def test_lists_of_series_go_with_their_blocks(tmp_path: Path) -> None:
+    """Where the series of each poll differ, their lists take more than the values."""
+    path = tmp_path / "db.sqlite"
+    chance = random.Random(3)
+    with Store(path, upkeep.Limits(max_bytes=1_000_000)) as store, closing(Reader(path)) as reader:
+        rig = Rig(store, reader)
+        for tick in range(1_500):
+            values = {f"g{n}": 1.0 for n in range(200) if chance.random() < 0.5}
+            rig.post({T0 + tick * 1_000: values}, 1_000)
+            if tick % 100 == 0:
+                store.tidy(T0 + tick * 1_000)
+        assert store.dropped > 0
+        with closing(sqlite3.connect(path)) as connection:
+            unused = connection.execute(
+                "SELECT count(*) FROM layouts WHERE id NOT IN (SELECT layout FROM polls"
+                " UNION SELECT layout FROM buckets UNION SELECT layout FROM blocks)"
+            ).fetchone()
+        assert unused == (0,)
+
+
+def test_the_newest_gaps_of_a_slow_agent_are_kept(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says 1 s and polls every 2 s has a gap after each poll, for years."""
+    monkeypatch.setattr(upkeep, "_GAPS", 10)
+    for tick in range(0, 100, 2):
+        rig.post({T0 + tick * 1_000: {"gauge": 1.0}}, 1_000)
+    rig.store.tidy(T0 + 100_000)
+    (axis,) = rig.range(["gauge"], T0, T0 + 100_000, 500)["agents"]
+    assert [gap["after_ms"] for gap in axis["gaps"]] == [
+        T0 + tick * 1_000 for tick in range(78, 98, 2)
+    ]
+
+
+def test_a_range_of_polls_closer_than_their_interval_is_made_of_minutes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a change from 1 s to 5 minutes: what there is decides, so that memory stays within bounds."""
+    monkeypatch.setattr(ranges, "_MOST_VALUES", 1_000)
+    for start in range(0, 2_000, 100):
+        polls = {T0 + tick * 1_000: {"gauge": 1.0 * tick} for tick in range(start, start + 100)}
+        rig.post(polls, 300_000)
+        rig.store.tidy(T0 + start * 1_000)
+    assert rig.check(["gauge"], T0, T0 + 2_100_000, 500) == "minute"
+    assert rig.check(["gauge"], T0, T0 + 500_000, 500) == "raw"

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.receiver import server
+from pattoo_mp.receiver.store import Store
 from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
 from tests.receiver.process import SECONDS, command, environment
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,3 +161,20 @@ def test_a_second_receiver_does_not_write_to_the_same_database(
     assert done.returncode == 1
     assert "another receiver has it" in done.stderr
     assert receiver.post(GOLDEN_AGENT, GOLDEN).status == 200
+
+
+def test_tidying_goes_on_after_an_error_that_nobody_thought_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its thread the store would grow for ever."""
+    calls: list[int] = []
+
+    class Odd(Store):
+        def tidy(self, now_ms: int, budget_s: float = 0.0) -> None:
+            calls.append(now_ms)
+            if len(calls) == 1:
+                raise IndexError(budget_s)
+
+    monkeypatch.setattr(server, "_TIDY_S", 0.01)
+    with Odd(tmp_path / "db.sqlite") as store, server.tidying(store):
+        wait_for(lambda: len(calls) > 1)

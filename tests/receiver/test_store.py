@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import stat
 import threading
 from typing import TYPE_CHECKING
+from unittest.mock import Mock, patch
 
 import pytest
 
-from pattoo_mp.receiver import database
+from pattoo_mp.receiver import columns, database
+from pattoo_mp.receiver import store as store_module
 from pattoo_mp.receiver.database import StoreError
-from pattoo_mp.receiver.decode import Refused, decode_post
+from pattoo_mp.receiver.decode import Datapoint, Post, Refused, decode_post
 from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.store import Store
 from pattoo_mp.receiver.upkeep import Limits
@@ -272,3 +275,34 @@ def test_a_reader_follows_to_the_new_file(path: Path) -> None:
         add(store, point(timestamp=TICK + 1))
         assert reader.timestamps(AGENT) == (TICK + 1,)
         assert reader.newest([1], None, before["cursor"], TICK)["behind"]
+
+
+def test_polls_of_long_ago_in_no_order_take_few_steps(store: Store, reader: Reader) -> None:
+    """Every block of such an agent covers all times, and each is read once for a post, not for each poll."""
+    rng = random.Random(5)
+    times = rng.sample(range(TICK - 10**9, TICK), 5_000)
+    for number in range(0, len(times), 1_000):
+        add(store, *(point(timestamp=each) for each in times[number : number + 1_000]))
+        store.tidy(TICK + 100_000 * number)
+    decode = Mock(wraps=columns.decode_integers)
+    with patch.object(store_module, "decode_integers", decode):
+        again = add(store, *(point(timestamp=each) for each in times[::10]), point(timestamp=1))
+    assert (again.stored, again.duplicates) == (1, 500)
+    assert decode.call_count <= 10
+    assert len(reader.timestamps(AGENT)) == 5_001
+
+
+def test_series_of_all_agents_have_a_share_of_the_room(path: Path) -> None:
+    """Many agents at their limits would have more of them than may be kept, and more than fits into memory."""
+    with Store(path, Limits(max_bytes=1_000_000)) as store, Reader(path) as reader:
+        for agent in range(20):
+            points = tuple(
+                Datapoint("k", 1.0, 99, TICK, f"{n:064x}", 1_000, str(agent), "h", "h", "p", ())
+                for n in range(100)
+            )
+            post = Post(TICK, str(agent), 1_000, points)
+            stored = store.add(post, received_ms=TICK, size_bytes=1)
+            assert stored.stored + stored.refused == 100
+        assert 500 < reader.totals().series < 800
+        store.tidy(TICK)
+        assert reader.figures()["bytes"] < 900_000

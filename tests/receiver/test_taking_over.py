@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pattoo_mp.receiver import database
 from pattoo_mp.receiver.database import StoreError
 from pattoo_mp.receiver.reading import Reader
 from pattoo_mp.receiver.taking_over import take_over
@@ -55,6 +57,31 @@ def test_a_damaged_one_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="could not be taken over"):
         take_over(path, Limits())
     assert path.read_bytes() == before
+
+
+def test_a_stop_before_the_new_file_has_its_name_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that found no file would begin a new one, without a word."""
+    path = tmp_path / "db.sqlite"
+    shutil.copy(OLD, path)
+
+    rename = os.rename
+
+    def stop(source: Path, target: Path) -> None:
+        if source.name.endswith(".new"):
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", stop)
+        patched.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            take_over(path, Limits())
+    assert database.version_of(path) == 0
+    take_over(path, Limits())
+    with Reader(path) as reader:
+        assert reader.totals().series == 99
 
 
 def test_one_of_a_later_release_is_refused(tmp_path: Path) -> None:
