@@ -11,7 +11,7 @@ import yaml
 from pattoo_mp.collect.translations import translations
 from pattoo_mp.config import sample
 from pattoo_mp.config.settings import program_files
-from pattoo_mp.program import AUTONOMOUS, PROGRAMS, SPOKE, acting_as
+from pattoo_mp.program import AUTONOMOUS, HUB, PROGRAMS, SPOKE, acting_as
 from tests.support.agent import ROOT, Agent
 from tests.support.ports import free_port
 from tests.support.pulling import ask
@@ -41,13 +41,19 @@ def test_the_shipped_files_are_those_of_every_program() -> None:
 
 
 def test_agents_run_as_one_group(home: Path, make_agent: Callable[..., Agent]) -> None:
-    """The supervisor starts both, and the command of one stops that one by way of the supervisor."""
+    """The supervisor starts all, and the command of one stops that one by way of the supervisor."""
     port = free_port()
     autonomous = make_agent(program=AUTONOMOUS)
     spoke = make_agent(program=SPOKE)
     own = {"polling_interval": 0.1, "ip_listen_address": "127.0.0.1", "ip_bind_port": port}
     spoke.write(f"{SPOKE.name}.yaml", yaml.safe_dump({SPOKE.name: own}))
-    names = [f"{AUTONOMOUS.name}.conf", f"{SPOKE.name}.conf", "pattoo_agents.conf"]
+    hub = make_agent(program=HUB)
+    target = {"ip_address": "127.0.0.1", "ip_bind_port": port}
+    hub.write(
+        f"{HUB.name}.yaml",
+        yaml.safe_dump({HUB.name: {"polling_interval": 1, "ip_targets": [target]}}),
+    )
+    names = [*(f"{program.name}.conf" for program in PROGRAMS), "pattoo_agents.conf"]
     shipped = (CONF / "supervisord.conf").read_text()
     assert shipped.count("files=pattoo_agent_os_autonomousd.conf ") == 1
     files = " ".join(str(CONF / name) for name in names)
@@ -68,12 +74,13 @@ def test_agents_run_as_one_group(home: Path, make_agent: Callable[..., Agent]) -
         env=spoke.env(), check=True, capture_output=True, timeout=30,
     )  # fmt: skip
     try:
-        wait_for(lambda: ctl("status", "pattoo_agents:*").count("RUNNING") == 2, what="both")
+        wait_for(lambda: ctl("status", "pattoo_agents:*").count("RUNNING") == 3, what="all three")
         wait_for(lambda: _answers(port), what="the spoke")
         spoke.stop()
         lines = {line.split()[0]: line.split()[1] for line in ctl("status").splitlines()}
         assert lines[f"pattoo_agents:{SPOKE.name}"] == "STOPPED"
-        assert lines[f"pattoo_agents:{AUTONOMOUS.name}"] == "RUNNING"
+        for other in (AUTONOMOUS, HUB):
+            assert lines[f"pattoo_agents:{other.name}"] == "RUNNING"
         assert autonomous.status()["state"] == "running"
     finally:
         ctl("shutdown")
