@@ -16,6 +16,8 @@ from pattoo_mp.ipc.messages import SpokeState
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, STRING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pattoo_mp.model import Pair
 
 COUNTER32: Final = 32
@@ -32,6 +34,11 @@ INTERVAL_LIMIT: Final = 315_360_000_000
 AHEAD_MS: Final = 30_000
 #: More characters than this have no place in any key, name or value.
 TEXT_CHARACTERS: Final = 65_536
+#: How large a layout may be, written out (characters). An answer names pairs and parts as often as it likes, so
+#: 300 kB can stand for gigabytes. A host with 3,000 mounts has half of this.
+LAYOUT_CHARACTERS: Final = 16 << 20
+#: What a pair costs in addition to its text.
+_PAIR_CHARACTERS: Final = 32
 _AGENT_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 #: Surrogates that stand for no byte: no file name gives one, and nothing can encode them.
 _LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -77,6 +84,13 @@ def text(value: object) -> str | None:
     return value
 
 
+def characters(metadata: Iterable[Sequence[str | None]]) -> int:
+    """Return how much a series with this metadata adds to its layout (`LAYOUT_CHARACTERS`)."""
+    return _PAIR_CHARACTERS + sum(
+        _PAIR_CHARACTERS + sum(len(text or "") for text in pair) for pair in metadata
+    )
+
+
 def number(value: object) -> int | float | None:
     """Return a value that a server can keep; None for others. As in a server, a string may be a number."""
     if isinstance(value, str):
@@ -118,6 +132,11 @@ def clock_error(ahead_ms: int) -> AskError:
     from pattoo_mp.util.text import duration  # noqa: PLC0415
 
     return bad(f"its clock is {duration(ahead_ms / 1000)} ahead of this host's")
+
+
+def too_large() -> AskError:
+    """Return the error for an answer with a layout that is too large."""
+    return bad("the series of its answer are too large once they are written out")
 
 
 def _repr(value: object) -> str:
