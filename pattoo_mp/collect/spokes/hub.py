@@ -62,7 +62,7 @@ _GROUPS: Final = 100_000
 _OTHER_FILES: Final = 64
 #: Overdue targets are asked one after the other, so far apart (s): after a start these are all.
 _APART_S: Final = 0.005
-#: Polls that are sent and not in the spool yet: with more, no spoke is asked. The channel holds twice that.
+#: Polls that are sent, with new layouts, and not in the spool yet: with more, no spoke is asked. The channel holds twice that.
 _UNSTORED: Final = 25_000
 _UNSTORED_BYTES: Final = 48 << 20
 #: What waits here while control does not read.
@@ -407,9 +407,11 @@ class Hub:
         is_new = poll.group not in self._newest
         if is_new and spoke.layouts and len(self._newest) >= _GROUPS:
             raise bad(f"it has agents or intervals beyond the {_GROUPS} that a hub can know")
+        size = len(poll.packed)
         if spoke.layouts.get(poll.group) != poll.layout_id:
             if layout is None:
                 raise LayoutMissingError
+            size += len(layout.packed)
             self._link.send(Kind.LAYOUT, layout.identifier, layout.packed, poll.group)
             spoke.layouts[poll.group] = poll.layout_id
         self._link.send(
@@ -417,8 +419,8 @@ class Hub:
         )
         self._newest[poll.group] = poll.timestamp_ms
         self._sent += 1
-        self._unstored.append(len(poll.packed))
-        self._unstored_bytes += len(poll.packed)
+        self._unstored.append(size)
+        self._unstored_bytes += size
         self._write()
 
     def _write(self) -> None:

@@ -120,7 +120,7 @@ class _Polls:
         self._found = found
         self._now_ms = now_ms
         #: How large the layouts are that were read.
-        self._characters = 0
+        self._layout_bytes = 0
 
     def add(self, given: object) -> bool:
         """Take a poll, or count why not. Return False if it and those after it are to stay at the spoke."""
@@ -136,7 +136,7 @@ class _Polls:
             self._found.early = str(clock_error(time_ms - self._now_ms))
             self._found.more = False
             return False
-        if self._found.polls and self._characters > taken.LAYOUT_CHARACTERS:
+        if self._found.polls and self._layout_bytes > taken.LAYOUT_BYTES:
             self._found.more = True  # so one answer cannot hold the others up
             return False
         layout = self._layout(name)
@@ -186,14 +186,14 @@ class _Polls:
         parts = content.get("parts")
         contents = [content] if parts is None else map(self._content, _names(parts))
         series: list[Series] = []
-        characters = 0
+        layout_bytes = 0
         for part in contents:
             for one in _series(part.get("series")):
                 series.append(one)
-                characters += taken.characters(one.metadata) + len(one.key)
-                if characters > taken.LAYOUT_CHARACTERS or len(series) > _MOST_SERIES:
+                layout_bytes += taken.written_out(one.metadata) + len(one.key)
+                if layout_bytes > taken.LAYOUT_BYTES or len(series) > _MOST_SERIES:
                     raise taken.too_large()
-        self._characters += characters
+        self._layout_bytes += layout_bytes
         return Layout(origin, interval_ms, tuple(series), (), compressed=True)
 
     def _content(self, name: str) -> dict[str, Any]:

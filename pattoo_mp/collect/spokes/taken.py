@@ -34,11 +34,11 @@ INTERVAL_LIMIT: Final = 315_360_000_000
 AHEAD_MS: Final = 30_000
 #: More characters than this have no place in any key, name or value.
 TEXT_CHARACTERS: Final = 65_536
-#: How large a layout may be, written out (characters). An answer names pairs and parts as often as it likes, so
+#: How large a layout may be, written out (bytes, about). An answer names pairs and parts as often as it likes, so
 #: 300 kB can stand for gigabytes. A host with 3,000 mounts has half of this.
-LAYOUT_CHARACTERS: Final = 16 << 20
-#: What a pair costs in addition to its text.
-_PAIR_CHARACTERS: Final = 32
+LAYOUT_BYTES: Final = 16 << 20
+#: What a pair takes in addition to its text.
+_PAIR_BYTES: Final = 32
 _AGENT_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 #: Surrogates that stand for no byte: no file name gives one, and nothing can encode them.
 _LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -84,11 +84,16 @@ def text(value: object) -> str | None:
     return value
 
 
-def characters(metadata: Iterable[Sequence[str | None]]) -> int:
-    """Return how much a series with this metadata adds to its layout (`LAYOUT_CHARACTERS`)."""
-    return _PAIR_CHARACTERS + sum(
-        _PAIR_CHARACTERS + sum(len(text or "") for text in pair) for pair in metadata
-    )
+def written_out(metadata: Iterable[Sequence[str | None]]) -> int:
+    """Return how much a series with this metadata adds to its layout (`LAYOUT_BYTES`)."""
+    return _PAIR_BYTES + sum(_PAIR_BYTES + sum(_bytes(text) for text in pair) for pair in metadata)
+
+
+def _bytes(text: str | None) -> int:
+    """How many bytes a text takes at most."""
+    if text is None:
+        return 0
+    return len(text) if text.isascii() else 4 * len(text)
 
 
 def number(value: object) -> int | float | None:

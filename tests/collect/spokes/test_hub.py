@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import threading
 import time
@@ -380,6 +381,30 @@ def test_groups_are_bounded_but_each_target_has_one(
         process.link.send(Kind.SETTINGS, 1, replace(process.config, targets=targets).fields())
         other.poll()
         wait_for(lambda: len(process.times()) == 2, what="the poll of the other")
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_nobody_is_asked_while_large_layouts_wait_for_the_spool(
+    spoke: SpokeServer, home: Path, made: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The channel would have no room for them, and drop polls of others."""
+    monkeypatch.setattr("pattoo_mp.collect.spokes.hub._UNSTORED_BYTES", 1000)
+    other = SpokeServer("60" * 32)
+    try:
+        process = Process(home, target(spoke.port), target(other.port, "web2"))
+        made.append(process)
+        process.stored(0)
+        spoke.series["aa"] = [["load", 99, [["key", random.Random(4).randbytes(2000).hex()]]]]
+        spoke.poll()
+        wait_for(lambda: len(process.times()) == 1, what="the poll")
+        asked = len(other.requests)
+        until = time.monotonic() + 2.5  # more than two intervals
+        wait_for(lambda: time.monotonic() > until)
+        assert len(other.requests) <= asked + 1  # it may have been under way
+        process.stored(1)
+        wait_for(lambda: len(other.requests) > asked + 2, what="further requests")
     finally:
         other.shutdown()
         other.server_close()
