@@ -79,21 +79,21 @@ def agent_id(value: object) -> str:
 
 def text(value: object) -> str | None:
     """Return a text; None if it is none, or one that cannot be made safe."""
-    if not isinstance(value, str) or len(value) > TEXT_CHARACTERS or _LONE.search(value):
+    if not isinstance(value, str) or len(value) > TEXT_CHARACTERS:
         return None
-    return value
+    # Most text is ASCII, and answers of a hostile spoke have hundreds of thousands.
+    return value if value.isascii() or not _LONE.search(value) else None
 
 
 def written_out(metadata: Iterable[Sequence[str | None]]) -> int:
     """Return how much a series with this metadata adds to its layout (`LAYOUT_BYTES`)."""
-    return _PAIR_BYTES + sum(_PAIR_BYTES + sum(_bytes(text) for text in pair) for pair in metadata)
-
-
-def _bytes(text: str | None) -> int:
-    """How many bytes a text takes at most."""
-    if text is None:
-        return 0
-    return len(text) if text.isascii() else 4 * len(text)
+    size = _PAIR_BYTES
+    for pair in metadata:
+        size += _PAIR_BYTES
+        for one in pair:
+            if one is not None:
+                size += len(one) if one.isascii() else 4 * len(one)
+    return size
 
 
 def number(value: object) -> int | float | None:
