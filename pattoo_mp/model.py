@@ -251,6 +251,11 @@ def group_of(agent_id: str, interval_ms: int) -> str:
     return f"{agent_id} {interval_ms}"
 
 
+def agent_of(group: str) -> str:
+    """Return the identity of the agent that a group is of."""
+    return group.partition(" ")[0]
+
+
 def pack_values(values: Sequence[Value], later_ms: Sequence[int] | None = None) -> bytes:
     """Return a poll's values as bytes; `later_ms` is as `Poll.timed` returns it."""
     if later_ms is None:

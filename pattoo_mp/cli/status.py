@@ -99,7 +99,8 @@ def stopped_status(agent: Agent) -> dict[str, Any]:
 def as_text(status: Status) -> str:
     """The whole status, a line for each row."""
     lines = [
-        f"{row.label:<{_LABEL_WIDTH}}{row.text}" if row.label else row.text for row in rows(status)
+        f"{row.label + ' ':<{_LABEL_WIDTH}}{row.text}" if row.label else row.text
+        for row in rows(status)
     ]
     return "\n".join([heading(status), *(f"  {line}" for line in lines)])
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.ipc.messages import Kind, SpokeReport, SpokeState
+from pattoo_mp.model import agent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,7 +113,7 @@ class Spokes:
 
     def _set_group(self, group: str, newest_ms: int, polls: int) -> None:
         if group not in self._groups:
-            self._groups_of.setdefault(group.partition(" ")[0], []).append(group)
+            self._groups_of.setdefault(agent_of(group), []).append(group)
         self._groups[group] = newest_ms, polls
 
     def _row(self, name: str, report: SpokeReport) -> dict[str, Any]:

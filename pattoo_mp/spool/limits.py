@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.spool.pauses import Pauses
@@ -99,8 +100,9 @@ class Limits:
             return  # the usual case: no need to read the pauses, and hundreds of polls
         limit_ms = self.oldest_allowed_ms(now.newest_ms, Pauses(Pauses.read(now.book)))
         while found := tables.oldest(_AGE_BATCH):
-            too_old = [spooled for spooled in found if spooled.poll.timestamp_ms < limit_ms]
-            if not too_old or found[0] is not too_old[0]:
+            # In a hub's spool, a poll of another spoke between them may be new.
+            too_old = list(takewhile(lambda one: one.poll.timestamp_ms < limit_ms, found))
+            if not too_old:
                 return
             last_id = found[len(too_old) - 1].id
             _drop(tables, now, last_id, _TOO_OLD)

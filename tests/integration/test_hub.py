@@ -219,6 +219,7 @@ def test_a_spoke_that_is_away_costs_the_others_nothing(
         wait_for(lambda: hub.status()["spokes"]["away"], what="the spoke that is away")
         wait_for(lambda: hub.status()["spokes"]["slow"], what="the spoke that hangs")
         done = hub.run("--status")
+        assert " away since" in done.stdout  # a blank after the name, too
         assert "Connection refused" in done.stdout
         assert "no whole answer within 10 s" in done.stdout
         assert hub.run("--check").returncode == 1

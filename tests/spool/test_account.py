@@ -337,6 +337,17 @@ def test_polls_that_are_too_old_are_dropped(path: Path) -> None:
     spool.close()
 
 
+def test_an_old_poll_of_one_spoke_takes_no_new_one_of_another_with_it(path: Path) -> None:
+    """A spoke whose clock was never set may be between others."""
+    spool = open_spool(path, limits_with(max_age_s=10))
+    given = [(1_000, "a 1000"), (100_000, "b 1000"), (2_000, "a 1000"), (3_000, "a 1000")]
+    polls_of = [Poll(LAYOUT.identifier, time_ms, b"", group) for time_ms, group in given]
+    spool.append(list(enumerate(polls_of, 1)), LAYOUTS, "c")
+    assert times(spool) == [100_000, 2_000, 3_000]
+    assert spool.account(OUTPUT).dropped == {"too old": 1}
+    spool.close()
+
+
 def test_on_a_nearly_full_disk_the_spool_does_not_grow(path: Path) -> None:
     """With less than `min_free_bytes` left, each new poll replaces the oldest."""
     spool = open_spool(path, limits_with(min_free_bytes=1 << 60))

@@ -31,7 +31,7 @@ from pattoo_mp.collect.spokes.target import GAPLESS, PAGE, Spoke
 from pattoo_mp.config.values import Config
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, SpokeState
-from pattoo_mp.model import now_ms
+from pattoo_mp.model import agent_of, now_ms
 from pattoo_mp.util.signals import Wakeup
 from pattoo_mp.util.text import counted
 
@@ -56,11 +56,13 @@ _IF_LATE: Final = 50
 _CHECK_S: Final = 0.1
 #: So many agents are known at a time: a spoke might have another identity in each answer.
 _AGENTS: Final = 40_000
+#: So many groups are known in all; beyond that, a target may only begin its first one. The spool keeps them all.
+_GROUPS: Final = 100_000
 #: Descriptors for everything else.
 _OTHER_FILES: Final = 64
 #: Overdue targets are asked one after the other, so far apart (s): after a start these are all.
 _APART_S: Final = 0.005
-#: Polls that are sent and not in the spool yet: with more, no spoke is asked. The channel holds twice that.
+#: Polls that are sent, with new layouts, and not in the spool yet: with more, no spoke is asked. The channel holds twice that.
 _UNSTORED: Final = 25_000
 _UNSTORED_BYTES: Final = 48 << 20
 #: What waits here while control does not read.
@@ -270,8 +272,9 @@ class Hub:
             spoke.failed(SpokeState.REFUSING, f"its answer led to an error: {type(error).__name__}")
         finally:
             spoke.busy = False
-            self._changed[spoke.target.name] = spoke
-            _log_state(spoke)
+            if not spoke.gone:
+                self._changed[spoke.target.name] = spoke
+                _log_state(spoke)
 
     async def _ask_now(self, spoke: Spoke) -> None:
         if self._stored is None and time.monotonic() < self._began + _WAIT_S:
@@ -290,6 +293,8 @@ class Hub:
     async def _ask_page(self, spoke: Spoke, began: float) -> None:
         """Ask for the page of an original. Raises `AskError`."""
         answer = await self._asker.page(spoke)
+        if spoke.gone:
+            return  # the target may be there again, under another name
         found = page.read(answer.body, now_ms(), (spoke.digest, spoke.layout_id))
         if spoke.kind != PAGE:
             # Without word from control it was not asked what it is.
@@ -314,6 +319,8 @@ class Hub:
         """Fetch what an agent of ours has. Return False if it is none. Raises `AskError`."""
         known = spoke.known or {}
         answer = await self._asker.polls(spoke)
+        if spoke.gone:
+            return True
         if answer is None:
             return False
         spoke.kind, spoke.more = GAPLESS, False
@@ -345,14 +352,14 @@ class Hub:
     def _take(self, spoke: Spoke, found: pulled.Pulled) -> None:
         """Send control what an answer has."""
         self._own(spoke, found.agent_id, found.hostname)
+        for agent_id in {agent_of(poll.group) for poll in found.polls}:
+            self._own_also(spoke, agent_id)
         layouts = {layout.identifier: layout for layout in found.layouts.values()}
         current = dict(spoke.layouts)
         for poll in found.polls:
             if current.get(poll.group) != poll.layout_id and poll.layout_id not in layouts:
                 raise LayoutMissingError  # a group has a layout again that it had before the last one
             current[poll.group] = poll.layout_id
-        for layout in layouts.values():
-            self._own_also(spoke, layout.origin.agent_id)
         taken = repeated = 0
         for poll in found.polls:
             if poll.timestamp_ms <= self._newest.get(poll.group, 0):
@@ -376,22 +383,35 @@ class Hub:
 
     def _own(self, spoke: Spoke, agent_id: str, hostname: str) -> None:
         """Note whom a target is. Raises `AskError` if another one is the same."""
+        spoke.claims = agent_id
         self._own_also(spoke, agent_id)
+        if spoke.agent_id != agent_id and self._owners.get(spoke.agent_id) is spoke:
+            del self._owners[spoke.agent_id]
         spoke.agent_id, spoke.hostname = agent_id, hostname[:255]
 
     def _own_also(self, spoke: Spoke, agent_id: str) -> None:
-        if agent_id not in self._owners and len(self._owners) >= _AGENTS:
-            raise bad(f"it is one more than {_AGENTS} agents at a hub")
-        owner = self._owners.setdefault(agent_id, spoke)
-        if owner is not spoke:
+        owner = self._owners.get(agent_id)
+        if owner is not None and owner.agent_id == agent_id != owner.claims:
+            owner = None  # another host has the address of that target now
+        if owner is None:
+            # A target's own identity always has room, whatever other ones a spoke names.
+            if agent_id != spoke.claims and len(self._owners) >= _AGENTS:
+                raise bad(f"it is one more than {_AGENTS} agents at a hub")
+            self._owners[agent_id] = spoke
+        elif owner is not spoke:
             raise bad(f"it has the identity of {owner.target.name}; expected one of its own")
 
     # --- what control is sent
 
     def _send(self, spoke: Spoke, poll: Poll, layout: Layout | None, missed: int, why: str) -> None:
+        is_new = poll.group not in self._newest
+        if is_new and spoke.layouts and len(self._newest) >= _GROUPS:
+            raise bad(f"it has agents or intervals beyond the {_GROUPS} that a hub can know")
+        size = len(poll.packed)
         if spoke.layouts.get(poll.group) != poll.layout_id:
             if layout is None:
                 raise LayoutMissingError
+            size += len(layout.packed)
             self._link.send(Kind.LAYOUT, layout.identifier, layout.packed, poll.group)
             spoke.layouts[poll.group] = poll.layout_id
         self._link.send(
@@ -399,8 +419,8 @@ class Hub:
         )
         self._newest[poll.group] = poll.timestamp_ms
         self._sent += 1
-        self._unstored.append(len(poll.packed))
-        self._unstored_bytes += len(poll.packed)
+        self._unstored.append(size)
+        self._unstored_bytes += size
         self._write()
 
     def _write(self) -> None:

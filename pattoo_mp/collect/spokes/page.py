@@ -139,6 +139,7 @@ class _Points:
         self._interval_ms = 0
         self._series: dict[tuple[str, int, tuple[tuple[str, str], ...]], None] = {}
         self._times: list[int] = []
+        self._layout_bytes = 0
         self.values: list[int | float] = []
 
     def add(self, row: list[_Pair] | None) -> None:
@@ -151,6 +152,9 @@ class _Points:
         # Of a pair that comes twice, the first one counts.
         own = {key: value for key, value, is_own in reversed(row) if is_own}
         metadata = tuple((key, value) for key, value, is_own in row if not is_own)
+        self._layout_bytes += taken.written_out(metadata)
+        if self._layout_bytes > taken.LAYOUT_BYTES:
+            raise taken.too_large()
         if any(value is None for _, value in metadata):
             return "have metadata that is no text"
         if len(own) < len(_OWN):
@@ -204,6 +208,7 @@ class _Points:
         if self._times and abs(time_ms - self._times[0]) > max(self._interval_ms, 60_000):
             return "have a time far from the others"
         self._series[series] = None
+        self._layout_bytes += len(own["pattoo_key"])
         self._times.append(time_ms)
         self.values.append(value)
         return ""

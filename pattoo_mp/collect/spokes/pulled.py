@@ -13,7 +13,7 @@ from pattoo_mp.model import Layout, Origin, Poll, Series, group_of, pack_values
 from pattoo_mp.util import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _DEPTH: Final = 10
 _LATEST: Final = 1
@@ -119,6 +119,8 @@ class _Polls:
         self._known = known
         self._found = found
         self._now_ms = now_ms
+        #: How large the layouts are that were read.
+        self._layout_bytes = 0
 
     def add(self, given: object) -> bool:
         """Take a poll, or count why not. Return False if it and those after it are to stay at the spoke."""
@@ -133,6 +135,9 @@ class _Polls:
             # They come again, and are taken when their time has come.
             self._found.early = str(clock_error(time_ms - self._now_ms))
             self._found.more = False
+            return False
+        if self._found.polls and self._layout_bytes > taken.LAYOUT_BYTES:
+            self._found.more = True  # so one answer cannot hold the others up
             return False
         layout = self._layout(name)
         if len(values) != layout.series:
@@ -179,10 +184,16 @@ class _Polls:
             taken.agent_id(of[0]), hostname, program, "" if target == hostname else target
         )
         parts = content.get("parts")
-        contents = [content] if parts is None else [self._content(part) for part in _names(parts)]
-        series = [one for part in contents for one in _series(part.get("series"))]
-        if len(series) > _MOST_SERIES:
-            raise bad(f"a layout of its answer has {len(series)} series")
+        contents = [content] if parts is None else map(self._content, _names(parts))
+        series: list[Series] = []
+        layout_bytes = 0
+        for part in contents:
+            for one in _series(part.get("series")):
+                series.append(one)
+                layout_bytes += taken.written_out(one.metadata) + len(one.key)
+                if layout_bytes > taken.LAYOUT_BYTES or len(series) > _MOST_SERIES:
+                    raise taken.too_large()
+        self._layout_bytes += layout_bytes
         return Layout(origin, interval_ms, tuple(series), (), compressed=True)
 
     def _content(self, name: str) -> dict[str, Any]:
@@ -200,16 +211,14 @@ def _names(value: object) -> list[str]:
     return value
 
 
-def _series(value: object) -> list[Series]:
+def _series(value: object) -> Iterator[Series]:
     if not isinstance(value, list):
         raise bad("a layout of its answer has no series")
-    found = []
     for one in value:
         match one:
             case [str(key), int(data_type), metadata] if key and data_type in DATA_TYPES:
                 pairs = taken.pairs(metadata)
                 if pairs is not None and taken.text(key) is not None:
-                    found.append(Series(key, data_type, pairs))
+                    yield Series(key, data_type, pairs)
                     continue
         raise bad("a layout of its answer has a bad series")
-    return found

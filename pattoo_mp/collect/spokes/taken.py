@@ -16,6 +16,8 @@ from pattoo_mp.ipc.messages import SpokeState
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, STRING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pattoo_mp.model import Pair
 
 COUNTER32: Final = 32
@@ -32,6 +34,11 @@ INTERVAL_LIMIT: Final = 315_360_000_000
 AHEAD_MS: Final = 30_000
 #: More characters than this have no place in any key, name or value.
 TEXT_CHARACTERS: Final = 65_536
+#: How large a layout may be, written out (bytes, about). An answer names pairs and parts as often as it likes, so
+#: 300 kB can stand for gigabytes. A host with 3,000 mounts has half of this.
+LAYOUT_BYTES: Final = 16 << 20
+#: What a pair takes in addition to its text.
+_PAIR_BYTES: Final = 32
 _AGENT_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 #: Surrogates that stand for no byte: no file name gives one, and nothing can encode them.
 _LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -72,9 +79,21 @@ def agent_id(value: object) -> str:
 
 def text(value: object) -> str | None:
     """Return a text; None if it is none, or one that cannot be made safe."""
-    if not isinstance(value, str) or len(value) > TEXT_CHARACTERS or _LONE.search(value):
+    if not isinstance(value, str) or len(value) > TEXT_CHARACTERS:
         return None
-    return value
+    # Most text is ASCII, and answers of a hostile spoke have hundreds of thousands.
+    return value if value.isascii() or not _LONE.search(value) else None
+
+
+def written_out(metadata: Iterable[Sequence[str | None]]) -> int:
+    """Return how much a series with this metadata adds to its layout (`LAYOUT_BYTES`)."""
+    size = _PAIR_BYTES
+    for pair in metadata:
+        size += _PAIR_BYTES
+        for one in pair:
+            if one is not None:
+                size += len(one) if one.isascii() else 4 * len(one)
+    return size
 
 
 def number(value: object) -> int | float | None:
@@ -118,6 +137,11 @@ def clock_error(ahead_ms: int) -> AskError:
     from pattoo_mp.util.text import duration  # noqa: PLC0415
 
     return bad(f"its clock is {duration(ahead_ms / 1000)} ahead of this host's")
+
+
+def too_large() -> AskError:
+    """Return the error for an answer with a layout that is too large."""
+    return bad("the series of its answer are too large once they are written out")
 
 
 def _repr(value: object) -> str:

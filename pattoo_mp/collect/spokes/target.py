@@ -40,6 +40,7 @@ class Spoke:
     - `hangs`: its last request ended without an answer. `waits`: it is to be asked once its polls are stored.
     - `kind` is `GAPLESS` or `PAGE`, empty as long as that is unknown; `probe_at`: when to ask again which.
     - `up_to` is the number to acknowledge once this collector's poll number `safe_at` is in the spool.
+    - `agent_id` is who it is; `claims` is who it said it is last, which may be another target's identity.
     - `digest` and `layout_id` are those of the last page; `known` are the layouts of an agent of ours.
     """
 
@@ -54,6 +55,7 @@ class Spoke:
         "account",
         "agent_id",
         "busy",
+        "claims",
         "digest",
         "due",
         "gone",
@@ -85,7 +87,7 @@ class Spoke:
         self.since_ms = now_ms()
         self.state = SpokeState.NEW
         self.why = self.logged = ""
-        self.kind = self.agent_id = self.hostname = ""
+        self.kind = self.agent_id = self.claims = self.hostname = ""
         self.busy = self.gone = self.hangs = self.more = self.waits = False
         self.due = self.slot = self.probe_at = self.token_due = 0.0
         self.up_to = self.safe_at = 0
@@ -99,10 +101,15 @@ class Spoke:
         self._asked = self._failed = self._taken = self._left_out = self._repeated = (
             self._missed
         ) = 0
+        self.target = target
         self.change(target, interval_ms)
 
     def change(self, target: Target, interval_ms: int) -> None:
         """Use other settings of the same target. `interval_ms` is that of the hub."""
+        before = self.target
+        if (before.ip_address, before.ip_bind_port) != (target.ip_address, target.ip_bind_port):
+            # Another host: what the old one has not been told comes again, if it is a target again.
+            self.up_to, self.known, self.kind = 0, None, ""
         self.target = target
         self.interval_s = (target.interval_ms or interval_ms) / 1000
         digest = blake2b(target.name.encode(), digest_size=8).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import threading
 import time
@@ -43,6 +44,7 @@ class Spoke(Answering):
         """Send what waits."""
         owner = self.server
         owner.requests.append(self.path)
+        owner.may_answer.wait(9)
         if owner.is_original:
             self._send(404, b"no")
             return
@@ -100,6 +102,8 @@ class SpokeServer(Listening):
         self.requests: list[str] = []
         self.conflict = self.closes = self.is_original = False
         self.most = 1000
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.began = int(time.time()) * 1000 - 100_000
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -291,6 +295,155 @@ def test_other_settings_take_effect_and_the_rest_goes_on(
         assert hub.hear(Kind.FORGET) == [[Kind.FORGET, ["web1"], [f"{AGENT} 1000"]]]
         wait_for(lambda: len(hub.times()) == 2, what="the poll of the second")
         assert hub.times()[-1] == time_ms
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_two_hosts_that_change_places_are_both_taken(
+    spoke: SpokeServer, home: Path, made: list[Process]
+) -> None:
+    """Neither is refused for good because the other one had its identity."""
+    other = SpokeServer("60" * 32)
+    other.began = spoke.began + 100  # a second between them would make the later poll one of before
+    try:
+        process = Process(home, target(spoke.port), target(other.port, "web2"))
+        made.append(process)
+        process.stored(0)
+        spoke.poll()
+        other.poll()
+        wait_for(lambda: len(process.times()) == 2, what="a poll of each")
+        process.stored(2)
+        for server, agent_id in ((spoke, other.agent_id), (other, spoke.agent_id)):
+            server.agent_id = agent_id
+            server.layout = server.layout | {"agent_id": agent_id}
+            server.series = {"bb": SERIES}
+        spoke.poll("bb")
+        other.poll("bb")
+
+        def came() -> bool:
+            process.stored(len(process.times()))
+            return len(process.times()) == 4
+
+        wait_for(came, what="a poll of each at its new place")
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_a_spoke_cannot_take_a_poll_for_another_one(
+    spoke: SpokeServer, home: Path, made: list[Process]
+) -> None:
+    """Nor the room for its identity, with a layout that names it."""
+    process = Process(home, target(spoke.port))
+    made.append(process)
+    other = SpokeServer("60" * 32)
+    try:
+        spoke.poll()
+        process.stored(0)
+        wait_for(lambda: len(process.times()) == 1, what="the poll of the first")
+        process.stored(1)
+        targets = (target(spoke.port), target(other.port, "web2"))
+        process.link.send(Kind.SETTINGS, 1, replace(process.config, targets=targets).fields())
+        other.layout = other.layout | {"agent_id": AGENT}
+        other.poll()
+        report = wait_for(lambda: refusal(process, "web2"), what="the refusal")
+        assert report.why == "it has the identity of web1; expected one of its own"
+        assert len(process.times()) == 1
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def refusal(process: Process, name: str) -> SpokeReport | None:
+    """Return the report of a target that is refusing, if it is."""
+    report = process.report(name)
+    return report if report is not None and report.state == "refusing" else None
+
+
+def test_groups_are_bounded_but_each_target_has_one(
+    spoke: SpokeServer, home: Path, made: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spoke may name an interval in each poll; another spoke is taken all the same."""
+    monkeypatch.setattr("pattoo_mp.collect.spokes.hub._GROUPS", 1)
+    other = SpokeServer("60" * 32)
+    try:
+        process = Process(home, target(spoke.port))
+        made.append(process)
+        process.stored(0)
+        spoke.poll()
+        wait_for(lambda: len(process.times()) == 1, what="the first poll")
+        process.stored(1)
+        spoke.layout["interval_ms"] = 2000
+        spoke.series = {"bb": SERIES}
+        spoke.poll("bb")
+        report = wait_for(lambda: refusal(process, "web1"), what="the refusal")
+        assert "beyond the 1 that" in report.why
+        targets = (target(spoke.port), target(other.port, "web2"))
+        process.link.send(Kind.SETTINGS, 1, replace(process.config, targets=targets).fields())
+        other.poll()
+        wait_for(lambda: len(process.times()) == 2, what="the poll of the other")
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_nobody_is_asked_while_large_layouts_wait_for_the_spool(
+    spoke: SpokeServer, home: Path, made: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The channel would have no room for them, and drop polls of others."""
+    monkeypatch.setattr("pattoo_mp.collect.spokes.hub._UNSTORED_BYTES", 1000)
+    other = SpokeServer("60" * 32)
+    try:
+        process = Process(home, target(spoke.port), target(other.port, "web2"))
+        made.append(process)
+        process.stored(0)
+        spoke.series["aa"] = [["load", 99, [["key", random.Random(4).randbytes(2000).hex()]]]]
+        spoke.poll()
+        wait_for(lambda: len(process.times()) == 1, what="the poll")
+        asked = len(other.requests)
+        until = time.monotonic() + 2.5  # more than two intervals
+        wait_for(lambda: time.monotonic() > until)
+        assert len(other.requests) <= asked + 1  # it may have been under way
+        process.stored(1)
+        wait_for(lambda: len(other.requests) > asked + 2, what="further requests")
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_a_target_that_is_renamed_while_it_is_asked_is_taken(
+    hub: Process, spoke: SpokeServer
+) -> None:
+    """The answer to the target that is gone leaves no trace, in the status either."""
+    spoke.poll()
+    spoke.may_answer.clear()
+    hub.stored(0)
+    wait_for(lambda: spoke.requests, what="a request")
+    config = replace(hub.config, targets=(target(spoke.port, "db1"),))
+    hub.link.send(Kind.SETTINGS, 1, config.fields())
+    wait_for(lambda: hub.hear(Kind.APPLIED), what="its confirmation")
+    spoke.may_answer.set()
+    wait_for(lambda: len(hub.times()) == 1, what="the poll")
+    wait_for(lambda: (report := hub.report("db1")) and report.state == "well", what="its report")
+    after = hub.heard[hub.heard.index([Kind.APPLIED, 1]) :]
+    assert not [message for message in after if message[0] == Kind.SPOKES and "web1" in message[1]]
+
+
+def test_a_number_is_not_acknowledged_at_another_host(hub: Process, spoke: SpokeServer) -> None:
+    """The address of a target may change while its polls are on their way to the spool."""
+    other = SpokeServer("60" * 32)
+    try:
+        spoke.poll()
+        hub.stored(0)
+        wait_for(lambda: len(hub.times()) == 1, what="the poll of the first")
+        config = replace(hub.config, targets=(target(other.port),))
+        hub.link.send(Kind.SETTINGS, 1, config.fields())
+        wait_for(lambda: hub.hear(Kind.APPLIED), what="its confirmation")
+        other.poll()
+        hub.stored(1)
+        wait_for(lambda: len(hub.times()) == 2, what="the poll of the second")
+        assert other.acknowledgements == []
     finally:
         other.shutdown()
         other.server_close()

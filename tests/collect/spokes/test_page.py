@@ -172,6 +172,20 @@ def test_a_page_of_another_time_is_refused(now_ms: int, why: str) -> None:
         page.read(SAMPLE, now_ms)
 
 
+def test_a_small_page_that_stands_for_gigabytes_is_refused() -> None:
+    """Each datapoint names the same pairs again, 60 kB of text."""
+
+    def change(content: dict[str, Any]) -> None:
+        points = content["pattoo_datapoints"]
+        points["key_value_pairs"] |= {str(n): [f"key{n}", "x" * 1000] for n in range(1000, 1060)}
+        points["datapoint_pairs"] = [
+            [*row, *range(1000, 1060)] for row in points["datapoint_pairs"] for _ in range(10)
+        ]
+
+    with pytest.raises(AskError, match="too large once they are written out"):
+        page.read(changed(change), THEN)
+
+
 def test_a_page_with_a_time_for_each_value_stays_cheap() -> None:
     """Beyond some times, all values get the first one."""
 

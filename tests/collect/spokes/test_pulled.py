@@ -85,6 +85,27 @@ def test_a_divided_layout_is_read_as_a_whole() -> None:
         )
 
 
+def test_a_small_answer_that_stands_for_gigabytes_is_refused() -> None:
+    """A divided layout names one part again and again."""
+    part = LAYOUT | {"series": [["load", 99, [["key", "x" * 1000]] * 200]]}
+    whole = {"part": part, "aa": LAYOUT | {"parts": ["part"] * 100}}
+    polls = [[4, NOW, "aa", [1] * 100]]
+    with pytest.raises(AskError, match="too large once they are written out"):
+        pulled.read(answer(layouts=whole, polls=polls), NOW, {})
+
+
+def test_polls_with_ever_new_large_layouts_are_taken_in_several_answers() -> None:
+    """Those that are left come with the next one."""
+    part = LAYOUT | {"series": [["load", 99, [["key", "x" * 1000]] * 200]]}
+    names = [f"l{number}" for number in range(20)]
+    layouts = {name: LAYOUT | {"parts": ["part"] * (10 + n)} for n, name in enumerate(names)}
+    polls = [[n + 1, NOW + n, name, [1] * (10 + n)] for n, name in enumerate(names)]
+    content = answer(layouts=layouts | {"part": part}, polls=polls, more=False)
+    found = pulled.read(content, NOW, {})
+    assert 0 < len(found.polls) < len(polls)
+    assert (found.more, found.up_to) == (True, len(found.polls))
+
+
 def test_polls_of_the_future_stay_at_the_spoke() -> None:
     """What comes before them is taken."""
     polls = [[4, NOW, "aa", [1, 2]], [5, NOW + 3_600_000, "aa", [1, 2]]]
