@@ -340,6 +340,7 @@ def test_advice_names_the_log_of_the_program(code: Code) -> None:
     """Each program has its own."""
     shown: dict[str, Any] = much_trouble()
     shown["workers"]["uploader"]["left_behind"] = [{"pid": 5, "since_ms": 1, "place": "memory"}]
+    shown["spokes"] = {"lasting": 5, "count": 9, "well": 4}
     found = trouble(code, "uploader" if code.startswith("worker") else "")
     with acting_as(SPOKE):
         text = advice(shown, found)

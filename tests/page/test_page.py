@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -209,6 +210,7 @@ def test_polls_that_were_never_made_stay_a_gap(site: Site, browser: Browser) -> 
     with open_page(browser, f"{site.url}#span=60000") as page:
         wait_for_lines(page)
         agent.stop()
+        time.sleep(3)  # fewer ticks than that would be no outage, but single ones
         agent.start()
         wait_for_event(page, "an outage of")
         until(

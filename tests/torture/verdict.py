@@ -112,6 +112,8 @@ class Ticks:
     received: set[int]
     waiting: set[int]
     quarantined: set[int]
+    #: So many polls in quarantine have no time of a tick: the damage has changed it.
+    without_time: int
     #: Ticks in a gap that the log reports.
     reported: set[int]
 
@@ -124,7 +126,10 @@ class Ticks:
         gaps = [(int(after), int(before)) for after, before in _GAP.findall(evidence.log)]
         reported = {tick for after, before in gaps for tick in _between(after, before, step)}
         quarantined = {timestamp for timestamp, _ in kept.quarantined} - received
-        return cls(step, ticks, received, set(kept.waiting), quarantined, reported & ticks)
+        without_time = sum(timestamp not in ticks for timestamp, _ in kept.quarantined)
+        return cls(
+            step, ticks, received, set(kept.waiting), quarantined, without_time, reported & ticks
+        )
 
     @property
     def missing(self) -> set[int]:
@@ -176,13 +181,15 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
     unexplained = ticks.missing - ticks.reported
     # Polls lost by damage may have been in a post whose answer did not arrive; this cannot be known.
     dropped.pop(OLDER, 0)
-    arrived = dropped.total() - len(unexplained)
+    arrived = dropped.total() + ticks.without_time - len(unexplained)
     words = f"in no gap of the log: {_runs(unexplained, ticks.step)}; dropped: {_words(dropped)}"
     verdict.must(
-        0 <= arrived <= min(len(unanswered_polls), sum(dropped[reason] for reason in LOST)),
+        0
+        <= arrived
+        <= min(len(unanswered_polls), sum(dropped[reason] for reason in LOST)) + ticks.without_time,
         f"{len(unexplained)} ticks are {words}",
     )
-    explained = missed.total() + dropped.total() - arrived
+    explained = missed.total() + dropped.total() + ticks.without_time - arrived
     verdict.must(
         len(ticks.missing) == explained,
         f"{len(ticks.missing)} ticks did not arrive, {explained} are explained",
