@@ -87,8 +87,9 @@ def collector(
 class Collector:
     """Polls on a schedule.
 
-    `after_ms` is the newest tick of an earlier collector or agent; polls begin after it. With `at_once`, each group whose first tick is far away is polled now. `adopt` applies new
-    settings to the process itself. `begin` is as for `Watch`.
+    `after_ms` is the newest tick of an earlier collector or agent; polls begin after it. With `at_once`,
+    each group whose first tick is far away is polled now. `adopt` applies new settings to the process
+    itself. `begin` is as for `Watch`.
     """
 
     def __init__(

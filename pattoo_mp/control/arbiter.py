@@ -95,7 +95,6 @@ class Arbiter:
             while not self._finished():
                 self._workers.start_due(self._close_in_child)
                 readable = self._wait()
-                self._workers.listen()
                 # Take the signals only now. A signal to the whole group has reached us before a worker
                 # could exit from it, even if something else ended the wait.
                 is_signalled = self._wakeup in readable or self._wakeup.has_signals
@@ -126,7 +125,7 @@ class Arbiter:
     # --- wait
 
     def _wait(self) -> list[FileDescriptorLike]:
-        """Wait until there is something to do. Return what can be read."""
+        """Wait until there is something to do, and hear the workers. Return what could be read."""
         reading: list[FileDescriptorLike] = [self._wakeup, *self._workers.links_to_wait_for]
         if not self._status_socket.is_paused:
             reading.append(self._status_socket)
@@ -140,8 +139,8 @@ class Arbiter:
         began = time.monotonic()
         readable, writable, _ = select.select(reading, writing, [], timeout_s)
         self._workers.reset_timers(0.0 if timeout_s is None else began + timeout_s)
+        self._workers.listen()  # before the answer: no status is older than the question
         if self._status_socket in readable:
-            self._workers.listen()  # no status is older than the question
             self._status_socket.answer(self._status(every_spoke=True))
         self._status_socket.flush(writable)
         self._workers.flush(writable)
