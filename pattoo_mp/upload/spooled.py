@@ -52,7 +52,6 @@ class Outbox:
         #: drop.
         self._sent_id = 0
         self._sent = 0
-        self._envelope_ms = 0
 
     @property
     def waiting(self) -> int:
@@ -112,16 +111,12 @@ class Outbox:
 
     def next_envelope_ms(self, now_ms: int) -> int:
         """Return an envelope time later than all earlier ones, across restarts if it can be written."""
-        least_ms = self._envelope_ms + 1
         try:
-            given = self._spool.next_envelope_ms(self.output, max(now_ms, least_ms))
-            if given < least_ms:  # from a commit that is older than times that could not be written
-                given = self._spool.next_envelope_ms(self.output, max(now_ms, least_ms))
+            return self._spool.next_envelope_ms(self.output, now_ms)
         except StorageError as error:
             self._failed(error)
-            given = max(now_ms, least_ms, self._spool.account(self.output).envelope_ms + 1)
-            self._spool.note_envelope_ms(self.output, given)
-        self._envelope_ms = given
+        given = max(now_ms, self._spool.account(self.output).envelope_ms + 1)
+        self._spool.note_envelope_ms(self.output, given)
         return given
 
     def _acknowledge(self) -> Exception | None:
