@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pattoo_mp import log
 from pattoo_mp.control.status import snapshot
 from pattoo_mp.control.systemd import Notifier
-from pattoo_mp.control.workers import UNRESPONSIVE_S, Workers
+from pattoo_mp.control.workers import REAP_IN_STOP_S, UNRESPONSIVE_S, Workers
 from pattoo_mp.errors import PattooError, where_and_why
-from pattoo_mp.ipc.messages import STOP_S
+from pattoo_mp.ipc.messages import COLLECTOR_STOP_S, STOP_S
 from pattoo_mp.model import now_ms
 from pattoo_mp.util.signals import Wakeup
 from pattoo_mp.util.text import counted
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _KILL_S: Final = 1.0
-#: How long the collector may take to end in a stop: it polls what is due, and sends it.
-_COLLECTOR_S: Final = 4.0
+#: How long the collector may take to end in a stop: it polls what is due, and sends it. One that cannot be
+#: killed takes a second more.
+_COLLECTOR_S: Final = COLLECTOR_STOP_S - REAP_IN_STOP_S
 #: How often the lock, the status socket and a terminal are checked.
 _ENSURE_S: Final = 5.0
 _NEVER: Final = float("inf")
@@ -220,11 +221,9 @@ class Arbiter:
         _LOG.info("Stopping: %s.", why)
         self._stop_by = time.monotonic() + STOP_S
         self._collector_by = time.monotonic() + _COLLECTOR_S
-        self._workers.are_stopping = True
         self._notifier.stopping()
         self._live.cancel()
-        self._workers.collector.signal(signal.SIGTERM)
-        self._workers.signal(signal.SIGCONT)  # a stopped process could not exit
+        self._workers.begin_stop()
 
     def _advance_stop(self) -> None:
         """Stop the collector first; then the uploader, once it has been given all polls."""

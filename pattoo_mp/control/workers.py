@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 UNRESPONSIVE_S: Final = 60.0
 #: How long a process may take to end once it was killed or has closed its link; less during a stop.
 _REAP_S: Final = 5.0
-_REAP_IN_STOP_S: Final = 1.0
+REAP_IN_STOP_S: Final = 1.0
 #: How often the ticks are counted that are missed while no collector can be started.
 _COUNT_S: Final = 60.0
 _NEVER: Final = float("inf")
@@ -168,6 +168,15 @@ class Workers:
         for worker in self:
             worker.signal(number)
 
+    def begin_stop(self) -> None:
+        """Have the collector end; the uploader ends once it has all polls."""
+        self.are_stopping = True
+        self.collector.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)  # a stopped process could not exit
+        if self.collector.reap_by != _NEVER:
+            # It was killed before, or the signal to the whole group has reached it first.
+            self.collector.expect_end(REAP_IN_STOP_S)
+
     def close_links(self) -> None:
         """Close all links."""
         for worker in self:
@@ -275,7 +284,7 @@ class Workers:
     def _reap_s(self, worker: Worker) -> float:
         # An uploader may be in the middle of a slow sync, and the next one needs its lock.
         in_stop = self.are_stopping and worker is self.collector
-        return _REAP_IN_STOP_S if in_stop else _REAP_S
+        return REAP_IN_STOP_S if in_stop else _REAP_S
 
     def _leave_behind_if_overdue(self, worker: Worker) -> None:
         """Give up a process that was killed, or has closed its link, and does not end."""

@@ -169,3 +169,6 @@ READY: Final = b"ready"
 
 #: Time limit of a stop (s), whatever hangs. supervisord's stopwaitsecs must be larger.
 STOP_S: Final = 10.0
+#: How long the collector may take of it, also if it has to be killed or left behind (s). The uploader,
+#: which a signal to the group reaches, too, waits for longer: the ticks counted meanwhile are to be stored.
+COLLECTOR_STOP_S: Final = 5.0

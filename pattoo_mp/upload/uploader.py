@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pattoo_mp import log
 from pattoo_mp.config.values import PULL, Config
 from pattoo_mp.ipc.link import LinkClosedError
-from pattoo_mp.ipc.messages import Kind, UploadState, posts_trouble
+from pattoo_mp.ipc.messages import COLLECTOR_STOP_S, Kind, UploadState, posts_trouble
 from pattoo_mp.model import Poll, is_divided, now_ms, part_identifiers
 from pattoo_mp.spool.layouts import MissingLayoutError
 from pattoo_mp.spool.store import Spool, StorageError
@@ -53,6 +53,8 @@ _RETRY_S: Final = 1.0
 _POSTING_S: Final = 180.0
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 #: How long an uploader that got a signal to end waits for control's permission.
+_CLOSE_S: Final = COLLECTOR_STOP_S + 1.0
+#: How long it waits for its threads.
 _LEAVE_S: Final = 2.0
 
 
@@ -181,7 +183,7 @@ class Uploader:
 
     def _handle_signals(self, signals: set[signal.Signals]) -> None:
         if signals & _ENDING and self._ends_at is None:
-            self._ends_at = time.monotonic() + _LEAVE_S
+            self._ends_at = time.monotonic() + _CLOSE_S
             self._stop_posting()
             self._send(Kind.LEAVING)
 

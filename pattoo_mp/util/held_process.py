@@ -32,19 +32,20 @@ class Stat:
     state: str
     parent: int
     group: int
+    threads: int
     started: int
 
     @property
     def runs(self) -> bool:
-        """Whether the process is no zombie."""
-        return self.state not in _ENDED
+        """Whether the process is no zombie. The state is that of its first thread; another may hang."""
+        return self.state not in _ENDED or self.threads > 1
 
 
 def stat_of(pid: int) -> Stat | None:
     """Return the state of a process; None if there is none, or if we may not look at it."""
     try:
         fields = stat_fields(pid)
-        return Stat(fields[0], int(fields[1]), int(fields[2]), int(fields[19]))
+        return Stat(fields[0], *(int(fields[n]) for n in (1, 2, 17, 19)))
     except (OSError, ValueError, IndexError):
         return None
 

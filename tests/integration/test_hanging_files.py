@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,14 +51,23 @@ def left_out(agent: Agent) -> dict[str, str]:
     return {name: why for name, why in notes.items() if WHY in why}
 
 
-def test_an_agent_polls_on_and_stops_while_a_file_hangs(agent: Agent, stage: Stage) -> None:
-    """The status names the sources, `--stop` the process that is left; the next start leaves them out."""
+@pytest.mark.parametrize("is_first", [False, True], ids=["control first", "collector first"])
+def test_an_agent_polls_on_and_stops_while_a_file_hangs(
+    agent: Agent, stage: Stage, *, is_first: bool
+) -> None:
+    """The status names the sources, `--stop` the process that is left; the next start leaves them out.
+
+    Whichever process the signal to the group reaches first.
+    """
     agent.start()
     stage.hang(MEMINFO)
     wait_for(lambda: {"memory", "swap"} <= left_out(agent).keys(), what="the note")
     before = agent.status()["polls"]["polled"]
     wait_for(lambda: agent.status()["polls"]["polled"] > before + 3, what="more polls")
     collector = agent.worker("collector")
+    if is_first:
+        os.kill(collector, signal.SIGTERM)
+        wait_for(lambda: not left_out(agent), what="the end of its link")
     done = agent.run("--stop", timeout=SECONDS)
     assert (done.returncode, done.stdout) == (
         0,

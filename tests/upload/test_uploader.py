@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pattoo_mp.ipc.link import Link, LinkClosedError
-from pattoo_mp.ipc.messages import Kind, UploadState
+from pattoo_mp.ipc.messages import COLLECTOR_STOP_S, Kind, UploadState
 from pattoo_mp.spool import store
 from pattoo_mp.spool.store import Spool
 from pattoo_mp.upload import uploader as uploading
@@ -278,6 +278,20 @@ def test_the_last_snapshot_of_the_ledger_is_stored_without_a_poll(start: Start) 
     spool.close()
 
 
+def test_the_last_snapshot_of_the_ledger_may_come_late_in_a_stop(start: Start) -> None:
+    """A collector that cannot be killed takes its time first, and a signal to the group reaches all at once."""
+    uploader = start(NOWHERE)
+    uploader.give(1)
+    uploader.wait_to_hear(Kind.KEPT, 1)
+    os.kill(uploader.pid, signal.SIGTERM)
+    time.sleep(COLLECTOR_STOP_S)
+    uploader.link.send(Kind.LEDGER_SNAPSHOT, "at the end")
+    uploader.link.send(Kind.CLOSE)
+    assert uploader.end() == 0
+    with closing(open_spool(uploader.path, AMPLE)) as spool:
+        assert spool.state.book == "at the end"
+
+
 def test_a_reader_that_holds_the_journal_is_a_trouble(
     start: Start, server: PattooServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,7 +343,7 @@ def test_an_uploader_with_a_signal_to_end_asks_for_permission(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sends LEAVING after SIGTERM, and commits what arrives until it may go."""
-    monkeypatch.setattr("pattoo_mp.upload.uploader._LEAVE_S", 60)  # this test may be delayed, too
+    monkeypatch.setattr(uploading, "_CLOSE_S", 60)  # this test may be delayed, too
     uploader = start(NOWHERE)
     uploader.give(1)
     uploader.wait_to_hear(Kind.KEPT, 1)

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pattoo_mp.util import held_process
-from pattoo_mp.util.held_process import HeldProcess, Stat, all_processes, stat_of
+from pattoo_mp.util.held_process import HeldProcess, all_processes, stat_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def test_the_successor_of_a_number_gets_no_signal(
     held = HeldProcess(child.pid)
     now = stat_of(child.pid)
     assert now is not None
-    later = Stat(now.state, now.parent, now.group, now.started + 1)
+    later = replace(now, started=now.started + 1)
     monkeypatch.setattr(held_process, "stat_of", lambda _: later)
     assert held.has_ended
     held.signal(signal.SIGKILL)
