@@ -25,15 +25,15 @@ from pattoo_mp.collect.collector import request_short_slice
 from pattoo_mp.collect.spokes import page, pulled
 from pattoo_mp.collect.spokes.asking import NO_CONTENT, Asker
 from pattoo_mp.collect.spokes.exchange import AskError
+from pattoo_mp.collect.spokes.intake import Intake
 from pattoo_mp.collect.spokes.pulled import LayoutMissingError
 from pattoo_mp.collect.spokes.taken import LeftOut, bad
 from pattoo_mp.collect.spokes.target import GAPLESS, PAGE, Spoke
 from pattoo_mp.config.values import Config
 from pattoo_mp.ipc.link import LinkClosedError
 from pattoo_mp.ipc.messages import Kind, SpokeState
-from pattoo_mp.model import agent_of, now_ms
+from pattoo_mp.model import now_ms
 from pattoo_mp.util.signals import Wakeup
-from pattoo_mp.util.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pattoo_mp.collect.spokes.exchange import Answer
     from pattoo_mp.collect.spokes.pulled import Known
     from pattoo_mp.ipc.link import Link, Message
-    from pattoo_mp.model import Layout, Origin, Poll
+    from pattoo_mp.model import Origin
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,19 +54,10 @@ _LAG_S: Final = 0.2
 _IF_LATE: Final = 50
 #: How often that is checked (s).
 _CHECK_S: Final = 0.1
-#: So many agents are known at a time: a spoke might have another identity in each answer.
-_AGENTS: Final = 40_000
-#: So many groups are known in all; beyond that, a target may only begin its first one. The spool keeps them all.
-_GROUPS: Final = 100_000
 #: Descriptors for everything else.
 _OTHER_FILES: Final = 64
 #: Overdue targets are asked one after the other, so far apart (s): after a start these are all.
 _APART_S: Final = 0.005
-#: Polls that are sent, with new layouts, and not in the spool yet: with more, no spoke is asked. The channel holds twice that.
-_UNSTORED: Final = 25_000
-_UNSTORED_BYTES: Final = 48 << 20
-#: What waits here while control does not read.
-_UNSENT_BYTES: Final = 4 << 20
 #: How often control gets the reports of targets (s), and how often at least it hears something.
 _REPORT_S: Final = 1.0
 _ALIVE_S: Final = 10.0
@@ -121,14 +112,7 @@ class Hub:
         #: The next tick of each target; the number keeps targets of one moment apart.
         self._dues: list[tuple[float, int, Spoke]] = []
         self._numbers = count()
-        #: The time of the newest poll of each group (ms).
-        self._newest: dict[str, int] = {}
-        #: Which target an agent was found at: another one with the same identity is refused.
-        self._owners: dict[str, Spoke] = {}
-        self._sent = 0
-        self._stored: int | None = None
-        self._unstored: deque[int] = deque()
-        self._unstored_bytes = 0
+        self._intake = Intake(link, self._end)
         #: Targets whose next request waits for the spool.
         self._waiting: dict[str, Spoke] = {}
         self._changed: dict[str, Spoke] = {}
@@ -137,8 +121,6 @@ class Hub:
         self._at_work = 0
         self._began = self._lag_s = 0.0
         self._reported_at = 0.0
-        self._is_blocked = False
-        self._is_writing = False
 
     def run(self) -> None:
         """Ask until a signal comes or control ends."""
@@ -216,7 +198,7 @@ class Hub:
         self._plan(spoke, spoke.due_after(now))
         if spoke.target.name in self._waiting:
             spoke.waits = True
-        elif not spoke.busy and not self._is_full():
+        elif not spoke.busy and not self._intake.is_full():
             self._ask_soon(spoke, due)
 
     def _ask_soon(self, spoke: Spoke, due: float) -> None:
@@ -239,19 +221,6 @@ class Hub:
         heapq.heappush(self._dues, (due, next(self._numbers), spoke))
         if self._dues[0][2] is spoke:
             self._new_due.set()
-
-    def _is_full(self) -> bool:
-        """Whether no more may be taken now: what was taken is not in the spool yet."""
-        unstored = len(self._unstored)
-        is_full = unstored > _UNSTORED or self._unstored_bytes > _UNSTORED_BYTES
-        is_full = is_full or self._link.unsent_bytes > _UNSENT_BYTES
-        if is_full and not self._is_blocked:
-            _LOG.error(
-                "%s wait for the spool; no spoke is asked until they are in it.",
-                counted(unstored, "poll"),
-            )
-        self._is_blocked = is_full
-        return is_full
 
     # --- asking
 
@@ -277,13 +246,13 @@ class Hub:
                 _log_state(spoke)
 
     async def _ask_now(self, spoke: Spoke) -> None:
-        if self._stored is None and time.monotonic() < self._began + _WAIT_S:
+        if self._intake.stored is None and time.monotonic() < self._began + _WAIT_S:
             # Control tells what earlier collectors have taken; it takes a moment.
             await _wait_for(self._word, self._began + _WAIT_S - time.monotonic())
         spoke.asked()
         began = time.monotonic()
         if spoke.kind != PAGE or began >= spoke.probe_at:
-            if self._stored is None:
+            if self._intake.stored is None:
                 if spoke.kind == GAPLESS:
                     return
             elif await self._pull(spoke, began):
@@ -298,9 +267,10 @@ class Hub:
         found = page.read(answer.body, now_ms(), (spoke.digest, spoke.layout_id))
         if spoke.kind != PAGE:
             # Without word from control it was not asked what it is.
-            spoke.kind, spoke.probe_at = PAGE, began + _PROBE_S if self._stored is not None else 0.0
-        self._own(spoke, found.origin.agent_id, found.origin.hostname)
-        poll, newest_ms = found.poll, self._newest.get(found.group, 0)
+            was_asked = self._intake.stored is not None
+            spoke.kind, spoke.probe_at = PAGE, began + _PROBE_S if was_asked else 0.0
+        self._intake.own(spoke, found.origin.agent_id, found.origin.hostname)
+        poll, newest_ms = found.poll, self._intake.newest_ms(found.group)
         if poll.timestamp_ms <= newest_ms:
             spoke.took(0, 1, LeftOut(), 0)
             raise bad("its page is not newer than the one before")
@@ -311,7 +281,7 @@ class Hub:
             found = page.read(answer.body, now_ms())  # control has forgotten the layout
             poll = found.poll
         spoke.digest, spoke.layout_id = found.digest, poll.layout_id
-        self._send(spoke, poll, found.layout, max(0, ticks), why)
+        self._intake.send_poll(spoke, poll, found.layout, max(0, ticks), why)
         spoke.took(1, 0, found.left_out, max(0, ticks))
         spoke.answered(time.monotonic() - began, _left_out(found.left_out))
 
@@ -350,23 +320,8 @@ class Hub:
         self._ask_again(spoke)
 
     def _take(self, spoke: Spoke, found: pulled.Pulled) -> None:
-        """Send control what an answer has."""
-        self._own(spoke, found.agent_id, found.hostname)
-        for agent_id in {agent_of(poll.group) for poll in found.polls}:
-            self._own_also(spoke, agent_id)
-        layouts = {layout.identifier: layout for layout in found.layouts.values()}
-        current = dict(spoke.layouts)
-        for poll in found.polls:
-            if current.get(poll.group) != poll.layout_id and poll.layout_id not in layouts:
-                raise LayoutMissingError  # a group has a layout again that it had before the last one
-            current[poll.group] = poll.layout_id
-        taken = repeated = 0
-        for poll in found.polls:
-            if poll.timestamp_ms <= self._newest.get(poll.group, 0):
-                repeated += 1
-                continue
-            self._send(spoke, poll, layouts.get(poll.layout_id), 0, "")
-            taken += 1
+        """Send control what an answer has, and remember what the spoke may leave out next time."""
+        self._intake.take(spoke, found)
         kept = (spoke.known or {}) | found.known
         newest = {
             name: one
@@ -375,69 +330,12 @@ class Hub:
         }
         spoke.known = dict(list(newest.items())[-pulled.MOST_KNOWN :])
         spoke.account = found.account
-        spoke.took(taken, repeated, found.left_out, 0)
         if found.up_to:
-            spoke.up_to, spoke.safe_at, spoke.more = found.up_to, self._sent, found.more
+            spoke.up_to, spoke.safe_at, spoke.more = found.up_to, self._intake.sent, found.more
             self._waiting[spoke.target.name] = spoke
             self._let_go()
 
-    def _own(self, spoke: Spoke, agent_id: str, hostname: str) -> None:
-        """Note whom a target is. Raises `AskError` if another one is the same."""
-        spoke.claims = agent_id
-        self._own_also(spoke, agent_id)
-        if spoke.agent_id != agent_id and self._owners.get(spoke.agent_id) is spoke:
-            del self._owners[spoke.agent_id]
-        spoke.agent_id, spoke.hostname = agent_id, hostname[:255]
-
-    def _own_also(self, spoke: Spoke, agent_id: str) -> None:
-        owner = self._owners.get(agent_id)
-        if owner is not None and owner.agent_id == agent_id != owner.claims:
-            owner = None  # another host has the address of that target now
-        if owner is None:
-            # A target's own identity always has room, whatever other ones a spoke names.
-            if agent_id != spoke.claims and len(self._owners) >= _AGENTS:
-                raise bad(f"it is one more than {_AGENTS} agents at a hub")
-            self._owners[agent_id] = spoke
-        elif owner is not spoke:
-            raise bad(f"it has the identity of {owner.target.name}; expected one of its own")
-
-    # --- what control is sent
-
-    def _send(self, spoke: Spoke, poll: Poll, layout: Layout | None, missed: int, why: str) -> None:
-        is_new = poll.group not in self._newest
-        if is_new and spoke.layouts and len(self._newest) >= _GROUPS:
-            raise bad(f"it has agents or intervals beyond the {_GROUPS} that a hub can know")
-        size = len(poll.packed)
-        if spoke.layouts.get(poll.group) != poll.layout_id:
-            if layout is None:
-                raise LayoutMissingError
-            size += len(layout.packed)
-            self._link.send(Kind.LAYOUT, layout.identifier, layout.packed, poll.group)
-            spoke.layouts[poll.group] = poll.layout_id
-        self._link.send(
-            Kind.SPOKE_POLL, poll.layout_id, poll.timestamp_ms, poll.packed, poll.group, missed, why
-        )
-        self._newest[poll.group] = poll.timestamp_ms
-        self._sent += 1
-        self._unstored.append(size)
-        self._unstored_bytes += size
-        self._write()
-
-    def _write(self) -> None:
-        """Send control what it has not read yet, when it reads."""
-        if self._link.unsent_bytes and not self._is_writing:
-            self._is_writing = True
-            asyncio.get_running_loop().add_writer(self._link.fileno(), self._flush)
-
-    def _flush(self) -> None:
-        try:
-            self._link.flush()
-        except LinkClosedError as error:
-            self._end(error)
-            return
-        if not self._link.unsent_bytes:
-            self._is_writing = False
-            asyncio.get_running_loop().remove_writer(self._link.fileno())
+    # --- reports
 
     async def _report_often(self) -> None:
         while True:
@@ -451,8 +349,7 @@ class Hub:
         rows = {name: spoke.report().fields() for name, spoke in self._changed.items()}
         self._changed.clear()
         self._reported_at = now
-        self._link.send(Kind.SPOKES, rows, self._figures())
-        self._write()
+        self._intake.send(Kind.SPOKES, rows, self._figures())
 
     def _figures(self) -> dict[str, float]:
         late = sorted(self._late)
@@ -482,9 +379,11 @@ class Hub:
     def _handle(self, message: Message) -> None:
         match message:
             case [Kind.GROUPS, newest]:
-                self._newest |= newest
+                self._intake.resume(newest)
             case [Kind.STORED, polls]:
-                self._note_stored(polls)
+                self._intake.note_stored(polls)
+                self._word.set()
+                self._let_go()
             case [Kind.SETTINGS, number, settings]:
                 self._renew(number, Config.of(settings))
             case [Kind.AVOID | Kind.LEDGER, *_]:
@@ -492,17 +391,10 @@ class Hub:
             case _:
                 _LOG.error("Unknown message from control: %.80r", message)
 
-    def _note_stored(self, polls: int) -> None:
-        while len(self._unstored) > max(0, self._sent - polls):
-            self._unstored_bytes -= self._unstored.popleft()
-        self._stored = polls
-        self._word.set()
-        self._let_go()
-
     def _let_go(self) -> None:
         """Go on with targets whose polls are in the spool now."""
         for name, spoke in list(self._waiting.items()):
-            if self._stored is not None and self._stored >= spoke.safe_at:
+            if self._intake.stored is not None and self._intake.stored >= spoke.safe_at:
                 del self._waiting[name]
                 # One whose tick came meanwhile, or that has more, is asked at once.
                 if spoke.more or spoke.waits:
@@ -514,7 +406,8 @@ class Hub:
         asyncio.get_running_loop().call_soon(self._ask_if_free, spoke)
 
     def _ask_if_free(self, spoke: Spoke) -> None:
-        if not spoke.busy and not spoke.gone and not self._ended.done() and not self._is_full():
+        is_free = not spoke.busy and not spoke.gone and not self._ended.done()
+        if is_free and not self._intake.is_full():
             self._ask_soon(spoke, time.monotonic())
 
     # --- settings
@@ -525,10 +418,9 @@ class Hub:
         self._asker.change(config.hub_name or self._agent_id)
         self._set_targets(config, time.time())
         if before.groups.keys() != config.groups.keys():
-            self._link.send(Kind.INTERVALS, sorted(config.groups), now_ms())
+            self._intake.send(Kind.INTERVALS, sorted(config.groups), now_ms())
         self._adopt(config)
-        self._link.send(Kind.APPLIED, number)
-        self._write()
+        self._intake.send(Kind.APPLIED, number)
 
     def _set_targets(self, config: Config, after_s: float) -> None:
         """Ask these targets from now on. Those that stay keep their ticks, unless their interval changes."""
@@ -559,9 +451,7 @@ class Hub:
             self._waiting.pop(name, None)
             groups += spoke.layouts
         if names:
-            self._owners = {a: s for a, s in self._owners.items() if not s.gone}
-            self._link.send(Kind.FORGET, names, groups)
-            self._write()
+            self._intake.forget(names, groups)
 
 
 def _left_out(left_out: LeftOut) -> str:

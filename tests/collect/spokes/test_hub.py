@@ -365,7 +365,7 @@ def test_groups_are_bounded_but_each_target_has_one(
     spoke: SpokeServer, home: Path, made: list[Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A spoke may name an interval in each poll; another spoke is taken all the same."""
-    monkeypatch.setattr("pattoo_mp.collect.spokes.hub._GROUPS", 1)
+    monkeypatch.setattr("pattoo_mp.collect.spokes.intake._GROUPS", 1)
     other = SpokeServer("60" * 32)
     try:
         process = Process(home, target(spoke.port))
@@ -392,7 +392,7 @@ def test_nobody_is_asked_while_large_layouts_wait_for_the_spool(
     spoke: SpokeServer, home: Path, made: list[Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The channel would have no room for them, and drop polls of others."""
-    monkeypatch.setattr("pattoo_mp.collect.spokes.hub._UNSTORED_BYTES", 1000)
+    monkeypatch.setattr("pattoo_mp.collect.spokes.intake._UNSTORED_BYTES", 1000)
     other = SpokeServer("60" * 32)
     try:
         process = Process(home, target(spoke.port), target(other.port, "web2"))
