@@ -43,8 +43,9 @@ from pattoo_mp.util.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pattoo_mp.receiver.posts import StoredPost
     from pattoo_mp.receiver.reading import Reader
-    from pattoo_mp.receiver.store import Store, StoredPost
+    from pattoo_mp.receiver.store import Store
 
 _log: Final = logging.getLogger(__name__)
 

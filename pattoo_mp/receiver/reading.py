@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pattoo_mp.receiver.columns import decode_integers
 from pattoo_mp.receiver.database import RAW, TIER_NAMES, TIERS, Layouts, Series, open_reader
+from pattoo_mp.receiver.gaps import MOST_GAPS, agent_state, gaps_in, late_in
 from pattoo_mp.receiver.ranges import Ranges
-from pattoo_mp.receiver.store import DAY_MS, LATE_INTERVALS, SLACK_MS
+from pattoo_mp.receiver.upkeep import DAY_MS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,14 +25,10 @@ if TYPE_CHECKING:
 
     from pattoo_mp.receiver.ranges import Grid, Points
 
-#: A range has so many gaps, and late times, at most: the newest.
-MOST_GAPS: Final = 1_000
 #: So many polls are given to one who follows; who is further behind asks for the range again.
 _MOST_POLLS: Final = 5_000
 #: A series that is in none of so many of the newest polls has the value that was sealed last.
 _LOOKED_AT: Final = 300
-#: Single missed ticks, and not an outage, are so many in a row at most.
-_FEW: Final = 5
 
 
 #: Of a poll: agent, time, how late it came, layout, numbers.
@@ -210,8 +207,8 @@ class Reader:
             (posts, stored, duplicates, refused_series, size, series) = row[9:]
             if not series:
                 continue  # it has only tested this receiver so far
-            gaps, _ = self._gaps(number, since, now_ms, now_ms)
-            (late,) = self._rows(
+            gaps, _ = gaps_in(self._rows, number, since, now_ms, now_ms)
+            (late_polls,) = self._rows(
                 "SELECT total(polls) FROM late WHERE agent = ? AND to_ms >= ?", number, since
             )[0]
             found.append(
@@ -219,9 +216,9 @@ class Reader:
                     "id": number, "agent_id": agent_id, "host": host, "program": program,
                     "interval_ms": interval_ms, "series": series, "first_ms": first_ms,
                     "newest_ms": newest_ms, "heard_ms": heard_ms, "lag_ms": lag_ms,
-                    "state": _state(now_ms, heard_ms, lag_ms, interval_ms),
+                    "state": agent_state(now_ms, heard_ms, lag_ms, interval_ms),
                     "gaps_day": {"gaps": len(gaps), "missed": sum(gap["missed"] for gap in gaps)},
-                    "late_polls_day": int(late), "refused_series": refused_series, "posts": posts,
+                    "late_polls_day": int(late_polls), "refused_series": refused_series, "posts": posts,
                     "samples": stored, "duplicates": duplicates, "bytes": size,
                 }
             )  # fmt: skip
@@ -230,35 +227,6 @@ class Reader:
             key=lambda each: (order[each["state"]], -each["gaps_day"]["missed"], each["host"])
         )
         return found
-
-    def _gaps(
-        self, agent: int, from_ms: int, to_ms: int, now_ms: int
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """The gaps of an agent that touch a range, oldest first, and whether there are more."""
-        rows = self._rows(
-            "SELECT after_ms, before_ms, interval_ms FROM gaps WHERE agent = ? AND before_ms >= ?"
-            " AND after_ms <= ? ORDER BY after_ms DESC LIMIT ?",
-            agent, from_ms, to_ms, MOST_GAPS + 1,
-        )  # fmt: skip
-        gaps = [_gap(*row) for row in reversed(rows[:MOST_GAPS])]
-        (newest_ms, interval_ms) = self._rows(
-            "SELECT newest_ms, interval_ms FROM agents WHERE id = ?", agent
-        )[0]
-        if newest_ms and now_ms - newest_ms > 3 * interval_ms + SLACK_MS and to_ms >= newest_ms:
-            missed = (now_ms - newest_ms) // interval_ms
-            gaps.append(
-                {"after_ms": newest_ms, "before_ms": None, "missed": missed, "kind": "open"}
-            )
-        return gaps, len(rows) > MOST_GAPS
-
-    def _late(self, agent: int, from_ms: int, to_ms: int) -> list[dict[str, int]]:
-        rows = self._rows(
-            "SELECT from_ms, to_ms, polls, lag_ms FROM late WHERE agent = ? AND to_ms >= ?"
-            " AND from_ms <= ? ORDER BY from_ms DESC LIMIT ?",
-            agent, from_ms, to_ms, MOST_GAPS,
-        )  # fmt: skip
-        names = ("from_ms", "to_ms", "polls", "lag_ms")
-        return [dict(zip(names, row, strict=True)) for row in reversed(rows)]
 
     # --- series
 
@@ -377,9 +345,10 @@ class Reader:
         return {"id": series.id, "changes": [{"time_ms": at, "value": value} for at, value in rows]}
 
     def _axis(self, agent: int, grid: Grid, now_ms: int) -> dict[str, Any]:
-        gaps, more = self._gaps(agent, grid.from_ms, grid.to_ms, now_ms)
-        late = self._late(agent, grid.from_ms, grid.to_ms)
-        return {"agent": agent, "gaps": gaps, "late": late, "more": more or len(late) == MOST_GAPS}
+        gaps, more = gaps_in(self._rows, agent, grid.from_ms, grid.to_ms, now_ms)
+        late = late_in(self._rows, agent, grid.from_ms, grid.to_ms)
+        more = more or len(late) == MOST_GAPS
+        return {"agent": agent, "gaps": gaps, "late": late, "more": more}
 
     # --- the newest values
 
@@ -509,18 +478,6 @@ class Reader:
             "tiers": tiers,
             "dropped_through_ms": dropped[0][0] if dropped else None,
         }
-
-
-def _state(now_ms: int, heard_ms: int, lag_ms: int, interval_ms: int) -> str:
-    if now_ms - heard_ms > 3 * interval_ms + SLACK_MS:
-        return "silent"
-    return "late" if lag_ms > LATE_INTERVALS * interval_ms + SLACK_MS else "live"
-
-
-def _gap(after_ms: int, before_ms: int, interval_ms: int) -> dict[str, Any]:
-    missed = max(1, round((before_ms - after_ms) / interval_ms) - 1)
-    kind = "missed" if missed <= _FEW else "outage"
-    return {"after_ms": after_ms, "before_ms": before_ms, "missed": missed, "kind": kind}
 
 
 def _has(series: Series, words: Sequence[str]) -> bool:

@@ -24,10 +24,10 @@ from pattoo_mp.errors import PattooError, StartError
 from pattoo_mp.receiver import database
 from pattoo_mp.receiver.decode import MAX_BODY_BYTES, PREFIX
 from pattoo_mp.receiver.reading import Reader
-from pattoo_mp.receiver.store import DAY_MS, Store
+from pattoo_mp.receiver.store import Store
 from pattoo_mp.receiver.table import table
 from pattoo_mp.receiver.taking_over import take_over
-from pattoo_mp.receiver.upkeep import Limits
+from pattoo_mp.receiver.upkeep import DAY_MS, Limits
 from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:

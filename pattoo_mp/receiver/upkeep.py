@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-_DAY_MS: Final = 86_400_000
+DAY_MS: Final = 86_400_000
 #: A block has about so many values of each series, and not many more values than this in all.
 _ROWS: Final = 600
 _VALUES: Final = 500_000
@@ -31,7 +31,7 @@ _FOLLOWED: Final = 100
 #: Minutes and hours of an agent are sealed by so many.
 _BUCKETS: Final = (0, 120, 168)
 #: What is older (ms) is sealed, however little it is.
-_UNSEALED_MS: Final = (_DAY_MS, 3 * _DAY_MS, 60 * _DAY_MS)
+_UNSEALED_MS: Final = (DAY_MS, 3 * DAY_MS, 60 * DAY_MS)
 #: Of `max_bytes`: from here on the oldest detail is removed. The rest is for the journal, and for posts meanwhile.
 _FULL: Final = 0.9
 #: So much may remain then.
@@ -53,7 +53,7 @@ class Limits:
     """How much is kept: bytes on the disk in all, for how long (ms) by tier, agents, and series of each."""
 
     max_bytes: int = 2_000_000_000
-    retention_ms: tuple[int, int, int] = (14 * _DAY_MS, 92 * _DAY_MS, 731 * _DAY_MS)
+    retention_ms: tuple[int, int, int] = (14 * DAY_MS, 92 * DAY_MS, 731 * DAY_MS)
     agents: int = 1_000
     series: int = 30_000
 

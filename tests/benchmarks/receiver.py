@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.receiver.decode import COUNTER64, FLOAT, Datapoint, Post
 from pattoo_mp.receiver.reading import Reader
-from pattoo_mp.receiver.store import DAY_MS, Store
+from pattoo_mp.receiver.store import Store
+from pattoo_mp.receiver.upkeep import DAY_MS
 from tests.benchmarks import machine, netdata
 from tests.receiver.process import Receiver
 

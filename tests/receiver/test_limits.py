@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pattoo_mp.receiver.decode import Post
-    from pattoo_mp.receiver.store import StoredPost
+    from pattoo_mp.receiver.posts import StoredPost
     from tests.receiver.process import Receiver
 
 #: Lists that say little are the most expensive JSON of their size.

@@ -12,7 +12,7 @@ from unittest.mock import Mock, patch
 import pytest
 
 from pattoo_mp.receiver import columns, database
-from pattoo_mp.receiver import store as store_module
+from pattoo_mp.receiver import posts as posts_module
 from pattoo_mp.receiver.database import StoreError
 from pattoo_mp.receiver.decode import Datapoint, Post, Refused, decode_post
 from pattoo_mp.receiver.reading import Reader
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pattoo_mp.receiver.store import StoredPost
+    from pattoo_mp.receiver.posts import StoredPost
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_polls_of_long_ago_in_no_order_take_few_steps(store: Store, reader: Read
         add(store, *(point(timestamp=each) for each in times[number : number + 1_000]))
         store.tidy(TICK + 100_000 * number)
     decode = Mock(wraps=columns.decode_integers)
-    with patch.object(store_module, "decode_integers", decode):
+    with patch.object(posts_module, "decode_integers", decode):
         again = add(store, *(point(timestamp=each) for each in times[::10]), point(timestamp=1))
     assert (again.stored, again.duplicates) == (1, 500)
     assert decode.call_count <= 10
