@@ -73,6 +73,13 @@ def read_system_daemon_directory(directory: Path, within_s: float = _FIND_S) -> 
     return wait_for_result(Reader(directory, task, Path, within_s))
 
 
+def read_log_directory(directory: Path, within_s: float = _FIND_S) -> Path:
+    """Return the setting `log_directory`, even if other settings are invalid. Raises as `load` does."""
+    return wait_for_result(
+        Reader(directory, partial(_read_log_directory, directory), Path, within_s)
+    )
+
+
 def find_owner(directory: Path, within_s: float = _FIND_S) -> tuple[int, int] | None:
     """Return user and group of the directories that the configuration names; None if root's.
 
@@ -317,6 +324,12 @@ def _read_system_daemon_directory(directory: Path) -> str:
     from pattoo_mp.config import load  # noqa: PLC0415 - as above
 
     return str(load.read_system_daemon_directory(directory))
+
+
+def _read_log_directory(directory: Path) -> str:
+    from pattoo_mp.config import load  # noqa: PLC0415 - as above
+
+    return str(load.read_log_directory(directory))
 
 
 def _reload(directory: Path, running: Config) -> tuple[dict[str, Any], list[str]]:
