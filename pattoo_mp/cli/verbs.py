@@ -115,6 +115,12 @@ _EVERY: Final = (
         "logs:run",
     ),
     Verb(
+        "--support",
+        "Write an archive for whoever helps: versions, the checked configuration, status, doctor, the last "
+        "log and sizes, without secrets. Shows what is in it, and asks, before it is written.",
+        "support:run",
+    ),
+    Verb(
         "--sample-config",
         "Print a commented sample configuration.",
         "print_files:run_sample_config",
@@ -167,6 +173,14 @@ OPTIONS: Final = (
         value=_records,
         metavar="N",
     ),
+    Option(
+        "--to",
+        "Names the archive, or the directory for it, when used with --support.",
+        ("--support",),
+        value=str,
+        metavar="PATH",
+    ),
+    Option("--yes", "Does not ask, when used with --support.", ("--support",)),
 )
 
 

@@ -135,9 +135,12 @@ class Reader(Generic[Result]):
         task: Callable[[], object],
         convert: Callable[[Any], Result],
         within_s: float,
+        *,
+        beside_hanging: bool = False,
     ) -> None:
-        """Fork. Raises `ConfigError` if an earlier reader still hangs, or if the fork fails."""
-        self._require_no_hanging_reader(directory)
+        """Fork. Raises `ConfigError` if that fails, or unless `beside_hanging` if an earlier one still hangs."""
+        if not beside_hanging:
+            self._require_no_hanging_reader(directory)
         self._directory = directory
         self._convert = convert
         self._within_s = within_s
