@@ -149,7 +149,7 @@ def _lacking(settings: Config) -> Iterator[str]:
     if "textfile" in settings.families and find_spec("prometheus_client") is None:
         yield (
             "families: textfile sends nothing: prometheus_client is not installed; "
-            "expected the extra `textfile` of pattoo_mp"
+            "expected the extra `textfile` of pattoo_mp, or Debian's python3-prometheus-client"
         )
 
 
