@@ -17,7 +17,7 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -76,6 +76,10 @@ screenshots: $(DEVELOPED)  ## Write the pictures of the page in docs/figures; ne
 format: $(DEVELOPED)  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+deb:  ## Build Debian's packages in dist/; needs debhelper and dh-python, and no environment.
+	@$(PYTHON) tools/packages.py deb
+	@if command -v lintian >/dev/null; then lintian --fail-on error,warning --suppress-tags no-manual-page dist/*.deb; fi
 
 clean:  ## Remove the environments, and all that `make` made.
 	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info

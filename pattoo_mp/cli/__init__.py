@@ -17,7 +17,9 @@ _STDERR: Final = 2
 #: As in `output`, which is imported only once it can be.
 _FAILED: Final = 1
 #: The commands that read what may hang.
-_EXAMINING: Final = frozenset({"--check", "--once", "--doctor"})
+_EXAMINING: Final = frozenset({"--check", "--once", "--doctor", "--logs"})
+#: The options with which they go on until they are told to end.
+_ENDLESS: Final = frozenset({"--watch", "--follow"})
 
 
 def spoked() -> int:
@@ -64,8 +66,8 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
         from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
         from pattoo_mp.util.process import run_apart  # noqa: PLC0415
 
-        watches = "--watch" in words
-        return report_errors(lambda: run_apart(lambda: run_verb(words), ends_itself=watches))
+        is_endless = not _ENDLESS.isdisjoint(words)
+        return report_errors(lambda: run_apart(lambda: run_verb(words), ends_itself=is_endless))
     return run_verb(words)
 
 

@@ -87,7 +87,7 @@ class Checked:
 def run(arguments: argparse.Namespace) -> int:
     """`--check`: print the result, and problems to stderr as `--start` does. Creates nothing."""
     with errors_as_json(arguments, _document_of_errors):
-        checked = _check(config_directory())
+        checked = examine(config_directory())
     escape_unencodable()
     if arguments.json:
         print(json.dumps(document(checked), indent=2))
@@ -117,7 +117,8 @@ def _document_of_errors(problems: Sequence[str]) -> dict[str, Any]:
     return document(Checked(Path(raw_config_directory()), reading, reading.problems))
 
 
-def _check(directory: Path) -> Checked:
+def examine(directory: Path) -> Checked:
+    """Check the configuration in `directory`. Raises `ConfigError` if it is no directory to be read."""
     reading = read_within(directory)
     if reading.problems:
         return Checked(directory, reading, reading.problems)
@@ -148,7 +149,7 @@ def _lacking(settings: Config) -> Iterator[str]:
     if "textfile" in settings.families and find_spec("prometheus_client") is None:
         yield (
             "families: textfile sends nothing: prometheus_client is not installed; "
-            "expected the extra `textfile` of pattoo_mp"
+            "expected the extra `textfile` of pattoo_mp, or Debian's python3-prometheus-client"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import __version__
 from pattoo_mp.cli.output import handle_output_errors, report_errors
 from pattoo_mp.config.settings import program_files
+from pattoo_mp.log.reading import LEVELS
 from pattoo_mp.program import this_program
 from pattoo_mp.util.usage import OneLineParser
 
@@ -40,14 +41,35 @@ class Verb:
 class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
-    `help` must name these verbs: `--help` shows nothing else about them.
+    With `value` it takes a value, which that function checks and returns; `metavar` is its name in the
+    help. The function raises `ValueError` with what was expected. `help` must name these verbs: `--help` shows nothing else about them.
     """
 
     name: str
     help: str
     goes_with: tuple[str, ...]
     choices: Callable[[], tuple[str, ...]] | None = None
+    value: Callable[[str], object] | None = None
+    metavar: str = ""
 
+    def checked(self, given: str) -> object:
+        """Return the value of the option. Raises as argparse wants it."""
+        if self.value is None:
+            return given
+        try:
+            return self.value(given)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{given}; expected {error}") from error
+
+
+def _records(given: str) -> int:
+    """The value of `--lines`."""
+    if given.isascii() and given.isdecimal() and len(given) < 8 and int(given) <= _MOST_RECORDS:
+        return int(given)
+    raise ValueError(f"a whole number from 0 to {_MOST_RECORDS}")
+
+
+_MOST_RECORDS: Final = 1_000_000
 
 _EVERY: Final = (
     Verb("--start", "Start the agent daemon.", "lifecycle:run_start"),
@@ -88,6 +110,17 @@ _EVERY: Final = (
         "doctor:run",
     ),
     Verb(
+        "--logs",
+        "Show the end of the agent's log, of all its processes. Changes nothing.",
+        "logs:run",
+    ),
+    Verb(
+        "--support",
+        "Write an archive for whoever helps: versions, the checked configuration, status, doctor, the last "
+        "log and sizes, without secrets. Shows what is in it, and asks, before it is written.",
+        "support:run",
+    ),
+    Verb(
         "--sample-config",
         "Print a commented sample configuration.",
         "print_files:run_sample_config",
@@ -122,6 +155,32 @@ OPTIONS: Final = (
         "Refreshes every second, until q or Ctrl-C, when used with --once or --status.",
         ("--once", "--status"),
     ),
+    Option(
+        "--follow",
+        "Goes on with what is added, until Ctrl-C, when used with --logs.",
+        ("--logs",),
+    ),
+    Option(
+        "--level",
+        "Shows only what has this level or a higher one, when used with --logs.",
+        ("--logs",),
+        lambda: LEVELS,
+    ),
+    Option(
+        "--lines",
+        "Shows so many records (100 without it), when used with --logs. A traceback belongs to its record.",
+        ("--logs",),
+        value=_records,
+        metavar="N",
+    ),
+    Option(
+        "--to",
+        "Names the archive, or the directory for it, when used with --support.",
+        ("--support",),
+        value=str,
+        metavar="PATH",
+    ),
+    Option("--yes", "Does not ask, when used with --support.", ("--support",)),
 )
 
 
@@ -156,7 +215,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
     for option in OPTIONS:
         given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
-        if given and arguments.verb.name not in option.goes_with:
+        is_given = given is not None and given is not False
+        if is_given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
     return arguments
 
@@ -178,6 +238,10 @@ def _parser() -> argparse.ArgumentParser:
     for option in OPTIONS:
         if option.choices:
             parser.add_argument(option.name, choices=option.choices(), help=option.help)
+        elif option.value:
+            parser.add_argument(
+                option.name, type=option.checked, metavar=option.metavar, help=option.help
+            )
         else:
             parser.add_argument(option.name, action="store_true", help=option.help)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)

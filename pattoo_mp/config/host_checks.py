@@ -89,7 +89,10 @@ def missing_for_encryption() -> str:
     spec = find_spec("gnupg")
     # python-gnupg is a module. A package of this name is another library, with another interface.
     if spec is None or spec.submodule_search_locations is not None:
-        return "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp"
+        return (
+            "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp, "
+            "or Debian's python3-gnupg"
+        )
     for program in PROGRAMS:
         if shutil.which(program) is None:
             return (
@@ -100,6 +103,9 @@ def missing_for_encryption() -> str:
 
 def missing_for_remote_write() -> str:
     """What remote write lacks on this host, and what to install; empty if nothing."""
-    if find_spec("cramjam") is None:
-        return "cramjam is not installed; expected the extra `remote-write` of pattoo_mp"
+    if find_spec("snappy") is None:
+        return (
+            "python-snappy is not installed; expected the extra `remote-write` of pattoo_mp, "
+            "or Debian's python3-snappy"
+        )
     return ""

@@ -73,6 +73,13 @@ def read_system_daemon_directory(directory: Path, within_s: float = _FIND_S) -> 
     return wait_for_result(Reader(directory, task, Path, within_s))
 
 
+def read_log_directory(directory: Path, within_s: float = _FIND_S) -> Path:
+    """Return the setting `log_directory`, even if other settings are invalid. Raises as `load` does."""
+    return wait_for_result(
+        Reader(directory, partial(_read_log_directory, directory), Path, within_s)
+    )
+
+
 def find_owner(directory: Path, within_s: float = _FIND_S) -> tuple[int, int] | None:
     """Return user and group of the directories that the configuration names; None if root's.
 
@@ -128,9 +135,12 @@ class Reader(Generic[Result]):
         task: Callable[[], object],
         convert: Callable[[Any], Result],
         within_s: float,
+        *,
+        beside_hanging: bool = False,
     ) -> None:
-        """Fork. Raises `ConfigError` if an earlier reader still hangs, or if the fork fails."""
-        self._require_no_hanging_reader(directory)
+        """Fork. Raises `ConfigError` if that fails, or unless `beside_hanging` if an earlier one still hangs."""
+        if not beside_hanging:
+            self._require_no_hanging_reader(directory)
         self._directory = directory
         self._convert = convert
         self._within_s = within_s
@@ -317,6 +327,12 @@ def _read_system_daemon_directory(directory: Path) -> str:
     from pattoo_mp.config import load  # noqa: PLC0415 - as above
 
     return str(load.read_system_daemon_directory(directory))
+
+
+def _read_log_directory(directory: Path) -> str:
+    from pattoo_mp.config import load  # noqa: PLC0415 - as above
+
+    return str(load.read_log_directory(directory))
 
 
 def _reload(directory: Path, running: Config) -> tuple[dict[str, Any], list[str]]:

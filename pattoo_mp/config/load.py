@@ -2,7 +2,7 @@
 
 - `load`, `check`: for a start, with or without making the directories that the settings name.
 - `check_reload`: for an agent that runs with another configuration.
-- `read_system_daemon_directory`: only what is needed to find a running agent.
+- `read_system_daemon_directory`, `read_log_directory`: only what is needed to find a running agent, or its log.
 
 All problems are reported together, in one line each. A running agent imports this module only in a
 process that exits afterwards (`isolated`).
@@ -96,6 +96,13 @@ def read_system_daemon_directory(directory: Path) -> Path:
     if problems := ways.state_problems(state):
         raise ConfigError(problems)
     return state
+
+
+def read_log_directory(directory: Path) -> Path:
+    """Read only `log_directory`, as `read_system_daemon_directory` reads that one, and raises."""
+    if problems := ways.configuration_problems(directory):
+        raise ConfigError(problems)
+    return Path(str(_read_shared(directory, {"log_directory"})["log_directory"]))
 
 
 def read_directories(directory: Path) -> list[Path]:

@@ -8,7 +8,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
-#: The modules of the packages that pyproject.toml names as dependencies.
+#: The modules of the packages that pyproject.toml names as dependencies, but for supervisor: no module of
+#: ours imports it, and where systemd starts the agent, a distribution's package does without it.
 MODULES: Final = {
     "msgpack": "msgpack",
     "psutil": "psutil",
@@ -16,7 +17,6 @@ MODULES: Final = {
     "requests": "requests",
     "rich": "rich",
     "setproctitle": "setproctitle",
-    "supervisor": "supervisor",
 }
 
 

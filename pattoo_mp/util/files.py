@@ -52,10 +52,19 @@ def read_file(path: Path, most_bytes: int) -> bytes:
 
     It has to be a regular file: another program may have put a named pipe, a device or a link there.
     """
-    descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        _require_regular(descriptor, path)
+    with open(open_regular_file(path), "rb") as file:
         return file.read(most_bytes)
+
+
+def open_regular_file(path: Path) -> int:
+    """Open a private file for reading, as `read_file` does. Raises `OSError`; never waits."""
+    descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        _require_regular(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def make_file(path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-import cramjam
+import snappy
 
 from tests.support.remote_write import decoded
 
@@ -28,7 +28,7 @@ class Request:
     @property
     def times_ms(self) -> list[int]:
         """The time of each sample."""
-        message = bytes(cramjam.snappy.decompress_raw(self.body))
+        message = bytes(snappy.uncompress(self.body))
         return [time_ms for samples in decoded(message).values() for time_ms, _ in samples]
 
 

@@ -109,7 +109,10 @@ def missing(*paths: Path) -> str:
 
 def test_a_missing_library_is_named() -> None:
     """With the extra that installs it."""
-    assert missing() == "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp"
+    assert missing() == (
+        "python-gnupg is not installed; expected the extra `encrypted` of pattoo_mp, "
+        "or Debian's python3-gnupg"
+    )
 
 
 def test_another_library_of_the_same_name_is_not_accepted(home: Path) -> None:
@@ -126,9 +129,12 @@ def test_another_library_of_the_same_name_is_not_accepted(home: Path) -> None:
 def test_a_missing_library_for_remote_write_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the extra that installs it."""
     assert host_checks.missing_for_remote_write() == ""
-    monkeypatch.delitem(sys.modules, "cramjam", raising=False)
+    monkeypatch.delitem(sys.modules, "snappy", raising=False)
     monkeypatch.setattr("sys.path", [str(ROOT)])
-    expected = "cramjam is not installed; expected the extra `remote-write` of pattoo_mp"
+    expected = (
+        "python-snappy is not installed; expected the extra `remote-write` of pattoo_mp, "
+        "or Debian's python3-snappy"
+    )
     assert host_checks.missing_for_remote_write() == expected
 
 

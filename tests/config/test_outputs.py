@@ -295,8 +295,8 @@ def test_a_missing_library_is_one_line(files: Files, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("pattoo_mp.config.host_checks.find_spec", lambda _: None)
     config = checked(files, {**REMOTE, "name": "metrics"}, {**REMOTE, "name": "b"})
     assert load.remote_write_problems(files.directory, config) == [
-        f"{files.directory}/{NAME}.yaml: {NAME}: outputs: metrics: kind: remote_write, but cramjam "
-        "is not installed; expected the extra `remote-write` of pattoo_mp"
+        f"{files.directory}/{NAME}.yaml: {NAME}: outputs: metrics: kind: remote_write, but python-snappy "
+        "is not installed; expected the extra `remote-write` of pattoo_mp, or Debian's python3-snappy"
     ]
     assert load.remote_write_problems(files.directory, checked(files, {"kind": "pattoo"})) == []
 

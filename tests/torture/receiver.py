@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from cramjam import snappy
+import snappy
 
 from tests.support.between import forward
 from tests.support.prometheus import prometheus
@@ -31,7 +31,7 @@ class ReceiverHandler(FaultyHandler):
 
     def respond(self) -> None:
         """Answer by the mode. A request without any series is what the status page is to pattoo."""
-        self.message = bytes(snappy.decompress_raw(self.body)) if len(self.body) > 1 else b""
+        self.message = bytes(snappy.uncompress(self.body)) if len(self.body) > 1 else b""
         (self.owner.mode if self.is_post else self.owner.page_mode or well)(self)
 
     @property

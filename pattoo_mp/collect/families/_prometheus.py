@@ -64,7 +64,8 @@ def parser() -> Callable[[Iterable[str]], Iterable[Metric]]:
         )
     except ImportError as error:
         raise ImportError(
-            "prometheus_client is not installed; expected the extra `textfile` of pattoo_mp"
+            "prometheus_client is not installed; expected the extra `textfile` of pattoo_mp, "
+            "or Debian's python3-prometheus-client"
         ) from error
     return cast("Callable[[Iterable[str]], Iterable[Metric]]", text_fd_to_metric_families)
 

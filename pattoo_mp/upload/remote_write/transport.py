@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from cramjam import snappy
+import snappy
 
 from pattoo_mp.config.values import NO_FILES
 from pattoo_mp.upload.answer import FailedError
@@ -30,7 +30,7 @@ _NOT_SECRET: Final = frozenset({"x-scope-orgid", "thanos-tenant"})
 
 def compressed(message: bytes) -> bytes:
     """Return a message as the body of a request: in Snappy's block format."""
-    return bytes(snappy.compress_raw(message))
+    return bytes(snappy.compress(message))
 
 
 class RemoteWriteTransport:

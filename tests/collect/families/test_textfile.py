@@ -151,7 +151,8 @@ def test_without_the_library_the_note_says_what_to_install(
         (tmp_path / f"{number}.prom").write_text("x 1\n")
     monkeypatch.setitem(sys.modules, "prometheus_client.parser", None)
     assert polled("textfile", textfile_directory=tmp_path).left_out == {
-        "textfile": "prometheus_client is not installed; expected the extra `textfile` of pattoo_mp"
+        "textfile": "prometheus_client is not installed; expected the extra `textfile` of pattoo_mp, "
+        "or Debian's python3-prometheus-client"
     }
 
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from cramjam import snappy
+import snappy
 
 from pattoo_mp.model import Poll, now_ms
 from pattoo_mp.upload.fault import Fault
@@ -259,7 +259,7 @@ def test_a_receiver_that_stores_probes_gets_no_more_of_them(
 
 
 def _message(body: bytes) -> bytes:
-    return bytes(snappy.decompress_raw(body)) if len(body) > 1 else b""
+    return bytes(snappy.uncompress(body)) if len(body) > 1 else b""
 
 
 def _time_of(poll: Poll) -> bytes:

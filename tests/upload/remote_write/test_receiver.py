@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cramjam import snappy
+import snappy
 
 from pattoo_mp.model import Poll
 from pattoo_mp.upload.remote_write.naming import PattooNaming
@@ -38,7 +38,7 @@ def test_metadata_goes_with_the_first_request_and_once_an_hour() -> None:
     poll = Poll.of(LAYOUT, 1, values_of(1))
 
     def has_metadata() -> bool:
-        body = bytes(snappy.decompress_raw(receiver.body(LAYOUTS, [poll])))
+        body = bytes(snappy.uncompress(receiver.body(LAYOUTS, [poll])))
         return METADATA in dict(fields(body))
 
     assert has_metadata()
@@ -54,11 +54,11 @@ def test_suspects_are_left_out() -> None:
     """And are in a message of their own."""
     receiver = Receiver(PattooNaming(output("http://x")), "http://x")
     batch = Batch([Poll.of(LAYOUT, 1, values_of(1))], LAYOUTS)
-    whole = decoded(bytes(snappy.decompress_raw(receiver.body(LAYOUTS, batch.polls))))
+    whole = decoded(bytes(snappy.uncompress(receiver.body(LAYOUTS, batch.polls))))
     suspect = receiver.encoder.rows(LAYOUT).labels[1]
     assert suspect is not None
     receiver.suspects.add(suspect)
-    rest = decoded(bytes(snappy.decompress_raw(receiver.body(LAYOUTS, batch.polls))))
+    rest = decoded(bytes(snappy.uncompress(receiver.body(LAYOUTS, batch.polls))))
     (block,) = receiver.blocks_of_suspects(batch)
     assert block.series == [suspect]
     assert len(rest) == len(whole) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cramjam import snappy
+import snappy
 
 from pattoo_mp.model import Layout, Origin, Poll, group_of
 from tests.support.between import Between, Reply
@@ -42,7 +42,7 @@ def fill(sending: Sending, *polls: tuple[int, int]) -> None:
 def loads(body: bytes) -> dict[tuple[str, str], int]:
     """Return how many samples of the first series each host and program has in a request."""
     found = {}
-    for labels, samples in decoded(bytes(snappy.decompress_raw(body))).items():
+    for labels, samples in decoded(bytes(snappy.uncompress(body))).items():
         named = dict(labels)
         if named["__name__"] == "pattoo_load":
             found[named["instance"], named["job"]] = len(samples)

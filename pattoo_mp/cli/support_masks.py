@@ -1,0 +1,320 @@
+"""What must not leave the host in an archive of `--support`: secrets, and the names of hosts.
+
+A text is masked in three ways. Every secret that the configuration, the files that it names, and the
+environment hold is replaced wherever it stands. What looks like a secret is replaced, too: a log also has
+lines of other programs. The names and addresses of hosts are replaced by others, the same each time, so that
+the text can still be followed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import urllib.parse
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from pattoo_mp.config import secrets
+from pattoo_mp.config.yaml_files import NOT_SHOWN, read_content
+from pattoo_mp.errors import ConfigError
+from pattoo_mp.util import files
+from pattoo_mp.util.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+#: Shorter ones are not looked for: each text has them by chance. Patterns find most of these.
+_SHORTEST: Final = 4
+#: Much more than a configuration has, hubs' targets included.
+_MOST_FILES: Final = 2_000
+_MOST_BYTES: Final = 1 << 20
+
+#: A name of a setting, a header or a variable whose value may be a secret.
+_SECRET_NAME: Final = re.compile(
+    r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|auth(?!or)|cookie|private",
+    re.IGNORECASE,
+)
+#: Settings and keys that name a file with a secret on each line.
+_SECRET_FILES: Final = re.compile(r"(?:credentials|tokens?)_file", re.IGNORECASE)
+#: Settings and keys with the name or the address of a host, or with several.
+_HOST_NAME: Final = re.compile(
+    r"^(?:hostname|ip_address|ip_listen_address|listen|hub_name)$", re.IGNORECASE
+)
+
+_USER_INFO: Final = re.compile(r"(?:^(?!\w+://)|//)([^/\s@:]*):(\S*)@")
+_QUERY: Final = re.compile(r"://[^\s?#]*[?#](\S+)")
+_HOST_OF_URL: Final = re.compile(r"://(?:[^/\s]*@)?(\[[^\]\s]+\]|[^/\s:?#]+)")
+
+#: What looks like a secret in a text, with what stays of it. All are bounded: a log may hold anything.
+_PATTERNS: Final = (
+    # With the ends of its lines as they are, or escaped.
+    (
+        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[\sA-Za-z0-9+/=]|\\n){0,9000}"),
+        NOT_SHOWN,
+    ),
+    (re.compile(r"(://)[^/\s\"']{0,300}:[^\s\"']{0,300}@"), r"\1…@"),
+    (re.compile(r"(://[^\s?#\"']{0,2000}[?#])[^\s\"']+"), r"\1…"),
+    (
+        re.compile(
+            r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|auth|secret)[\w-]{0,40})"
+            r"(\\?[\"']?\s{0,9}[:=]\s{0,9}\\?[\"']?)(?!\(not shown\))[^\"'\n\\]+",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{NOT_SHOWN}",
+    ),
+    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {NOT_SHOWN}"),
+    (
+        re.compile(
+            r"((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credentials?)[\w-]{0,40}"
+            r"\\?[\"']?\s{0,9}[:=]\s{0,9}\\?[\"']?)(?![/(\s])[^\s\"',;}\\]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{NOT_SHOWN}",
+    ),
+    (re.compile(r"\beyJ[\w-]{8,4000}\.[\w.-]+"), NOT_SHOWN),
+    # An agent's identity: who has it can send as that agent. And the pass phrase of its key.
+    (re.compile(r"\b[0-9a-fA-F]{64}\b"), "(64 digits, not shown)"),
+)
+
+#: What may be the name of a host in a text, or its address.
+_WORD: Final = re.compile(r"\w(?:[\w.-]*\w)?")
+_ADDRESS: Final = re.compile(r"(?<![\w:])[0-9a-fA-F:]{2,45}(?![\w:])")
+#: Names that are in each text anyway, and tell nothing.
+_COMMON: Final = frozenset({
+    "agent", "control", "collector", "host", "linux", "localhost", "none", "pattoo", "root", "server",
+    "uploader", "0.0.0.0", "::", "::1",  # noqa: S104 - it binds nothing
+})  # fmt: skip
+#: This host in a masked text.
+THIS_HOST: Final = "this-host"
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The secrets that are known, longest first, and the other names of hosts."""
+
+    secrets: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, sent: Mapping[str, Any]) -> Masks:
+        """Make it of what `gather` returned."""
+        return cls(tuple(sent["secrets"]), tuple((name, other) for name, other in sent["names"]))
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets, and with other names of hosts."""
+        for secret in self.secrets:
+            text = text.replace(secret, NOT_SHOWN)
+        for pattern, instead in _PATTERNS:
+            text = pattern.sub(instead, text)
+        others = dict(self.names)
+
+        def other(found: re.Match[str]) -> str:
+            return others.get(found[0].lower(), found[0])
+
+        text = _WORD.sub(other, text)
+        if any(":" in name for name in others):
+            text = _ADDRESS.sub(other, text)
+        return text
+
+    def content(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return JSON with each text in it masked."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {
+                self.text(str(name)): self._member(str(name), one) for name, one in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.content(one) for one in value]
+        return value
+
+    def _member(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """What a name tells about a value is lost where each text is masked alone."""
+        if isinstance(value, str) and self.text(f"{name}: {value}") == f"{name}: {NOT_SHOWN}":
+            return NOT_SHOWN
+        return self.content(value)
+
+
+# --- what to mask
+
+
+def gather(directory: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return the secrets and the names of hosts that a configuration and the environment hold.
+
+    It reads what there is: of a file that cannot be parsed its lines, and nothing of one that cannot be
+    read, for then nothing of it is in the archive either.
+    """
+    found = _Found()
+    for path in islice(_configuration(directory), _MOST_FILES):
+        found.add_file(path)
+    for name, value in environment.items():
+        found.add_variable(name, value)
+    for path in (*found.identities(), Path("/etc/hostname")):
+        found.add_own_name(_first_line(path))
+    found.add_own_name(os.uname().nodename)
+    return {"secrets": found.variants(), "names": found.other_names()}
+
+
+def _configuration(directory: Path) -> Iterator[Path]:
+    for pattern in ("*.yaml", "*.yml", "*.yaml.d/*.yaml", "*.yaml.d/*.yml"):
+        yield from sorted(directory.glob(pattern))
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return files.read_file(path, 1_000).decode("utf-8", "replace").partition("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+class _Found:
+    """The secrets and names that were found."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, None] = {}
+        self._own: dict[str, None] = {}
+        self._others: dict[str, None] = {}
+        self._directories: list[Path] = []
+        self._read: set[Path] = set()
+
+    def add_file(self, path: Path) -> None:
+        """Add what a file of the configuration has."""
+        if path in self._read:
+            return
+        self._read.add(path)
+        try:
+            self._walk("", read_content(path))
+        except ConfigError:
+            try:
+                content = files.read_file(path, _MOST_BYTES).decode("utf-8", "replace")
+            except OSError:
+                return
+            for line in content.splitlines():
+                name, _, value = line.strip(" -\t").partition(":")
+                self._add_text(name.strip("\"' "), value.strip("\"' "))
+
+    def add_variable(self, name: str, value: str) -> None:
+        """Add what a variable of the environment has: `PATTOO_AGENT_…` may hold any setting."""
+        setting = name.removeprefix("PATTOO_AGENT_").lower()
+        content: object = value
+        if setting != name.lower():
+            try:
+                content = yaml.safe_load(value[:_MOST_BYTES])
+            except (yaml.YAMLError, ValueError, RecursionError):
+                content = value
+        self._walk(setting, content)
+
+    def add_own_name(self, name: str) -> None:
+        """Add a name of this host, and its first part."""
+        for one in (name, name.partition(".")[0]):
+            self._own.setdefault(one.lower())
+
+    def identities(self) -> Iterator[Path]:
+        """Yield the files in which agents keep the name of their host."""
+        for directory in self._directories:
+            yield from sorted(directory.glob("agent_id/*.hostname"))
+
+    def variants(self) -> list[str]:
+        """Return each secret as it may stand in a text: as it is, quoted, escaped or encoded."""
+        every: dict[str, None] = {}
+        for secret in self._secrets:
+            forms = [secret, printable(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]]
+            forms += [urllib.parse.quote(secret, safe=""), urllib.parse.unquote(secret)]
+            forms.append(base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode())
+            every |= dict.fromkeys(form for form in forms if len(form) >= _SHORTEST)
+        return sorted(every, key=len, reverse=True)
+
+    def other_names(self) -> list[tuple[str, str]]:
+        """Return each name and address with the one that is shown for it."""
+        own = [name for name in self._own if _tells(name)]
+        others = [name for name in self._others if _tells(name) and name not in own]
+        numbered = [(name, f"host-{number}") for number, name in enumerate(others, 1)]
+        return [*((name, THIS_HOST) for name in own), *numbered]
+
+    def _walk(self, key: str, value: object) -> None:
+        """Add what a value has, which is a setting's or a part of one."""
+        if isinstance(value, dict):
+            for name, one in value.items():
+                if key == "headers":
+                    self._add_header(str(name), one)
+                elif isinstance(one, (dict, list)):
+                    self._walk(str(name), one)
+                else:
+                    self._add_text(str(name), "" if one is None else str(one))
+        elif isinstance(value, list):
+            for one in value:
+                self._walk(key, one)
+        elif value is not None:
+            self._add_text(key, str(value))
+
+    def _add_header(self, name: str, value: object) -> None:
+        # With a typo, `{X-Api-Key:secret}`, the name holds the value.
+        self._add_secrets(name.partition(":")[2].strip() if value is None else str(value))
+
+    def _add_text(self, key: str, value: str) -> None:
+        self._add_of_key(key, value)
+        for text in (key, value):
+            for user, password in _USER_INFO.findall(text):
+                self._add_secrets(password, f"{user}:{password}")
+            for query in _QUERY.findall(text):
+                self._add_secrets(query, *(part.partition("=")[2] for part in query.split("&")))
+            for host in _HOST_OF_URL.findall(text):
+                self._others.setdefault(host.strip("[]").lower())
+
+    def _add_of_key(self, key: str, value: str) -> None:
+        """Add what the name of a setting or a variable tells about its value."""
+        is_path = value.startswith("/")
+        if key == "headers":
+            self._add_secrets(value, value.partition(":")[2].strip())
+        elif _SECRET_NAME.search(key) and not is_path:
+            self._add_secrets(value, *_parts(value))
+        elif is_path:
+            self._add_path(key, Path(value))
+        elif key == "hostname":
+            self.add_own_name(value)
+        elif _HOST_NAME.match(key):
+            host = value.rpartition(":")[0] if key == "listen" else value
+            self._others.setdefault(host.strip("[]").lower())
+
+    def _add_path(self, key: str, path: Path) -> None:
+        """Add what is in the file or the directory that a setting names."""
+        if _SECRET_FILES.search(key):
+            self._add_secret_file(path)
+        elif key == "targets_directory":
+            for file in islice(sorted(path.glob("*.*")), _MOST_FILES):
+                self.add_file(file)
+        elif key == "daemon_directory":
+            self._directories.append(path)
+
+    def _add_secret_file(self, path: Path) -> None:
+        try:
+            content = secrets.read_secret(path)
+        except (OSError, ValueError, secrets.NotSecretError):
+            try:
+                content = files.read_file(path, _MOST_BYTES)
+            except (OSError, ValueError):
+                return
+        for line in content.decode("utf-8", "replace").splitlines():
+            self._add_secrets(line.strip(), *_parts(line.strip()))
+
+    def _add_secrets(self, *found: str) -> None:
+        for secret in found:
+            if len(secret) >= _SHORTEST and secret not in {NOT_SHOWN, "true", "false"}:
+                self._secrets.setdefault(secret)
+
+
+def _parts(credentials: str) -> Iterable[str]:
+    """Return the password of `user:password`."""
+    user, colon, password = credentials.partition(":")
+    return (password,) if user and colon else ()
+
+
+def _tells(name: str) -> bool:
+    """Whether a name tells which host it is."""
+    return len(name) > 1 and name not in _COMMON and not name.startswith("127.")
