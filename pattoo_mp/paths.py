@@ -60,12 +60,18 @@ def spool_file(config: Config) -> Path:
 
 # The configuration directory.
 
+OPTION: Final = "--config"
 VARIABLE: Final = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY: Final = "/etc/pattoo"
 
 
+def choose_config_directory(named: str) -> None:
+    """Make `--config` win over `PATTOO_CONFIGDIR`, in this process and in those that it starts."""
+    os.environ[VARIABLE] = named
+
+
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return `PATTOO_CONFIGDIR`, or /etc/pattoo if that is not set, as an absolute path.
+    """Return what `--config` or `PATTOO_CONFIGDIR` names, or /etc/pattoo without them, as an absolute path.
 
     Raises `ConfigError` if it is below the home directory of a user that does not exist.
     """
@@ -73,7 +79,9 @@ def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
     try:
         return Path(named).expanduser().absolute()
     except RuntimeError as error:
-        raise ConfigError([f"{VARIABLE}: {named}: {error}; expected a directory"]) from error
+        raise ConfigError(
+            [f"{OPTION} or {VARIABLE}: {named}: {error}; expected a directory"]
+        ) from error
 
 
 def raw_config_directory(environment: Mapping[str, str] = os.environ) -> str:
