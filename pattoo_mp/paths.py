@@ -60,22 +60,39 @@ def spool_file(config: Config) -> Path:
 
 # The configuration directory.
 
+OPTION: Final = "--config"
 VARIABLE: Final = "PATTOO_CONFIGDIR"
 DEFAULT_DIRECTORY: Final = "/etc/pattoo"
 
 
+class _Process:
+    """What `--config` names in this process; empty without it.
+
+    It is not written to the environment: setproctitle finds the memory for the title by an environment that
+    nobody has changed, and by its title a control process is recognised.
+    """
+
+    directory = ""
+
+
+def choose_config_directory(named: str) -> None:
+    """Make `--config` win over `PATTOO_CONFIGDIR`, in this process and its forks."""
+    _Process.directory = named
+
+
 def config_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return `PATTOO_CONFIGDIR`, or /etc/pattoo if that is not set, as an absolute path.
+    """Return what `--config` or `PATTOO_CONFIGDIR` names, or /etc/pattoo without them, as an absolute path.
 
     Raises `ConfigError` if it is below the home directory of a user that does not exist.
     """
     named = raw_config_directory(environment)
+    source = OPTION if _Process.directory else VARIABLE
     try:
         return Path(named).expanduser().absolute()
     except RuntimeError as error:
-        raise ConfigError([f"{VARIABLE}: {named}: {error}; expected a directory"]) from error
+        raise ConfigError([f"{source}: {named}: {error}; expected a directory"]) from error
 
 
 def raw_config_directory(environment: Mapping[str, str] = os.environ) -> str:
     """Return the configured directory as written, before `config_directory` expands it."""
-    return environment.get(VARIABLE) or DEFAULT_DIRECTORY
+    return _Process.directory or environment.get(VARIABLE) or DEFAULT_DIRECTORY

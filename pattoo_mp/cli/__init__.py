@@ -54,12 +54,16 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
         # What reports errors otherwise may need what is missing.
         print(f"{program.name}: error: {problem}", file=sys.stderr)
         return _FAILED
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = _split_config(sys.argv[1:] if argv is None else argv)
     match words:
         case ["--foreground"]:
             return _foreground(None)
         case ["--foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
             return _foreground(int(descriptor))
+        case ["--foreground", "--config", directory] | ["--config", directory, "--foreground"] if (
+            _is_directory(directory)
+        ):
+            return _foreground(None, directory)
     from pattoo_mp.cli.verbs import run_verb  # noqa: PLC0415 - see above
 
     if argv is None and _EXAMINING.intersection(words):
@@ -85,8 +89,24 @@ def _open_missing_streams() -> None:
         sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
-def _foreground(ready_fd: int | None) -> int:
+def _split_config(words: Sequence[str]) -> list[str]:
+    """Return the words with `--config=DIR` as two, so that there is one form to recognise."""
+    found: list[str] = []
+    for word in words:
+        found += word.split("=", 1) if word.startswith("--config=") else [word]
+    return found
+
+
+def _is_directory(word: str) -> bool:
+    """Whether the word after `--config` can be one; the parser reports another one."""
+    return bool(word) and not word.startswith("-")
+
+
+def _foreground(ready_fd: int | None, directory: str = "") -> int:
     from pattoo_mp.cli.foreground import run_control  # noqa: PLC0415 - only the agent needs it
     from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
+    from pattoo_mp.paths import choose_config_directory  # noqa: PLC0415
 
+    if directory:
+        choose_config_directory(directory)
     return report_errors(lambda: run_control(ready_fd))

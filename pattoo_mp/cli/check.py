@@ -252,7 +252,7 @@ def document(checked: Checked) -> dict[str, Any]:
 
 
 def _setting(checked: Checked, found: Found) -> dict[str, Any]:
-    value = checked.in_force(found)
+    value = found.setting.plain(checked.in_force(found))
     return {
         "file": found.path.name,
         "section": found.setting.section,
@@ -335,7 +335,7 @@ def _value(checked: Checked, found: Found) -> str:
         value = checked.config.effective("outputs")
     if found.setting.key == "targets" and checked.config is not None:
         value = counted(len(checked.config.targets), "target")
-    return "not set" if value is None else printable(str(value))
+    return "not set" if value is None else printable(found.setting.readable(value))
 
 
 def _source(found: Found) -> str:

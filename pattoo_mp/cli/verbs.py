@@ -11,6 +11,7 @@ from pattoo_mp import __version__
 from pattoo_mp.cli.output import handle_output_errors, report_errors
 from pattoo_mp.config.settings import program_files
 from pattoo_mp.log.reading import LEVELS
+from pattoo_mp.paths import choose_config_directory
 from pattoo_mp.program import this_program
 from pattoo_mp.util.usage import OneLineParser
 
@@ -213,12 +214,20 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if arguments.verb is None:
         parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
+    if arguments.config:
+        choose_config_directory(arguments.config)
     for option in OPTIONS:
         given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
         is_given = given is not None and given is not False
         if is_given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
     return arguments
+
+
+def _directory(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no directory; expected one with pattoo.yaml")
+    return text
 
 
 class _Parser(OneLineParser):
@@ -229,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=this_program().name,
         description=this_program().about,
-        epilog="The configuration is read from PATTOO_CONFIGDIR, or from /etc/pattoo.",
+        epilog="The configuration is read from DIR, or from PATTOO_CONFIGDIR, or from /etc/pattoo.",
         allow_abbrev=False,
     )
     group = parser.add_mutually_exclusive_group()
@@ -244,6 +253,12 @@ def _parser() -> argparse.ArgumentParser:
             )
         else:
             parser.add_argument(option.name, action="store_true", help=option.help)
+    parser.add_argument(
+        "--config",
+        metavar="DIR",
+        type=_directory,
+        help="Read the configuration from this directory. It wins over PATTOO_CONFIGDIR.",
+    )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
     return parser

@@ -31,7 +31,7 @@ from pattoo_mp.config.yaml_files import (
     unquoted,
 )
 from pattoo_mp.errors import ConfigError, where_and_why
-from pattoo_mp.paths import DEFAULT_DIRECTORY, VARIABLE
+from pattoo_mp.paths import DEFAULT_DIRECTORY, OPTION, VARIABLE
 from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
@@ -108,8 +108,8 @@ def require_directory(directory: Path) -> None:
     if not is_there:
         raise ConfigError(
             [
-                f"{directory}: no such directory; expected the one that {VARIABLE} names, "
-                f"or {DEFAULT_DIRECTORY} where that is not set"
+                f"{directory}: no such directory; expected the one that {OPTION} or {VARIABLE} names, "
+                f"or {DEFAULT_DIRECTORY} without them"
             ]
         )
 

@@ -32,8 +32,8 @@ def every_file() -> str:
 def one_file(name: str) -> str:
     """The text of one of `files`."""
     intro = (
-        f"{name}, read from the directory that PATTOO_CONFIGDIR names (/etc/pattoo if that is not "
-        f"set). Remove the # in front of a setting to change it. A setting that is commented out shows "
+        f"{name}, read from the directory that --config or PATTOO_CONFIGDIR names (/etc/pattoo without "
+        f"them). Remove the # in front of a setting to change it. A setting that is commented out shows "
         f"its default, or an example if it has none. --reload puts changes in force."
     )
     texts = [

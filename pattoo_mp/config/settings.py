@@ -22,9 +22,14 @@ from pattoo_mp.config.validators import (
 )
 from pattoo_mp.config.yaml_files import redacted
 from pattoo_mp.program import AUTONOMOUS, HUB, SPOKE, Program, this_program
+from pattoo_mp.util.units import A_SIZE, A_TIME, exact_size, exact_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+#: The units of plain numbers.
+SECONDS: Final = "s"
+BYTES: Final = "bytes"
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
@@ -52,6 +57,7 @@ class Setting:
     - `is_used`: false for a setting that the agent checks and shows, but does not use; `Config` does
       not carry it.
     - `programs` are those that have it, all if it is empty. In a `Config` of another one it has its default.
+    - `unit` is that of its plain numbers, `SECONDS` or `BYTES`, if it is a time or a size.
     - `key` names its value where that of another setting has the same name, in another section.
     """
 
@@ -70,6 +76,7 @@ class Setting:
     is_used: bool = True
     programs: tuple[Program, ...] = ()
     key: str = ""
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -79,6 +86,26 @@ class Setting:
     def is_required(self) -> bool:
         """Whether the file must set it."""
         return self.default is Missing.REQUIRED
+
+    def plain(self, value: object) -> object:
+        """Return a value of the file without units, in seconds or bytes, as programs read it."""
+        if not self.unit:
+            return value
+        read = validators.in_seconds if self.unit == SECONDS else validators.in_bytes
+        return validators.without_units(value, read)
+
+    def readable(self, value: object) -> str:
+        """Return a value of the file for people: a time or a size with its unit, and not rounded."""
+        found = self.plain(value)
+        if isinstance(found, dict) and self.unit:
+            return (
+                f"{{{', '.join(f'{name}: {self.readable(one)}' for name, one in found.items())}}}"
+            )
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 <= found < 2**63:
+            return str(value)
+        if self.unit == SECONDS:
+            return exact_time(found)
+        return exact_size(found) if self.unit and isinstance(found, int) else str(value)
 
     @property
     def about(self) -> str:
@@ -100,7 +127,10 @@ _MAX_FAILOVER_S: Final = 86_400
 
 _WRITABLE_DIRECTORY: Final = "the absolute path of a directory that the agent can write to"
 
-_INTERVAL: Final = f"a number of seconds from {validators.MIN_INTERVAL_S} to {validators.MAX_INTERVAL_S}, in whole milliseconds"
+_INTERVAL: Final = (
+    f"{A_TIME} a number of seconds from {validators.MIN_INTERVAL_S} to {validators.MAX_INTERVAL_S}, "
+    "in whole milliseconds"
+)
 
 _PATH_IN_CONTAINER: Final = "the absolute path at which the agent finds it"
 
@@ -176,13 +206,13 @@ _EVERY: Final = (
     ),
     Setting(
         "polling_interval", _OWN, _OWN, validators.interval_ms, _INTERVAL,
-        "Seconds from one poll to the next.",
-        default=300, programs=_WITH_FAMILIES,
+        "The time from one poll to the next.",
+        default=300, programs=_WITH_FAMILIES, unit=SECONDS,
     ),
     Setting(
         "polling_interval", _OWN, _OWN, targets.interval_ms, targets.INTERVAL,
-        "Seconds from one request to a spoke to the next. A target may have an interval of its own.",
-        default=300, programs=(HUB,),
+        "The time from one request to a spoke to the next. A target may have an interval of its own.",
+        default=300, programs=(HUB,), unit=SECONDS,
     ),
     Setting(
         "ip_targets", _OWN, _OWN, targets.check, f"a list of targets, such as {targets.EXAMPLE}",
@@ -216,9 +246,9 @@ _EVERY: Final = (
     ),
     Setting(
         "intervals", _OWN, _OWN, per_family(validators.interval_ms, _INTERVAL),
-        "a mapping from families to seconds, such as {processor: 0.1, partitions: 60}",
+        "a mapping from families to times, such as {processor: 100 ms, partitions: 1m}",
         "Families with their own interval, which are not polled at polling_interval.",
-        default={}, programs=_WITH_FAMILIES,
+        default={}, programs=_WITH_FAMILIES, unit=SECONDS,
     ),
     Setting(
         "encrypted", _OWN, _OWN, validators.yes_or_no, "true or false",
@@ -228,11 +258,11 @@ _EVERY: Final = (
     ),
     Setting(
         "post_jitter", _OWN, _OWN, validators.optional(validators.seconds(0, _MAX_JITTER_S)),
-        f"a number of seconds from 0 to {_MAX_JITTER_S}",
-        "Each agent delays its posts by a fixed time of up to this many seconds, so that the agents of "
+        f"{A_TIME} a number of seconds from 0 to {_MAX_JITTER_S}",
+        "Each agent delays its posts by a fixed time of up to this one, so that the agents of "
         "a site do not all post at once. The limit is the shortest interval in force; the default is "
-        "a quarter of that, at most 60.",
-        default=None, example=60, programs=_WITH_FAMILIES,
+        "a quarter of that, at most 60 s.",
+        default=None, example="1m", programs=_WITH_FAMILIES, unit=SECONDS,
     ),
     Setting(
         "servers", _OWN, _OWN, validators.servers, f"a list of URLs of pattoo servers, such as {validators.SERVER_EXAMPLE}",
@@ -261,10 +291,10 @@ _EVERY: Final = (
     ),
     Setting(
         "failover_after", _OWN, _OWN, validators.seconds(1, _MAX_FAILOVER_S),
-        f"a number of seconds from 1 to {_MAX_FAILOVER_S}",
+        f"{A_TIME} a number of seconds from 1 to {_MAX_FAILOVER_S}",
         "Fail over to the next server after the current one has accepted nothing for this long. Return "
         "to an earlier server after it has been well for this long.",
-        default=300,
+        default="5m", unit=SECONDS,
     ),
     Setting(
         "tls_ca_file", _OWN, _OWN, validators.optional(validators.path), _PEM_FILE,
@@ -304,23 +334,23 @@ _EVERY: Final = (
         default=None, example="/etc/pattoo/proxy-credentials", hides=True,
     ),
     Setting(
-        "spool_max_bytes", _OWN, _OWN, validators.whole_number(1_000_000),
-        "a whole number of bytes, 1000000 or more",
+        "spool_max_bytes", _OWN, _OWN, validators.size(1_000_000),
+        f"{A_SIZE} a whole number of bytes, 1000000 or more",
         "The largest size of the spool. When it is full, the oldest polls are dropped.",
-        default=1_000_000_000,
+        default="1 GB", unit=BYTES,
     ),
     Setting(
-        "spool_max_age", _OWN, _OWN, validators.whole_number(60),
-        "a whole number of seconds, 60 or more",
+        "spool_max_age", _OWN, _OWN, validators.whole_seconds(60),
+        f"{A_TIME} a whole number of seconds, 60 or more",
         "The age at which a poll in the spool is dropped.",
-        default=30 * 86_400,
+        default="30d", unit=SECONDS,
     ),
     Setting(
-        "spool_min_free_bytes", _OWN, _OWN, validators.whole_number(0),
-        "a whole number of bytes, 0 or more",
+        "spool_min_free_bytes", _OWN, _OWN, validators.size(0),
+        f"{A_SIZE} a whole number of bytes, 0 or more",
         "If the spool's file system has less free space than this, the spool does not grow, and the "
         "oldest polls are dropped.",
-        default=64_000_000,
+        default="64 MB", unit=BYTES,
     ),
     Setting(
         "log_format", _OWN, _OWN, validators.one_of(LOG_FORMATS), f"one of {', '.join(LOG_FORMATS)}",
@@ -329,10 +359,10 @@ _EVERY: Final = (
     ),
     Setting(
         "log_max_bytes", _OWN, _OWN, validators.log_max_bytes,
-        f"a whole number of bytes, {validators.MIN_LOG_BYTES} or more, or 0",
+        f"{A_SIZE} a whole number of bytes, {validators.MIN_LOG_BYTES} or more, or 0",
         "At this size the log is renamed, with .1 after its name, and a new file is begun. "
         "0 disables rotation; use logrotate.",
-        default=10_000_000,
+        default="10 MB", unit=BYTES,
     ),
     Setting(
         "log_backups", _OWN, _OWN, validators.whole_number(1, validators.MAX_LOG_BACKUPS), "a whole number from 1 to 100",

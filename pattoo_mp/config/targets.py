@@ -16,6 +16,7 @@ from pattoo_mp.config.values import NO_FILES, Target, Trust, host_in_url
 from pattoo_mp.config.yaml_files import NOT_SHOWN, read_content, redacted
 from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.util import json_text
+from pattoo_mp.util.units import A_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 MAX_TARGETS: Final = 20_000
 #: The interval of a spoke is whole seconds in the original's URL.
 MIN_INTERVAL_S: Final = 1
-INTERVAL: Final = f"a number of seconds from {MIN_INTERVAL_S} to {validators.MAX_INTERVAL_S}"
+INTERVAL: Final = (
+    f"{A_TIME} a number of seconds from {MIN_INTERVAL_S} to {validators.MAX_INTERVAL_S}"
+)
 EXAMPLE: Final = [{"ip_address": "spoke1.example.org", "ip_bind_port": 5000}]
 _NAME: Final = re.compile(r"[!-~]{1,128}")
 _HUB_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -77,7 +80,7 @@ KEYS: Final[Mapping[str, Key]] = {
         "The name in status, log and ledger. The default is the address with the port.",
     ),
     "polling_interval": Key(
-        interval_ms, INTERVAL, "Seconds from one request to the next. The default is the setting."
+        interval_ms, INTERVAL, "The time from one request to the next. The default is the setting."
     ),
     "token_file": Key(
         validators.path, _PRIVATE,

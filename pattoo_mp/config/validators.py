@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pattoo_mp.config.families import EVERY, FURTHER, ORIGINAL
 from pattoo_mp.config.values import API, DIRECT, host_and_port, host_in_url
+from pattoo_mp.util import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,8 +63,32 @@ def anything(value: object) -> object:
     return value
 
 
+def in_seconds(value: object) -> object:
+    """Return the seconds of a time with its unit; any other value as it is. Raises `ValueError` for other text."""
+    if not isinstance(value, str):
+        return value
+    found = units.milliseconds(value)
+    return found / 1000 if found % 1000 else found // 1000
+
+
+def in_bytes(value: object) -> object:
+    """Return the number of bytes of a size with its unit, as `in_seconds` does."""
+    return units.byte_count(value) if isinstance(value, str) else value
+
+
+def without_units(value: object, read: Callable[[object], object]) -> object:
+    """Return a value, or those of a mapping, as plain numbers, by one of the two above; invalid ones as they are."""
+    if isinstance(value, dict):
+        return {name: without_units(one, read) for name, one in value.items()}
+    try:
+        return read(value)
+    except ValueError:
+        return value
+
+
 def interval_ms(value: object) -> int:
     """Accept seconds and return milliseconds: the server wants a whole number of them."""
+    value = in_seconds(value)
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError
     if not MIN_INTERVAL_S <= value <= MAX_INTERVAL_S:
@@ -78,6 +103,7 @@ def seconds(lowest: float, highest: float) -> Callable[[object], float]:
     """Accept a number of seconds in this range."""
 
     def check(value: object) -> float:
+        value = in_seconds(value)
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise ValueError  # noqa: TRY004 - one kind of error for every bad value
         if not lowest <= value <= highest:
@@ -85,6 +111,18 @@ def seconds(lowest: float, highest: float) -> Callable[[object], float]:
         return float(value)
 
     return check
+
+
+def whole_seconds(lowest: int) -> Callable[[object], int]:
+    """Accept a whole number of seconds of at least this."""
+    check = whole_number(lowest)
+    return lambda value: check(in_seconds(value))
+
+
+def size(lowest: int) -> Callable[[object], int]:
+    """Accept a number of bytes of at least this."""
+    check = whole_number(lowest)
+    return lambda value: check(in_bytes(value))
 
 
 def whole_number(lowest: int, highest: int = 2**63 - 1) -> Callable[[object], int]:
@@ -107,10 +145,10 @@ def yes_or_no(value: object) -> bool:
 
 def log_max_bytes(value: object) -> int:
     """Accept a size that leaves room for some lines, or 0."""
-    size = whole_number(0)(value)
-    if 0 < size < MIN_LOG_BYTES:
+    found = size(0)(value)
+    if 0 < found < MIN_LOG_BYTES:
         raise ValueError
-    return size
+    return found
 
 
 # --- families, and patterns of device names

@@ -28,7 +28,8 @@ from pattoo_mp.receiver.store import Store
 from pattoo_mp.receiver.table import table
 from pattoo_mp.receiver.taking_over import take_over
 from pattoo_mp.receiver.upkeep import DAY_MS, Limits
-from pattoo_mp.util.usage import OneLineParser
+from pattoo_mp.util.units import exact_size, exact_time
+from pattoo_mp.util.usage import OneLineParser, size_option, time_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +87,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         stack.enter_context(tidying(store))
         served = app.create_app(store, reader, access=who, max_body_bytes=max_body_bytes)
         server = bounded.make_server(
-            served, listening, max_body_bytes, arguments.request_seconds, PROGRAM
+            served, listening, max_body_bytes, arguments.request_seconds // 1000, PROGRAM
         )
         logging.info("posts are stored in %s", arguments.database)
         sys.stdout.write(f"Listening on {_url(listening)}\n")
@@ -125,9 +126,8 @@ def _store(path: Path, limits: Limits) -> Store:
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
-    days = (arguments.raw_days, arguments.minute_days, arguments.hour_days)
-    raw_ms, minute_ms, hour_ms = (DAY_MS * number for number in days)
-    return Limits(arguments.max_bytes, (raw_ms, minute_ms, hour_ms), series=arguments.max_series)
+    kept_ms = (arguments.raw_days, arguments.minute_days, arguments.hour_days)
+    return Limits(arguments.max_bytes, kept_ms, series=arguments.max_series)
 
 
 def _who(access: ModuleType, arguments: argparse.Namespace, listening: socket.socket) -> Any:  # noqa: ANN401 - imported late
@@ -216,23 +216,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-body-bytes",
-        type=_integer(1, sys.maxsize),
+        type=size_option(1, sys.maxsize),
         default=MAX_BODY_BYTES,
-        help="larger posts are refused with status 413 (%(default)s)",
+        metavar="BYTES",
+        help=f"larger posts are refused with status 413 ({exact_size(MAX_BODY_BYTES)})",
     )
     parser.add_argument(
         "--request-seconds",
-        type=_integer(1, 3_600),
-        default=REQUEST_S,
+        type=time_option(1000, 3_600_000, 1000, "a number of seconds from 1 to 3600", step_ms=1000),
+        default=REQUEST_S * 1000,
         metavar="SECONDS",
-        help="close a connection whose request has not arrived whole by then (%(default)s)",
+        help=f"close a connection whose request has not arrived whole by then ({exact_time(REQUEST_S)})",
     )
     parser.add_argument(
         "--max-bytes",
-        type=_integer(10_000_000, 2**50),
+        type=size_option(10_000_000, 2**50),
         default=Limits().max_bytes,
         metavar="BYTES",
-        help="size of the database; at the limit the oldest detail is removed (%(default)s)",
+        help="size of the database, such as 5GB; at the limit the oldest detail is removed "
+        f"({exact_size(Limits().max_bytes)})",
     )
     for tier, words, retention_ms in zip(
         ("raw", "minute", "hour"),
@@ -242,10 +244,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         parser.add_argument(
             f"--{tier}-days",
-            type=_integer(1, 36_500),
-            default=retention_ms // DAY_MS,
+            type=time_option(DAY_MS, 36_500 * DAY_MS, DAY_MS, "a number of days from 1 to 36500"),
+            default=retention_ms,
             metavar="DAYS",
-            help=f"keep {words} for so long (%(default)s)",
+            help=f"keep {words} for so long ({exact_time(retention_ms / 1000)})",
         )
     parser.add_argument(
         "--max-series",

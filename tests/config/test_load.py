@@ -124,7 +124,7 @@ def test_an_invalid_interval_is_refused(files: Files, value: object) -> None:
     (problem,) = files.problems()
     assert problem.startswith(f"{files.directory}/{NAME}.yaml: {NAME}: polling_interval: ")
     assert repr(value)[:40] in problem
-    assert "expected a number of seconds from 0.01 to 86400, in whole milliseconds" in problem
+    assert "or a number of seconds from 0.01 to 86400, in whole milliseconds" in problem
 
 
 def test_families_may_have_their_own_intervals(files: Files) -> None:
@@ -140,10 +140,10 @@ def test_families_may_have_their_own_intervals(files: Files) -> None:
     ("value", "words"),
     [
         ({"procesor": 1}, "'procesor'; expected processor"),
-        ({"processor": 0}, "0; expected a number of seconds from 0.01 to 86400, in whole milliseconds, for processor"),
-        ({"processor": None}, "None; expected a number of seconds"),
-        (["processor"], "['processor']; expected a mapping from families to seconds, such as {processor: 0.1"),
-        (60, "60; expected a mapping from families to seconds"),
+        ({"processor": 0}, "0; expected a time such as 300 ms"),
+        ({"processor": None}, "None; expected a time such as 300 ms"),
+        (["processor"], "['processor']; expected a mapping from families to times, such as {processor: 100 ms"),
+        (60, "60; expected a mapping from families to times"),
     ],
 )  # fmt: skip
 def test_invalid_intervals_of_families_are_refused(files: Files, value: object, words: str) -> None:
@@ -555,4 +555,7 @@ def test_an_invalid_failover_after_is_refused(files: Files, value: object) -> No
     files.agent[NAME]["failover_after"] = value
     (problem,) = files.problems()
     assert "failover_after" in problem
-    assert "; expected a number of seconds from 1 to 86400" in problem
+    assert (
+        "; expected a time such as 300 ms, 5m or 1h30m (units: ms, s, m, h, d, w), or a number of seconds from 1 to 86400"
+        in problem
+    )

@@ -61,7 +61,8 @@ def test_an_ambiguous_number_is_refused(tmp_path: Path, text: str, read: str) ->
     """With the value that YAML reads, and a hint if only the notation is wrong."""
     how = "" if text.startswith("-") else ", in plain decimals"
     assert problem(tmp_path, f"polling_interval: {text}") == (
-        f"polling_interval: {text}, which YAML reads as {read}; expected a number of seconds from "
+        f"polling_interval: {text}, which YAML reads as {read}; expected a time such as 300 ms, 5m or 1h30m "
+        "(units: ms, s, m, h, d, w), or a number of seconds from "
         f"0.01 to 86400, in whole milliseconds{how}"
     )
 
