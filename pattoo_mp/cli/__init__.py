@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 _STDERR: Final = 2
 #: As in `output`, which is imported only once it can be.
 _FAILED: Final = 1
-#: The commands that read what may hang.
-_EXAMINING: Final = frozenset({"--check", "--once", "--doctor"})
 
 
 def spoked() -> int:
@@ -42,7 +40,7 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
 
     The usual `--foreground` command lines are recognised here, without the argument parser. This
     process becomes the agent's control process and keeps every module that it ever imported, so it
-    imports neither the parser nor the code of the other verbs.
+    imports neither the parser nor the code of the other verbs. Other ways to spell them become these.
     """
     become(program)
     _open_missing_streams()
@@ -54,19 +52,13 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
         return _FAILED
     words = sys.argv[1:] if argv is None else list(argv)
     match words:
-        case ["--foreground"]:
+        case ["--foreground" | "foreground"]:
             return _foreground(None)
-        case ["--foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
+        case ["--foreground" | "foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
             return _foreground(int(descriptor))
     from pattoo_mp.cli.verbs import run_verb  # noqa: PLC0415 - see above
 
-    if argv is None and _EXAMINING.intersection(words):
-        from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
-        from pattoo_mp.util.process import run_apart  # noqa: PLC0415
-
-        watches = "--watch" in words
-        return report_errors(lambda: run_apart(lambda: run_verb(words), ends_itself=watches))
-    return run_verb(words)
+    return run_verb(words, is_process=argv is None)
 
 
 def _open_missing_streams() -> None:
