@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,15 +38,25 @@ _COMMON: Final = re.compile(
 
 def files() -> dict[str, str]:
     """Return the content of all files, by their paths below `SHIPPED`."""
-    return {
+    found = {
         name.format(parser.prog): _script(parser, shell)
         for parser in _parsers()
         for shell, name in _NAMES.items()
     }
+    return found | {name: text for program in PROGRAMS for name, text in _as_original(program.name)}
+
+
+def _as_original(command: str) -> Iterator[tuple[str, str]]:
+    """What completes the command with `.py`, as the original is called; in zsh, one file has both names."""
+    yield (
+        f"bash/{command}.py.bash",
+        f'. "${{BASH_SOURCE[0]%.py.bash}}" && complete -F _shtab_{command}_verbs {command}.py\n',
+    )
+    yield f"fish/{command}.py.fish", f"complete -c {command}.py -w {command}\n"
 
 
 def _script(parser: argparse.ArgumentParser, shell: str) -> str:
-    verbs = [name for name in vars(parser).get("dashed", ())]
+    verbs = list(vars(parser).get("dashed", ()))
     prefix = f"_shtab_{parser.prog}"
     text = shtab.complete(parser, shell)
     # What shtab tells about the use of a file is not how these are used.
@@ -53,15 +64,15 @@ def _script(parser: argparse.ArgumentParser, shell: str) -> str:
     if shell == "bash":
         text = _COMMON.sub(rf"{prefix}_\1", text)
     if verbs:
-        text = _AFTER_DASHES[shell](text, prefix, parser.prog, verbs)
+        text = _AFTER_DASHES[shell](text, parser.prog, verbs)
     return f"{text.rstrip()}\n"
 
 
-def _bash(text: str, prefix: str, command: str, verbs: list[str]) -> str:
-    register = f"complete -o bashdefault -F {prefix} {command}"
-    assert register in text
-    return text.replace(
-        register,
+def _bash(text: str, command: str, verbs: list[str]) -> str:
+    prefix = f"_shtab_{command}"
+    return _replaced(
+        text,
+        f"complete -o bashdefault -F {prefix} {command}",
         f"""\
 # What follows a verb with dashes is what follows the same without.
 {prefix}_verbs() {{
@@ -79,10 +90,13 @@ complete -F {prefix}_verbs {command}""",
     )
 
 
-def _zsh(text: str, prefix: str, command: str, verbs: list[str]) -> str:
+def _zsh(text: str, command: str, verbs: list[str]) -> str:
+    text = _replaced(text, f"#compdef {command}\n", f"#compdef {command} {command}.py\n")
+    # For `_arguments`, this is one word, not any number of them.
+    text = text.replace('"(*)::', '"*:')
     start = "\ntypeset -A opt_args\n"
-    assert start in text
-    return text.replace(
+    return _replaced(
+        text,
         start,
         f"""
 # What follows a verb with dashes is what follows the same without.
@@ -96,17 +110,25 @@ done
     )
 
 
-def _fish(text: str, prefix: str, command: str, verbs: list[str]) -> str:
+def _fish(text: str, _command: str, verbs: list[str]) -> str:
     tokens = "  set -e tokens[1]\n"
-    assert tokens in text
-    return text.replace(
+    bare = "|".join(verb.removeprefix("--") for verb in verbs)
+    return _replaced(
+        text,
         tokens,
         f"""\
 {tokens}\
   # What follows a verb with dashes is what follows the same without.
-  set tokens (string replace -r -- '^--({"|".join(verb.removeprefix("--") for verb in verbs)})$' '$1' $tokens)
+  set tokens (string replace -r -- '^--({bare})$' '$1' $tokens)
 """,
     )
+
+
+def _replaced(text: str, what: str, by: str) -> str:
+    """Raises `ValueError` if a release of shtab writes something else."""
+    if text.count(what) != 1:
+        raise ValueError(f"shtab {shtab.__version__} does not write {what!r}")
+    return text.replace(what, by)
 
 
 _AFTER_DASHES: Final = {"bash": _bash, "zsh": _zsh, "fish": _fish}
@@ -149,20 +171,22 @@ def _by_verb(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         ]
         _add(command, [*own, *(action for action in common if action.nargs != 0)])
         if verb.words:
-            command.add_argument("words", choices=verb.words(), nargs="*", help="what to show")
+            name = verb.words.name.lower()
+            command.add_argument(name, choices=verb.words.choices(), nargs="*", help=f"a {name}")
     made.dashed = [verb.name for verb in program_verbs()]  # type: ignore[attr-defined]
     _complete_paths(made)
     return made
 
 
 def _add(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> None:
-    for action in actions:
+    for action in map(copy, actions):
+        action.help = _short(action.help or "")
         parser._add_action(action)  # noqa: SLF001 - argparse has no public way for an action that exists
 
 
 def _short(text: str) -> str:
-    """The first sentence, as there is one line for it."""
-    return text.partition(". ")[0].rstrip(".")
+    """The first sentence without what a reader of a completion knows, as there is one line for it."""
+    return re.sub(r",? when used with .*", "", text.partition(". ")[0]).rstrip(".")
 
 
 def _complete_paths(parser: argparse.ArgumentParser) -> None:

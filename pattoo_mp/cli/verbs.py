@@ -23,19 +23,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What may be named after a verb, one or several of `choices`; `name` is what `--help` calls one."""
+
+    name: str
+    choices: Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Verb:
     """A command. `target` names the function that runs it, as `module:function` in this package.
 
     The module is imported only when its verb is used: `--foreground` becomes the control process,
     which must stay small. A verb that reads what may hang is run `apart`, in a child process
-    (`run_apart`). `words` returns what may be named after the verb, each of these or several.
+    (`run_apart`). `words` may be named after it.
     """
 
     name: str
     help: str
     target: str
     apart: bool = False
-    words: Callable[[], tuple[str, ...]] | None = None
+    words: Words | None = None
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run the command; return the exit status."""
@@ -74,7 +82,7 @@ _EVERY: Final = (
         "any are, as in --once disk_io memory. Sends nothing; needs no configuration.",
         "once:run",
         apart=True,
-        words=lambda: EVERY,
+        words=Words("FAMILY", lambda: EVERY),
     ),
     Verb(
         "--translations",
@@ -200,7 +208,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _wrong_words(words: Sequence[str], verb: Verb) -> str:
     """What is wrong about the words after a verb; empty if nothing is."""
-    known = verb.words() if verb.words else ()
+    known = verb.words.choices() if verb.words else ()
     wrong = [word for word in words if word not in known]
     if not wrong:
         return ""
