@@ -1,4 +1,4 @@
-"""Write the shipped files that the code declares: configuration, translations, Prometheus names, man page."""
+"""Write the shipped files that the code declares: configuration, names, completion, man pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pattoo_mp.config import sample
 from pattoo_mp.config.settings import program_files
 from pattoo_mp.program import PROGRAMS, acting_as
 from pattoo_mp.wire.families import FILE as FAMILIES_FILE
-from tools import build_docs, figures, manual, prometheus_names
+from tools import build_docs, completion, figures, manual, prometheus_names
 from tools.families import families
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def main() -> int:
     prometheus_names.SHIPPED.write_text(prometheus_names.names_file(), encoding="utf-8")
     figures.SHIPPED.write_text(figures.figures(), encoding="utf-8")
     FAMILIES_FILE.write_text(families(), encoding="utf-8")
+    completion.write()
     with TemporaryDirectory() as directory:
         status = build_docs.build("man", Path(directory))
         if not status:

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 _STDERR: Final = 2
 #: As in `output`, which is imported only once it can be.
 _FAILED: Final = 1
-#: The commands that read what may hang.
-_EXAMINING: Final = frozenset({"--check", "--once", "--doctor", "--logs"})
-#: The options with which they go on until they are told to end.
-_ENDLESS: Final = frozenset({"--watch", "--follow"})
 
 
 def spoked() -> int:
@@ -44,7 +40,7 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
 
     The usual `--foreground` command lines are recognised here, without the argument parser. This
     process becomes the agent's control process and keeps every module that it ever imported, so it
-    imports neither the parser nor the code of the other verbs.
+    imports neither the parser nor the code of the other verbs. Other ways to spell them become these.
     """
     become(program)
     _open_missing_streams()
@@ -56,9 +52,9 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
         return _FAILED
     words = _split_config(sys.argv[1:] if argv is None else argv)
     match words:
-        case ["--foreground"]:
+        case ["--foreground" | "foreground"]:
             return _foreground(None)
-        case ["--foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
+        case ["--foreground" | "foreground", "--ready-fd", descriptor] if descriptor.isdecimal():
             return _foreground(int(descriptor))
         case ["--foreground", "--config", directory] | ["--config", directory, "--foreground"] if (
             _is_directory(directory)
@@ -66,13 +62,7 @@ def main(argv: Sequence[str] | None = None, program: Program = AUTONOMOUS) -> in
             return _foreground(None, directory)
     from pattoo_mp.cli.verbs import run_verb  # noqa: PLC0415 - see above
 
-    if argv is None and _EXAMINING.intersection(words):
-        from pattoo_mp.cli.output import report_errors  # noqa: PLC0415
-        from pattoo_mp.util.process import run_apart  # noqa: PLC0415
-
-        is_endless = not _ENDLESS.isdisjoint(words)
-        return report_errors(lambda: run_apart(lambda: run_verb(words), ends_itself=is_endless))
-    return run_verb(words)
+    return run_verb(words, is_process=argv is None)
 
 
 def _open_missing_streams() -> None:

@@ -58,6 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     filters.paths.adopt()
     if arguments.all:
         filters = replace(filters, families=EVERY)
+    if arguments.words:
+        named = tuple(name for name in EVERY if name in arguments.words)
+        filters = replace(filters, families=named)
     hostname = None if configured is None else _name(configured)
     if arguments.watch:
         return _watch(Snapshots.of_host(filters, hostname), as_json=arguments.json)

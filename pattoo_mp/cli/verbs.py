@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import __version__
 from pattoo_mp.cli.output import handle_output_errors, report_errors
+from pattoo_mp.cli.spelling import spelled_out
+from pattoo_mp.config.families import EVERY
 from pattoo_mp.config.settings import program_files
 from pattoo_mp.log.reading import LEVELS
 from pattoo_mp.paths import choose_config_directory
 from pattoo_mp.program import this_program
-from pattoo_mp.util.usage import OneLineParser
+from pattoo_mp.util.usage import OneLineParser, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What may be named after a verb, one or several of `choices`; `name` is what `--help` calls one."""
+
+    name: str
+    choices: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +37,15 @@ class Verb:
     """A command. `target` names the function that runs it, as `module:function` in this package.
 
     The module is imported only when its verb is used: `--foreground` becomes the control process,
-    which must stay small.
+    which must stay small. A verb that reads what may hang is run `apart`, in a child process
+    (`run_apart`). `words` may be named after it.
     """
 
     name: str
     help: str
     target: str
+    apart: bool = False
+    words: Words | None = None
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run the command; return the exit status."""
@@ -85,8 +101,11 @@ _EVERY: Final = (
     ),
     Verb(
         "--once",
-        "Poll this host once and show the values. Sends nothing; needs no configuration.",
+        "Poll this host once and show the values; only those of the families that are named after it, if "
+        "any are, as in --once disk_io memory. Sends nothing; needs no configuration.",
         "once:run",
+        apart=True,
+        words=Words("FAMILY", lambda: EVERY),
     ),
     Verb(
         "--translations",
@@ -103,17 +122,20 @@ _EVERY: Final = (
         "Check the configuration, show where each setting comes from, and test whether the servers "
         "respond. Changes nothing.",
         "check:run",
+        apart=True,
     ),
     Verb(
         "--doctor",
         "Check everything on this host that the agent needs, and say how to fix what is wrong. "
         "Changes nothing.",
         "doctor:run",
+        apart=True,
     ),
     Verb(
         "--logs",
         "Show the end of the agent's log, of all its processes. Changes nothing.",
         "logs:run",
+        apart=True,
     ),
     Verb(
         "--support",
@@ -195,23 +217,44 @@ def program_verbs() -> tuple[Verb, ...]:
     return tuple(verb for verb in _EVERY if polls_host or verb.name not in _OF_FAMILIES)
 
 
-def run_verb(argv: Sequence[str]) -> int:
-    """Run the verb that the command line names; return the exit status."""
-    return report_errors(lambda: handle_output_errors(lambda: _run(argv)))
+def run_verb(argv: Sequence[str], *, is_process: bool = False) -> int:
+    """Run the verb that the command line names; return the exit status.
+
+    `is_process`: this process was started for it, and may fork or become another one.
+    """
+    return _reporting(lambda: _run(argv, is_process=is_process))
 
 
-def _run(argv: Sequence[str]) -> int:
-    arguments = _parse(argv)
-    status: int = arguments.verb.run(arguments)
-    return status
+def _reporting(run: Callable[[], int]) -> int:
+    return report_errors(lambda: handle_output_errors(run))
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; on bad usage print one line and exit with status 2."""
-    parser = _parser()
-    arguments, unknown = parser.parse_known_args(argv)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+def _run(argv: Sequence[str], *, is_process: bool) -> int:
+    arguments = parse(argv)
+    verb: Verb = arguments.verb
+    if is_process and verb.name == "--foreground" and arguments.spelled_out != list(argv):
+        # Once more, without all that is imported by now.
+        own = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+        os.execv(sys.executable, [*own, *arguments.spelled_out])  # noqa: S606 - ourselves
+    if is_process and verb.apart:
+        from pattoo_mp.util.process import run_apart  # noqa: PLC0415
+
+        run = partial(_reporting, partial(verb.run, arguments))
+        return run_apart(run, ends_itself=arguments.watch or arguments.follow)
+    return verb.run(arguments)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; on bad usage print one line and exit with status 2.
+
+    `verb` is a `Verb`, `words` are those named after it, `spelled_out` is the command line as declared.
+    """
+    parser = command_parser()
+    try:
+        options, words = parser.spelled_out(argv)
+    except ValueError as error:
+        parser.error(str(error))
+    arguments = parser.parse(options)
     if arguments.verb is None:
         parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
     if arguments.config:
@@ -221,6 +264,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         is_given = given is not None and given is not False
         if is_given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
+    arguments.words, arguments.spelled_out = words, [*options, *words]
+    if problem := _wrong_words(words, arguments.verb):
+        parser.error(problem)
     return arguments
 
 
@@ -230,15 +276,33 @@ def _directory(text: str) -> str:
     return text
 
 
+def _wrong_words(words: Sequence[str], verb: Verb) -> str:
+    """What is wrong about the words after a verb; empty if nothing is."""
+    known = verb.words.choices() if verb.words else ()
+    wrong = [word for word in words if word not in known]
+    if not wrong:
+        return ""
+    if not known:
+        return f"{unknown(wrong, ())}; {verb.name} expects no such word"
+    return unknown(wrong, known)
+
+
 class _Parser(OneLineParser):
     words = "VERB"
 
+    def spelled_out(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+        """As `spelling.spelled_out`, with the options of this parser."""
+        verbs = [verb.name for verb in program_verbs()]
+        return spelled_out(argv, self._actions, [*verbs, "--help", "--version"])
 
-def _parser() -> argparse.ArgumentParser:
+
+def command_parser() -> _Parser:
+    """Return the parser of this program's command line, of the words as they are declared."""
     parser = _Parser(
         prog=this_program().name,
         description=this_program().about,
-        epilog="The configuration is read from DIR, or from PATTOO_CONFIGDIR, or from /etc/pattoo.",
+        epilog="Verbs may be given without dashes (status), and both verbs and options may be abbreviated. "
+        "The configuration is read from DIR, or from PATTOO_CONFIGDIR, or from /etc/pattoo.",
         allow_abbrev=False,
     )
     group = parser.add_mutually_exclusive_group()

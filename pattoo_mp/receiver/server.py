@@ -49,7 +49,7 @@ _TIDY_BUDGET_S: Final = 0.3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`; return the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = command_parser().parse(argv)
     try:
         if arguments.make_token is not None:
             access, _, _ = _http()
@@ -195,7 +195,8 @@ def _fail(problem: str) -> int:
     return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> OneLineParser:
+    """Return the parser of the command line."""
     parser = OneLineParser(
         prog=PROGRAM,
         description="Receives the posts of pattoo agents, keeps them in an SQLite database, and answers queries.",

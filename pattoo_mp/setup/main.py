@@ -247,10 +247,11 @@ def _print_commands(todo: list[str]) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line: `verb`, `root` and the verb's options. Exits with 2 on a wrong one."""
-    return _parser().parse_args(argv)
+    return command_parser().parse(argv)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> OneLineParser:
+    """Return the parser of the command line."""
     parser = OneLineParser(
         prog=NAME,
         description="Sets up a host for the agent: a user, directories, a configuration, and a file "

@@ -1,4 +1,7 @@
-"""A parser of command lines that reports bad usage in one line, and options with a time or a size."""
+"""A parser of command lines that reports bad usage in one line, and names what was probably meant.
+
+Also options with a time or a size.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,84 @@ from pattoo_mp.util import units
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 #: Exit status, as that of argparse.
 _BAD_USAGE: Final = 2
 #: More than any valid number has.
 _MAX_DIGITS: Final = 40
+#: What stands before an option: also the dashes that a word processor or a wiki makes of two.
+_DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+#: Longer words are no typos, and comparing them takes time.
+_LONGEST: Final = 40
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return the one of `names` that is most like a mistyped word; empty if none is like it."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    by_letters = {name.strip(_DASHES): name for name in names}
+    letters = word.partition("=")[0].strip(_DASHES).lower()
+    found = get_close_matches(letters[:_LONGEST], by_letters, 1)
+    return by_letters[found[0]] if found else ""
+
+
+def unknown(words: Sequence[str], names: Iterable[str]) -> str:
+    """Return the message about words that no program of ours knows, of which the first may be a typo."""
+    known = list(names)
+    meant = next(filter(None, (nearest(word, known) for word in words)), "")
+    guess = f"; did you mean {meant}?" if meant else ""
+    return f"unrecognized arguments: {' '.join(words)}{guess}"
 
 
 class OneLineParser(argparse.ArgumentParser):
     """Prints one line on bad usage: the whole usage would hide what was wrong.
 
-    `words` are what follows the program in that line, if not only options.
+    `words` are what follows the program in that line, if not only options. Options are not abbreviated.
     """
 
     words = ""
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """Parse the command line, by default that of this process; on bad usage exit with status 2."""
+        arguments, left = self.parse_known_args(argv)
+        if left:
+            self.error(self._why_left(left))
+        return arguments
 
     def error(self, message: str) -> NoReturn:
         """Print the line, and exit with status 2."""
         usage = " ".join(filter(None, (self.prog, self.words, "[OPTION]")))
         self.exit(_BAD_USAGE, f"usage: {usage}: error: {printable(message)}; see --help\n")
+
+    def options(self) -> Iterator[str]:
+        """The names of the options that `--help` shows."""
+        for action in self._actions:
+            if action.help != argparse.SUPPRESS:
+                yield from action.option_strings
+
+    def _why_left(self, left: Sequence[str]) -> str:
+        commands = dict(self._commands())
+        for name, command in commands.items():
+            for word in left:
+                if word.partition("=")[0] in command.options():
+                    return f"unrecognized arguments: {' '.join(left)}; {word} is only for {name}"
+        every = [*self.options(), *(name for one in commands.values() for name in one.options())]
+        return unknown(left, every)
+
+    def _commands(self) -> Iterator[tuple[str, OneLineParser]]:
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                yield from action.choices.items()
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """As argparse, which lists the choices; and name the nearest."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if meant := nearest(str(value), map(str, action.choices or ())):
+                error.message += f"; did you mean {meant}?"
+            raise
 
 
 # --- options with a time or a size

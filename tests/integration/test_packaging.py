@@ -49,11 +49,6 @@ def test_the_console_script_runs_the_agent(
     agent.stop()
 
 
-def test_the_man_page_is_where_man_and_pipx_look_for_it(installed: Path) -> None:
-    """It is in section 8, for system administration."""
-    assert (installed / "share" / "man" / "man8" / f"{NAME}.8").stat().st_size
-
-
 def test_the_installed_supervisord_configuration_works(
     agent: Agent, server: PattooServer, installed: Path
 ) -> None:
@@ -75,6 +70,25 @@ def test_the_wheel_contains_all_files_of_conf(installed: Path) -> None:
     assert {p.name: p.read_bytes() for p in shipped.iterdir()} == {
         p.name: p.read_bytes() for p in (ROOT / "conf").iterdir()
     }
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("man/man5", "docs/man/*.5"),
+        ("man/man8", "docs/man/*.8"),
+        ("bash-completion/completions", "completion/bash/*"),
+        ("zsh/site-functions", "completion/zsh/*"),
+        ("fish/vendor_completions.d", "completion/fish/*"),
+    ],
+)
+def test_manuals_and_completion_are_where_man_and_each_shell_look_for_them(
+    installed: Path, place: str, source: str
+) -> None:
+    """Below the environment, as below /usr."""
+    found = {path.name: path.read_bytes() for path in (installed / "share" / place).iterdir()}
+    assert found == {path.name: path.read_bytes() for path in ROOT.glob(source)}
+    assert len(found) >= 4
 
 
 def test_the_wheel_contains_all_files_of_the_page(installed: Path) -> None:

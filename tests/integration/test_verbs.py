@@ -347,6 +347,44 @@ def test_bad_usage_exits_2_with_one_line_on_stderr(
     assert done.stdout == ""
 
 
+def test_an_agent_runs_by_verbs_without_dashes(make_agent: MakeAgent, server: PattooServer) -> None:
+    """A day of it, abbreviated."""
+    agent = make_agent(port=server.port)
+    assert agent.run("start").returncode == 0
+    assert agent.run("stat").stdout.startswith(RUNNING)
+    assert agent.run("reload").returncode == 0
+    assert agent.run("sto").returncode == 0
+    assert agent.run("status").returncode == 3
+
+
+@pytest.mark.parametrize("word", ["foreground", "fore", "--foreg"])
+def test_foreground_in_other_words_becomes_the_lean_control_process(
+    make_agent: MakeAgent, word: str, tmp_path: Path
+) -> None:
+    """Whoever supervises it sees one process, which has no parser of command lines in the end."""
+    agent = make_agent()
+    # Each process that binds a socket says whether it has a parser, and by which words it was started.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'socket.bind':\n"
+        f"        with open({str(tmp_path / 'modules')!r}, 'a') as file:\n"
+        "            print(os.getpid(), 'argparse' in sys.modules, sys.argv[1:], file=file)\n"
+        "sys.addaudithook(hook)\n"
+    )
+    agent.environment["PYTHONPATH"] = str(tmp_path)
+    command = [*agent.command, word]
+    with subprocess.Popen(command, env=agent.env(), stderr=subprocess.DEVNULL) as control:
+        try:
+            wait_for(lambda: agent.pid == control.pid, what="the control process")
+            wait_for((tmp_path / "modules").exists, what="its socket")
+            assert agent.run("stop").returncode == 0
+        finally:
+            control.kill()
+    exact = word if word == "foreground" else "--foreground"
+    assert f"{control.pid} False {[exact]}" in (tmp_path / "modules").read_text().splitlines()
+
+
 def test_help_has_the_known_sentences(make_agent: MakeAgent) -> None:
     """Users of pattoo agents know them."""
     text = " ".join(make_agent().run("--help").stdout.split())
