@@ -87,6 +87,11 @@ def _run_in_child(run: Callable[[], int], writing: int) -> None:
         os._exit(status)
 
 
+def clock() -> float:
+    """Return a time for durations and ages (s): nobody sets it, and it goes on while the host is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def stat_fields(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat (proc(5)) from the third on, the state. Raises `OSError`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,16 +35,11 @@ SIGNALLED: Final = 128
 _OF_PLUGINS: Final = range(4)
 
 
-def clock() -> float:
-    """Return the time by which runs and ages are measured (s): nobody sets it, and it goes on in a suspend."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the newest run gave. `why` says what is left out of it, empty if nothing is.
 
-    `started_s` is by `clock`. `status` is the exit status as a shell and timeout(1) report it
+    `started_s` is by `util.process.clock`. `status` is the exit status as a shell and timeout(1) report it
     (docs/commands.md).
     """
 

@@ -24,12 +24,11 @@ from pattoo_mp.collect.commands.answer import (
     SIGNALLED,
     TIMED_OUT,
     Answer,
-    clock,
     printed_figures,
 )
 from pattoo_mp.util import trust
 from pattoo_mp.util.held_process import all_processes
-from pattoo_mp.util.process import adopt_orphans
+from pattoo_mp.util.process import adopt_orphans, clock
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:

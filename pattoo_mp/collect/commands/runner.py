@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from setproctitle import setproctitle
 
-from pattoo_mp.collect.commands.answer import ANSWER, FAILED, NOT_RUN, SIGNALLED, Answer, clock
+from pattoo_mp.collect.commands.answer import ANSWER, FAILED, NOT_RUN, SIGNALLED, Answer
 from pattoo_mp.collect.commands.run import end_all_below, run
 from pattoo_mp.collect.families import _prometheus
 from pattoo_mp.config.values import PROMETHEUS, Command
 from pattoo_mp.ipc.link import Link, LinkClosedError
 from pattoo_mp.util import users
-from pattoo_mp.util.process import adopt_orphans, die_with
+from pattoo_mp.util.process import adopt_orphans, clock, die_with
 from pattoo_mp.util.signals import Wakeup
 
 if TYPE_CHECKING:

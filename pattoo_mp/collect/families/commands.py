@@ -14,10 +14,9 @@ from pattoo_mp.collect.families._prometheus import CardinalityLimit, Identity, s
 from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Series
+from pattoo_mp.util.process import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pattoo_mp.collect.commands.answer import Answer
     from pattoo_mp.collect.commands.latest import Latest
     from pattoo_mp.collect.context import Plan
@@ -57,15 +56,16 @@ MAX_SERIES: Final = 1000
 LATE_S: Final = 5.0
 _TOO_MANY: Final = f"more than {MAX_SERIES} different series within a day; the rest is left out"
 _NO_COMMANDS: Final = "commands is not set; expected the programs to run"
+_NOT_RUN: Final = "not run: only the agent's user, and root for that user, may run them"
 _STATUS, _DURATION = _TABLE.metrics[:2]
 
 
 class Commands:
-    """A source of the newest answer of each command. `clock` is that of the answers."""
+    """A source of the newest answer of each command; without any, of the note `nothing`."""
 
-    def __init__(self, latest: Latest | None, clock: Callable[[], float]) -> None:
+    def __init__(self, latest: Latest | None, nothing: str = "") -> None:
         self._latest = latest
-        self._clock = clock
+        self._nothing = nothing
         self._limit: CardinalityLimit[Identity] = CardinalityLimit(MAX_SERIES)
         #: The answers of the last sample, None for those that were left out.
         self._answers: list[Answer | None] = []
@@ -80,8 +80,8 @@ class Commands:
     def read(self) -> Sample:
         """Take the newest answers. Waits for nothing."""
         if self._latest is None:
-            return Sample((), (), {self.name: _NO_COMMANDS})
-        latest, trouble, now_s = self._latest.answers, self._latest.trouble, self._clock()
+            return Sample((), (), {self.name: self._nothing})
+        latest, trouble, now_s = self._latest.answers, self._latest.trouble, clock()
         answers = [
             answer if answer and now_s - answer.started_s <= _valid_s(command) else None
             for command in self._latest.commands
@@ -143,8 +143,5 @@ def _valid_s(command: Command) -> float:
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:
-    """The commands of the plan; of those that are configured, if it has none."""
-    from pattoo_mp.collect import registry  # noqa: PLC0415 - it imports the families
-    from pattoo_mp.collect.commands.answer import clock  # noqa: PLC0415 - and this a good deal
-
-    return (Commands(plan.latest or registry.latest_of(plan.filters), clock),)
+    """The commands that the plan has answers of."""
+    return (Commands(plan.latest, _NOT_RUN if plan.filters.commands else _NO_COMMANDS),)
