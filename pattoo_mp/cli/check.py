@@ -18,7 +18,7 @@ from pattoo_mp.config import host_checks, load, owner
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import named_directories
 from pattoo_mp.config.reading import Reading, read_within
-from pattoo_mp.config.values import PATTOO, PULL, is_loopback
+from pattoo_mp.config.values import PATTOO, PROMETHEUS, PULL, is_loopback
 from pattoo_mp.doctor import server, spokes
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
@@ -146,11 +146,18 @@ def examine(directory: Path) -> Checked:
 
 def _lacking(settings: Config) -> Iterator[str]:
     """What a family that is on lacks on this host: the agent runs without it, and says so once."""
-    if "textfile" in settings.families and find_spec("prometheus_client") is None:
-        yield (
-            "families: textfile sends nothing: prometheus_client is not installed; "
-            "expected the extra `textfile` of pattoo_mp, or Debian's python3-prometheus-client"
-        )
+    needing = {
+        "textfile": "textfile" in settings.families,
+        "commands": "commands" in settings.families
+        and any(command.form == PROMETHEUS for command in settings.commands),
+    }
+    if find_spec("prometheus_client") is None:
+        for family in (name for name, is_needing in needing.items() if is_needing):
+            of = " of format prometheus" if family == "commands" else ""
+            yield (
+                f"families: {family} sends nothing{of}: prometheus_client is not installed; "
+                "expected the extra `textfile` of pattoo_mp, or Debian's python3-prometheus-client"
+            )
 
 
 def _open_to_others(settings: Config) -> Iterator[str]:
@@ -331,8 +338,8 @@ def _settings(checked: Checked) -> Iterator[str]:
 
 def _value(checked: Checked, found: Found) -> str:
     value = checked.in_force(found)
-    if found.setting.name == "outputs" and checked.config is not None:
-        value = checked.config.effective("outputs")
+    if found.setting.name in {"outputs", "commands"} and checked.config is not None:
+        value = checked.config.effective(found.setting.name) or "[]"
     if found.setting.key == "targets" and checked.config is not None:
         value = counted(len(checked.config.targets), "target")
     return "not set" if value is None else printable(found.setting.readable(value))

@@ -23,7 +23,7 @@ from pattoo_mp.cli.words import moment
 from pattoo_mp.collect.filters import Filters
 from pattoo_mp.config import isolated
 from pattoo_mp.config.families import EVERY
-from pattoo_mp.doctor.polls import DEFAULT, Snapshots, snapshot
+from pattoo_mp.doctor.polls import DEFAULT, Snapshots, answers_of_commands, snapshot
 from pattoo_mp.errors import ConfigError
 from pattoo_mp.model import now_ms
 from pattoo_mp.paths import config_directory
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from pattoo_mp.collect.commands.latest import Latest
     from pattoo_mp.config.values import Config
     from pattoo_mp.doctor.polls import Answer, Figure, Snapshot
     from pattoo_mp.model import Pair, Value
@@ -62,9 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
         named = tuple(name for name in EVERY if name in arguments.words)
         filters = replace(filters, families=named)
     hostname = None if configured is None else _name(configured)
+    latest = _commands(filters)
     if arguments.watch:
-        return _watch(Snapshots.of_host(filters, hostname), as_json=arguments.json)
-    taken = snapshot(filters, hostname)
+        return _watch(Snapshots.of_host(filters, hostname, latest), as_json=arguments.json)
+    taken = snapshot(filters, hostname, latest)
     if arguments.json:
         print(json.dumps(document(taken), indent=2))
     else:
@@ -108,6 +110,19 @@ def _ask(snapshots: Snapshots) -> Snapshot:
 def _name(configured: Config) -> str | None:
     """The name that an agent of this configuration sends; None if it is still to be found."""
     return configured.hostname or identity.kept_name(paths.identity_file(configured))
+
+
+def _commands(filters: Filters) -> Latest | None:
+    """Run the commands once, as the agent's user. None if we must not, or if there are none."""
+    if not filters.commands or "commands" not in filters.families:
+        return None
+    try:
+        owner = isolated.find_owner(config_directory())
+    except ConfigError as error:  # another user could change what would be run
+        ignored = f"commands are not run: {printable(error.problems[0])}"
+        print(f"{this_program().name}: {ignored}", file=sys.stderr)
+        return None
+    return answers_of_commands(filters, owner or (0, 0))
 
 
 def _configured() -> Config | None:

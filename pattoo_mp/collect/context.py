@@ -12,6 +12,7 @@ from pattoo_mp.timelimit.deadline import Further, TimeLimited, answer_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pattoo_mp.collect.commands.latest import Latest
     from pattoo_mp.collect.families._processes import Process
     from pattoo_mp.collect.filters import Filters
     from pattoo_mp.timelimit.succession import Succession
@@ -29,7 +30,7 @@ class Plan:
     `list_mounts` lists the mounted file systems, and `path_of` returns the path at which to query
     one of them. `ledger` holds control's figures for the family `agent`, updated as they come.
     `succession` are the threads of the poller of a `shared` plan. `watch` is as for
-    `SharedDeadline`.
+    `SharedDeadline`. `latest` has the answers of the commands, for the family `commands`.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Plan:
         ledger: Mapping[str, Mapping[str, int]] | None = None,
         succession: Succession | None = None,
         watch: Watch | None = None,
+        latest: Latest | None = None,
     ) -> None:
         self.filters = filters
+        self.latest = latest
         self.ledger = ledger
         list_mounts, self.path_of, table = mounts.mount_access(
             filters.paths, filters.without_device

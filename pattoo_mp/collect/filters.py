@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pattoo_mp.config.values import Config
+    from pattoo_mp.config.values import Command, Config
 
 #: Names whose result is cached. Beyond these, the patterns are matched each time.
 _CACHED_NAMES: Final = 4096
@@ -57,7 +57,7 @@ class Filters:
     """The families in the order of a poll, and a filter for each kind of device.
 
     `top` is the number of programs that the family `top_processes` reports. `textfile_directory`
-    holds the operator's own metrics, if any. `paths` are those of the host's /proc, /sys and root.
+    holds the operator's own metrics, if any, and `commands` are the programs that print some. `paths` are those of the host's /proc, /sys and root.
     `without_device` selects types of file systems that are on no device; `filesystems` does not.
     """
 
@@ -69,6 +69,7 @@ class Filters:
     temperatures: Filter
     top: int
     textfile_directory: Path | None = None
+    commands: tuple[Command, ...] = ()
     paths: HostPaths = OWN
     without_device: Filter = NONE
 
@@ -84,6 +85,7 @@ class Filters:
             temperatures=Filter(config.temperatures_include, config.temperatures_exclude),
             top=config.top_processes,
             textfile_directory=config.textfile_directory,
+            commands=config.commands,
             paths=HostPaths.of(config),
             without_device=Filter(config.filesystems_without_device, config.filesystems_exclude),
         )

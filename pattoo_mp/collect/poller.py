@@ -21,6 +21,7 @@ from pattoo_mp.wire.safe import safe_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pattoo_mp.collect.commands.latest import Latest
     from pattoo_mp.collect.context import Watch
     from pattoo_mp.collect.source import Sample, Shape, Source
     from pattoo_mp.config.values import Config
@@ -141,6 +142,7 @@ class Groups:
         self._pollers: dict[int, Poller] = {}
         self._plans: dict[Filters, Plan] = {}
         self._by_filters: dict[Filters, Poller] = {}
+        self._latest: Latest | None = None
         self.change(config)
 
     @property
@@ -169,6 +171,7 @@ class Groups:
         """
         self._names = config.groups
         every = Filters.of(config)
+        self._change_commands(every)
         filters = {replace(every, families=names): ms for ms, names in self._names.items()}
         gone = {p.interval_ms: p for own, p in self._by_filters.items() if own not in filters}
         # All groups may be due, and begin to hang, at once.
@@ -186,8 +189,17 @@ class Groups:
     def _plan(self, filters: Filters, limit_s: float) -> Plan:
         return Plan(
             filters, limit_s, shared=True,
-            ledger=self._ledger, succession=self._succession, watch=self._watch,
+            ledger=self._ledger, succession=self._succession, watch=self._watch, latest=self._latest,
         )  # fmt: skip
+
+    def _change_commands(self, every: Filters) -> None:
+        """Have the commands run that are wanted. If they are the same as before, they just go on."""
+        is_on = "commands" in every.families
+        if self._latest and is_on and self._latest.commands == every.commands:
+            return
+        if self._latest:
+            self._latest.close()
+        self._latest = registry.latest_of(every)
 
     def _poller(self, plan: Plan, interval_ms: int, gone: dict[int, Poller]) -> Poller:
         """Return a poller with new sources: an unused one of the same interval, if there is one."""

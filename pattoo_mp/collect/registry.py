@@ -20,6 +20,7 @@ from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pattoo_mp.collect.commands.latest import Latest
     from pattoo_mp.collect.filters import Filters
     from pattoo_mp.collect.source import Source
     from pattoo_mp.collect.table import Table
@@ -51,9 +52,18 @@ def time_limit_s(interval_s: float) -> float:
     return max(_LEAST_LIMIT_S, min(interval_s / 2, LIMIT_S))
 
 
-def sources(limit_s: float, filters: Filters) -> tuple[Source, ...]:
+def sources(limit_s: float, filters: Filters, latest: Latest | None = None) -> tuple[Source, ...]:
     """Return the sources of the families that are wanted, each with a time limit of its own."""
-    return sources_of(Plan(filters, limit_s))
+    return sources_of(Plan(filters, limit_s, latest=latest))
+
+
+def latest_of(filters: Filters, user: tuple[int, tuple[int, ...]] | None = None) -> Latest | None:
+    """Have the commands of the family `commands` run, if it is on and there are any. `user` is as in `Latest`."""
+    if not filters.commands or "commands" not in filters.families:
+        return None
+    from pattoo_mp.collect.commands.latest import Latest  # noqa: PLC0415 - only where it is used
+
+    return Latest(filters.commands, user)
 
 
 def sources_of(plan: Plan) -> tuple[Source, ...]:

@@ -77,6 +77,7 @@ def unused_settings(values: Mapping[str, Any]) -> Iterator[str]:
     `values` holds the checked settings by name; None stands for one with a problem.
     """
     yield from _text_file_notes(values["families"] or (), values["textfile_directory"])
+    yield from _command_notes(values["families"] or (), values["commands"])
     if all(values[name] is not None for name in _GROUPS):
         yield from _interval_notes(values)
     if values["servers"] is not None and values["outputs"] is not None:
@@ -92,6 +93,16 @@ def _text_file_notes(families: Sequence[str], directory: object) -> Iterator[str
         yield "textfile_directory: has no effect, because families does not include textfile"
     if is_on and not directory:
         yield "families: textfile has nothing to read, because textfile_directory is not set"
+
+
+def _command_notes(families: Sequence[str], commands: Sequence[object] | None) -> Iterator[str]:
+    if commands is None:
+        return
+    is_on = "commands" in families
+    if commands and not is_on:
+        yield "commands: has no effect, because families does not include commands"
+    if is_on and not commands:
+        yield "families: commands has nothing to run, because commands is not set"
 
 
 def _interval_notes(values: Mapping[str, Any]) -> Iterator[str]:

@@ -48,6 +48,7 @@ FURTHER: Final = (
     "cgroup",
     "agent",
     "textfile",
+    "commands",
 )
 
 EVERY: Final = (*ORIGINAL, *FURTHER)

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config import outputs, targets, validators, values
+from pattoo_mp.config import commands, outputs, targets, validators, values
 from pattoo_mp.config.families import FURTHER, ORIGINAL
 from pattoo_mp.config.validators import (
     further_families,
@@ -385,6 +385,11 @@ _EVERY: Final = (
         "the absolute path of a directory that the agent can read",
         "Where the family textfile finds its *.prom files.",
         default=None, example="/var/lib/pattoo/textfile", programs=_WITH_FAMILIES,
+    ),
+    Setting(
+        "commands", _OWN, _OWN, commands.check, "a list of commands, each with name and command",
+        "Programs whose figures the family commands polls. The documentation, page Commands, has all keys.",
+        default=[], example=commands.EXAMPLE, shown=commands.shown, programs=_WITH_FAMILIES,
     ),
     Setting(
         "hostname", _OWN, _OWN, validators.optional(validators.host), "a host name",

@@ -110,6 +110,32 @@ class Target:
         return cls(name, address, port, interval_ms, tls, trust)
 
 
+#: What a command prints.
+PROMETHEUS: Final = "prometheus"
+NAGIOS: Final = "nagios"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program that is run every `interval_s`, for at most `timeout_s`. `words` begin with its path.
+
+    `form` is one of `PROMETHEUS` and `NAGIOS`; `environment` are variables beside the usual ones.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    interval_s: float
+    timeout_s: float
+    form: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, sent: Sequence[Any]) -> Command:
+        """Make a `Command` of its fields as MessagePack carries them."""
+        name, words, interval_s, timeout_s, form, environment = sent
+        return cls(name, tuple(words), interval_s, timeout_s, form, tuple(map(tuple, environment)))
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The checked settings by name, except for the names in `FIELDS`.
@@ -137,6 +163,7 @@ class Config:
     families: tuple[str, ...]
     families_off: tuple[str, ...]
     textfile_directory: Path | None
+    commands: tuple[Command, ...]
     hostname: str | None
     procfs_path: Path
     sysfs_path: Path
@@ -284,6 +311,8 @@ class Config:
         """The value in force of a setting, also where its default follows from other settings."""
         if setting == "outputs":
             return ", ".join(output.name for output in self.outputs)
+        if setting == "commands":
+            return ", ".join(command.name for command in self.commands)
         return self.jitter_s if setting == "post_jitter" else self.value_of(setting)
 
     def fields(self) -> dict[str, Any]:
@@ -291,7 +320,8 @@ class Config:
         shallow = {field.name: getattr(self, field.name) for field in fields(self)}
         targets = [target.sent() for target in shallow.pop("targets")]
         outputs = [asdict(output) for output in shallow.pop("given_outputs")]
-        sent = shallow | {"given_outputs": outputs}
+        commands = list(map(astuple, shallow.pop("commands")))
+        sent = shallow | {"given_outputs": outputs, "commands": commands}
         return {name: _as_sent(value) for name, value in sent.items()} | {"targets": targets}
 
     @classmethod
@@ -300,8 +330,9 @@ class Config:
         paths = {name: Path(path) for name, path in sent.items() if path and name in _PATHS}
         lists = {name: tuple(words) for name, words in sent.items() if isinstance(words, list)}
         outputs = tuple(map(Output.of, sent["given_outputs"]))
-        targets = tuple(map(Target.of, sent["targets"]))
-        return cls(**{**sent, **paths, **lists, "given_outputs": outputs, "targets": targets})
+        of_hub = {"targets": tuple(map(Target.of, sent["targets"]))}
+        commands = {"commands": tuple(map(Command.of, sent["commands"]))}
+        return cls(**{**sent, **paths, **lists, "given_outputs": outputs, **of_hub, **commands})
 
 
 #: The fields of `Config` that are paths.

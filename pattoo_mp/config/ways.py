@@ -73,13 +73,16 @@ def setting_problems(config: Config, user: int | None = None) -> list[TrustError
 
 
 def _named(config: Config) -> Iterator[tuple[str, object]]:
-    """Yield each setting that names a path of the agent or of the transport, with its value."""
+    """Yield each setting that names a path of the agent, of the transport or of a command, with its value."""
     for setting in program_settings():
         if setting.is_written_to or setting.name in _READ:
             yield setting.name, config.value_of(setting.key)
     for output in config.given_outputs:
         for name, field in TRUST_FIELDS.items():
             yield f"outputs: {output.name}: {name}", getattr(output.trust, field)
+    for command in config.commands:
+        for path in trust.program_files(command.words):
+            yield f"commands: {command.name}: command", path
     yield from _named_by_hub(config)
 
 

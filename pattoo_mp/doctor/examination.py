@@ -166,9 +166,11 @@ class Examination:
         every, shortest_s = Filters.of(self._config), self._config.shortest_s
         groups = self._config.groups
         every.paths.adopt()
+        user = host.agent_user(self._config, self._pid)
+        latest = polls.answers_of_commands(every, (user.uid, user.groups[0]))
         for interval_ms, names in groups.items():
             filters = replace(every, families=names)
-            measured = polls.measure(self._origin, interval_ms, filters, shortest_s)
+            measured = polls.measure(self._origin, interval_ms, filters, shortest_s, latest)
             self._measured.append(measured)
             group = ", ".join(names) if len(groups) > 1 else ""
             yield from polls.family_findings(measured, interval_ms / 1000, group)

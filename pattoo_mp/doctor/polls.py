@@ -34,11 +34,13 @@ from pattoo_mp.model import Origin, now_ms
 from pattoo_mp.timelimit.deadline import NoAnswerError
 from pattoo_mp.util import text
 from pattoo_mp.util.text import counted
+from pattoo_mp.util.users import groups_of
 from pattoo_mp.wire.safe import normalise, safe_text, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from pattoo_mp.collect.commands.latest import Latest
     from pattoo_mp.collect.source import Sample, Shape, Source
     from pattoo_mp.collect.table import Table
     from pattoo_mp.model import Layout, Pair, Poll, Series, Value
@@ -99,14 +101,19 @@ class _Timed:
 
 
 def measure(
-    origin: Origin, interval_ms: int, filters: Filters = DEFAULT, shortest_s: float | None = None
+    origin: Origin,
+    interval_ms: int,
+    filters: Filters = DEFAULT,
+    shortest_s: float | None = None,
+    latest: Latest | None = None,
 ) -> Measured:
     """Poll a few times as the collector does, with its time limits for sources that hang.
 
-    `shortest_s` is the shortest interval in the configuration, if it is not `interval_ms`.
+    `shortest_s` is the shortest interval in the configuration, if it is not `interval_ms`; `latest` are
+    the answers of commands.
     """
     limit_s = registry.time_limit_s(shortest_s or interval_ms / 1000)
-    plan = Plan(filters, limit_s)
+    plan = Plan(filters, limit_s, latest=latest)
     timed = [_Timed(source) for source in registry.sources_of(plan)]
     poller = Poller(timed, origin, interval_ms, plan.cpus)
     registry.prime()
@@ -282,12 +289,33 @@ class Snapshot:
     answers: tuple[Answer, ...]
 
 
-def snapshot(filters: Filters = DEFAULT, hostname: str | None = None) -> Snapshot:
+def snapshot(
+    filters: Filters = DEFAULT, hostname: str | None = None, latest: Latest | None = None
+) -> Snapshot:
     """Take a snapshot of this host, after waiting `PRIMING_S` for the processors' shares.
 
-    `hostname` is the configured one, if any.
+    `hostname` is the configured one, if any; `latest` are the answers of commands.
     """
-    return Snapshots.of_host(filters, hostname).take(now_ms())
+    return Snapshots.of_host(filters, hostname, latest).take(now_ms())
+
+
+#: A person does not wait longer for commands (s).
+_COMMANDS_S: Final = 15.0
+
+
+def answers_of_commands(filters: Filters, user: tuple[int, int]) -> Latest | None:
+    """Run the commands once as `user` (its number and its group), and wait for their answers.
+
+    They run only if we are that user, or root. None if they must not run, or if there are none.
+    """
+    uid, gid = user
+    if os.geteuid() not in {0, uid}:
+        return None
+    other = None if os.geteuid() == uid else (uid, groups_of(uid, gid))
+    latest = registry.latest_of(filters, other)
+    if latest:
+        latest.wait(_COMMANDS_S)
+    return latest
 
 
 def snapshot_of(
@@ -311,11 +339,16 @@ class Snapshots:
         ]
 
     @classmethod
-    def of_host(cls, filters: Filters = DEFAULT, hostname: str | None = None) -> Self:
+    def of_host(
+        cls,
+        filters: Filters = DEFAULT,
+        hostname: str | None = None,
+        latest: Latest | None = None,
+    ) -> Self:
         """Make the sources of this host, and wait `PRIMING_S` for the processors' shares."""
         registry.prime()
         time.sleep(PRIMING_S)
-        return cls(registry.sources(registry.LIMIT_S, filters), hostname)
+        return cls(registry.sources(registry.LIMIT_S, filters, latest), hostname)
 
     def take(self, timestamp_ms: int) -> Snapshot:
         """Ask each source, as a poll does."""

@@ -87,6 +87,11 @@ def _run_in_child(run: Callable[[], int], writing: int) -> None:
         os._exit(status)
 
 
+def clock() -> float:
+    """Return a time for durations and ages (s): nobody sets it, and it goes on while the host is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def stat_fields(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat (proc(5)) from the third on, the state. Raises `OSError`.
 
@@ -116,6 +121,11 @@ def die_with(parent: int, by: signal.Signals) -> None:
         os._exit(1)
 
 
+def adopt_orphans(*, is_to: bool = True) -> None:
+    """Become the parent of all processes below this one whose own parent ends, or cease to."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(is_to), 0, 0, 0)
+
+
 @contextmanager
 def reaping_orphans(name: str) -> Iterator[None]:
     """Adopt processes orphaned inside the block; afterwards reap the ended ones called `name`.
@@ -124,12 +134,11 @@ def reaping_orphans(name: str) -> Iterator[None]:
     containers that reaps nothing, so they would stay as zombies, and a server that never
     agrees to a session would fill the process table.
     """
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     try:
         yield
     finally:
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        adopt_orphans(is_to=False)
         _reap(name)
 
 

@@ -22,15 +22,19 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import stat
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.util.users import user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: What a message about an untrusted path ends with.
 EXPECTED: Final = "a path that only root and the agent's user can change"
@@ -49,6 +53,12 @@ _ACL_USER: Final = 0x02
 _ACL_OWNING_GROUP: Final = 0x04
 _ACL_GROUP: Final = 0x08
 _ACL_WRITE: Final = 2
+
+#: Programs that run the file that one of their words names.
+_LAUNCHER: Final = re.compile(
+    r"(ba|da|a|k|z)?sh|busybox|(python|pypy|perl|ruby|php|node|lua|tclsh|Rscript)[\d.]*|java|env|sudo|"
+    r"doas|nice|ionice|chrt|timeout|setpriv|setsid|runuser|flock|stdbuf|unshare|nsenter|chroot|xargs"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,18 @@ def examine(path: Path, user: int | None = None, *, is_shared: bool = False) -> 
     except _UntrustedError as found:
         return Way(_sentence(path, found.at, found.why))
     return Way("", *walk.owner)
+
+
+def program_files(words: Sequence[str]) -> list[Path]:
+    """Return the files of a command that decide what it runs: those that must be trusted.
+
+    That is its program. If that is known to run another file (an interpreter, `sudo`, `env`), each
+    further word that is the absolute path of a regular file counts as one.
+    """
+    program, *more = words
+    if not _LAUNCHER.fullmatch(program.rpartition("/")[2]):
+        return [Path(program)]
+    return [Path(program), *(Path(w) for w in more if w[:1] == "/" and Path(w).is_file())]
 
 
 def _sentence(path: Path, at: Path, why: str) -> str:

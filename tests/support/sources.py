@@ -19,7 +19,8 @@ _NO_HURRY_S: Final = 20.0
 
 def sources_of(*names: str, limit_s: float = _NO_HURRY_S, **filters: Any) -> Sequence[Source]:  # noqa: ANN401 - whatever a field holds
     """Return the sources of these families, with a generous time limit; `filters` changes the defaults."""
-    return registry.sources_of(Plan(replace(DEFAULT, families=names, **filters), limit_s))
+    wanted = replace(DEFAULT, families=names, **filters)
+    return registry.sources_of(Plan(wanted, limit_s, latest=registry.latest_of(wanted)))
 
 
 #: The sources that are polled without a configuration.

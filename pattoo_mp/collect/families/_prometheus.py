@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -17,7 +18,7 @@ from pattoo_mp.model import COUNTER64, FLOAT, Pair, Value
 from pattoo_mp.wire.safe import safe_text, sendable, stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
     from pathlib import Path
 
     from prometheus_client import Metric
@@ -70,14 +71,17 @@ def parser() -> Callable[[Iterable[str]], Iterable[Metric]]:
     return cast("Callable[[Iterable[str]], Iterable[Metric]]", text_fd_to_metric_families)
 
 
-def figures(content: bytes) -> tuple[Figure, ...]:
-    """Return the figures in a file's content. Raises `FormatError`, or `ImportError` as `parser`."""
+def figures(content: bytes, key: str = KEY, label: str = LABEL) -> tuple[Figure, ...]:
+    """Return the figures in a file's content. Raises `FormatError`, or `ImportError` as `parser`.
+
+    `key` and `label` are before the names of metrics and labels.
+    """
     read = parser()
     lines = _Lines(_text(content))
     found: list[Figure] = []
     try:
         for family in read(lines):
-            found += [_figure(family.type, sample) for sample in family.samples]
+            found += [_figure(family.type, sample, key, label) for sample in family.samples]
     except FormatError:
         raise
     except Exception:  # noqa: BLE001 - any error of the parser; its message may quote the text
@@ -138,15 +142,15 @@ class _Lines:
         return _COMMENT if data_type == _GAUGE_HISTOGRAM else f"# TYPE {name} {data_type}"
 
 
-def _figure(family_type: str, sample: Sample) -> Figure:
+def _figure(family_type: str, sample: Sample, key: str, label: str) -> Figure:
     if sample.timestamp is not None:
         raise FormatError(f"{safe_text(sample.name)} has a timestamp; expected none")
     if len(sample.labels) > _MAX_LABELS:
         raise FormatError(f"{safe_text(sample.name)} has more than {_MAX_LABELS} labels")
     # Prometheus treats a label with an empty value as absent.
-    labels = stripped((LABEL + name, value) for name, value in sample.labels.items() if value)
-    key = f"{KEY}{sample.name.strip().lower()}"
-    identity = Identity(key, _data_type(family_type, sample.name), tuple(sorted(labels)))
+    labels = stripped((label + name, value) for name, value in sample.labels.items() if value)
+    name = f"{key}{sample.name.strip().lower()}"
+    identity = Identity(name, _data_type(family_type, sample.name), tuple(sorted(labels)))
     return identity, sample.value if sendable(sample.value) else None
 
 
@@ -157,6 +161,43 @@ def _data_type(family_type: str, name: str) -> int:
     if family_type in {"histogram", "summary"} and name.endswith(_COUNTER_SUFFIXES):
         return COUNTER64
     return FLOAT
+
+
+# How many series there may be.
+
+S = TypeVar("S", bound="Hashable")
+
+_DAY_S: Final = 86_400.0
+
+
+def sort_key(identity: Identity) -> tuple[object, ...]:
+    """Sort by labels first, so that figures with the same labels are adjacent."""
+    return identity.labels, identity.key
+
+
+class CardinalityLimit(Generic[S]):
+    """Admits at most `limit` different items. An item that is gone for a day makes room for another.
+
+    An item that was admitted is admitted again, unless it has been gone for that long.
+    """
+
+    def __init__(self, limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._present: set[S] = set()
+        self._gone_at: dict[S, float] = {}
+
+    def admit(self, items: Iterable[S]) -> set[S]:
+        """Return those of `items` that are admitted. New ones are admitted in their order."""
+        now = self._monotonic()
+        known = {item: at for item, at in self._gone_at.items() if now - at < _DAY_S}
+        known |= dict.fromkeys(self._present, now)
+        self._present = set()
+        for item in items:
+            if known.pop(item, None) is not None or len(known) + len(self._present) < self._limit:
+                self._present.add(item)
+        self._gone_at = known
+        return self._present
 
 
 # A directory of text files.

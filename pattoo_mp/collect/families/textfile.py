@@ -11,16 +11,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.collect.families import _prometheus
-from pattoo_mp.collect.families._prometheus import Directory, Figure, Identity, TextFile, figures
+from pattoo_mp.collect.families._prometheus import (
+    CardinalityLimit,
+    Directory,
+    Figure,
+    Identity,
+    TextFile,
+    figures,
+    sort_key,
+)
 from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import FLOAT, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pattoo_mp.collect.context import Plan
@@ -29,10 +37,6 @@ if TYPE_CHECKING:
 
     Name = tuple[str, tuple[Pair, ...]]
     Files = Mapping[str, TextFile[tuple[Figure, ...]]]
-
-S = TypeVar("S", bound="Hashable")
-
-_DAY_S: Final = 86_400.0
 
 # fmt: off
 _FILES: Final = Table(
@@ -128,7 +132,7 @@ def merge(files: Files, limit: CardinalityLimit[Identity]) -> Merged:
     admitted = limit.admit((*ages, *values))
     if len(admitted) < len(ages) + len(values):
         left_out[f"{_FILES.name} series"] = _TOO_MANY
-    kept_values = [identity for identity in sorted(values, key=_sort_key) if identity in admitted]
+    kept_values = [identity for identity in sorted(values, key=sort_key) if identity in admitted]
     kept_ages = [identity for identity in ages if identity in admitted]
     return Merged(
         (*kept_values, *kept_ages),
@@ -143,11 +147,6 @@ def _age_identity(file: str) -> Identity:
     return Identity(_FILES.key(age), age.data_type, ((label.key, file),))
 
 
-def _sort_key(identity: Identity) -> tuple[object, ...]:
-    """Sort by labels first, so that figures with the same labels are adjacent."""
-    return identity.labels, identity.key
-
-
 def _add(figures_of_file: Iterable[Figure], found: dict[Name, Figure]) -> str:
     """Add the figures that are not in `found` yet. Return a note about the others, or "".
 
@@ -159,31 +158,6 @@ def _add(figures_of_file: Iterable[Figure], found: dict[Name, Figure]) -> str:
         if found.setdefault((identity.key, identity.labels), figure) is not figure:
             duplicates += 1
     return f"duplicate figures are left out: {duplicates}" if duplicates else ""
-
-
-class CardinalityLimit(Generic[S]):
-    """Admits at most `limit` different items. An item that is gone for a day makes room for another.
-
-    An item that was admitted is admitted again, unless it has been gone for that long.
-    """
-
-    def __init__(self, limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._monotonic = monotonic
-        self._present: set[S] = set()
-        self._gone_at: dict[S, float] = {}
-
-    def admit(self, items: Iterable[S]) -> set[S]:
-        """Return those of `items` that are admitted. New ones are admitted in their order."""
-        now = self._monotonic()
-        known = {item: at for item, at in self._gone_at.items() if now - at < _DAY_S}
-        known |= dict.fromkeys(self._present, now)
-        self._present = set()
-        for item in items:
-            if known.pop(item, None) is not None or len(known) + len(self._present) < self._limit:
-                self._present.add(item)
-        self._gone_at = known
-        return self._present
 
 
 def sources(plan: Plan) -> tuple[Source, ...]:

@@ -38,9 +38,13 @@ _FILE: Final = Path(__file__).with_name("names.json")
 UNAME_INFO: Final = "node_uname_info"
 #: The type of what has none, as the protocol numbers it.
 _UNKNOWN: Final = 0
-#: What is before the names of text files' metrics and labels; they are sent without it.
-_TEXT_METRIC: Final = "textfile_metric_"
-_TEXT_LABEL: Final = "textfile_label_"
+#: What is before the names of the metrics of text files and commands, by family; they are sent without it.
+_OWN_METRICS: Final = {"textfile_metric_": "textfile", "command_metric_": "commands"}
+_HELP: Final = {"textfile": "From a text file.", "commands": "From a command."}
+#: The same for their labels.
+_OWN_LABEL: Final = re.compile("textfile_label_|(command_label_)")
+#: The label with a command's name. If a command has one of that name, that is renamed as in Prometheus.
+_COMMAND: Final = "command"
 _BAD: Final = re.compile("[^a-zA-Z0-9_:]")
 #: Our metadata of the host, by the labels of `node_uname_info`.
 _UNAME: Final = {
@@ -103,12 +107,14 @@ class PrometheusNaming:
         if known:
             return known
         is_counter = series.data_type in COUNTERS
-        if series.key.startswith(_TEXT_METRIC):
+        for prefix, family in _OWN_METRICS.items():
+            if not series.key.startswith(prefix):
+                continue
             kind = COUNTER if is_counter else _UNKNOWN
-            name = _BAD.sub("_", series.key.removeprefix(_TEXT_METRIC))
+            name = _BAD.sub("_", series.key.removeprefix(prefix))
             # A figure of a file with the name of one of ours would be one series with it.
-            mark = {DISTINCT: "textfile"} if name in self._own_names else {}
-            return _Known(name, kind, "", 1.0, "From a text file.", mark)
+            mark = {DISTINCT: family} if name in self._own_names else {}
+            return _Known(name, kind, "", 1.0, _HELP[family], mark)
         name = label_name(f"pattoo_{series.key}")
         if is_counter and not name.endswith("_total"):
             name = f"{name}_total"
@@ -117,7 +123,16 @@ class PrometheusNaming:
     def _own(self, series: Series) -> list[Pair]:
         """Return the labels of a series. Those that only describe it, such as mount options, are left out."""
         return [
-            (self._labels.get(name, name.removeprefix(_TEXT_LABEL)), value)
+            (self._labels[name] if name in self._labels else _own_label(name), value)
             for name, value in own_pairs(series)
             if self._labels.get(name, name)
         ]
+
+
+def _own_label(name: str) -> str:
+    """Return the name of a label of a text file or a command as it is written there."""
+    found = _OWN_LABEL.match(name)
+    if not found:
+        return name
+    own = name[found.end() :]
+    return f"exported_{own}" if found[1] and own == _COMMAND else own

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.collect.families._prometheus import Directory
-from pattoo_mp.collect.families.textfile import MAX_SERIES, CardinalityLimit, TextFiles
+from pattoo_mp.collect.families._prometheus import CardinalityLimit, Directory
+from pattoo_mp.collect.families.textfile import MAX_SERIES, TextFiles
 from pattoo_mp.collect.poller import Poller
 from pattoo_mp.model import COUNTER64, FLOAT
 from tests.support.agent import ROOT
