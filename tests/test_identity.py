@@ -102,7 +102,7 @@ def test_an_invalid_identity_is_refused(path: Path, content: bytes) -> None:
 def test_a_directory_as_identity_file_is_refused(path: Path) -> None:
     """In one line."""
     path.mkdir(parents=True)
-    with pytest.raises(IdentityError, match=f"^{path}: cannot be used [(]Is a directory[)]"):
+    with pytest.raises(IdentityError, match=f"^{path}: cannot be used [(]is not a regular file[)]"):
         origin(path)
 
 
