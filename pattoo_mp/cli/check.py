@@ -18,10 +18,11 @@ from pattoo_mp.config import host_checks, load, owner
 from pattoo_mp.config.host_checks import State
 from pattoo_mp.config.load import named_directories
 from pattoo_mp.config.reading import Reading, read_within
-from pattoo_mp.config.values import PATTOO, PROMETHEUS, PULL, is_loopback
+from pattoo_mp.config.values import PATTOO, PROMETHEUS, PULL, VARIABLES, is_loopback
 from pattoo_mp.doctor import server, spokes
 from pattoo_mp.doctor.files import start_problems
 from pattoo_mp.errors import ConfigError, PattooError
+from pattoo_mp.operate.agent import Agent, other_variables
 from pattoo_mp.paths import config_directory, raw_config_directory
 from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -133,9 +134,10 @@ def examine(directory: Path) -> Checked:
     problems += _transport_problems(directory, settings)
     problems += load.lacking_software(directory, settings)
     problems += _file_problems(settings, [*unusable, *untrusted])
-    reading = replace(
-        reading, notes=(*reading.notes, *_lacking(settings), *_open_to_others(settings))
-    )
+    notes = [*reading.notes, *_lacking(settings), *_open_to_others(settings)]
+    if not problems:
+        notes += other_variables(Agent(settings.system_daemon_directory), settings.variables)
+    reading = replace(reading, notes=tuple(notes))
     asked = server.check_servers(settings)
     first, others = (asked[0], asked[1:]) if asked else (None, ())
     found_spokes = tuple(spokes.check_spokes(settings))
@@ -261,13 +263,20 @@ def document(checked: Checked) -> dict[str, Any]:
 def _setting(checked: Checked, found: Found) -> dict[str, Any]:
     value = found.setting.plain(checked.in_force(found))
     return {
-        "file": found.path.name,
+        "file": _file(found),
         "section": found.setting.section,
         "name": found.setting.name,
         # An invalid value may have any YAML type, a date for example.
         "value": value if isinstance(value, (str, int, float, bool, type(None))) else str(value),
         "is_set": found.is_set,
+        "sources": list(found.sources),
     }
+
+
+def _file(found: Found) -> str:
+    """The last file that sets a setting, or the one in which it belongs."""
+    files = [name for name in found.sources if not name.startswith(VARIABLES)]
+    return files[-1] if files else found.path.name
 
 
 def _output(output: Output) -> dict[str, Any]:
@@ -347,7 +356,7 @@ def _value(checked: Checked, found: Found) -> str:
 
 def _source(found: Found) -> str:
     if found.is_set:
-        return found.path.name
+        return ", ".join(found.sources)
     is_elsewhere = found.path.name != found.setting.file
     return f"default (not in {found.path.name})" if is_elsewhere else "default"
 

@@ -12,7 +12,7 @@ from pattoo_mp.cli.output import DONE, STOPPED
 from pattoo_mp.cli.status import as_text, stopped_status
 from pattoo_mp.control.troubles import Code
 from pattoo_mp.errors import ConfigError, PattooError, StatusError
-from pattoo_mp.operate.agent import configured_agent, startable_agent
+from pattoo_mp.operate.agent import configured_agent, other_variables, startable_agent
 from pattoo_mp.operate.control_process import running_controls
 from pattoo_mp.operate.lifecycle import own_command, reload, start, stop
 from pattoo_mp.paths import VARIABLE
@@ -75,6 +75,7 @@ def run_reload(_: argparse.Namespace) -> int:
     changed = reload(agent, pid)
     what = printable(", ".join(changed)) or "nothing has changed"
     print(f"Daemon is reloaded - {this_program().name} ({what})")
+    _note_variables(agent)
     return DONE
 
 
@@ -97,7 +98,17 @@ def _start(agent: Agent) -> int:
         owner = Path(f"/proc/{pid}").stat().st_uid
         if owner != os.geteuid():
             print(f"It runs as {user_name(owner)}, who owns its directories.")
+    _note_variables(agent)
     return DONE
+
+
+def _note_variables(agent: Agent) -> None:
+    """Say which variables the agent does not share with us: a reload and a supervisord leave it its own."""
+    from pattoo_mp.config.layers import read_variables  # noqa: PLC0415 - it loads YAML
+
+    ours = [layer.source for layer in read_variables([]) if layer.is_set]
+    for line in other_variables(agent, [str(one) for one in ours]):
+        print(f"{this_program().name}: note: {printable(line)}", file=sys.stderr)
 
 
 def _how_to_stop() -> list[str]:

@@ -152,6 +152,8 @@ def _log(status: Status) -> Iterator[Row]:
     if status.get("log_file"):
         zone = datetime.now().astimezone().strftime("UTC%z")
         yield Row("Log", f"{status['log_file']}; times are {zone}")
+    if status.get("variables"):
+        yield Row("Variables", f"{', '.join(status['variables'])}: these override its files")
 
 
 def _stopped(status: Status) -> Iterator[Row]:

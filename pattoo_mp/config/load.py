@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from pattoo_mp.config import host_checks, probe, ways
 from pattoo_mp.config.consistency import conflicting_settings, setting_of
+from pattoo_mp.config.layers import read_layers, read_variables
 from pattoo_mp.config.reading import (
     Reading,
     format_value,
-    read_file,
     read_files,
     read_setting,
     require_directory,
 )
 from pattoo_mp.config.secrets import credential_problems
-from pattoo_mp.config.settings import SHARED_FILE, agent_file, defaults, program_settings
+from pattoo_mp.config.settings import SHARED_FILE, defaults, program_settings
 from pattoo_mp.config.values import FIELDS, NO_FILES, REMOTE_WRITE, Config
 from pattoo_mp.errors import ConfigError, TrustError
-from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -78,9 +77,23 @@ def config_from(reading: Reading) -> Config:
     if values["system_daemon_directory"] is None:
         values["system_daemon_directory"] = values["daemon_directory"]
     unused = {setting.key for setting in program_settings() if not setting.is_used}
-    return Config(
-        **{FIELDS.get(key, key): value for key, value in values.items() if key not in unused}
-    )
+    fields = {FIELDS.get(key, key): value for key, value in values.items() if key not in unused}
+    return Config(**fields, places=_places(reading))
+
+
+def _places(reading: Reading) -> dict[str, str]:
+    """Where settings are, by key, other than in the file for them."""
+    return {
+        one.setting.key: one.place
+        for one in reading.found
+        if one.is_set and one.sources != (one.setting.file,)
+    }
+
+
+def _place(directory: Path, config: Config, setting: Setting) -> str:
+    """Where a setting is, as messages begin."""
+    usual = f"{directory / setting.file}: {setting.section}: {setting.name}"
+    return config.places.get(setting.key, usual)
 
 
 def read_system_daemon_directory(directory: Path) -> Path:
@@ -119,10 +132,10 @@ def _read_shared(directory: Path, names: set[str]) -> dict[str, object]:
     """Read the settings `names` of the shared file. Raises `ConfigError`."""
     require_directory(directory)
     problems: list[str] = []
-    path = directory / SHARED_FILE
-    sections = read_file(path, problems)
+    variables = read_variables(problems, only=names)
+    layers = read_layers(directory / SHARED_FILE, problems, variables=variables)
     found = {
-        setting.name: read_setting(setting, path, sections, problems).value
+        setting.name: read_setting(setting, layers, problems).value
         for setting in program_settings()
         if setting.name in names and not problems
     }
@@ -143,7 +156,7 @@ def check_reload(directory: Path, running: Config) -> Config:
     """
     new = check(directory)
     problems = [
-        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"{_place(directory, new, setting)}: "
         f"{_quoted(new, setting)}; expected {_quoted(running, setting)}, "
         f"as in the running agent: a change needs a restart"
         for setting in changes(running, new)
@@ -181,7 +194,7 @@ def directory_problems(
     `problem_of` says why a directory cannot be used; empty if it can.
     """
     return [
-        f"{directory / setting.file}: {setting.section}: {setting.name}: "
+        f"{_place(directory, config, setting)}: "
         f"{format_value(str(path))} {problem}; expected {setting.expected}"
         for setting, path in named_directories(config)
         if (problem := problem_of(path))
@@ -200,7 +213,7 @@ def encryption_problems(directory: Path, config: Config) -> list[str]:
     """One line if encrypted mode is on and this host lacks software for it."""
     missing = host_checks.missing_for_encryption() if config.encrypted else ""
     return [
-        f"{directory / setting.file}: {setting.section}: {setting.name}: True, but {missing}"
+        f"{_place(directory, config, setting)}: True, but {missing}"
         for setting in program_settings()
         if setting.name == "encrypted" and missing
     ]
@@ -211,9 +224,9 @@ def remote_write_problems(directory: Path, config: Config) -> list[str]:
     needing = [output.name for output in config.outputs if output.kind == REMOTE_WRITE]
     missing = host_checks.missing_for_remote_write() if needing else ""
     return [
-        f"{directory / agent_file()}: {this_program().name}: outputs: {needing[0]}: kind: {REMOTE_WRITE}, but {missing}"
-        for _ in needing[:1]
-        if missing
+        f"{_place(directory, config, setting)}: {needing[0]}: kind: {REMOTE_WRITE}, but {missing}"
+        for setting in program_settings()
+        if setting.name == "outputs" and missing
     ]
 
 
@@ -240,12 +253,12 @@ def transport_problems(config: Config) -> list[TrustError]:
 
 def transport_file_problems(directory: Path, config: Config) -> list[str]:
     """`transport_problems` as lines that name the setting in the files in `directory`."""
-    return _lines(directory, transport_problems(config))
+    return _lines(directory, config, transport_problems(config))
 
 
-def _lines(directory: Path, errors: Sequence[TrustError]) -> list[str]:
+def _lines(directory: Path, config: Config, errors: Sequence[TrustError]) -> list[str]:
     return [
-        f"{directory / setting.file}: {setting.section}: {error.setting}: "
+        f"{_place(directory, config, setting)}{error.setting.removeprefix(setting.name)}: "
         f"{format_value(str(error.path))} {error.wrong}; expected {error.expected}"
         for error in errors
         for setting in program_settings()
@@ -264,7 +277,7 @@ def trust_problems(
     errors = [e for e in ways.setting_problems(config, user) if e.path not in reported]
     return [
         *ways.configuration_problems(directory, user),
-        *_lines(directory, errors),
+        *_lines(directory, config, errors),
         *ways.file_problems(config, user, [*reported, *(Path(str(e.path)) for e in errors)]),
     ]
 

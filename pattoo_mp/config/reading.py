@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import targets
 from pattoo_mp.config.consistency import misplaced_settings, unused_settings
+from pattoo_mp.config.layers import (
+    Layer,
+    Layers,
+    merged,
+    read_layers,
+    read_variables,
+    unknown_variables,
+)
 from pattoo_mp.config.settings import (
     LATER_SHARED_FILE,
     SERVER,
@@ -26,7 +34,6 @@ from pattoo_mp.config.yaml_files import (
     NOT_SHOWN,
     Sections,
     plain_decimal,
-    read_sections,
     redacted,
     unquoted,
 )
@@ -36,7 +43,7 @@ from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pattoo_mp.config.settings import Setting
@@ -51,9 +58,10 @@ _READ_S: Final = 10.0
 class Found:
     """One setting as it is configured.
 
-    `path` is the file that it was looked up in. `given` is its value in the file, redacted, or its
-    default if the file does not set it (`is_set` is false). `value` is the checked value, or None if
-    there is a problem with it.
+    `path` is the file that it was looked up in. `given` is its value there, redacted, or its default if
+    nothing sets it (`is_set` is false). `value` is the checked value, or None if there is a problem with
+    it. `sources` are the files and the variables that set it, and `place` is the last one with the
+    setting, as messages begin.
     """
 
     setting: Setting
@@ -61,6 +69,8 @@ class Found:
     given: object
     is_set: bool
     value: Any = None
+    sources: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,72 +127,78 @@ def require_directory(directory: Path) -> None:
 def _read_all(directory: Path) -> Reading:
     """Read and check the files in `directory`; change nothing."""
     problems: list[str] = []
-    files = {name: read_file(directory / name, problems) for name in (SHARED_FILE, agent_file())}
-    later_path = directory / LATER_SHARED_FILE
-    later = read_file(later_path, problems, optional=True)
+    notes: list[str] = []
+    variables = read_variables(problems)
+    files = {
+        name: read_layers(
+            directory / name,
+            problems,
+            notes,
+            variables=variables,
+            optional=name == LATER_SHARED_FILE,
+        )
+        for name in (SHARED_FILE, agent_file(), LATER_SHARED_FILE)
+    }
+    shared, own, later = files.values()
     if problems:
         return Reading((), tuple(problems))
+    is_later = later.has(SERVER)
     found = [
-        read_setting(setting, later_path, later, problems)
-        if setting.file == SHARED_FILE and setting.section == SERVER and SERVER in later
-        else read_setting(setting, directory / setting.file, files[setting.file], problems)
+        read_setting(
+            setting,
+            later if setting.section == SERVER and is_later else files[setting.file],
+            problems,
+        )
         for setting in program_settings()
     ]
     found = _with_target_files(found, problems)
-    problems += _unknown(directory / agent_file(), files[agent_file()])
-    all_files = {**files, LATER_SHARED_FILE: later}
-    notes = [f"{directory}/{line}" for line in misplaced_settings(all_files)]
+    problems += unknown_variables()
+    for layer in own.files:
+        problems += _unknown(layer.source, layer.sections)
+    notes += _misplaced(files)
     values = Reading(tuple(found), ()).values
     notes += [
         f"{directory / agent_file()}: {this_program().name}: {line}"
         for line in unused_settings(defaults() | values)
     ]
-    if SERVER in later and SERVER in files[SHARED_FILE]:
-        notes.append(
-            f"{directory / SHARED_FILE}: {SERVER} is ignored: {later_path} has this section too"
-        )
+    if is_later and shared.has(SERVER):
+        notes.append(f"{shared.path}: {SERVER} is ignored: {later.path} has this section too")
     return Reading(tuple(found), tuple(problems), tuple(notes))
 
 
-def read_file(path: Path, problems: list[str], *, optional: bool = False) -> Sections:
-    """Return the sections of one file; add a problem with the file as a whole to `problems`."""
-    try:
-        return read_sections(path)
-    except FileNotFoundError:
-        if not optional:
-            problems.append(
-                f"{path}: no such file; expected what --sample-config --file {path.name} prints"
-            )
-    except ConfigError as error:
-        problems += error.problems
-    return {}
+def _misplaced(files: Mapping[str, Layers]) -> Iterator[str]:
+    for name, layers in files.items():
+        for layer in layers.files:
+            for line in misplaced_settings({name: layer.sections}):
+                yield f"{layer.source}{line.removeprefix(name)}"
 
 
-def read_setting(setting: Setting, path: Path, sections: Sections, problems: list[str]) -> Found:
-    """Look up and check one setting in the sections of the file at `path`.
-
-    Adds a problem with it to `problems`.
-    """
-    section = sections.get(setting.section, {})
-    if "" in section:  # the section is a plain value
-        what = f"{setting.section}: is {format_value(section[''])}; expected settings below it"
-        if f"{path}: {what}" not in problems:
-            problems.append(f"{path}: {what}")
-        return Found(setting, path, None, is_set=False)
-    given = section.get(setting.name)
-    is_set = given is not None
-    if not is_set and setting.is_required:
+def read_setting(setting: Setting, layers: Layers, problems: list[str]) -> Found:
+    """Look up and check one setting in the layers of a file. Adds a problem with it to `problems`."""
+    path = layers.path
+    unset = Found(setting, path, None, is_set=False)
+    if plain := [layer for layer in layers.files if "" in layer.sections.get(setting.section, {})]:
+        for layer in plain:  # the section is a plain value
+            value = format_value(layer.sections[setting.section][""])
+            line = f"{layer.source}: {setting.section}: is {value}; expected settings below it"
+            problems += [line] if line not in problems else []
+        return unset
+    by = layers.that_set(setting)
+    if not by and setting.is_required:
         problems.append(
             f"{path}: {setting.section}: {setting.name} is not set; expected {setting.expected}"
         )
-        return Found(setting, path, None, is_set=False)
-    given = given if is_set else setting.default
+        return unset
+    given = merged(by, setting) if by else setting.default
+    sources = tuple(map(layers.name_of, by))
+    place = by[-1].place_of(setting) if by else f"{path}: {setting.section}: {setting.name}"
+    found = Found(setting, path, setting.shown(given), bool(by), None, sources, place)
     try:
-        return Found(setting, path, setting.shown(given), is_set, setting.check(given))
+        return replace(found, value=setting.check(given))
     except InvalidPartsError as error:
-        start = f"{path}: {setting.section}: {setting.name}"
+        start = _culprit(by, setting).place_of(setting)
         problems += [f"{start}: {_part_line(part)}" for part in error.parts]
-        return Found(setting, path, setting.shown(given), is_set)
+        return found
     except (ValueError, OverflowError) as error:
         invalid = (
             error
@@ -191,8 +207,15 @@ def read_setting(setting: Setting, path: Path, sections: Sections, problems: lis
         )
         text = NOT_SHOWN if setting.hides else format_value(setting.shown(invalid.given))
         expected = f"{invalid.expected}{_notation_hint(setting.check, given)}"
-        problems.append(f"{path}: {setting.section}: {setting.name}: {text}; expected {expected}")
-        return Found(setting, path, NOT_SHOWN if setting.hides else setting.shown(given), is_set)
+        start = _culprit(by, setting).place_of(setting)
+        problems.append(f"{start}: {text}; expected {expected}")
+        return replace(found, given=NOT_SHOWN) if setting.hides else found
+
+
+def _culprit(by: Sequence[Layer], setting: Setting) -> Layer:
+    """The last layer whose own part of a bad value is bad."""
+    bad = [one for one in by if not _is_accepted(setting.check, one.value_of(setting))]
+    return (bad or by)[-1]
 
 
 def _with_target_files(found: list[Found], problems: list[str]) -> list[Found]:
@@ -212,7 +235,7 @@ def _part_line(part: InvalidPart) -> str:
     return f"{part.where}: {key}{part.wrong or format_value(part.given)}; expected {part.expected}"
 
 
-def _unknown(path: Path, sections: Sections) -> list[str]:
+def _unknown(path: Path | str, sections: Sections) -> list[str]:
     """Report unknown names in the agent's own file: most likely typos."""
     ours = [setting for setting in program_settings() if setting.file == agent_file()]
     section_names = {setting.section for setting in ours}

@@ -108,6 +108,12 @@ class Setting:
         return exact_size(found) if self.unit and isinstance(found, int) else str(value)
 
     @property
+    def variable(self) -> str:
+        """The variable of the environment that overrides it. The server's settings keep the name of their section."""
+        section = "API_" if self.section == SERVER else ""
+        return f"{values.VARIABLES}{section}{self.name.upper()}"
+
+    @property
     def about(self) -> str:
         """The help text for the sample configuration and the reference."""
         return f"{self.help} A change needs a restart." if self.needs_restart else self.help

@@ -7,7 +7,7 @@ This module is all of the configuration that stays in a process. Reading and che
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,9 @@ _JITTER_PART: Final = 1 / 4
 #: Settings whose field in `Config` has another name, because it has another unit or is not complete.
 FIELDS: Final = {"polling_interval": "interval_ms", "outputs": "given_outputs"}
 
+
+#: How the names of variables of the environment begin that override settings.
+VARIABLES: Final = "PATTOO_AGENT_"
 
 #: The kinds of outputs; each is also the name of one that has no other.
 PATTOO: Final = "pattoo"
@@ -196,6 +199,13 @@ class Config:
     targets: tuple[Target, ...]
     targets_directory: Path | None
     hub_name: str | None
+    #: Where a setting is, by its key, as messages begin: only of those that are not in the file for them.
+    places: dict[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables of the environment that override settings."""
+        return sorted(place for place in self.places.values() if place.startswith(VARIABLES))
 
     @property
     def groups(self) -> dict[int, tuple[str, ...]]:

@@ -7,10 +7,12 @@ believe nothing in it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pattoo_mp import paths
+from pattoo_mp.config import layers
 from pattoo_mp.config.consistency import TRUST_FIELDS
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SHARED_FILE, agent_file, program_settings
 from pattoo_mp.config.targets import TRUST_KEYS, target_files
@@ -32,10 +34,13 @@ _SHARED: Final = "textfile_directory"
 
 def configuration_files(directory: Path) -> list[Path]:
     """Return the directory of the configuration and its files, which need not exist."""
-    return [
-        directory,
-        *(directory / name for name in (SHARED_FILE, LATER_SHARED_FILE, agent_file())),
-    ]
+    found = [directory]
+    for name in (SHARED_FILE, LATER_SHARED_FILE, agent_file()):
+        further = layers.directory_of(directory / name)
+        found += [directory / name, further]
+        with suppress(OSError):  # reading it says what is wrong
+            found += layers.files_in(further)
+    return found
 
 
 def configuration_problems(directory: Path, user: int | None = None) -> list[str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Sections = dict[str, dict[str, object]]
 
 #: A configuration is a page of text; a larger file is not a configuration.
-_MAX_BYTES: Final = 1 << 20
+MAX_BYTES: Final = 1 << 20
 #: The same for levels of lists and sections, for all lines and values, and for aliases. The library's time grows
 #: with the square of the levels, and aliases of aliases stand for any amount of text.
 _MAX_LEVELS: Final = 20
@@ -55,24 +55,29 @@ def read_content(path: Path) -> object:
         raise _problem(path, "is gone") from error
 
 
+def read_value(name: str, content: bytes) -> object:
+    """Read the value of a variable of the environment. Raises `ConfigError`."""
+    return _load(name, content)
+
+
 def _read(path: Path) -> object:
     try:
         # Reading a FIFO would wait for a writer, and each process of the agent reads the file again.
         if stat.S_ISFIFO(path.stat().st_mode):
             raise _problem(path, "is a FIFO", "a regular file")
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         owner = path_permissions(path) if error.errno == errno.EACCES else ""
         raise _problem(path, f"cannot be read ({error.strerror}){owner}") from error
-    if len(content) > _MAX_BYTES:
-        raise _problem(path, f"is larger than {_MAX_BYTES} bytes")
+    if len(content) > MAX_BYTES:
+        raise _problem(path, f"is larger than {MAX_BYTES} bytes")
     return _load(path, content)
 
 
-def _load(path: Path, content: bytes) -> object:
+def _load(path: Path | str, content: bytes) -> object:
     text = _text(path, content)
     try:
         _check_events(path, yaml.parse(text, Loader=yaml.SafeLoader))
@@ -91,7 +96,7 @@ def _load(path: Path, content: bytes) -> object:
         raise _problem(path, f"malformed: {reason}", "YAML") from error
 
 
-def _check_events(path: Path, events: Iterable[yaml.Event]) -> None:
+def _check_events(path: Path | str, events: Iterable[yaml.Event]) -> None:
     """Raise `ConfigError` at the first event that no configuration has."""
     aliases = 0
     #: The anchors of the lists and sections that have begun, and not ended; None for those without one.
@@ -115,7 +120,7 @@ def _check_events(path: Path, events: Iterable[yaml.Event]) -> None:
         _check_size(path, where, len(around), number, aliases)
 
 
-def _check_size(path: Path, where: str, levels: int, events: int, aliases: int) -> None:
+def _check_size(path: Path | str, where: str, levels: int, events: int, aliases: int) -> None:
     if levels > _MAX_LEVELS:
         raise _problem(path, f"{where}has more than {_MAX_LEVELS} levels")
     if events > _MAX_EVENTS:
@@ -124,7 +129,7 @@ def _check_size(path: Path, where: str, levels: int, events: int, aliases: int) 
         raise _problem(path, f"{where}has more than {_MAX_ALIASES} aliases")
 
 
-def _text(path: Path, content: bytes) -> str:
+def _text(path: Path | str, content: bytes) -> str:
     """Decode a file: UTF-8, or UTF-16 if it begins with a byte order mark. Raises `ConfigError`."""
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -171,8 +176,9 @@ def _kind(content: object) -> str:
     return {"list": "list", "str": "text"}.get(type(content).__name__, type(content).__name__)
 
 
-def _problem(path: Path, what: str, expected: str = "a readable configuration file") -> ConfigError:
-    return ConfigError([f"{path}: {what}; expected {expected}"])
+def _problem(path: Path | str, what: str, expected: str = "") -> ConfigError:
+    usual = "a short value" if isinstance(path, str) else "a readable configuration file"
+    return ConfigError([f"{path}: {what}; expected {expected or usual}"])
 
 
 class _Loader(yaml.SafeLoader):

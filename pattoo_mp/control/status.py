@@ -58,6 +58,7 @@ def snapshot(
         "now_ms": now_ms(),
         "version": __version__,
         "log_file": str(paths.log_file(live.config)),
+        "variables": live.config.variables,
         "control": {"pid": os.getpid(), "started_ms": started_ms, **usage(os.getpid())},
         "workers": {worker.role.name: _worker(worker) for worker in workers},
         "interval_ms": ledger.interval_ms,

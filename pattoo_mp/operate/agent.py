@@ -18,7 +18,7 @@ from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.paths import config_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from pattoo_mp.operate.supervisor import Supervisor
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Time limit of a stop as seen from outside (s): the stop itself, and noticing that it ended.
 STOPPED_S: Final = STOP_S + 5.0
 _POLL_S: Final = 0.05
+#: How long to wait for a status that is only compared (s).
+_ASK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,32 @@ def startable_agent() -> Agent:
     """
     directory = config_directory()
     return Agent(isolated.load(directory).system_daemon_directory, directory)
+
+
+def other_variables(agent: Agent, ours: Iterable[str]) -> list[str]:
+    """Return a line for the variables that only a running agent has, and one for those that only we have.
+
+    `ours` are those of our environment that override settings. Their values are not compared: an agent keeps
+    those that it was started with.
+    """
+    try:
+        status = agent.status(_ASK_S)
+    except (OSError, PattooError):
+        return []
+    control, theirs = f"process {status['control']['pid']}", set(status.get("variables", ()))
+    only_theirs, only_ours = theirs.difference(ours), set(ours) - theirs
+    lines = []
+    if only_theirs:
+        lines.append(
+            f"{', '.join(sorted(only_theirs))}: the running agent ({control}) has this in its environment, "
+            "and this command has not"
+        )
+    if only_ours:
+        lines.append(
+            f"{', '.join(sorted(only_ours))}: this command has this in its environment, and the running agent "
+            f"({control}) has not"
+        )
+    return lines
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:

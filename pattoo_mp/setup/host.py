@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.config import reading, sample
+from pattoo_mp.config import layers, reading, sample
 from pattoo_mp.config.settings import SHARED_FILE, program_files, program_settings
 from pattoo_mp.errors import ConfigError, SetupError
 from pattoo_mp.paths import DEFAULT_DIRECTORY
@@ -175,12 +175,12 @@ def agent_directories(root: Path) -> dict[str, str]:
     Raises `ConfigError` if the file cannot be read or such a setting is invalid.
     """
     path = below(root, CONFIGURATION) / SHARED_FILE
-    if not path.exists():
+    if not path.exists() and not layers.directory_of(path).exists():
         return sample_directories()
     problems: list[str] = []
-    sections = reading.read_file(path, problems)
+    read = layers.read_layers(path, problems)
     values = {
-        setting.name: reading.read_setting(setting, path, sections, problems).value
+        setting.name: reading.read_setting(setting, read, problems).value
         for setting in program_settings()
         if setting.is_written_to and not problems
     }

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from pattoo_mp.cli.check import Checked, document, lines
 from pattoo_mp.config import load
 from pattoo_mp.config.host_checks import State
+from pattoo_mp.config.layers import Layers
 from pattoo_mp.config.reading import Reading, read_setting
 from pattoo_mp.config.settings import LATER_SHARED_FILE, SERVER, program_settings
 from pattoo_mp.doctor.server import ServerCheck
@@ -41,8 +42,11 @@ def checked(**more: object) -> Checked:
     """The result for a good configuration, except for `more`."""
     problems: list[str] = []
     found = [
-        read_setting(setting, ETC / (LATER_SHARED_FILE if setting.section == SERVER else setting.file),
-             SECTIONS, problems)
+        read_setting(
+            setting,
+            Layers.of(ETC / (LATER_SHARED_FILE if setting.section == SERVER else setting.file), SECTIONS),
+            problems,
+        )
         for setting in program_settings()
     ]  # fmt: skip
     note = "/etc/pattoo/pattoo.yaml: pattoo_agent_api does not count: …"
@@ -103,7 +107,9 @@ def test_unreadable_files_end_the_check() -> None:
 def test_control_characters_are_escaped() -> None:
     """A value stays on one line, whatever the file contains."""
     found = read_setting(
-        program_settings()[0], ETC / "x", {"pattoo": {"log_directory": "a\x1b[2J\nb"}}, []
+        program_settings()[0],
+        Layers.of(ETC / "x", {"pattoo": {"log_directory": "a\x1b[2J\nb"}}),
+        [],
     )
     assert lines(Checked(ETC, Reading((found,), ()), ()))[2] == r"    log_directory  a\x1b[2J\nb  x"
 
@@ -119,7 +125,9 @@ def test_the_document_matches_its_schema() -> None:
     problems: list[str] = []
     wrong: list[object] = [date(2020, 1, 1), [1], {"a": 1}, b"x", None]
     settings = [
-        read_setting(program_settings()[0], ETC, {"pattoo": {"log_directory": v}}, problems)
+        read_setting(
+            program_settings()[0], Layers.of(ETC, {"pattoo": {"log_directory": v}}), problems
+        )
         for v in wrong
     ]
     assert len(problems) == len(wrong)

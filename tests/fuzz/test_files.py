@@ -6,28 +6,33 @@ import json
 import os
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from pattoo_mp import paths
 from pattoo_mp.cli.status import as_line, as_text
 from pattoo_mp.config import secrets
 from pattoo_mp.config.load import check
 from pattoo_mp.config.reading import read_files
-from pattoo_mp.config.settings import LATER_SHARED_FILE, SHARED_FILE, agent_file
+from pattoo_mp.config.settings import LATER_SHARED_FILE, SHARED_FILE, agent_file, program_settings
 from pattoo_mp.control.run_directory import cut_short_pid, locked_run, running_pid
 from pattoo_mp.errors import ConfigError, IdentityError, PattooError, TrustError
 from pattoo_mp.identity import kept_name, name_file, read_agent_id
 from pattoo_mp.operate.agent import Agent
 from pattoo_mp.operate.supervisor import Supervisor
+from pattoo_mp.util.units import byte_count, milliseconds
 from tests.fuzz.drawing import bounded, fuzz, mutated
 from tests.support import statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pattoo_mp.config.settings import Setting
 
 STATUSES = tuple(json.dumps(s()).encode() for s in (statuses.status, statuses.much_trouble))
 YAML = (
@@ -164,6 +169,44 @@ def test_a_configuration_is_read_or_has_problems_in_one_line_each(
         except ConfigError:
             return
     assert all("\n" not in problem for problem in reading.problems)
+
+
+VALUES = (
+    b"300 ms", b"1h30m", b"10 MB", b"{processor: 0.1, memory: 5m}", b"[uptime, users]", b"2 GiB",
+    b"[{kind: remote_write, url: 'https://one/write', headers: {X-Key: geheim}}]",
+)  # fmt: skip
+
+
+@fuzz
+@given(
+    further=mutated(YAML),
+    value=mutated(VALUES).filter(lambda value: b"\0" not in value),
+    setting=st.sampled_from(program_settings()),
+)
+def test_further_files_and_variables_are_read_or_have_problems_in_one_line_each(
+    tmp_path: Path, further: bytes, value: bytes, setting: Setting
+) -> None:
+    """And no message shows the value of a header."""
+    (tmp_path / SHARED_FILE).write_bytes(YAML[0])
+    (tmp_path / agent_file()).write_bytes(YAML[1])
+    for name in (SHARED_FILE, agent_file()):
+        (tmp_path / f"{name}.d").mkdir(exist_ok=True)
+        (tmp_path / f"{name}.d" / "1.yaml").write_bytes(further)
+    with bounded(), pytest.MonkeyPatch.context() as environment:
+        environment.setitem(os.environ, setting.variable, os.fsdecode(value[:100_000]))
+        reading = read_files(tmp_path)
+    shown = [*reading.problems, *(one.setting.readable(one.given) for one in reading.found)]
+    assert all("\n" not in problem for problem in reading.problems)
+    assert not any("geheim" in text for text in shown if "X-Key" in text)
+
+
+@fuzz
+@given(text=mutated(VALUES))
+def test_a_time_or_a_size_is_read_or_refused(text: bytes) -> None:
+    """Without a unit, and with anything around it."""
+    for read in (milliseconds, byte_count):
+        with bounded(), suppress(ValueError):
+            assert read(text.decode("utf-8", "replace")) >= 0
 
 
 @fuzz
