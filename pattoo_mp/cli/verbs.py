@@ -56,13 +56,15 @@ class Verb:
 class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
-    `help` must name these verbs: `--help` shows nothing else about them.
+    `help` must name these verbs: `--help` shows nothing else about them. With one that is `endless`, a verb
+    goes on until it is told to end.
     """
 
     name: str
     help: str
     goes_with: tuple[str, ...]
     choices: Callable[[], tuple[str, ...]] | None = None
+    endless: bool = False
 
 
 _EVERY: Final = (
@@ -142,6 +144,7 @@ OPTIONS: Final = (
         "--watch",
         "Refreshes every second, until q or Ctrl-C, when used with --once or --status.",
         ("--once", "--status"),
+        endless=True,
     ),
 )
 
@@ -154,6 +157,12 @@ def program_verbs() -> tuple[Verb, ...]:
     """The verbs of this program."""
     polls_host = this_program().polls_host
     return tuple(verb for verb in _EVERY if polls_host or verb.name not in _OF_FAMILIES)
+
+
+def program_options() -> tuple[Option, ...]:
+    """The options of this program: those that go with one of its verbs."""
+    names = {verb.name for verb in program_verbs()}
+    return tuple(option for option in OPTIONS if not names.isdisjoint(option.goes_with))
 
 
 def run_verb(argv: Sequence[str], *, is_process: bool = False) -> int:
@@ -173,13 +182,16 @@ def _run(argv: Sequence[str], *, is_process: bool) -> int:
     verb: Verb = arguments.verb
     if is_process and verb.name == "--foreground" and arguments.spelled_out != list(argv):
         # Once more, without all that is imported by now.
-        own = sys.orig_argv[: len(sys.orig_argv) - len(argv)]
+        own = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
         os.execv(sys.executable, [*own, *arguments.spelled_out])  # noqa: S606 - ourselves
     if is_process and verb.apart:
         from pattoo_mp.util.process import run_apart  # noqa: PLC0415
 
+        is_endless = any(
+            option.endless and _value(arguments, option) for option in program_options()
+        )
         run = partial(_reporting, partial(verb.run, arguments))
-        return run_apart(run, ends_itself=arguments.watch)
+        return run_apart(run, ends_itself=is_endless)
     return verb.run(arguments)
 
 
@@ -196,14 +208,18 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse(options)
     if arguments.verb is None:
         parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
-    for option in OPTIONS:
-        given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
+    for option in program_options():
+        given = _value(arguments, option)
         if given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
     arguments.words, arguments.spelled_out = words, [*options, *words]
     if problem := _wrong_words(words, arguments.verb):
         parser.error(problem)
     return arguments
+
+
+def _value(arguments: argparse.Namespace, option: Option) -> object:
+    return getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
 
 
 def _wrong_words(words: Sequence[str], verb: Verb) -> str:
@@ -238,7 +254,7 @@ def command_parser() -> _Parser:
     group = parser.add_mutually_exclusive_group()
     for verb in program_verbs():
         group.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
-    for option in OPTIONS:
+    for option in program_options():
         if option.choices:
             parser.add_argument(option.name, choices=option.choices(), help=option.help)
         else:
