@@ -38,15 +38,3 @@ html_theme_options = {
 html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
 html_show_copyright = False
 html_show_sourcelink = html_copy_source = False
-
-#: A page that ships must not change from day to day.
-today = " "
-man_pages = [
-    (
-        "command-line",
-        "pattoo_agent_os_autonomousd",
-        "report a host's performance to a pattoo server",
-        [],
-        8,
-    )
-]

@@ -21,7 +21,6 @@ from pattoo_mp.spool import limits, store
 from pattoo_mp.spool.limits import QUARANTINE_FULL
 from tests.benchmarks.noise import TOO_NOISY
 from tests.support.spools import limits_with
-from tools import manual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,13 +124,6 @@ def test_the_pages_load_nothing_from_other_hosts(built: Path) -> None:
     assert len(pages) > 20
     fetched = r'(?:src="|<link[^>]* href="|url\()(?:https?:)?//[^")]*'
     assert {found for page in pages for found in re.findall(fetched, page.read_text())} == set()
-
-
-def test_the_shipped_man_page_is_up_to_date(built: Path) -> None:
-    """It is in docs/man; `make samples` writes it."""
-    made = (built / "man" / manual.NAME).read_text()
-    assert "--foreground" in manual.words(made)
-    assert manual.words(manual.SHIPPED.read_text()) == manual.words(made)
 
 
 def test_each_message_of_the_log_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""Build the documentation: the pages, then their examples run as tests, then the man page.
+"""Build the documentation: the pages, then their examples run as tests.
 
 A warning is an error, and a broken link is a warning.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from sphinx.cmd.build import build_main
 
 SOURCE = Path(__file__).resolve().parent.parent / "docs"
-BUILDERS = ("html", "doctest", "man")
+BUILDERS = ("html", "doctest")
 
 
 def main() -> int:

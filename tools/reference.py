@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pattoo_mp.config import sample
-from pattoo_mp.config.settings import program_files, program_sections, program_settings
+from pattoo_mp.config.settings import (
+    LATER_SHARED_FILE,
+    SERVER,
+    SHARED_FILE,
+    program_files,
+    program_sections,
+    program_settings,
+)
+from pattoo_mp.program import this_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +38,80 @@ def samples() -> str:
     return "\n".join(
         f"### {name}\n\n```yaml\n{sample.one_file(name)}```\n" for name in program_files()
     )
+
+
+# For the man page of one file.
+
+
+class _Page:
+    file = SHARED_FILE
+
+
+@contextmanager
+def of_file(file: str) -> Iterator[None]:
+    """Let the functions below be about this file of the program, during the block."""
+    before, _Page.file = _Page.file, file
+    try:
+        yield
+    finally:
+        _Page.file = before
+
+
+def man_about() -> str:
+    """Return what the file is for."""
+    if _Page.file == SHARED_FILE:
+        return "Every pattoo program on this host reads it."
+    return f"Settings of `{this_program().name}` only. The file must exist. {this_program().about}"
+
+
+def man_settings() -> str:
+    """Return the settings of the file, section by section, in Markdown."""
+    return "\n\n".join(
+        f"### {section}\n\n{about}\n\n{_definitions(section)}"
+        for (file, section), about in program_sections().items()
+        if file == _Page.file
+    )
+
+
+def man_files() -> str:
+    """Return the files of the configuration, in Markdown."""
+    found = {
+        **{f"$PATTOO_CONFIGDIR/{name}": "" for name in program_files()},
+        f"$PATTOO_CONFIGDIR/{LATER_SHARED_FILE}": f"Optional. Its section {SERVER} takes precedence over that of {SHARED_FILE}.",
+    }
+    found[f"$PATTOO_CONFIGDIR/{SHARED_FILE}"] = (
+        "Settings that all pattoo programs on the host share."
+    )
+    found[f"$PATTOO_CONFIGDIR/{program_files()[-1]}"] = f"Settings of {this_program().name}."
+    return "\n\n".join(f"`{name}`\n: {what}" for name, what in found.items())
+
+
+def man_example() -> str:
+    """Return the least that the file needs, in Markdown."""
+    lines = []
+    for file, section in program_sections():
+        if file == _Page.file:
+            of_section = [s for s in program_settings() if (s.file, s.section) == (file, section)]
+            required = [f"  {s.name}: {s.example}" for s in of_section if s.is_required]
+            first = of_section[0]
+            lines += [f"{section}:", *(required or [f"  {first.name}: {first.default}"])]
+    return "\n".join(["```yaml", *lines, "```"])
+
+
+def _definitions(section: str) -> str:
+    found = []
+    for setting in program_settings():
+        if (setting.file, setting.section) == (_Page.file, section):
+            default = _default(setting)
+            is_required = default == "required"
+            is_empty = setting.default in ([], {}) or not default
+            ends = " Required." if is_required else "" if is_empty else f" Default: {default}."
+            about = " ".join(setting.about.split())
+            found.append(f"`{setting.name}`\n: {about} Expected: {setting.expected}.{ends}")
+    return "\n\n".join(found)
+
+
+# For the pages.
 
 
 def _section(place: tuple[str, str], about: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pattoo_mp.collect.translations import translations
@@ -12,7 +11,7 @@ from pattoo_mp.config import sample
 from pattoo_mp.config.settings import program_files
 from pattoo_mp.program import PROGRAMS, acting_as
 from pattoo_mp.wire.families import FILE as FAMILIES_FILE
-from tools import build_docs, completion, figures, manual, prometheus_names
+from tools import completion, figures, manual, prometheus_names
 from tools.families import families
 
 if TYPE_CHECKING:
@@ -76,11 +75,8 @@ def main() -> int:
     figures.SHIPPED.write_text(figures.figures(), encoding="utf-8")
     FAMILIES_FILE.write_text(families(), encoding="utf-8")
     completion.write()
-    with TemporaryDirectory() as directory:
-        status = build_docs.build("man", Path(directory))
-        if not status:
-            manual.SHIPPED.write_bytes((Path(directory) / "man" / manual.NAME).read_bytes())
-    return status
+    manual.write()
+    return 0
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
     With `value` it takes a value, which that function checks and returns; `metavar` is its name in the
-    help. The function raises `ValueError` with what was expected. `help` must name these verbs: `--help` shows nothing else about them.
+    help. The function raises `ValueError` with what was expected. `help` must name these verbs: `--help`
+    shows nothing else about them. With one that is `endless`, a verb goes on until it is told to end.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Option:
     choices: Callable[[], tuple[str, ...]] | None = None
     value: Callable[[str], object] | None = None
     metavar: str = ""
+    endless: bool = False
 
     def checked(self, given: str) -> object:
         """Return the value of the option. Raises as argparse wants it."""
@@ -177,11 +179,13 @@ OPTIONS: Final = (
         "--watch",
         "Refreshes every second, until q or Ctrl-C, when used with --once or --status.",
         ("--once", "--status"),
+        endless=True,
     ),
     Option(
         "--follow",
         "Goes on with what is added, until Ctrl-C, when used with --logs.",
         ("--logs",),
+        endless=True,
     ),
     Option(
         "--level",
@@ -217,6 +221,12 @@ def program_verbs() -> tuple[Verb, ...]:
     return tuple(verb for verb in _EVERY if polls_host or verb.name not in _OF_FAMILIES)
 
 
+def program_options() -> tuple[Option, ...]:
+    """The options of this program: those that go with one of its verbs."""
+    names = {verb.name for verb in program_verbs()}
+    return tuple(option for option in OPTIONS if not names.isdisjoint(option.goes_with))
+
+
 def run_verb(argv: Sequence[str], *, is_process: bool = False) -> int:
     """Run the verb that the command line names; return the exit status.
 
@@ -234,13 +244,16 @@ def _run(argv: Sequence[str], *, is_process: bool) -> int:
     verb: Verb = arguments.verb
     if is_process and verb.name == "--foreground" and arguments.spelled_out != list(argv):
         # Once more, without all that is imported by now.
-        own = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+        own = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
         os.execv(sys.executable, [*own, *arguments.spelled_out])  # noqa: S606 - ourselves
     if is_process and verb.apart:
         from pattoo_mp.util.process import run_apart  # noqa: PLC0415
 
+        is_endless = any(
+            option.endless and _value(arguments, option) for option in program_options()
+        )
         run = partial(_reporting, partial(verb.run, arguments))
-        return run_apart(run, ends_itself=arguments.watch or arguments.follow)
+        return run_apart(run, ends_itself=is_endless)
     return verb.run(arguments)
 
 
@@ -259,8 +272,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
     if arguments.config:
         choose_config_directory(arguments.config)
-    for option in OPTIONS:
-        given = getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
+    for option in program_options():
+        given = _value(arguments, option)
         is_given = given is not None and given is not False
         if is_given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
@@ -274,6 +287,10 @@ def _directory(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("'' is no directory; expected one with pattoo.yaml")
     return text
+
+
+def _value(arguments: argparse.Namespace, option: Option) -> object:
+    return getattr(arguments, option.name.removeprefix("--").replace("-", "_"))
 
 
 def _wrong_words(words: Sequence[str], verb: Verb) -> str:
@@ -308,7 +325,7 @@ def command_parser() -> _Parser:
     group = parser.add_mutually_exclusive_group()
     for verb in program_verbs():
         group.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
-    for option in OPTIONS:
+    for option in program_options():
         if option.choices:
             parser.add_argument(option.name, choices=option.choices(), help=option.help)
         elif option.value:

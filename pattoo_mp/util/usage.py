@@ -69,18 +69,22 @@ class OneLineParser(argparse.ArgumentParser):
                 yield from action.option_strings
 
     def _why_left(self, left: Sequence[str]) -> str:
-        commands = dict(self._commands())
-        for name, command in commands.items():
+        every = [*self.options()]
+        for name, _, command in self.commands():
+            own = [*command.options()]
             for word in left:
-                if word.partition("=")[0] in command.options():
+                if word.partition("=")[0] in own:
                     return f"unrecognized arguments: {' '.join(left)}; {word} is only for {name}"
-        every = [*self.options(), *(name for one in commands.values() for name in one.options())]
+            every += own
         return unknown(left, every)
 
-    def _commands(self) -> Iterator[tuple[str, OneLineParser]]:
+    def commands(self) -> Iterator[tuple[str, str, OneLineParser]]:
+        """The commands that may follow: name, help, and the parser of what follows those."""
         for action in self._actions:
-            if isinstance(action.choices, dict):
-                yield from action.choices.items()
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - it has no public name
+                helps = {each.dest: each.help or "" for each in action._get_subactions()}  # noqa: SLF001
+                for name, command in action.choices.items():
+                    yield name, helps.get(name, ""), command
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         """As argparse, which lists the choices; and name the nearest."""
