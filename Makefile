@@ -17,7 +17,7 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial rpm clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -83,6 +83,9 @@ deb:  ## Build Debian's packages in dist/; needs debhelper and dh-python, and no
 
 deb-trial:  ## Install, upgrade and purge them in a fresh Debian; needs root, mmdebstrap and systemd-container.
 	@$(PYTHON) -m tests.packages
+
+rpm:  ## Build the rpm packages in dist/; needs rpmbuild. They were never installed.
+	@$(PYTHON) tools/packages.py rpm
 
 clean:  ## Remove the environments, and all that `make` made.
 	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info
