@@ -17,7 +17,7 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial rpm clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial rpm test-debian clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -31,6 +31,9 @@ stop:  ## Stop what `make run` started.
 
 test: $(DEVELOPED)  ## The whole suite.
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
+
+test-debian:  ## The suite with Debian's own Python packages, which must be installed; the test tools come from pip.
+	@/usr/bin/python3 -m tools.debian_suite --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 soak: $(DEVELOPED)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)

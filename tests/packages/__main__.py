@@ -224,7 +224,9 @@ def _configure(machine: Machine) -> str:
 
 def _rotate(machine: Machine) -> None:
     """The file for logrotate is right, and the agent opens its new log."""
-    machine.run("logrotate", "--force", "/etc/logrotate.d/pattoo")
+    machine.run(
+        "logrotate", "--force", "--state", "/run/trial-logrotate", "/etc/logrotate.d/pattoo"
+    )
     logs = machine.root / "var/log/pattoo"
     wait_for((logs / "pattoo.log").exists, what="a new log after a rotation")
     _expect((logs / "pattoo.log.1").exists(), True, "the rotated log")
