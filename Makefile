@@ -17,10 +17,10 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial rpm test-debian clean
 
 help:  ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 	    printf '%-11s %s\n' "$$name" "$$what"; done
 
 run: $(STAMP)  ## Start the agent with a local receiver, and show this host's metrics.
@@ -31,6 +31,9 @@ stop:  ## Stop what `make run` started.
 
 test: $(DEVELOPED)  ## The whole suite.
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
+
+test-debian:  ## The suite with Debian's own Python packages, which must be installed; the test tools come from pip.
+	@/usr/bin/python3 -m tools.debian_suite --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 soak: $(DEVELOPED)  ## Ten minutes at 50 Hz: memory, descriptors, ledger.
 	$(BIN)/python -m tests.soak $(ARGS)
@@ -80,6 +83,12 @@ format: $(DEVELOPED)  ## Format the code.
 deb:  ## Build Debian's packages in dist/; needs debhelper and dh-python, and no environment.
 	@$(PYTHON) tools/packages.py deb
 	@if command -v lintian >/dev/null; then lintian --fail-on error,warning --suppress-tags no-manual-page dist/*.deb; fi
+
+deb-trial:  ## Install, upgrade and purge them in a fresh Debian; needs root, mmdebstrap and systemd-container.
+	@$(PYTHON) -m tests.packages
+
+rpm:  ## Build the rpm packages in dist/; needs rpmbuild. They were never installed.
+	@$(PYTHON) tools/packages.py rpm
 
 clean:  ## Remove the environments, and all that `make` made.
 	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info

@@ -1,4 +1,4 @@
-"""Build the packages: `python3 tools/packages.py deb`.
+"""Build the packages: `python3 tools/packages.py deb`, or `rpm`.
 
 It needs no environment, only the distribution's tools. It builds in a copy, so that a checkout stays as it
 is, as any user.
@@ -28,6 +28,7 @@ SOURCES: Final = (
 #: The programs that a build calls, and Debian's packages of them.
 NEEDED: Final = {
     "deb": {"dpkg-buildpackage": "dpkg-dev", "dh": "debhelper", "dh_python3": "dh-python"},
+    "rpm": {"rpmbuild": "rpm"},
 }
 
 
@@ -56,7 +57,7 @@ def build(kind: str, output: Path, sources: Path = ROOT) -> list[Path]:
     with TemporaryDirectory(prefix="pattoo-mp-build-") as directory:
         tree = Path(directory) / "source"
         copy_sources(sources, tree)
-        built = {"deb": _build_deb}[kind](tree)
+        built = {"deb": _build_deb, "rpm": _build_rpm}[kind](tree)
         output.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copy(file, output)) for file in built]
 
@@ -86,6 +87,17 @@ def _files_of_git(sources: Path) -> list[str]:
 def _build_deb(tree: Path) -> list[Path]:
     _run("dpkg-buildpackage", "--unsigned-source", "--unsigned-changes", "--build=binary", at=tree)
     return sorted(tree.parent.glob("*.deb"))
+
+
+def _build_rpm(tree: Path) -> list[Path]:
+    text = (tree / "pattoo_mp/__init__.py").read_text(encoding="utf-8")
+    version = text.partition('__version__ = "')[2].partition('"')[0]
+    top = tree.parent / "rpm"
+    _run(
+        "rpmbuild", "-bb", "--build-in-place", "--nodeps", f"--define=_topdir {top}", f"--define=pattoo_version {version}",
+        "packaging/pattoo-mp.spec", at=tree,
+    )  # fmt: skip
+    return sorted(top.glob("RPMS/*/*.rpm"))
 
 
 def _require_programs(kind: str) -> None:

@@ -24,6 +24,7 @@ from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
+from urllib3 import __version__ as urllib3_version
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
@@ -296,8 +297,9 @@ class WatchedAdapter(HTTPAdapter):
         return {"Proxy-Authorization": header} if header else {}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002
-        """Leave it to the context: `requests` would also trust CAs of its own."""
+        """Leave it to the context: `requests` would also trust CAs of its own, and Debian's urllib3 the host's."""
         conn.cert_reqs = "CERT_REQUIRED"
+        conn.ca_certs = conn.ca_cert_dir = None
 
 
 class _Response(HTTPResponse):
@@ -386,6 +388,10 @@ def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:
             return connect(self, watchdog)
 
         def connect(self) -> None:
+            self.ssl_context = _with_address(self.ssl_context, self._tunnel_host or self.host)
+            if self.proxy_config:
+                outer = _with_address(self.proxy_config.ssl_context, self.host)
+                self.proxy_config = self.proxy_config._replace(ssl_context=outer)
             try:
                 super().connect()
             except BaseException:
@@ -401,6 +407,42 @@ def _pools(watchdog: ExchangeWatchdog) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Encrypted
 
     return {"http": PlainPool, "https": EncryptedPool}
+
+
+class _AddressContext:
+    """A context that checks a certificate for the address of a server.
+
+    urllib3 before 2.0 names no server to the context if its URL has an address, and Python then makes no
+    connection, as it has nothing to compare with the certificate.
+    """
+
+    def __init__(self, context: SSLContext, address: str) -> None:
+        self.__dict__.update(_context=context, _address=address)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as in the context
+        return getattr(self._context, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._context, name, value)
+
+    def wrap_socket(self, sock: socket.socket, **options: Any) -> socket.socket:  # noqa: ANN401 - as inherited
+        """Make the connection to the address."""
+        return self._context.wrap_socket(sock, **{**options, "server_hostname": self._address})
+
+    def wrap_bio(self, *files: Any, **options: Any) -> Any:  # noqa: ANN401 - as inherited
+        """Make the connection to the address, within another one."""
+        return self._context.wrap_bio(*files, **{**options, "server_hostname": self._address})
+
+
+def _with_address(context: Any, host: str) -> Any:  # noqa: ANN401 - of the library or ours
+    """The context for a connection to `host`, which may be a name or an address."""
+    is_old = urllib3_version.partition(".")[0] == "1"
+    if not is_old or context is None or isinstance(context, _AddressContext):
+        return context
+    from urllib3.util.ssl_ import is_ipaddress  # noqa: PLC0415 - only where TLS was imported
+
+    address = host.strip("[]")
+    return _AddressContext(context, address.partition("%")[0]) if is_ipaddress(address) else context
 
 
 @contextmanager

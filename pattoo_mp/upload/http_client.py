@@ -171,6 +171,8 @@ class HttpClient:
 def _read(response: Response, max_bytes: int) -> bytes:
     """Return the body, or enough of it to tell that it is too long."""
     answer = b""
+    # As urllib3 since 2.0: a body that is shorter than announced is an error.
+    response.raw.enforce_content_length = True
     # Only a read that returns nothing tells whether the announced length has arrived.
     while len(answer) <= max_bytes:
         piece = response.raw.read(max_bytes + 1, decode_content=False)

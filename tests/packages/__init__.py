@@ -1,0 +1,1 @@
+"""The packages: their files, and a trial in a fresh Debian."""
