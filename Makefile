@@ -17,10 +17,10 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb image-trial clean
 
 help:  ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 	    printf '%-11s %s\n' "$$name" "$$what"; done
 
 run: $(STAMP)  ## Start the agent with a local receiver, and show this host's metrics.
@@ -80,6 +80,9 @@ format: $(DEVELOPED)  ## Format the code.
 deb:  ## Build Debian's packages in dist/; needs debhelper and dh-python, and no environment.
 	@$(PYTHON) tools/packages.py deb
 	@if command -v lintian >/dev/null; then lintian --fail-on error,warning --suppress-tags no-manual-page dist/*.deb; fi
+
+image-trial: $(DEVELOPED)  ## Build the container image and run it; needs root, buildah, mmdebstrap, podman, runc.
+	$(BIN)/python -m tests.image_trial
 
 clean:  ## Remove the environments, and all that `make` made.
 	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info

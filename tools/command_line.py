@@ -35,6 +35,8 @@ def exit_statuses() -> str:
 
 
 def _form(option: Option) -> str:
+    if option.value:
+        return f"`{option.name} {option.metavar}`"
     if option.choices is None:
         return f"`{option.name}`"
     return f"`{option.name} {'|'.join(option.choices())}`"
