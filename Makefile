@@ -17,7 +17,7 @@ COMPARED := collectd-core libcurl3-gnutls libyajl2 netdata-core prometheus-node-
 QUICK := $(findstring --quick,$(ARGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial rpm test-debian clean
+.PHONY: help run stop test check docs samples soak torture fuzz bench store fleet screenshots format deb deb-trial rpm image-trial test-debian clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -89,6 +89,9 @@ deb-trial:  ## Install, upgrade and purge them in a fresh Debian; needs root, mm
 
 rpm:  ## Build the rpm packages in dist/; needs rpmbuild. They were never installed.
 	@$(PYTHON) tools/packages.py rpm
+
+image-trial: $(DEVELOPED)  ## Build the container image and run it; needs root, buildah, mmdebstrap, podman, runc.
+	$(BIN)/python -m tests.image_trial
 
 clean:  ## Remove the environments, and all that `make` made.
 	rm -rf $(VENV) $(INSTALLED) .run build dist docs/_build *.egg-info

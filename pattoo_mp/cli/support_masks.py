@@ -201,7 +201,7 @@ class _Found:
 
     def add_variable(self, name: str, value: str) -> None:
         """Add what a variable of the environment has: `PATTOO_AGENT_…` may hold any setting."""
-        setting = name.removeprefix("PATTOO_AGENT_").lower()
+        setting = name.removeprefix("PATTOO_AGENT_").removeprefix("API_").lower()
         content: object = value
         if setting != name.lower():
             try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.agent import Agent
 
-_, DAEMON_SET = yaml.safe_load_all((ROOT / "docs" / "examples" / "daemonset.yaml").read_text())
+*_, DAEMON_SET = yaml.safe_load_all((ROOT / "docs" / "examples" / "daemonset.yaml").read_text())
 PROBE = DAEMON_SET["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]
 
 
