@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from pattoo_mp.cli import output
-from pattoo_mp.cli.verbs import OPTIONS, program_verbs
+from pattoo_mp.cli.verbs import CONFIG_HELP, OPTIONS, program_verbs
+from pattoo_mp.paths import OPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,8 @@ def verbs() -> str:
 
 def options() -> str:
     """Return the options with their help, in Markdown."""
-    return _definitions((_form(option), option.help) for option in OPTIONS)
+    of_every_verb = (f"`{OPTION} DIR`", CONFIG_HELP)
+    return _definitions([of_every_verb, *((_form(option), option.help) for option in OPTIONS)])
 
 
 def exit_statuses() -> str:
