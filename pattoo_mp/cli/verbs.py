@@ -157,6 +157,9 @@ _EVERY: Final = (
     ),
 )
 
+#: Of `--config DIR`, which goes with every verb.
+CONFIG_HELP: Final = "Reads the configuration in this directory, whatever PATTOO_CONFIGDIR says."
+
 OPTIONS: Final = (
     Option(
         "--force",
@@ -338,7 +341,7 @@ def command_parser() -> _Parser:
         "--config",
         metavar="DIR",
         type=_directory,
-        help="Read the configuration from this directory. It wins over PATTOO_CONFIGDIR.",
+        help=CONFIG_HELP,
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")

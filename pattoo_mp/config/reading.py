@@ -39,7 +39,6 @@ from pattoo_mp.config.yaml_files import (
 )
 from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.paths import DEFAULT_DIRECTORY, OPTION, VARIABLE
-from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
 
 if TYPE_CHECKING:
@@ -157,10 +156,10 @@ def _read_all(directory: Path) -> Reading:
         problems += _unknown(layer.source, layer.sections)
     notes += _misplaced(files)
     values = Reading(tuple(found), ()).values
-    notes += [
-        f"{directory / agent_file()}: {this_program().name}: {line}"
-        for line in unused_settings(defaults() | values)
-    ]
+    places = {one.setting.name: one.place for one in found if one.setting.file == agent_file()}
+    for line in unused_settings(defaults() | values):
+        name, _, what = line.partition(":")
+        notes.append(f"{places[name]}:{what}")
     if is_later and shared.has(SERVER):
         notes.append(f"{shared.path}: {SERVER} is ignored: {later.path} has this section too")
     return Reading(tuple(found), tuple(problems), tuple(notes))

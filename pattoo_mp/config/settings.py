@@ -265,7 +265,7 @@ _EVERY: Final = (
     Setting(
         "post_jitter", _OWN, _OWN, validators.optional(validators.seconds(0, _MAX_JITTER_S)),
         f"{A_TIME} a number of seconds from 0 to {_MAX_JITTER_S}",
-        "Each agent delays its posts by a fixed time of up to this one, so that the agents of "
+        "Each agent delays its posts by a fixed time of at most this, so that the agents of "
         "a site do not all post at once. The limit is the shortest interval in force; the default is "
         "a quarter of that, at most 60 s.",
         default=None, example="1m", programs=_WITH_FAMILIES, unit=SECONDS,

@@ -265,10 +265,8 @@ def unquoted(value: object) -> object:
 
 # --- secrets in values that messages show
 
-#: User and password before the host of a URL. Greedy, because a password may hold any character.
-_USER_INFO: Final = re.compile(r"\S*:.*@", re.DOTALL)
-#: What follows the path of a URL: some servers take a token there.
-_QUERY: Final = re.compile(r"(://[^\s?#]*[?#]).+", re.DOTALL)
+#: A part of a URL: some servers take a token in what follows it.
+_BEFORE_QUERY: Final = re.compile(r"[^\s?#]+")
 
 #: Shown in place of a value that may be a secret.
 NOT_SHOWN: Final = "(not shown)"
@@ -277,9 +275,33 @@ NOT_SHOWN: Final = "(not shown)"
 def redacted(value: object) -> object:
     """Return the value without the user, password and query of any URL in it."""
     if isinstance(value, str):
-        return _QUERY.sub(r"\1…", _USER_INFO.sub("…@", value))
+        return _without_query(_without_user(value))
     if isinstance(value, list):
         return [redacted(one) for one in value]
     if isinstance(value, dict):
         return {redacted(name): redacted(one) for name, one in value.items()}
     return value
+
+
+def _without_user(text: str) -> str:
+    """Cut out user and password before the host of a URL, up to the last @: a password may hold any character.
+
+    Not by a regular expression: its time would grow with the square of the length.
+    """
+    end = text.rfind("@")
+    colon = text.find(":", 0, max(end, 0))
+    if colon < 0:
+        return text
+    before = text[:colon].split()
+    is_word = bool(before) and not text[colon - 1].isspace()
+    begin = colon - len(before[-1]) if is_word else colon
+    return f"{text[:begin]}…{text[end:]}"
+
+
+def _without_query(text: str) -> str:
+    """Cut off what follows the path of the first URL that goes on after it."""
+    for part in _BEFORE_QUERY.finditer(text):
+        end = part.end() + 1
+        if "://" in part[0] and text[end - 1 : end] in {"?", "#"} and end < len(text):
+            return f"{text[:end]}…"
+    return text

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from pattoo_mp import paths
 from pattoo_mp.config import host_checks, probe, ways
 from pattoo_mp.config.load import named_directories, transport_problems
-from pattoo_mp.config.settings import program_files
 from pattoo_mp.doctor import host
 from pattoo_mp.doctor.finding import Finding, ok, trouble
 from pattoo_mp.errors import PattooError
@@ -184,10 +183,10 @@ def file_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iter
 
     `user` is the agent's user, and `pid` its control process, if one runs.
     """
-    for name in program_files():
-        if not os.access(etc / name, os.R_OK):
+    for path in ways.configuration_files(etc)[1:]:
+        if not os.access(path, os.R_OK) and not _is_missing(path):
             yield trouble(
-                name, f"{etc / name} cannot be read by {user}", f"let {user} read it, and {etc} too"
+                path.name, f"{path} cannot be read by {user}", f"let {user} read it, and {etc} too"
             )
     reported: list[Path] = []
     yield from _directories(config, user, reported)
@@ -203,6 +202,17 @@ def file_findings(etc: Path, config: Config, user: str, pid: int | None) -> Iter
         yield file_finding(file, user)
     for path, lack, expected in _probed(config, reported, files_found):
         yield trouble("file system", f"{path} {lack}", f"expected {expected}")
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is certainly no such file: what we may not look at may be there."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _directories(config: Config, user: str, reported: list[Path]) -> Iterator[Finding]:

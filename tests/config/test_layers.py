@@ -353,3 +353,11 @@ def test_a_problem_found_later_names_the_variable(
     assert ca.startswith(f"PATTOO_AGENT_TLS_CA_FILE: '{file}' ")
     with pytest.raises(ConfigError, match=f"^PATTOO_AGENT_CACHE_DIRECTORY: '{file}/below' "):
         load.load(etc)
+
+
+def test_a_note_names_the_variable(etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not a file that has nothing about it."""
+    monkeypatch.setenv("PATTOO_AGENT_FAMILIES", "[textfile]")
+    assert read_files(etc).notes == (
+        "PATTOO_AGENT_FAMILIES: textfile has nothing to read, because textfile_directory is not set",
+    )
