@@ -26,6 +26,9 @@ SHIPPED: Final = Path(__file__).resolve().parent.parent / "completion"
 #: What follows an option, by the word that `--help` shows for it.
 _PATHS: Final = {"DIR": shtab.DIRECTORY, "FILE": shtab.FILE, "PATH": shtab.FILE}
 
+#: How long a Tab waits for names that only the agent knows (s).
+_ASK_S: Final = 2
+
 #: How a shell finds the file of a command by itself.
 _NAMES: Final = {"bash": "bash/{}", "zsh": "zsh/_{}", "fish": "fish/{}.fish"}
 
@@ -150,6 +153,10 @@ def _by_verb(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """
     every = [action for action in parser._actions if action.help != argparse.SUPPRESS]  # noqa: SLF001
     goes_with = {option.name: option.goes_with for option in OPTIONS}
+    listed_by = {option.name: option.listed_by for option in OPTIONS if option.listed_by}
+    for action in every:
+        for name in listed_by.keys() & {*action.option_strings}:
+            action.complete = _listed_by(parser.prog, listed_by[name])  # type: ignore[attr-defined]
     common = [
         action
         for action in every
@@ -182,6 +189,23 @@ def _add(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> Non
     for action in map(copy, actions):
         action.help = _short(action.help or "")
         parser._add_action(action)  # noqa: SLF001 - argparse has no public way for an action that exists
+
+
+def _listed_by(command: str, verb: str) -> dict[str, Any]:
+    """What completes with the words that a hidden verb prints, asked only for where they may follow."""
+    ask = f"timeout {_ASK_S} {command} {verb} 2>/dev/null"
+    name = f"_{command}{verb.replace('-', '_')}"
+    return {
+        "bash": name,
+        "zsh": name,
+        "fish": f"({ask})",
+        "preamble": {
+            # Not `compgen -W`: it would run what is in the words.
+            "bash": f"{name}() {{\n  local word\n  while IFS= read -r word; do\n"
+            f'    [[ $word == "$1"* ]] && printf \'%s\\n\' "$word"\n  done < <({ask})\n}}',
+            "zsh": f'{name}() {{\n  compadd -- ${{(f)"$({ask})"}}\n}}',
+        },
+    }
 
 
 def _short(text: str) -> str:

@@ -49,7 +49,7 @@ function _shtab_pattoo_agent_os_autonomousd_using
 end
 
 set -g _shtab_pattoo_agent_os_autonomousd_commands start stop status restart reload once translations foreground check doctor sample-config event-listener
-set -g _shtab_pattoo_agent_os_autonomousd_opts_with_value --file
+set -g _shtab_pattoo_agent_os_autonomousd_opts_with_value --file --output
 
 complete -c pattoo_agent_os_autonomousd -e
 complete -c pattoo_agent_os_autonomousd -f
@@ -74,6 +74,7 @@ complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_u
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using; and test $_shtab_pattoo_agent_os_autonomousd_npos -eq 0' -a status -d 'Get daemon status'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l json -d 'Prints JSON'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l watch -d 'Refreshes every second, until q or Ctrl-C'
+complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l output -xka "(timeout 2 pattoo_agent_os_autonomousd --output-names 2>/dev/null)" -d 'Shows only the output of this name, and tells only its troubles and those of the agent'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using; and test $_shtab_pattoo_agent_os_autonomousd_npos -eq 0' -a restart -d 'Restart the agent daemon'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using restart' -l force -d 'Stops or restarts the agent daemon ungracefully'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using; and test $_shtab_pattoo_agent_os_autonomousd_npos -eq 0' -a reload -d 'Apply the changed configuration to the running agent daemon, without losing a poll'

@@ -56,6 +56,9 @@ class Verb:
 class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
+    With `value` it takes a value that this function makes of the word; `metavar` is its name in the help.
+    Where only the agent knows which there are, the hidden verb `listed_by` prints them for completion.
+
     `help` must name these verbs: `--help` shows nothing else about them. With one that is `endless`, a verb
     goes on until it is told to end.
     """
@@ -65,6 +68,9 @@ class Option:
     goes_with: tuple[str, ...]
     choices: Callable[[], tuple[str, ...]] | None = None
     endless: bool = False
+    value: Callable[[str], object] | None = None
+    metavar: str = ""
+    listed_by: str = ""
 
 
 _EVERY: Final = (
@@ -146,8 +152,19 @@ OPTIONS: Final = (
         ("--once", "--status"),
         endless=True,
     ),
+    Option(
+        "--output",
+        "Shows only the output of this name, and tells only its troubles and those of the agent, when "
+        "used with --status.",
+        ("--status",),
+        value=str,
+        metavar="NAME",
+        listed_by="--output-names",
+    ),
 )
 
+#: For completion only: `--help` shows none of them.
+_HIDDEN: Final = (Verb("--output-names", argparse.SUPPRESS, "status:run_output_names", apart=True),)
 
 #: Of programs that poll their host.
 _OF_FAMILIES: Final = frozenset({"--once", "--translations"})
@@ -210,7 +227,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"expected one of {', '.join(verb.name for verb in program_verbs())}")
     for option in program_options():
         given = _value(arguments, option)
-        if given and arguments.verb.name not in option.goes_with:
+        is_given = given is not None and given is not False
+        if is_given and arguments.verb.name not in option.goes_with:
             parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
     arguments.words, arguments.spelled_out = words, [*options, *words]
     if problem := _wrong_words(words, arguments.verb):
@@ -252,11 +270,15 @@ def command_parser() -> _Parser:
         allow_abbrev=False,
     )
     group = parser.add_mutually_exclusive_group()
-    for verb in program_verbs():
+    for verb in (*program_verbs(), *_HIDDEN):
         group.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
     for option in program_options():
         if option.choices:
             parser.add_argument(option.name, choices=option.choices(), help=option.help)
+        elif option.value:
+            parser.add_argument(
+                option.name, type=option.value, metavar=option.metavar, help=option.help
+            )
         else:
             parser.add_argument(option.name, action="store_true", help=option.help)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
