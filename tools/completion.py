@@ -53,7 +53,7 @@ def _as_original(command: str) -> Iterator[tuple[str, str]]:
     """What completes the command with `.py`, as the original is called; in zsh, one file has both names."""
     yield (
         f"bash/{command}.py.bash",
-        f'. "${{BASH_SOURCE[0]%.py.bash}}" && complete -F _shtab_{command}_verbs {command}.py\n',
+        f'. "${{BASH_SOURCE[0]%.py.bash}}" && complete -F _shtab_{command}_mended {command}.py\n',
     )
     yield f"fish/{command}.py.fish", f"complete -c {command}.py -w {command}\n"
 
@@ -66,34 +66,47 @@ def _script(parser: argparse.ArgumentParser, shell: str) -> str:
     text = re.sub(r"(?<=shtab\n)# Usage:\n(#.*\n)+", "", text)
     if shell == "bash":
         text = _COMMON.sub(rf"{prefix}_\1", text)
-    if verbs:
-        text = _AFTER_DASHES[shell](text, parser.prog, verbs)
+    text = _MENDED[shell](text, parser.prog, verbs)
     return f"{text.rstrip()}\n"
+
+
+# What a verb with dashes takes is what the one without takes, and `--option=value` is `--option value`.
 
 
 def _bash(text: str, command: str, verbs: list[str]) -> str:
     prefix = f"_shtab_{command}"
+    bare = "".join(
+        f'      {verb}) [[ $i -lt $COMP_CWORD ]] && word=${{word#--}}; words+=("$word") ;;\n'
+        for verb in filter(None, ["|".join(verbs)])
+    )
+    # Readline has cut the line at each "=".
     return _replaced(
         text,
         f"complete -o bashdefault -F {prefix} {command}",
         f"""\
-# What follows a verb with dashes is what follows the same without.
-{prefix}_verbs() {{
-  local -a COMP_WORDS=("${{COMP_WORDS[@]}}")
-  local i
-  for (( i = 1; i < COMP_CWORD; i++ )); do
-    case ${{COMP_WORDS[i]}} in
-      {"|".join(verbs)}) COMP_WORDS[i]=${{COMP_WORDS[i]#--}} ;;
+{prefix}_mended() {{
+  local -a words=()
+  local word i
+  for (( i = 0; i <= COMP_CWORD; i++ )); do
+    word=${{COMP_WORDS[i]}}
+    case $word in
+      =) [[ $i -eq $COMP_CWORD ]] && words+=("") ;;
+{bare}      *) words+=("$word") ;;
     esac
   done
+  local -a COMP_WORDS=("${{words[@]}}")
+  local COMP_CWORD=$(( ${{#words[@]}} - 1 ))
   {prefix}
 }}
 
-complete -F {prefix}_verbs {command}""",
+complete -F {prefix}_mended {command}""",
     )
 
 
 def _zsh(text: str, command: str, verbs: list[str]) -> str:
+    text = re.sub(r'^  "(--[\w-]+)(?=\[.*\]:)', r'  "\1=', text, flags=re.MULTILINE)
+    if not verbs:
+        return text
     text = _replaced(text, f"#compdef {command}\n", f"#compdef {command} {command}.py\n")
     # For `_arguments`, this is one word, not any number of them.
     text = text.replace('"(*)::', '"*:')
@@ -102,7 +115,6 @@ def _zsh(text: str, command: str, verbs: list[str]) -> str:
         text,
         start,
         f"""
-# What follows a verb with dashes is what follows the same without.
 local -i _verb
 for (( _verb = 2; _verb < CURRENT; _verb++ )); do
   case $words[_verb] in
@@ -114,16 +126,14 @@ done
 
 
 def _fish(text: str, _command: str, verbs: list[str]) -> str:
+    if not verbs:
+        return text
     tokens = "  set -e tokens[1]\n"
     bare = "|".join(verb.removeprefix("--") for verb in verbs)
     return _replaced(
         text,
         tokens,
-        f"""\
-{tokens}\
-  # What follows a verb with dashes is what follows the same without.
-  set tokens (string replace -r -- '^--({bare})$' '$1' $tokens)
-""",
+        f"{tokens}  set tokens (string replace -r -- '^--({bare})$' '$1' $tokens)\n",
     )
 
 
@@ -134,7 +144,7 @@ def _replaced(text: str, what: str, by: str) -> str:
     return text.replace(what, by)
 
 
-_AFTER_DASHES: Final = {"bash": _bash, "zsh": _zsh, "fish": _fish}
+_MENDED: Final = {"bash": _bash, "zsh": _zsh, "fish": _fish}
 
 
 def _parsers() -> Iterator[argparse.ArgumentParser]:

@@ -10,7 +10,6 @@ function _shtab_pattoo_agent_os_autonomousd_scan
   set -g _shtab_pattoo_agent_os_autonomousd_npos 0
   set -l tokens (commandline -opc)
   set -e tokens[1]
-  # What follows a verb with dashes is what follows the same without.
   set tokens (string replace -r -- '^--(start|stop|status|restart|reload|once|translations|foreground|check|doctor|sample-config|event-listener)$' '$1' $tokens)
   set -l expect_value 0
   for t in $tokens

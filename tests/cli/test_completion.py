@@ -162,6 +162,9 @@ def test_the_values_of_options_are_completed(shell: Shell, home: Path) -> None:
     (home / "polls.sqlite").touch()
     expected = f"sample-config --file {NAME}.yaml"
     assert shell.run(f"{NAME} sample-config --file pattoo_{TAB}") == expected
+    expected = f"sample-config --file={NAME}.yaml"
+    assert shell.run(f"{NAME} sample-config --file=pattoo_{TAB}") == expected
+    assert shell.run(f"{SETUP} install --boot=sup{TAB}") == "install --boot=supervisord"
     done = shell.run(f"{RECEIVER} --database {home}/pol{TAB}")
     assert done == f"--database {home}/polls.sqlite"
     assert shell.run(f"{SETUP} install --boot sup{TAB}") == "install --boot supervisord"
