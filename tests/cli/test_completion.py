@@ -125,6 +125,7 @@ def shell(request: pytest.FixtureRequest, home: Path) -> Iterator[Shell]:
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "ZDOTDIR": str(home),
+        "XDG_RUNTIME_DIR": str(home),  # fish would leave a directory in /tmp
         "XDG_DATA_DIRS": f"{share}:/usr/share",
         "LANG": "C.UTF-8",
     }
