@@ -75,10 +75,8 @@ def _script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 def _bash(text: str, command: str, verbs: list[str]) -> str:
     prefix = f"_shtab_{command}"
-    bare = "".join(
-        f'      {verb}) [[ $i -lt $COMP_CWORD ]] && word=${{word#--}}; words+=("$word") ;;\n'
-        for verb in filter(None, ["|".join(verbs)])
-    )
+    bare = f'{"|".join(verbs)}) [[ $i -lt $COMP_CWORD ]] && word=${{word#--}}; words+=("$word") ;;'
+    case = f"      {bare}\n" if verbs else ""
     # Readline has cut the line at each "=".
     return _replaced(
         text,
@@ -91,7 +89,7 @@ def _bash(text: str, command: str, verbs: list[str]) -> str:
     word=${{COMP_WORDS[i]}}
     case $word in
       =) [[ $i -eq $COMP_CWORD ]] && words+=("") ;;
-{bare}      *) words+=("$word") ;;
+{case}      *) words+=("$word") ;;
     esac
   done
   local -a COMP_WORDS=("${{words[@]}}")
