@@ -70,7 +70,7 @@ fleet: $(DEVELOPED)  ## Simulate thousands of agents on a server or a cluster, o
 docs: $(DEVELOPED)  ## Build the documentation in docs/_build/html; a warning or a wrong example is an error.
 	$(BIN)/python -m tools.build_docs
 
-samples: $(DEVELOPED)  ## Write conf/*.yaml, conf/*.csv and the man page from the code's declarations.
+samples: $(DEVELOPED)  ## Write conf/, completion/ and the man pages from the code's declarations.
 	$(BIN)/python -m tools.write_samples
 
 screenshots: $(DEVELOPED)  ## Write the pictures of the page in docs/figures; needs Debian's chromium.

@@ -26,6 +26,9 @@ SHIPPED: Final = Path(__file__).resolve().parent.parent / "completion"
 #: What follows an option, by the word that `--help` shows for it.
 _PATHS: Final = {"DIR": shtab.DIRECTORY, "FILE": shtab.FILE, "PATH": shtab.FILE}
 
+#: How long a Tab waits for names that only the agent knows (s).
+_ASK_S: Final = 2
+
 #: How a shell finds the file of a command by itself.
 _NAMES: Final = {"bash": "bash/{}", "zsh": "zsh/_{}", "fish": "fish/{}.fish"}
 
@@ -50,7 +53,7 @@ def _as_original(command: str) -> Iterator[tuple[str, str]]:
     """What completes the command with `.py`, as the original is called; in zsh, one file has both names."""
     yield (
         f"bash/{command}.py.bash",
-        f'. "${{BASH_SOURCE[0]%.py.bash}}" && complete -F _shtab_{command}_verbs {command}.py\n',
+        f'. "${{BASH_SOURCE[0]%.py.bash}}" && complete -F _shtab_{command}_mended {command}.py\n',
     )
     yield f"fish/{command}.py.fish", f"complete -c {command}.py -w {command}\n"
 
@@ -63,34 +66,45 @@ def _script(parser: argparse.ArgumentParser, shell: str) -> str:
     text = re.sub(r"(?<=shtab\n)# Usage:\n(#.*\n)+", "", text)
     if shell == "bash":
         text = _COMMON.sub(rf"{prefix}_\1", text)
-    if verbs:
-        text = _AFTER_DASHES[shell](text, parser.prog, verbs)
+    text = _MENDED[shell](text, parser.prog, verbs)
     return f"{text.rstrip()}\n"
+
+
+# What a verb with dashes takes is what the one without takes, and `--option=value` is `--option value`.
 
 
 def _bash(text: str, command: str, verbs: list[str]) -> str:
     prefix = f"_shtab_{command}"
+    bare = f'{"|".join(verbs)}) [[ $i -lt $COMP_CWORD ]] && word=${{word#--}}; words+=("$word") ;;'
+    case = f"      {bare}\n" if verbs else ""
+    # Readline has cut the line at each "=".
     return _replaced(
         text,
         f"complete -o bashdefault -F {prefix} {command}",
         f"""\
-# What follows a verb with dashes is what follows the same without.
-{prefix}_verbs() {{
-  local -a COMP_WORDS=("${{COMP_WORDS[@]}}")
-  local i
-  for (( i = 1; i < COMP_CWORD; i++ )); do
-    case ${{COMP_WORDS[i]}} in
-      {"|".join(verbs)}) COMP_WORDS[i]=${{COMP_WORDS[i]#--}} ;;
+{prefix}_mended() {{
+  local -a words=()
+  local word i
+  for (( i = 0; i <= COMP_CWORD; i++ )); do
+    word=${{COMP_WORDS[i]}}
+    case $word in
+      =) [[ $i -eq $COMP_CWORD ]] && words+=("") ;;
+{case}      *) words+=("$word") ;;
     esac
   done
+  local -a COMP_WORDS=("${{words[@]}}")
+  local COMP_CWORD=$(( ${{#words[@]}} - 1 ))
   {prefix}
 }}
 
-complete -F {prefix}_verbs {command}""",
+complete -F {prefix}_mended {command}""",
     )
 
 
 def _zsh(text: str, command: str, verbs: list[str]) -> str:
+    text = re.sub(r'^  "(--[\w-]+)(?=\[.*\]:)', r'  "\1=', text, flags=re.MULTILINE)
+    if not verbs:
+        return text
     text = _replaced(text, f"#compdef {command}\n", f"#compdef {command} {command}.py\n")
     # For `_arguments`, this is one word, not any number of them.
     text = text.replace('"(*)::', '"*:')
@@ -99,7 +113,6 @@ def _zsh(text: str, command: str, verbs: list[str]) -> str:
         text,
         start,
         f"""
-# What follows a verb with dashes is what follows the same without.
 local -i _verb
 for (( _verb = 2; _verb < CURRENT; _verb++ )); do
   case $words[_verb] in
@@ -111,16 +124,14 @@ done
 
 
 def _fish(text: str, _command: str, verbs: list[str]) -> str:
+    if not verbs:
+        return text
     tokens = "  set -e tokens[1]\n"
     bare = "|".join(verb.removeprefix("--") for verb in verbs)
     return _replaced(
         text,
         tokens,
-        f"""\
-{tokens}\
-  # What follows a verb with dashes is what follows the same without.
-  set tokens (string replace -r -- '^--({bare})$' '$1' $tokens)
-""",
+        f"{tokens}  set tokens (string replace -r -- '^--({bare})$' '$1' $tokens)\n",
     )
 
 
@@ -131,7 +142,7 @@ def _replaced(text: str, what: str, by: str) -> str:
     return text.replace(what, by)
 
 
-_AFTER_DASHES: Final = {"bash": _bash, "zsh": _zsh, "fish": _fish}
+_MENDED: Final = {"bash": _bash, "zsh": _zsh, "fish": _fish}
 
 
 def _parsers() -> Iterator[argparse.ArgumentParser]:
@@ -150,6 +161,10 @@ def _by_verb(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """
     every = [action for action in parser._actions if action.help != argparse.SUPPRESS]  # noqa: SLF001
     goes_with = {option.name: option.goes_with for option in OPTIONS}
+    listed_by = {option.name: option.listed_by for option in OPTIONS if option.listed_by}
+    for action in every:
+        for name in listed_by.keys() & {*action.option_strings}:
+            action.complete = _listed_by(parser.prog, listed_by[name])  # type: ignore[attr-defined]
     common = [
         action
         for action in every
@@ -182,6 +197,23 @@ def _add(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> Non
     for action in map(copy, actions):
         action.help = _short(action.help or "")
         parser._add_action(action)  # noqa: SLF001 - argparse has no public way for an action that exists
+
+
+def _listed_by(command: str, verb: str) -> dict[str, Any]:
+    """What completes with the words that a hidden verb prints, asked only for where they may follow."""
+    ask = f"timeout {_ASK_S} {command} {verb} 2>/dev/null"
+    name = f"_{command}{verb.replace('-', '_')}"
+    return {
+        "bash": name,
+        "zsh": name,
+        "fish": f"({ask})",
+        "preamble": {
+            # Not `compgen -W`: it would run what is in the words.
+            "bash": f"{name}() {{\n  local word\n  while IFS= read -r word; do\n"
+            f'    [[ $word == "$1"* ]] && printf \'%s\\n\' "$word"\n  done < <({ask})\n}}',
+            "zsh": f'{name}() {{\n  compadd -- ${{(f)"$({ask})"}}\n}}',
+        },
+    }
 
 
 def _short(text: str) -> str:

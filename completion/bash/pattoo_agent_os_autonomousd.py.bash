@@ -1,1 +1,1 @@
-. "${BASH_SOURCE[0]%.py.bash}" && complete -F _shtab_pattoo_agent_os_autonomousd_verbs pattoo_agent_os_autonomousd.py
+. "${BASH_SOURCE[0]%.py.bash}" && complete -F _shtab_pattoo_agent_os_autonomousd_mended pattoo_agent_os_autonomousd.py

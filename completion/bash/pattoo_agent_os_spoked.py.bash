@@ -1,1 +1,1 @@
-. "${BASH_SOURCE[0]%.py.bash}" && complete -F _shtab_pattoo_agent_os_spoked_verbs pattoo_agent_os_spoked.py
+. "${BASH_SOURCE[0]%.py.bash}" && complete -F _shtab_pattoo_agent_os_spoked_mended pattoo_agent_os_spoked.py

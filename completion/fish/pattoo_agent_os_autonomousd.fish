@@ -10,7 +10,6 @@ function _shtab_pattoo_agent_os_autonomousd_scan
   set -g _shtab_pattoo_agent_os_autonomousd_npos 0
   set -l tokens (commandline -opc)
   set -e tokens[1]
-  # What follows a verb with dashes is what follows the same without.
   set tokens (string replace -r -- '^--(start|stop|status|restart|reload|once|translations|foreground|check|doctor|logs|support|sample-config|event-listener)$' '$1' $tokens)
   set -l expect_value 0
   for t in $tokens
@@ -49,7 +48,7 @@ function _shtab_pattoo_agent_os_autonomousd_using
 end
 
 set -g _shtab_pattoo_agent_os_autonomousd_commands start stop status restart reload once translations foreground check doctor logs support sample-config event-listener
-set -g _shtab_pattoo_agent_os_autonomousd_opts_with_value --config --file --level --lines --to
+set -g _shtab_pattoo_agent_os_autonomousd_opts_with_value --config --file --level --lines --output --to
 
 complete -c pattoo_agent_os_autonomousd -e
 complete -c pattoo_agent_os_autonomousd -f
@@ -79,6 +78,7 @@ complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_u
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using; and test $_shtab_pattoo_agent_os_autonomousd_npos -eq 0' -a status -d 'Get daemon status'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l json -d 'Prints JSON'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l watch -d 'Refreshes every second, until q or Ctrl-C'
+complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l output -xka "(timeout 2 pattoo_agent_os_autonomousd --output-names 2>/dev/null)" -d 'Shows only the output of this name, and tells only its troubles and those of the agent'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using status' -l config -xka "(__fish_complete_directories)" -d 'Reads the configuration in this directory, whatever PATTOO_CONFIGDIR says'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using; and test $_shtab_pattoo_agent_os_autonomousd_npos -eq 0' -a restart -d 'Restart the agent daemon'
 complete -c pattoo_agent_os_autonomousd -n '_shtab_pattoo_agent_os_autonomousd_using restart' -l force -d 'Stops or restarts the agent daemon ungracefully'

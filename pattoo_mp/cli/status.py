@@ -7,9 +7,10 @@ agent is well.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.cli.output import DONE, FAILED, STOPPED, errors_as_json, escape_unencodable
@@ -19,10 +20,11 @@ from pattoo_mp.cli.words import moment
 from pattoo_mp.control.outputs import of_output
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.control.status import silent, stopped, unknown
-from pattoo_mp.errors import PattooError
+from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.operate.agent import configured_agent
 from pattoo_mp.util.files import process_owner
 from pattoo_mp.util.text import printable
+from pattoo_mp.util.usage import nearest
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +40,7 @@ Display = Callable[[dict[str, Any]], None]
 _NOT_LISTENING_S: Final = 1.0
 _RETRY_S: Final = 0.02
 _LABEL_WIDTH: Final = 15
+_WORD: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.:@/-]*")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,13 +48,54 @@ def run(arguments: argparse.Namespace) -> int:
     escape_unencodable()
     with errors_as_json(arguments, unknown):
         agent = configured_agent()
+
+        def fetch() -> Status:
+            return _chosen(fetch_status(agent), arguments.output)
+
         if arguments.watch:
             # It goes on while the agent is stopped, which may be a restart.
             with _watch_display(as_json=arguments.json) as show:
-                return exit_status(watch(lambda: fetch_status(agent), show))
-        status = fetch_status(agent)
+                return exit_status(watch(fetch, show))
+        status = fetch()
         _display(as_json=arguments.json)(status)
         return exit_status(status)
+
+
+def run_output_names(_: argparse.Namespace) -> int:
+    """`--output-names`: print what may follow `--output`, for completion; nothing if no agent says it.
+
+    A shell gets it, so a name that it could take for more than a word is left out.
+    """
+    with suppress(PattooError, OSError):
+        agent = configured_agent()
+        names = [] if agent.pid is None else _output_names(agent.status())
+        print("".join(f"{name}\n" for name in names if _WORD.fullmatch(name)), end="")
+    return DONE
+
+
+def _output_names(status: Status) -> list[str]:
+    return [output["name"] for output in status.get("outputs", [])]
+
+
+def _chosen(status: Status, name: str | None) -> Status:
+    """Return the status as that of an agent with only the output of this name; unchanged without one.
+
+    An agent that does not run has no outputs to choose from. Raises `ConfigError` for an unknown name.
+    """
+    if name is None or status["state"] != "running":
+        return status
+    names = _output_names(status)
+    if name not in names:
+        meant = nearest(name, names)
+        guess = f"did you mean {meant}? " if meant else ""
+        raise ConfigError(
+            [f"--output {name}: no such output; {guess}expected {' or '.join(names)}"]
+        )
+    return {
+        **of_output(status, name),
+        "outputs": [output for output in status["outputs"] if output["name"] == name],
+        "troubles": [each for each in status["troubles"] if each.get("output", name) == name],
+    }
 
 
 def exit_status(status: dict[str, Any]) -> int:

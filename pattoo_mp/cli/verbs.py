@@ -59,8 +59,9 @@ class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
     With `value` it takes a value, which that function checks and returns; `metavar` is its name in the
-    help. The function raises `ValueError` with what was expected. `help` must name these verbs: `--help`
-    shows nothing else about them. With one that is `endless`, a verb goes on until it is told to end.
+    help. The function raises `ValueError` with what was expected. Where only the agent knows which values
+    there are, the hidden verb `listed_by` prints them for completion. `help` must name the verbs: `--help`
+    shows nothing else about them. With an option that is `endless`, a verb goes on until it is told to end.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Option:
     value: Callable[[str], object] | None = None
     metavar: str = ""
     endless: bool = False
+    listed_by: str = ""
 
     def checked(self, given: str) -> object:
         """Return the value of the option. Raises as argparse wants it."""
@@ -211,8 +213,19 @@ OPTIONS: Final = (
         metavar="PATH",
     ),
     Option("--yes", "Does not ask, when used with --support.", ("--support",)),
+    Option(
+        "--output",
+        "Shows only the output of this name, and tells only its troubles and those of the agent, when "
+        "used with --status.",
+        ("--status",),
+        value=str,
+        metavar="NAME",
+        listed_by="--output-names",
+    ),
 )
 
+#: For completion only: `--help` shows none of them.
+_HIDDEN: Final = (Verb("--output-names", argparse.SUPPRESS, "status:run_output_names", apart=True),)
 
 #: Of programs that poll their host.
 _OF_FAMILIES: Final = frozenset({"--once", "--translations"})
@@ -326,7 +339,7 @@ def command_parser() -> _Parser:
         allow_abbrev=False,
     )
     group = parser.add_mutually_exclusive_group()
-    for verb in program_verbs():
+    for verb in (*program_verbs(), *_HIDDEN):
         group.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
     for option in program_options():
         if option.choices:

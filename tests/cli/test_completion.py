@@ -32,6 +32,14 @@ TAB, ENTER, CTRL_U = "\t", "\r", "\x15"
 CHARSET = re.compile(r"\x1b\(B")
 
 
+#: Prints its words. The names of its outputs are an attack.
+PROGRAM = """\
+#!/bin/sh
+case $1 in --output-names) printf 'metrics\\nstore\\nstorage\\n$(touch $HOME/attacked)\\n'; exit ;; esac
+echo "RAN $* END"
+"""
+
+
 def _bash(home: Path, _share: Path) -> list[str]:
     file = home / "bashrc"
     file.write_text(
@@ -111,12 +119,13 @@ def shell(request: pytest.FixtureRequest, home: Path) -> Iterator[Shell]:
         (share / place).symlink_to(ROOT / "completion" / directory)
     programs.mkdir()
     for command in (NAME, f"{NAME}.py", HUB, SETUP, RECEIVER):
-        (programs / command).write_text('#!/bin/sh\necho "RAN $* END"\n')
+        (programs / command).write_text(PROGRAM)
         (programs / command).chmod(0o755)
     environment = {
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "ZDOTDIR": str(home),
+        "XDG_RUNTIME_DIR": str(home),  # fish would leave a directory in /tmp
         "XDG_DATA_DIRS": f"{share}:/usr/share",
         "LANG": "C.UTF-8",
     }
@@ -154,9 +163,21 @@ def test_the_values_of_options_are_completed(shell: Shell, home: Path) -> None:
     (home / "polls.sqlite").touch()
     expected = f"sample-config --file {NAME}.yaml"
     assert shell.run(f"{NAME} sample-config --file pattoo_{TAB}") == expected
+    expected = f"sample-config --file={NAME}.yaml"
+    assert shell.run(f"{NAME} sample-config --file=pattoo_{TAB}") == expected
+    assert shell.run(f"{SETUP} install --boot=sup{TAB}") == "install --boot=supervisord"
     done = shell.run(f"{RECEIVER} --database {home}/pol{TAB}")
     assert done == f"--database {home}/polls.sqlite"
     assert shell.run(f"{SETUP} install --boot sup{TAB}") == "install --boot supervisord"
+
+
+def test_names_of_outputs_are_those_that_the_agent_says(shell: Shell, home: Path) -> None:
+    """They are words, whatever is in them: another user may control the agent that says them."""
+    assert shell.run(f"{NAME} status --output met{TAB}") == "status --output metrics"
+    assert shell.run(f"{HUB} --status --json --output met{TAB}").endswith("--output metrics")
+    shell.listed(f"{NAME} status --output sto", {"store", "storage"})
+    shell.listed(f"{NAME} status --output ", {"store", "storage", "metrics"})
+    assert not (home / "attacked").exists()
 
 
 def test_a_program_has_only_its_own_verbs(shell: Shell) -> None:

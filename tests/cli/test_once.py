@@ -202,6 +202,12 @@ def test_all_shows_every_family(capsys: pytest.CaptureFixture[str]) -> None:
     assert [f["name"] for f in shown["families"]] == [table.name for table in registry.tables()]
 
 
+def test_families_that_are_named_are_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those that are off; in the order of a poll, each once."""
+    shown = json.loads(once(capsys, "uptime", "--json", "users", "uptime"))
+    assert [f["name"] for f in shown["families"]] == ["users", "uptime"]
+
+
 def test_json_is_refused_with_other_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     """It is bad usage, for example with --start."""
     with pytest.raises(SystemExit) as ended:

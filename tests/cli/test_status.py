@@ -7,17 +7,20 @@ import os
 import select
 import signal
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import validate
 
 from pattoo_mp import paths
+from pattoo_mp.cli import main
 from pattoo_mp.cli.status import exit_status, fetch_status
 from pattoo_mp.control.run_directory import PidLock
 from pattoo_mp.control.status_socket import StatusSocket
 from pattoo_mp.errors import PattooError
 from pattoo_mp.operate.agent import Agent
-from tests.support.statuses import server_gone, status
+from tests.support.statuses import server_gone, status, two_outputs
 from tests.support.unprivileged import as_nobody
 from tests.support.waiting import wait_for
 
@@ -119,3 +122,63 @@ def test_asking_without_permission_is_an_error(home: Path) -> None:
 def test_the_exit_status_says_whether_it_is_well(given: dict[str, Any], expected: int) -> None:
     """0 well, 1 in trouble, 3 stopped."""
     assert exit_status(given) == expected
+
+
+# One output of several.
+
+
+@pytest.fixture
+def configured(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of an agent that the commands find."""
+    directory = home / "etc"
+    directory.mkdir()
+    (directory / "pattoo.yaml").write_text(
+        f"pattoo:\n  log_directory: {home}\n  cache_directory: {home}\n  daemon_directory: {home}\n"
+    )
+    monkeypatch.setenv("PATTOO_CONFIGDIR", str(directory))
+    return home
+
+
+def in_trouble() -> dict[str, Any]:
+    """The status of two outputs, of which the second is in trouble, and the agent in none."""
+    gone = server_gone()["troubles"]
+    return {**two_outputs(), "troubles": [{**trouble, "output": "metrics"} for trouble in gone]}
+
+
+def test_one_output_is_shown_with_its_own_troubles(
+    configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a monitoring system can watch each by itself."""
+    with control(configured, answering(in_trouble())):
+        assert main(["--status"]) == 1
+        capsys.readouterr()
+        assert main(["--status", "--output", "pattoo"]) == 0
+        assert "Trouble" not in capsys.readouterr().out
+        assert main(["--status", "--output", "metrics", "--json"]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    validate(shown, json.loads((files("pattoo_mp.control") / "status.schema.json").read_text()))
+    assert [output["name"] for output in shown["outputs"]] == ["metrics"]
+    assert shown["polls"]["dropped"] == {"the spool is full": 12}
+
+
+def test_an_unknown_output_is_bad_usage_and_a_stopped_agent_has_none(
+    configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names those that there are, and the one that was probably meant."""
+    with control(configured, answering(in_trouble())):
+        assert main(["--status", "--output", "metric"]) == 2
+    expected = "no such output; did you mean metrics? expected pattoo or metrics"
+    assert expected in capsys.readouterr().err
+    assert main(["--status", "--output", "metric"]) == 3
+
+
+def test_the_names_of_outputs_are_printed_for_a_shell(
+    configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is more than a word is left out; nothing is printed if no agent answers."""
+    for name in ("$(touch x)", "a b", "-x", "", "a\n"):
+        with control(configured, answering(two_outputs(name))):
+            assert main(["--output-names"]) == 0
+        assert capsys.readouterr() == ("pattoo\n", "")
+    assert main(["--output-names"]) == 0
+    assert capsys.readouterr() == ("", "")

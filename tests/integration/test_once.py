@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from tests.support.server import PattooServer
 
 
-def once(**environment: str) -> subprocess.CompletedProcess[bytes]:
+def once(verb: str = "--once", **environment: str) -> subprocess.CompletedProcess[bytes]:
     """Run --once with this environment only."""
     return subprocess.run(
-        [sys.executable, str(SHIM), "--once"],
+        [sys.executable, str(SHIM), verb],
         env=environment, cwd="/", capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 
@@ -70,12 +70,13 @@ def test_a_running_agent_is_not_disturbed(
     agent.stop()
 
 
-def test_a_mount_that_hangs_is_left_out(home: Path) -> None:
+@pytest.mark.parametrize("verb", ["--once", "onc"])
+def test_a_mount_that_hangs_is_left_out(home: Path, verb: str) -> None:
     """Everything else is shown, and the command ends although one of its threads hangs."""
     mounts = [mount.mountpoint for mount in psutil.disk_partitions()]
     if not mounts:
         pytest.skip("this host shows no mount that could hang")
-    done = once(**shim.environment(home, shim.DEAD_MOUNT, "DEAD_MOUNT", Path(mounts[0])))
+    done = once(verb, **shim.environment(home, shim.DEAD_MOUNT, "DEAD_MOUNT", Path(mounts[0])))
     assert (done.returncode, done.stderr) == (0, b"")
     assert f"  {mounts[0]} left out: no answer within " in done.stdout.decode()
     assert b"network_io_bytes_sent" in done.stdout
