@@ -9,6 +9,7 @@ import pytest
 
 from pattoo_mp.config import load
 from pattoo_mp.config.commands import MAX_COMMANDS, shown
+from pattoo_mp.config.reading import read_files
 from pattoo_mp.config.values import Command, Config
 from tests.config.test_load import NAME, Files
 
@@ -128,7 +129,7 @@ def test_the_setting_needs_the_family(
     """A note tells if only one of them is set."""
     files.agent[NAME] |= {"families": families, "commands": commands}
     files.write()
-    notes = load.read_files(files.directory).notes
+    notes = read_files(files.directory).notes
     assert [one.partition(f"{NAME}: ")[2] for one in notes] == ([note] if note else [])
 
 

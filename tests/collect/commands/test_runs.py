@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running(*commands: Command) -> Iterator[Latest]:
+def running(
+    *commands: Command, user: tuple[int, tuple[int, ...]] | None = None
+) -> Iterator[Latest]:
     """Have commands run."""
-    latest = Latest(commands)
+    latest = Latest(commands, user)
     try:
         yield latest
     finally:
@@ -163,6 +165,16 @@ def test_a_command_has_few_variables_no_input_and_no_descriptors(home: Path) -> 
     assert (home / "fds").read_text().split() == ["0", "1", "2", "3"]  # 3 is that of ls
 
 
+def test_words_reach_the_program_as_they_are(home: Path) -> None:
+    """No shell reads them."""
+    words = (f"$(touch {home}/made)", f"; touch {home}/made", "*", "", "a b", "é'\"\\")
+    path = plugin(home, "words", f'printf "%s\\n" "$@" > {home}/got; echo "x $#"')
+    found = answer(command_of(path, *words))
+    assert [value for _, value in found.figures] == [len(words)]
+    assert (home / "got").read_text().split("\n")[:-1] == list(words)
+    assert not (home / "made").exists()
+
+
 def refused(command: Command, status: int, why: str) -> None:
     """It is not run, for this reason."""
     found = answer(command)
@@ -208,8 +220,8 @@ def test_a_program_that_others_may_write_to_is_not_run(home: Path) -> None:
 def test_an_access_list_counts(home: Path) -> None:
     """Another user may write by it."""
     path = plugin(home, "listed", "echo x 1")
-    allow(path, 0x02, NOBODY)
-    refused(command_of(path), 126, "can be written to by nobody")
+    allow(path, 0x02, NOBODY - 1)
+    refused(command_of(path), 126, f"can be written to by {NOBODY - 1}")
 
 
 def test_a_program_is_looked_at_before_each_run(home: Path) -> None:
@@ -238,6 +250,29 @@ def test_one_that_hangs_delays_no_other(home: Path) -> None:
     with running(hanging, *others) as latest:
         wait_for(lambda: len(latest.answers) == 3, what="the answers of the others")
         assert "hangs" not in latest.answers
+
+
+def test_one_that_cannot_be_ended_is_told_and_not_run_again(home: Path) -> None:
+    """It has become root, so an agent of another user cannot signal it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a program that becomes root")
+    home.chmod(0o755)
+    path = home / "becomes"
+    shutil.copy(shutil.which("setpriv") or "setpriv", path)
+    path.chmod(0o4755)
+    words = ("--reuid=0", "--regid=0", "--clear-groups", "/bin/sleep", "600")
+    command = command_of(path, *words, interval_s=1.0, timeout_s=0.2)
+    with running(command, user=(NOBODY, (NOBODY,))) as latest:
+        latest.wait(60)
+        first = latest.answers["becomes"]
+        if first.status != 124:
+            pytest.skip(f"no program becomes root here: {first.why}")
+        assert "cannot be ended; the next run waits until it has ended" in first.why
+        pid = int(first.why.partition("process ")[2].partition(" ")[0])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: latest.answers["becomes"] is not first, what="the next run")
+        again = latest.answers["becomes"].why
+    os.kill(int(again.partition("process ")[2].partition(" ")[0]), signal.SIGKILL)
 
 
 def test_two_runs_of_a_command_never_overlap(home: Path) -> None:
