@@ -103,7 +103,9 @@ def program_files(words: Sequence[str]) -> list[Path]:
     program, *more = words
     if not _LAUNCHER.fullmatch(program.rpartition("/")[2]):
         return [Path(program)]
-    return [Path(program), *(Path(w) for w in more if w[:1] == "/" and Path(w).is_file())]
+    # Of a file that we may not see nothing can be said, nor can it be run.
+    files = [word for word in more if word[:1] == "/" and os.path.isfile(word)]  # noqa: PTH113
+    return [Path(program), *map(Path, files)]
 
 
 def _sentence(path: Path, at: Path, why: str) -> str:

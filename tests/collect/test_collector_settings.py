@@ -14,6 +14,7 @@ from pattoo_mp.collect.poller import Groups
 from pattoo_mp.config.values import Config
 from tests.support.configs import config_in
 from tests.support.hosts import HOSTS
+from tests.support.plugins import command_of
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ CASES: dict[str, Case] = {
     "temperatures_exclude": Case(("*",), _none("temperature"), _SENSORS),
     "textfile_directory": Case(
         "proc/textfile", _has("backup_age_seconds"), {"families": ("textfile",)}
+    ),
+    "commands": Case(
+        (command_of("/bin/true"),), _has("command_exit_status"), {"families": ("commands",)}
     ),
     "top_processes": Case(
         1, lambda found: number(found, "top_processes_count") == 1, {"families": ("top_processes",)}

@@ -42,6 +42,7 @@ OTHER: Final[dict[str, object]] = {
     "filesystems_without_device": ["tmpfs"], "disks_include": ["sda"], "disks_exclude": ["sda"],
     "interfaces_include": ["lo"], "interfaces_exclude": ["lo"], "temperatures_include": ["a"],
     "temperatures_exclude": ["a"], "top_processes": 1,
+    "commands": [{"name": "other", "command": ["/bin/true"]}],
     "outputs": [{"kind": "pattoo", "name": "other", "servers": ["http://127.0.0.1:1"]}],
 }  # fmt: skip
 #: What must be set beside it.

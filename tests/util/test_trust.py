@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pattoo_mp.util.trust import Way, examine
+from pattoo_mp.util.trust import Way, examine, program_files
 from tests.support.unprivileged import NOBODY, as_nobody
 
 if TYPE_CHECKING:
@@ -22,6 +22,20 @@ OTHER = 1
 US = os.geteuid()
 
 only_root = pytest.mark.skipif(US != 0, reason="only root can give a directory to another user")
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (["/bin/x", "/etc/passwd"], ["/bin/x"]),
+        (["/usr/bin/python3", "-u", "/etc/passwd"], ["/usr/bin/python3", "/etc/passwd"]),
+        (["/bin/sh", "/etc", "/missing", "etc/passwd"], ["/bin/sh"]),
+        (["/usr/bin/env", "A=1", "/bin/sh", "/etc/passwd"], ["/usr/bin/env", "/bin/sh", "/etc/passwd"]),
+    ],
+)  # fmt: skip
+def test_the_files_of_a_command_decide_what_it_runs(words: list[str], files: list[str]) -> None:
+    """The program, and the files that an interpreter or a launcher gets; not those that others read."""
+    assert list(map(str, program_files(words))) == files
 
 
 def allow(path: Path, tag: int, number: int, permissions: int = 7, mask: int = 7) -> None:

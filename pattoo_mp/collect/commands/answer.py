@@ -9,7 +9,7 @@ import msgpack
 
 from pattoo_mp.collect.commands import perfdata
 from pattoo_mp.collect.families import _prometheus
-from pattoo_mp.collect.families._prometheus import FormatError, Identity
+from pattoo_mp.collect.families._prometheus import FormatError, Identity, sort_key
 from pattoo_mp.config.values import NAGIOS
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def printed_figures(
         notes.append(f"duplicate figures are left out: {len(found) - len(kept)}")
     if len(kept) > MAX_FIGURES:
         notes.append(f"more than {MAX_FIGURES} figures; the rest is left out")
-    return tuple(kept.values())[:MAX_FIGURES], "; ".join(notes)
+    # A program may print them in any order, but another order would be another layout.
+    in_order = sorted(kept.values(), key=lambda figure: sort_key(figure[0]))
+    return tuple(in_order[:MAX_FIGURES]), "; ".join(notes)
 
 
 def _parsed(output: bytes, *, is_nagios: bool) -> tuple[tuple[Figure, ...], str]:

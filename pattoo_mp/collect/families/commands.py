@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.collect.families._prometheus import CardinalityLimit, Identity, sort_key
+from pattoo_mp.collect.families._prometheus import CardinalityLimit, Identity
 from pattoo_mp.collect.source import Sample, Shape
 from pattoo_mp.collect.table import Label, Metric, Table
 from pattoo_mp.model import COUNTER64, FLOAT, INTEGER, Series
@@ -116,10 +116,11 @@ class Commands:
             left_out[f"{self.name} new"] = f"no run has ended yet of {', '.join(first)}"
         if self._trouble:
             left_out[self.name] = self._trouble
-        admitted = self._limit.admit(sorted(figures, key=sort_key))
+        admitted = self._limit.admit(figures)
         if len(admitted) < len(figures):
             left_out[f"{self.name} series"] = _TOO_MANY
-        kept = always | {one: figures[one] for one in sorted(admitted, key=sort_key)}
+            figures = {one: value for one, value in figures.items() if one in admitted}
+        kept = always | figures
         return Sample(tuple(kept), tuple(kept.values()), left_out)
 
     def _why_late(self, command: Command) -> str:

@@ -205,6 +205,30 @@ def test_a_figure_of_a_text_file_is_never_one_with_ours() -> None:
     assert theirs == {"__name__": "node_load1", **SOURCE, "pattoo_series": "textfile"}
 
 
+def test_figures_of_commands_keep_their_names() -> None:
+    """They carry the command's name. A label of that name in the output is renamed as in Prometheus."""
+    series = Series(
+        "command_metric_orders",
+        FLOAT,
+        (*HOST, ("command_name", "shop"), ("command_label_command", "x"), ("command_label_a", "1")),
+    )
+    percent = Series(
+        "command_percent", FLOAT, (*HOST, ("command_name", "swap"), ("command_figure", "swap"))
+    )
+    found = naming().named(layout(series, percent))
+    assert found.labels == (
+        {
+            "__name__": "orders",
+            **SOURCE,
+            "command": "shop",
+            "exported_command": "x",
+            "a": "1",
+        },
+        {"__name__": "pattoo_command_ratio", **SOURCE, "command": "swap", "figure": "swap"},
+    )
+    assert found.scales == (1.0, 0.01)
+
+
 def test_a_receiver_has_the_names_and_values(tmp_path: Path) -> None:
     """The real VictoriaMetrics, asked by name, has the value in the base unit."""
     polled = layout(Series("memory_total", INTEGER, HOST), Series("memory_percent", INTEGER, HOST))
