@@ -124,10 +124,9 @@ def _roff(name: str, section: str, about: str, markdown: str) -> str:
     macros, _, body = made.partition("\n.TH ")
     _, _, body = body.partition("\n.SH NAME\n")
     title = f'.TH "{name.upper()}" "{section}" "{_DATE}" "pattoo_mp {__version__}" "pattoo_mp"'
-    return (
-        "\n".join([*macros.splitlines()[2:], title, *_NAMES_STAY_WHOLE, ".SH NAME", *_lines(body)])
-        + "\n"
-    )
+    lines = [*macros.splitlines()[2:], title, *_NAMES_STAY_WHOLE, ".SH NAME", *_lines(body)]
+    # groff alone takes no UTF-8.
+    return re.sub(r"[^\0-\x7f]", lambda found: rf"\[u{ord(found[0]):04X}]", "\n".join(lines)) + "\n"
 
 
 def _from_code(block: re.Match[str]) -> str:

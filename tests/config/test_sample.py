@@ -51,7 +51,7 @@ def test_the_sample_is_valid_with_all_settings_uncommented(tmp_path: Path) -> No
         "system_daemon_directory", "post_jitter", "textfile_directory",
         "servers", "given_outputs", "tls_ca_file", "tls_certificate_file", "tls_key_file",
         "credentials_file", "proxy", "proxy_credentials_file",
-        "hostname",
+        "hostname", "commands",
     }  # fmt: skip
 
 

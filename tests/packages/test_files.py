@@ -114,7 +114,7 @@ def test_each_program_has_its_unit_page_and_configuration(agent: Path, receiver:
     pages = {
         p.name for root in (agent, receiver) for p in (root / "usr/share/man").rglob("*.[0-9]")
     }
-    assert pages == {p.name for p in (ROOT / "docs/man").iterdir()}
+    assert pages == {p.name for p in (ROOT / "docs/man").glob("*.[0-9]")}
 
 
 def test_logrotate_rotates_the_log_of_each_program_and_the_agents_do_not(agent: Path) -> None:
