@@ -6,7 +6,7 @@ import contextlib
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pattoo_mp.cli.verbs import command_parser, parse, program_verbs
@@ -93,6 +93,7 @@ _TYPED = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_TYPED, max_size=5))
 def test_every_command_line_is_spelled_out_or_refused_in_one_line(words: list[str]) -> None:
     """What is spelled out is not changed by spelling it out again."""
