@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pattoo_mp.cli.verbs import command_parser, parse, program_verbs
 from pattoo_mp.program import HUB, acting_as
@@ -76,6 +81,32 @@ def test_any_word_gets_one_printable_line(word: str, capsys: pytest.CaptureFixtu
         parse([word])
     (said,) = capsys.readouterr().err.splitlines()
     assert said.isprintable()
+
+
+_NAMES = sorted({*command_parser().options()})
+_TYPED = st.one_of(
+    st.sampled_from(
+        [*_NAMES, *(name.lstrip("-") for name in _NAMES), "--", "disk_io", "pattoo.yaml"]
+    ),
+    st.builds(lambda name, n: name[:n], st.sampled_from(_NAMES), st.integers(0, 12)),
+    st.text(max_size=12),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_TYPED, max_size=5))
+def test_every_command_line_is_spelled_out_or_refused_in_one_line(words: list[str]) -> None:
+    """What is spelled out is not changed by spelling it out again."""
+    said, printed, code = io.StringIO(), io.StringIO(), None
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(printed):
+            found = parse(words).spelled_out
+    except SystemExit as ended:
+        code = ended.code
+    if code is None:
+        assert parse(found).spelled_out == found
+    else:
+        assert (code, said.getvalue().count("\n")) in {(2, 1), (0, 0)}
 
 
 def test_a_program_knows_only_its_own_verbs(capsys: pytest.CaptureFixture[str]) -> None:
