@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 
 from pattoo_mp.receiver import server
 from pattoo_mp.receiver.store import Store
-from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, TICK, body, point
+from tests.receiver.posts import AGENT, GOLDEN, GOLDEN_AGENT, body, point
 from tests.receiver.process import SECONDS, command, environment
 from tests.support.waiting import wait_for
 
@@ -83,14 +84,17 @@ def test_an_ipv6_host_works(make_receiver: Callable[..., Receiver]) -> None:
 
 def test_show_prints_the_newest_datapoints_in_columns(receiver: Receiver, tmp_path: Path) -> None:
     """A table with aligned columns, newest first, while the receiver runs."""
-    points = [point(timestamp=TICK + n, value=n, disk="sda") for n in (1, 200, 30)]
+    # What is older than a day may be sealed at any time, and then only the newest value is shown.
+    second = int(time.time())
+    points = [point(timestamp=1000 * second + n, value=n, disk="sda") for n in (1, 200, 30)]
     receiver.post(AGENT, body(*points))
     done = command("--database", str(receiver.database), "--show", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    shown = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
     assert done.stdout.splitlines() == [
         "TIME (UTC)               TARGET  KEY   OF        VALUE",
-        "2023-11-14 22:13:20.200  host    load  disk=sda    200",
-        "2023-11-14 22:13:20.030  host    load  disk=sda     30",
+        f"{shown}.200  host    load  disk=sda    200",
+        f"{shown}.030  host    load  disk=sda     30",
     ]
 
 
