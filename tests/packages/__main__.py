@@ -60,7 +60,7 @@ def main() -> int:
         return _fail("needs root; expected root, and a machine where it may boot a container")
     if missing := debian_root.missing_programs():
         return _fail(f"a program is missing; expected after: apt-get install {' '.join(missing)}")
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _stop)
     signal.alarm(LIMIT_S)
     try:
