@@ -121,6 +121,10 @@ def _whole_life(machine: Machine) -> None:
     for path in ("/var/log/pattoo", "/var/cache/pattoo", "/var/lib/pattoo"):
         _expect(machine.run("stat", "--format=%U:%G %a", path).strip(), wanted, path)
 
+    refused = machine.run("sh", "-c", "pattoo_mp_setup install 2>&1 || true")
+    _expect(
+        "set up by the distribution's package" in refused, True, "setup of what the package did"
+    )
     own = _configure(machine)
     check = machine.run("runuser", "-u", "pattoo", "--", AGENT, "--check")
     _expect("log_max_bytes               0" in check, True, "logrotate's setting in --check")
