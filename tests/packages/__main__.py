@@ -121,6 +121,9 @@ def _whole_life(machine: Machine) -> None:
     for path in ("/var/log/pattoo", "/var/cache/pattoo", "/var/lib/pattoo"):
         _expect(machine.run("stat", "--format=%U:%G %a", path).strip(), wanted, path)
 
+    # Its unit says when it is ready; and it goes again.
+    for verb in ("start", "stop"):
+        machine.run("systemctl", verb, "pattoo_agent_os_spoked")
     refused = machine.run("sh", "-c", "pattoo_mp_setup install 2>&1 || true")
     _expect(
         "set up by the distribution's package" in refused, True, "setup of what the package did"
