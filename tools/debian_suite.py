@@ -109,10 +109,10 @@ def _environment(tree: Path) -> str:
     tools = [
         name for name in (*extras["dev"], *extras["docs"]) if not name.startswith(_NOT_FOR_TESTS)
     ]
-    pip = [venv / "bin/pip", "--quiet", "--disable-pip-version-check"]
+    pip = [str(venv / "bin/pip"), "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", *tools], check=True)
     with_ours = [
-        venv / "bin/pip",
+        str(venv / "bin/pip"),
         "list",
         "--local",
         "--format=freeze",

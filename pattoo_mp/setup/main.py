@@ -68,6 +68,11 @@ def _install(arguments: argparse.Namespace) -> int:
     _require_root(arguments)
     record = host.read_record(below(arguments.root, host.RECORD_PATH))
     chosen = _boot(arguments, record)
+    if templates.is_packaged() and arguments.root == HOST and chosen is not Boot.SUPERVISORD:
+        raise SetupError(
+            "install: this host was set up by the distribution's package; expected "
+            f"'systemctl enable --now {this_program().name}', or --boot supervisord"
+        )
     _require_single_boot(chosen, arguments.root, record)
     steps = _install_steps(arguments, chosen, record)
     record.boot = chosen

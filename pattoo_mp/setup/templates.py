@@ -234,6 +234,8 @@ serverurl=unix://{files}/supervisor.sock
 # --- where this installation has its command and its shipped files
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
+#: Where a distribution's package is (packaging/stage).
+_PACKAGED: Final = Path("/usr/share/pattoo-mp")
 
 
 def conf_directory() -> Path:
@@ -251,8 +253,15 @@ def conf_directory() -> Path:
     return unit_file.parent
 
 
+def is_packaged() -> bool:
+    """Whether this is a distribution's package, which has set up the host itself."""
+    return _PACKAGE.parent == _PACKAGED
+
+
 def command_directory() -> Path:
     """The directory of the agent's command."""
+    if is_packaged():
+        return Path("/usr/bin")
     command = _installed_file(f"bin/{this_program().name}")
     return command.parent if command else Path(sysconfig.get_path("scripts"))
 

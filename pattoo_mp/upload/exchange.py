@@ -24,7 +24,6 @@ from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
-from urllib3 import __version__ as urllib3_version
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
@@ -416,7 +415,7 @@ class _AddressContext:
     connection, as it has nothing to compare with the certificate.
     """
 
-    def __init__(self, context: SSLContext, address: str) -> None:
+    def __init__(self, context: Any, address: str) -> None:  # noqa: ANN401 - of the library or ours
         self.__dict__.update(_context=context, _address=address)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as in the context
@@ -425,19 +424,20 @@ class _AddressContext:
     def __setattr__(self, name: str, value: object) -> None:
         setattr(self._context, name, value)
 
-    def wrap_socket(self, sock: socket.socket, **options: Any) -> socket.socket:  # noqa: ANN401 - as inherited
+    def wrap_socket(self, sock: socket.socket, **options: Any) -> Any:  # noqa: ANN401 - as inherited
         """Make the connection to the address."""
-        return self._context.wrap_socket(sock, **{**options, "server_hostname": self._address})
+        options["server_hostname"] = self._address
+        return self._context.wrap_socket(sock, **options)
 
     def wrap_bio(self, *files: Any, **options: Any) -> Any:  # noqa: ANN401 - as inherited
         """Make the connection to the address, within another one."""
-        return self._context.wrap_bio(*files, **{**options, "server_hostname": self._address})
+        options["server_hostname"] = self._address
+        return self._context.wrap_bio(*files, **options)
 
 
 def _with_address(context: Any, host: str) -> Any:  # noqa: ANN401 - of the library or ours
     """The context for a connection to `host`, which may be a name or an address."""
-    is_old = urllib3_version.partition(".")[0] == "1"
-    if not is_old or context is None or isinstance(context, _AddressContext):
+    if context is None or isinstance(context, _AddressContext):
         return context
     from urllib3.util.ssl_ import is_ipaddress  # noqa: PLC0415 - only where TLS was imported
 

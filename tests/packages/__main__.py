@@ -60,7 +60,7 @@ def main() -> int:
         return _fail("needs root; expected root, and a machine where it may boot a container")
     if missing := debian_root.missing_programs():
         return _fail(f"a program is missing; expected after: apt-get install {' '.join(missing)}")
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _stop)
     signal.alarm(LIMIT_S)
     try:
@@ -121,6 +121,13 @@ def _whole_life(machine: Machine) -> None:
     for path in ("/var/log/pattoo", "/var/cache/pattoo", "/var/lib/pattoo"):
         _expect(machine.run("stat", "--format=%U:%G %a", path).strip(), wanted, path)
 
+    # Its unit says when it is ready; and it goes again.
+    for verb in ("start", "stop"):
+        machine.run("systemctl", verb, "pattoo_agent_os_spoked")
+    refused = machine.run("sh", "-c", "pattoo_mp_setup install 2>&1 || true")
+    _expect(
+        "set up by the distribution's package" in refused, True, "setup of what the package did"
+    )
     own = _configure(machine)
     check = machine.run("runuser", "-u", "pattoo", "--", AGENT, "--check")
     _expect("log_max_bytes               0" in check, True, "logrotate's setting in --check")

@@ -111,10 +111,13 @@ def test_each_program_has_its_unit_page_and_configuration(agent: Path, receiver:
         with acting_as(program):
             for name in program_files():
                 assert (agent / "etc/pattoo" / name).is_file()
+    trees = [root / "usr/share" for root in (agent, receiver)]
     pages = {
-        p.name for root in (agent, receiver) for p in (root / "usr/share/man").rglob("*.[0-9]")
+        p.name for tree in trees for p in (tree / "man").rglob("*.[0-9]") if not p.is_symlink()
     }
     assert pages == {p.name for p in (ROOT / "docs/man").glob("*.[0-9]")}
+    completions = {p.name for tree in trees for p in tree.glob("*/*completions*/*")}
+    assert completions == {p.name for p in (ROOT / "completion").glob("*/*")}
 
 
 def test_logrotate_rotates_the_log_of_each_program_and_the_agents_do_not(agent: Path) -> None:

@@ -133,6 +133,7 @@ def test_with_tls_ca_file_no_other_ca_is_trusted(authority: Authority) -> None:
     adapter = session.get_adapter("https://127.0.0.1:9")
     assert isinstance(adapter, WatchedAdapter)
     pool = adapter.poolmanager.connection_from_host("127.0.0.1", 9, "https")
+    pool.ca_certs = "/etc/ssl/certs/ca-certificates.crt"  # as in Debian's urllib3
     adapter.cert_verify(pool, "https://127.0.0.1:9", verify=True, cert=None)
     assert (pool.ca_certs, pool.ca_cert_dir, pool.cert_reqs) == (None, None, "CERT_REQUIRED")
     assert len(pool.conn_kw["ssl_context"].get_ca_certs()) == 1

@@ -1,0 +1,79 @@
+"""`make deb`: Debian's tools build both packages, as the user who runs the tests."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pattoo_mp
+from tests.support.agent import ROOT
+from tests.support.commands import run
+from tools import packages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, packages.NEEDED["deb"])),
+    reason="needs Debian's debhelper and dh-python",
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The packages, by name."""
+    files = packages.build("deb", tmp_path_factory.mktemp("dist"))
+    assert len(files) == 2
+    return {file.name.partition("_")[0]: file for file in files}
+
+
+def test_both_packages_are_built_for_every_architecture(built: dict[str, Path]) -> None:
+    """The receiver needs the agent's package of the same version."""
+    for name in ("pattoo-mp", "pattoo-mp-receiver"):
+        fields = run("dpkg-deb", "--field", built[name], "Version", "Architecture")
+        assert fields == f"Version: {pattoo_mp.__version__}\nArchitecture: all\n"
+    depends = run("dpkg-deb", "--field", built["pattoo-mp-receiver"], "Depends")
+    assert f"pattoo-mp (= {pattoo_mp.__version__})" in depends
+
+
+def test_what_a_person_may_change_is_a_configuration_file_of_dpkg(built: dict[str, Path]) -> None:
+    """All of /etc, and nothing else."""
+    listing = run("dpkg-deb", "--contents", built["pattoo-mp"])
+    in_etc = re.findall(r"^-\S+ .* \.(/etc/\S+)$", listing, re.MULTILINE)
+    assert len(in_etc) == 5
+    assert run("dpkg-deb", "--info", built["pattoo-mp"], "conffiles").split() == sorted(in_etc)
+
+
+def test_every_file_is_roots_and_only_root_may_change_it(built: dict[str, Path]) -> None:
+    """Whoever built the package."""
+    for file in built.values():
+        for line in run("dpkg-deb", "--contents", file).splitlines():
+            mode, owner = line.split()[:2]
+            assert owner == "root/root", line
+            assert mode[0] == "l" or "w" not in mode[4:], line
+
+
+@pytest.mark.skipif(shutil.which("lintian") is None, reason="needs Debian's lintian")
+def test_lintian_finds_only_pages_that_do_not_exist_yet(built: dict[str, Path]) -> None:
+    """Errors and warnings are none, where each command has its page in docs/man."""
+    done = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on", "none", *built.values()],
+        capture_output=True, text=True, timeout=110, check=True,
+    )  # fmt: skip
+    lacking = {f"usr/bin/{name}" for name in _commands() if not _has_page(name)}
+    found = done.stdout.splitlines()
+    assert set(re.findall(r"no-manual-page \[(\S+)\]", done.stdout)) == lacking
+    assert [line for line in found if "no-manual-page" not in line] == []
+
+
+def _commands() -> set[str]:
+    agents = {path.stem for path in (ROOT / "bin").glob("*.py")}
+    return {"pattoo_mp_receiver", "pattoo_mp_setup", *agents, *(f"{name}.py" for name in agents)}
+
+
+def _has_page(name: str) -> bool:
+    return (ROOT / "docs/man" / f"{name.removesuffix('.py')}.8").exists()
