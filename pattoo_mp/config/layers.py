@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pattoo_mp.config.settings import Setting
 
 _SUFFIX: Final = ".yaml"
-_MAX_FILES: Final = 100
+MAX_FILES: Final = 100
 #: Names that a person may take for one that is read.
 _SIMILAR_SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".conf"})
 _NAME_IN_MESSAGE: Final = 80
@@ -172,8 +172,8 @@ def _read_directory(directory: Path, problems: list[str], notes: list[str]) -> I
     except OSError as error:
         problems.append(f"{where_and_why(error)}; expected a directory of *{_SUFFIX} files")
         return
-    if len(paths) > _MAX_FILES:
-        problems.append(f"{directory}: {len(paths)} files; expected at most {_MAX_FILES}")
+    if len(paths) > MAX_FILES:
+        problems.append(f"{directory}: {len(paths)} files; expected at most {MAX_FILES}")
         return
     if size > MAX_BYTES:
         problems.append(

@@ -31,10 +31,12 @@ def every_file() -> str:
 
 def one_file(name: str) -> str:
     """The text of one of `files`."""
+    first = next(setting for setting in program_settings() if setting.file == name)
     intro = (
         f"{name}, read from the directory that --config or PATTOO_CONFIGDIR names (/etc/pattoo without "
         f"them). Remove the # in front of a setting to change it. A setting that is commented out shows "
-        f"its default, or an example if it has none. --reload puts changes in force."
+        f"its default, or an example if it has none. What {name}.d/*.yaml sets wins, then variables such as "
+        f"{first.variable}. --reload puts changes in force."
     )
     texts = [
         "\n".join(

@@ -39,7 +39,7 @@ def configuration_files(directory: Path) -> list[Path]:
         further = layers.directory_of(directory / name)
         found += [directory / name, further]
         with suppress(OSError):  # reading it says what is wrong
-            found += layers.files_in(further)
+            found += layers.files_in(further)[: layers.MAX_FILES]  # with more, none is read
     return found
 
 

@@ -13,7 +13,7 @@ from pattoo_mp import paths
 from pattoo_mp.control.run_directory import holder
 from pattoo_mp.doctor.finding import Finding, note, ok, trouble
 from pattoo_mp.errors import NotOurSupervisorError, PattooError, StatusError
-from pattoo_mp.operate.agent import Agent
+from pattoo_mp.operate.agent import Agent, differing_variables
 from pattoo_mp.operate.supervisor import Supervisor
 from pattoo_mp.program import this_program
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
@@ -41,6 +41,7 @@ class Running:
     - `error`: why no more is known, for example for lack of permission.
     - `no_answer`: why its status socket did not answer.
     - `troubles`: the number of troubles in its status.
+    - `variables`: lines about variables of the environment that only it has, or only we have.
     - `cut_short_pid`: the control process of the last run, if that did not end in order; else 0.
     """
 
@@ -52,6 +53,7 @@ class Running:
     troubles: int = 0
     cut_short_pid: int = 0
     blocked: str = ""
+    variables: tuple[str, ...] = ()
 
 
 def check_process(config: Config) -> Running:
@@ -83,7 +85,10 @@ def check_process(config: Config) -> Running:
     except StatusError as error:
         return Running(pid, supervisor, supervisor_error, no_answer=str(error))
     troubles = len(status["troubles"])
-    return Running(pid, supervisor, supervisor_error, troubles=troubles, blocked=blocked)
+    variables = tuple(differing_variables(status, config.variables))
+    return Running(
+        pid, supervisor, supervisor_error, troubles=troubles, blocked=blocked, variables=variables
+    )
 
 
 def _within_limit(name: str, question: Callable[[int | None], str], pid: int | None) -> str:
@@ -153,6 +158,8 @@ def findings(running: Running, *, is_user: bool = False) -> Iterator[Finding]:
             "runs",
             "use --restart: it stops the process, and lets supervisord start the agent",
         )
+    for line in running.variables:
+        yield note("variables", line, "give both the same: this command examines other settings")
     if running.cut_short_pid:
         # It is a trouble if the agent still does not run: no operator stopped it.
         report = trouble if running.pid is None and not running.error else note

@@ -18,7 +18,7 @@ from pattoo_mp.ipc.messages import STOP_S
 from pattoo_mp.paths import config_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pattoo_mp.operate.supervisor import Supervisor
@@ -109,15 +109,19 @@ def startable_agent() -> Agent:
 
 
 def other_variables(agent: Agent, ours: Iterable[str]) -> list[str]:
+    """Return `differing_variables` of a running agent; nothing of one that does not run or answer."""
+    try:
+        return differing_variables(agent.status(_ASK_S), ours)
+    except (OSError, PattooError):
+        return []
+
+
+def differing_variables(status: Mapping[str, Any], ours: Iterable[str]) -> list[str]:
     """Return a line for the variables that only a running agent has, and one for those that only we have.
 
     `ours` are those of our environment that override settings. Their values are not compared: an agent keeps
     those that it was started with.
     """
-    try:
-        status = agent.status(_ASK_S)
-    except (OSError, PattooError):
-        return []
     control, theirs = f"process {status['control']['pid']}", set(status.get("variables", ()))
     only_theirs, only_ours = theirs.difference(ours), set(ours) - theirs
     lines = []

@@ -169,6 +169,7 @@ def test_what_is_in_such_a_directory_is_bounded(etc: Path) -> None:
         own(etc, f"{number}.yaml")
     directory = etc / f"{agent_file()}.d"
     assert problems(etc) == [f"{directory}: 101 files; expected at most 100"]
+    assert len(ways.configuration_files(etc)) < 110
     for number in range(98):
         (directory / f"{number}.yaml").unlink()
     for number in (98, 99):

@@ -185,13 +185,18 @@ def test_a_configuration_that_the_agents_user_cannot_read_is_trouble(
     agent = make_agent()
     settings = load.check(agent.configuration)
     agent.home.chmod(0o755)
-    (agent.configuration / "pattoo.yaml").chmod(0o000)
+    further = agent.configuration / "pattoo.yaml.d"
+    further.mkdir()
+    agent.write("pattoo.yaml.d/1.yaml", "")
+    for path in (agent.configuration / "pattoo.yaml", further / "1.yaml"):
+        path.chmod(0o000)
 
     def report() -> str:
         found = list(files.file_findings(agent.configuration, settings, "nobody", None))
         return "\n".join(f"{f.state.value} {f.subject}: {f.found}" for f in found)
 
     assert f"bad pattoo.yaml: {agent.configuration}/pattoo.yaml cannot be read" in as_nobody(report)
+    assert f"bad 1.yaml: {further}/1.yaml cannot be read" in as_nobody(report)
     if IS_ROOT:
         assert "bad log_directory" in as_nobody(report)
         assert "bad" not in report()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,9 +38,11 @@ def test_a_good_configuration_is_reported_and_nothing_is_made(
     done = agent.run("--check")
     assert (done.returncode, done.stderr) == (0, "")
     rows = {
-        tuple(line.split(maxsplit=2)) for line in done.stdout.splitlines() if line[:4] == " " * 4
+        tuple(re.split(" {2,}", line.strip()))
+        for line in done.stdout.splitlines()
+        if line[:4] == " " * 4
     }
-    assert ("polling_interval", "0.5", f"{NAME}.yaml") in rows
+    assert ("polling_interval", "500 ms", f"{NAME}.yaml") in rows
     assert ("log_level", "info", "default") in rows
     assert f"http://127.0.0.1:{server.port}/pattoo/api/v1/agent/status  is well" in done.stdout
     assert done.stdout.endswith("\nAll is well.\n")

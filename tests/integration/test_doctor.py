@@ -161,7 +161,7 @@ def test_an_invalid_configuration_is_exit_2(make_agent: MakeAgent) -> None:
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: never\n")
     done = agent.run("--doctor")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "polling_interval: 'never'; expected a number of seconds" in done.stderr
+    assert "polling_interval: 'never'; expected a time such as 300 ms" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another user")

@@ -128,7 +128,7 @@ def test_a_bad_configuration_ends_in_fatal_with_the_reason(agent: Supervised) ->
     agent.ctl("start", NAME)
     # Between attempts the state is STARTING.
     wait_for(lambda: agent.state() in {"BACKOFF", "FATAL"}, what="supervisord's word for it")
-    assert "polling_interval: 'never'; expected a number of seconds" in agent.ctl("tail", NAME)
+    assert "polling_interval: 'never'; expected a time such as 300 ms" in agent.ctl("tail", NAME)
     agent.write(f"{NAME}.yaml", f"{NAME}:\n  polling_interval: 0.1\n")
     done = agent.run("--start")
     # supervisord may have tried again just before, with the corrected file.

@@ -57,9 +57,32 @@ def test_a_command_without_them_says_so(make_agent: MakeAgent) -> None:
         f"({process}) has not"
     )
     assert checked(agent)["notes"][-2:] == [theirs, ours]
+    findings = json.loads(agent.run("--doctor", "--json").stdout)["findings"]
+    assert [one["found"] for one in findings if one["subject"] == "variables"] == [theirs, ours]
     done = agent.run("--reload")
     assert done.stderr.splitlines() == [f"{agent.name}: note: {line}" for line in (theirs, ours)]
     assert agent.status()["interval_ms"] == 200
+    agent.stop()
+
+
+def test_a_further_file_is_applied_by_a_reload(make_agent: MakeAgent) -> None:
+    """With the settings that it changes; a broken one changes nothing, and does not keep the agent from its stop."""
+    agent = make_agent()
+    agent.start()
+    directory = agent.configuration / f"{agent.name}.yaml.d"
+    directory.mkdir()
+    file = directory / "1.yaml"
+    file.write_text(f"{agent.name}: {{polling_interval: 200 ms, top_processes: 7}}")
+    assert "(polling_interval, top_processes)" in agent.run("--reload").stdout
+    assert agent.status()["interval_ms"] == 200
+    file.write_text(f"{agent.name}: {{polling_interval: 5 M}}")
+    done = agent.run("--reload")
+    assert (
+        done.returncode,
+        f"{file}: {agent.name}: polling_interval: '5 M'; expected " in done.stderr,
+    ) == (2, True)
+    assert agent.status()["interval_ms"] == 200
+    file.write_text(":")
     agent.stop()
 
 
