@@ -236,7 +236,8 @@ def _log(directory: Path) -> _Files:
     log.begin(_LOG_RECORDS)
     last: deque[str] = deque()
     kept = 0
-    while lines := log.read():
+    while not log.is_at_end:
+        lines = log.read()
         last.extend(lines)
         kept += sum(len(line) + 1 for line in lines)
         while kept > _LOG_CHARACTERS:
