@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,7 +175,7 @@ class Trial:
                 f"pattoo_agent_api:\n  ip_address: 127.0.0.1\n  ip_bind_port: {self._server.port}\n"
             )
         own = etc / f"{NAME}.yaml"
-        own.write_text(own.read_text().replace("polling_interval: 60", "polling_interval: 1"))
+        own.write_text(every_second(own.read_text()))
 
     def run_as_pod(self) -> None:
         """Run the containers of the DaemonSet example, with its configuration, and a secret as Kubernetes mounts it."""
@@ -190,7 +191,7 @@ class Trial:
         for name, text in settings["data"].items():
             url = f"http://127.0.0.1:{self._server.port}"
             ours = text.replace("https://pattoo.example.org", url)
-            (places["configuration"] / name).write_text(ours.replace("interval: 60", "interval: 1"))
+            (places["configuration"] / name).write_text(every_second(ours))
 
         def volumes_of(container: dict[str, Any]) -> list[str]:
             return [
@@ -293,6 +294,11 @@ class Trial:
 def _mounts_below(directory: Path) -> list[str]:
     lines = Path("/proc/mounts").read_text().splitlines()
     return [at for line in lines if (at := line.split()[1]).startswith(f"{directory}/")]
+
+
+def every_second(settings: str) -> str:
+    """Return settings with another interval."""
+    return re.sub(r"polling_interval: \S+", "polling_interval: 1", settings)
 
 
 def require(is_so: bool, what: str) -> None:

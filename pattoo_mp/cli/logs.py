@@ -82,9 +82,9 @@ def _print(limited: TimeLimited[_Step, list[str]], log: LogReader, *, follows: b
         lines = limited.ask_one(log.read)
         if lines:
             print("\n".join(lines), flush=True)
-        elif not follows:
+        elif log.is_at_end and not follows:
             break
-        elif _is_closed():
+        elif log.is_at_end and _is_closed():
             return
     if lines := limited.ask_one(log.finish):
         print("\n".join(lines))

@@ -87,13 +87,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _target(given: str | None, name: str) -> Path:
     """Return the path of the archive. Raises `PattooError` if there is something already."""
-    target = Path(given or ".").expanduser().absolute()
-    if target.is_dir():
-        target /= name
-    if target.is_symlink() or target.exists():
-        raise _exists(target)
-    if not target.parent.is_dir():
-        raise PattooError(f"{target.parent}: no such directory; expected one for the archive")
+    try:
+        target = Path(given or ".").absolute()
+        if target.is_dir():
+            target /= name
+        if target.is_symlink() or target.exists():
+            raise _exists(target)
+        if not target.parent.is_dir():
+            raise PattooError(f"{target.parent}: no such directory; expected one for the archive")
+    except OSError as error:
+        where = given or "the current directory"
+        raise PattooError(f"{where}: {error.strerror}; expected a path for the archive") from error
     return target
 
 

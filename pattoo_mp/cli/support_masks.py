@@ -58,11 +58,9 @@ _PATTERNS: Final = (
         re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[\sA-Za-z0-9+/=]|\\n){0,9000}"),
         NOT_SHOWN,
     ),
-    (re.compile(r"(://)[^/\s\"']{0,300}:[^\s\"']{0,300}@"), r"\1…@"),
-    (re.compile(r"(://[^\s?#\"']{0,2000}[?#])[^\s\"']+"), r"\1…"),
     (
         re.compile(
-            r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|auth|secret)[\w-]{0,40})"
+            r"(?<![\w-])((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|auth|secret)[\w-]{0,40})"
             r"(\\?[\"']?\s{0,9}[:=]\s{0,9}\\?[\"']?)(?!\(not shown\))[^\"'\n\\]+",
             re.IGNORECASE,
         ),
@@ -81,6 +79,9 @@ _PATTERNS: Final = (
     # An agent's identity: who has it can send as that agent. And the pass phrase of its key.
     (re.compile(r"\b[0-9a-fA-F]{64}\b"), "(64 digits, not shown)"),
 )
+
+#: From the end of its scheme on; matches do not overlap, so a text of nothing else takes no longer.
+_URL: Final = re.compile(r"://[^\s\"'<>]+")
 
 #: What may be the name of a host in a text, or its address.
 _WORD: Final = re.compile(r"\w(?:[\w.-]*\w)?")
@@ -110,6 +111,7 @@ class Masks:
         """Return a text without secrets, and with other names of hosts."""
         for secret in self.secrets:
             text = text.replace(secret, NOT_SHOWN)
+        text = _URL.sub(_without_secrets, text)
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
         others = dict(self.names)
@@ -139,6 +141,15 @@ class Masks:
         if isinstance(value, str) and self.text(f"{name}: {value}") == f"{name}: {NOT_SHOWN}":
             return NOT_SHOWN
         return self.content(value)
+
+
+def _without_secrets(found: re.Match[str]) -> str:
+    """A URL without user, password, query and fragment. A password may hold any character."""
+    url = found[0]
+    if "@" in url:
+        url = f"://…@{url.rpartition('@')[2]}"
+    before, mark, _ = url.replace("#", "?").partition("?")
+    return f"{before}?…" if mark else before
 
 
 # --- what to mask

@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sqlite3
 import ssl
 import stat
@@ -39,7 +40,7 @@ from pattoo_mp.util.dependencies import MODULES
 from pattoo_mp.util.text import counted, printable, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 #: Files by name, each as text or, if its name ends with .json, as JSON.
 _Files = dict[str, Any]
@@ -50,10 +51,12 @@ _DOCTOR_S: Final = 20.0
 _DOCTOR_PART_S: Final = 8.0
 #: The most that a file in the archive has.
 _FILE_CHARACTERS: Final = 4_000_000
-_LOG_CHARACTERS: Final = 2_000_000
+_LOG_CHARACTERS: Final = 1_000_000
 _LOG_RECORDS: Final = 20_000
 _ENTRIES: Final = 2_000
 _LEVELS: Final = 4
+#: Names of the agent's files and directories, in directories that it may share.
+_OURS: Final = re.compile(r"pattoo|^(?:agent_id|keys|pid|run)$")
 #: Packages that pattoo_mp uses if they are there.
 _OPTIONAL: Final = (
     "Flask", "waitress", "python-gnupg", "prometheus_client", "cramjam", "urllib3",
@@ -233,7 +236,8 @@ def _log(directory: Path) -> _Files:
     log.begin(_LOG_RECORDS)
     last: deque[str] = deque()
     kept = 0
-    while lines := log.read():
+    while not log.is_at_end:
+        lines = log.read()
         last.extend(lines)
         kept += sum(len(line) + 1 for line in lines)
         while kept > _LOG_CHARACTERS:
@@ -246,33 +250,39 @@ def _log(directory: Path) -> _Files:
 
 
 def _sizes(directory: Path) -> _Files:
-    names = [directory, *load.read_directories(directory)]
-    found = [_tree(path) for path in dict.fromkeys(names)]
+    names = [path for path in load.read_directories(directory) if path != directory]
+    found = [_tree(directory, is_ours=True), *(_tree(path) for path in dict.fromkeys(names))]
     lines = [line for tree in found for line in (*_tree_lines(tree), "")]
     return {"sizes.txt": "\n".join(lines), "sizes.json": found}
 
 
-def _tree(top: Path) -> dict[str, Any]:
-    """Return sizes of a directory, of what is in it, and of its file system (bytes)."""
+def _tree(top: Path, *, is_ours: bool = False) -> dict[str, Any]:
+    """Return sizes of a directory, of what is in it, and of its file system (bytes).
+
+    Unless it `is_ours`, what does not have a name of ours in it is another's, and only counted.
+    """
     try:
         room = os.statvfs(top)
-        entries = list(islice(_entries(top, _LEVELS), _ENTRIES + 1))
+        names = list(islice(top.iterdir(), _ENTRIES + 1))
+        ours = sorted(path for path in names if is_ours or _OURS.search(path.name))
+        entries = list(islice(_entries(ours, _LEVELS), _ENTRIES))
     except OSError as error:
         return {"path": str(top), "problem": error.strerror, "entries": []}
     return {
         "path": str(top),
-        "problem": f"it has more than {_ENTRIES} entries" if len(entries) > _ENTRIES else "",
+        "problem": f"it has more than {_ENTRIES} entries" if len(names) > _ENTRIES else "",
         "free_bytes": room.f_bavail * room.f_frsize,
         "total_bytes": room.f_blocks * room.f_frsize,
         "free_inodes": room.f_favail,
         "is_read_only": bool(room.f_flag & os.ST_RDONLY),
         "bytes": sum(entry["bytes"] for entry in entries),
-        "entries": entries[:_ENTRIES],
+        "others": len(names) - len(ours),
+        "entries": entries,
     }
 
 
-def _entries(directory: Path, levels: int) -> Iterator[dict[str, Any]]:
-    for path in sorted(directory.iterdir()):
+def _entries(paths: Iterable[Path], levels: int) -> Iterator[dict[str, Any]]:
+    for path in paths:
         with suppress(OSError):  # it is gone, or not ours to look at
             found = path.lstat()
             yield {
@@ -283,7 +293,7 @@ def _entries(directory: Path, levels: int) -> Iterator[dict[str, Any]]:
                 "changed": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(found.st_mtime)),
             }
             if stat.S_ISDIR(found.st_mode) and levels:
-                yield from _entries(path, levels - 1)
+                yield from _entries(sorted(islice(path.iterdir(), _ENTRIES)), levels - 1)
 
 
 def _tree_lines(tree: dict[str, Any]) -> Iterator[str]:
@@ -292,9 +302,10 @@ def _tree_lines(tree: dict[str, Any]) -> Iterator[str]:
         yield f"  {tree['problem']}"
     if "bytes" not in tree:
         return
+    others = f", and {tree['others']} that are not the agent's" if tree["others"] else ""
     read_only = ", read-only" if tree["is_read_only"] else ""
     yield (
-        f"  {size(tree['bytes'])} in {counted(len(tree['entries']), 'file')}; its file system: "
+        f"  {size(tree['bytes'])} in {counted(len(tree['entries']), 'file')}{others}; its file system: "
         f"{size(tree['free_bytes'])} of {size(tree['total_bytes'])} free, {tree['free_inodes']} inodes{read_only}"
     )
     for entry in tree["entries"]:
@@ -310,6 +321,6 @@ PARTS: Final = (
     Part("check", "the configuration as --check shows it.", _check, 25.0),
     Part("status", "what the agent does, as --status shows it.", _status, 12.0),
     Part("doctor", "what --doctor found on the host.", _doctor, _DOCTOR_S + 2 * _DOCTOR_PART_S),
-    Part("log", "the end of the agent's log, as --logs shows it.", _log, 8.0, as_user=True),
+    Part("log", "the end of the agent's log, as --logs shows it.", _log, 10.0, as_user=True),
     Part("sizes", "the agent's directories and what is in them.", _sizes, 8.0, as_user=True),
 )

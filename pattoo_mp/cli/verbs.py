@@ -58,10 +58,10 @@ class Verb:
 class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
-    With `value` it takes a value, which that function checks and returns; `metavar` is its name in the
-    help. The function raises `ValueError` with what was expected. Where only the agent knows which values
-    there are, the hidden verb `listed_by` prints them for completion. `help` must name the verbs: `--help`
-    shows nothing else about them. With an option that is `endless`, a verb goes on until it is told to end.
+    With `value` it takes a value that this function makes of the word; `metavar` is its name in the help.
+    Where only the agent knows which values there are, the hidden verb `listed_by` prints them for completion.
+    `help` must name the verbs: `--help` shows nothing else about them. With an option that is `endless`, a
+    verb goes on until it is told to end.
     """
 
     name: str
@@ -73,21 +73,12 @@ class Option:
     endless: bool = False
     listed_by: str = ""
 
-    def checked(self, given: str) -> object:
-        """Return the value of the option. Raises as argparse wants it."""
-        if self.value is None:
-            return given
-        try:
-            return self.value(given)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{given}; expected {error}") from error
-
 
 def _records(given: str) -> int:
     """The value of `--lines`."""
     if given.isascii() and given.isdecimal() and len(given) < 8 and int(given) <= _MOST_RECORDS:
         return int(given)
-    raise ValueError(f"a whole number from 0 to {_MOST_RECORDS}")
+    raise argparse.ArgumentTypeError(f"{given}; expected a whole number from 0 to {_MOST_RECORDS}")
 
 
 _MOST_RECORDS: Final = 1_000_000
@@ -346,7 +337,7 @@ def command_parser() -> _Parser:
             parser.add_argument(option.name, choices=option.choices(), help=option.help)
         elif option.value:
             parser.add_argument(
-                option.name, type=option.checked, metavar=option.metavar, help=option.help
+                option.name, type=option.value, metavar=option.metavar, help=option.help
             )
         else:
             parser.add_argument(option.name, action="store_true", help=option.help)

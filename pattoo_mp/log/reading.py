@@ -51,8 +51,8 @@ def level_of(line: bytes) -> int | None:
 class LogReader:
     """Reads the records of the log `path` that have at least the level `least`, oldest first.
 
-    `begin`, then `read` as long as it returns lines, or for ever; `finish` gives a last line without its
-    end. Each may take as long as the file system does.
+    `begin`, then `read` until it `is_at_end`, or for ever; `finish` gives a last line without its end. Each
+    may take as long as the file system does.
     """
 
     def __init__(self, path: Path, least: int = 0) -> None:
@@ -64,6 +64,7 @@ class LogReader:
         self._skips = False
         self._shows = not least
         self._is_renamed = False
+        self.is_at_end = False
         #: Whether records were searched for in a part of the log only.
         self.is_cut = False
 
@@ -73,38 +74,37 @@ class LogReader:
         for older in _backups(self._path):
             if all(older.identity != file.identity for file in self._files):  # it was just rotated
                 self._files.appendleft(older)
-        wanted, searched = records, 0
+        wanted, budget = records, SEARCHED_BYTES
         for file in reversed(self._files):
             at = file.position = file.size
-            for offset, line in file.line_starts():
-                if not wanted or searched + file.size - offset > SEARCHED_BYTES:
+            for offset, line in file.line_starts(budget):
+                if not wanted:
                     break
                 level = level_of(line)
                 if level is not None and level >= self._least:
                     wanted -= 1
                     at = offset
-            searched += file.size
-            self.is_cut = bool(wanted) and searched > SEARCHED_BYTES
+            budget = max(0, budget - file.size)
+            self.is_cut = bool(wanted) and not budget
             # If it has too few, what comes before its first record is shown, too.
             file.position = 0 if wanted and not self.is_cut else at
         while len(self._files) > 1 and self._files[0].is_at_end:
             self._files.popleft().close()
 
     def read(self) -> list[str]:
-        """Return some further lines; none if there are no more for now."""
+        """Return some further lines, perhaps none; `is_at_end` then says whether there are more for now."""
+        self.is_at_end = False
         if not self._files and not self._open():
+            self.is_at_end = True
             return []
-        lines: list[str] = []
-        while not lines:
-            if block := self._files[0].read():
-                lines = self._lines(block)
-            elif len(self._files) > 1 or self._has_successor():
-                lines = self._end_line()
-                if len(self._files) > 1:
-                    self._files.popleft().close()
-            else:
-                break
-        return lines
+        if block := self._files[0].read():
+            return self._lines(block)
+        if len(self._files) == 1 and not self._has_successor():
+            self.is_at_end = True
+            return []
+        if len(self._files) > 1:
+            self._files.popleft().close()
+        return self._end_line()
 
     def finish(self) -> list[str]:
         """Return the last line if it has no end, and close."""
@@ -199,11 +199,12 @@ class _File:
         self.position += len(block)
         return block
 
-    def line_starts(self) -> Iterator[tuple[int, bytes]]:
-        """Yield offset and beginning of each line, from the last one to the first."""
+    def line_starts(self, most: int) -> Iterator[tuple[int, bytes]]:
+        """Yield offset and beginning of each line, from the last one to the first, of the last `most` bytes."""
         end, after = self.size, b""
-        while end:
-            begin = max(0, end - _BLOCK_BYTES)
+        first = max(0, self.size - most)
+        while end > first:
+            begin = max(first, end - _BLOCK_BYTES)
             block = os.pread(self._descriptor, end - begin, begin)
             if len(block) < end - begin:
                 return  # it is being truncated
