@@ -63,7 +63,10 @@ class Latest:
         self._is_closed = False
         self._socket: socket.socket | None = None
         self._thread = Thread(target=self._work, name="commands", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # the host has no thread to spare; polls need none of this
+            self.trouble = f"commands cannot be run: {error}"
 
     def close(self) -> None:
         """End all commands, without waiting for it."""
@@ -85,9 +88,10 @@ class Latest:
             begun = time.monotonic()
             try:
                 self._run()
-            except OSError as error:
-                self.trouble = f"commands cannot be run: {error.strerror or error}"
-                _LOG.error("Commands cannot be run: %s", error)
+            except Exception as error:  # noqa: BLE001 - the outermost handler of this thread
+                self.trouble = f"commands cannot be run: {error}"
+                is_ours = not isinstance(error, OSError)
+                _LOG.error("Commands cannot be run: %s", error, exc_info=is_ours)
             if time.monotonic() - begun > _LONG_LIFE_S:
                 delay_s = _FIRST_DELAY_S
             with self._changed:
