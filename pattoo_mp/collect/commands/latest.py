@@ -78,9 +78,13 @@ class Latest:
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def wait(self, within_s: float) -> None:
-        """Wait until each command has answered, but no longer than this."""
+        """Wait until each command has answered, or there is a trouble, but no longer than this."""
+
+        def is_over() -> bool:
+            return len(self.answers) == len(self.commands) or bool(self.trouble)
+
         with self._changed:
-            self._changed.wait_for(lambda: len(self.answers) == len(self.commands), within_s)
+            self._changed.wait_for(is_over, within_s)
 
     def _work(self) -> None:
         delay_s = _FIRST_DELAY_S
@@ -95,6 +99,7 @@ class Latest:
             if time.monotonic() - begun > _LONG_LIFE_S:
                 delay_s = _FIRST_DELAY_S
             with self._changed:
+                self._changed.notify_all()  # of a trouble
                 self._changed.wait_for(lambda: self._is_closed, delay_s)
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 

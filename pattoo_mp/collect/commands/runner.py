@@ -83,11 +83,11 @@ def _serve(link: Link) -> None:
     os.chdir("/")
     os.umask(0o077)
     _be_modest()
+    if any(command.form == PROMETHEUS for command in commands):
+        with suppress(ImportError):  # while we can surely read it; each run tells
+            _prometheus.parser()
     if user is not None:
         users.become(user[0], tuple(user[1]))
-    if any(command.form == PROMETHEUS for command in commands):
-        with suppress(ImportError):  # before the first run; each run tells
-            _prometheus.parser()
     Runner(link, title, commands).serve()
 
 
