@@ -6,6 +6,7 @@ The result is printed as text, or with `--json` as the document that `check.sche
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -133,7 +134,13 @@ def _check(directory: Path) -> Checked:
     problems += load.lacking_software(directory, settings)
     problems += _file_problems(settings, [*unusable, *untrusted])
     reading = replace(
-        reading, notes=(*reading.notes, *_lacking(settings), *_open_to_others(settings))
+        reading,
+        notes=(
+            *reading.notes,
+            *_lacking(settings),
+            *_missing_programs(settings),
+            *_open_to_others(settings),
+        ),
     )
     asked = server.check_servers(settings)
     first, others = (asked[0], asked[1:]) if asked else (None, ())
@@ -157,6 +164,16 @@ def _lacking(settings: Config) -> Iterator[str]:
                 f"families: {family} sends nothing{of}: prometheus_client is not installed; "
                 "expected the extra `textfile` of pattoo_mp"
             )
+
+
+def _missing_programs(settings: Config) -> Iterator[str]:
+    """The programs of commands that are not there: they may come later. Time-limited, too."""
+    programs = {command.words[0]: command.name for command in settings.commands}
+    limited: TimeLimited[str, bool] = TimeLimited("programs", os.path.isfile, _DISK_S)
+    for path, answer in limited.ask(programs).items():
+        if answer is not True:
+            wrong = f"gives {answer}" if isinstance(answer, Exception) else "is no file"
+            yield f"commands: {programs[path]}: {path} {wrong}; expected a program"
 
 
 def _open_to_others(settings: Config) -> Iterator[str]:

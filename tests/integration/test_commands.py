@@ -219,8 +219,10 @@ def test_once_and_doctor_run_the_commands_and_show_them(
         "left out of the polls: exit status 1; expected 0; standard error: no such host" in doctor
     )
     assert none_runs(home / "pids")
+    (home / "bad").unlink()
     check = agent.run("--check").stdout
     assert "good, bad" in check
+    assert f"Note: commands: bad: {home}/bad is no file; expected a program" in check
     assert "orders" not in check
 
 

@@ -15,6 +15,7 @@ import pytest
 from pattoo_mp.collect.commands.latest import Latest
 from pattoo_mp.config.values import NAGIOS
 from pattoo_mp.util.held_process import stat_of
+from tests.support.agent import ROOT
 from tests.support.plugins import command_of, plugin
 from tests.support.unprivileged import NOBODY
 from tests.support.waiting import wait_for
@@ -351,6 +352,20 @@ def test_a_run_whose_process_is_killed_is_told_and_ended(home: Path) -> None:
         latest.wait(60)
         assert latest.answers["hangs"].why == "the process that ran it was killed"
         wait_for(lambda: ended(home / "pids"), what="the end of the command")
+
+
+def test_without_commands_nothing_of_this_is_loaded() -> None:
+    """An agent that runs no commands pays nothing, not even with the setting, if the family is off."""
+    words = (
+        "import sys; from pattoo_mp.collect import collector, registry; from pattoo_mp.doctor.polls import DEFAULT; "
+        "from dataclasses import replace; from tests.support.plugins import command_of; "
+        "assert registry.latest_of(replace(DEFAULT, commands=(command_of('/bin/true'),))) is None; "
+        "print([name for name in sys.modules if name.startswith('pattoo_mp.collect.commands')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_one_that_cannot_be_run_by_its_format_says_what_to_install() -> None:
