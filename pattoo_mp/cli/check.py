@@ -6,6 +6,7 @@ The result is printed as text, or with `--json` as the document that `check.sche
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -134,7 +135,8 @@ def examine(directory: Path) -> Checked:
     problems += _transport_problems(directory, settings)
     problems += load.lacking_software(directory, settings)
     problems += _file_problems(settings, [*unusable, *untrusted])
-    notes = [*reading.notes, *_lacking(settings), *_open_to_others(settings)]
+    notes = [*reading.notes, *_lacking(settings), *_missing_programs(settings)]
+    notes += _open_to_others(settings)
     if not problems:
         notes += other_variables(Agent(settings.system_daemon_directory), settings.variables)
     reading = replace(reading, notes=tuple(notes))
@@ -160,6 +162,16 @@ def _lacking(settings: Config) -> Iterator[str]:
                 f"families: {family} sends nothing{of}: prometheus_client is not installed; "
                 "expected the extra `textfile` of pattoo_mp, or Debian's python3-prometheus-client"
             )
+
+
+def _missing_programs(settings: Config) -> Iterator[str]:
+    """The programs of commands that are not there: they may come later. Time-limited, too."""
+    programs = {command.words[0]: command.name for command in settings.commands}
+    limited: TimeLimited[str, bool] = TimeLimited("programs", os.path.isfile, _DISK_S)
+    for path, answer in limited.ask(programs).items():
+        if answer is not True:
+            wrong = f"gives {answer}" if isinstance(answer, Exception) else "is no file"
+            yield f"commands: {programs[path]}: {path} {wrong}; expected a program"
 
 
 def _open_to_others(settings: Config) -> Iterator[str]:

@@ -212,6 +212,9 @@ def _left_out(name: str, why: str) -> Finding:
             "restore what it waits for, or unmount it (umount --lazy); "
             "until then polls leave it out",
         )  # fmt: skip
+    if name.startswith("commands "):
+        advice = "run it as the agent's user, with few variables; polls go on"
+        return note(name, found, advice)
     return note(name, found, "do nothing if you do not need it; polls go on")
 
 

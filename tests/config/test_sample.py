@@ -48,10 +48,10 @@ def test_the_sample_is_valid_with_all_settings_uncommented(tmp_path: Path) -> No
     plain = checked(tmp_path, {name: sample.one_file(name) for name in program_files()})
     different = {n for n in Config.__slots__ if getattr(found, n) != getattr(plain, n)}
     assert different == {
-        "system_daemon_directory", "post_jitter", "textfile_directory",
+        "system_daemon_directory", "post_jitter", "textfile_directory", "commands",
         "servers", "given_outputs", "tls_ca_file", "tls_certificate_file", "tls_key_file",
         "credentials_file", "proxy", "proxy_credentials_file",
-        "hostname", "commands",
+        "hostname",
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pattoo_mp.util.held_process import stat_of
 from tests.integration.test_time import HOUR_S, Clock
 from tests.support.agent import NAME
 from tests.support.plugins import plugin
+from tests.support.unprivileged import NOBODY, run_by_nobody
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -218,9 +219,44 @@ def test_once_and_doctor_run_the_commands_and_show_them(
         "left out of the polls: exit status 1; expected 0; standard error: no such host" in doctor
     )
     assert none_runs(home / "pids")
+    (home / "bad").unlink()
     check = agent.run("--check").stdout
     assert "good, bad" in check
+    assert f"Note: commands: bad: {home}/bad is no file; expected a program" in check
     assert "orders" not in check
+
+
+def test_only_the_agents_user_runs_the_commands_of_once(make_agent: MakeAgent, home: Path) -> None:
+    """Root runs them as that user, and another user not at all: neither is led to run a stranger's program."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory to another user")
+    agent = make_agent()
+    configure(agent, command(plugin(home, "who", 'echo "uid $(id -u)"')))
+    for name in ("log", "cache", "daemon"):
+        (home / name).mkdir()
+        os.chown(home / name, NOBODY, NOBODY)
+    shown = json.loads(agent.run("--once", "--json").stdout)["families"]
+    series = [one for family in shown for one in family["series"]]
+    assert [one["value"] for one in series if one["key"] == "command_metric_uid"] == [NOBODY]
+    for name in ("log", "cache", "daemon"):
+        os.chown(home / name, NOBODY - 1, NOBODY - 1)
+    run_by_nobody(agent)
+    assert "not run: only the agent's user" in agent.run("--once").stdout
+    assert "not run: only the agent's user" in agent.run("--doctor").stdout
+
+
+def test_what_others_may_write_to_runs_nothing_by_once(make_agent: MakeAgent, home: Path) -> None:
+    """Neither a configuration nor a program: it would run with the rights of whoever looks."""
+    agent = make_agent()
+    path = plugin(home, "open", f"echo $$ >> {home}/pids")
+    configure(agent, command(path))
+    own = agent.configuration / f"{NAME}.yaml"
+    own.chmod(0o666)
+    assert "commands are not run: " in agent.run("--once").stderr
+    own.chmod(0o644)
+    path.chmod(0o777)
+    assert "open left out: not run: " in agent.run("--once").stdout
+    assert not runs(home / "pids")
 
 
 def test_a_clock_set_back_changes_nothing(

@@ -63,7 +63,10 @@ class Latest:
         self._is_closed = False
         self._socket: socket.socket | None = None
         self._thread = Thread(target=self._work, name="commands", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # the host has no thread to spare; polls need none of this
+            self.trouble = f"commands cannot be run: {error}"
 
     def close(self) -> None:
         """End all commands, without waiting for it."""
@@ -75,9 +78,13 @@ class Latest:
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def wait(self, within_s: float) -> None:
-        """Wait until each command has answered, but no longer than this."""
+        """Wait until each command has answered, or there is a trouble, but no longer than this."""
+
+        def is_over() -> bool:
+            return len(self.answers) == len(self.commands) or bool(self.trouble)
+
         with self._changed:
-            self._changed.wait_for(lambda: len(self.answers) == len(self.commands), within_s)
+            self._changed.wait_for(is_over, within_s)
 
     def _work(self) -> None:
         delay_s = _FIRST_DELAY_S
@@ -85,12 +92,14 @@ class Latest:
             begun = time.monotonic()
             try:
                 self._run()
-            except OSError as error:
-                self.trouble = f"commands cannot be run: {error.strerror or error}"
-                _LOG.error("Commands cannot be run: %s", error)
+            except Exception as error:  # noqa: BLE001 - the outermost handler of this thread
+                self.trouble = f"commands cannot be run: {error}"
+                is_ours = not isinstance(error, OSError)
+                _LOG.error("Commands cannot be run: %s", error, exc_info=is_ours)
             if time.monotonic() - begun > _LONG_LIFE_S:
                 delay_s = _FIRST_DELAY_S
             with self._changed:
+                self._changed.notify_all()  # of a trouble
                 self._changed.wait_for(lambda: self._is_closed, delay_s)
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 

@@ -43,7 +43,8 @@ OUTPUT_BYTES: Final = 256 << 10
 GRACE_S: Final = 2.0
 #: How long processes may take to disappear after SIGKILL before a run is reported without that (s).
 _KILLED_S: Final = 2.0
-#: How often it is tried again to end what cannot be ended (s).
+#: How often it is tried within that time, and how often later to end what cannot be ended (s).
+_KILL_AGAIN_S: Final = 0.05
 _AGAIN_S: Final = 5.0
 _READ_BYTES: Final = 1 << 16
 #: How much of what it wrote to standard error is told.
@@ -112,13 +113,13 @@ def run(command: Command, wakeup: Wakeup, send: Callable[[Answer], object]) -> N
     watched = _Watched(process, started_s + command.timeout_s, command.timeout_s, wakeup)
     watched.wait()
     took_s = clock() - started_s
-    is_gone = watched.end_all()
+    is_gone = watched.end_all(_KILLED_S)
     if not watched.is_stopping:
         send(_answer(command, watched, started_s, took_s))
     while not (is_gone or watched.is_stopping):
         select.select([wakeup], [], [], _AGAIN_S)
         watched.take_signals()
-        is_gone = watched.end_all()
+        is_gone = watched.end_all(0.0)
 
 
 def _answer(command: Command, watched: _Watched, started_s: float, took_s: float) -> Answer:
@@ -138,9 +139,8 @@ def _answer(command: Command, watched: _Watched, started_s: float, took_s: float
     if watched.left and not watched.why:
         notes.append(f"processes that it left behind, and that were ended: {watched.left}")
     if watched.unending:
-        notes.append(
-            f"process {watched.unending} cannot be ended; the next run waits until it has ended"
-        )
+        which = f"process {watched.unending}" if watched.unending > 0 else "a process"
+        notes.append(f"{which} cannot be ended; the next run waits until it has ended")
     return Answer(started_s, took_s, status, figures, "; ".join(notes))
 
 
@@ -162,7 +162,7 @@ class _Watched:
     """A running command: what it has printed, and how it ends.
 
     `status` is as `Popen.returncode`. `left` is how many processes it has left behind, and `unending` one
-    of those that cannot be ended, 0 if there is none.
+    of those that cannot be ended: 0 if there is none, and less if /proc does not show it.
     """
 
     process: subprocess.Popen[bytes]
@@ -216,24 +216,21 @@ class _Watched:
             self.is_stopping = True
             self.due_s = min(self.due_s, clock())
 
-    def end_all(self) -> bool:
-        """End what is left of the run. Return whether all has ended."""
-        self._reap()
-        before = below() if has_children() else {}
-        self.left = self.left or len(before.keys() - {self.process.pid})
-        until_s = clock() + _KILLED_S
-        while has_children():
-            self.unending = next(iter(end_all_below()), 0)
-            if not self.unending:
-                self._reap()
-                continue
+    def end_all(self, within_s: float) -> bool:
+        """End what is left of the run. Return whether all has ended within this time."""
+        until_s = clock() + within_s
+        while True:
+            self._reap()
+            if not has_children():
+                self.unending = 0
+                return True
+            running = end_all_below()
+            self.left = self.left or len(running.keys() - {self.process.pid})
+            self.unending = next(iter(running), -1)
             if clock() >= until_s:
                 return False
-            select.select([self.wakeup], [], [], 0.05)
+            select.select([self.wakeup], [], [], _KILL_AGAIN_S)
             self.take_signals()
-            self._reap()
-        self.unending = 0
-        return True
 
     def _end_late(self, now_s: float) -> bool:
         """Send SIGTERM to a command that is too late, then SIGKILL to all. False if nothing helps."""
@@ -248,18 +245,16 @@ class _Watched:
         if self._terms == 2:
             if self.why:
                 self.why += ", by SIGKILL"
-            self._kill()
+            self._signal_group(signal.SIGKILL)
             self.due_s = now_s + _KILLED_S
             return True
         return False
 
-    def _kill(self) -> None:
-        self._signal_group(signal.SIGKILL)
-
     def _signal_group(self, number: signal.Signals) -> None:
         # It leads its session, and is our unreaped child: its number is nobody else's.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
+        if not self._ended:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
 
     def _reap(self) -> None:
         """Take the status of the command, and those of orphans."""
@@ -286,7 +281,7 @@ class _Watched:
                     where = "output" if pipe is self.process.stdout else "standard error"
                     self.why = self.why or f"more than {OUTPUT_BYTES} bytes of {where}"
                     del self._open[pipe]
-                    self._kill()
+                    self._signal_group(signal.SIGKILL)
                     break
 
 

@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,8 @@ _NICE: Final = 5
 _OOM_SCORE: Final = "500"
 #: The first runs begin one after the other, this far apart (s).
 _APART_S: Final = 0.1
+#: What a run sends first: the length of its answer. One that is killed may have sent half of it.
+_LENGTH: Final = struct.Struct("=I")
 #: How much of an error of our own is told.
 _TRACEBACK: Final = 400
 _READ_BYTES: Final = 1 << 16
@@ -80,11 +83,11 @@ def _serve(link: Link) -> None:
     os.chdir("/")
     os.umask(0o077)
     _be_modest()
+    if any(command.form == PROMETHEUS for command in commands):
+        with suppress(ImportError):  # while we can surely read it; each run tells
+            _prometheus.parser()
     if user is not None:
         users.become(user[0], tuple(user[1]))
-    if any(command.form == PROMETHEUS for command in commands):
-        with suppress(ImportError):  # before the first run; each run tells
-            _prometheus.parser()
     Runner(link, title, commands).serve()
 
 
@@ -178,8 +181,9 @@ class Runner:
         pipe = os.fdopen(writing, "wb")
 
         def send(answer: Answer) -> None:
+            packed = answer.packed()
             with pipe:
-                pipe.write(answer.packed())
+                pipe.write(_LENGTH.pack(len(packed)) + packed)
 
         try:
             self._link.close()
@@ -201,34 +205,38 @@ class Runner:
             os._exit(1)
         os._exit(0)
 
-    def _read(self, name: str) -> None:
+    def _read(self, name: str, *, is_last: bool = False) -> bool:
+        """Read what a run has sent. Return whether there may be more. `is_last`: it has ended."""
         run = self._runs[name]
         assert run.pipe is not None  # noqa: S101 - it was readable
         try:
             content = os.read(run.pipe, _READ_BYTES)
         except BlockingIOError:
-            return
+            if not is_last:
+                return True
+            content = b""  # it was killed, and a program that hangs in its start has the pipe
         run.content += content
         if content:
-            return
+            return True
         os.close(run.pipe)
         run.pipe = None
-        if run.content:
-            self._send(name, bytes(run.content))
-            return
+        packed = bytes(run.content[_LENGTH.size :])
+        if run.content[: _LENGTH.size] == _LENGTH.pack(len(packed)):
+            self._send(name, packed)
+            return False
         why = "the process that ran it was killed"
         now_s = clock()
         self._answer(
             name, Answer(run.started_s, now_s - run.started_s, SIGNALLED + signal.SIGKILL, (), why)
         )
+        return False
 
     def _answer(self, name: str, answer: Answer) -> None:
         self._send(name, answer.packed())
 
     def _send(self, name: str, packed: bytes) -> None:
-        if (
-            self._link.unsent_bytes < _UNSENT_BYTES
-        ):  # an answer that waits so long is too old anyway
+        # An answer that waits so long is too old anyway.
+        if self._link.unsent_bytes < _UNSENT_BYTES:
             self._link.send(ANSWER, name, packed)
 
     def _reap(self) -> None:
@@ -239,8 +247,8 @@ class Runner:
                 name = pids.pop(ended[0], None)
                 if name is None:
                     continue
-                while self._runs[name].pipe is not None:
-                    self._read(name)
+                while self._runs[name].pipe is not None and self._read(name, is_last=True):
+                    pass
                 del self._runs[name]
                 self._has_orphans |= ended[1] != 0
         if self._has_orphans:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _TABLE: Final = Table(
     "commands", "Commands", "command_", FLOAT,
     (
-        Metric("exit_status", INTEGER, "", "Command (Exit Status)",
+        Metric("exit_status", INTEGER, "status", "Command (Exit Status)",
                "Exit status of the newest run, 0 if all is well. 124: ended by the time limit; 126: not run; "
                "127: there is no such program; 128 and more: ended by a signal."),
         Metric("duration", FLOAT, "seconds", "Command (Duration)", "How long the newest run took."),
-        Metric("value", FLOAT, "", "Command (Value)",
+        Metric("value", FLOAT, "values", "Command (Value)",
                "Performance data of a plugin without a unit, or in one that is not known."),
         Metric("seconds", FLOAT, "seconds", "Command (Time)", "Performance data in s, ms, us or ns."),
         Metric("bytes", FLOAT, "bytes", "Command (Bytes)",

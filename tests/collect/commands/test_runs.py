@@ -15,6 +15,7 @@ import pytest
 from pattoo_mp.collect.commands.latest import Latest
 from pattoo_mp.config.values import NAGIOS
 from pattoo_mp.util.held_process import stat_of
+from tests.support.agent import ROOT
 from tests.support.plugins import command_of, plugin
 from tests.support.unprivileged import NOBODY
 from tests.support.waiting import wait_for
@@ -48,6 +49,13 @@ def answer(command: Command) -> Answer:
         return wait_for(lambda: latest.answers.get(command.name), what="an answer")
 
 
+def answers(*commands: Command) -> dict[str, Answer]:
+    """Run commands once."""
+    with running(*commands) as latest:
+        latest.wait(60)
+        return {command.name: latest.answers[command.name] for command in commands}
+
+
 def ended(path: Path) -> bool:
     """Whether the processes have ended whose numbers are in a file."""
     found = [stat_of(int(number)) for number in path.read_text().split()]
@@ -65,33 +73,38 @@ def test_figures_status_and_duration(home: Path) -> None:
     assert identity.labels == (("command_name", "orders"), ("command_label_queue", "a"))
 
 
-@pytest.mark.parametrize(
-    ("script", "form", "status", "why"),
-    [
-        ("echo x 1; exit 3", "prometheus", 3, "exit status 3; expected 0"),
-        ("echo 'OK | a=1'; exit 2", NAGIOS, 2, ""),
-        ("echo 'OK | a=1'; exit 4", NAGIOS, 4, "exit status 4; expected 0 to 3"),
-        ("kill -SEGV $$", "prometheus", 139, "ended by SIGSEGV"),
-        ("echo wrong >&2", "prometheus", 0, "it printed nothing; standard error: wrong"),
-        ("echo 'no \033[31mhost' >&2; exit 1", "prometheus", 1, "exit status 1; expected 0; standard error: no \\x1b[31mhost"),
-        (r"printf 'x 1\n\377\n'", "prometheus", 0, "line 2: not UTF-8"),
-        (r"printf 'OK \377| a=1\n'", NAGIOS, 0, "line 1: not UTF-8"),
-        ("echo x one", "prometheus", 0, "line 1: not in Prometheus's text format"),
-        ("echo 'x 1'; echo 'x 2'", "prometheus", 0, "duplicate figures are left out: 1"),
-        ("printf 'x 1'", "prometheus", 0, "the last line has no newline"),
-        ("head -c 20000 /dev/zero | tr '\\0' a; echo ' 1'", "prometheus", 0, "line 1: more than 16384 characters"),
-        ("for n in $(seq 1500); do echo \"x{n=\\\"$n\\\"} 1\"; done", "prometheus", 0, "more than 1000 figures; the rest is left out"),
-        ("yes", "prometheus", 137, "more than 262144 bytes of output"),
-        ("yes >&2", "prometheus", 137, "more than 262144 bytes of standard error"),
-        ("yes | cat >&2", "prometheus", 137, "more than 262144 bytes of standard error"),
-    ],
-)  # fmt: skip
-def test_a_bad_run_is_told(home: Path, script: str, form: str, status: int, why: str) -> None:
+#: What a program does, its format, its exit status, and how the reason begins why its figures are left out.
+BAD = [
+    ("echo x 1; exit 3", "prometheus", 3, "exit status 3; expected 0"),
+    ("echo 'OK | a=1'; exit 2", NAGIOS, 2, ""),
+    ("echo 'OK | a=1'; exit 4", NAGIOS, 4, "exit status 4; expected 0 to 3"),
+    ("kill -SEGV $$", "prometheus", 139, "ended by SIGSEGV"),
+    ("echo wrong >&2", "prometheus", 0, "it printed nothing; standard error: wrong"),
+    ("echo 'no \033[31mhost' >&2; exit 1", "prometheus", 1, "exit status 1; expected 0; standard error: no \\x1b[31mhost"),
+    (r"printf 'x 1\n\377\n'", "prometheus", 0, "line 2: not UTF-8"),
+    (r"printf 'OK \377| a=1\n'", NAGIOS, 0, "line 1: not UTF-8"),
+    ("echo x one", "prometheus", 0, "line 1: not in Prometheus's text format"),
+    ("echo 'x 1'; echo 'x 2'", "prometheus", 0, "duplicate figures are left out: 1"),
+    ("printf 'x 1'", "prometheus", 0, "the last line has no newline"),
+    ("head -c 20000 /dev/zero | tr '\\0' a; echo ' 1'", "prometheus", 0, "line 1: more than 16384 characters"),
+    ("for n in $(seq 1500); do echo \"x{n=\\\"$n\\\"} 1\"; done", "prometheus", 0, "more than 1000 figures; the rest is left out"),
+    ("yes", "prometheus", 137, "more than 262144 bytes of output"),
+    ("yes >&2", "prometheus", 137, "more than 262144 bytes of standard error"),
+    ("yes | cat >&2", "prometheus", 137, "more than 262144 bytes of standard error"),
+]  # fmt: skip
+
+
+def test_a_bad_run_is_told(home: Path) -> None:
     """What it is wrong with, and its exit status as a shell gives it."""
-    found = answer(command_of(plugin(home, "bad", script), form=form))
-    assert found.status == status
-    assert found.why.startswith(why)
-    assert bool(found.why) == bool(why)
+    commands = [
+        command_of(plugin(home, f"bad-{number}", script), form=form)
+        for number, (script, form, _, _) in enumerate(BAD)
+    ]
+    found = answers(*commands)
+    for number, (script, _, status, why) in enumerate(BAD):
+        one = found[f"bad-{number}"]
+        assert (one.status, one.why[: len(why)]) == (status, why), script
+        assert bool(one.why) == bool(why), script
 
 
 def test_the_order_in_which_figures_are_printed_does_not_count(home: Path) -> None:
@@ -181,27 +194,29 @@ def test_words_reach_the_program_as_they_are(home: Path) -> None:
     assert not (home / "made").exists()
 
 
-def refused(command: Command, status: int, why: str) -> None:
-    """It is not run, for this reason."""
-    found = answer(command)
-    assert (found.status, found.figures) == (status, ())
-    assert why in found.why
+def refused(*cases: tuple[Command, int, str]) -> None:
+    """None of the commands is run, each with this exit status and for this reason."""
+    found = answers(*(command for command, _, _ in cases))
+    for command, status, why in cases:
+        one = found[command.name]
+        assert (one.status, one.figures) == (status, ())
+        assert why in one.why
 
 
 def test_a_program_that_is_missing_or_none_is_told(home: Path) -> None:
     """With the exit status that a shell gives."""
     home.chmod(0o755)
-    refused(command_of(home / "missing"), 127, f"{home}/missing: No such file or directory")
-    refused(command_of(home), 126, "is a directory; expected a program")
-    refused(command_of("/dev/null"), 126, "can be written to by everybody")
-    path = plugin(home, "plain", "echo x 1")
-    path.chmod(0o644)
-    refused(command_of(path), 126, "is not executable by the agent's user")
-    path.chmod(0o755)
-    path.write_text("echo x 1\n")
-    refused(command_of(path), 126, "Exec format error, expected a binary, or a script")
-    plugin(home, "plain", "", interpreter="/no/such/shell")
-    refused(command_of(path), 126, "No such file or directory")
+    plugin(home, "plain", "echo x 1").chmod(0o644)
+    plugin(home, "text", "").write_text("echo x 1\n")
+    plugin(home, "astray", "", interpreter="/no/such/shell")
+    refused(
+        (command_of(home / "missing"), 127, f"{home}/missing: No such file or directory"),
+        (command_of(home, name="directory"), 126, "is a directory; expected a program"),
+        (command_of("/dev/null"), 126, "can be written to by everybody"),
+        (command_of(home / "plain"), 126, "is not executable by the agent's user"),
+        (command_of(home / "text"), 126, "Exec format error, expected a binary, or a script"),
+        (command_of(home / "astray"), 126, "No such file or directory"),
+    )
 
 
 def test_a_program_that_others_may_write_to_is_not_run(home: Path) -> None:
@@ -210,16 +225,18 @@ def test_a_program_that_others_may_write_to_is_not_run(home: Path) -> None:
     path.chmod(0o757)
     link = home / "link"
     link.symlink_to(path)
-    below = home / "public" / "plugin"
+    below = home / "public" / "below"
     below.parent.mkdir()
-    plugin(below.parent, "plugin", f"touch {home}/was-run")
+    plugin(below.parent, "below", f"touch {home}/was-run")
     below.parent.chmod(0o757)
     why = "can be written to by everybody"
-    refused(command_of(path), 126, f"{path} {why}")
-    refused(command_of(link), 126, f"which {why}")
-    refused(command_of(below), 126, f"which {why}")
-    refused(command_of("/bin/sh", str(path)), 126, f"{path} {why}")
-    refused(command_of("/usr/bin/env", "X=1", str(path)), 126, f"{path} {why}")
+    refused(
+        (command_of(path), 126, f"{path} {why}"),
+        (command_of(link), 126, f"which {why}"),
+        (command_of(below), 126, f"which {why}"),
+        (command_of("/bin/sh", str(path)), 126, f"{path} {why}"),
+        (command_of("/usr/bin/env", "X=1", str(path)), 126, f"{path} {why}"),
+    )
     assert not (home / "was-run").exists()
 
 
@@ -227,7 +244,7 @@ def test_an_access_list_counts(home: Path) -> None:
     """Another user may write by it."""
     path = plugin(home, "listed", "echo x 1")
     allow(path, 0x02, NOBODY - 1)
-    refused(command_of(path), 126, f"can be written to by {NOBODY - 1}")
+    refused((command_of(path), 126, f"can be written to by {NOBODY - 1}"))
 
 
 def test_a_program_is_looked_at_before_each_run(home: Path) -> None:
@@ -266,19 +283,21 @@ def test_one_that_cannot_be_ended_is_told_and_not_run_again(home: Path) -> None:
     path = home / "becomes"
     shutil.copy(shutil.which("setpriv") or "setpriv", path)
     path.chmod(0o4755)
-    words = ("--reuid=0", "--regid=0", "--clear-groups", "/bin/sleep", "600")
+    script = f"echo $$ >> {home}/pids; exec sleep 600"
+    words = ("--reuid=0", "--regid=0", "--clear-groups", "/bin/sh", "-c", script)
     command = command_of(path, *words, interval_s=1.0, timeout_s=0.2)
     with running(command, user=(NOBODY, (NOBODY,))) as latest:
         latest.wait(60)
         first = latest.answers["becomes"]
         if first.status != 124:
             pytest.skip(f"no program becomes root here: {first.why}")
-        assert "cannot be ended; the next run waits until it has ended" in first.why
-        pid = int(first.why.partition("process ")[2].partition(" ")[0])
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: latest.answers["becomes"] is not first, what="the next run")
-        again = latest.answers["becomes"].why
-    os.kill(int(again.partition("process ")[2].partition(" ")[0]), signal.SIGKILL)
+        (pid,) = (home / "pids").read_text().split()
+        assert first.why.endswith(
+            f"process {pid} cannot be ended; the next run waits until it has ended"
+        )
+        os.kill(int(pid), signal.SIGKILL)
+        wait_for(lambda: len((home / "pids").read_text().split()) == 2, what="the next run")
+        os.kill(int((home / "pids").read_text().split()[1]), signal.SIGKILL)
 
 
 def test_two_runs_of_a_command_never_overlap(home: Path) -> None:
@@ -333,6 +352,20 @@ def test_a_run_whose_process_is_killed_is_told_and_ended(home: Path) -> None:
         latest.wait(60)
         assert latest.answers["hangs"].why == "the process that ran it was killed"
         wait_for(lambda: ended(home / "pids"), what="the end of the command")
+
+
+def test_without_commands_nothing_of_this_is_loaded() -> None:
+    """An agent that runs no commands pays nothing, not even with the setting, if the family is off."""
+    words = (
+        "import sys; from pattoo_mp.collect import collector, registry; from pattoo_mp.doctor.polls import DEFAULT; "
+        "from dataclasses import replace; from tests.support.plugins import command_of; "
+        "assert registry.latest_of(replace(DEFAULT, commands=(command_of('/bin/true'),))) is None; "
+        "print([name for name in sys.modules if name.startswith('pattoo_mp.collect.commands')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_one_that_cannot_be_run_by_its_format_says_what_to_install() -> None:
