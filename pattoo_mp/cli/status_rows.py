@@ -159,7 +159,9 @@ def _log(status: Status) -> Iterator[Row]:
 def _stopped(status: Status) -> Iterator[Row]:
     """Which agent was looked for, as another one may run with other files; and how it ended."""
     by = f" (configuration: {status['configuration']})" if status["configuration"] else ""
-    yield Row("PID file", f"{status['pid_file']} is not locked, so no agent is running{by}")
+    yield Row(
+        "PID file", f"{status['pid_file']} is not locked, so no agent that uses it is running{by}"
+    )
     if status["cut_short_pid"]:
         yield Row(
             "Last run",

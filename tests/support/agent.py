@@ -65,7 +65,7 @@ class Agent:
         """What `--status` prints while it does not run."""
         return (
             f"Daemon is stopped - {self.name}\n  PID file       {self.home}/daemon/pid/{self.name}.pid is not "
-            f"locked, so no agent is running (configuration: {self.configuration})\n"
+            f"locked, so no agent that uses it is running (configuration: {self.configuration})\n"
         )
 
     @property

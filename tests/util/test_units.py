@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pattoo_mp.util.units import byte_count, exact_size, exact_time, milliseconds
 from pattoo_mp.util.usage import size_option, time_option
+from tests.fuzz.drawing import fuzz
 
 
 @pytest.mark.parametrize(
@@ -63,12 +64,14 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         byte_count(text)
 
 
+@fuzz
 @given(st.integers(0, 10**15))
 def test_a_time_is_written_as_it_is_read(count: int) -> None:
     """Nothing is rounded."""
     assert milliseconds(exact_time(count / 1000)) == count
 
 
+@fuzz
 @given(st.integers(0, 2**63))
 def test_a_size_is_written_as_it_is_read(count: int) -> None:
     """Nothing is rounded."""
@@ -94,6 +97,7 @@ def test_a_size_is_written_for_people(count: int, written: str) -> None:
     assert exact_size(count) == written
 
 
+@fuzz
 @given(
     st.text(max_size=50)
     | st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,4})? ?[a-zA-Z]{1,5}", fullmatch=True)
