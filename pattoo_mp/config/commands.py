@@ -15,6 +15,7 @@ from pattoo_mp.config import validators
 from pattoo_mp.config.validators import InvalidPart, InvalidPartError, InvalidPartsError
 from pattoo_mp.config.values import NAGIOS, PROMETHEUS, Command
 from pattoo_mp.config.yaml_files import NOT_SHOWN, redacted
+from pattoo_mp.util.units import A_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ EXAMPLE: Final[list[dict[str, object]]] = [
         "command": ["/usr/lib/nagios/plugins/check_swap", "-w", "20%", "-c", "10%"],
         "format": NAGIOS,
     },
-    {"name": "orders", "command": ["/usr/local/lib/pattoo/orders"], "interval": 300},
+    {"name": "orders", "command": ["/usr/local/lib/pattoo/orders"], "interval": "5m"},
 ]
 FORMATS: Final = (PROMETHEUS, NAGIOS)
 MAX_COMMANDS: Final = 50
@@ -152,13 +153,13 @@ KEYS: Final[Mapping[str, Key]] = {
         "Required. The absolute path of the program, and its arguments. No shell reads them.", hides=True,
     ),
     "interval": Key(
-        validators.seconds(1, MAX_INTERVAL_S), f"a number of seconds from 1 to {MAX_INTERVAL_S}",
-        f"Seconds from one run to the next. The default is {DEFAULT_INTERVAL_S:g}.",
+        validators.seconds(1, MAX_INTERVAL_S), f"{A_TIME} a number of seconds from 1 to {MAX_INTERVAL_S}",
+        f"The time from one run to the next. The default is {DEFAULT_INTERVAL_S:g} s.",
     ),
     "timeout": Key(
-        validators.seconds(0.1, MAX_INTERVAL_S), f"a number of seconds from 0.1 to {MAX_INTERVAL_S}",
-        "Seconds after which a run is ended; at most the interval. The default is "
-        f"{DEFAULT_TIMEOUT_S:g}, or the interval if that is shorter.",
+        validators.seconds(0.1, MAX_INTERVAL_S), f"{A_TIME} a number of seconds from 0.1 to {MAX_INTERVAL_S}",
+        "The time after which a run is ended; at most the interval. The default is "
+        f"{DEFAULT_TIMEOUT_S:g} s, or the interval if that is shorter.",
     ),
     "format": Key(
         validators.one_of(FORMATS), " or ".join(FORMATS),
