@@ -70,7 +70,7 @@ def test_all_errors_are_found_at_once(files: Files) -> None:
         "entry 1: command: '(not shown)'; expected a list of words, such as [/usr/local/lib/pattoo/orders, --all]",
         "entry 1: intervall: unknown key; expected interval",
         "two: command: 'check_disk'; expected the absolute path of a program as the first word, and each argument as a word of its own",
-        "two: interval: 0; expected a number of seconds from 1 to 86400",
+        "two: interval: 0; expected a time such as 300 ms, 5m or 1h30m (units: ms, s, m, h, d, w), or a number of seconds from 1 to 86400",
         "two: format: 'json'; expected prometheus or nagios",
         "three: command: 5; expected text; YAML reads some words as other types, so put it in quotes",
         "three: timeout: 61; expected at most the interval, 60 s",
