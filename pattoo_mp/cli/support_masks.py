@@ -36,9 +36,11 @@ _MOST_BYTES: Final = 1 << 20
 
 #: A name of a setting, a header or a variable whose value may be a secret.
 _SECRET_NAME: Final = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|auth(?!or)|cookie|private",
+    r"passw|passphrase|[_-]pwd$|secret|token|credential|api[_-]?key|auth(?!or)|cookie|private",
     re.IGNORECASE,
 )
+#: A name whose value is a path, if it begins with a slash. That of a secret may begin so, too.
+_PATH_NAME: Final = re.compile(r"(?:file|path|dir|directory|home|root|sock|socket)$", re.IGNORECASE)
 #: Settings and keys that name a file with a secret on each line.
 _SECRET_FILES: Final = re.compile(r"(?:credentials|tokens?)_file", re.IGNORECASE)
 #: Settings and keys with the name or the address of a host, or with several.
@@ -252,15 +254,13 @@ class _Found:
             for name, one in value.items():
                 if key == "headers":
                     self._add_header(str(name), one)
-                elif isinstance(one, (dict, list)):
-                    self._walk(str(name), one)
                 else:
-                    self._add_text(str(name), "" if one is None else str(one))
+                    self._walk(str(name), one)
         elif isinstance(value, list):
             for one in value:
                 self._walk(key, one)
-        elif value is not None:
-            self._add_text(key, str(value))
+        elif not isinstance(value, bool):
+            self._add_text(key, "" if value is None else str(value))
 
     def _add_header(self, name: str, value: object) -> None:
         # With a typo, `{X-Api-Key:secret}`, the name holds the value.
@@ -278,7 +278,7 @@ class _Found:
 
     def _add_of_key(self, key: str, value: str) -> None:
         """Add what the name of a setting or a variable tells about its value."""
-        is_path = value.startswith("/")
+        is_path = value.startswith("/") and bool(_PATH_NAME.search(key))
         if key == "headers":
             self._add_secrets(value, value.partition(":")[2].strip())
         elif _SECRET_NAME.search(key) and not is_path:
