@@ -249,13 +249,13 @@ class _Found:
     def _walk(self, key: str, value: object) -> None:
         """Add what a value has, which is a setting's or a part of one."""
         if isinstance(value, dict):
-            if "ip_address" in value and isinstance(value.get("name"), str):
-                self._others.setdefault(value["name"].lower())  # a target of a hub
             for name, one in value.items():
                 if key == "headers":
                     self._add_header(str(name), one)
                 else:
                     self._walk(str(name), one)
+            if "ip_address" in value and isinstance(value.get("name"), str):
+                self._others.setdefault(value["name"].lower())  # a target of a hub
         elif isinstance(value, list):
             for one in value:
                 self._walk(key, one)
