@@ -278,7 +278,7 @@ class Trial:
         tell(f"memory, /, {len(links)} interfaces and {processes:.0f} processes are the host's")
         who = self._in(name, "id", "--user").stdout.strip()
         require(who == USER.partition(":")[0], f"it runs as user {who}")
-        written = self._in(name, "touch", "/usr/x", "/tmp/x", "/host/tmp/x")
+        written = self._in(name, "touch", "/usr/x", "/tmp/x", f"/host/tmp/{self._work.name}.x")
         require(written.returncode != 0 and written.stderr.count("Read-only") == 3, written.stderr)
         tell(f"it runs as user {who}, and cannot write but to its volume")
         self.podman("healthcheck", "run", name)

@@ -13,6 +13,7 @@ import signal
 import sys
 import tarfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -182,7 +183,7 @@ def _listing(made: Sequence[Made], contents: dict[str, str], masks: Masks) -> li
         for name, text in contents.items()
     ]
     rows += [f"  {one.part.name:<{_WIDTH}}{one.failure}" for one in made if one.failure]
-    names = [f"{other} is {name}" for name, other in masks.names[:_NAMES]]
+    names = [f"{other} is {name}" for name, other in islice(masks.names.items(), _NAMES)]
     more = len(masks.names) - len(names)
     names += [f"and {more} more"] if more > 0 else []
     hidden = (

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import urllib.parse
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +26,7 @@ from pattoo_mp.util import files
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: Shorter ones are not looked for: each text has them by chance. Patterns find most of these.
 _SHORTEST: Final = 4
@@ -37,9 +36,11 @@ _MOST_BYTES: Final = 1 << 20
 
 #: A name of a setting, a header or a variable whose value may be a secret.
 _SECRET_NAME: Final = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|api[_-]?key|auth(?!or)|cookie|private",
+    r"passw|passphrase|[_-]pwd$|secret|token|credential|api[_-]?key|auth(?!or)|cookie|private",
     re.IGNORECASE,
 )
+#: A name whose value is a path, if it begins with a slash. That of a secret may begin so, too.
+_PATH_NAME: Final = re.compile(r"(?:file|path|dir|directory|home|root|sock|socket)$", re.IGNORECASE)
 #: Settings and keys that name a file with a secret on each line.
 _SECRET_FILES: Final = re.compile(r"(?:credentials|tokens?)_file", re.IGNORECASE)
 #: Settings and keys with the name or the address of a host, or with several.
@@ -95,34 +96,31 @@ _COMMON: Final = frozenset({
 THIS_HOST: Final = "this-host"
 
 
-@dataclass(frozen=True, slots=True)
 class Masks:
-    """The secrets that are known, longest first, and the other names of hosts."""
+    """The secrets that are known, longest first, and the names of hosts, each with another."""
 
-    secrets: tuple[str, ...] = ()
-    names: tuple[tuple[str, str], ...] = ()
+    def __init__(self, secrets: Sequence[str] = (), names: Mapping[str, str] | None = None) -> None:
+        self.names = dict(names or {})
+        self._secrets = secrets
+        self._has_addresses = any(":" in name for name in self.names)
 
     @classmethod
     def of(cls, sent: Mapping[str, Any]) -> Masks:
         """Make it of what `gather` returned."""
-        return cls(tuple(sent["secrets"]), tuple((name, other) for name, other in sent["names"]))
+        return cls(sent["secrets"], sent["names"])
 
     def text(self, text: str) -> str:
         """Return a text without secrets, and with other names of hosts."""
-        for secret in self.secrets:
+        for secret in self._secrets:
             text = text.replace(secret, NOT_SHOWN)
         text = _URL.sub(_without_secrets, text)
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
-        others = dict(self.names)
+        text = _WORD.sub(self._other, text)
+        return _ADDRESS.sub(self._other, text) if self._has_addresses else text
 
-        def other(found: re.Match[str]) -> str:
-            return others.get(found[0].lower(), found[0])
-
-        text = _WORD.sub(other, text)
-        if any(":" in name for name in others):
-            text = _ADDRESS.sub(other, text)
-        return text
+    def _other(self, found: re.Match[str]) -> str:
+        return self.names.get(found[0].lower(), found[0])
 
     def content(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
         """Return JSON with each text in it masked."""
@@ -241,12 +239,12 @@ class _Found:
             every |= dict.fromkeys(form for form in forms if len(form) >= _SHORTEST)
         return sorted(every, key=len, reverse=True)
 
-    def other_names(self) -> list[tuple[str, str]]:
+    def other_names(self) -> dict[str, str]:
         """Return each name and address with the one that is shown for it."""
         own = [name for name in self._own if _tells(name)]
-        others = [name for name in self._others if _tells(name) and name not in own]
-        numbered = [(name, f"host-{number}") for number, name in enumerate(others, 1)]
-        return [*((name, THIS_HOST) for name in own), *numbered]
+        others = [name for name in self._others if _tells(name) and name not in self._own]
+        numbered = {name: f"host-{number}" for number, name in enumerate(others, 1)}
+        return dict.fromkeys(own, THIS_HOST) | numbered
 
     def _walk(self, key: str, value: object) -> None:
         """Add what a value has, which is a setting's or a part of one."""
@@ -254,15 +252,15 @@ class _Found:
             for name, one in value.items():
                 if key == "headers":
                     self._add_header(str(name), one)
-                elif isinstance(one, (dict, list)):
-                    self._walk(str(name), one)
                 else:
-                    self._add_text(str(name), "" if one is None else str(one))
+                    self._walk(str(name), one)
+            if "ip_address" in value and isinstance(value.get("name"), str):
+                self._others.setdefault(value["name"].lower())  # a target of a hub
         elif isinstance(value, list):
             for one in value:
                 self._walk(key, one)
-        elif value is not None:
-            self._add_text(key, str(value))
+        elif not isinstance(value, bool):
+            self._add_text(key, "" if value is None else str(value))
 
     def _add_header(self, name: str, value: object) -> None:
         # With a typo, `{X-Api-Key:secret}`, the name holds the value.
@@ -280,7 +278,7 @@ class _Found:
 
     def _add_of_key(self, key: str, value: str) -> None:
         """Add what the name of a setting or a variable tells about its value."""
-        is_path = value.startswith("/")
+        is_path = value.startswith("/") and bool(_PATH_NAME.search(key))
         if key == "headers":
             self._add_secrets(value, value.partition(":")[2].strip())
         elif _SECRET_NAME.search(key) and not is_path:

@@ -30,6 +30,7 @@ from pattoo_mp.cli.support_masks import Masks, gather
 from pattoo_mp.config import load, owner
 from pattoo_mp.config.isolated import Reader, wait_for_result
 from pattoo_mp.config.reading import read_within
+from pattoo_mp.doctor import spokes
 from pattoo_mp.doctor.examination import Examination
 from pattoo_mp.errors import ConfigError, PattooError, where_and_why
 from pattoo_mp.log.reading import LogReader
@@ -45,10 +46,12 @@ if TYPE_CHECKING:
 #: Files by name, each as text or, if its name ends with .json, as JSON.
 _Files = dict[str, Any]
 
-_MASKS_S: Final = 10.0
+_MASKS_S: Final = 20.0
 #: The doctor starts no part after this time; one that hangs takes `_DOCTOR_PART_S` more.
 _DOCTOR_S: Final = 20.0
 _DOCTOR_PART_S: Final = 8.0
+#: Parts that ask each spoke of a hub.
+_ASKS_SPOKES: Final = ("check", "doctor")
 #: The most that a file in the archive has.
 _FILE_CHARACTERS: Final = 4_000_000
 _LOG_CHARACTERS: Final = 1_000_000
@@ -99,16 +102,19 @@ def gather_masks(directory: Path) -> Masks:
 def make(part: Part, directory: Path, masks: Masks) -> Made:
     """Make a part in another process, within its time limit."""
     start = time.monotonic()
+    limit_s = part.limit_s
+    if this_program().is_hub and part.name in _ASKS_SPOKES:
+        limit_s += spokes.WHOLE_S
 
     def task() -> dict[str, Any]:
         return _made(part, directory, masks)
 
     try:
-        reader = Reader(directory, task, dict, part.limit_s, beside_hanging=True)
+        reader = Reader(directory, task, dict, limit_s, beside_hanging=True)
         sent: dict[str, Any] = wait_for_result(reader)
         made = Made(part, sent["texts"], sent["failure"])
     except ConfigError:
-        made = Made(part, {}, f"no answer within {part.limit_s:g} s")
+        made = Made(part, {}, f"no answer within {limit_s:g} s")
     return Made(part, made.texts, made.failure, time.monotonic() - start)
 
 

@@ -24,8 +24,14 @@ def masks_of(directory: Path, content: object, **environment: str) -> Masks:
     return Masks.of(gather(directory, environment))
 
 
+#: What a switch may be set to is no secret.
+SECRETS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=4, max_size=40).filter(
+    lambda text: text not in {"true", "false"}
+)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(secret=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=4, max_size=40))
+@given(secret=SECRETS)
 def test_no_form_of_a_known_secret_stays(tmp_path: Path, secret: str) -> None:
     """As it is, as a message shows it, in JSON, in a URL."""
     masks = masks_of(tmp_path, {"pattoo_db": {"db_password": secret}})
@@ -100,6 +106,12 @@ def test_names_and_addresses_are_replaced_where_they_are_whole(tmp_path: Path) -
     assert "fd00::17]" not in text
     assert "fd00::18" not in text
     assert " 10.1.2.3" not in text
+
+
+def test_a_switch_is_no_secret(tmp_path: Path) -> None:
+    """Whatever its name is."""
+    masks = masks_of(tmp_path, {"a": {"use_token": False, "auth": True}}, HAS_SECRET="true")
+    assert masks.text("False True true") == "False True true"
 
 
 def test_json_is_masked_by_its_values_and_stays_json() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pattoo_mp.config.secrets import basic
-from pattoo_mp.program import AUTONOMOUS, HUB, PROGRAMS
+from pattoo_mp.program import HUB, PROGRAMS
 from tests.support.disks import small
 from tests.support.fuse import on_fuse
 from tests.support.terminal import Terminal
@@ -224,13 +224,13 @@ def test_no_token_of_a_hubs_target_is_in_it(make_agent: MakeAgent) -> None:
     agent.write(
         f"{HUB.name}.yaml",
         f"{HUB.name}:\n  ip_targets:\n  - {{ip_address: 127.0.0.1, ip_bind_port: 9, token_file: {token}}}\n"
-        f"  - {{ip_address: spoke7.example.org, ip_bind_port: 9}}\n",
+        f"  - {{ip_address: spoke7.example.org, ip_bind_port: 9, name: core-7}}\n",
     )
     log_of(agent).write_text(
         f"spoke7.example.org:9 refuses {SECRETS['target']}; spoke7.example.org\n"
     )
     found = archive_of(agent)
-    assert_hidden(found, [SECRETS["target"], "spoke7"])
+    assert_hidden(found, [SECRETS["target"], "spoke7", "core-7"])
     assert found["log.txt"] == "host-1:9 refuses (not shown); host-1\n"
 
 
@@ -366,10 +366,3 @@ def test_another_user_gets_what_it_may_see(make_agent: MakeAgent) -> None:
     found = archive_of(agent, "out/archive.tar.gz")
     assert "Permission denied" in failures(found)["log"]
     assert "log_directory" in found["check.txt"]
-
-
-def test_the_programs_have_names_of_their_own(make_agent: MakeAgent) -> None:
-    """Where several run on a host, their archives do not collide."""
-    agent = make_agent()
-    done = agent.run("--support", "--yes", "--to", str(agent.home))
-    assert f"{AUTONOMOUS.name}-support-" in done.stdout
