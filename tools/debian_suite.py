@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -50,10 +51,11 @@ _ON_PYPI: Final = (
 )  # fmt: skip
 #: Of the `dev` extra, what the suite itself does not import.
 _NOT_FOR_TESTS: Final = ("pattoo_mp", "PattooShared", "mypy", "ruff", "import-linter", "types-")
-#: Tests of an installation by pip, which has PyPI's libraries.
+#: Tests of an installation by pip, and with the original's library, which pins others.
 _BY_PIP: Final = (
     "tests/contract", "tests/integration/test_first_hour_page.py", "tests/integration/test_first_run.py",
     "tests/integration/test_packaging.py",
+    "tests/upload/pattoo/test_legacy.py",
 )  # fmt: skip
 _WHERE: Final = (
     "import importlib, sys\n"
@@ -65,7 +67,9 @@ _WHERE: Final = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suite; return the exit status of pytest, or 1 if it cannot run."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the copy is removed, too
     with TemporaryDirectory(prefix="pattoo-mp-debian-") as directory:
+        Path(directory).chmod(0o755)  # tests run programs as other users
         tree = Path(directory) / "tree"
         copy_sources(ROOT, tree)
         for name in (
@@ -85,7 +89,18 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         leave_out = [f"--ignore={path}" for path in _BY_PIP]
         command = [python, "-m", "pytest", *leave_out, *arguments]
-        return subprocess.run(command, cwd=tree, check=False).returncode
+        return _run_to_the_end(command, tree)
+
+
+def _run_to_the_end(command: list[str], tree: Path) -> int:
+    """Run pytest. If this process is told to end, pytest ends first, in order: it has agents running."""
+    process = subprocess.Popen(command, cwd=tree)
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
 
 
 def _copy_missing(name: str, tree: Path) -> None:
@@ -111,6 +126,7 @@ def _environment(tree: Path) -> str:
     ]
     pip = [str(venv / "bin/pip"), "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", *tools], check=True)
+    subprocess.run([*pip, "install", "--no-deps", "--editable", tree], check=True)
     with_ours = [
         str(venv / "bin/pip"),
         "list",

@@ -23,7 +23,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Request, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from pattoo_mp.receiver.access import TOO_MANY, UNKNOWN, Access
 from pattoo_mp.receiver.database import StoreError, is_damage
@@ -149,6 +149,9 @@ def _body(received: Request) -> bytes:
     encoding = received.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         raise Refused(f"content encoding {shown(encoding)}, expected an uncompressed body")
+    # Werkzeug before 2.3 compares only forms with it.
+    if (received.content_length or 0) > (received.max_content_length or MAX_BODY_BYTES):
+        raise RequestEntityTooLarge
     return received.get_data(cache=False)
 
 
