@@ -6,13 +6,12 @@ import errno
 import logging
 import os
 import select
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.cli.output import DONE, escape_unencodable
+from pattoo_mp.cli.output import DONE, end_at_signals, escape_unencodable
 from pattoo_mp.config import isolated
 from pattoo_mp.errors import PattooError
 from pattoo_mp.log.reading import SEARCHED_BYTES, LogReader
@@ -33,8 +32,6 @@ _LOOK_MS: Final = 250
 #: More than reading takes, also of a slow disk.
 _READ_S: Final = 10.0
 
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
-
 _Step = Callable[[], list[str]]
 
 
@@ -51,9 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         return []
 
     if arguments.follow:
-        # In a background job of a script SIGINT is ignored.
-        for number in _ENDING:
-            signal.signal(number, _end)
+        end_at_signals()
     try:
         with suppress(KeyboardInterrupt):
             try:
@@ -68,13 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise _problem(error, path) from error
     return DONE
-
-
-def _end(*_: object) -> None:
-    """End at the first signal; more may come on the way out, as from `timeout`."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _print(limited: TimeLimited[_Step, list[str]], log: LogReader, *, follows: bool) -> None:

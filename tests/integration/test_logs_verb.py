@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,23 @@ def log_of(agent: Agent) -> Path:
     path = agent.home / "log" / agent.program.log_name
     path.parent.mkdir(exist_ok=True)
     return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_command_alone_ends_it(
+    make_agent: MakeAgent, number: signal.Signals
+) -> None:
+    """Not only Ctrl-C, which goes to its child, too; and several do not hurt."""
+    agent = make_agent()
+    log_of(agent).write_text("one\n")
+    with following(agent) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "one\n"
+        for _ in range(3):
+            process.send_signal(number)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
 
 
 @contextlib.contextmanager
