@@ -265,44 +265,56 @@ def command_parser() -> OneLineParser:
     )
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    everywhere = OneLineParser(add_help=False)
-    everywhere.add_argument(
-        "--root", type=_directory, default=HOST, metavar="DIR",
-        help="install below DIR, and add no user (for packagers)",
-    )  # fmt: skip
-    changing = OneLineParser(add_help=False, parents=[everywhere])
-    changing.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    choosing = OneLineParser(add_help=False)
-    choosing.add_argument(
-        "--agent", choices=[each.short for each in PROGRAMS], default=AUTONOMOUS.short,
-        help="which agent to set up (default: autonomousd). Several may be on one host",
-    )  # fmt: skip
-    choosing.add_argument(
-        "--boot", choices=[each.value for each in Boot],
-        help="what starts the agent at boot (default: as at the last install, or what runs services "
-        "on this host)",
-    )  # fmt: skip
-    choosing.add_argument(
-        "--logrotate",
-        action="store_true",
-        help="add a file for logrotate, to replace the agent's own rotation",
+    installing = verbs.add_parser("install", help="add what is missing")
+    removing = verbs.add_parser("uninstall", help="remove what install made")
+    telling = verbs.add_parser(
+        "status", help="print what is installed; exit 0 if nothing is missing, 3 otherwise"
     )
-    choosing.add_argument(
-        "--receiver",
-        action="store_true",
-        help="start the receiver at boot, too, which keeps and shows what agents post",
-    )
-    verbs.add_parser("install", parents=[changing, choosing], help="add what is missing")
-    removing = verbs.add_parser("uninstall", parents=[changing], help="remove what install made")
+    for command, below_root in (
+        (installing, "install below DIR, and add no user (for packagers)"),
+        (removing, "remove what was installed below DIR"),
+        (telling, "look below DIR"),
+    ):
+        command.add_argument(
+            "--root", type=_directory, default=HOST, metavar="DIR", help=below_root
+        )
+    for command in (installing, removing):
+        command.add_argument("--dry-run", action="store_true", help="only print what would be done")
     removing.set_defaults(agent=AUTONOMOUS.short)
     removing.add_argument(
         "--purge", action="store_true", help="remove configuration, data and the user too"
     )
-    verbs.add_parser(
-        "status", parents=[everywhere, choosing],
-        help="print what is installed; exit 0 if nothing is missing, 3 otherwise",
-    )  # fmt: skip
+    _add_choices(
+        installing,
+        agent="which agent to set up",
+        boot="what starts the agent at boot",
+        logrotate="add a file for logrotate, to replace the agent's own rotation",
+        receiver="start the receiver at boot, too, which keeps and shows what agents post",
+    )
+    _add_choices(
+        telling,
+        agent="which agent to look for",
+        boot="look for what starts the agent at boot in this way",
+        logrotate="look for the file for logrotate, too",
+        receiver="look for what starts the receiver at boot, too",
+    )
     return parser
+
+
+def _add_choices(
+    parser: OneLineParser, *, agent: str, boot: str, logrotate: str, receiver: str
+) -> None:
+    """Add the options that choose what is installed, with their help."""
+    parser.add_argument(
+        "--agent", choices=[each.short for each in PROGRAMS], default=AUTONOMOUS.short,
+        help=f"{agent} (default: autonomousd). Several may be on one host",
+    )  # fmt: skip
+    parser.add_argument(
+        "--boot", choices=[each.value for each in Boot],
+        help=f"{boot} (default: as at the last install, or what runs services on this host)",
+    )  # fmt: skip
+    parser.add_argument("--logrotate", action="store_true", help=logrotate)
+    parser.add_argument("--receiver", action="store_true", help=receiver)
 
 
 def _directory(text: str) -> Path:
