@@ -118,6 +118,18 @@ def test_ctrl_c_ends_it_quietly_on_a_terminal(make_agent: MakeAgent) -> None:
         assert "Traceback" not in terminal.text
 
 
+def test_a_person_is_told_that_there_are_no_such_records(make_agent: MakeAgent) -> None:
+    """And of which log; a script gets nothing."""
+    agent = make_agent()
+    log_of(agent).write_text("2026-11-24 03:12:09,481 INFO [control 1] One.\n")
+    words = [*agent.command, "--logs", "--level", "error"]
+    with Terminal(words, agent.env()) as terminal:
+        terminal.wait_for(f"{log_of(agent).name} has no records of level error or a higher one")
+        assert terminal.end() == 0
+    done = agent.run("--logs", "--level", "error")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_it_ends_when_its_reader_does(make_agent: MakeAgent) -> None:
     """Although nothing more is logged, and without a word."""
     agent = make_agent()
