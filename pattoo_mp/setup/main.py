@@ -31,7 +31,7 @@ from pattoo_mp.setup.host import (
 )
 from pattoo_mp.setup.plan import Act, Step
 from pattoo_mp.setup.templates import Boot, command_directory, conf_directory
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.text import either, printable
 from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
@@ -252,19 +252,27 @@ def _print_commands(todo: list[str]) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line: `verb`, `root` and the verb's options. Exits with 2 on a wrong one."""
-    return command_parser().parse(argv)
+    parser = command_parser()
+    arguments = parser.parse(argv)
+    if arguments.verb is None:
+        parser.error(f"expected {either(name for name, _, _ in parser.commands())}")
+    return arguments
+
+
+class _Parser(OneLineParser):
+    words = "VERB"
 
 
 def command_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser(
+    parser = _Parser(
         prog=NAME,
         description="Sets up a host for the agent: a user, directories, a configuration, and a file "
         "that starts the agent at boot. A file that you changed is never overwritten.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb", parser_class=OneLineParser)
     installing = verbs.add_parser("install", help="add what is missing")
     removing = verbs.add_parser("uninstall", help="remove what install made")
     telling = verbs.add_parser(

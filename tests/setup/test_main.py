@@ -39,6 +39,27 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "expected install, uninstall or status;"),
+        ("instal", "did you mean install?"),
+        ("status --dry-run", "--dry-run is only for install or uninstall;"),
+        ("--logrotate", "--logrotate is only for install or status;"),
+    ],
+)
+def test_a_mistake_gets_one_line_with_the_verbs_that_were_expected(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A verb that is missing or mistyped, and an option of others."""
+    with pytest.raises(SystemExit) as ended:
+        main(typed.split())
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("usage: pattoo_mp_setup VERB [OPTION]: error: ")
+    assert said in line
+
+
 def test_a_dry_run_prints_the_steps_and_changes_nothing(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
