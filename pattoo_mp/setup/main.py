@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -103,9 +104,16 @@ def _status(arguments: argparse.Namespace) -> int:
     record = host.read_record(below(arguments.root, host.RECORD_PATH))
     steps = _install_steps(arguments, _boot(arguments, record), record)
     for step in steps:
-        word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
-        _print(step.line if word is None else f"{word:<7} {step.what}")
+        _print(status_line(step))
     return DONE if all(step.act is Act.NOTHING for step in steps) else _NOT_COMPLETE
+
+
+def status_line(step: Step) -> str:
+    """The line of `status` about what a step of `install` would do."""
+    word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
+    if word is None:
+        return step.line
+    return replace(step, word=word, note=step.note if step.act is Act.ADD_USER else "").line
 
 
 def _install_steps(arguments: argparse.Namespace, chosen: Boot, record: Record) -> list[Step]:
