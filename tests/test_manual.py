@@ -100,6 +100,19 @@ def test_a_page_of_another_command_has_all_its_options(parser: argparse.Argument
     assert _terms(parser.prog, "8") >= options - {"-h"}
 
 
+def test_a_page_says_what_is_true_of_its_own_program() -> None:
+    """Switches as YAML has them; what may be missing; and the options of each verb in words of that verb."""
+    pages = {page.name: " ".join(manual.words(page.read_text())) for page in PAGES}
+    for name, page in pages.items():
+        assert "False" not in page, name
+        if name.endswith(".5"):
+            assert f"{name.removesuffix('.5')} itself may be missing" in page
+    assert "answers those who ask" in pages["pattoo_agent_os_spoked.8"]
+    assert "asks the spokes" in pages["pattoo_agent_os_hubd.8"]
+    verbs = {name: command.format_help() for name, _, command in setup_parser().commands()}
+    assert [name for name, text in verbs.items() if "install below DIR" in text] == ["install"]
+
+
 def _terms(name: str, section: str) -> set[str]:
     """What a page explains."""
     text = (manual.SHIPPED / f"{name}.{section}").read_text()

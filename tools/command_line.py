@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pattoo_mp.cli import output
 from pattoo_mp.cli.verbs import command_parser, program_verbs
-from pattoo_mp.program import this_program
+from pattoo_mp.program import AUTONOMOUS, HUB, SPOKE, this_program
 from pattoo_mp.receiver.server import command_parser as receiver_parser
 from pattoo_mp.setup.main import command_parser as setup_parser
 
@@ -21,10 +21,37 @@ if TYPE_CHECKING:
 #: An exit status and the comment above it.
 _STATUS = re.compile(r"((?:^#: .*\n)+)^\w+: Final = (\d+)$", re.MULTILINE)
 
+_PROCESSES: Final = {
+    AUTONOMOUS.name: (
+        "polls at fixed times",
+        "delivers the polls",
+        "A slow or unreachable server neither delays a poll nor loses one: polls wait in a spool on disk.",
+    ),
+    SPOKE.name: (
+        "polls at fixed times",
+        "answers those who ask",
+        "Whoever asks never delays a poll. Polls that a hub has not taken yet wait in a spool on disk.",
+    ),
+    HUB.name: (
+        "asks the spokes at fixed times",
+        "delivers their polls",
+        "A slow or unreachable server neither delays a request nor loses a poll: polls wait in a spool on disk.",
+    ),
+}
+
 
 def about() -> str:
     """Return what the program is for."""
     return this_program().about
+
+
+def processes() -> str:
+    """Return what its processes do."""
+    collector, uploader, promise = _PROCESSES[this_program().name]
+    return (
+        f"It runs as three processes: a collector {collector}, an uploader {uploader}, and a control process "
+        f"supervises both. {promise}"
+    )
 
 
 def verbs() -> str:

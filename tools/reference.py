@@ -61,7 +61,7 @@ def man_about() -> str:
     """Return what the file is for."""
     if _Page.file == SHARED_FILE:
         return "Every pattoo program on this host reads it."
-    return f"Settings of `{this_program().name}` only. The file must exist. {this_program().about}"
+    return f"The settings of `{this_program().name}` only."
 
 
 def man_settings() -> str:
@@ -130,4 +130,5 @@ def _default(setting: Setting) -> str:
         return "required"
     if setting.default is None:
         return ""  # its help explains the default
-    return f"`{setting.default}`"
+    is_switch = isinstance(setting.default, bool)
+    return f"`{setting.readable(setting.default) if is_switch else setting.default}`"

@@ -6,13 +6,12 @@ import errno
 import logging
 import os
 import select
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pattoo_mp.cli.output import DONE, escape_unencodable
+from pattoo_mp.cli.output import DONE, end_at_signals, escape_unencodable
 from pattoo_mp.config import isolated
 from pattoo_mp.errors import PattooError
 from pattoo_mp.log.reading import SEARCHED_BYTES, LogReader
@@ -33,8 +32,6 @@ _LOOK_MS: Final = 250
 #: More than reading takes, also of a slow disk.
 _READ_S: Final = 10.0
 
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
-
 _Step = Callable[[], list[str]]
 
 
@@ -51,9 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         return []
 
     if arguments.follow:
-        # In a background job of a script SIGINT is ignored.
-        for number in _ENDING:
-            signal.signal(number, _end)
+        end_at_signals()
     try:
         with suppress(KeyboardInterrupt):
             try:
@@ -64,30 +59,35 @@ def run(arguments: argparse.Namespace) -> int:
                 _say(f"{path} does not exist yet; waiting for it")
             if log.is_cut:
                 _say(f"only the last {size(SEARCHED_BYTES)} of the log were searched")
-            _print(limited, log, follows=arguments.follow)
+            is_shown = _print(limited, log, follows=arguments.follow)
+            if not is_shown and not arguments.follow and arguments.lines != 0:
+                _say_that_there_are_none(path, arguments.level)
     except OSError as error:
         raise _problem(error, path) from error
     return DONE
 
 
-def _end(*_: object) -> None:
-    """End at the first signal; more may come on the way out, as from `timeout`."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _print(limited: TimeLimited[_Step, list[str]], log: LogReader, *, follows: bool) -> None:
+def _print(limited: TimeLimited[_Step, list[str]], log: LogReader, *, follows: bool) -> bool:
+    """Print what there is, and with `follows` what is added; return whether there was anything."""
+    is_shown = False
     while True:
         lines = limited.ask_one(log.read)
+        is_shown |= bool(lines)
         if lines:
             print("\n".join(lines), flush=True)
         elif log.is_at_end and not follows:
             break
         elif log.is_at_end and _is_closed():
-            return
+            return is_shown
     if lines := limited.ask_one(log.finish):
         print("\n".join(lines))
+    return is_shown or bool(lines)
+
+
+def _say_that_there_are_none(path: Path, level: str | None) -> None:
+    """To a person: who sees nothing wonders. A script, such as a job of cron, gets nothing for nothing."""
+    if sys.stdout.isatty():
+        _say(f"{path} has no records" + (f" of level {level} or a higher one" if level else ""))
 
 
 def _is_closed() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -37,6 +38,8 @@ _OUTPUT_ERRORS: Final = {
     errno.EFBIG: "its file may not grow (ulimit -f); expected room for the output",
     errno.EIO: "its device fails; expected one that takes the output",
 }
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def report_errors(run: Callable[[], int]) -> int:
@@ -74,6 +77,21 @@ def handle_output_errors(run: Callable[[], int]) -> int:
         _print_error(f"stdout: {_OUTPUT_ERRORS[error.errno]}")
         _discard_output()
         return FAILED
+
+
+def end_at_signals() -> None:
+    """Let SIGINT and SIGTERM raise `KeyboardInterrupt`, once: more may come on the way out, as from `timeout`.
+
+    SIGINT too, which is ignored in a background job of a script.
+    """
+    for number in _ENDING:
+        signal.signal(number, _end)
+
+
+def _end(*_: object) -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _discard_output() -> None:

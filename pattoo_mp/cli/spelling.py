@@ -13,6 +13,7 @@ from argparse import SUPPRESS
 from collections import deque
 from typing import TYPE_CHECKING
 
+from pattoo_mp.util.text import either
 from pattoo_mp.util.usage import nearest, unknown
 
 if TYPE_CHECKING:
@@ -91,4 +92,4 @@ def _verb(word: str, verbs: Collection[str]) -> str:
 
 
 def _ambiguous(word: str, candidates: Sequence[str]) -> str:
-    return f"{word} may be {', '.join(candidates[:-1])} or {candidates[-1]}; expected more of it"
+    return f"{word} may be {either(candidates)}; expected more of it"

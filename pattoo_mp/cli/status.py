@@ -23,7 +23,7 @@ from pattoo_mp.control.status import silent, stopped, unknown
 from pattoo_mp.errors import ConfigError, PattooError
 from pattoo_mp.operate.agent import configured_agent
 from pattoo_mp.util.files import process_owner
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.text import either, printable
 from pattoo_mp.util.usage import nearest
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ def _chosen(status: Status, name: str | None) -> Status:
     if name not in names:
         meant = nearest(name, names)
         guess = f"did you mean {meant}? " if meant else ""
-        raise ConfigError(
-            [f"--output {name}: no such output; {guess}expected {' or '.join(names)}"]
-        )
+        raise ConfigError([f"--output {name}: no such output; {guess}expected {either(names)}"])
     return {
         **of_output(status, name),
         "outputs": [output for output in status["outputs"] if output["name"] == name],

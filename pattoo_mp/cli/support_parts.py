@@ -312,7 +312,7 @@ def _tree_lines(tree: dict[str, Any]) -> Iterator[str]:
     read_only = ", read-only" if tree["is_read_only"] else ""
     yield (
         f"  {size(tree['bytes'])} in {counted(len(tree['entries']), 'file')}{others}; its file system: "
-        f"{size(tree['free_bytes'])} of {size(tree['total_bytes'])} free, {tree['free_inodes']} inodes{read_only}"
+        f"{size(tree['free_bytes'])} of {size(tree['total_bytes'])} and {tree['free_inodes']} inodes free{read_only}"
     )
     for entry in tree["entries"]:
         name = printable(entry["path"])

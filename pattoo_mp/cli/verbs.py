@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp import __version__
 from pattoo_mp.cli.output import handle_output_errors, report_errors
@@ -18,6 +18,7 @@ from pattoo_mp.config.settings import program_files
 from pattoo_mp.log.reading import LEVELS
 from pattoo_mp.paths import choose_config_directory
 from pattoo_mp.program import this_program
+from pattoo_mp.util.text import either
 from pattoo_mp.util.usage import OneLineParser, unknown
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Verb:
 class Option:
     """An option of the verbs in `goes_with`: a flag, or with `choices` one of these.
 
-    With `value` it takes a value that this function makes of the word; `metavar` is its name in the help.
+    With `value` it takes a value that this function makes of the word; without choices, `metavar` is its name in the help.
     Where only the agent knows which values there are, the hidden verb `listed_by` prints them for completion.
     `help` must name the verbs: `--help` shows nothing else about them. With an option that is `endless`, a
     verb goes on until it is told to end.
@@ -68,7 +69,7 @@ class Option:
     help: str
     goes_with: tuple[str, ...]
     choices: Callable[[], tuple[str, ...]] | None = None
-    value: Callable[[str], object] | None = None
+    value: Callable[[str], Any] | None = None
     metavar: str = ""
     endless: bool = False
     listed_by: str = ""
@@ -188,6 +189,7 @@ OPTIONS: Final = (
         "Shows only what has this level or a higher one, when used with --logs.",
         ("--logs",),
         lambda: LEVELS,
+        value=str.lower,  # the log has them in capitals
     ),
     Option(
         "--lines",
@@ -198,7 +200,7 @@ OPTIONS: Final = (
     ),
     Option(
         "--to",
-        "Names the archive, or the directory for it, when used with --support.",
+        "Names the archive, or the directory for it, when used with --support; - is stdout.",
         ("--support",),
         value=str,
         metavar="PATH",
@@ -283,7 +285,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         given = _value(arguments, option)
         is_given = given is not None and given is not False
         if is_given and arguments.verb.name not in option.goes_with:
-            parser.error(f"{option.name} is only for {' or '.join(option.goes_with)}")
+            parser.error(f"{option.name} is only for {either(option.goes_with)}")
     arguments.words, arguments.spelled_out = words, [*options, *words]
     if problem := _wrong_words(words, arguments.verb):
         parser.error(problem)
@@ -334,7 +336,9 @@ def command_parser() -> _Parser:
         group.add_argument(verb.name, dest="verb", action="store_const", const=verb, help=verb.help)
     for option in program_options():
         if option.choices:
-            parser.add_argument(option.name, choices=option.choices(), help=option.help)
+            parser.add_argument(
+                option.name, type=option.value or str, choices=option.choices(), help=option.help
+            )
         elif option.value:
             parser.add_argument(
                 option.name, type=option.value, metavar=option.metavar, help=option.help

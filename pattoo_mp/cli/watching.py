@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 import termios
 import time
@@ -12,6 +11,8 @@ import tty
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from pattoo_mp.cli.output import end_at_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +36,7 @@ def watch(
     `on_keys` gets all other keys. The answer is shown again after them. An error of `ask` goes to
     the caller.
     """
-    # SIGTERM must restore the terminal, too; and in a background job of a script SIGINT is ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
+    end_at_signals()  # SIGTERM must restore the terminal, too
     answer = ask()
     with suppress(KeyboardInterrupt), _keys() as typed:
         while True:

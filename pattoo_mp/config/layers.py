@@ -170,6 +170,8 @@ def _read_directory(directory: Path, problems: list[str], notes: list[str]) -> I
         notes += map(_ignored, _similar_in(directory))
         size = sum(path.stat().st_size for path in paths if path.exists())
     except OSError as error:
+        if isinstance(error, PermissionError) and not os.access(directory.parent, os.X_OK):
+            return  # nor can the file be read, whose problem says so
         problems.append(f"{where_and_why(error)}; expected a directory of *{_SUFFIX} files")
         return
     if len(paths) > MAX_FILES:

@@ -40,6 +40,7 @@ from pattoo_mp.config.yaml_files import (
 from pattoo_mp.errors import ConfigError, where_and_why
 from pattoo_mp.paths import DEFAULT_DIRECTORY, OPTION, VARIABLE
 from pattoo_mp.timelimit.deadline import NoAnswerError, TimeLimited
+from pattoo_mp.util.text import either
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -240,7 +241,7 @@ def _unknown(path: Path | str, sections: Sections) -> list[str]:
     section_names = {setting.section for setting in ours}
     known = [setting.name for setting in ours]
     problems = [
-        f"{path}: {_format_name(name)}: unknown section; expected {' or '.join(sorted(section_names))}"
+        f"{path}: {_format_name(name)}: unknown section; expected {either(sorted(section_names))}"
         for name in sections
         if name not in section_names
     ]

@@ -101,7 +101,9 @@ class Setting:
             return (
                 f"{{{', '.join(f'{name}: {self.readable(one)}' for name, one in found.items())}}}"
             )
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 <= found < 2**63:
+        if isinstance(found, bool):
+            return str(found).lower()  # as YAML has it
+        if not isinstance(found, (int, float)) or not 0 <= found < 2**63:
             return str(value)
         if self.unit == SECONDS:
             return exact_time(found)
@@ -170,7 +172,7 @@ def _filter(
 _EVERY: Final = (
     Setting(
         "log_directory", "pattoo", SHARED_FILE, validators.path, _WRITABLE_DIRECTORY,
-        "Where pattoo.log is written.",
+        "Where the log is written.",
         example="/var/log/pattoo", is_written_to=True, needs_restart=True,
     ),
     Setting(
@@ -448,7 +450,7 @@ def program_sections() -> dict[tuple[str, str], str]:
             f"The pattoo server. If {LATER_SHARED_FILE} has this section too, the agent uses that one and "
             f"ignores this one."
         ),
-        (agent_file(), this_program().name): "Settings of this agent only. The file must exist.",
+        (agent_file(), this_program().name): "Settings of this agent only.",
     }
 
 

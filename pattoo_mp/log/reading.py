@@ -70,10 +70,7 @@ class LogReader:
 
     def begin(self, records: int) -> None:
         """Go to the last `records` records, in older files too. Raises `OSError` without a log."""
-        self._files.append(_File(self._path))
-        for older in _backups(self._path):
-            if all(older.identity != file.identity for file in self._files):  # it was just rotated
-                self._files.appendleft(older)
+        self._open_all()
         wanted, budget = records, SEARCHED_BYTES
         for file in reversed(self._files):
             at = file.position = file.size
@@ -111,6 +108,19 @@ class LogReader:
         while self._files:
             self._files.popleft().close()
         return self._end_line()
+
+    def _open_all(self) -> None:
+        """Open all files that there are. The current one is missing from a rotation to the next line."""
+        missing = None
+        try:
+            self._files.append(_File(self._path))
+        except FileNotFoundError as error:
+            missing = error
+        for older in _backups(self._path):
+            if all(older.identity != file.identity for file in self._files):  # it was just rotated
+                self._files.appendleft(older)
+        if missing and not self._files:
+            raise missing
 
     def _open(self) -> bool:
         with suppress(FileNotFoundError):

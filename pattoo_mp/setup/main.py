@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,7 @@ from pattoo_mp.setup.host import (
 )
 from pattoo_mp.setup.plan import Act, Step
 from pattoo_mp.setup.templates import Boot, command_directory, conf_directory
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.text import either, printable
 from pattoo_mp.util.usage import OneLineParser
 
 if TYPE_CHECKING:
@@ -103,9 +104,16 @@ def _status(arguments: argparse.Namespace) -> int:
     record = host.read_record(below(arguments.root, host.RECORD_PATH))
     steps = _install_steps(arguments, _boot(arguments, record), record)
     for step in steps:
-        word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
-        _print(step.line if word is None else f"{word:<7} {step.what}")
+        _print(status_line(step))
     return DONE if all(step.act is Act.NOTHING for step in steps) else _NOT_COMPLETE
+
+
+def status_line(step: Step) -> str:
+    """The line of `status` about what a step of `install` would do."""
+    word = {"write": "lacks", "make": "lacks", "add": "lacks", "update": "old"}.get(step.word)
+    if word is None:
+        return step.line
+    return replace(step, word=word, note=step.note if step.act is Act.ADD_USER else "").line
 
 
 def _install_steps(arguments: argparse.Namespace, chosen: Boot, record: Record) -> list[Step]:
@@ -252,57 +260,77 @@ def _print_commands(todo: list[str]) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line: `verb`, `root` and the verb's options. Exits with 2 on a wrong one."""
-    return command_parser().parse(argv)
+    parser = command_parser()
+    arguments = parser.parse(argv)
+    if arguments.verb is None:
+        parser.error(f"expected {either(name for name, _, _ in parser.commands())}")
+    return arguments
+
+
+class _Parser(OneLineParser):
+    words = "VERB"
 
 
 def command_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    parser = OneLineParser(
+    parser = _Parser(
         prog=NAME,
         description="Sets up a host for the agent: a user, directories, a configuration, and a file "
         "that starts the agent at boot. A file that you changed is never overwritten.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pattoo_mp {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    everywhere = OneLineParser(add_help=False)
-    everywhere.add_argument(
-        "--root", type=_directory, default=HOST, metavar="DIR",
-        help="install below DIR, and add no user (for packagers)",
-    )  # fmt: skip
-    changing = OneLineParser(add_help=False, parents=[everywhere])
-    changing.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    choosing = OneLineParser(add_help=False)
-    choosing.add_argument(
-        "--agent", choices=[each.short for each in PROGRAMS], default=AUTONOMOUS.short,
-        help="which agent to set up (default: autonomousd). Several may be on one host",
-    )  # fmt: skip
-    choosing.add_argument(
-        "--boot", choices=[each.value for each in Boot],
-        help="what starts the agent at boot (default: as at the last install, or what runs services "
-        "on this host)",
-    )  # fmt: skip
-    choosing.add_argument(
-        "--logrotate",
-        action="store_true",
-        help="add a file for logrotate, to replace the agent's own rotation",
+    verbs = parser.add_subparsers(dest="verb", parser_class=OneLineParser)
+    installing = verbs.add_parser("install", help="add what is missing")
+    removing = verbs.add_parser("uninstall", help="remove what install made")
+    telling = verbs.add_parser(
+        "status", help="print what is installed; exit 0 if nothing is missing, 3 otherwise"
     )
-    choosing.add_argument(
-        "--receiver",
-        action="store_true",
-        help="start the receiver at boot, too, which keeps and shows what agents post",
-    )
-    verbs.add_parser("install", parents=[changing, choosing], help="add what is missing")
-    removing = verbs.add_parser("uninstall", parents=[changing], help="remove what install made")
+    for command, below_root in (
+        (installing, "install below DIR, and add no user (for packagers)"),
+        (removing, "remove what was installed below DIR"),
+        (telling, "look below DIR"),
+    ):
+        command.add_argument(
+            "--root", type=_directory, default=HOST, metavar="DIR", help=below_root
+        )
+    for command in (installing, removing):
+        command.add_argument("--dry-run", action="store_true", help="only print what would be done")
     removing.set_defaults(agent=AUTONOMOUS.short)
     removing.add_argument(
         "--purge", action="store_true", help="remove configuration, data and the user too"
     )
-    verbs.add_parser(
-        "status", parents=[everywhere, choosing],
-        help="print what is installed; exit 0 if nothing is missing, 3 otherwise",
-    )  # fmt: skip
+    _add_choices(
+        installing,
+        agent="which agent to set up",
+        boot="what starts the agent at boot",
+        logrotate="add a file for logrotate, to replace the agent's own rotation",
+        receiver="start the receiver at boot, too, which keeps and shows what agents post",
+    )
+    _add_choices(
+        telling,
+        agent="which agent to look for",
+        boot="look for what starts the agent at boot in this way",
+        logrotate="look for the file for logrotate, too",
+        receiver="look for what starts the receiver at boot, too",
+    )
     return parser
+
+
+def _add_choices(
+    parser: OneLineParser, *, agent: str, boot: str, logrotate: str, receiver: str
+) -> None:
+    """Add the options that choose what is installed, with their help."""
+    parser.add_argument(
+        "--agent", choices=[each.short for each in PROGRAMS], default=AUTONOMOUS.short,
+        help=f"{agent} (default: autonomousd). Several may be on one host",
+    )  # fmt: skip
+    parser.add_argument(
+        "--boot", choices=[each.value for each in Boot],
+        help=f"{boot} (default: as at the last install, or what runs services on this host)",
+    )  # fmt: skip
+    parser.add_argument("--logrotate", action="store_true", help=logrotate)
+    parser.add_argument("--receiver", action="store_true", help=receiver)
 
 
 def _directory(text: str) -> Path:

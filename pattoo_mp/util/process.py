@@ -44,7 +44,7 @@ def run_apart(run: Callable[[], int], *, ends_itself: bool = False) -> int:
 
     A process with a thread that hangs in the kernel never disappears, so its parent would wait for
     good, as a shell does. This one waits only until `run` has returned. `ends_itself`: `run` returns
-    at SIGTERM and Ctrl-C, and is given the time to, for it has a terminal to restore.
+    at SIGTERM and SIGINT, of which it may get several, and is given the time to, for it has a terminal to restore.
     """
     reading, writing = os.pipe()
     parent = os.getpid()
@@ -55,8 +55,13 @@ def run_apart(run: Callable[[], int], *, ends_itself: bool = False) -> int:
         _run_in_child(run, writing)
     os.close(writing)
     if ends_itself:
-        signal.signal(signal.SIGTERM, lambda number, _: os.kill(pid, number))
-        signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to the child, too
+
+        def pass_on(number: int, _: object) -> None:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
+
+        for number in (signal.SIGTERM, signal.SIGINT):  # a terminal sends SIGINT to the child, too
+            signal.signal(number, pass_on)
     said = os.read(reading, 1)
     os.close(reading)
     until = time.monotonic() + _DISAPPEAR_S

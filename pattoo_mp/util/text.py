@@ -17,6 +17,12 @@ def counted(count: int | str, unit: str) -> str:
     return f"{count} {unit}" if str(count) == "1" else f"{count} {unit}s"
 
 
+def either(words: Iterable[str]) -> str:
+    """Return words of which one is meant: a, b or c."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def printable(text: str) -> str:
     """Return text on one line, with control characters and invalid UTF-8 escaped.
 

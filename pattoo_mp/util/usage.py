@@ -6,10 +6,11 @@ Also options with a time or a size.
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pattoo_mp.util import units
-from pattoo_mp.util.text import printable
+from pattoo_mp.util.text import either, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,14 +70,13 @@ class OneLineParser(argparse.ArgumentParser):
                 yield from action.option_strings
 
     def _why_left(self, left: Sequence[str]) -> str:
-        every = [*self.options()]
-        for name, _, command in self.commands():
-            own = [*command.options()]
-            for word in left:
-                if word.partition("=")[0] in own:
-                    return f"unrecognized arguments: {' '.join(left)}; {word} is only for {name}"
-            every += own
-        return unknown(left, every)
+        options = {name: [*command.options()] for name, _, command in self.commands()}
+        for word in left:
+            if names := [name for name, own in options.items() if word.partition("=")[0] in own]:
+                return (
+                    f"unrecognized arguments: {' '.join(left)}; {word} is only for {either(names)}"
+                )
+        return unknown(left, [*self.options(), *chain.from_iterable(options.values())])
 
     def commands(self) -> Iterator[tuple[str, str, OneLineParser]]:
         """The commands that may follow: name, help, and the parser of what follows those."""

@@ -25,6 +25,7 @@ from pattoo_mp.program import HUB, acting_as
         ("sample --file pattoo.yaml", "--sample-config --file pattoo.yaml"),
         ("--fi=pattoo.yaml sample", "--sample-config --file=pattoo.yaml"),
         ("ev", "--event-listener"),
+        ("logs --level WARNING", "--logs --level WARNING"),
         ("--foreground --ready-fd 3", "--foreground --ready-fd 3"),
     ],
 )
@@ -57,6 +58,7 @@ def test_every_verb_may_be_given_without_dashes(verb: object) -> None:
         ("sto sta", "unrecognized arguments: sta; --stop expects no such word"),
         ("st", "st may be start, stop or status; expected more of it"),
         ("--sta", "--sta may be --start or --status; expected more of it"),
+        ("logs --json", "--json is only for --check, --once, --doctor or --status;"),
         ("--status --stop", "argument --stop: not allowed with argument --status"),
         ("zzzzzz", "'zzzzzz' is no verb;"),
         ("--ready 3", "unrecognized arguments: --ready"),

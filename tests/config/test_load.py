@@ -433,6 +433,20 @@ def test_an_unreadable_file_is_refused_with_its_owner(home: Path) -> None:
     )
 
 
+def test_a_directory_that_is_closed_to_us_is_told_once_for_each_file(home: Path) -> None:
+    """Not also for the directories of further files, which need not exist."""
+    files = Files(home)
+    files.write()
+    home.chmod(0o755)
+    files.directory.chmod(0o700 if os.geteuid() == 0 else 0o600)
+    try:
+        problems = as_nobody(lambda: "\n".join(refused(files.directory)))
+    finally:
+        files.directory.chmod(0o700)
+    assert ".yaml: cannot be read (Permission denied)" in problems
+    assert ".yaml.d" not in problems
+
+
 def test_a_leading_tilde_is_the_home_directory(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,23 @@ def log_of(agent: Agent) -> Path:
     path = agent.home / "log" / agent.program.log_name
     path.parent.mkdir(exist_ok=True)
     return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_command_alone_ends_it(
+    make_agent: MakeAgent, number: signal.Signals
+) -> None:
+    """Not only Ctrl-C, which goes to its child, too; and several do not hurt."""
+    agent = make_agent()
+    log_of(agent).write_text("one\n")
+    with following(agent) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "one\n"
+        for _ in range(3):
+            process.send_signal(number)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
 
 
 @contextlib.contextmanager
@@ -98,6 +116,18 @@ def test_ctrl_c_ends_it_quietly_on_a_terminal(make_agent: MakeAgent) -> None:
         terminal.type(CTRL_C)
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
+
+
+def test_a_person_is_told_that_there_are_no_such_records(make_agent: MakeAgent) -> None:
+    """And of which log; a script gets nothing."""
+    agent = make_agent()
+    log_of(agent).write_text("2026-11-24 03:12:09,481 INFO [control 1] One.\n")
+    words = [*agent.command, "--logs", "--level", "error"]
+    with Terminal(words, agent.env()) as terminal:
+        terminal.wait_for(f"{log_of(agent).name} has no records of level error or a higher one")
+        assert terminal.end() == 0
+    done = agent.run("--logs", "--level", "error")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_it_ends_when_its_reader_does(make_agent: MakeAgent) -> None:

@@ -86,6 +86,9 @@ def test_the_archive_has_all_parts_of_a_running_agent(make_agent: MakeAgent) -> 
     assert "Daemon is running" in found["status.txt"]
     assert "Started the collector" in found["log.txt"]
     assert "spool.sqlite" in found["sizes.txt"]
+    assert (
+        "inodes free" in found["sizes.txt"]
+    )  # not: inodes, of which nobody knows how many are left
     assert agent.pid
 
 
@@ -144,7 +147,7 @@ def with_secrets(agent: Agent) -> None:
     agent.environment |= {
         "DB_PASSWORD": SECRETS["variable"],
         "http_proxy": f"http://u:{SECRETS['proxyvariable']}@proxy.example.org:1",
-        "PATTOO_AGENT_CREDENTIALS_FILE": SECRETS["setting"],
+        "BACKUP_TOKEN": SECRETS["setting"],
     }
     lines = [f"has {secret} in it" for secret in SECRETS.values() if "log" not in secret]
     lines = [
@@ -212,6 +215,17 @@ def test_no_secret_of_an_invalid_configuration_is_in_it(make_agent: MakeAgent) -
     ]
     assert_hidden(found, shown)
     assert "Problem: " in found["check.txt"]
+    assert list(failures(found)) == ["doctor"]
+
+
+def test_no_secret_in_place_of_a_path_in_a_variable_is_in_it(make_agent: MakeAgent) -> None:
+    """The variable overrides a setting, and is refused."""
+    agent = make_agent()
+    log_of(agent).write_text(f"has {SECRETS['setting']}\n")
+    agent.environment["PATTOO_AGENT_CREDENTIALS_FILE"] = SECRETS["setting"]
+    found = archive_of(agent)
+    assert_hidden(found, [SECRETS["setting"]])
+    assert "Problem: PATTOO_AGENT_CREDENTIALS_FILE: (not shown)" in found["check.txt"]
     assert list(failures(found)) == ["doctor"]
 
 

@@ -60,6 +60,20 @@ def test_the_last_records_are_found_across_rotated_files(path: Path) -> None:
     assert last(path, 0) == ""
 
 
+def test_a_log_that_was_renamed_and_not_begun_again_is_shown(path: Path) -> None:
+    """As after a rotation of a stopped agent's log; and what is then added is, too."""
+    path.with_name("pattoo.log.1").write_text(line(4) + line(5))
+    assert numbers(last(path, 1)) == [5]
+    reader = LogReader(path)
+    reader.begin(2)
+    assert numbers("\n".join(rest(reader))) == [4, 5]
+    path.write_text(line(6))
+    found = rest(reader)
+    while not found:
+        found = rest(reader)
+    assert numbers("\n".join([*found, *reader.finish()])) == [6]
+
+
 def test_a_traceback_stays_with_its_record(path: Path) -> None:
     """With a level, too; it is one record, whatever its lines are."""
     trace = "Traceback (most recent call last):\n  File x\nValueError: bad"

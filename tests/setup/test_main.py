@@ -11,7 +11,8 @@ import pytest
 
 from pattoo_mp.program import SPOKE
 from pattoo_mp.setup import host
-from pattoo_mp.setup.main import main
+from pattoo_mp.setup.main import main, status_line
+from pattoo_mp.setup.plan import Act, Step
 from tests.support.agent import NAME
 from tests.support.unprivileged import NOBODY
 
@@ -39,6 +40,27 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "expected install, uninstall or status;"),
+        ("instal", "did you mean install?"),
+        ("status --dry-run", "--dry-run is only for install or uninstall;"),
+        ("--logrotate", "--logrotate is only for install or status;"),
+    ],
+)
+def test_a_mistake_gets_one_line_with_the_verbs_that_were_expected(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A verb that is missing or mistyped, and an option of others."""
+    with pytest.raises(SystemExit) as ended:
+        main(typed.split())
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("usage: pattoo_mp_setup VERB [OPTION]: error: ")
+    assert said in line
+
+
 def test_a_dry_run_prints_the_steps_and_changes_nothing(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +72,13 @@ def test_a_dry_run_prints_the_steps_and_changes_nothing(
     assert files(root) == before
     assert setup(root, "install") == 0
     assert capsys.readouterr().out.splitlines() == would
+
+
+def test_a_missing_user_is_told_from_a_file() -> None:
+    """Its name alone could be either."""
+    user = Step(Act.ADD_USER, "add", "pattoo", "a user")
+    assert status_line(user) == "lacks   pattoo (a user)"
+    assert status_line(Step(Act.WRITE, "update", "/x", "why")) == "old     /x"
 
 
 def test_a_second_run_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
