@@ -15,10 +15,11 @@ from pattoo_mp.config.values import Config
 from tests.support.configs import config_in
 from tests.support.hosts import HOSTS
 from tests.support.plugins import command_of
+from tests.support.waiting import wait_for
 from tests.wire.posts import ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MOUNTS = "/dev/vda / ext4 rw 0 0\ntmpfs /dev/shm tmpfs rw 0 0\n"
@@ -119,6 +120,13 @@ CASES: dict[str, Case] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """What runs commands ends soon after it is told to."""
+    yield
+    wait_for(lambda: not psutil.Process().children(), what="the end of all child processes")
+
+
 def configs(name: str, home: Path) -> tuple[Config, Config]:
     """The configuration without the setting, and with it, as a worker receives it."""
     case = CASES[name]
@@ -137,8 +145,10 @@ def test_a_setting_takes_effect_at_a_start(
     """The first poll is made with it."""
     if name == "top_processes":
         monkeypatch.setattr(psutil, "PROCFS_PATH", "/proc", raising=False)
-    _, after = configs(name, small_host)
-    assert CASES[name].shows(seen(Groups(ORIGIN, after, {})))
+    before, after = configs(name, small_host)
+    groups = Groups(ORIGIN, after, {})
+    assert CASES[name].shows(seen(groups))
+    groups.change(before)  # which ends what runs commands
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -328,6 +328,7 @@ WITHOUT_TWIN: Final[Mapping[str, str]] = {
     "cgroup_": "it has no figures of its own cgroup",
     "agent_": "figures of this agent",
     "textfile_file_age": "it gives the time of the file's last change",
+    "command_": "it runs no programs",
 }
 
 
