@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -41,8 +42,8 @@ _FIRST_DELAY_S: Final = 1.0
 _LONGEST_DELAY_S: Final = 60.0
 #: A process that has lived for so long is started again without much delay (s).
 _LONG_LIFE_S: Final = 300.0
-#: How long it may take to end (s).
-_END_S: Final = 5.0
+#: How long it may take to end, with all that it runs (s).
+_END_S: Final = 12.0
 
 
 class Latest:
@@ -171,8 +172,9 @@ def _started(theirs: socket.socket) -> subprocess.Popen[bytes]:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:
-    """Wait for the end of the process, which has closed its link, and return how it has ended."""
+    """Wait for the end of the process, whose link is closed, and return how it has ended."""
     try:
+        process.send_signal(signal.SIGCONT)  # if somebody has stopped it
         status = process.wait(_END_S)
     except subprocess.TimeoutExpired:
         process.kill()

@@ -354,6 +354,20 @@ def test_a_run_whose_process_is_killed_is_told_and_ended(home: Path) -> None:
         wait_for(lambda: ended(home / "pids"), what="the end of the command")
 
 
+@pytest.mark.parametrize(
+    "stopped", ["$PPID", "$(ps -o ppid= -p $PPID)", "$PPID $(ps -o ppid= -p $PPID)"]
+)
+def test_what_somebody_has_stopped_ends_too(home: Path, stopped: str) -> None:
+    """The process that watches a run, the one above it, and both."""
+    script = (
+        f"echo $$ $PPID $(ps -o ppid= -p $PPID) > {home}/all; kill -STOP {stopped}; "
+        f"mv {home}/all {home}/pids; exec sleep 600"
+    )
+    with running(command_of(plugin(home, "stops", script), timeout_s=60.0)):
+        wait_for((home / "pids").exists, what="a run")
+    wait_for(lambda: ended(home / "pids"), what="the end of all")
+
+
 def test_without_commands_nothing_of_this_is_loaded() -> None:
     """An agent that runs no commands pays nothing, not even with the setting, if the family is off."""
     words = (
