@@ -161,6 +161,14 @@ def test_a_child_that_holds_the_output_delays_nothing(home: Path) -> None:
     assert [value for _, value in found.figures] == [1]
 
 
+def test_half_a_number_of_what_it_left_behind_is_not_believed(home: Path) -> None:
+    """A child in the background prints 12 of 1234 before the program ends, and its end ends that child."""
+    script = f"(printf 'OK | a=12'; touch {home}/half; sleep 600) & while [ ! -e {home}/half ]; do sleep 0.05; done"
+    found = answer(command_of(plugin(home, "half", script), form=NAGIOS))
+    assert (found.status, found.figures) == (0, ())
+    assert found.why.startswith("its output ends within a line, and what it left behind")
+
+
 def test_a_fork_bomb_is_ended(home: Path) -> None:
     """All of a group at once: none of it can fork meanwhile."""
     script = f"import os, time\nfor _ in range(5): os.fork()\nopen({str(home / 'pids')!r}, 'a').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
