@@ -243,6 +243,12 @@ def test_a_program_that_others_may_write_to_is_not_run(home: Path) -> None:
         (command_of(link), 126, f"which {why}"),
         (command_of(below), 126, f"which {why}"),
         (command_of("/bin/sh", str(path)), 126, f"{path} {why}"),
+        (
+            command_of(plugin(home, "by", f"touch {home}/was-run", interpreter=str(path))),
+            126,
+            f"{path} {why}",
+        ),
+        (command_of("/bin/sh", str(home / "by"), name="sh-by"), 126, f"{path} {why}"),
         (command_of("/usr/bin/env", "X=1", str(path)), 126, f"{path} {why}"),
     )
     assert not (home / "was-run").exists()
