@@ -50,16 +50,21 @@ class Latest:
     """Has `commands` run, and keeps the newest answer of each in `answers`.
 
     They run as this process's user, or as `user` (its number and its groups) if that is given, which takes
-    root. `trouble` says why nothing runs, empty if all is well.
+    root. `trouble` says why nothing runs, empty if all is well. Nothing runs before all has ended that
+    `former` ran, which is closed: no command runs twice at a time.
     """
 
     def __init__(
-        self, commands: tuple[Command, ...], user: tuple[int, tuple[int, ...]] | None = None
+        self,
+        commands: tuple[Command, ...],
+        user: tuple[int, tuple[int, ...]] | None = None,
+        former: Latest | None = None,
     ) -> None:
         self.commands = commands
         self.answers: Mapping[str, Answer] = {}
         self.trouble = ""
         self._user = user
+        self._former = former
         self._changed = Condition()
         self._is_closed = False
         self._socket: socket.socket | None = None
@@ -88,6 +93,10 @@ class Latest:
             self._changed.wait_for(is_over, within_s)
 
     def _work(self) -> None:
+        if self._former:
+            with suppress(RuntimeError):  # it had no thread
+                self._former._thread.join()  # noqa: SLF001 - one of ours
+            self._former = None
         delay_s = _FIRST_DELAY_S
         while not self._is_closed:
             begun = time.monotonic()

@@ -328,6 +328,26 @@ def test_two_runs_of_a_command_never_overlap(home: Path) -> None:
     assert second.started_s - first.started_s >= 1.5
 
 
+def test_a_command_of_a_new_list_waits_for_the_end_of_the_old_one(home: Path) -> None:
+    """After a reload: the old run is told to end, and takes a moment for it."""
+    script = (
+        f"set -C; echo > {home}/lock || exit 9; trap 'sleep 0.7; rm {home}/lock; exit' TERM; "
+        f"echo $$ >> {home}/pids; sleep 600 & wait"
+    )
+    command = command_of(plugin(home, "locks", script), timeout_s=60.0)
+    with running(command) as old:
+        wait_for((home / "pids").exists, what="a run")
+        old.close()
+        new = Latest((command,), former=old)
+        try:
+            wait_for(lambda: new.answers or len((home / "pids").read_text().split()) == 2)
+            assert not new.answers
+        finally:
+            new.close()
+            new._thread.join(60)
+    assert ended(home / "pids")
+
+
 def pid_of_runner() -> int:
     """The process of ours that runs commands: our only child with that title."""
 
