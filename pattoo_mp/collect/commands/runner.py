@@ -161,6 +161,9 @@ class Runner:
     def _end_all(self) -> None:
         """End all runs: each ends what it runs, also one that somebody has stopped. Then kill what is left."""
         for begun in self._runs.values():
+            if begun.pipe is not None:  # nobody reads it any more: it must not wait for that
+                os.close(begun.pipe)
+                begun.pipe = None
             for number in (signal.SIGTERM, signal.SIGCONT):
                 os.kill(begun.pid, number)  # an unreaped child of ours
         until_s = clock() + _ALL_END_S
