@@ -183,7 +183,10 @@ def _started(theirs: socket.socket) -> subprocess.Popen[bytes]:
 def _ended(process: subprocess.Popen[bytes]) -> str:
     """Wait for the end of the process, whose link is closed, and return how it has ended."""
     try:
-        process.send_signal(signal.SIGCONT)  # if somebody has stopped it
+        with suppress(
+            OSError
+        ):  # somebody may have stopped it, or those of its group that watch runs
+            os.killpg(process.pid, signal.SIGCONT)
         status = process.wait(_END_S)
     except subprocess.TimeoutExpired:
         process.kill()

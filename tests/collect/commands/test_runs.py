@@ -389,13 +389,14 @@ def test_a_run_whose_process_is_killed_is_told_and_ended(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "stopped", ["$PPID", "$(ps -o ppid= -p $PPID)", "$PPID $(ps -o ppid= -p $PPID)"]
-)
-def test_what_somebody_has_stopped_ends_too(home: Path, stopped: str) -> None:
-    """The process that watches a run, the one above it, and both."""
+    "does",
+    ["kill -STOP $PPID", "kill -STOP $above", "kill -STOP $PPID $above", "kill -STOP $PPID; kill -KILL $above"],
+)  # fmt: skip
+def test_what_somebody_has_stopped_ends_too(home: Path, does: str) -> None:
+    """The process that watches a run, the one above it, and both; also if that is killed then."""
     script = (
-        f"echo $$ $PPID $(ps -o ppid= -p $PPID) > {home}/all; kill -STOP {stopped}; "
-        f"mv {home}/all {home}/pids; exec sleep 600"
+        f"[ -e {home}/pids ] && exec sleep 600; above=$(ps -o ppid= -p $PPID); "
+        f"echo $$ $PPID $above > {home}/all; {does}; mv {home}/all {home}/pids; exec sleep 600"
     )
     with running(command_of(plugin(home, "stops", script), timeout_s=60.0)):
         wait_for((home / "pids").exists, what="a run")
