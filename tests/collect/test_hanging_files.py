@@ -196,7 +196,7 @@ FURTHER = {
     "text/backup.prom": "backup_seconds 5\n",
 }
 #: Sources that read no file of the host's.
-NO_FILE = {"agent", "users", "cgroup", "system.processes"}
+NO_FILE = {"agent", "commands", "users", "cgroup", "system.processes"}
 
 
 @pytest.fixture(scope="module")
