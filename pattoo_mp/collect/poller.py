@@ -143,6 +143,7 @@ class Groups:
         self._plans: dict[Filters, Plan] = {}
         self._by_filters: dict[Filters, Poller] = {}
         self._latest: Latest | None = None
+        self._former: Latest | None = None
         self.change(config)
 
     @property
@@ -199,7 +200,8 @@ class Groups:
             return
         if self._latest:
             self._latest.close()
-        self._latest = registry.latest_of(every)
+            self._former = self._latest
+        self._latest = registry.latest_of(every, former=self._former)
 
     def _poller(self, plan: Plan, interval_ms: int, gone: dict[int, Poller]) -> Poller:
         """Return a poller with new sources: an unused one of the same interval, if there is one."""

@@ -57,13 +57,17 @@ def sources(limit_s: float, filters: Filters, latest: Latest | None = None) -> t
     return sources_of(Plan(filters, limit_s, latest=latest))
 
 
-def latest_of(filters: Filters, user: tuple[int, tuple[int, ...]] | None = None) -> Latest | None:
-    """Have the commands of the family `commands` run, if it is on and there are any. `user` is as in `Latest`."""
+def latest_of(
+    filters: Filters,
+    user: tuple[int, tuple[int, ...]] | None = None,
+    former: Latest | None = None,
+) -> Latest | None:
+    """Have the commands of the family `commands` run, if it is on and there are any. The rest is as in `Latest`."""
     if not filters.commands or "commands" not in filters.families:
         return None
     from pattoo_mp.collect.commands.latest import Latest  # noqa: PLC0415 - only where it is used
 
-    return Latest(filters.commands, user)
+    return Latest(filters.commands, user, former)
 
 
 def sources_of(plan: Plan) -> tuple[Source, ...]:

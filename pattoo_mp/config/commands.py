@@ -33,12 +33,14 @@ MAX_COMMANDS: Final = 50
 MAX_INTERVAL_S: Final = 86_400
 _MAX_WORDS: Final = 64
 _MAX_WORD: Final = 4096
+_A_WORD: Final = f"at most {_MAX_WORD} characters other than NUL and U+D800 to U+DFFF"
 _MAX_VARIABLES: Final = 32
 DEFAULT_INTERVAL_S: Final = 60.0
 #: Of a command whose interval is shorter, the interval.
 DEFAULT_TIMEOUT_S: Final = 10.0
 
 _NAME: Final = re.compile(r"[a-z0-9_-]{1,32}")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -106,9 +108,14 @@ def _words(value: object) -> tuple[str, ...]:
             words[0] if words[0].isprintable() and " " not in words[0] else NOT_SHOWN,
             "the absolute path of a program as the first word, and each argument as a word of its own",
         )
-    if any("\0" in word or len(word) > _MAX_WORD for word in words):
-        raise InvalidPartError(NOT_SHOWN, f"words of at most {_MAX_WORD} characters")
+    if not all(map(_is_word, words)):
+        raise InvalidPartError(NOT_SHOWN, f"words of {_A_WORD}")
     return words
+
+
+def _is_word(text: str) -> bool:
+    """Whether a program can get a text as it is: an escape in quotes may name half of a character."""
+    return "\0" not in text and len(text) <= _MAX_WORD and not _HALF.search(text)
 
 
 def _environment(value: object) -> tuple[tuple[str, str], ...]:
@@ -121,8 +128,8 @@ def _environment(value: object) -> tuple[tuple[str, str], ...]:
             raise InvalidPartError(
                 NOT_SHOWN, "names of variables: letters, digits and _, not beginning with a digit"
             )
-        if not isinstance(text, str) or "\0" in text or len(text) > _MAX_WORD:
-            expected = f"text of at most {_MAX_WORD} characters, in quotes, for {name}"
+        if not isinstance(text, str) or not _is_word(text):
+            expected = f"text of {_A_WORD}, in quotes, for {name}"
             raise InvalidPartError(NOT_SHOWN, expected)
     return tuple(value.items())
 

@@ -54,6 +54,9 @@ _ACL_OWNING_GROUP: Final = 0x04
 _ACL_GROUP: Final = 0x08
 _ACL_WRITE: Final = 2
 
+#: How much of a file the kernel reads for its `#!` line (linux/binfmts.h).
+_INTERPRETER_BYTES: Final = 256
+
 #: Programs that run the file that one of their words names.
 _LAUNCHER: Final = re.compile(
     r"(ba|da|a|k|z)?sh|busybox|(python|pypy|perl|ruby|php|node|lua|tclsh|Rscript)[\d.]*|java|env|sudo|"
@@ -97,15 +100,36 @@ def examine(path: Path, user: int | None = None, *, is_shared: bool = False) -> 
 def program_files(words: Sequence[str]) -> list[Path]:
     """Return the files of a command that decide what it runs: those that must be trusted.
 
-    That is its program. If that is known to run another file (an interpreter, `sudo`, `env`), each
-    further word that is the absolute path of a regular file counts as one.
+    That is its program, and what the `#!` line of that names. If one of these is known to run another
+    file (an interpreter, `sudo`, `env`), each further word that is the absolute path of a regular file
+    counts as one, too.
     """
-    program, *more = words
-    if not _LAUNCHER.fullmatch(program.rpartition("/")[2]):
-        return [Path(program)]
-    # Of a file that we may not see nothing can be said, nor can it be run.
-    files = [word for word in more if word[:1] == "/" and os.path.isfile(word)]  # noqa: PTH113
-    return [Path(program), *map(Path, files)]
+    found: dict[Path, None] = {}
+    waiting = [list(words)]
+    while waiting:
+        program, *more = waiting.pop()
+        if not _LAUNCHER.fullmatch(program.rpartition("/")[2]):
+            more = []
+        # Of a file that we may not see nothing can be said, nor can it be run.
+        files = [word for word in more if word[:1] == "/" and os.path.isfile(word)]  # noqa: PTH113
+        for file in map(Path, (program, *files)):
+            if file not in found:
+                found[file] = None
+                waiting += _interpreter(file)
+    return list(found)
+
+
+def _interpreter(file: Path) -> list[list[str]]:
+    """Return the words of the `#!` line of a file, an absolute path first, as the only item; none without one."""
+    line = b""
+    with suppress(OSError):
+        if file.is_file():
+            # Who may write to its directory may have put a FIFO there since: do not wait for a writer.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+            with os.fdopen(os.open(file, flags), "rb") as opened:
+                line = opened.read(_INTERPRETER_BYTES).partition(b"\n")[0]
+    words = os.fsdecode(line[2:]).replace("\0", " ").split() if line.startswith(b"#!") else []
+    return [words] if words and words[0].startswith("/") else []
 
 
 def _sentence(path: Path, at: Path, why: str) -> str:

@@ -74,7 +74,7 @@ def test_all_errors_are_found_at_once(files: Files) -> None:
         "two: format: 'json'; expected prometheus or nagios",
         "three: command: 5; expected text; YAML reads some words as other types, so put it in quotes",
         "three: timeout: 61; expected at most the interval, 60 s",
-        "four: environment: '(not shown)'; expected text of at most 4096 characters, in quotes, for A",
+        "four: environment: '(not shown)'; expected text of at most 4096 characters other than NUL and U+D800 to U+DFFF, in quotes, for A",
         "four: timeout: 6; expected at most the interval, 5 s",
         "entry 6: '(not shown)'; expected a mapping with the keys name and command",
         "entry 7: name: is not set; expected 1 to 32 characters of a-z, 0-9, _ and -",
@@ -95,6 +95,14 @@ def test_all_errors_are_found_at_once(files: Files) -> None:
         ([{**ONE, "command": []}], "expected 1 to 64 words"),
         ([{**ONE, "command": ["/bin/"]}], "expected the absolute path of a program"),
         ([{**ONE, "command": ["/bin/x\0"]}], "expected words of at most 4096 characters"),
+        (
+            [{**ONE, "command": ["/bin/x", "\ud800"]}],
+            "expected words of at most 4096 characters other than NUL and U+D800 to U+DFFF",
+        ),
+        (
+            [{**ONE, "environment": {"A": "\udc80"}}],
+            "other than NUL and U+D800 to U+DFFF, in quotes, for A",
+        ),
         ([{**ONE, "environment": {"A=B": "1"}}], "expected names of variables"),
         ([{**ONE, "environment": ["A"]}], "expected a mapping of texts"),
     ],

@@ -157,6 +157,22 @@ def test_no_command_runs_on_after_a_kill(
     wait_for(lambda: none_runs(home / "pids"), what="the end of all")
 
 
+def test_a_stopped_runner_ends_with_the_agent(
+    make_agent: MakeAgent, server: PattooServer, home: Path
+) -> None:
+    """What runs commands goes on when the collector has ended, and ends them."""
+    script = (
+        f"echo $$ $PPID $(ps -o ppid= -p $PPID) > {home}/all; kill -STOP $PPID $(ps -o ppid= -p $PPID); "
+        f"mv {home}/all {home}/pids; exec sleep 600"
+    )
+    agent = make_agent(port=server.port)
+    configure(agent, command(plugin(home, "stops", script), interval=600, timeout=600))
+    agent.start()
+    wait_for(lambda: runs(home / "pids"), what="a run")
+    agent.stop()
+    wait_for(lambda: none_runs(home / "pids"), what="the end of all")
+
+
 def test_a_reload_ends_begins_and_keeps_commands(
     make_agent: MakeAgent, server: PattooServer, home: Path
 ) -> None:

@@ -25,6 +25,33 @@ only_root = pytest.mark.skipif(US != 0, reason="only root can give a directory t
 
 
 @pytest.mark.parametrize(
+    ("first", "files"),
+    [
+        (b"#!/bin/sh -e\nexit\n", ["/bin/sh"]),
+        (b"#! /usr/bin/env -S X=1 /etc/passwd\n", ["/usr/bin/env", "/etc/passwd"]),
+        (b"#!/usr/bin/env python3\n", ["/usr/bin/env"]),
+        (b"#!sh\n", []), (b"#!\n", []), (b"#!" + b"/" * 9000, ["/"]), (b"#!/\0\xff\n", ["/"]), (b"\x7fELF", []),
+    ],
+)  # fmt: skip
+def test_an_interpreter_decides_too(tmp_path: Path, first: bytes, files: list[str]) -> None:
+    """What the `#!` line names, and what it gets as an absolute path; also of an interpreter that is a script."""
+    program, script = tmp_path / "program", tmp_path / "script"
+    program.write_bytes(first)
+    script.write_text(f"#!{program}\n")
+    found = list(map(str, program_files([str(script), "/etc/passwd"])))
+    assert found[:2] == [str(script), str(program)]
+    assert [one.rstrip("/") for one in found[2:]] == [one.rstrip("/") for one in files]
+
+
+def test_interpreters_that_name_each_other_have_an_end(tmp_path: Path) -> None:
+    """The kernel refuses them."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(f"#!{other}\n")
+    other.write_text(f"#!{one}\n")
+    assert program_files([str(one)]) == [one, other]
+
+
+@pytest.mark.parametrize(
     ("words", "files"),
     [
         (["/bin/x", "/etc/passwd"], ["/bin/x"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -41,24 +42,29 @@ _FIRST_DELAY_S: Final = 1.0
 _LONGEST_DELAY_S: Final = 60.0
 #: A process that has lived for so long is started again without much delay (s).
 _LONG_LIFE_S: Final = 300.0
-#: How long it may take to end (s).
-_END_S: Final = 5.0
+#: How long it may take to end, with all that it runs (s).
+_END_S: Final = 12.0
 
 
 class Latest:
     """Has `commands` run, and keeps the newest answer of each in `answers`.
 
     They run as this process's user, or as `user` (its number and its groups) if that is given, which takes
-    root. `trouble` says why nothing runs, empty if all is well.
+    root. `trouble` says why nothing runs, empty if all is well. Nothing runs before all has ended that
+    `former` ran, which is closed: no command runs twice at a time.
     """
 
     def __init__(
-        self, commands: tuple[Command, ...], user: tuple[int, tuple[int, ...]] | None = None
+        self,
+        commands: tuple[Command, ...],
+        user: tuple[int, tuple[int, ...]] | None = None,
+        former: Latest | None = None,
     ) -> None:
         self.commands = commands
         self.answers: Mapping[str, Answer] = {}
         self.trouble = ""
         self._user = user
+        self._former = former
         self._changed = Condition()
         self._is_closed = False
         self._socket: socket.socket | None = None
@@ -87,6 +93,10 @@ class Latest:
             self._changed.wait_for(is_over, within_s)
 
     def _work(self) -> None:
+        if self._former:
+            with suppress(RuntimeError):  # it had no thread
+                self._former._thread.join()  # noqa: SLF001 - one of ours
+            self._former = None
         delay_s = _FIRST_DELAY_S
         while not self._is_closed:
             begun = time.monotonic()
@@ -171,8 +181,12 @@ def _started(theirs: socket.socket) -> subprocess.Popen[bytes]:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:
-    """Wait for the end of the process, which has closed its link, and return how it has ended."""
+    """Wait for the end of the process, whose link is closed, and return how it has ended."""
     try:
+        with suppress(
+            OSError
+        ):  # somebody may have stopped it, or those of its group that watch runs
+            os.killpg(process.pid, signal.SIGCONT)
         status = process.wait(_END_S)
     except subprocess.TimeoutExpired:
         process.kill()

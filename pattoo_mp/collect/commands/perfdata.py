@@ -30,7 +30,8 @@ _UNITS: Final = {
     "s": ("seconds", 1.0),
     "ms": ("seconds", 1e-3),
     "us": ("seconds", 1e-6),
-    "µs": ("seconds", 1e-6),
+    "\u00b5s": ("seconds", 1e-6),  # the micro sign, and the Greek letter
+    "\u03bcs": ("seconds", 1e-6),
     "ns": ("seconds", 1e-9),
     "%": ("percent", 1.0),
     "c": ("count", 1.0),
@@ -42,7 +43,14 @@ _UNITS: Final = {
 _MAX_LABEL: Final = 256
 #: A label, in quotes if it has blanks, where '' is one quote; then up to the next blank.
 _ITEM: Final = re.compile(r"(?:'((?:[^']|'')++)'|([^\s='|]+))=(\S*)")
-_VALUE: Final = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)([^\d\s;'\"]{0,16})")
+#: A number and its unit. What else stands after a number may change its meaning: `0xFF` is not 0, and nobody
+#: knows what `5,` has lost.
+_VALUE: Final = re.compile(
+    r"([-+]?(?!0[xX][0-9a-fA-F])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
+    r"([^\d\s;'\",.:=|+-]{0,16})"
+)
+#: The most digits that are read as an integer: larger ones are not sent, and Python refuses very many.
+_MAX_DIGITS: Final = 31
 _UNKNOWN: Final = "U"
 
 
@@ -111,5 +119,6 @@ def _figure(label: str, text: str) -> Figure | None:
     data_type = COUNTER64 if metric == "count" else FLOAT
     identity = Identity(f"{PREFIX}{metric}", data_type, tuple(sorted(stripped(labels.items()))))
     # A float has no room for all digits of a large counter.
-    value = int(number) if number.isdecimal() and factor == 1.0 else float(number) * factor
+    is_whole = number.isdecimal() and len(number) <= _MAX_DIGITS and factor == 1.0
+    value = int(number) if is_whole else float(number) * factor
     return identity, value if sendable(value) else None

@@ -34,6 +34,7 @@ from pattoo_mp.util.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from pattoo_mp.collect.families._prometheus import Figure
     from pattoo_mp.config.values import Command
     from pattoo_mp.util.signals import Wakeup
 
@@ -124,7 +125,7 @@ def run(command: Command, wakeup: Wakeup, send: Callable[[Answer], object]) -> N
 
 def _answer(command: Command, watched: _Watched, started_s: float, took_s: float) -> Answer:
     status, why = watched.status, watched.why
-    figures: Any = ()
+    figures: tuple[Figure, ...] = ()
     if not why and status < 0:
         why = f"ended by {_signal_name(-status)}"
     if watched.is_late:
@@ -132,9 +133,7 @@ def _answer(command: Command, watched: _Watched, started_s: float, took_s: float
     elif status < 0:
         status = SIGNALLED - status
     if not why:
-        figures, why = printed_figures(command.name, command.form, watched.output, status)
-        if why and watched.errors:
-            why = f"{why}; standard error: {_told(watched.errors)}"
+        figures, why = _figures(command, watched)
     notes = [why] if why else []
     if watched.left and not watched.why:
         notes.append(f"processes that it left behind, and that were ended: {watched.left}")
@@ -142,6 +141,17 @@ def _answer(command: Command, watched: _Watched, started_s: float, took_s: float
         which = f"process {watched.unending}" if watched.unending > 0 else "a process"
         notes.append(f"{which} cannot be ended; the next run waits until it has ended")
     return Answer(started_s, took_s, status, figures, "; ".join(notes))
+
+
+def _figures(command: Command, watched: _Watched) -> tuple[tuple[Figure, ...], str]:
+    """Return the figures of a run that has ended by itself, and what is left out and why."""
+    if watched.is_cut:
+        cut = "its output ends within a line, and what it left behind was to print the rest"
+        return (), cut
+    found, why = printed_figures(command.name, command.form, watched.output, watched.status)
+    if why and watched.errors.strip():
+        why = f"{why}; standard error: {_told(watched.errors)}"
+    return found, why
 
 
 def _signal_name(number: int) -> str:
@@ -179,6 +189,7 @@ class _Watched:
     _printed: dict[Any, bytearray] = field(default_factory=dict)
     _open: dict[Any, bytearray] = field(default_factory=dict)
     _terms: int = 0
+    _is_held: bool = False
 
     def __post_init__(self) -> None:
         """Begin to read without waiting."""
@@ -191,6 +202,11 @@ class _Watched:
     def output(self) -> bytes:
         """What it has printed."""
         return bytes(self._printed[self.process.stdout])
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a process that the command left behind may have printed half of a line: 12 of 1234."""
+        return self._is_held and not self.output.endswith(b"\n")
 
     @property
     def errors(self) -> bytes:
@@ -207,6 +223,7 @@ class _Watched:
             self.take_signals()
             self._reap()
             self._read()
+        self._is_held = self.process.stdout in self._open
         for pipe in self._printed:
             pipe.close()
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from setproctitle import setproctitle
 
 from pattoo_mp.collect.commands.answer import ANSWER, FAILED, NOT_RUN, SIGNALLED, Answer
-from pattoo_mp.collect.commands.run import end_all_below, run
+from pattoo_mp.collect.commands.run import end_all_below, has_children, run
 from pattoo_mp.collect.families import _prometheus
 from pattoo_mp.config.values import PROMETHEUS, Command
 from pattoo_mp.ipc.link import Link, LinkClosedError
@@ -48,6 +48,11 @@ _READ_BYTES: Final = 1 << 16
 _UNSENT_BYTES: Final = 4 << 20
 #: How long the collector may take to say what is to be run (s).
 _FIRST_S: Final = 10.0
+#: How long runs may take to end what they run, before they are killed with it (s).
+_ALL_END_S: Final = 7.0
+_KILLED_S: Final = 2.0
+#: How often it is looked whether they have (s).
+_LOOK_S: Final = 0.1
 
 
 def main(descriptor: int) -> NoReturn:
@@ -72,6 +77,7 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _serve(link: Link) -> None:
+    collector = os.getppid()
     messages: list[list[Any]] = []
     while not messages:
         if not select.select([link], [], [], _FIRST_S)[0]:
@@ -88,6 +94,8 @@ def _serve(link: Link) -> None:
             _prometheus.parser()
     if user is not None:
         users.become(user[0], tuple(user[1]))
+    # If we are stopped, the end of the collector lets us go on, to end all runs.
+    die_with(collector, signal.SIGCONT)
     Runner(link, title, commands).serve()
 
 
@@ -128,7 +136,12 @@ class Runner:
         adopt_orphans()
 
     def serve(self) -> None:
-        """Serve until the collector closes the link; raises `LinkClosedError` then."""
+        """Serve until the collector closes the link, then end all runs."""
+        with suppress(LinkClosedError):
+            self._serve()
+        self._end_all()
+
+    def _serve(self) -> None:
         while True:
             self._start_due()
             pipes = {run.pipe: name for name, run in self._runs.items() if run.pipe is not None}
@@ -143,6 +156,25 @@ class Runner:
             for pipe in readable:
                 if isinstance(pipe, int):
                     self._read(pipes[pipe])
+            self._reap()
+
+    def _end_all(self) -> None:
+        """End all runs: each ends what it runs, also one that somebody has stopped. Then kill what is left."""
+        for begun in self._runs.values():
+            if begun.pipe is not None:  # nobody reads it any more: it must not wait for that
+                os.close(begun.pipe)
+                begun.pipe = None
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                os.kill(begun.pid, number)  # an unreaped child of ours
+        until_s = clock() + _ALL_END_S
+        while has_children() and clock() < until_s:
+            select.select([self._wakeup], [], [], _LOOK_S)
+            self._wakeup.take()
+            self._reap()
+        # A run that hangs on a dead file server before its program has begun cannot end itself.
+        while has_children() and end_all_below() and clock() < until_s + _KILLED_S:
+            select.select([self._wakeup], [], [], _LOOK_S)
+            self._wakeup.take()
             self._reap()
 
     def _wait_s(self) -> float | None:
@@ -237,7 +269,8 @@ class Runner:
     def _send(self, name: str, packed: bytes) -> None:
         # An answer that waits so long is too old anyway.
         if self._link.unsent_bytes < _UNSENT_BYTES:
-            self._link.send(ANSWER, name, packed)
+            with suppress(LinkClosedError):  # the next `receive` tells
+                self._link.send(ANSWER, name, packed)
 
     def _reap(self) -> None:
         """Forget runs that have ended. What a killed one has left behind is ours now, and is ended."""

@@ -25,6 +25,7 @@ def found(output: str) -> dict[str, tuple[str, object]]:
     [
         ("6.14", "value", 6.14), ("-3", "value", -3), (".5", "value", 0.5), ("1e3", "value", 1000.0),
         ("0.25s", "seconds", 0.25), ("1500ms", "seconds", 1.5), ("2us", "seconds", 2e-6),
+        ("2\u00b5s", "seconds", 2e-6), ("2\u03bcs", "seconds", 2e-6),
         ("37%;80;90", "percent", 37.0), ("10B", "bytes", 10), ("1KB", "bytes", 1024.0),
         ("2MB;;;0;50", "bytes", 2.0 * 1024**2), ("1GiB", "bytes", 1024.0**3), ("3TB", "bytes", 3.0 * 1024**4),
         ("18446744073c", "count", 18446744073), ("21C", "value", 21), ("8Mb", "value", 8),
@@ -77,10 +78,20 @@ def test_what_is_no_figure_is_counted_and_the_rest_is_sent() -> None:
     assert why == "not label=value with a unit: 5; unknown to the plugin (U): 1"
 
 
-def test_too_large_a_value_is_not_sent() -> None:
-    """Its series stays."""
-    ((_, value),), _ = figures(b"OK | a=1e300")
-    assert value is None
+@pytest.mark.parametrize(
+    "value", ["0xFF", "0Xa", "5,", "5s,", "5:", "5.5.", "1..", "5-", "5s|", "\u0661", "5=", "5+C"]
+)
+def test_what_may_be_another_number_is_left_out(value: str) -> None:
+    """`0xFF` is not 0 in a unit xFF, and what follows a number must look like a unit."""
+    assert figures(f"OK | a={value} b=2".encode())[1] == "not label=value with a unit: 1"
+    assert found(f"OK | a={value} b=2") == {"b": ("value", 2)}
+
+
+@pytest.mark.parametrize("value", ["1e300", "1" + "0" * 5000, "1" + "0" * 5000 + "c"])
+def test_too_large_a_value_is_not_sent(value: str) -> None:
+    """Its series stays, and so do the other ones."""
+    ((_, first), (_, second)), _ = figures(f"OK | a={value} b=2".encode())
+    assert (first, second) == (None, 2)
 
 
 def test_text_alone_has_no_figures() -> None:

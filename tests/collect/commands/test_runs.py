@@ -161,6 +161,14 @@ def test_a_child_that_holds_the_output_delays_nothing(home: Path) -> None:
     assert [value for _, value in found.figures] == [1]
 
 
+def test_half_a_number_of_what_it_left_behind_is_not_believed(home: Path) -> None:
+    """A child in the background prints 12 of 1234 before the program ends, and its end ends that child."""
+    script = f"(printf 'OK | a=12'; touch {home}/half; sleep 600) & while [ ! -e {home}/half ]; do sleep 0.05; done"
+    found = answer(command_of(plugin(home, "half", script), form=NAGIOS))
+    assert (found.status, found.figures) == (0, ())
+    assert found.why.startswith("its output ends within a line, and what it left behind")
+
+
 def test_a_fork_bomb_is_ended(home: Path) -> None:
     """All of a group at once: none of it can fork meanwhile."""
     script = f"import os, time\nfor _ in range(5): os.fork()\nopen({str(home / 'pids')!r}, 'a').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
@@ -235,6 +243,12 @@ def test_a_program_that_others_may_write_to_is_not_run(home: Path) -> None:
         (command_of(link), 126, f"which {why}"),
         (command_of(below), 126, f"which {why}"),
         (command_of("/bin/sh", str(path)), 126, f"{path} {why}"),
+        (
+            command_of(plugin(home, "by", f"touch {home}/was-run", interpreter=str(path))),
+            126,
+            f"{path} {why}",
+        ),
+        (command_of("/bin/sh", str(home / "by"), name="sh-by"), 126, f"{path} {why}"),
         (command_of("/usr/bin/env", "X=1", str(path)), 126, f"{path} {why}"),
     )
     assert not (home / "was-run").exists()
@@ -314,6 +328,26 @@ def test_two_runs_of_a_command_never_overlap(home: Path) -> None:
     assert second.started_s - first.started_s >= 1.5
 
 
+def test_a_command_of_a_new_list_waits_for_the_end_of_the_old_one(home: Path) -> None:
+    """After a reload: the old run is told to end, and takes a moment for it."""
+    script = (
+        f"set -C; echo > {home}/lock || exit 9; trap 'sleep 0.7; rm {home}/lock; exit' TERM; "
+        f"echo $$ >> {home}/pids; sleep 600 & wait"
+    )
+    command = command_of(plugin(home, "locks", script), timeout_s=60.0)
+    with running(command) as old:
+        wait_for((home / "pids").exists, what="a run")
+        old.close()
+        new = Latest((command,), former=old)
+        try:
+            wait_for(lambda: new.answers or len((home / "pids").read_text().split()) == 2)
+            assert not new.answers
+        finally:
+            new.close()
+            new._thread.join(60)
+    assert ended(home / "pids")
+
+
 def pid_of_runner() -> int:
     """The process of ours that runs commands: our only child with that title."""
 
@@ -352,6 +386,21 @@ def test_a_run_whose_process_is_killed_is_told_and_ended(home: Path) -> None:
         latest.wait(60)
         assert latest.answers["hangs"].why == "the process that ran it was killed"
         wait_for(lambda: ended(home / "pids"), what="the end of the command")
+
+
+@pytest.mark.parametrize(
+    "does",
+    ["kill -STOP $PPID", "kill -STOP $above", "kill -STOP $PPID $above", "kill -STOP $PPID; kill -KILL $above"],
+)  # fmt: skip
+def test_what_somebody_has_stopped_ends_too(home: Path, does: str) -> None:
+    """The process that watches a run, the one above it, and both; also if that is killed then."""
+    script = (
+        f"[ -e {home}/pids ] && exec sleep 600; above=$(ps -o ppid= -p $PPID); "
+        f"echo $$ $PPID $above > {home}/all; {does}; mv {home}/all {home}/pids; exec sleep 600"
+    )
+    with running(command_of(plugin(home, "stops", script), timeout_s=60.0)):
+        wait_for((home / "pids").exists, what="a run")
+    wait_for(lambda: ended(home / "pids"), what="the end of all")
 
 
 def test_without_commands_nothing_of_this_is_loaded() -> None:
