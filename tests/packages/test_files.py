@@ -173,6 +173,13 @@ def test_the_dependencies_are_those_of_the_wheel() -> None:
     ]
 
 
+def test_the_receiver_is_never_beside_another_version_of_its_modules() -> None:
+    """Neither package is upgraded without the other."""
+    control = _control()
+    assert "pattoo-mp (= ${binary:Version})" in control["pattoo-mp-receiver", "Depends"]
+    assert control["pattoo-mp", "Breaks"] == ["pattoo-mp-receiver (<< ${binary:Version})"]
+
+
 def _debian_name(requirement: str) -> str:
     name = re.split("[<>=]", requirement)[0]
     return NAMES.get(name, f"python3-{name.lower().removeprefix('python-').replace('_', '-')}")
@@ -184,6 +191,6 @@ def _control() -> dict[tuple[str, str], list[str]]:
     for paragraph in (DEBIAN / "control").read_text().split("\n\n"):
         fields = dict(re.findall(r"^([\w-]+): *((?:.*)(?:\n .*)*)", paragraph, re.MULTILINE))
         for name, text in fields.items():
-            if name in {"Depends", "Recommends", "Suggests"}:
+            if name in {"Breaks", "Depends", "Recommends", "Suggests"}:
                 found[fields["Package"], name] = [each.strip() for each in text.split(",")]
     return found
