@@ -217,7 +217,9 @@ def _what_a_person_changed(machine: Machine) -> None:
     machine.run("useradd", "--gid", "users", "pattoo")
     _install(machine, "new")
     machine.run("systemctl", "start", AGENT)
-    machine.run("dpkg", "--purge", "pattoo-mp-receiver", "pattoo-mp")
+    # As after an upgrade that failed on the way.
+    machine.run("sh", "-c", "dpkg --unpack new/*.deb && dpkg --purge pattoo-mp-receiver pattoo-mp")
+    _expect(machine.run("pgrep", "-u", "pattoo", "-a", check=False), "", "processes after a purge")
     _expect(machine.run("id", "--group", "--name", "pattoo").strip(), "users", "a person's user")
     _expect(machine.run("getent", "group", "pattoo", check=False), "", "the group after a purge")
 
