@@ -120,6 +120,15 @@ def test_each_program_has_its_unit_page_and_configuration(agent: Path, receiver:
     assert completions == {p.name for p in (ROOT / "completion").glob("*/*")}
 
 
+def test_pages_that_refer_to_the_changes_find_them(agent: Path) -> None:
+    """debian/changelog, too, says no more than that."""
+    documents = agent / "usr/share/doc/pattoo-mp"
+    for text in ((DEBIAN / "changelog").read_text(), (documents / "README.md").read_text()):
+        assert "docs/changelog.md" in text
+        assert "(CHANGELOG.md)" not in text
+    assert (documents / "docs/changelog.md").read_bytes() == (ROOT / "CHANGELOG.md").read_bytes()
+
+
 def test_logrotate_rotates_the_log_of_each_program_and_the_agents_do_not(agent: Path) -> None:
     """Each has its section, and a configuration that switches its own rotation off."""
     text = (agent / "etc/logrotate.d/pattoo").read_text()
