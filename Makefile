@@ -82,7 +82,9 @@ format: $(DEVELOPED)  ## Format the code.
 
 deb:  ## Build Debian's packages in dist/; needs debhelper and dh-python, and no environment.
 	@$(PYTHON) tools/packages.py deb
-	@if command -v lintian >/dev/null; then lintian --fail-on error,warning dist/*.deb; fi
+	@# lintian leaves files in its TMPDIR.
+	@if command -v lintian >/dev/null; then scratch=$$(mktemp -d); \
+	    TMPDIR=$$scratch lintian --allow-root --fail-on error,warning dist/*.deb; status=$$?; rm -rf "$$scratch"; exit $$status; fi
 
 deb-trial:  ## Install, upgrade and purge them in a fresh Debian; needs root, mmdebstrap and systemd-container.
 	@$(PYTHON) -m tests.packages

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import urllib.parse
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +26,7 @@ from pattoo_mp.util import files
 from pattoo_mp.util.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 #: Shorter ones are not looked for: each text has them by chance. Patterns find most of these.
 _SHORTEST: Final = 4
@@ -52,34 +52,61 @@ _USER_INFO: Final = re.compile(r"(?:^(?!\w+://)|//)([^/\s@:]*):(\S*)@")
 _QUERY: Final = re.compile(r"://[^\s?#]*[?#](\S+)")
 _HOST_OF_URL: Final = re.compile(r"://(?:[^/\s]*@)?(\[[^\]\s]+\]|[^/\s:?#]+)")
 
+_TELLING: Final = (
+    r"(?:passw(?:or)?d|pass_?phrase|pwd|secret|token|api[_-]?key|credentials?)[\w-]{0,40}+"
+)
+_HEADER: Final = (
+    r"(?<![\w-])(?:(?:proxy-)?authorization|(?:set-)?cookie"
+    r"|x-[\w-]{0,40}(?:key|token|auth|secret)[\w-]{0,40}+)"
+)
+#: Between a name and its value. Both may be quoted, and the quotes escaped.
+_SEPARATOR: Final = r"\\?[\"']?\s{0,9}+(?:=>|[:=])\s{0,9}+"
+#: A value to the end of its quotes.
+_QUOTED: Final = (
+    r"(?P<quote>\\[\"'])(?:(?!(?P=quote))[^\n])++"
+    r"|(?P<double>\")(?:\\.|[^\"\\\n])++"
+    r"|(?P<single>')(?:\\.|[^'\\\n])++"
+)
+#: A value to the end of the word, without what ends a sentence or a list.
+_WHOLE_WORD: Final = r"[^\s\"\\]*[^\s\"',;}\])\\]"
+
+
+def _value(before: str, unquoted: str = _WHOLE_WORD) -> re.Pattern[str]:
+    """Return a pattern of a value that stands after this, unless it is hidden already, or a path."""
+    return re.compile(
+        rf"(?P<before>{before})(?!\\?[\"']?(?:\(not shown\)|\(|/[\w.-]+/))(?:{_QUOTED}|{unquoted})",
+        re.IGNORECASE,
+    )
+
+
+def _hide(found: re.Match[str]) -> str:
+    """Leave what is before a value, with its first quote."""
+    quote = found["quote"] or found["double"] or found["single"] or ""
+    return f"{found['before']}{quote}{NOT_SHOWN}"
+
+
+#: Values whose names tell that they are secrets: of headers, settings, variables, options.
+_VALUES: Final = (
+    _value(_HEADER + _SEPARATOR, r"digest\s[^\n]++|[^\"'\n\\]++"),
+    _value(rf"{_TELLING}(?<!_file)(?<!_path){_SEPARATOR}"),
+    _value(rf"(?<![\w-])--[\w-]{{0,40}}{_TELLING}\s{{1,9}}+(?![\s-])"),
+    _value(r"(?<![\w-])(?:-u|--user)(?:\s{1,9}+|=)[\w.@-]{1,64}:"),
+)
 #: What looks like a secret in a text, with what stays of it. All are bounded: a log may hold anything.
-_PATTERNS: Final = (
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     # With the ends of its lines as they are, or escaped.
     (
         re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[\sA-Za-z0-9+/=]|\\n){0,9000}"),
         NOT_SHOWN,
     ),
-    (
-        re.compile(
-            r"(?<![\w-])((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|auth|secret)[\w-]{0,40})"
-            r"(\\?[\"']?\s{0,9}[:=]\s{0,9}\\?[\"']?)(?!\(not shown\))[^\"'\n\\]+",
-            re.IGNORECASE,
-        ),
-        rf"\1\2{NOT_SHOWN}",
-    ),
+    *((pattern, _hide) for pattern in _VALUES),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {NOT_SHOWN}"),
-    (
-        re.compile(
-            r"((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credentials?)[\w-]{0,40}"
-            r"\\?[\"']?\s{0,9}[:=]\s{0,9}\\?[\"']?)(?![/(\s])[^\s\"',;}\\]+",
-            re.IGNORECASE,
-        ),
-        rf"\1{NOT_SHOWN}",
-    ),
     (re.compile(r"\beyJ[\w-]{8,4000}\.[\w.-]+"), NOT_SHOWN),
     # An agent's identity: who has it can send as that agent. And the pass phrase of its key.
     (re.compile(r"\b[0-9a-fA-F]{64}\b"), "(64 digits, not shown)"),
 )
+#: What stands where a text was cut.
+_CUT: Final = re.compile(r"(…|\\u2026)")
 
 #: From the end of its scheme on; matches do not overlap, so a text of nothing else takes no longer.
 _URL: Final = re.compile(r"://[^\s\"'<>]+")
@@ -102,6 +129,10 @@ class Masks:
     def __init__(self, secrets: Sequence[str] = (), names: Mapping[str, str] | None = None) -> None:
         self.names = dict(names or {})
         self._secrets = secrets
+        self._longest = max(map(len, secrets), default=0)
+        self._by_beginning: dict[str, list[str]] = {}
+        for secret in secrets:
+            self._by_beginning.setdefault(secret[:_SHORTEST], []).append(secret)
         self._has_addresses = any(":" in name for name in self.names)
 
     @classmethod
@@ -113,11 +144,21 @@ class Masks:
         """Return a text without secrets, and with other names of hosts."""
         for secret in self._secrets:
             text = text.replace(secret, NOT_SHOWN)
+        *cut, last = _CUT.split(text)
+        text = "".join((*map(self._without_beginning, cut), last))
         text = _URL.sub(_without_secrets, text)
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
         text = _WORD.sub(self._other, text)
         return _ADDRESS.sub(self._other, text) if self._has_addresses else text
+
+    def _without_beginning(self, text: str) -> str:
+        """Hide the beginning of a secret at the end of a text: what follows of it was cut off."""
+        for start in range(max(0, len(text) - self._longest), len(text) - _SHORTEST + 1):
+            for secret in self._by_beginning.get(text[start : start + _SHORTEST], ()):
+                if secret.startswith(text[start:]):
+                    return f"{text[:start]}{NOT_SHOWN}"
+        return text
 
     def _other(self, found: re.Match[str]) -> str:
         return self.names.get(found[0].lower(), found[0])
@@ -234,8 +275,8 @@ class _Found:
         every: dict[str, None] = {}
         for secret in self._secrets:
             forms = [secret, printable(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]]
-            forms += [urllib.parse.quote(secret, safe=""), urllib.parse.unquote(secret)]
-            forms.append(base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode())
+            forms += [*_percent_encoded(secret), urllib.parse.unquote(secret)]
+            forms += _in_base64(secret)
             every |= dict.fromkeys(form for form in forms if len(form) >= _SHORTEST)
         return sorted(every, key=len, reverse=True)
 
@@ -249,18 +290,37 @@ class _Found:
     def _walk(self, key: str, value: object) -> None:
         """Add what a value has, which is a setting's or a part of one."""
         if isinstance(value, dict):
-            for name, one in value.items():
-                if key == "headers":
-                    self._add_header(str(name), one)
-                else:
-                    self._walk(str(name), one)
-            if "ip_address" in value and isinstance(value.get("name"), str):
-                self._others.setdefault(value["name"].lower())  # a target of a hub
+            self._walk_mapping(key, value)
         elif isinstance(value, list):
             for one in value:
                 self._walk(key, one)
+            if key == "command":
+                self._add_arguments([str(one) for one in value])
         elif not isinstance(value, bool):
             self._add_text(key, "" if value is None else str(value))
+
+    def _walk_mapping(self, key: str, value: Mapping[object, object]) -> None:
+        for name, one in value.items():
+            if key == "headers":
+                self._add_header(str(name), one)
+            elif key == "environment":
+                self._add_of_command(str(name), str(one))
+            else:
+                self._walk(str(name), one)
+        if "ip_address" in value and isinstance(name := value.get("name"), str):
+            self._others.setdefault(name.lower())  # a target of a hub
+
+    def _add_arguments(self, words: Sequence[str]) -> None:
+        """Add what the name of an option tells about its value."""
+        for before, word in pairwise(["", *words]):
+            name, equals, after = word.partition("=")
+            self._add_of_key(*((name, after) if equals else (before, word)))
+
+    def _add_of_command(self, name: str, value: str) -> None:
+        """Add a variable of a command: it is there for what `ps` should not show, whatever its name is."""
+        self._add_text(name, value)
+        if not value.startswith("/") and value.lower() not in _COMMON:
+            self._add_secrets(value, *_parts(value))
 
     def _add_header(self, name: str, value: object) -> None:
         # With a typo, `{X-Api-Key:secret}`, the name holds the value.
@@ -322,6 +382,30 @@ def _parts(credentials: str) -> Iterable[str]:
     """Return the password of `user:password`."""
     user, colon, password = credentials.partition(":")
     return (password,) if user and colon else ()
+
+
+def _percent_encoded(secret: str) -> Iterator[str]:
+    """Yield a secret as the parts of a URL have it, with digits of either case."""
+    quote, quote_plus = urllib.parse.quote, urllib.parse.quote_plus
+    for form in (
+        quote(secret, safe=""),
+        quote(secret),
+        quote(secret, safe=":"),
+        quote_plus(secret),
+    ):
+        yield form
+        yield re.sub("%..", lambda found: found[0].lower(), form)
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """Yield a secret in both alphabets, without what fills it up."""
+    for encoding in ("utf-8", "latin-1"):
+        try:
+            content = secret.encode(encoding, "surrogateescape")
+        except UnicodeEncodeError:
+            continue
+        for form in (base64.b64encode(content), base64.urlsafe_b64encode(content)):
+            yield form.decode().rstrip("=")
 
 
 def _tells(name: str) -> bool:

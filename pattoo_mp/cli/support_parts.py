@@ -324,7 +324,7 @@ def _tree_lines(tree: dict[str, Any]) -> Iterator[str]:
 #: In the order in which they are made.
 PARTS: Final = (
     Part("versions", "pattoo_mp, Python, packages, kernel, distribution.", _versions, 8.0),
-    Part("check", "the configuration as --check shows it.", _check, 25.0),
+    Part("check", "the configuration as --check shows it.", _check, 25.0, as_user=True),
     Part("status", "what the agent does, as --status shows it.", _status, 12.0),
     Part("doctor", "what --doctor found on the host.", _doctor, _DOCTOR_S + 2 * _DOCTOR_PART_S),
     Part("log", "the end of the agent's log, as --logs shows it.", _log, 10.0, as_user=True),

@@ -104,8 +104,11 @@ def _traceback(record: logging.LogRecord) -> str:
     if not record.exc_info or record.exc_info[0] is None:
         return ""
     text = _TRACEBACKS.formatException(record.exc_info)
-    # The end of a traceback says what happened.
-    return text[-_LONGEST_TRACEBACK:].encode("utf-8", "backslashreplace").decode()
+    if len(text) > _LONGEST_TRACEBACK:
+        # Its end says what happened. It begins with a whole line, so that no half of a secret is in it.
+        cut = text[-_LONGEST_TRACEBACK:]
+        text = cut.partition("\n")[2] or cut
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _span(seconds: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import subprocess
@@ -66,7 +67,8 @@ def _carry_out(step: Step, root: Path) -> None:
     match step.act:
         case Act.ADD_USER:
             # No home directory: the agent's files are where its settings say.
-            _run("useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
+            group = ("--gid", step.what) if _has_group(step.what) else ("--user-group",)
+            _run("useradd", "--system", *group, "--no-create-home", "--home-dir",
                  "/nonexistent", "--shell", "/usr/sbin/nologin", step.what)  # fmt: skip
         case Act.MAKE_DIRECTORY if step.directory is not None:
             _make(path, step.directory, root)
@@ -79,6 +81,14 @@ def _carry_out(step: Step, root: Path) -> None:
             places.remove_tree(path, root, {_owner_of_agent()[0]} if has_user(USER) else set())
         case Act.REMOVE_USER:
             _run("userdel", step.what)
+
+
+def _has_group(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _make(path: Path, wanted: Directory, root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.parse
 from typing import TYPE_CHECKING
@@ -41,6 +42,10 @@ def test_no_form_of_a_known_secret_stays(tmp_path: Path, secret: str) -> None:
         json.dumps(secret)[1:-1],
         repr(secret)[1:-1],
         urllib.parse.quote(secret, safe=""),
+        urllib.parse.quote(secret),
+        urllib.parse.quote_plus(secret),
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(secret.encode()).decode(),
     ):
         shown = masks.text(f"before {form} after")
         assert (
@@ -62,6 +67,14 @@ def test_no_form_of_a_known_secret_stays(tmp_path: Path, secret: str) -> None:
         ("Set-Cookie: a=b; c", "Set-Cookie: (not shown)"),
         ('{"api_key": "abc", "x": 1}', '{"api_key": "(not shown)", "x": 1}'),
         ('"{\\"token\\": \\"abc\\"}"', '"{\\"token\\": \\"(not shown)\\"}"'),
+        ('token: "a b, c" next', 'token: "(not shown)" next'),
+        ("passwd: 'a,b;c' next", "passwd: '(not shown)' next"),
+        ("pwd=it's,so next", "pwd=(not shown) next"),
+        ("auth_token => abc", "auth_token => (not shown)"),
+        ("cmd --db-password abc --x", "cmd --db-password (not shown) --x"),
+        ("curl -u bob:abc h", "curl -u bob:(not shown) h"),
+        ('Authorization: Digest a="x", response="abc"', "Authorization: (not shown)"),
+        ("{'Authorization': '(not shown)', 'x': 1}", "{'Authorization': '(not shown)', 'x': 1}"),
         ("db_password=abc; next", "db_password=(not shown); next"),
         ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END", "(not shown)-----END"),
         ("id " + "0f" * 32, "id (64 digits, not shown)"),
@@ -80,6 +93,7 @@ def test_what_looks_like_a_secret_is_hidden(written: str, shown: str) -> None:
         "Connection refused. Waiting: 1 poll; next attempt in 1000 ms.",
         "credentials_file: /etc/pattoo/credentials is accessible to other users than its owner (mode 0644)",
         "tokens_file: (not shown); expected a file",
+        "headers: 'Authorization'; expected credentials_file: the agent sets this one itself",
         "control 27746, 19 MB; eth0.100, /srv/data.1, 10.0.0.0/8, fe80::2",
         "    raise ValueError(f'{key}: {value}')",
     ],
@@ -87,6 +101,15 @@ def test_what_looks_like_a_secret_is_hidden(written: str, shown: str) -> None:
 def test_what_the_agent_writes_stays(line: str) -> None:
     """An archive in which all is hidden helps nobody."""
     assert Masks().text(line) == line
+
+
+@pytest.mark.parametrize("mark", ["… (12 characters more)", "… (cut here)", '\\u2026"'])
+def test_the_beginning_of_a_secret_that_was_cut_is_hidden(tmp_path: Path, mark: str) -> None:
+    """A log shortens long texts, and does not know what it cuts."""
+    masks = masks_of(tmp_path, {"pattoo_db": {"db_password": "abababXYZlong"}})
+    for length in range(4, 13):
+        assert masks.text(f"ab {'abababXYZlong'[:length]}{mark}") == f"ab (not shown){mark}"
+    assert masks.text(f"aba{mark} abababX") == f"aba{mark} abababX"
 
 
 def test_names_and_addresses_are_replaced_where_they_are_whole(tmp_path: Path) -> None:
@@ -124,6 +147,18 @@ def test_json_is_masked_by_its_values_and_stays_json() -> None:
         "number": 5,
         "none": None,
     }
+
+
+def test_what_a_command_gets_is_hidden(tmp_path: Path) -> None:
+    """Its variables, and arguments that their names or the ones before tell; paths and the rest stay."""
+    command = {
+        "command": ["/bin/x", "--token", "argum3nt", "--db-password=oth3r", "--shop", "basel", "-H", "localhost"],
+        "environment": {"ANY": "v4riable", "PAIR": "user:p4ir", "PGHOST": "/run/pg", "H": "localhost"},
+    }  # fmt: skip
+    masks = masks_of(tmp_path, {"a": {"commands": [command]}})
+    hidden = masks.text("argum3nt oth3r v4riable p4ir")
+    assert hidden == " ".join(["(not shown)"] * 4)
+    assert masks.text("/bin/x basel localhost /run/pg") == "/bin/x basel localhost /run/pg"
 
 
 def test_a_variable_may_hold_any_setting(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ cp -a /etc "$HOME_OF_TEST/etc"
 rm -rf "$HOME_OF_TEST/etc/pattoo"
 mount --bind "$HOME_OF_TEST/etc" /etc
 userdel pattoo 2>&1 || true
+# A group of that name may be there already.
+groupadd --system pattoo
 for directory in /var/log /var/cache /var/lib /mnt; do mount -t tmpfs -o mode=755 tmpfs $directory; done
 # Only root may read the mount of this disk.
 mkdir -m 700 /mnt/roots

@@ -16,7 +16,7 @@ from pattoo_mp.program import HUB, PROGRAMS
 from tests.support.disks import small
 from tests.support.fuse import on_fuse
 from tests.support.terminal import Terminal
-from tests.support.unprivileged import run_by_nobody
+from tests.support.unprivileged import BY_NOBODY, NOBODY, run_by_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -148,6 +148,15 @@ def with_secrets(agent: Agent) -> None:
         "DB_PASSWORD": SECRETS["variable"],
         "http_proxy": f"http://u:{SECRETS['proxyvariable']}@proxy.example.org:1",
         "BACKUP_TOKEN": SECRETS["setting"],
+        "PATTOO_AGENT_COMMANDS": json.dumps(
+            [
+                {
+                    "name": "x",
+                    "command": ["/usr/bin/true"],
+                    "environment": {"ANY": SECRETS["setting"]},
+                }
+            ]
+        ),
     }
     lines = [f"has {secret} in it" for secret in SECRETS.values() if "log" not in secret]
     lines = [
@@ -380,3 +389,19 @@ def test_another_user_gets_what_it_may_see(make_agent: MakeAgent) -> None:
     found = archive_of(agent, "out/archive.tar.gz")
     assert "Permission denied" in failures(found)["log"]
     assert "log_directory" in found["check.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_root_gets_what_the_agents_user_would(make_agent: MakeAgent) -> None:
+    """Root may not use directories of another user, so it would find problems that the agent does not have."""
+    agent = make_agent()
+    run_by_nobody(agent)
+    agent.home.chmod(0o755)
+    for name in ("log", "cache", "daemon", "run"):
+        (agent.home / name).mkdir(exist_ok=True)
+        os.chown(agent.home / name, NOBODY, NOBODY)
+    agent.start()
+    agent.command = agent.command[len(BY_NOBODY) :]  # from now on as root
+    found = archive_of(agent)
+    assert "other users can change" not in found["check.txt"]
+    assert failures(found) == {}

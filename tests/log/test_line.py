@@ -108,6 +108,28 @@ def test_a_traceback_is_kept_as_text() -> None:
     assert made.traceback.endswith(r"with base 10: '\udcff'")
 
 
+class Text(str):
+    """A text that an error shows as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """The text, with its line ends."""
+        return str(self)
+
+
+def test_a_traceback_that_is_cut_begins_with_a_whole_line() -> None:
+    """Half of a line may be half of a secret, which nobody could find in it any more."""
+    text = "\n".join(f"line {number} ends" for number in range(5_000))
+    empty: dict[str, str] = {}
+    try:
+        empty[Text(text)]
+    except KeyError:
+        made = Line.of(record("It failed.", exc_info=sys.exc_info()))
+    assert 31_000 < len(made.traceback) <= 32_000
+    assert set(made.traceback.split("\n")) < set(text.split("\n"))
+
+
 def test_grouped_lines_with_other_figures_are_of_one_kind() -> None:
     """Without `grouped_as`, lines about different devices are different."""
     of_one_kind = [

@@ -89,6 +89,7 @@ def _trial(directory: Path) -> None:
             machine.run("systemd-tmpfiles", "--create")
             _whole_life(machine)
             _what_was_there_before(machine)
+            _what_a_person_changed(machine)
 
 
 def _older_sources(to: Path) -> Path:
@@ -210,14 +211,45 @@ def _what_was_there_before(machine: Machine) -> None:
     )
 
 
+def _what_a_person_changed(machine: Machine) -> None:
+    """A group without its user and the reverse, a link, a mount, one package of two, a removal and a return."""
+    machine.run("sh", "-c", "userdel pattoo; rm -r /var/lib/pattoo /var/log/pattoo /etc/pattoo")
+    machine.run("useradd", "--gid", "users", "pattoo")
+    _install(machine, "new")
+    machine.run("systemctl", "start", AGENT)
+    # As after an upgrade that failed on the way.
+    machine.run("sh", "-c", "dpkg --unpack new/*.deb && dpkg --purge pattoo-mp-receiver pattoo-mp")
+    _expect(machine.run("pgrep", "-u", "pattoo", "-a", check=False), "", "processes after a purge")
+    _expect(machine.run("id", "--group", "--name", "pattoo").strip(), "users", "a person's user")
+    _expect(machine.run("getent", "group", "pattoo", check=False), "", "the group after a purge")
+
+    machine.run("userdel", "pattoo")
+    machine.run("groupadd", "--system", "pattoo")
+    _install(machine, "old")
+    refused = machine.run("sh", "-c", "dpkg --install new/pattoo-mp_*.deb 2>&1 || true")
+    _expect("would break pattoo-mp-receiver" in refused, True, "one package of two is refused")
+    machine.run("apt-get", "remove", "--yes", "pattoo-mp", "pattoo-mp-receiver")
+    said = _install(machine, "new")
+    _expect(f"systemctl start {AGENT}" in said, True, "how to start it again after a removal")
+    machine.run("sh", "-c", "mkdir /srv/log /srv/own && rmdir /var/log/pattoo && ln -s /srv/log /var/log/pattoo"
+                " && touch /srv/own/file && mkdir /var/cache/pattoo/own && mount --bind /srv/own /var/cache/pattoo/own")  # fmt: skip
+    machine.run("apt-get", "purge", "--yes", "pattoo-mp", "pattoo-mp-receiver")
+    for path in ("/srv/own/file", "/srv/log", "/var/log/pattoo"):
+        machine.run("test", "-e", path)
+    _expect(machine.run("getent", "group", "pattoo")[:7], "pattoo:", "a person's group")
+    _expect(machine.run("getent", "passwd", "pattoo", check=False), "", "the user after a purge")
+    _say("What a person had made or changed is still there after a purge, and the rest is not")
+
+
 # --- steps
 
 
-def _install(machine: Machine, version: str) -> None:
+def _install(machine: Machine, version: str) -> str:
+    """Install both packages; return what apt says."""
     files = [
         f"./{version}/{path.name}" for path in sorted((machine.root / "root" / version).iterdir())
     ]
-    machine.run(
+    return machine.run(
         "apt-get", "install", "--yes", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", *files
     )  # fmt: skip
 

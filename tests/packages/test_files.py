@@ -120,6 +120,15 @@ def test_each_program_has_its_unit_page_and_configuration(agent: Path, receiver:
     assert completions == {p.name for p in (ROOT / "completion").glob("*/*")}
 
 
+def test_pages_that_refer_to_the_changes_find_them(agent: Path) -> None:
+    """debian/changelog, too, says no more than that."""
+    documents = agent / "usr/share/doc/pattoo-mp"
+    for text in ((DEBIAN / "changelog").read_text(), (documents / "README.md").read_text()):
+        assert "docs/changelog.md" in text
+        assert "(CHANGELOG.md)" not in text
+    assert (documents / "docs/changelog.md").read_bytes() == (ROOT / "CHANGELOG.md").read_bytes()
+
+
 def test_logrotate_rotates_the_log_of_each_program_and_the_agents_do_not(agent: Path) -> None:
     """Each has its section, and a configuration that switches its own rotation off."""
     text = (agent / "etc/logrotate.d/pattoo").read_text()
@@ -173,6 +182,13 @@ def test_the_dependencies_are_those_of_the_wheel() -> None:
     ]
 
 
+def test_the_receiver_is_never_beside_another_version_of_its_modules() -> None:
+    """Neither package is upgraded without the other."""
+    control = _control()
+    assert "pattoo-mp (= ${binary:Version})" in control["pattoo-mp-receiver", "Depends"]
+    assert control["pattoo-mp", "Breaks"] == ["pattoo-mp-receiver (<< ${binary:Version})"]
+
+
 def _debian_name(requirement: str) -> str:
     name = re.split("[<>=]", requirement)[0]
     return NAMES.get(name, f"python3-{name.lower().removeprefix('python-').replace('_', '-')}")
@@ -184,6 +200,6 @@ def _control() -> dict[tuple[str, str], list[str]]:
     for paragraph in (DEBIAN / "control").read_text().split("\n\n"):
         fields = dict(re.findall(r"^([\w-]+): *((?:.*)(?:\n .*)*)", paragraph, re.MULTILINE))
         for name, text in fields.items():
-            if name in {"Depends", "Recommends", "Suggests"}:
+            if name in {"Breaks", "Depends", "Recommends", "Suggests"}:
                 found[fields["Package"], name] = [each.strip() for each in text.split(",")]
     return found

@@ -164,7 +164,8 @@ def _signal_name(number: int) -> str:
 def _told(errors: bytes) -> str:
     """Return the first line that is not empty, printable and short."""
     lines = errors.decode(errors="backslashreplace").strip().split("\n")
-    return printable(lines[0].strip())[:_TOLD]
+    line = printable(lines[0].strip())
+    return line if len(line) <= _TOLD else f"{line[:_TOLD]}…"
 
 
 @dataclass

@@ -80,6 +80,7 @@ BAD = [
     ("echo 'OK | a=1'; exit 4", NAGIOS, 4, "exit status 4; expected 0 to 3"),
     ("kill -SEGV $$", "prometheus", 139, "ended by SIGSEGV"),
     ("echo wrong >&2", "prometheus", 0, "it printed nothing; standard error: wrong"),
+    ("printf '%0250d' 0 >&2", "prometheus", 0, f"it printed nothing; standard error: {'0' * 200}…"),
     ("echo 'no \033[31mhost' >&2; exit 1", "prometheus", 1, "exit status 1; expected 0; standard error: no \\x1b[31mhost"),
     (r"printf 'x 1\n\377\n'", "prometheus", 0, "line 2: not UTF-8"),
     (r"printf 'OK \377| a=1\n'", NAGIOS, 0, "line 1: not UTF-8"),
