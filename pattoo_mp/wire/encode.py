@@ -39,6 +39,13 @@ _TEMPLATES: Final = 4
 #: unpacking one a tenth of that. One of 95 series has 5 kB.
 _OF_SPOKES: Final = 20_000
 
+#: The ten pairs of every datapoint. Metadata of such a name, which only a hostile spoke has, is left out: a server
+#: refuses a post with two pairs of it.
+_OF_EVERY_POINT: Final = frozenset({
+    "pattoo_agent_hostname", "pattoo_agent_id", "pattoo_agent_polled_target", "pattoo_agent_polling_interval",
+    "pattoo_agent_program", "pattoo_checksum", "pattoo_data_type", "pattoo_key", "pattoo_timestamp", "pattoo_value",
+})  # fmt: skip
+
 #: Fewer parts than this are numbered anew, by use; so a post depends on nothing but its polls.
 _MANY_PARTS: Final = 4
 #: The share of the parts that a template must have in common with the one before it to follow it.
@@ -259,7 +266,7 @@ def _own(origin: Origin, series: Series) -> list[tuple[str, str | int]]:
     # The server stores program and key in one column.
     room = TEXT_BYTES - len(f"{origin.program}_".encode())
     key = safe_text(series.key.lower().strip(), room)
-    metadata = normalise(series.metadata)
+    metadata = tuple(pair for pair in normalise(series.metadata) if pair[0] not in _OF_EVERY_POINT)
     checksum = series_checksum(key, series.data_type, metadata, origin)
     return [
         *metadata,

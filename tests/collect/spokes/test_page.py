@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pattoo_mp.collect.spokes import page
@@ -214,6 +214,7 @@ KEYS = st.sampled_from([*sorted({pair[0] for pair in json.loads(SAMPLE)["pattoo_
     st.lists(st.tuples(st.integers(0, 229), KEYS, JSON), max_size=12),
     st.lists(st.tuples(st.integers(0, 94), st.lists(JSON | st.integers(0, 240), max_size=20)), max_size=4),
 )  # fmt: skip
+@example([(0, "PATTOO_KEY ", "x")], [])
 @settings(deadline=None, max_examples=150)
 def test_whatever_a_page_holds_a_receiver_takes_what_is_made_of_it(
     pairs: list[tuple[int, str, Any]], rows: list[tuple[int, list[Any]]]
