@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from pattoo_mp.config import host_checks
 from tests.support.agent import Agent
@@ -20,6 +21,10 @@ from tests.support.standstill import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# The suite has the same examples in each run. Others are drawn with `--hypothesis-profile=default`, and by `make fuzz`.
+settings.register_profile("suite", derandomize=True, database=None)
+settings.load_profile("suite")
 
 #: The usual one: tests expect the modes that files and directories have with it.
 os.umask(0o022)
