@@ -61,11 +61,11 @@ _HEADER: Final = (
 )
 #: Between a name and its value. Both may be quoted, and the quotes escaped.
 _SEPARATOR: Final = r"\\?[\"']?\s{0,9}+(?:=>|[:=])\s{0,9}+"
-#: A value to the end of its quotes.
+#: A value to the end of its quotes. Python before 3.11.5 finds too little with a possessive group of alternatives.
 _QUOTED: Final = (
-    r"(?P<quote>\\[\"'])(?:(?!(?P=quote))[^\n])++"
-    r"|(?P<double>\")(?:\\.|[^\"\\\n])++"
-    r"|(?P<single>')(?:\\.|[^'\\\n])++"
+    r"(?P<quote>\\[\"'])(?:(?!(?P=quote))[^\n])+"
+    r"|(?P<double>\")(?:\\.|[^\"\\\n])+"
+    r"|(?P<single>')(?:\\.|[^'\\\n])+"
 )
 #: A value to the end of the word, without what ends a sentence or a list.
 _WHOLE_WORD: Final = r"[^\s\"\\]*[^\s\"',;}\])\\]"

@@ -42,7 +42,7 @@ _UNITS: Final = {
 }  # fmt: skip
 _MAX_LABEL: Final = 256
 #: A label, in quotes if it has blanks, where '' is one quote; then up to the next blank.
-_ITEM: Final = re.compile(r"(?:'((?:[^']|'')++)'|([^\s='|]+))=(\S*)")
+_ITEM: Final = re.compile(r"(?:'((?:[^']|'')+)'|([^\s='|]+))=(\S*)")
 #: A number and its unit. What else stands after a number may change its meaning: `0xFF` is not 0, and nobody
 #: knows what `5,` has lost.
 _VALUE: Final = re.compile(
