@@ -112,6 +112,8 @@ class Ticks:
     received: set[int]
     waiting: set[int]
     quarantined: set[int]
+    #: Ticks of polls in quarantine that were received all the same.
+    in_both: set[int]
     #: So many polls in quarantine have no time of a tick: the damage has changed it.
     without_time: int
     #: Ticks in a gap that the log reports.
@@ -125,11 +127,12 @@ class Ticks:
         ticks = set(range(min(received), max(received.union(kept.waiting)) + 1, step))
         gaps = [(int(after), int(before)) for after, before in _GAP.findall(evidence.log)]
         reported = {tick for after, before in gaps for tick in _between(after, before, step)}
-        quarantined = {timestamp for timestamp, _ in kept.quarantined} - received
+        quarantined = {timestamp for timestamp, _ in kept.quarantined}
         without_time = sum(timestamp not in ticks for timestamp, _ in kept.quarantined)
         return cls(
-            step, ticks, received, set(kept.waiting), quarantined, without_time, reported & ticks
-        )
+            step, ticks, received, set(kept.waiting), quarantined - received, quarantined & received,
+            without_time, reported & ticks,
+        )  # fmt: skip
 
     @property
     def missing(self) -> set[int]:
@@ -194,7 +197,12 @@ def _ticks(evidence: Evidence, verdict: Verdict) -> None:
         len(ticks.missing) == explained,
         f"{len(ticks.missing)} ticks did not arrive, {explained} are explained",
     )
-    delivered = len(ticks.received - ticks.waiting) - arrived
+    # Damage may have struck polls of a post whose answer did not arrive.
+    verdict.must(
+        ticks.in_both <= unanswered_polls,
+        f"answered, and in quarantine: {_runs(ticks.in_both - unanswered_polls, ticks.step)}",
+    )
+    delivered = len(ticks.received - ticks.waiting - ticks.in_both) - arrived
     verdict.must(
         account["delivered"] == delivered,
         f"{account['delivered']} polls are reported as delivered, {delivered} were received",
