@@ -211,11 +211,14 @@ def test_the_first_start_does_not_wait_long_for_a_name_server(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The host's own name is taken, which is logged. The process that asked is gone."""
+    before = set(
+        psutil.Process().children()
+    )  # an agent of GnuPG of another test may have ended late
     assert origin(path).hostname == socket.gethostname()
     assert (
         "No name server has answered within 0.2 s: polls carry the host's short name" in caplog.text
     )
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,9 @@ CASES: dict[str, Case] = {
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """What runs commands ends soon after it is told to."""
+    before = set(psutil.Process().children())
     yield
-    wait_for(lambda: not psutil.Process().children(), what="the end of all child processes")
+    wait_for(lambda: set(psutil.Process().children()) <= before, what="the end of its processes")
 
 
 def configs(name: str, home: Path) -> tuple[Config, Config]:
