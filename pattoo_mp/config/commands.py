@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import validators
@@ -216,8 +215,8 @@ def _checked(number: int, entry: object, parts: list[InvalidPart]) -> dict[str, 
 def _value(key: str, value: object) -> object:
     """Return the checked value of a key. Raises `InvalidPartError`, with what may be shown of it."""
     if key not in KEYS:
-        similar = get_close_matches(key.lower(), KEYS, 1)
-        raise InvalidPartError(None, similar[0] if similar else f"one of {', '.join(KEYS)}")
+        expected = validators.nearest(key.lower(), KEYS, f"one of {', '.join(KEYS)}")
+        raise InvalidPartError(None, expected)
     one = KEYS[key]
     try:
         return one.check(value)

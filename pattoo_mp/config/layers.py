@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from pattoo_mp.config import validators
 from pattoo_mp.config.settings import program_settings
 from pattoo_mp.config.values import VARIABLES
 from pattoo_mp.config.yaml_files import MAX_BYTES, Sections, read_sections, read_value
@@ -251,7 +251,6 @@ def _is_of_a_service(name: str, text: str) -> bool:
 
 
 def _unknown(name: str, known: Collection[str]) -> str:
-    similar = get_close_matches(name.upper(), known, 1)
-    expected = similar[0] if similar else "the name of a setting in capitals"
+    expected = validators.nearest(name.upper(), known, "the name of a setting in capitals")
     shown = printable(name[:_NAME_IN_MESSAGE])
     return f"{shown}: unknown variable; expected {expected}, or a name without {VARIABLES}"

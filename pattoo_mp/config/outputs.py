@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from pattoo_mp.config import validators
@@ -155,8 +154,8 @@ def _families(value: object) -> tuple[str, ...]:
         raise InvalidPartError(value, "at least one family; leave families out for all")
     for word in words:
         if word not in EVERY:
-            similar = get_close_matches(word.strip().lower(), EVERY, 1)
-            raise InvalidPartError(word, similar[0] if similar else f"one of {', '.join(EVERY)}")
+            known = f"one of {', '.join(EVERY)}"
+            raise InvalidPartError(word, validators.nearest(word.strip().lower(), EVERY, known))
     return tuple(name for name in EVERY if name in words)
 
 
@@ -393,8 +392,9 @@ class _Entry:
 
     def _unknown(self, key: str, kind: str | None, allowed: list[str]) -> None:
         what = f"is not a key of an output of kind {kind}" if key in _KEYS else "unknown key"
-        similar = get_close_matches(key.lower(), allowed, 1) if key not in _KEYS else []
-        expected = similar[0] if similar else f"one of {', '.join(allowed)}"
+        expected = f"one of {', '.join(allowed)}"
+        if key not in _KEYS:
+            expected = validators.nearest(key.lower(), allowed, expected)
         self.parts.append(InvalidPart(self.where, key, None, expected, what))
 
     def _wrong(self, key: str, given: object, expected: str) -> None:

@@ -8,10 +8,9 @@ setting, value and what was expected.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from pattoo_mp.config import targets
+from pattoo_mp.config import targets, validators
 from pattoo_mp.config.consistency import misplaced_settings, unused_settings
 from pattoo_mp.config.layers import (
     Layer,
@@ -257,8 +256,8 @@ def _unknown(path: Path | str, sections: Sections) -> list[str]:
 
 def _expected_setting(key: str, known: Sequence[str]) -> str:
     """The most similar setting, or the command that prints all of them: they fill a screen."""
-    similar = get_close_matches(key.lower(), known, 1)
-    return similar[0] if similar else f"one that --sample-config --file {agent_file()} prints"
+    every = f"one that --sample-config --file {agent_file()} prints"
+    return validators.nearest(key.lower(), known, every)
 
 
 def _format_name(name: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from pattoo_mp.config import validators
@@ -244,8 +243,7 @@ def _check_key(where: str, key: str, given: object, values: dict[str, Any]) -> I
     """Check a key of an entry. Its value goes into `values`; return what is wrong with it."""
     known = KEYS.get(key)
     if known is None:
-        similar = get_close_matches(key.lower(), KEYS, 1)
-        expected = similar[0] if similar else f"one of {', '.join(KEYS)}"
+        expected = validators.nearest(key.lower(), KEYS, f"one of {', '.join(KEYS)}")
         return InvalidPart(where, key, None, expected, "unknown key")
     try:
         if given is not None:

@@ -19,7 +19,7 @@ from pattoo_mp.config.values import API, DIRECT, host_and_port, host_in_url
 from pattoo_mp.util import units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 
 MIN_LOG_BYTES: Final = 10_000
@@ -285,10 +285,14 @@ def _expected_family(word: str, known: Sequence[str], other_list: str) -> str:
 
 def _most_similar(word: str) -> str:
     """The family whose name is most like `word`; empty if none is."""
-    from difflib import get_close_matches  # noqa: PLC0415 - a running agent never needs it
+    return nearest(word.strip().lower(), EVERY, "")
 
-    matches = get_close_matches(word.strip().lower(), EVERY, 1)
-    return matches[0] if matches else ""
+
+def nearest(word: str, names: Collection[str], otherwise: str) -> str:
+    """The one of `names` that is most like `word`; `otherwise` if none is."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    return (get_close_matches(word, names, 1) or [otherwise])[0]
 
 
 # --- hosts, ports and URLs
